@@ -1,0 +1,155 @@
+//! What is said about a place in a file.
+//!
+//! A diagnostic has exactly one primary label by construction; related labels may point into other files.
+//! Nothing here knows a wire format: renderers build their own structures from these.
+
+use std::sync::Arc;
+
+use crate::edit::Edit;
+use crate::file::SourceFile;
+use crate::span::Span;
+
+/// How much a finding matters; ordered, so that a threshold can be compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Severity {
+    /// Worth knowing.
+    Info,
+    /// Depends on size or load.
+    Warning,
+    /// An outage or a break of running code is certain on a table in use.
+    Error,
+}
+
+impl Severity {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "info",
+            Self::Warning => "warning",
+            Self::Error => "error",
+        }
+    }
+}
+
+impl std::str::FromStr for Severity {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        match text {
+            "info" => Ok(Self::Info),
+            "warning" => Ok(Self::Warning),
+            "error" => Ok(Self::Error),
+            _ => Err(()),
+        }
+    }
+}
+
+/// A rule's stable identity: its code (`ZDM101`) and its name (`index-not-concurrent`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Code {
+    pub code: &'static str,
+    pub name: &'static str,
+}
+
+/// A place in a file with a few words about it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    pub file: SourceFile,
+    pub span: Span,
+    pub message: String,
+}
+
+impl Label {
+    pub fn new(file: &SourceFile, span: Span, message: impl Into<String>) -> Self {
+        Self { file: file.clone(), span, message: message.into() }
+    }
+}
+
+/// A remark below the message, in the order in which a reader wants it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// Background: what happens, who is blocked, why.
+    Fact(String),
+    /// What to do instead, imperative.
+    Help(String),
+    /// Code to write instead.
+    Code { title: String, language: &'static str, text: String },
+}
+
+/// Whether a fix may be applied without a person looking at it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Applicability {
+    /// Keeps the meaning: the state is the same and no running code is affected.
+    Safe,
+    /// Changes what happens; somebody must agree.
+    Unsafe,
+    /// Shown, never applied.
+    DisplayOnly,
+}
+
+/// What a fix does to one file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FixFile {
+    Change {
+        file: SourceFile,
+        edits: Vec<Edit>,
+    },
+    /// A new file; the path is relative to the project root.
+    Create {
+        path: Arc<str>,
+        text: String,
+    },
+}
+
+/// A change that makes the finding go away.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fix {
+    pub title: String,
+    pub applicability: Applicability,
+    pub files: Vec<FixFile>,
+}
+
+/// One finding.
+///
+/// `message` reads *operation, what it blocks, for how long or why*: lower case, no final period,
+/// the user's names in backticks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    pub code: Code,
+    pub severity: Severity,
+    pub message: String,
+    pub primary: Label,
+    pub related: Vec<Label>,
+    pub notes: Vec<Note>,
+    pub fix: Option<Fix>,
+}
+
+impl Diagnostic {
+    pub fn new(code: Code, severity: Severity, message: impl Into<String>, primary: Label) -> Self {
+        Self { code, severity, message: message.into(), primary, related: Vec::new(), notes: Vec::new(), fix: None }
+    }
+
+    pub fn with_related(mut self, label: Label) -> Self {
+        self.related.push(label);
+        self
+    }
+
+    pub fn with_fact(mut self, text: impl Into<String>) -> Self {
+        self.notes.push(Note::Fact(text.into()));
+        self
+    }
+
+    pub fn with_help(mut self, text: impl Into<String>) -> Self {
+        self.notes.push(Note::Help(text.into()));
+        self
+    }
+
+    pub fn with_code(mut self, title: impl Into<String>, language: &'static str, text: impl Into<String>) -> Self {
+        self.notes.push(Note::Code { title: title.into(), language, text: text.into() });
+        self
+    }
+
+    pub fn with_fix(mut self, fix: Fix) -> Self {
+        self.fix = Some(fix);
+        self
+    }
+}
