@@ -1,0 +1,358 @@
+//! What PostgreSQL has after the statements so far: relations with their columns, constraints and indexes, types, functions.
+//!
+//! A [`Catalog`] is a persistent value: a clone costs a few pointers and shares everything that did not change,
+//! so the catalog after each statement of a long history can be kept.
+//!
+//! Every list keeps the server's order (columns and constraints as created). Names are as the server stores them,
+//! truncated to 63 bytes. The default schema is `None` in a [`QualifiedName`].
+
+use std::sync::Arc;
+
+use rpds::RedBlackTreeMapSync;
+
+use crate::data_type::DataType;
+use crate::expr::SqlExpr;
+use crate::name::{Ident, QualifiedName};
+use crate::statement::{
+    ConstraintAttributes, IndexElement, PartitionBound, PartitionBy, Persistence, Query, SequenceOptions,
+    TypeDefinition, Volatility,
+};
+
+/// The state of one database. See the module's description.
+#[derive(Clone, Debug, Default)]
+pub struct Catalog {
+    /// Tables, indexes, sequences and views share one namespace (`pg_class`).
+    pub(crate) relations: RedBlackTreeMapSync<QualifiedName, Relation>,
+    /// Enums, composite types, ranges and domains.
+    pub(crate) types: RedBlackTreeMapSync<QualifiedName, Arc<UserType>>,
+    /// Functions and procedures by name; overloads side by side.
+    pub(crate) functions: RedBlackTreeMapSync<QualifiedName, Arc<Vec<Function>>>,
+    pub(crate) schemas: RedBlackTreeMapSync<Ident, ()>,
+    pub(crate) extensions: RedBlackTreeMapSync<Ident, ()>,
+    /// Something happened that was not understood, so an object that is not here may exist all the same.
+    pub(crate) incomplete: bool,
+}
+
+impl Catalog {
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    pub fn relation(&self, name: &QualifiedName) -> Option<&Relation> {
+        self.relations.get(name)
+    }
+
+    pub fn table(&self, name: &QualifiedName) -> Option<&Arc<Table>> {
+        match self.relations.get(name) {
+            Some(Relation::Table(table)) => Some(table),
+            _ => None,
+        }
+    }
+
+    pub fn sequence(&self, name: &QualifiedName) -> Option<&Arc<Sequence>> {
+        match self.relations.get(name) {
+            Some(Relation::Sequence(sequence)) => Some(sequence),
+            _ => None,
+        }
+    }
+
+    pub fn view(&self, name: &QualifiedName) -> Option<&Arc<View>> {
+        match self.relations.get(name) {
+            Some(Relation::View(view)) => Some(view),
+            _ => None,
+        }
+    }
+
+    /// The index with the table it belongs to.
+    pub fn index(&self, name: &QualifiedName) -> Option<(&Arc<Table>, &Index)> {
+        let Some(Relation::Index { table }) = self.relations.get(name) else { return None };
+        let table = self.table(table)?;
+        let index = table.indexes.iter().find(|index| index.name == name.name)?;
+        Some((table, index))
+    }
+
+    /// All tables, partitioned and foreign ones included, sorted by name.
+    pub fn tables(&self) -> impl Iterator<Item = &Arc<Table>> {
+        self.relations.values().filter_map(|relation| match relation {
+            Relation::Table(table) => Some(table),
+            _ => None,
+        })
+    }
+
+    /// All relations, sorted by name.
+    pub fn relations(&self) -> impl Iterator<Item = (&QualifiedName, &Relation)> {
+        self.relations.iter()
+    }
+
+    pub fn user_type(&self, name: &QualifiedName) -> Option<&Arc<UserType>> {
+        self.types.get(name)
+    }
+
+    pub fn functions(&self, name: &QualifiedName) -> &[Function] {
+        self.functions.get(name).map_or(&[], |overloads| overloads.as_slice())
+    }
+
+    pub fn has_schema(&self, name: &str) -> bool {
+        name == "public" || self.schemas.contains_key(name)
+    }
+
+    pub fn has_extension(&self, name: &str) -> bool {
+        self.extensions.contains_key(name)
+    }
+
+    /// Whether something was not understood on the way here, so that absence proves nothing.
+    pub const fn is_incomplete(&self) -> bool {
+        self.incomplete
+    }
+
+    /// From now on absence proves nothing.
+    pub const fn mark_incomplete(&mut self) {
+        self.incomplete = true;
+    }
+}
+
+/// An entry of the namespace that tables, indexes, sequences and views share.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Relation {
+    Table(Arc<Table>),
+    Index { table: QualifiedName },
+    Sequence(Arc<Sequence>),
+    View(Arc<View>),
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Table {
+    pub name: QualifiedName,
+    pub columns: Vec<Column>,
+    pub constraints: Vec<Constraint>,
+    pub indexes: Vec<Index>,
+    pub triggers: Vec<Trigger>,
+    pub rules: Vec<Ident>,
+    pub policies: Vec<Policy>,
+    pub row_security: bool,
+    pub persistence: Persistence,
+    pub partition_by: Option<PartitionBy>,
+    /// The parent of a partition and its bound.
+    pub partition_of: Option<(QualifiedName, PartitionBound)>,
+    /// Parents by INHERITS, in order.
+    pub inherits: Vec<QualifiedName>,
+    /// Partitions and inheritance children, in order of attachment.
+    pub children: Vec<QualifiedName>,
+    pub foreign: bool,
+    pub replica_identity_index: Option<Ident>,
+    pub clustered_on: Option<Ident>,
+    /// Only its existence is assumed: it belongs to an app or a statement that was not read. Its lists prove nothing.
+    pub assumed: bool,
+}
+
+impl Table {
+    pub fn named(name: QualifiedName) -> Self {
+        Self {
+            name,
+            columns: Vec::new(),
+            constraints: Vec::new(),
+            indexes: Vec::new(),
+            triggers: Vec::new(),
+            rules: Vec::new(),
+            policies: Vec::new(),
+            row_security: false,
+            persistence: Persistence::Permanent,
+            partition_by: None,
+            partition_of: None,
+            inherits: Vec::new(),
+            children: Vec::new(),
+            foreign: false,
+            replica_identity_index: None,
+            clustered_on: None,
+            assumed: false,
+        }
+    }
+
+    pub fn column(&self, name: &str) -> Option<&Column> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+
+    pub fn constraint(&self, name: &str) -> Option<&Constraint> {
+        self.constraints.iter().find(|constraint| constraint.name == name)
+    }
+
+    pub fn index(&self, name: &str) -> Option<&Index> {
+        self.indexes.iter().find(|index| index.name == name)
+    }
+
+    pub fn primary_key(&self) -> Option<&Constraint> {
+        self.constraints.iter().find(|constraint| matches!(constraint.kind, ConstraintKind::PrimaryKey { .. }))
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Column {
+    pub name: Ident,
+    /// Never a serial pseudo-type: those are expanded into integer, NOT NULL, default and sequence.
+    pub data_type: DataType,
+    pub collation: Option<QualifiedName>,
+    pub not_null: bool,
+    pub default: Option<SqlExpr>,
+    pub generated: Option<Generated>,
+    pub identity: Option<Identity>,
+    pub comment: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Generated {
+    pub expr: SqlExpr,
+    /// `false` is VIRTUAL (18).
+    pub stored: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// GENERATED ALWAYS, else BY DEFAULT.
+    pub always: bool,
+    pub sequence: QualifiedName,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Constraint {
+    pub name: Ident,
+    pub kind: ConstraintKind,
+    /// `pg_constraint.convalidated`.
+    pub valid: bool,
+    /// As in `attributes`, with `not_valid` meaning nothing here: see `valid`.
+    pub attributes: ConstraintAttributes,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum ConstraintKind {
+    Check {
+        expr: SqlExpr,
+        no_inherit: bool,
+    },
+    /// The index has the constraint's name.
+    Unique {
+        columns: Vec<Ident>,
+        include: Vec<Ident>,
+        nulls_not_distinct: bool,
+    },
+    PrimaryKey {
+        columns: Vec<Ident>,
+        include: Vec<Ident>,
+    },
+    ForeignKey(ForeignKey),
+    Exclude {
+        elements: Vec<(IndexElement, String)>,
+        predicate: Option<SqlExpr>,
+    },
+    /// A not-null constraint: of its own only since 18.
+    NotNull {
+        column: Ident,
+        no_inherit: bool,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ForeignKey {
+    pub columns: Vec<Ident>,
+    pub table: QualifiedName,
+    /// The referenced columns; never empty unless the referenced table is only assumed.
+    pub references: Vec<Ident>,
+    pub match_type: Option<String>,
+    pub on_delete: Option<String>,
+    pub on_update: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Index {
+    pub name: Ident,
+    pub unique: bool,
+    pub primary: bool,
+    /// `pg_index.indisvalid`.
+    pub valid: bool,
+    /// Backs the constraint of the same name.
+    pub constraint: bool,
+    pub method: Ident,
+    pub elements: Vec<IndexElement>,
+    pub include: Vec<Ident>,
+    pub nulls_not_distinct: bool,
+    pub options: Vec<(String, String)>,
+    pub predicate: Option<SqlExpr>,
+    /// The index of the partitioned parent that this one is attached to.
+    pub parent: Option<QualifiedName>,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct Trigger {
+    pub name: Ident,
+    pub timing: String,
+    pub events: Vec<String>,
+    pub update_of: Vec<Ident>,
+    pub for_each_row: bool,
+    pub when: Option<SqlExpr>,
+    pub function: QualifiedName,
+    pub constraint: bool,
+    pub attributes: ConstraintAttributes,
+    pub enabled: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    pub name: Ident,
+    /// Columns that its expressions name.
+    pub columns: Vec<Ident>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sequence {
+    pub name: QualifiedName,
+    pub options: SequenceOptions,
+    pub owned_by: Option<(QualifiedName, Ident)>,
+    /// Belongs to an identity column.
+    pub identity: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct View {
+    pub name: QualifiedName,
+    pub materialized: bool,
+    pub query: Query,
+    /// The output columns' names where they are known.
+    pub columns: Vec<Ident>,
+    /// A materialized view's.
+    pub indexes: Vec<Index>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserType {
+    pub name: QualifiedName,
+    pub kind: UserTypeKind,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UserTypeKind {
+    Defined(TypeDefinition),
+    Domain(Domain),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Domain {
+    pub base: DataType,
+    pub not_null: bool,
+    pub default: Option<SqlExpr>,
+    pub checks: Vec<DomainCheck>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DomainCheck {
+    pub name: Ident,
+    pub expr: SqlExpr,
+    pub valid: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Function {
+    pub arguments: Vec<Option<DataType>>,
+    pub returns: Option<DataType>,
+    pub language: Option<Ident>,
+    pub volatility: Volatility,
+    pub body: Option<String>,
+}

@@ -1,0 +1,193 @@
+//! SQL expressions, as far as defaults, checks, predicates and index expressions need them.
+
+use std::sync::Arc;
+
+use crate::data_type::DataType;
+use crate::name::{Ident, QualifiedName};
+
+/// An expression with the text it was read from. The text has no meaning for comparisons by meaning; use `node`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SqlExpr {
+    pub text: Arc<str>,
+    pub node: Arc<ExprNode>,
+}
+
+impl SqlExpr {
+    pub fn new(text: impl Into<Arc<str>>, node: ExprNode) -> Self {
+        Self { text: text.into(), node: Arc::new(node) }
+    }
+}
+
+/// The structure of an expression. Redundant parentheses are not kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ExprNode {
+    Null,
+    Bool(bool),
+    /// A number as written.
+    Number(String),
+    /// A string literal's value, quotes and escapes resolved.
+    Text(String),
+    /// A column, with what stands before the dot.
+    Column {
+        qualifier: Option<Ident>,
+        name: Ident,
+    },
+    /// `DEFAULT` where a value is expected.
+    Default,
+    /// A function call; `CURRENT_TIMESTAMP` and its kin are calls without parentheses.
+    Call {
+        function: QualifiedName,
+        args: Vec<ExprNode>,
+        keyword: bool,
+    },
+    /// `expr::type`, `CAST(expr AS type)`, `type 'text'`.
+    Cast {
+        expr: Box<ExprNode>,
+        data_type: DataType,
+    },
+    /// `NOT expr`.
+    Not(Box<ExprNode>),
+    /// A chain of AND, flattened.
+    And(Vec<ExprNode>),
+    /// A chain of OR, flattened.
+    Or(Vec<ExprNode>),
+    /// A prefix operator: `-x`, `@ x`.
+    Prefix {
+        operator: String,
+        expr: Box<ExprNode>,
+    },
+    /// An infix operator: `=`, `<`, `||`, `->>`, `&&`, `OPERATOR(schema.+)` with its bare name.
+    Infix {
+        operator: String,
+        left: Box<ExprNode>,
+        right: Box<ExprNode>,
+    },
+    /// `expr IS [NOT] NULL`.
+    IsNull {
+        expr: Box<ExprNode>,
+        negated: bool,
+    },
+    /// `expr IS [NOT] TRUE | FALSE | UNKNOWN`.
+    IsTruth {
+        expr: Box<ExprNode>,
+        value: Option<bool>,
+        negated: bool,
+    },
+    /// `left IS [NOT] DISTINCT FROM right`.
+    IsDistinctFrom {
+        left: Box<ExprNode>,
+        right: Box<ExprNode>,
+        negated: bool,
+    },
+    /// `expr [NOT] IN (a, b, …)`.
+    InList {
+        expr: Box<ExprNode>,
+        list: Vec<ExprNode>,
+        negated: bool,
+    },
+    /// `expr [NOT] BETWEEN low AND high`.
+    Between {
+        expr: Box<ExprNode>,
+        low: Box<ExprNode>,
+        high: Box<ExprNode>,
+        negated: bool,
+    },
+    /// `expr [NOT] LIKE | ILIKE | SIMILAR TO pattern`, the operator in upper case.
+    Like {
+        operator: String,
+        expr: Box<ExprNode>,
+        pattern: Box<ExprNode>,
+        negated: bool,
+    },
+    /// `CASE [operand] WHEN … THEN … [ELSE …] END`.
+    Case {
+        operand: Option<Box<ExprNode>>,
+        branches: Vec<(ExprNode, ExprNode)>,
+        otherwise: Option<Box<ExprNode>>,
+    },
+    /// `ARRAY[…]`.
+    Array(Vec<ExprNode>),
+    /// `(a, b)` or `ROW(a, b)`.
+    Row(Vec<ExprNode>),
+    /// `expr COLLATE name`.
+    Collate {
+        expr: Box<ExprNode>,
+        collation: QualifiedName,
+    },
+    /// `expr AT TIME ZONE zone`.
+    AtTimeZone {
+        expr: Box<ExprNode>,
+        zone: Box<ExprNode>,
+    },
+    /// `expr[subscript]`.
+    Subscript {
+        expr: Box<ExprNode>,
+        index: Box<ExprNode>,
+    },
+    /// A subquery, EXISTS included; `relations` are those it names.
+    Subquery {
+        relations: Vec<QualifiedName>,
+    },
+    /// Read but not understood; `parts` are the operands that were.
+    Other {
+        text: String,
+        parts: Vec<ExprNode>,
+    },
+}
+
+impl ExprNode {
+    /// Calls `visit` for this node and all below it, outer before inner.
+    pub fn walk(&self, visit: &mut dyn FnMut(&Self)) {
+        visit(self);
+        for child in self.children() {
+            child.walk(visit);
+        }
+    }
+
+    /// The operands, left to right.
+    pub fn children(&self) -> Vec<&Self> {
+        match self {
+            Self::Null
+            | Self::Bool(_)
+            | Self::Number(_)
+            | Self::Text(_)
+            | Self::Column { .. }
+            | Self::Default
+            | Self::Subquery { .. } => Vec::new(),
+            Self::Call { args, .. } => args.iter().collect(),
+            Self::Cast { expr, .. }
+            | Self::Not(expr)
+            | Self::Prefix { expr, .. }
+            | Self::IsNull { expr, .. }
+            | Self::IsTruth { expr, .. }
+            | Self::Collate { expr, .. } => vec![expr],
+            Self::And(list) | Self::Or(list) | Self::Array(list) | Self::Row(list) => list.iter().collect(),
+            Self::Infix { left, right, .. } | Self::IsDistinctFrom { left, right, .. } => vec![left, right],
+            Self::InList { expr, list, .. } => std::iter::once(&**expr).chain(list).collect(),
+            Self::Between { expr, low, high, .. } => vec![expr, low, high],
+            Self::Like { expr, pattern, .. } => vec![expr, pattern],
+            Self::Case { operand, branches, otherwise } => operand
+                .iter()
+                .map(|operand| &**operand)
+                .chain(branches.iter().flat_map(|(when, then)| [when, then]))
+                .chain(otherwise.iter().map(|otherwise| &**otherwise))
+                .collect(),
+            Self::AtTimeZone { expr, zone } => vec![expr, zone],
+            Self::Subscript { expr, index } => vec![expr, index],
+            Self::Other { parts, .. } => parts.iter().collect(),
+        }
+    }
+
+    /// The columns it names, in order of appearance, each once.
+    pub fn columns(&self) -> Vec<Ident> {
+        let mut columns = Vec::new();
+        self.walk(&mut |node| {
+            if let Self::Column { name, .. } = node
+                && !columns.contains(name)
+            {
+                columns.push(name.clone());
+            }
+        });
+        columns
+    }
+}

@@ -1,0 +1,830 @@
+//! What is asked of the server: one value per SQL statement.
+//!
+//! Django's operations and the SQL of `RunSQL` both end here. Whatever is not understood is [`Statement::Opaque`]
+//! with the reason; it is never dropped. The forms follow the manual's "SQL Commands".
+
+use crate::data_type::DataType;
+use crate::expr::SqlExpr;
+use crate::name::{Ident, QualifiedName};
+
+/// One statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Statement {
+    // Tables
+    CreateTable(CreateTable),
+    CreateTableAs(CreateTableAs),
+    /// `ALTER TABLE`, and `ALTER INDEX | VIEW | MATERIALIZED VIEW | SEQUENCE | FOREIGN TABLE` in their table-like forms.
+    AlterTable(AlterTable),
+    // Indexes
+    CreateIndex(CreateIndex),
+    Reindex(Reindex),
+    // Everything that is dropped
+    Drop(DropObjects),
+    // Views
+    CreateView(CreateView),
+    RefreshMaterializedView {
+        name: QualifiedName,
+        concurrently: bool,
+        with_data: bool,
+    },
+    // Sequences
+    CreateSequence(CreateSequence),
+    AlterSequence {
+        name: QualifiedName,
+        if_exists: bool,
+        options: SequenceOptions,
+    },
+    // Types and domains
+    CreateType {
+        name: QualifiedName,
+        definition: TypeDefinition,
+    },
+    AlterType {
+        name: QualifiedName,
+        action: AlterTypeAction,
+    },
+    CreateDomain(CreateDomain),
+    AlterDomain {
+        name: QualifiedName,
+        action: AlterDomainAction,
+    },
+    // Code in the database
+    CreateFunction(CreateFunction),
+    CreateTrigger(CreateTrigger),
+    CreateRule {
+        name: Ident,
+        table: QualifiedName,
+        or_replace: bool,
+    },
+    CreatePolicy {
+        name: Ident,
+        table: QualifiedName,
+        columns: Vec<Ident>,
+    },
+    AlterPolicy {
+        name: Ident,
+        table: QualifiedName,
+    },
+    /// `ALTER TRIGGER | RULE … ON table RENAME TO …` and the like.
+    AlterOnTable {
+        kind: ObjectKind,
+        name: Ident,
+        table: QualifiedName,
+        rename_to: Option<Ident>,
+    },
+    // The rest of the schema
+    CreateSchema {
+        name: Ident,
+        if_not_exists: bool,
+    },
+    CreateExtension {
+        name: Ident,
+        if_not_exists: bool,
+    },
+    CreateStatistics {
+        name: Option<QualifiedName>,
+        table: QualifiedName,
+        if_not_exists: bool,
+    },
+    CreatePublication {
+        name: Ident,
+        tables: Vec<QualifiedName>,
+        all_tables: bool,
+    },
+    AlterPublication {
+        name: Ident,
+        tables: Vec<QualifiedName>,
+    },
+    /// Another object's creation that takes no lock on user tables (roles, casts, operators, collations, subscriptions …).
+    CreateOther {
+        kind: ObjectKind,
+        name: QualifiedName,
+    },
+    /// `ALTER kind name …` that takes no lock on user tables: rename, owner, schema and options of such objects.
+    AlterOther {
+        kind: ObjectKind,
+        name: QualifiedName,
+        rename_to: Option<Ident>,
+        set_schema: Option<Ident>,
+    },
+    Comment {
+        kind: ObjectKind,
+        name: QualifiedName,
+        column: Option<Ident>,
+        on: Option<QualifiedName>,
+    },
+    Grant {
+        revoke: bool,
+        kind: ObjectKind,
+        names: Vec<QualifiedName>,
+    },
+    // Data
+    Select(Query),
+    Insert(Dml),
+    Update(Dml),
+    Delete(Dml),
+    Merge(Dml),
+    Truncate {
+        tables: Vec<QualifiedName>,
+        restart_identity: bool,
+        behavior: DropBehavior,
+    },
+    Copy {
+        table: Option<QualifiedName>,
+        from: bool,
+    },
+    // Maintenance
+    Vacuum {
+        full: bool,
+        tables: Vec<QualifiedName>,
+    },
+    Analyze {
+        tables: Vec<QualifiedName>,
+    },
+    Cluster {
+        table: Option<QualifiedName>,
+        index: Option<Ident>,
+    },
+    Checkpoint,
+    // Transactions and the session
+    Begin,
+    Commit {
+        and_chain: bool,
+    },
+    Rollback {
+        and_chain: bool,
+    },
+    Savepoint(Ident),
+    ReleaseSavepoint(Ident),
+    RollbackToSavepoint(Ident),
+    Set(SetParameter),
+    Reset {
+        parameter: Option<String>,
+    },
+    SetConstraints {
+        names: Option<Vec<QualifiedName>>,
+        deferred: bool,
+    },
+    Lock {
+        tables: Vec<(QualifiedName, Only)>,
+        mode: crate::lock::LockMode,
+        nowait: bool,
+    },
+    /// An anonymous code block: opaque inside.
+    Do {
+        language: Option<Ident>,
+        body: String,
+    },
+    Call {
+        procedure: QualifiedName,
+    },
+    /// Session commands without an effect on relations: SHOW, LISTEN, NOTIFY, DISCARD, PREPARE, EXECUTE, DEALLOCATE, DECLARE, FETCH …
+    Session {
+        command: String,
+    },
+    /// Not understood. `kind` is the leading words in upper case where they are words.
+    Opaque(Opaque),
+}
+
+/// A statement that was not understood, kept with its text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opaque {
+    /// `ALTER OPERATOR FAMILY`, or empty where the text does not begin with words.
+    pub kind: String,
+    pub text: String,
+    pub reason: String,
+}
+
+/// `ONLY name` or `name` with its descendants.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Only(pub bool);
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DropBehavior {
+    #[default]
+    Restrict,
+    Cascade,
+}
+
+/// The kinds of objects that DROP, COMMENT, GRANT, ALTER … RENAME name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ObjectKind {
+    Table,
+    ForeignTable,
+    Index,
+    View,
+    MaterializedView,
+    Sequence,
+    Column,
+    Constraint,
+    Type,
+    Domain,
+    Function,
+    Procedure,
+    Routine,
+    Aggregate,
+    Trigger,
+    EventTrigger,
+    Rule,
+    Policy,
+    Schema,
+    Database,
+    Extension,
+    Statistics,
+    Publication,
+    Subscription,
+    Role,
+    Tablespace,
+    Collation,
+    Cast,
+    Operator,
+    OperatorClass,
+    TextSearch,
+    Language,
+    Server,
+    Other,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Persistence {
+    #[default]
+    Permanent,
+    Unlogged,
+    Temporary,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateTable {
+    pub name: QualifiedName,
+    pub if_not_exists: bool,
+    pub persistence: Persistence,
+    pub columns: Vec<ColumnDef>,
+    pub constraints: Vec<TableConstraint>,
+    /// `LIKE source INCLUDING …`: source and the options in upper case (`INCLUDING ALL`).
+    pub like: Vec<(QualifiedName, Vec<String>)>,
+    pub inherits: Vec<QualifiedName>,
+    pub partition_of: Option<(QualifiedName, PartitionBound)>,
+    pub partition_by: Option<PartitionBy>,
+    pub of_type: Option<QualifiedName>,
+    pub tablespace: Option<Ident>,
+    pub access_method: Option<Ident>,
+    pub options: Vec<(String, String)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartitionBy {
+    /// `RANGE`, `LIST`, `HASH`.
+    pub strategy: String,
+    pub columns: Vec<Ident>,
+    pub expressions: Vec<SqlExpr>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PartitionBound {
+    Default,
+    /// `FOR VALUES …`, as written.
+    Values(String),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateTableAs {
+    pub name: QualifiedName,
+    pub if_not_exists: bool,
+    pub persistence: Persistence,
+    pub with_data: bool,
+    pub columns: Vec<Ident>,
+    pub query: Query,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ColumnDef {
+    pub name: Ident,
+    /// `None` only in a typed table or a partition, where the type comes from elsewhere.
+    pub data_type: Option<DataType>,
+    pub collation: Option<QualifiedName>,
+    pub storage: Option<Ident>,
+    pub compression: Option<Ident>,
+    pub constraints: Vec<ColumnConstraint>,
+}
+
+impl ColumnDef {
+    pub fn default_expr(&self) -> Option<&SqlExpr> {
+        self.constraints.iter().find_map(|constraint| match &constraint.kind {
+            ColumnConstraintKind::Default(expr) => Some(expr),
+            _ => None,
+        })
+    }
+
+    /// NOT NULL was written, or follows from PRIMARY KEY, identity or a serial type.
+    pub fn is_not_null(&self) -> bool {
+        self.data_type.as_ref().is_some_and(DataType::is_serial)
+            || self.constraints.iter().any(|constraint| {
+                matches!(
+                    constraint.kind,
+                    ColumnConstraintKind::NotNull { .. }
+                        | ColumnConstraintKind::PrimaryKey
+                        | ColumnConstraintKind::Identity { .. }
+                )
+            })
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ColumnConstraint {
+    pub name: Option<Ident>,
+    pub kind: ColumnConstraintKind,
+    pub attributes: ConstraintAttributes,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ColumnConstraintKind {
+    NotNull { no_inherit: bool },
+    Null,
+    Default(SqlExpr),
+    Check { expr: SqlExpr, no_inherit: bool },
+    Unique { nulls_not_distinct: bool },
+    PrimaryKey,
+    References(References),
+    Generated { expr: SqlExpr, stored: bool },
+    Identity { always: bool, options: SequenceOptions },
+}
+
+/// `[NOT] DEFERRABLE`, `INITIALLY …`, `NOT VALID`, `[NOT] ENFORCED`, as written; defaults are all off and enforced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ConstraintAttributes {
+    pub deferrable: bool,
+    pub initially_deferred: bool,
+    pub not_valid: bool,
+    pub enforced: bool,
+}
+
+impl Default for ConstraintAttributes {
+    fn default() -> Self {
+        Self { deferrable: false, initially_deferred: false, not_valid: false, enforced: true }
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct References {
+    pub table: QualifiedName,
+    /// Empty: the primary key of the referenced table.
+    pub columns: Vec<Ident>,
+    /// `FULL` or `PARTIAL`; `None` is MATCH SIMPLE.
+    pub match_type: Option<String>,
+    pub on_delete: Option<String>,
+    pub on_update: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TableConstraint {
+    pub name: Option<Ident>,
+    pub kind: TableConstraintKind,
+    pub attributes: ConstraintAttributes,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TableConstraintKind {
+    Check {
+        expr: SqlExpr,
+        no_inherit: bool,
+    },
+    Unique(KeyConstraint),
+    PrimaryKey(KeyConstraint),
+    ForeignKey {
+        columns: Vec<Ident>,
+        references: References,
+    },
+    Exclude {
+        method: Option<Ident>,
+        elements: Vec<(IndexElement, String)>,
+        include: Vec<Ident>,
+        predicate: Option<SqlExpr>,
+    },
+    /// `CONSTRAINT name NOT NULL column` (18).
+    NotNull {
+        column: Ident,
+        no_inherit: bool,
+    },
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyConstraint {
+    pub columns: Vec<Ident>,
+    pub include: Vec<Ident>,
+    pub nulls_not_distinct: bool,
+    pub using_index: Option<Ident>,
+    pub tablespace: Option<Ident>,
+    /// The last column is WITHOUT OVERLAPS (18).
+    pub without_overlaps: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AlterTable {
+    /// The word after ALTER: `ALTER TABLE idx RENAME` locks differently from `ALTER INDEX idx RENAME`.
+    pub keyword: ObjectKind,
+    pub name: QualifiedName,
+    pub if_exists: bool,
+    pub only: Only,
+    pub actions: Vec<AlterTableAction>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AlterTableAction {
+    AddColumn {
+        column: ColumnDef,
+        if_not_exists: bool,
+    },
+    DropColumn {
+        name: Ident,
+        if_exists: bool,
+        behavior: DropBehavior,
+    },
+    AlterColumnType {
+        column: Ident,
+        data_type: DataType,
+        collation: Option<QualifiedName>,
+        using: Option<SqlExpr>,
+    },
+    SetDefault {
+        column: Ident,
+        expr: SqlExpr,
+    },
+    DropDefault {
+        column: Ident,
+    },
+    SetNotNull {
+        column: Ident,
+    },
+    DropNotNull {
+        column: Ident,
+    },
+    SetExpression {
+        column: Ident,
+        expr: SqlExpr,
+    },
+    DropExpression {
+        column: Ident,
+        if_exists: bool,
+    },
+    AddIdentity {
+        column: Ident,
+        always: bool,
+        options: SequenceOptions,
+    },
+    SetIdentity {
+        column: Ident,
+    },
+    DropIdentity {
+        column: Ident,
+        if_exists: bool,
+    },
+    SetStatistics {
+        column: Ident,
+    },
+    SetColumnOptions {
+        column: Ident,
+    },
+    SetStorage {
+        column: Ident,
+    },
+    SetCompression {
+        column: Ident,
+    },
+    AddConstraint(TableConstraint),
+    /// `None`: that attribute was not written.
+    AlterConstraint {
+        name: Ident,
+        deferrable: Option<bool>,
+        initially_deferred: Option<bool>,
+        enforced: Option<bool>,
+        inherit: Option<bool>,
+    },
+    ValidateConstraint {
+        name: Ident,
+    },
+    DropConstraint {
+        name: Ident,
+        if_exists: bool,
+        behavior: DropBehavior,
+    },
+    /// ENABLE/DISABLE TRIGGER; `mode` is `ENABLE`, `DISABLE`, `ENABLE REPLICA`, `ENABLE ALWAYS`.
+    Trigger {
+        which: TriggerSelection,
+        mode: String,
+    },
+    Rule {
+        name: Ident,
+        mode: String,
+    },
+    /// `ENABLE`, `DISABLE`, `FORCE`, `NO FORCE` ROW LEVEL SECURITY.
+    RowSecurity {
+        mode: String,
+    },
+    ClusterOn {
+        index: Ident,
+    },
+    SetWithoutCluster,
+    SetWithoutOids,
+    SetAccessMethod {
+        method: Option<Ident>,
+    },
+    SetTablespace {
+        tablespace: Ident,
+    },
+    SetLogged,
+    SetUnlogged,
+    SetOptions {
+        options: Vec<String>,
+    },
+    ResetOptions {
+        options: Vec<String>,
+    },
+    Inherit {
+        parent: QualifiedName,
+    },
+    NoInherit {
+        parent: QualifiedName,
+    },
+    OfType {
+        name: QualifiedName,
+    },
+    NotOf,
+    OwnerTo {
+        role: Ident,
+    },
+    ReplicaIdentity {
+        index: Option<Ident>,
+    },
+    /// On a table: a partition with its bound; on an index: the index of a partition, `bound` is `None`.
+    AttachPartition {
+        partition: QualifiedName,
+        bound: Option<PartitionBound>,
+    },
+    DetachPartition {
+        partition: QualifiedName,
+        concurrently: bool,
+        finalize: bool,
+    },
+    RenameTo {
+        name: Ident,
+    },
+    RenameColumn {
+        from: Ident,
+        to: Ident,
+    },
+    RenameConstraint {
+        from: Ident,
+        to: Ident,
+    },
+    SetSchema {
+        schema: Ident,
+    },
+    DependsOnExtension {
+        extension: Ident,
+        no: bool,
+    },
+    /// A form that was not understood.
+    Unknown {
+        text: String,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TriggerSelection {
+    Named(Ident),
+    All,
+    User,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateIndex {
+    pub name: Option<QualifiedName>,
+    pub table: QualifiedName,
+    pub only: Only,
+    pub unique: bool,
+    pub concurrently: bool,
+    pub if_not_exists: bool,
+    /// `None` is btree.
+    pub method: Option<Ident>,
+    pub elements: Vec<IndexElement>,
+    pub include: Vec<Ident>,
+    pub nulls_not_distinct: bool,
+    pub options: Vec<(String, String)>,
+    pub tablespace: Option<Ident>,
+    pub predicate: Option<SqlExpr>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IndexElement {
+    pub key: IndexKey,
+    pub collation: Option<QualifiedName>,
+    pub opclass: Option<QualifiedName>,
+    pub descending: bool,
+    /// `None`: not written.
+    pub nulls_first: Option<bool>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IndexKey {
+    Column(Ident),
+    Expr(SqlExpr),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reindex {
+    pub target: ReindexTarget,
+    pub concurrently: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReindexTarget {
+    Index(QualifiedName),
+    Table(QualifiedName),
+    Schema(Ident),
+    Database(Option<Ident>),
+    System(Option<Ident>),
+}
+
+/// `DROP kind name, …`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DropObjects {
+    pub kind: ObjectKind,
+    pub names: Vec<QualifiedName>,
+    pub if_exists: bool,
+    pub behavior: DropBehavior,
+    /// DROP INDEX CONCURRENTLY.
+    pub concurrently: bool,
+    /// The table of a trigger, rule or policy.
+    pub on: Option<QualifiedName>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateView {
+    pub name: QualifiedName,
+    pub or_replace: bool,
+    pub materialized: bool,
+    pub if_not_exists: bool,
+    pub with_data: bool,
+    pub columns: Vec<Ident>,
+    pub query: Query,
+}
+
+/// A query, as far as it names relations.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Query {
+    pub text: String,
+    /// Relations that are read, in order of appearance, each once; names of common table expressions left out.
+    pub relations: Vec<QualifiedName>,
+    /// Columns named anywhere in it, qualified or not; each once.
+    pub columns: Vec<Ident>,
+    /// Functions called; each once.
+    pub functions: Vec<QualifiedName>,
+    /// Relations locked by FOR UPDATE, FOR NO KEY UPDATE, FOR SHARE or FOR KEY SHARE.
+    pub locked: Vec<QualifiedName>,
+    /// `true` where a `*` is selected.
+    pub star: bool,
+    /// The output columns where they are simple: (name, source relation and column where it is one, type where a cast says it).
+    pub output: Vec<OutputColumn>,
+    /// Data-modifying common table expressions.
+    pub modifies: Vec<Statement>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutputColumn {
+    pub name: Option<Ident>,
+    pub expr: SqlExpr,
+}
+
+/// INSERT, UPDATE, DELETE or MERGE on one table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dml {
+    pub table: QualifiedName,
+    pub only: Only,
+    /// Columns written: INSERT's list, UPDATE's SET targets; empty where INSERT names none.
+    pub columns: Vec<Ident>,
+    /// UPDATE's and DELETE's predicate.
+    pub predicate: Option<SqlExpr>,
+    /// FROM, USING, the source query, subqueries.
+    pub query: Query,
+    /// INSERT … ON CONFLICT DO UPDATE.
+    pub on_conflict_update: bool,
+    /// The number of rows of INSERT … VALUES.
+    pub values_rows: Option<u32>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateSequence {
+    pub name: QualifiedName,
+    pub if_not_exists: bool,
+    pub persistence: Persistence,
+    pub options: SequenceOptions,
+}
+
+/// What was written of AS, OWNED BY, RESTART and the rest.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SequenceOptions {
+    pub data_type: Option<DataType>,
+    /// `Some(None)` is OWNED BY NONE.
+    pub owned_by: Option<Option<(QualifiedName, Ident)>>,
+    pub restart: bool,
+    /// The other options as written, in upper case: `INCREMENT BY 5`, `NO CYCLE`.
+    pub other: Vec<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TypeDefinition {
+    Enum(Vec<String>),
+    Composite(Vec<(Ident, DataType)>),
+    Range,
+    Base,
+    Shell,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AlterTypeAction {
+    AddValue { value: String, if_not_exists: bool, before: Option<String>, after: Option<String> },
+    RenameValue { from: String, to: String },
+    RenameTo(Ident),
+    SetSchema(Ident),
+    OwnerTo(Ident),
+    AddAttribute { name: Ident, data_type: DataType, behavior: DropBehavior },
+    DropAttribute { name: Ident, behavior: DropBehavior },
+    AlterAttribute { name: Ident, data_type: DataType, behavior: DropBehavior },
+    RenameAttribute { from: Ident, to: Ident },
+    SetProperties,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateDomain {
+    pub name: QualifiedName,
+    pub data_type: DataType,
+    pub collation: Option<QualifiedName>,
+    pub default: Option<SqlExpr>,
+    pub not_null: bool,
+    pub checks: Vec<(Option<Ident>, SqlExpr)>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AlterDomainAction {
+    SetDefault(SqlExpr),
+    DropDefault,
+    SetNotNull,
+    DropNotNull,
+    AddConstraint { name: Option<Ident>, kind: TableConstraintKind, not_valid: bool },
+    DropConstraint { name: Ident, if_exists: bool },
+    ValidateConstraint { name: Ident },
+    RenameConstraint { from: Ident, to: Ident },
+    RenameTo(Ident),
+    SetSchema(Ident),
+    OwnerTo(Ident),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Volatility {
+    Immutable,
+    Stable,
+    Volatile,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateFunction {
+    pub name: QualifiedName,
+    pub or_replace: bool,
+    pub procedure: bool,
+    /// The input arguments' types in order; `None` where a type was not understood.
+    pub arguments: Vec<Option<DataType>>,
+    /// `None` for a procedure or where it was not understood; `trigger` is a type here.
+    pub returns: Option<DataType>,
+    pub language: Option<Ident>,
+    /// The default is VOLATILE.
+    pub volatility: Volatility,
+    pub strict: bool,
+    pub body: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CreateTrigger {
+    pub name: Ident,
+    pub table: QualifiedName,
+    pub or_replace: bool,
+    pub constraint: bool,
+    /// `BEFORE`, `AFTER`, `INSTEAD OF`.
+    pub timing: String,
+    /// `INSERT`, `UPDATE`, `DELETE`, `TRUNCATE`.
+    pub events: Vec<String>,
+    pub update_of: Vec<Ident>,
+    pub for_each_row: bool,
+    pub when: Option<SqlExpr>,
+    pub from: Option<QualifiedName>,
+    pub attributes: ConstraintAttributes,
+    pub function: QualifiedName,
+}
+
+/// `SET [SESSION | LOCAL] name TO value`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetParameter {
+    pub name: String,
+    /// `None` is DEFAULT.
+    pub value: Option<String>,
+    pub local: bool,
+}
