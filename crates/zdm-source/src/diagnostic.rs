@@ -121,6 +121,50 @@ pub struct Diagnostic {
     pub related: Vec<Label>,
     pub notes: Vec<Note>,
     pub fix: Option<Fix>,
+    pub subject: Subject,
+    pub suppressed: Option<Suppressed>,
+}
+
+/// What in the project the finding is about, for machines that sort and filter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Subject {
+    pub app: Option<Arc<str>>,
+    pub migration: Option<Arc<str>>,
+    /// The index of the top-level operation in its migration, counted from 0.
+    pub operation: Option<usize>,
+    /// The SQL statement that does it.
+    pub statement: Option<Arc<str>>,
+}
+
+/// Why a finding does not count.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suppressed {
+    pub kind: SuppressionKind,
+    /// The user's words; the baseline has none.
+    pub reason: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum SuppressionKind {
+    /// `# zdm: ignore[CODE] reason` beside the operation.
+    Comment,
+    /// `# zdm: ignore-file[CODE] reason`.
+    File,
+    /// Recorded when the project adopted the linter.
+    Baseline,
+    /// Switched off for this path or table in the configuration.
+    Configuration,
+}
+
+impl SuppressionKind {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Comment => "comment",
+            Self::File => "file",
+            Self::Baseline => "baseline",
+            Self::Configuration => "configuration",
+        }
+    }
 }
 
 impl Diagnostic {

@@ -12,7 +12,9 @@ pub mod edit;
 
 pub mod diagnostic;
 
-pub use diagnostic::{Applicability, Code, Diagnostic, Fix, FixFile, Label, Note, Severity};
+pub use diagnostic::{
+    Applicability, Code, Diagnostic, Fix, FixFile, Label, Note, Severity, Subject, Suppressed, SuppressionKind,
+};
 pub use edit::{Edit, EditError, apply_edits};
 pub use file::{LineColumn, LineIndex, SourceFile};
 pub use span::Span;

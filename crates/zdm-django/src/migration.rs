@@ -1,0 +1,66 @@
+//! A migration file: its place in the graph and its operations.
+
+use std::fmt;
+use std::sync::Arc;
+
+use zdm_source::{SourceFile, Span};
+
+use crate::operation::Operation;
+
+/// `app_label.name`; ordered by app, then name.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MigrationKey {
+    pub app: Arc<str>,
+    pub name: Arc<str>,
+}
+
+impl MigrationKey {
+    pub fn new(app: impl Into<Arc<str>>, name: impl Into<Arc<str>>) -> Self {
+        Self { app: app.into(), name: name.into() }
+    }
+}
+
+impl fmt::Display for MigrationKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}.{}", self.app, self.name)
+    }
+}
+
+/// One migration, as written.
+#[derive(Clone, Debug)]
+pub struct Migration {
+    pub key: MigrationKey,
+    pub file: SourceFile,
+    /// The name of the class, or the whole file where there is none.
+    pub span: Span,
+    /// `atomic` of the class; the default is `true`.
+    pub atomic: bool,
+    pub initial: Option<bool>,
+    pub dependencies: Vec<Dependency>,
+    pub run_before: Vec<Dependency>,
+    pub replaces: Vec<MigrationKey>,
+    pub operations: Vec<Operation>,
+    /// Class attributes that declare a deploy phase: `zdm_phase`, django-safemigrate's `safe`; name, value's text, place.
+    pub declared_phase: Option<(Arc<str>, Arc<str>, Span)>,
+    /// What could not be read, with its place: syntax errors, dynamic lists.
+    pub problems: Vec<(Span, String)>,
+}
+
+/// An edge of the graph, with its place in the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Dependency {
+    pub target: DependencyTarget,
+    pub span: Span,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DependencyTarget {
+    Migration(MigrationKey),
+    /// `(app, "__first__")`: the app's first migration.
+    First(Arc<str>),
+    /// `(app, "__latest__")`: the app's leaf.
+    Latest(Arc<str>),
+    /// `swappable_dependency(settings.X)` where the setting is known resolves to `First`; this is where it is not.
+    Swappable(Arc<str>),
+    Unknown(String),
+}

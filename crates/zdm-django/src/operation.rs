@@ -1,0 +1,336 @@
+//! Migration operations, as written.
+//!
+//! Source: Django's documentation, "Migration Operations" and "Database migration operations" of `django.contrib.postgres`.
+
+use std::sync::Arc;
+
+use zdm_source::Span;
+
+use crate::field::Field;
+use crate::value::Value;
+
+/// One operation with its place in the migration's file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Operation {
+    pub kind: OperationKind,
+    /// The class as written, resolved through imports: `django.db.migrations.AddField`, `pgtrigger.migrations.AddTrigger`.
+    pub class: Arc<str>,
+    /// The whole call.
+    pub span: Span,
+    /// Arguments with their places: `("name", span)`; for labels that point at one argument.
+    pub argument_spans: Vec<(Arc<str>, Span)>,
+    /// Stands under a class-level condition that is not known; both branches are kept.
+    pub conditional: bool,
+}
+
+impl Operation {
+    /// The class' own name: `AddField`.
+    pub fn name(&self) -> &str {
+        self.class.rsplit('.').next().unwrap_or(&self.class)
+    }
+
+    pub fn argument_span(&self, name: &str) -> Option<Span> {
+        self.argument_spans.iter().find(|(key, _)| &**key == name).map(|(_, span)| *span)
+    }
+}
+
+/// What an operation does. Model names are as written, without the app label unless one was written.
+#[derive(Clone, Debug, PartialEq)]
+pub enum OperationKind {
+    CreateModel {
+        name: Arc<str>,
+        fields: Vec<Field>,
+        options: Options,
+        bases: Vec<Value>,
+        managers: bool,
+    },
+    DeleteModel {
+        name: Arc<str>,
+    },
+    RenameModel {
+        old_name: Arc<str>,
+        new_name: Arc<str>,
+    },
+    AlterModelTable {
+        name: Arc<str>,
+        table: Option<Arc<str>>,
+    },
+    AlterModelTableComment {
+        name: Arc<str>,
+        table_comment: Option<Arc<str>>,
+    },
+    /// `option_value` is a set of tuples of field names.
+    AlterUniqueTogether {
+        name: Arc<str>,
+        unique_together: Value,
+    },
+    AlterIndexTogether {
+        name: Arc<str>,
+        index_together: Value,
+    },
+    AlterOrderWithRespectTo {
+        name: Arc<str>,
+        order_with_respect_to: Option<Arc<str>>,
+    },
+    AlterModelOptions {
+        name: Arc<str>,
+        options: Options,
+    },
+    AlterModelManagers {
+        name: Arc<str>,
+    },
+    AddField {
+        model_name: Arc<str>,
+        field: Field,
+        preserve_default: bool,
+    },
+    RemoveField {
+        model_name: Arc<str>,
+        name: Arc<str>,
+    },
+    AlterField {
+        model_name: Arc<str>,
+        field: Field,
+        preserve_default: bool,
+    },
+    RenameField {
+        model_name: Arc<str>,
+        old_name: Arc<str>,
+        new_name: Arc<str>,
+    },
+    AddIndex {
+        model_name: Arc<str>,
+        index: Index,
+        concurrently: bool,
+    },
+    RemoveIndex {
+        model_name: Arc<str>,
+        name: Arc<str>,
+        concurrently: bool,
+    },
+    RenameIndex {
+        model_name: Arc<str>,
+        new_name: Arc<str>,
+        old_name: Option<Arc<str>>,
+        old_fields: Option<Vec<Arc<str>>>,
+    },
+    AddConstraint {
+        model_name: Arc<str>,
+        constraint: Constraint,
+        not_valid: bool,
+    },
+    RemoveConstraint {
+        model_name: Arc<str>,
+        name: Arc<str>,
+    },
+    /// State only, 5.2+.
+    AlterConstraint {
+        model_name: Arc<str>,
+        name: Arc<str>,
+        constraint: Constraint,
+    },
+    ValidateConstraint {
+        model_name: Arc<str>,
+        name: Arc<str>,
+    },
+    CreateExtension {
+        name: Arc<str>,
+    },
+    CreateCollation {
+        name: Arc<str>,
+        locale: Arc<str>,
+        provider: Arc<str>,
+        deterministic: bool,
+    },
+    RemoveCollation {
+        name: Arc<str>,
+        locale: Arc<str>,
+        provider: Arc<str>,
+        deterministic: bool,
+    },
+    RunSql(RunSql),
+    RunPython(RunPython),
+    SeparateDatabaseAndState {
+        database_operations: Vec<Operation>,
+        state_operations: Vec<Operation>,
+    },
+    /// A third-party operation that sends SQL which is known: django-pgtrigger's, django-add-default-value's.
+    Known(KnownOperation),
+    /// A marker without effect on state and database.
+    NoOp,
+    /// Not analysed, with the reason. State and catalog are uncertain from here on.
+    Unknown {
+        reason: Arc<str>,
+    },
+}
+
+/// Model options in the order written: `db_table`, `managed`, `proxy`, `unique_together`, `indexes`, `constraints` and the rest.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Options {
+    pub entries: Vec<(Arc<str>, Value)>,
+    pub indexes: Vec<Index>,
+    pub constraints: Vec<Constraint>,
+}
+
+impl Options {
+    pub fn get(&self, name: &str) -> Option<&Value> {
+        self.entries.iter().find(|(key, _)| &**key == name).map(|(_, value)| value)
+    }
+}
+
+/// `models.Index` and its subclasses.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Index {
+    /// The class' own name: `Index`, `GinIndex`, `BrinIndex` …; a project's subclass resolves to its Django base.
+    pub class: Arc<str>,
+    pub name: Option<Arc<str>>,
+    /// Field names as written: `-created` is descending.
+    pub fields: Vec<Arc<str>>,
+    pub expressions: Vec<Value>,
+    /// A `Q` call.
+    pub condition: Option<Value>,
+    /// Everything else by keyword: `opclasses`, `include`, `db_tablespace`, `fillfactor`, `fastupdate`, …
+    pub kwargs: Vec<(Arc<str>, Value)>,
+    /// Why it is not fully known.
+    pub unknown: Option<Arc<str>>,
+    pub span: Span,
+}
+
+impl Index {
+    pub fn kwarg(&self, name: &str) -> Option<&Value> {
+        self.kwargs.iter().find(|(key, _)| &**key == name).map(|(_, value)| value)
+    }
+}
+
+/// `CheckConstraint`, `UniqueConstraint`, `ExclusionConstraint`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Constraint {
+    pub name: Arc<str>,
+    pub kind: ConstraintKind,
+    /// Everything else by keyword: `deferrable`, `include`, `opclasses`, `nulls_distinct`, `violation_error_message`, …
+    pub kwargs: Vec<(Arc<str>, Value)>,
+    pub span: Span,
+}
+
+impl Constraint {
+    pub fn kwarg(&self, name: &str) -> Option<&Value> {
+        self.kwargs.iter().find(|(key, _)| &**key == name).map(|(_, value)| value)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum ConstraintKind {
+    /// `condition=` from 5.1, `check=` before.
+    Check {
+        condition: Value,
+    },
+    Unique {
+        fields: Vec<Arc<str>>,
+        expressions: Vec<Value>,
+        condition: Option<Value>,
+    },
+    /// Pairs of expression and operator.
+    Exclusion {
+        expressions: Vec<(Value, Value)>,
+        index_type: Arc<str>,
+        condition: Option<Value>,
+    },
+    Unknown {
+        class: Arc<str>,
+        reason: Arc<str>,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunSql {
+    pub sql: SqlSource,
+    /// `None`: irreversible.
+    pub reverse_sql: Option<SqlSource>,
+    pub state_operations: Vec<Operation>,
+    pub elidable: bool,
+}
+
+/// The `sql` argument: `RunSQL.noop` is an empty list.
+#[derive(Clone, Debug, PartialEq)]
+pub enum SqlSource {
+    /// In the order of execution.
+    Texts(Vec<SqlText>),
+    Unknown {
+        reason: Arc<str>,
+    },
+}
+
+/// One string of SQL with the places that it came from.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SqlText {
+    pub text: Arc<str>,
+    /// From a list of `(sql, params)`: parameters are sent apart, and `%s` stands for them.
+    pub params: Option<Value>,
+    pub map: TextMap,
+}
+
+/// Maps byte ranges of an evaluated string to places in the file: through escapes, concatenation, f-strings.
+///
+/// Segments are in order of the value and do not overlap; values that came from elsewhere (a setting, another file)
+/// have no segment.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TextMap {
+    pub segments: Vec<TextSegment>,
+    /// The whole expression: where to point when a range has no segment.
+    pub whole: Span,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TextSegment {
+    /// In the value.
+    pub value: Span,
+    /// In the file.
+    pub source: Span,
+    /// Byte for byte the same; otherwise the segment is one unit (an escape).
+    pub verbatim: bool,
+}
+
+impl TextMap {
+    /// The smallest span of the file that covers `range` of the value.
+    pub fn source_span(&self, range: Span) -> Span {
+        let mut result: Option<Span> = None;
+        let first = self.segments.partition_point(|segment| segment.value.end <= range.start);
+        for segment in &self.segments[first..] {
+            if segment.value.start >= range.end && !(range.is_empty() && segment.value.start == range.start) {
+                break;
+            }
+            let source = if segment.verbatim {
+                let start = segment.source.start + range.start.saturating_sub(segment.value.start);
+                let end = segment.source.end - segment.value.end.saturating_sub(range.end);
+                Span::new(start, end)
+            } else {
+                segment.source
+            };
+            result = Some(result.map_or(source, |span| span.cover(source)));
+        }
+        result.unwrap_or(self.whole)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunPython {
+    /// The callable as resolved: `shop.migrations.0003_fill.forwards`, `django.db.migrations.RunPython.noop`.
+    pub code: Value,
+    /// `None`: irreversible.
+    pub reverse_code: Option<Value>,
+    /// The keyword's value where it was written.
+    pub atomic: Option<bool>,
+    pub elidable: bool,
+}
+
+/// A third-party operation that is a template of SQL.
+#[derive(Clone, Debug, PartialEq)]
+pub struct KnownOperation {
+    /// `django-pgtrigger`.
+    pub package: Arc<str>,
+    /// SQL sent forwards, where it can be told.
+    pub statements: Vec<SqlText>,
+    /// What it does to the state, if anything.
+    pub state_operations: Vec<Operation>,
+    pub reversible: bool,
+}
