@@ -169,7 +169,22 @@ impl SuppressionKind {
 
 impl Diagnostic {
     pub fn new(code: Code, severity: Severity, message: impl Into<String>, primary: Label) -> Self {
-        Self { code, severity, message: message.into(), primary, related: Vec::new(), notes: Vec::new(), fix: None }
+        Self {
+            code,
+            severity,
+            message: message.into(),
+            primary,
+            related: Vec::new(),
+            notes: Vec::new(),
+            fix: None,
+            subject: Subject::default(),
+            suppressed: None,
+        }
+    }
+
+    /// The order of every report: path, position, code.
+    pub fn sort_key(&self) -> (&str, Span, &'static str, &str) {
+        (self.primary.file.path(), self.primary.span, self.code.code, &self.message)
     }
 
     pub fn with_related(mut self, label: Label) -> Self {
