@@ -1,0 +1,91 @@
+//! Real Django, in the virtual environments that `cargo xtask setup` makes.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::{Error, cache, skip};
+
+/// The Django versions that the project answers for, oldest first. The last is the newest release.
+pub const DJANGOS: [&str; 5] = ["3.2", "4.2", "5.2", "6.0", "6.1"];
+
+/// A virtual environment with a Django.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Django {
+    version: String,
+    dir: PathBuf,
+}
+
+impl Django {
+    /// The environment of a version as it is written in [`DJANGOS`]; `None` if it is not provisioned.
+    pub fn env(version: &str) -> Option<Self> {
+        let dir = cache::root().join("django").join(version);
+        cache::stamp(&dir)?;
+        Some(Self { version: version.to_owned(), dir })
+    }
+
+    /// The environment of a version.
+    ///
+    /// # Panics
+    /// If it is not provisioned.
+    pub fn get(version: &str) -> Self {
+        Self::env(version).unwrap_or_else(|| panic!("{}", Error::NoDjango { version: version.to_owned() }))
+    }
+
+    /// An environment elsewhere, such as that of a public project (see [`crate::projects`]). `version` is its Django's.
+    pub fn at(dir: &Path, version: &str) -> Self {
+        Self { version: version.to_owned(), dir: dir.to_path_buf() }
+    }
+
+    /// The environments that are provisioned, oldest Django first.
+    pub fn available() -> Vec<Self> {
+        DJANGOS.into_iter().filter_map(Self::env).collect()
+    }
+
+    /// The environments among `versions` that can be tested here. Those that are missing are recorded as skipped,
+    /// under `layer`, and `cargo xtask test` reports them.
+    ///
+    /// # Panics
+    /// If none of them is provisioned: a layer of tests never passes by skipping everything.
+    pub fn available_for(layer: &str, versions: &[&str]) -> Vec<Self> {
+        let mut found = Vec::new();
+        for version in versions {
+            match Self::env(version) {
+                Some(django) => found.push(django),
+                None => skip::record(layer, &format!("Django {version} is not provisioned")),
+            }
+        }
+        assert!(!found.is_empty(), "{}", Error::NoDjango { version: versions.join(", ") });
+        found
+    }
+
+    /// The version as it is written in [`DJANGOS`]: `"5.2"`.
+    pub fn version(&self) -> &str {
+        &self.version
+    }
+
+    /// The directory of the virtual environment.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Its interpreter.
+    pub fn python(&self) -> PathBuf {
+        self.dir.join("bin/python")
+    }
+
+    /// A command that runs its interpreter, without the settings that the environment may carry.
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(self.python());
+        command
+            .env_remove("DJANGO_SETTINGS_MODULE")
+            .env_remove("DATABASE_URL")
+            .env_remove("PYTHONPATH")
+            .env_remove("PYTHONHOME")
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("PYTHONHASHSEED", "0");
+        for name in ["PGHOST", "PGPORT", "PGUSER", "PGDATABASE", "PGPASSWORD", "PGSERVICE", "PGOPTIONS"] {
+            command.env_remove(name);
+        }
+        command
+    }
+}

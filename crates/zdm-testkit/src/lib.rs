@@ -1,0 +1,106 @@
+//! What the tests of the workspace stand on: real PostgreSQL servers and the real Django.
+//!
+//! `cargo xtask setup` provisions both, once; this crate finds what is provisioned (module [`cache`]) and runs it.
+//! It is a dev-dependency and never part of a program that users run. Functions that tests call panic with a message
+//! that says what is missing and how to get it; their `try_` forms return the error.
+//!
+//! Provisioning goes to `zdm-test` in the target directory. With several target directories, set `ZDM_TEST_CACHE` to
+//! one directory that all of them share, for `cargo xtask setup` and for the tests alike.
+//!
+//! # Servers
+//! ```no_run
+//! use zdm_testkit::{Server, ServerOptions, majors_for};
+//!
+//! for major in majors_for("claims") {              // every provisioned major; gaps are recorded, none is a panic
+//!     let server = Server::shared(major);           // one per process, autovacuum off
+//!     let database = server.database();             // fresh, dropped with the value
+//!     let client = database.connect();              // blocking; as many sessions as a test likes
+//!     client.sql("CREATE TABLE t (id int); INSERT INTO t VALUES (1)");
+//!     assert_eq!(client.value("SELECT count(*) FROM t"), "1");
+//!     assert_eq!(client.fails("SELECT 1/0"), "22012");
+//!     client.sql("SET client_min_messages = debug1");
+//!     client.sql("ALTER TABLE t ALTER id TYPE bigint");
+//!     assert!(client.take_notices().iter().any(|notice| notice.message.starts_with("rewriting table")));
+//! }
+//! let own = ServerOptions::default().set("wal_level", "logical").start(17);   // stopped when dropped
+//! ```
+//! [`Database::conninfo`] and [`Database::url`] give connection strings, [`Server::socket_dir`], [`PORT`] and [`USER`]
+//! their parts. A server is a process of an unprivileged account when the tests run as root; it and its directory go
+//! away with the test process, whatever ends it.
+//!
+//! # Django
+//! [`Django::get`]`("5.2")` is a virtual environment, [`Django::available`] lists them all, [`Django::command`] runs
+//! Python in one.
+
+pub mod cache;
+pub mod skip;
+
+mod account;
+mod client;
+mod django;
+mod server;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+pub use account::Account;
+pub use client::{Client, Notice, Rows, SqlError};
+pub use django::{DJANGOS, Django};
+pub use server::{Database, MAJORS, PORT, Server, ServerOptions, USER, available_majors, majors_for};
+
+/// Why something that tests stand on is not there.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The server, or any server, is not provisioned.
+    #[error("{} not provisioned: run `cargo xtask setup`, then the tests again (looked in {})",
+        match major { Some(major) => format!("PostgreSQL {major} is"), None => "no PostgreSQL is".to_owned() },
+        cache::root().display())]
+    NoServer {
+        /// The one that was asked for; `None` if any would have done.
+        major: Option<u32>,
+    },
+    /// The virtual environment is not provisioned.
+    #[error("Django {version} is not provisioned: run `cargo xtask setup`, then the tests again (looked in {})",
+        cache::root().display())]
+    NoDjango {
+        /// The version, or versions, that were asked for.
+        version: String,
+    },
+    /// Root has no account to run servers under.
+    #[error("PostgreSQL does not run as root, and neither `postgres` nor `nobody` is in /etc/passwd")]
+    NoAccount,
+    /// A directory that servers need is not theirs or not ours to use.
+    #[error("{} cannot be used for test servers: wrong owner, or closed to the account that they run under",
+        path.display())]
+    Closed {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// `initdb` or the server itself failed.
+    #[error("PostgreSQL did not start:\n{log}")]
+    NotStarted {
+        /// What it wrote.
+        log: String,
+    },
+    /// The server runs but refuses the first session.
+    #[error("no connection to the test server: {0}")]
+    Connect(SqlError),
+    /// The file system.
+    #[error("cannot {action} {}: {source}", path.display())]
+    Io {
+        /// What was tried, as a verb.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+impl Error {
+    pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+        let path = path.to_path_buf();
+        move |source| Self::Io { action, path, source }
+    }
+}

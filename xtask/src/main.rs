@@ -1,0 +1,51 @@
+//! The automation of the repository: `cargo xtask COMMAND`.
+//!
+//! It needs a Rust toolchain, Python 3 and git; `setup` takes PostgreSQL from the npm registry if npm is there, else
+//! from the machine.
+
+#![expect(clippy::print_stdout, reason = "a command for the terminal")]
+
+mod ci;
+mod pins;
+mod python;
+mod setup;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", about = "Automation of the repository", disable_version_flag = true)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Provide what the tests run on: PostgreSQL servers and Django environments
+    Setup(setup::Options),
+    /// `setup`, then every test of the workspace
+    Test {
+        /// Passed to the test runner
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
+    /// What continuous integration runs: formatting, clippy, docs in sync, `test`
+    Ci,
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Setup(options) => setup::run(&options).map(|outcome| outcome.report()),
+        Command::Test { arguments } => ci::test(&arguments),
+        Command::Ci => ci::run(),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            println!("error: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
