@@ -1,0 +1,232 @@
+//! One report, all formats: the snapshots are the documentation of how each looks.
+
+use zdm_source::{
+    Applicability, Code, Diagnostic, Edit, Fix, FixFile, Label, Severity, SourceFile, Span, Subject, Suppressed,
+    SuppressionKind,
+};
+
+use crate::report::{Base, MigrationPhase, PathPrefixes, Phase, Report, RuleInfo, Summary};
+use crate::text::TextOptions;
+use crate::{concise, json, text};
+
+const INDEX: Code = Code { code: "ZDM101", name: "index-not-concurrent" };
+const DROPPED: Code = Code { code: "ZDM201", name: "column-dropped" };
+const UNKNOWN: Code = Code { code: "ZDM901", name: "operation-not-analysed" };
+
+const MIGRATION: &str = r#"from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [("shop", "0001_initial")]
+
+    operations = [
+        migrations.AddIndex(
+            model_name="order",
+            index=models.Index(fields=["customer"], name="order_customer_idx"),
+        ),
+        migrations.RemoveField("order", "größe"),
+        Magic(),
+    ]
+"#;
+
+const INITIAL: &str = r#"class Migration(migrations.Migration):
+    operations = [
+        migrations.CreateModel("Order", [("größe", models.IntegerField())]),
+    ]
+"#;
+
+pub(crate) const RULES: [RuleInfo<'static>; 3] = [
+    RuleInfo {
+        code: "ZDM101",
+        name: "index-not-concurrent",
+        summary: "An index is built under a lock that blocks writes.",
+        severity: Severity::Error,
+        page_markdown: "# ZDM101\n\n## What happens\n\n`CREATE INDEX` takes a `SHARE` lock.\n",
+        url: "https://example.org/rules/ZDM101",
+    },
+    RuleInfo {
+        code: "ZDM201",
+        name: "column-dropped",
+        summary: "A column that running code still names is dropped.",
+        severity: Severity::Error,
+        page_markdown: "# ZDM201\n",
+        url: "https://example.org/rules/ZDM201",
+    },
+    RuleInfo {
+        code: "ZDM901",
+        name: "operation-not-analysed",
+        summary: "An operation is not understood.",
+        severity: Severity::Info,
+        page_markdown: "# ZDM901\n",
+        url: "",
+    },
+];
+
+fn at(file: &SourceFile, text: &str) -> Span {
+    let start = file.text().find(text).unwrap();
+    Span::from_usize(start, start + text.len())
+}
+
+fn subject(operation: usize, statement: Option<&str>) -> Subject {
+    Subject {
+        app: Some("shop".into()),
+        migration: Some("0002_order_customer".into()),
+        operation: Some(operation),
+        statement: statement.map(Into::into),
+    }
+}
+
+/// Three findings, one of them suppressed, with every part that a finding can have.
+pub(crate) fn findings() -> Vec<Diagnostic> {
+    let file = SourceFile::new("shop/migrations/0002_order_customer.py", MIGRATION);
+    let initial = SourceFile::new("shop/migrations/0001_initial.py", INITIAL);
+    let add_index = &MIGRATION
+        [MIGRATION.find("migrations.AddIndex").unwrap()..MIGRATION.find(",\n        migrations.Remove").unwrap()];
+    let class = at(&file, "class Migration(migrations.Migration):");
+    let fix = Fix {
+        title: "build the index concurrently".to_owned(),
+        applicability: Applicability::Safe,
+        files: vec![FixFile::Change {
+            file: file.clone(),
+            edits: vec![
+                Edit::insert(class.end, "\n    atomic = False"),
+                Edit::replace(at(&file, "migrations.AddIndex"), "AddIndexConcurrently"),
+            ],
+        }],
+    };
+    let mut index = Diagnostic::new(
+        INDEX,
+        Severity::Error,
+        "`AddIndex` on `Order` blocks INSERT, UPDATE and DELETE on `shop_order` while `order_customer_idx` is built",
+        Label::new(&file, at(&file, add_index), "SHARE lock on `shop_order` until the migration commits"),
+    )
+    .with_related(Label::new(&file, class, "atomic by default: one transaction"))
+    .with_fact("the build reads the whole table; reads go on, every write waits, and so does each request behind it")
+    .with_help("build it concurrently, in a migration of its own that is not atomic")
+    .with_fix(fix);
+    index.subject = subject(0, Some("CREATE INDEX \"order_customer_idx\" ON \"shop_order\" (\"customer_id\")"));
+    let mut dropped = Diagnostic::new(
+        DROPPED,
+        Severity::Warning,
+        "`RemoveField` drops `größe` of `shop_order`, which running code still reads: 100% of SELECTs fail",
+        Label::new(&file, at(&file, "migrations.RemoveField(\"order\", \"größe\")"), "the column goes here"),
+    )
+    .with_related(Label::new(&initial, at(&initial, "(\"größe\", models.IntegerField())"), "created here"))
+    .with_code(
+        "first take the field out of the state, and drop the column in the next release",
+        "python",
+        "operations = [\n    migrations.SeparateDatabaseAndState(\n        state_operations=[migrations.RemoveField(\"order\", \"größe\")],\n    ),\n]\n",
+    );
+    dropped.subject = subject(1, None);
+    let mut unknown = Diagnostic::new(
+        UNKNOWN,
+        Severity::Info,
+        "`Magic` is not analysed: its class is not found",
+        Label::new(&file, at(&file, "Magic()"), ""),
+    );
+    unknown.subject = subject(2, None);
+    unknown.suppressed =
+        Some(Suppressed { kind: SuppressionKind::Comment, reason: Some("only writes a log line".to_owned()) });
+    vec![index, dropped, unknown]
+}
+
+pub(crate) fn report(diagnostics: &[Diagnostic]) -> Report<'_> {
+    let phase = |migration: &str, phase, reasons: &[&str]| MigrationPhase {
+        app: "shop".to_owned(),
+        migration: migration.to_owned(),
+        path: format!("shop/migrations/{migration}.py"),
+        phase,
+        reasons: reasons.iter().map(|reason| (*reason).to_owned()).collect(),
+    };
+    Report {
+        tool_version: "0.1.0",
+        postgres: "16".to_owned(),
+        django: "5.2".to_owned(),
+        base: Some(Base { reference: "origin/main".to_owned(), merge_base: "0123456789abcdef".repeat(2) + "01234567" }),
+        diagnostics,
+        rules: &RULES,
+        summary: Summary { migrations: 14, reported: 2, operations: 40, analysed: 39, apps: 3 },
+        phases: vec![
+            phase("0002_order_customer", Phase::After, &["drops `shop_order.größe`"]),
+            phase("0003_note", Phase::Before, &[]),
+        ],
+        notes: vec!["PostgreSQL 16 from docker-compose.yml".to_owned()],
+        fail_on: Some(Severity::Warning),
+        paths: PathPrefixes { display: String::new(), repository: "backend/".to_owned() },
+    }
+}
+
+#[test]
+fn text_in_plain_characters() {
+    insta::assert_snapshot!(text::render(&report(&findings()), TextOptions::default()));
+}
+
+#[test]
+fn text_narrow_ascii() {
+    let options = TextOptions { width: 60, unicode: false, color: false };
+    let rendered = text::render(&report(&findings()), options);
+    assert!(rendered.replace(['ö', 'ß'], "").is_ascii(), "only the user's own text is not ASCII:\n{rendered}");
+    insta::assert_snapshot!(rendered);
+}
+
+#[test]
+fn text_in_colour_is_the_same_text() {
+    let findings = findings();
+    let plain = text::render(&report(&findings), TextOptions::default());
+    let coloured = text::render(&report(&findings), TextOptions { color: true, ..TextOptions::default() });
+    assert!(coloured.contains("\u{1b}["), "colour was asked for");
+    let mut stripped = String::new();
+    let mut rest = coloured.as_str();
+    while let Some((before, after)) = rest.split_once("\u{1b}[") {
+        stripped.push_str(before);
+        rest = after.split_once('m').map_or("", |(_, rest)| rest);
+    }
+    stripped.push_str(rest);
+    assert_eq!(stripped, plain);
+}
+
+#[test]
+fn text_without_findings() {
+    let mut report = report(&[]);
+    report.phases.clear();
+    report.base = None;
+    report.summary.reported = 14;
+    insta::assert_snapshot!(text::render(&report, TextOptions::default()));
+}
+
+#[test]
+fn a_source_cannot_steer_the_terminal() {
+    let file = SourceFile::new("a\u{1b}[2J.py", "x = '\u{1b}]0;title\u{7}\u{9b}\u{202e}evil'\rnext\r\n");
+    let label = Label::new(&file, at(&file, "evil"), "her\u{1b}[31me");
+    let finding = Diagnostic::new(INDEX, Severity::Error, "m\u{1b}[1m\ny", label);
+    let rendered = text::render(&report(&[finding]), TextOptions::default());
+    let bad: Vec<char> = rendered.chars().filter(|c| c.is_control() && *c != '\n').collect();
+    assert!(bad.is_empty(), "{bad:?} in\n{rendered}");
+    assert!(!rendered.contains('\u{202e}'));
+    assert!(rendered.contains("evil"));
+}
+
+#[test]
+fn bad_spans_and_endless_labels_do_not_break_the_drawing() {
+    let long = "ä\n".repeat(500);
+    let file = SourceFile::new("a.py", long.as_str());
+    for span in [Span::new(0, 1500), Span::new(1, 2), Span::new(9000, 9001), Span::new(5, 3), Span::new(1500, 1500)] {
+        let finding = Diagnostic::new(INDEX, Severity::Error, "m", Label::new(&file, span, "here"));
+        let rendered = text::render(&report(&[finding]), TextOptions::default());
+        assert!(rendered.contains("here"), "{span:?}\n{rendered}");
+        assert!(rendered.lines().count() < 30, "{span:?}\n{rendered}");
+    }
+    let empty = SourceFile::new("empty.py", "");
+    let finding = Diagnostic::new(INDEX, Severity::Error, "m", Label::new(&empty, Span::at(0), "here"));
+    assert!(text::render(&report(&[finding]), TextOptions::default()).contains("empty.py"));
+}
+
+#[test]
+fn concise_lines() {
+    insta::assert_snapshot!(concise::render(&report(&findings())));
+}
+
+#[test]
+fn json_document() {
+    insta::assert_snapshot!(json::render(&report(&findings())));
+}
