@@ -1,14 +1,23 @@
 //! The state: what Django believes the models are.
 //!
-//! A [`ProjectState`] is a persistent value: a clone costs a pointer and shares everything that did not change.
+//! A [`ProjectState`] is a persistent value: a clone costs a few pointers and shares everything that did not change.
+//! [`ProjectState::apply`] is an operation's `state_forwards`. An operation that cannot be applied leaves the state as
+//! it was and says why; the history goes on.
+//!
+//! Source: Django's `ProjectState`, and "Migration Operations" of its documentation.
+
+mod relations;
+mod transition;
 
 use std::sync::Arc;
 
-use rpds::RedBlackTreeMapSync;
+use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
 
 use crate::field::Field;
 use crate::operation::Options;
 use crate::value::Value;
+
+pub use relations::{RelationTarget, model_reference};
 
 /// An app label and a model name in lower case.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -23,10 +32,22 @@ impl ModelKey {
     }
 }
 
+/// `app.model`, both as they are compared: Django's `label_lower`.
+impl std::fmt::Display for ModelKey {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(formatter, "{}.{}", self.app, self.model)
+    }
+}
+
 /// All models after some migration.
 #[derive(Clone, Debug, Default)]
 pub struct ProjectState {
     pub(crate) models: RedBlackTreeMapSync<ModelKey, Arc<ModelState>>,
+    /// Which models name this one in a field or as a base. Kept with `models`, so that nothing has to look at every
+    /// model to find who points at one.
+    referrers: RedBlackTreeMapSync<ModelKey, RedBlackTreeSetSync<ModelKey>>,
+    /// Collations that migrations created, and whether they are deterministic: the schema editor asks the database.
+    pub(crate) collations: RedBlackTreeMapSync<Arc<str>, bool>,
 }
 
 impl ProjectState {
@@ -41,6 +62,49 @@ impl ProjectState {
     /// All models, sorted by app and name.
     pub fn models(&self) -> impl Iterator<Item = &Arc<ModelState>> {
         self.models.values()
+    }
+
+    /// The models with a field or a base that names `key`, sorted; `key` itself among them if it refers to itself.
+    pub fn referrers(&self, key: &ModelKey) -> impl Iterator<Item = &ModelKey> {
+        self.referrers.get(key).into_iter().flat_map(RedBlackTreeSetSync::iter)
+    }
+
+    /// Adds or replaces a model as a whole: for apps whose migrations are not read.
+    pub fn insert(&mut self, model: ModelState) {
+        let key = model.key();
+        self.put(key, Arc::new(model));
+    }
+
+    fn put(&mut self, key: ModelKey, model: Arc<ModelState>) {
+        let old = self.models.get(&key).map(|old| relations::targets(old)).unwrap_or_default();
+        let new = relations::targets(&model);
+        for target in old.iter().filter(|target| !new.contains(target)) {
+            self.forget_referrer(target, &key);
+        }
+        for target in new.into_iter().filter(|target| !old.contains(target)) {
+            let set = self.referrers.get(&target).cloned().unwrap_or_default().insert(key.clone());
+            self.referrers.insert_mut(target, set);
+        }
+        self.models.insert_mut(key, model);
+    }
+
+    fn remove(&mut self, key: &ModelKey) {
+        let Some(old) = self.models.get(key).cloned() else { return };
+        for target in relations::targets(&old) {
+            self.forget_referrer(&target, key);
+        }
+        self.models.remove_mut(key);
+    }
+
+    fn forget_referrer(&mut self, target: &ModelKey, key: &ModelKey) {
+        if let Some(set) = self.referrers.get(target) {
+            let set = set.remove(key);
+            if set.is_empty() {
+                self.referrers.remove_mut(target);
+            } else {
+                self.referrers.insert_mut(target.clone(), set);
+            }
+        }
     }
 }
 
@@ -64,5 +128,49 @@ impl ModelState {
 
     pub fn field(&self, name: &str) -> Option<&Field> {
         self.fields.iter().find(|field| &*field.name == name)
+    }
+
+    /// An option that is absent when `False`, as `proxy`.
+    pub fn option_flag(&self, name: &str) -> bool {
+        self.options.get(name).and_then(Value::as_bool).unwrap_or(false)
+    }
+
+    /// An option whose value is a non-empty string.
+    pub fn option_str(&self, name: &str) -> Option<&str> {
+        self.options.get(name).and_then(Value::as_str).filter(|text| !text.is_empty())
+    }
+
+    pub fn is_proxy(&self) -> bool {
+        self.option_flag("proxy")
+    }
+
+    /// `Meta.managed`, which defaults to true.
+    pub fn is_managed(&self) -> bool {
+        self.options.get("managed").and_then(Value::as_bool).unwrap_or(true)
+    }
+
+    /// `unique_together` or `index_together` as lists of field names, normalized as Django does: one flat tuple is one
+    /// group.
+    pub fn together(&self, option: &str) -> Vec<Vec<Arc<str>>> {
+        self.options.get(option).map(together_groups).unwrap_or_default()
+    }
+}
+
+/// Groups of field names in the value of `unique_together` or `index_together`.
+pub(crate) fn together_groups(value: &Value) -> Vec<Vec<Arc<str>>> {
+    let Some(items) = value.items() else { return Vec::new() };
+    let names = |items: &[Value]| -> Vec<Arc<str>> {
+        items
+            .iter()
+            .filter_map(|item| match item {
+                Value::Str(name) => Some(name.clone()),
+                _ => None,
+            })
+            .collect()
+    };
+    match items.first() {
+        None => Vec::new(),
+        Some(Value::Str(_)) => vec![names(items)],
+        Some(_) => items.iter().filter_map(Value::items).map(names).filter(|group| !group.is_empty()).collect(),
     }
 }

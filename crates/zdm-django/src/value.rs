@@ -21,6 +21,11 @@ pub enum Value {
     /// A dotted name that is not called: `django.db.models.CASCADE`, `uuid.uuid4`, `shop.models.default_slug`.
     Symbol(Arc<str>),
     /// A call that is data: `django.db.models.Q(…)`, `datetime.date(2020, 1, 1)`, `django.db.models.functions.Now()`.
+    ///
+    /// An operator on data is a call of its function in Python's `operator` module, operands as positional arguments:
+    /// `Q(a=1) | Q(b=2)` calls `operator.or_`, `~Q(a=1)` `operator.invert`, `F("n") + 1` `operator.add`, and so on
+    /// with `and_`, `xor`, `neg`, `sub`, `mul`, `truediv`, `mod`, `pow`. A method call on data has the method as its
+    /// callee and the receiver as the first argument: `F("n").desc()` calls `F.desc`, `Q(…).negate()` `Q.negate`.
     Call(Arc<Call>),
     /// A setting that the settings module does not tell, by name: `AUTH_USER_MODEL`.
     Setting(Arc<str>),
