@@ -63,6 +63,18 @@ impl Django {
         &self.version
     }
 
+    /// Whether this Django accepts a server of this major (`minimum_database_version` of its backend).
+    pub fn supports(&self, major: u32) -> bool {
+        let oldest = match self.version.as_str() {
+            "3.2" | "4.0" | "4.1" => 10,
+            "4.2" => 12,
+            "5.0" | "5.1" => 13,
+            "5.2" | "6.0" => 14,
+            _ => 15,
+        };
+        major >= oldest
+    }
+
     /// The directory of the virtual environment.
     pub fn dir(&self) -> &Path {
         &self.dir

@@ -30,9 +30,28 @@
 //!
 //! # Django
 //! [`Django::get`]`("5.2")` is a virtual environment, [`Django::available`] lists them all, [`Django::command`] runs
-//! Python in one.
+//! Python in one. The oracle replays a history in one and reports what was executed:
+//! ```no_run
+//! use zdm_testkit::{Detail, Django, Oracle, Server, cache, compare};
+//!
+//! let database = Server::newest().database();
+//! let report = Oracle::settings(&cache::workspace().join("fixtures/shop"), "shop.settings")
+//!     .models(Detail::Each)                         // the state after each migration, not only in the end
+//!     .replay(&Django::get("5.2"), &database);
+//! for (place, migration) in report.migrations.iter().enumerate() {
+//!     let executed: Vec<&str> = migration.statements().iter().map(|statement| statement.sql.as_str()).collect();
+//!     let state = report.models_after(place);
+//! }
+//! // Apps without a project: installed ones, or those below a path.
+//! let contrib = Oracle::apps(&["django.contrib.contenttypes", "django.contrib.auth"])
+//!     .setting("DEFAULT_AUTO_FIELD", "django.db.models.AutoField")
+//!     .replay(&Django::get("4.2"), &Server::newest().database());
+//! compare::sets(&["SELECT 1"], &["SELECT 1;"]).expect("the same statements");
+//! ```
 
 pub mod cache;
+pub mod compare;
+pub mod oracle;
 pub mod skip;
 
 mod account;
@@ -46,6 +65,7 @@ use std::path::{Path, PathBuf};
 pub use account::Account;
 pub use client::{Client, Notice, Rows, SqlError};
 pub use django::{DJANGOS, Django};
+pub use oracle::{Detail, Oracle, OracleReport};
 pub use server::{Database, MAJORS, PORT, Server, ServerOptions, USER, available_majors, majors_for};
 
 /// Why something that tests stand on is not there.
@@ -53,8 +73,8 @@ pub use server::{Database, MAJORS, PORT, Server, ServerOptions, USER, available_
 #[non_exhaustive]
 pub enum Error {
     /// The server, or any server, is not provisioned.
-    #[error("{} not provisioned: run `cargo xtask setup`, then the tests again (looked in {})",
-        match major { Some(major) => format!("PostgreSQL {major} is"), None => "no PostgreSQL is".to_owned() },
+    #[error("{} provisioned: run `cargo xtask setup`, then the tests again (looked in {})",
+        match major { Some(major) => format!("PostgreSQL {major} is not"), None => "no PostgreSQL is".to_owned() },
         cache::root().display())]
     NoServer {
         /// The one that was asked for; `None` if any would have done.
@@ -86,6 +106,12 @@ pub enum Error {
     /// The server runs but refuses the first session.
     #[error("no connection to the test server: {0}")]
     Connect(SqlError),
+    /// The replay itself did not run.
+    #[error("the oracle failed:\n{message}")]
+    Oracle {
+        /// What it wrote to standard error.
+        message: String,
+    },
     /// The file system.
     #[error("cannot {action} {}: {source}", path.display())]
     Io {
