@@ -1,0 +1,721 @@
+//! What an expression is worth, as far as it can be known without running the program.
+
+use std::fmt;
+use std::sync::Arc;
+
+use zdm_source::{SourceFile, Span};
+
+use crate::literal;
+use crate::syntax::{BinaryOp, Class, ClassId, CompareOp, Function, FunctionId, Module, UnaryOp, Why};
+use crate::text::{Origin, Str};
+
+/// A value and the expression it comes from.
+///
+/// The origin is where the value was written, not where it is used: a constant that is imported from another module
+/// keeps its place there.
+#[derive(Clone, Debug)]
+pub struct Value {
+    pub kind: ValueKind,
+    pub origin: Origin,
+    /// How deeply values nest inside, so that walks over a value can be recursive.
+    depth: u16,
+}
+
+/// No value nests deeper; what would is unknown.
+const MAX_DEPTH: u16 = 250;
+
+#[derive(Clone, Debug)]
+pub enum ValueKind {
+    None,
+    Bool(bool),
+    Ellipsis,
+    Int(Int),
+    Float(f64),
+    Str(Str),
+    Bytes(Arc<[u8]>),
+    List(Arc<Vec<Value>>),
+    Tuple(Arc<Vec<Value>>),
+    /// In the order in which the members were written, without duplicates.
+    Set(Arc<Vec<Value>>),
+    /// In the order in which Python keeps the keys.
+    Dict(Arc<Vec<DictEntry>>),
+    /// Inside of a list, tuple, set: the elements of this value, of unknown number, stand here.
+    Spread(Arc<Value>),
+    /// Something outside of the project, by its full dotted name: `django.db.models.CASCADE`, `builtins.list`.
+    Symbol(Arc<str>),
+    /// A module of the project.
+    Module(Module),
+    /// A class of the project.
+    Class(ClassRef),
+    /// A `def` or `lambda` of the project.
+    Function(FunctionRef),
+    /// A call that is not evaluated, with evaluated arguments.
+    Call(Arc<Call>),
+    /// An attribute of a value that has no dotted name: a call's, a parameter's.
+    Attribute(Arc<AttributeOf>),
+    /// `value[index]` where the container is not known.
+    Subscript(Arc<(Value, Value)>),
+    /// An operator on operands of which at least one is no constant: `Q(a=1) | Q(b=2)`, `F("n") + 1`.
+    Unary(UnaryOp, Arc<Value>),
+    Binary(BinaryOp, Arc<(Value, Value)>),
+    Compare(CompareOp, Arc<(Value, Value)>),
+    /// A string with parts that are not known, from an f-string, `%` or `format`.
+    Template(Arc<Vec<TemplatePart>>),
+    /// A parameter of the function whose body is being read.
+    Parameter(Str),
+    /// An element of an iterable that is not known: the target of a loop.
+    Element(Arc<Value>),
+    /// One of several values; which one cannot be known.
+    Alternatives(Arc<Alternatives>),
+    Unknown(Why),
+}
+
+/// An integer of any size.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Int {
+    Small(i64),
+    /// Beyond 64 bits: decimal digits, with a sign if negative.
+    Big(Arc<str>),
+}
+
+/// `key: value`, or `**value` with an unknown number of keys.
+#[derive(Clone, Debug)]
+pub struct DictEntry {
+    pub key: Option<Value>,
+    pub value: Value,
+}
+
+/// A class of the project.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ClassRef {
+    pub module: Module,
+    pub id: ClassId,
+}
+
+/// A function or lambda of the project.
+#[derive(Clone, PartialEq, Eq)]
+pub struct FunctionRef {
+    pub module: Module,
+    pub id: FunctionId,
+    /// Whether it was defined inside of another function, whose variables are not known here.
+    pub closure: bool,
+}
+
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub callee: Value,
+    /// In source order, unpacked where the unpacked value is known.
+    pub args: Vec<Arg>,
+}
+
+#[derive(Clone, Debug)]
+pub struct Arg {
+    pub kind: ArgKind,
+    pub value: Value,
+    /// The whole argument with its keyword; for an unpacked one, the unpacked expression.
+    pub span: Span,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ArgKind {
+    Positional,
+    Keyword(Str),
+    /// `*value`, with an unknown number of elements.
+    Unpack,
+    /// `**value`, with unknown keys.
+    UnpackMapping,
+}
+
+#[derive(Clone, Debug)]
+pub struct AttributeOf {
+    pub value: Value,
+    pub name: Str,
+}
+
+#[derive(Clone, Debug)]
+pub enum TemplatePart {
+    Text(Str),
+    /// What stands here is the text of this value.
+    Value(Value),
+}
+
+#[derive(Clone, Debug)]
+pub struct Alternatives {
+    /// The condition that decides, or the statement that does.
+    pub condition: Origin,
+    /// In source order. An option that leaves a name without a value is `Unknown(Unbound)`.
+    pub options: Vec<Value>,
+}
+
+impl Value {
+    pub fn new(kind: ValueKind, origin: Origin) -> Self {
+        let depth = kind.depth();
+        if depth > MAX_DEPTH {
+            return Self::unknown(Why::TooDeep, origin);
+        }
+        Self { kind, origin, depth }
+    }
+
+    pub fn unknown(why: Why, origin: Origin) -> Self {
+        Self { kind: ValueKind::Unknown(why), origin, depth: 0 }
+    }
+
+    pub fn span(&self) -> Span {
+        self.origin.span
+    }
+
+    pub fn file(&self) -> &SourceFile {
+        self.origin.file()
+    }
+
+    pub fn is_none(&self) -> bool {
+        matches!(self.kind, ValueKind::None)
+    }
+
+    pub fn as_bool(&self) -> Option<bool> {
+        match self.kind {
+            ValueKind::Bool(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Integers that fit into 64 bits.
+    pub fn as_int(&self) -> Option<i64> {
+        match self.kind {
+            ValueKind::Int(Int::Small(value)) => Some(value),
+            _ => None,
+        }
+    }
+
+    pub fn as_str(&self) -> Option<&Str> {
+        match &self.kind {
+            ValueKind::Str(value) => Some(value),
+            _ => None,
+        }
+    }
+
+    /// The elements of a list, tuple or set.
+    pub fn as_items(&self) -> Option<&[Value]> {
+        match &self.kind {
+            ValueKind::List(items) | ValueKind::Tuple(items) | ValueKind::Set(items) => Some(items),
+            _ => None,
+        }
+    }
+
+    pub fn as_dict(&self) -> Option<&[DictEntry]> {
+        match &self.kind {
+            ValueKind::Dict(entries) => Some(entries),
+            _ => None,
+        }
+    }
+
+    /// The value of a dict under a string key; None if the key may come from an unknown part.
+    pub fn get(&self, key: &str) -> Option<&Value> {
+        for entry in self.as_dict()?.iter().rev() {
+            if entry.key.as_ref()?.as_str().is_some_and(|found| found.as_str() == key) {
+                return Some(&entry.value);
+            }
+        }
+        None
+    }
+
+    pub fn as_call(&self) -> Option<&Call> {
+        match &self.kind {
+            ValueKind::Call(call) => Some(call),
+            _ => None,
+        }
+    }
+
+    pub fn as_class(&self) -> Option<&ClassRef> {
+        match &self.kind {
+            ValueKind::Class(class) => Some(class),
+            _ => None,
+        }
+    }
+
+    pub fn as_function(&self) -> Option<&FunctionRef> {
+        match &self.kind {
+            ValueKind::Function(function) => Some(function),
+            _ => None,
+        }
+    }
+
+    /// The full dotted name of a symbol, class, function or module.
+    pub fn name(&self) -> Option<Arc<str>> {
+        match &self.kind {
+            ValueKind::Symbol(name) => Some(Arc::clone(name)),
+            ValueKind::Class(class) => Some(class.name()),
+            ValueKind::Function(function) => Some(function.name().into()),
+            ValueKind::Module(module) => Some(Arc::clone(&module.0.name)),
+            _ => None,
+        }
+    }
+
+    pub fn is_symbol(&self, name: &str) -> bool {
+        matches!(&self.kind, ValueKind::Symbol(symbol) if **symbol == *name)
+    }
+
+    /// A value of Python's own literal types, all the way down.
+    pub fn is_constant(&self) -> bool {
+        match &self.kind {
+            ValueKind::None
+            | ValueKind::Bool(_)
+            | ValueKind::Ellipsis
+            | ValueKind::Int(_)
+            | ValueKind::Float(_)
+            | ValueKind::Str(_)
+            | ValueKind::Bytes(_) => true,
+            ValueKind::List(items) | ValueKind::Tuple(items) | ValueKind::Set(items) => {
+                items.iter().all(Self::is_constant)
+            }
+            ValueKind::Dict(entries) => entries
+                .iter()
+                .all(|entry| entry.key.as_ref().is_some_and(Self::is_constant) && entry.value.is_constant()),
+            _ => false,
+        }
+    }
+
+    /// The first part of the value that is not known: `Unknown`, `Alternatives`, a spread or unpacked part, a call of
+    /// a function of the project.
+    ///
+    /// Symbols, classes and calls of symbols and classes are known: they say what is written, and their meaning is
+    /// the caller's affair.
+    pub fn first_unknown(&self) -> Option<&Value> {
+        match &self.kind {
+            ValueKind::List(items) | ValueKind::Tuple(items) | ValueKind::Set(items) => {
+                items.iter().find_map(Self::first_unknown)
+            }
+            ValueKind::Dict(entries) => entries.iter().find_map(|entry| match &entry.key {
+                Some(key) => key.first_unknown().or_else(|| entry.value.first_unknown()),
+                None => Some(&entry.value),
+            }),
+            ValueKind::Call(call) => {
+                if matches!(call.callee.kind, ValueKind::Function(_)) {
+                    return Some(self);
+                }
+                call.callee.first_unknown().or_else(|| {
+                    call.args.iter().find_map(|arg| match arg.kind {
+                        ArgKind::Positional | ArgKind::Keyword(_) => arg.value.first_unknown(),
+                        ArgKind::Unpack | ArgKind::UnpackMapping => Some(&arg.value),
+                    })
+                })
+            }
+            ValueKind::Attribute(attribute) => attribute.value.first_unknown(),
+            ValueKind::Subscript(pair) | ValueKind::Binary(_, pair) | ValueKind::Compare(_, pair) => {
+                pair.0.first_unknown().or_else(|| pair.1.first_unknown())
+            }
+            ValueKind::Unary(_, operand) => operand.first_unknown(),
+            ValueKind::Spread(_)
+            | ValueKind::Template(_)
+            | ValueKind::Element(_)
+            | ValueKind::Parameter(_)
+            | ValueKind::Alternatives(_)
+            | ValueKind::Unknown(_) => Some(self),
+            _ => None,
+        }
+    }
+
+    /// Python's truth of the value.
+    pub fn truth(&self) -> Option<bool> {
+        Some(match &self.kind {
+            ValueKind::None => false,
+            ValueKind::Bool(value) => *value,
+            ValueKind::Int(value) => *value != Int::Small(0),
+            ValueKind::Float(value) => *value != 0.0,
+            ValueKind::Str(value) => !value.is_empty(),
+            ValueKind::Bytes(value) => !value.is_empty(),
+            ValueKind::List(items) | ValueKind::Tuple(items) | ValueKind::Set(items) => {
+                if !items.is_empty() && items.iter().all(|item| matches!(item.kind, ValueKind::Spread(_))) {
+                    return None;
+                }
+                !items.is_empty()
+            }
+            ValueKind::Dict(entries) => {
+                if !entries.is_empty() && entries.iter().all(|entry| entry.key.is_none()) {
+                    return None;
+                }
+                !entries.is_empty()
+            }
+            ValueKind::Ellipsis | ValueKind::Class(_) | ValueKind::Function(_) | ValueKind::Module(_) => true,
+            ValueKind::Template(parts) => {
+                let text = |part: &TemplatePart| matches!(part, TemplatePart::Text(text) if !text.is_empty());
+                return parts.iter().any(text).then_some(true);
+            }
+            _ => return None,
+        })
+    }
+
+    /// Python's `==`, for constants.
+    pub fn equals(&self, other: &Self) -> Option<bool> {
+        use ValueKind as K;
+        let number = |value: &Self| match &value.kind {
+            K::Bool(value) => Some(Int::Small(i64::from(*value))),
+            K::Int(value) => Some(value.clone()),
+            _ => None,
+        };
+        if let (Some(left), Some(right)) = (number(self), number(other)) {
+            return Some(left == right);
+        }
+        Some(match (&self.kind, &other.kind) {
+            (K::Float(left), K::Float(right)) => {
+                #[expect(clippy::float_cmp, reason = "this is Python's comparison")]
+                let equal = left == right;
+                equal
+            }
+            (K::Float(float), _) | (_, K::Float(float)) => match number(self).or_else(|| number(other)) {
+                #[expect(clippy::cast_precision_loss, clippy::float_cmp, reason = "exact below 2**53, unknown above")]
+                Some(Int::Small(int)) if int.abs() < 1 << 53 => *float == int as f64,
+                Some(_) => return None,
+                None if self.is_constant() && other.is_constant() => false,
+                None => return None,
+            },
+            (K::Str(left), K::Str(right)) => left == right,
+            (K::Bytes(left), K::Bytes(right)) => left == right,
+            (K::None, K::None) | (K::Ellipsis, K::Ellipsis) => true,
+            (K::List(left), K::List(right)) | (K::Tuple(left), K::Tuple(right)) => {
+                if !self.is_constant() || !other.is_constant() {
+                    return None;
+                }
+                left.len() == right.len() && left.iter().zip(&**right).all(|(a, b)| a.equals(b) == Some(true))
+            }
+            (K::Set(left), K::Set(right)) => {
+                if !self.is_constant() || !other.is_constant() {
+                    return None;
+                }
+                left.len() == right.len() && left.iter().all(|a| right.iter().any(|b| a.equals(b) == Some(true)))
+            }
+            (K::Dict(left), K::Dict(right)) => {
+                if !self.is_constant() || !other.is_constant() {
+                    return None;
+                }
+                let same = |a: &DictEntry, b: &DictEntry| {
+                    let keys = a.key.as_ref().zip(b.key.as_ref());
+                    keys.is_some_and(|(a, b)| a.equals(b) == Some(true)) && a.value.equals(&b.value) == Some(true)
+                };
+                left.len() == right.len() && left.iter().all(|a| right.iter().any(|b| same(a, b)))
+            }
+            (K::Class(left), K::Class(right)) if left == right => true,
+            (K::Function(left), K::Function(right)) if left == right => true,
+            _ if self.is_constant() && other.is_constant() => false,
+            _ => return None,
+        })
+    }
+
+    /// Whether two values are the same for certain, so that a choice between them is none.
+    pub(crate) fn is_identical(&self, other: &Self) -> bool {
+        use ValueKind as K;
+        match (&self.kind, &other.kind) {
+            (K::List(a), K::List(b)) | (K::Tuple(a), K::Tuple(b)) | (K::Set(a), K::Set(b)) => Arc::ptr_eq(a, b),
+            (K::Dict(a), K::Dict(b)) => Arc::ptr_eq(a, b),
+            (K::Call(a), K::Call(b)) => Arc::ptr_eq(a, b),
+            (K::Symbol(a), K::Symbol(b)) => a == b,
+            (K::Class(a), K::Class(b)) => a == b,
+            (K::Function(a), K::Function(b)) => a == b,
+            (K::Module(a), K::Module(b)) => a == b,
+            (K::Unknown(a), K::Unknown(b)) => a == b && self.origin == other.origin,
+            (K::Bool(a), K::Bool(b)) => a == b,
+            (K::Int(a), K::Int(b)) => a == b,
+            (K::Str(a), K::Str(b)) => a == b,
+            (K::None, K::None) => true,
+            _ => false,
+        }
+    }
+
+    /// All values that this one may be: the options of alternatives, else the value itself.
+    pub fn options(&self) -> &[Value] {
+        match &self.kind {
+            ValueKind::Alternatives(alternatives) => &alternatives.options,
+            _ => std::slice::from_ref(self),
+        }
+    }
+}
+
+impl ValueKind {
+    fn depth(&self) -> u16 {
+        let items = |items: &[Value]| items.iter().map(|item| item.depth).max().unwrap_or(0);
+        let inner = match self {
+            Self::List(found) | Self::Tuple(found) | Self::Set(found) => items(found),
+            Self::Dict(entries) => {
+                let depth = |entry: &DictEntry| entry.value.depth.max(entry.key.as_ref().map_or(0, |key| key.depth));
+                entries.iter().map(depth).max().unwrap_or(0)
+            }
+            Self::Spread(value) | Self::Unary(_, value) | Self::Element(value) => value.depth,
+            Self::Call(call) => call.args.iter().map(|arg| arg.value.depth).max().unwrap_or(0).max(call.callee.depth),
+            Self::Attribute(attribute) => attribute.value.depth,
+            Self::Subscript(pair) | Self::Binary(_, pair) | Self::Compare(_, pair) => pair.0.depth.max(pair.1.depth),
+            Self::Template(parts) => {
+                let depth = |part: &TemplatePart| match part {
+                    TemplatePart::Text(_) => 0,
+                    TemplatePart::Value(value) => value.depth,
+                };
+                parts.iter().map(depth).max().unwrap_or(0)
+            }
+            Self::Alternatives(alternatives) => items(&alternatives.options),
+            _ => return 0,
+        };
+        inner + 1
+    }
+}
+
+impl Call {
+    /// The full dotted name of what is called.
+    pub fn name(&self) -> Option<Arc<str>> {
+        self.callee.name()
+    }
+
+    /// The argument at a position or, if it is not there, under a keyword.
+    ///
+    /// None as well if an unpacked argument of unknown size may have taken the place; see [`Call::has_unpacked`].
+    pub fn arg(&self, position: usize, keyword: &str) -> Option<&Arg> {
+        self.positional(position).or_else(|| self.keyword(keyword))
+    }
+
+    pub fn positional(&self, position: usize) -> Option<&Arg> {
+        let mut positionals = self.args.iter().filter(|arg| matches!(arg.kind, ArgKind::Positional | ArgKind::Unpack));
+        for _ in 0..position {
+            if positionals.next()?.kind == ArgKind::Unpack {
+                return None;
+            }
+        }
+        positionals.next().filter(|arg| arg.kind == ArgKind::Positional)
+    }
+
+    pub fn keyword(&self, keyword: &str) -> Option<&Arg> {
+        self.args.iter().rev().find(|arg| matches!(&arg.kind, ArgKind::Keyword(name) if name.as_str() == keyword))
+    }
+
+    pub fn keywords(&self) -> impl Iterator<Item = (&Str, &Arg)> {
+        self.args.iter().filter_map(|arg| match &arg.kind {
+            ArgKind::Keyword(name) => Some((name, arg)),
+            _ => None,
+        })
+    }
+
+    /// Whether arguments of unknown number or name are passed.
+    pub fn has_unpacked(&self) -> bool {
+        self.args.iter().any(|arg| matches!(arg.kind, ArgKind::Unpack | ArgKind::UnpackMapping))
+    }
+
+    /// For a method call on a value without a dotted name: the receiver and the method's name.
+    pub fn method(&self) -> Option<(&Value, &Str)> {
+        match &self.callee.kind {
+            ValueKind::Attribute(attribute) => Some((&attribute.value, &attribute.name)),
+            _ => None,
+        }
+    }
+}
+
+impl ClassRef {
+    pub fn class(&self) -> &Class {
+        self.module.class(self.id)
+    }
+
+    /// The full dotted name.
+    pub fn name(&self) -> Arc<str> {
+        self.module.class_name(self.id)
+    }
+}
+
+impl FunctionRef {
+    pub fn function(&self) -> &Function {
+        self.module.function(self.id)
+    }
+
+    /// The module's name with the function's; `<lambda>` for a lambda.
+    pub fn name(&self) -> String {
+        let name = self.module.text(self.function().name);
+        format!("{}.{}", self.module.name(), if name.is_empty() { "<lambda>" } else { name })
+    }
+}
+
+impl fmt::Debug for ClassRef {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("ClassRef").field(&self.name()).finish()
+    }
+}
+
+impl fmt::Debug for FunctionRef {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_tuple("FunctionRef").field(&self.name()).finish()
+    }
+}
+
+impl Int {
+    /// Unsigned digits in a base from 2 to 36.
+    pub(crate) fn parse(digits: &str, radix: u32) -> Result<Self, Why> {
+        match i64::from_str_radix(digits, radix) {
+            Ok(value) if !digits.starts_with(['+', '-']) => Ok(Self::Small(value)),
+            _ => literal::decimal_digits(digits, radix).map(Self::Big),
+        }
+    }
+
+    pub(crate) fn from_i128(value: i128) -> Self {
+        i64::try_from(value).map_or_else(|_| Self::Big(value.to_string().into()), Self::Small)
+    }
+
+    /// Values that fit into 128 bits.
+    pub fn as_i128(&self) -> Option<i128> {
+        match self {
+            Self::Small(value) => Some(i128::from(*value)),
+            Self::Big(digits) => digits.parse().ok(),
+        }
+    }
+}
+
+impl fmt::Display for Int {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Small(value) => write!(formatter, "{value}"),
+            Self::Big(digits) => formatter.write_str(digits),
+        }
+    }
+}
+
+/// Python's `repr` of constants; for the rest a notation of the same kind, for tests and messages.
+impl fmt::Display for Value {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.kind {
+            ValueKind::None => out.write_str("None"),
+            ValueKind::Bool(value) => out.write_str(if *value { "True" } else { "False" }),
+            ValueKind::Ellipsis => out.write_str("Ellipsis"),
+            ValueKind::Int(value) => write!(out, "{value}"),
+            ValueKind::Float(value) => out.write_str(&float_repr(*value)),
+            ValueKind::Str(value) => out.write_str(&str_repr(value)),
+            ValueKind::Bytes(value) => out.write_str(&bytes_repr(value)),
+            ValueKind::List(items) => write_items(out, "[", items, "]"),
+            ValueKind::Tuple(items) if items.len() == 1 => write_items(out, "(", items, ",)"),
+            ValueKind::Tuple(items) => write_items(out, "(", items, ")"),
+            ValueKind::Set(items) if items.is_empty() => out.write_str("set()"),
+            ValueKind::Set(items) => write_items(out, "{", items, "}"),
+            ValueKind::Dict(entries) => {
+                out.write_str("{")?;
+                for (index, entry) in entries.iter().enumerate() {
+                    out.write_str(if index == 0 { "" } else { ", " })?;
+                    match &entry.key {
+                        Some(key) => write!(out, "{key}: {}", entry.value)?,
+                        None => write!(out, "**{}", entry.value)?,
+                    }
+                }
+                out.write_str("}")
+            }
+            ValueKind::Spread(value) => write!(out, "*{value}"),
+            ValueKind::Symbol(name) => out.write_str(name),
+            ValueKind::Module(module) => write!(out, "<module {}>", module.name()),
+            ValueKind::Class(class) => write!(out, "<class {}>", class.name()),
+            ValueKind::Function(function) => write!(out, "<function {}>", function.name()),
+            ValueKind::Call(call) => {
+                match &call.callee.kind {
+                    ValueKind::Class(class) => write!(out, "{}(", class.name())?,
+                    ValueKind::Function(function) => write!(out, "{}(", function.name())?,
+                    _ => write!(out, "{}(", call.callee)?,
+                }
+                for (index, arg) in call.args.iter().enumerate() {
+                    out.write_str(if index == 0 { "" } else { ", " })?;
+                    match &arg.kind {
+                        ArgKind::Positional => {}
+                        ArgKind::Keyword(name) => write!(out, "{name}=")?,
+                        ArgKind::Unpack => out.write_str("*")?,
+                        ArgKind::UnpackMapping => out.write_str("**")?,
+                    }
+                    write!(out, "{}", arg.value)?;
+                }
+                out.write_str(")")
+            }
+            ValueKind::Attribute(attribute) => write!(out, "{}.{}", attribute.value, attribute.name),
+            ValueKind::Subscript(pair) => write!(out, "{}[{}]", pair.0, pair.1),
+            ValueKind::Unary(op, operand) => write!(out, "({op} {operand})"),
+            ValueKind::Binary(op, pair) => write!(out, "({} {op} {})", pair.0, pair.1),
+            ValueKind::Compare(op, pair) => write!(out, "({} {op} {})", pair.0, pair.1),
+            ValueKind::Template(parts) => {
+                out.write_str("<text")?;
+                for part in &**parts {
+                    match part {
+                        TemplatePart::Text(text) => write!(out, " {}", str_repr(text))?,
+                        TemplatePart::Value(value) => write!(out, " {{{value}}}")?,
+                    }
+                }
+                out.write_str(">")
+            }
+            ValueKind::Parameter(name) => write!(out, "<parameter {name}>"),
+            ValueKind::Element(value) => write!(out, "<element of {value}>"),
+            ValueKind::Alternatives(alternatives) => {
+                out.write_str("<")?;
+                for (index, option) in alternatives.options.iter().enumerate() {
+                    write!(out, "{}{option}", if index == 0 { "" } else { " | " })?;
+                }
+                out.write_str(">")
+            }
+            ValueKind::Unknown(why) => write!(out, "<unknown: {why}>"),
+        }
+    }
+}
+
+fn write_items(out: &mut fmt::Formatter<'_>, open: &str, items: &[Value], close: &str) -> fmt::Result {
+    out.write_str(open)?;
+    for (index, item) in items.iter().enumerate() {
+        write!(out, "{}{item}", if index == 0 { "" } else { ", " })?;
+    }
+    out.write_str(close)
+}
+
+/// Python's `repr` of a float: the shortest digits that round-trip, with an exponent below 1e-4 and from 1e16 on.
+pub(crate) fn float_repr(value: f64) -> String {
+    if value.is_nan() {
+        return "nan".into();
+    }
+    if value.is_infinite() {
+        return if value > 0.0 { "inf".into() } else { "-inf".into() };
+    }
+    let scientific = format!("{value:e}");
+    let (mantissa, exponent) = scientific.split_once('e').unwrap_or((&scientific, "0"));
+    let exponent: i32 = exponent.parse().unwrap_or(0);
+    if value != 0.0 && !(-4..16).contains(&exponent) {
+        let sign = if exponent < 0 { '-' } else { '+' };
+        return format!("{mantissa}e{sign}{:02}", exponent.unsigned_abs());
+    }
+    let plain = format!("{value}");
+    if plain.contains('.') { plain } else { format!("{plain}.0") }
+}
+
+/// Python's `repr` of a string.
+pub(crate) fn str_repr(text: &str) -> String {
+    use std::fmt::Write as _;
+    let quote = if text.contains('\'') && !text.contains('"') { '"' } else { '\'' };
+    let mut repr = String::with_capacity(text.len() + 2);
+    repr.push(quote);
+    for character in text.chars() {
+        let _ = match character {
+            '\\' => write!(repr, "\\\\"),
+            '\n' => write!(repr, "\\n"),
+            '\r' => write!(repr, "\\r"),
+            '\t' => write!(repr, "\\t"),
+            _ if character == quote => write!(repr, "\\{character}"),
+            _ if (character as u32) < 0x20 || (0x7f..0xa1).contains(&(character as u32)) || character == '\u{ad}' => {
+                write!(repr, "\\x{:02x}", character as u32)
+            }
+            _ => write!(repr, "{character}"),
+        };
+    }
+    repr.push(quote);
+    repr
+}
+
+pub(crate) fn bytes_repr(bytes: &[u8]) -> String {
+    use std::fmt::Write as _;
+    let quote = if bytes.contains(&b'\'') && !bytes.contains(&b'"') { '"' } else { '\'' };
+    let mut repr = String::from("b");
+    repr.push(quote);
+    for byte in bytes {
+        let _ = match byte {
+            b'\\' => write!(repr, "\\\\"),
+            b'\n' => write!(repr, "\\n"),
+            b'\r' => write!(repr, "\\r"),
+            b'\t' => write!(repr, "\\t"),
+            _ if char::from(*byte) == quote => write!(repr, "\\{quote}"),
+            0x20..=0x7e => write!(repr, "{}", char::from(*byte)),
+            _ => write!(repr, "\\x{byte:02x}"),
+        };
+    }
+    repr.push(quote);
+    repr
+}
