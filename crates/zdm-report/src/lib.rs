@@ -23,6 +23,7 @@ pub mod concise;
 pub mod json;
 
 pub use fingerprint::{Fingerprint, fingerprints};
+
 pub use report::{Base, MigrationPhase, PathPrefixes, Phase, Report, RuleInfo, Summary};
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 
 use zdm_source::{Diagnostic, Severity};
 
+pub use zdm_source::Phase;
+
 /// Everything a renderer may show.
 #[derive(Clone, Debug)]
 pub struct Report<'a> {
@@ -59,27 +61,6 @@ pub struct Summary {
     pub operations: usize,
     pub analysed: usize,
     pub apps: usize,
-}
-
-/// When a migration may run, seen from the deployment of the code it belongs to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Phase {
-    /// While only the old code runs.
-    Before,
-    /// Once the old code is gone.
-    After,
-    /// At no moment of a rolling deployment: traffic must stop.
-    Window,
-}
-
-impl Phase {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Before => "before",
-            Self::After => "after",
-            Self::Window => "window",
-        }
-    }
 }
 
 /// One migration's place in the deployment.

@@ -43,6 +43,27 @@ impl std::str::FromStr for Severity {
     }
 }
 
+/// When a migration may run, seen from the deployment of the code it belongs to. Ordered: the later one wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Phase {
+    /// While the old code runs.
+    Before,
+    /// Only once no old code runs.
+    After,
+    /// It blocks beyond the limits, or no order of deploy works: a person must choose the moment.
+    Window,
+}
+
+impl Phase {
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Before => "before",
+            Self::After => "after",
+            Self::Window => "window",
+        }
+    }
+}
+
 /// A rule's stable identity: its code (`ZDM101`) and its name (`index-not-concurrent`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Code {

@@ -13,7 +13,7 @@ pub mod edit;
 pub mod diagnostic;
 
 pub use diagnostic::{
-    Applicability, Code, Diagnostic, Fix, FixFile, Label, Note, Severity, Subject, Suppressed, SuppressionKind,
+    Applicability, Code, Diagnostic, Fix, FixFile, Label, Note, Phase, Severity, Subject, Suppressed, SuppressionKind,
 };
 pub use edit::{Edit, EditError, apply_edits};
 pub use file::{LineColumn, LineIndex, SourceFile};
