@@ -1,0 +1,348 @@
+//! A cursor over one statement's tokens: words, names, lists, types.
+
+use zdm_postgres::{DataType, Ident, QualifiedName, SqlExpr};
+
+use crate::data_type;
+use crate::expr;
+use crate::lexer::{Kind, Token};
+use crate::literal;
+
+/// Why a form could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Unread(pub(crate) String);
+
+pub(crate) type Read<T> = Result<T, Unread>;
+
+/// The tokens of one statement with the place of reading. Every method that answers `false` or `None` has not moved.
+#[derive(Clone, Debug)]
+pub(crate) struct Cursor<'t> {
+    pub(crate) text: &'t str,
+    pub(crate) tokens: &'t [Token],
+    pub(crate) at: usize,
+    /// The statement stands inside a WITH clause.
+    pub(crate) nested: bool,
+}
+
+impl<'t> Cursor<'t> {
+    pub(crate) const fn new(text: &'t str, tokens: &'t [Token]) -> Self {
+        Self { text, tokens, at: 0, nested: false }
+    }
+
+    pub(crate) const fn is_at_end(&self) -> bool {
+        self.at >= self.tokens.len()
+    }
+
+    pub(crate) fn nth(&self, ahead: usize) -> Option<Token> {
+        self.tokens.get(self.at + ahead).copied()
+    }
+
+    pub(crate) fn peek(&self) -> Option<Token> {
+        self.nth(0)
+    }
+
+    pub(crate) fn source(&self, token: Token) -> &'t str {
+        self.text.get(token.start..token.end).unwrap_or("")
+    }
+
+    /// The text of the tokens `from..to`; empty where the range is.
+    pub(crate) fn source_of(&self, from: usize, to: usize) -> &'t str {
+        if from >= to {
+            return "";
+        }
+        match (self.tokens.get(from), self.tokens.get(to - 1)) {
+            (Some(first), Some(last)) => self.text.get(first.start..last.end).unwrap_or(""),
+            _ => "",
+        }
+    }
+
+    /// "unexpected `x`, expected …".
+    pub(crate) fn unexpected<T>(&self, expected: &str) -> Read<T> {
+        let found = match self.peek() {
+            Some(token) => {
+                let source = self.source(token);
+                let shown: String = source.chars().take(40).collect();
+                format!("unexpected `{shown}`")
+            }
+            None => "unexpected end".to_owned(),
+        };
+        Err(Unread(format!("{found}, expected {expected}")))
+    }
+
+    pub(crate) fn expect_end(&self) -> Read<()> {
+        if self.is_at_end() { Ok(()) } else { self.unexpected("the end of the statement") }
+    }
+
+    // Words
+
+    /// Whether the token `ahead` is that key word, which is given in upper case.
+    pub(crate) fn is_nth(&self, ahead: usize, word: &str) -> bool {
+        self.nth(ahead).is_some_and(|token| token.kind == Kind::Word && self.source(token).eq_ignore_ascii_case(word))
+    }
+
+    pub(crate) fn is(&self, word: &str) -> bool {
+        self.is_nth(0, word)
+    }
+
+    pub(crate) fn is_any(&self, words: &[&str]) -> bool {
+        words.iter().any(|word| self.is(word))
+    }
+
+    pub(crate) fn are(&self, words: &[&str]) -> bool {
+        words.iter().enumerate().all(|(ahead, word)| self.is_nth(ahead, word))
+    }
+
+    pub(crate) fn accept(&mut self, word: &str) -> bool {
+        let found = self.is(word);
+        self.at += usize::from(found);
+        found
+    }
+
+    /// All of these words in this order, or none.
+    pub(crate) fn accept_all(&mut self, words: &[&str]) -> bool {
+        let found = self.are(words);
+        if found {
+            self.at += words.len();
+        }
+        found
+    }
+
+    /// The first of these words that stands here.
+    pub(crate) fn accept_any(&mut self, words: &[&'static str]) -> Option<&'static str> {
+        words.iter().find(|word| self.accept(word)).copied()
+    }
+
+    pub(crate) fn expect(&mut self, word: &str) -> Read<()> {
+        if self.accept(word) { Ok(()) } else { self.unexpected(word) }
+    }
+
+    pub(crate) fn expect_all(&mut self, words: &[&str]) -> Read<()> {
+        words.iter().try_for_each(|word| self.expect(word))
+    }
+
+    // Punctuation
+
+    pub(crate) fn is_kind(&self, kind: Kind) -> bool {
+        self.peek().is_some_and(|token| token.kind == kind)
+    }
+
+    pub(crate) fn is_kind_nth(&self, ahead: usize, kind: Kind) -> bool {
+        self.nth(ahead).is_some_and(|token| token.kind == kind)
+    }
+
+    pub(crate) fn accept_kind(&mut self, kind: Kind) -> bool {
+        let found = self.is_kind(kind);
+        self.at += usize::from(found);
+        found
+    }
+
+    pub(crate) fn expect_kind(&mut self, kind: Kind, expected: &str) -> Read<()> {
+        if self.accept_kind(kind) { Ok(()) } else { self.unexpected(expected) }
+    }
+
+    pub(crate) fn is_operator(&self, operator: &str) -> bool {
+        self.is_operator_nth(0, operator)
+    }
+
+    pub(crate) fn is_operator_nth(&self, ahead: usize, operator: &str) -> bool {
+        self.nth(ahead).is_some_and(|token| token.kind == Kind::Operator && self.source(token) == operator)
+    }
+
+    pub(crate) fn accept_operator(&mut self, operator: &str) -> bool {
+        let found = self.is_operator(operator);
+        self.at += usize::from(found);
+        found
+    }
+
+    // Names
+
+    /// An identifier as the server stores it; reserved words are not told apart.
+    pub(crate) fn ident(&mut self) -> Read<Ident> {
+        if let Some(ident) = self.peek().and_then(|token| identifier(self.text, token)) {
+            self.at += 1;
+            return Ok(ident);
+        }
+        self.unexpected("a name")
+    }
+
+    pub(crate) fn is_ident(&self) -> bool {
+        self.is_ident_nth(0)
+    }
+
+    pub(crate) fn is_ident_nth(&self, ahead: usize) -> bool {
+        self.nth(ahead).is_some_and(|token| matches!(token.kind, Kind::Word | Kind::Quoted | Kind::UnicodeQuoted))
+    }
+
+    pub(crate) fn is_ident_at(&self, index: usize) -> bool {
+        self.tokens
+            .get(index)
+            .is_some_and(|token| matches!(token.kind, Kind::Word | Kind::Quoted | Kind::UnicodeQuoted))
+    }
+
+    /// `name`, `schema.name` or `database.schema.name`.
+    pub(crate) fn name(&mut self) -> Read<QualifiedName> {
+        let mut parts = self.dotted()?;
+        let Some(name) = parts.pop() else { return self.unexpected("a name") };
+        Ok(match parts.pop() {
+            Some(schema) => QualifiedName::with_schema(schema, name),
+            None => QualifiedName::new(name),
+        })
+    }
+
+    /// All parts of a dotted name; at least one.
+    pub(crate) fn dotted(&mut self) -> Read<Vec<Ident>> {
+        let mut parts = vec![self.ident()?];
+        while self.is_kind(Kind::Dot) && self.is_ident_nth(1) {
+            self.at += 1;
+            parts.push(self.ident()?);
+        }
+        Ok(parts)
+    }
+
+    pub(crate) fn names(&mut self) -> Read<Vec<QualifiedName>> {
+        self.list(Self::name)
+    }
+
+    pub(crate) fn idents(&mut self) -> Read<Vec<Ident>> {
+        self.list(Self::ident)
+    }
+
+    /// One or more, with commas between.
+    pub(crate) fn list<T>(&mut self, mut item: impl FnMut(&mut Self) -> Read<T>) -> Read<Vec<T>> {
+        let mut items = vec![item(self)?];
+        while self.accept_kind(Kind::Comma) {
+            items.push(item(self)?);
+        }
+        Ok(items)
+    }
+
+    /// `( item, … )`.
+    pub(crate) fn parenthesized<T>(&mut self, item: impl FnMut(&mut Self) -> Read<T>) -> Read<Vec<T>> {
+        self.expect_kind(Kind::LParen, "(")?;
+        let items = self.list(item)?;
+        self.expect_kind(Kind::RParen, ")")?;
+        Ok(items)
+    }
+
+    pub(crate) fn column_list(&mut self) -> Read<Vec<Ident>> {
+        self.parenthesized(Self::ident)
+    }
+
+    pub(crate) fn string(&mut self) -> Read<String> {
+        if let Some(value) = self.peek().and_then(|token| literal::string_value(self.text, token)) {
+            self.at += 1;
+            return Ok(value);
+        }
+        self.unexpected("a string")
+    }
+
+    pub(crate) fn data_type(&mut self) -> Read<DataType> {
+        data_type::read(self)
+    }
+
+    // Ranges
+
+    /// The token behind the parenthesis or bracket that closes the one at `open`.
+    pub(crate) fn after_closing(&self, open: usize) -> Read<usize> {
+        let mut depth = 0_usize;
+        for (index, token) in self.tokens.iter().enumerate().skip(open) {
+            match token.kind {
+                Kind::LParen | Kind::LBracket => depth += 1,
+                Kind::RParen | Kind::RBracket => {
+                    depth = depth.saturating_sub(1);
+                    if depth == 0 {
+                        return Ok(index + 1);
+                    }
+                }
+                _ => {}
+            }
+        }
+        Err(Unread("missing `)`".to_owned()))
+    }
+
+    /// Passes over `( … )` and answers with the tokens between the parentheses.
+    pub(crate) fn skip_parenthesized(&mut self) -> Read<(usize, usize)> {
+        if !self.is_kind(Kind::LParen) {
+            return self.unexpected("(");
+        }
+        let end = self.after_closing(self.at)?;
+        let inside = (self.at + 1, end - 1);
+        self.at = end;
+        Ok(inside)
+    }
+
+    /// The next token outside parentheses, brackets and CASE for which `stop` holds, from here on; else the end.
+    pub(crate) fn find_outside(&self, stop: impl Fn(&Self, usize) -> bool) -> usize {
+        let mut depth = 0_usize;
+        let mut cases = 0_usize;
+        for (index, token) in self.tokens.iter().enumerate().skip(self.at) {
+            match token.kind {
+                Kind::RParen | Kind::RBracket if depth == 0 => return index,
+                _ if depth == 0 && cases == 0 && stop(self, index) => return index,
+                Kind::LParen | Kind::LBracket => depth += 1,
+                Kind::RParen | Kind::RBracket => depth -= 1,
+                Kind::Word if depth == 0 => {
+                    let word = self.source(*token);
+                    if word.eq_ignore_ascii_case("CASE") {
+                        cases += 1;
+                    } else if word.eq_ignore_ascii_case("END") {
+                        cases = cases.saturating_sub(1);
+                    }
+                }
+                _ => {}
+            }
+        }
+        self.tokens.len()
+    }
+
+    pub(crate) fn word_at(&self, index: usize, words: &[&str]) -> bool {
+        self.tokens.get(index).is_some_and(|token| {
+            token.kind == Kind::Word && words.iter().any(|word| self.source(*token).eq_ignore_ascii_case(word))
+        })
+    }
+
+    /// The expression of the tokens up to `end`; the cursor stands behind it afterwards.
+    pub(crate) fn expr_until(&mut self, end: usize) -> Read<SqlExpr> {
+        if end <= self.at {
+            return self.unexpected("an expression");
+        }
+        let expr = expr::read(self.text, &self.tokens[self.at..end]);
+        self.at = end;
+        Ok(expr)
+    }
+
+    /// `( expr )`.
+    pub(crate) fn parenthesized_expr(&mut self) -> Read<SqlExpr> {
+        let (start, end) = self.skip_parenthesized()?;
+        if start >= end {
+            return self.unexpected("an expression");
+        }
+        Ok(expr::read(self.text, &self.tokens[start..end]))
+    }
+
+    /// An expression up to the next comma outside parentheses, closing parenthesis, or the end.
+    pub(crate) fn expr_until_comma(&mut self) -> Read<SqlExpr> {
+        let end = self.find_outside(|cursor, index| cursor.tokens[index].kind == Kind::Comma);
+        self.expr_until(end)
+    }
+
+    /// The expression of all that is left.
+    pub(crate) fn expr_until_end(&mut self) -> Read<SqlExpr> {
+        self.expr_until(self.tokens.len())
+    }
+}
+
+/// The identifier that a token is: unquoted spelling folded as the server does it (ASCII letters only).
+pub(crate) fn identifier(text: &str, token: Token) -> Option<Ident> {
+    let source = text.get(token.start..token.end)?;
+    match token.kind {
+        Kind::Word if source.bytes().any(|byte| byte.is_ascii_uppercase()) => {
+            Some(Ident::from(source.to_ascii_lowercase()))
+        }
+        Kind::Word => Some(Ident::from(source)),
+        Kind::Quoted if !source.get(1..source.len().checked_sub(1)?)?.contains('"') => {
+            Some(Ident::from(source.get(1..source.len() - 1)?))
+        }
+        Kind::Quoted | Kind::UnicodeQuoted => literal::quoted_name(text, token).map(Ident::from),
+        _ => None,
+    }
+}

@@ -1,0 +1,58 @@
+//! SQL text to [`Statement`]s with spans.
+//!
+//! Reading never fails and drops nothing: a statement that is not understood is [`Statement::Opaque`] with its text and the reason,
+//! and never takes its neighbours with it. The crate knows no catalog: what a statement does is `zdm-postgres`' business.
+//!
+//! The way of a text: [`lexer`] (tokens), [`split`] (where statements begin and end), [`cursor`] (names, lists and types on tokens),
+//! [`statement`] (one typed reader for each statement form), [`expr`] and [`query`] (what the statements hold).
+
+mod lexer;
+
+mod literal;
+
+mod split;
+
+mod cursor;
+
+mod data_type;
+
+mod expr;
+
+mod query;
+
+mod statement;
+
+use zdm_postgres::{DataType, SqlExpr, Statement};
+use zdm_source::Span;
+
+/// A statement with its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ParsedStatement {
+    /// Byte range in the text, without the semicolon behind it and without blanks and comments around it.
+    pub span: Span,
+    pub statement: Statement,
+}
+
+/// All statements of a text, in order. Empty statements and comments alone give nothing.
+pub fn parse(text: &str) -> Vec<ParsedStatement> {
+    let mut statements = Vec::new();
+    split::each_statement(text, |piece| {
+        let statement = statement::read(text, piece);
+        statements.push(ParsedStatement { span: Span::from_usize(piece.start(), piece.end()), statement });
+    });
+    statements
+}
+
+/// One expression, as it stands in a default, a check or an index.
+pub fn parse_expr(text: &str) -> SqlExpr {
+    let tokens: Vec<lexer::Token> = lexer::Lexer::new(text).collect();
+    expr::read(text, &tokens)
+}
+
+/// One type with its modifiers; `None` where the text is something else.
+pub fn parse_data_type(text: &str) -> Option<DataType> {
+    let tokens: Vec<lexer::Token> = lexer::Lexer::new(text).collect();
+    let mut cursor = cursor::Cursor::new(text, &tokens);
+    let data_type = data_type::read(&mut cursor).ok()?;
+    cursor.is_at_end().then_some(data_type)
+}

@@ -1,0 +1,250 @@
+//! One statement's tokens to a [`Statement`].
+//!
+//! Each form has a typed reader; it must use up the statement, else the statement is opaque with the place that was not expected.
+
+mod table;
+
+mod alter_table;
+
+mod index;
+
+mod object;
+
+mod routine;
+
+mod data;
+
+mod session;
+
+use zdm_postgres::Statement;
+use zdm_postgres::statement::Opaque;
+
+use crate::cursor::{Cursor, Read, Unread};
+use crate::lexer::{Kind, Token};
+use crate::split::Piece;
+
+/// Reads one statement. What is not understood is opaque.
+pub(crate) fn read(text: &str, piece: Piece<'_>) -> Statement {
+    read_cursor(&Cursor::new(text, piece.tokens), piece.unfinished)
+}
+
+fn read_cursor(cursor: &Cursor<'_>, unfinished: Option<&'static str>) -> Statement {
+    let result = match unfinished {
+        Some(reason) => Err(Unread(reason.to_owned())),
+        None if cursor.is_kind(Kind::Meta) => Err(Unread("a psql meta-command".to_owned())),
+        None => {
+            let mut cursor = cursor.clone();
+            dispatch(&mut cursor).and_then(|statement| cursor.expect_end().map(|()| statement))
+        }
+    };
+    result.unwrap_or_else(|Unread(reason)| opaque(cursor, reason))
+}
+
+/// Reads a statement inside another one.
+pub(crate) fn read_nested(text: &str, tokens: &[Token]) -> Statement {
+    read_cursor(&Cursor { nested: true, ..Cursor::new(text, tokens) }, None)
+}
+
+/// The statement as far as nothing of it is understood.
+fn opaque(cursor: &Cursor<'_>, reason: String) -> Statement {
+    Statement::Opaque(Opaque { kind: kind(cursor), text: cursor.source_of(0, cursor.tokens.len()).to_owned(), reason })
+}
+
+/// Words of a form's name behind its verb.
+const FORM: &[&str] = &[
+    "OR",
+    "REPLACE",
+    "TEMP",
+    "TEMPORARY",
+    "UNLOGGED",
+    "GLOBAL",
+    "LOCAL",
+    "UNIQUE",
+    "DEFAULT",
+    "PROCEDURAL",
+    "TRUSTED",
+    "CONSTRAINT",
+    "ACCESS",
+    "METHOD",
+    "AGGREGATE",
+    "CAST",
+    "COLLATION",
+    "CONVERSION",
+    "DATABASE",
+    "DOMAIN",
+    "EVENT",
+    "EXTENSION",
+    "FOREIGN",
+    "DATA",
+    "WRAPPER",
+    "FUNCTION",
+    "GROUP",
+    "INDEX",
+    "LANGUAGE",
+    "LARGE",
+    "OBJECT",
+    "MATERIALIZED",
+    "OPERATOR",
+    "CLASS",
+    "FAMILY",
+    "OWNED",
+    "POLICY",
+    "PRIVILEGES",
+    "PROCEDURE",
+    "PUBLICATION",
+    "ROLE",
+    "ROUTINE",
+    "RULE",
+    "SCHEMA",
+    "SEQUENCE",
+    "SERVER",
+    "STATISTICS",
+    "SUBSCRIPTION",
+    "SYSTEM",
+    "TABLE",
+    "TABLESPACE",
+    "TEXT",
+    "SEARCH",
+    "CONFIGURATION",
+    "DICTIONARY",
+    "PARSER",
+    "TEMPLATE",
+    "TRANSFORM",
+    "TRIGGER",
+    "TYPE",
+    "USER",
+    "MAPPING",
+    "VIEW",
+    "ON",
+    "LABEL",
+    "TRANSACTION",
+    "RECURSIVE",
+];
+
+/// The leading words in upper case: those that name the form, not the object.
+fn kind(cursor: &Cursor<'_>) -> String {
+    let words: Vec<String> = cursor
+        .tokens
+        .iter()
+        .take(4)
+        .take_while(|token| token.kind == Kind::Word)
+        .map(|token| cursor.source(*token).to_ascii_uppercase())
+        .collect();
+    let Some(first) = words.first() else { return String::new() };
+    let object_words = match first.as_str() {
+        "CREATE" | "ALTER" | "DROP" | "COMMENT" | "IMPORT" | "SECURITY" | "REASSIGN" | "REFRESH" | "START" | "END" => {
+            &words[1..]
+        }
+        _ => &[],
+    };
+    let mut kind = first.clone();
+    for word in object_words.iter().take_while(|word| FORM.contains(&word.as_str())) {
+        kind.push(' ');
+        kind.push_str(word);
+    }
+    kind
+}
+
+/// Chooses the reader by the leading words.
+fn dispatch(cursor: &mut Cursor<'_>) -> Read<Statement> {
+    let Some(first) = cursor.peek() else { return cursor.unexpected("a statement") };
+    if first.kind == Kind::LParen {
+        return data::select(cursor);
+    }
+    if first.kind != Kind::Word {
+        return cursor.unexpected("a statement");
+    }
+    let word = cursor.source(first);
+    // The longest of the words below.
+    if word.len() > 10 {
+        return Err(Unread(format!("`{word}` begins no statement")));
+    }
+    match word.to_ascii_uppercase().as_str() {
+        "ALTER" => alter(cursor),
+        "CREATE" => create(cursor),
+        "DROP" => object::drop(cursor),
+        "SELECT" | "WITH" | "VALUES" | "TABLE" => data::select(cursor),
+        "INSERT" => data::insert(cursor, 0),
+        "UPDATE" => data::update(cursor, 0),
+        "DELETE" => data::delete(cursor, 0),
+        "MERGE" => data::merge(cursor, 0),
+        "TRUNCATE" => data::truncate(cursor),
+        "COPY" => data::copy(cursor),
+        "COMMENT" => object::comment(cursor),
+        "GRANT" => object::grant(cursor, false),
+        "REVOKE" => object::grant(cursor, true),
+        "REINDEX" => index::reindex(cursor),
+        "REFRESH" => object::refresh(cursor),
+        "IMPORT" | "SECURITY" | "REASSIGN" => object::other(cursor),
+        "VACUUM" => session::vacuum(cursor),
+        "ANALYZE" | "ANALYSE" => session::analyze(cursor),
+        "CLUSTER" => session::cluster(cursor),
+        "CHECKPOINT" => session::checkpoint(cursor),
+        "BEGIN" | "START" => session::begin(cursor),
+        "COMMIT" | "END" => Ok(session::commit(cursor)),
+        "ROLLBACK" | "ABORT" => session::rollback(cursor),
+        "SAVEPOINT" => session::savepoint(cursor),
+        "RELEASE" => session::release(cursor),
+        "SET" => session::set(cursor),
+        "RESET" => session::reset(cursor),
+        "LOCK" => session::lock(cursor),
+        "DO" => routine::do_block(cursor),
+        "CALL" => routine::call(cursor),
+        "SHOW" | "LISTEN" | "UNLISTEN" | "NOTIFY" | "DISCARD" | "PREPARE" | "EXECUTE" | "DEALLOCATE" | "DECLARE"
+        | "FETCH" | "MOVE" | "CLOSE" | "LOAD" | "EXPLAIN" => Ok(session::command(cursor)),
+        other => Err(Unread(format!("`{other}` begins no statement"))),
+    }
+}
+
+fn create(cursor: &mut Cursor<'_>) -> Read<Statement> {
+    let mut ahead = 1;
+    if cursor.is_nth(1, "OR") && cursor.is_nth(2, "REPLACE") {
+        ahead = 3;
+    }
+    if (cursor.is_nth(ahead, "GLOBAL") || cursor.is_nth(ahead, "LOCAL"))
+        && (cursor.is_nth(ahead + 1, "TEMP") || cursor.is_nth(ahead + 1, "TEMPORARY"))
+    {
+        ahead += 1;
+    }
+    if cursor.is_nth(ahead, "TEMP") || cursor.is_nth(ahead, "TEMPORARY") || cursor.is_nth(ahead, "UNLOGGED") {
+        ahead += 1;
+    }
+    let is = |word: &str| cursor.is_nth(ahead, word);
+    if is("TABLE") || (is("FOREIGN") && cursor.is_nth(ahead + 1, "TABLE")) {
+        table::create(cursor)
+    } else if is("INDEX") || (is("UNIQUE") && cursor.is_nth(ahead + 1, "INDEX")) {
+        index::create(cursor)
+    } else if is("VIEW") || is("MATERIALIZED") || is("RECURSIVE") {
+        object::create_view(cursor)
+    } else if is("SEQUENCE") {
+        object::create_sequence(cursor)
+    } else if is("FUNCTION") || is("PROCEDURE") {
+        routine::create_function(cursor)
+    } else if is("TRIGGER") || (is("CONSTRAINT") && cursor.is_nth(ahead + 1, "TRIGGER")) {
+        routine::create_trigger(cursor)
+    } else if is("RULE") {
+        routine::create_rule(cursor)
+    } else {
+        object::create(cursor)
+    }
+}
+
+fn alter(cursor: &mut Cursor<'_>) -> Read<Statement> {
+    let is = |word: &str| cursor.is_nth(1, word);
+    if is("TABLE")
+        || is("INDEX")
+        || is("VIEW")
+        || (is("MATERIALIZED") && cursor.is_nth(2, "VIEW"))
+        || (is("FOREIGN") && cursor.is_nth(2, "TABLE"))
+    {
+        alter_table::read(cursor)
+    } else if is("SEQUENCE") {
+        object::alter_sequence(cursor)
+    } else if is("TYPE") {
+        object::alter_type(cursor)
+    } else if is("DOMAIN") {
+        object::alter_domain(cursor)
+    } else {
+        object::alter(cursor)
+    }
+}

@@ -1,0 +1,305 @@
+//! Queries and data: SELECT, INSERT, UPDATE, DELETE, MERGE, TRUNCATE, COPY.
+
+use zdm_postgres::statement::{CreateTableAs, Dml, Query};
+use zdm_postgres::{Ident, QualifiedName, Statement};
+
+use super::alter_table::{behavior, only};
+use super::table::persistence;
+use crate::cursor::{Cursor, Read};
+use crate::lexer::Kind;
+use crate::query;
+
+/// SELECT, VALUES, TABLE, WITH; SELECT … INTO creates a table.
+pub(super) fn select(cursor: &mut Cursor<'_>) -> Read<Statement> {
+    let start = cursor.at;
+    if cursor.is("WITH") {
+        query::skip_with(cursor)?;
+        if cursor.is("INSERT") {
+            return insert(cursor, start);
+        }
+        if cursor.is("UPDATE") {
+            return update(cursor, start);
+        }
+        if cursor.is("DELETE") {
+            return delete(cursor, start);
+        }
+        if cursor.is("MERGE") {
+            return merge(cursor, start);
+        }
+    }
+    if !query::begins(cursor) {
+        return cursor.unexpected("a query");
+    }
+    check_balance(cursor)?;
+    if cursor.is("SELECT") {
+        let into = cursor.find_outside(|cursor, index| cursor.word_at(index, &["INTO", "FROM", "UNION", "WHERE"]));
+        if cursor.word_at(into, &["INTO"]) {
+            return select_into(cursor, start, into);
+        }
+    }
+    let query = query::read(cursor.text, &cursor.tokens[start..]);
+    cursor.at = cursor.tokens.len();
+    Ok(Statement::Select(query))
+}
+
+/// Parentheses that do not match make everything behind them doubtful.
+fn check_balance(cursor: &Cursor<'_>) -> Read<()> {
+    let mut ahead = cursor.clone();
+    while !ahead.is_at_end() {
+        match ahead.peek().map(|token| token.kind) {
+            Some(Kind::LParen | Kind::LBracket) => ahead.at = ahead.after_closing(ahead.at)?,
+            Some(Kind::RParen | Kind::RBracket) => return ahead.unexpected("the end of the statement"),
+            _ => ahead.at += 1,
+        }
+    }
+    Ok(())
+}
+
+fn select_into(cursor: &mut Cursor<'_>, start: usize, into: usize) -> Read<Statement> {
+    cursor.at = into + 1;
+    let persistence = persistence(cursor);
+    cursor.accept("TABLE");
+    let name = cursor.name()?;
+    let target_end = cursor.at;
+    let mut tokens = cursor.tokens[start..into].to_vec();
+    tokens.extend_from_slice(&cursor.tokens[target_end..]);
+    let query =
+        Query { text: cursor.source_of(start, cursor.tokens.len()).to_owned(), ..query::read(cursor.text, &tokens) };
+    cursor.at = cursor.tokens.len();
+    Ok(Statement::CreateTableAs(CreateTableAs {
+        name,
+        if_not_exists: false,
+        persistence,
+        with_data: true,
+        columns: Vec::new(),
+        query,
+    }))
+}
+
+fn dml(table: QualifiedName) -> Dml {
+    Dml {
+        table,
+        only: zdm_postgres::statement::Only(false),
+        columns: Vec::new(),
+        predicate: None,
+        query: Query::default(),
+        on_conflict_update: false,
+        values_rows: None,
+    }
+}
+
+/// `INSERT INTO table [AS alias] [( columns )] [OVERRIDING …] source [ON CONFLICT …] [RETURNING …]`; WITH begins at `start`.
+pub(super) fn insert(cursor: &mut Cursor<'_>, start: usize) -> Read<Statement> {
+    check_balance(cursor)?;
+    let head = cursor.at;
+    cursor.expect_all(&["INSERT", "INTO"])?;
+    let mut insert = dml(cursor.name()?);
+    if cursor.accept("AS") {
+        cursor.ident()?;
+    }
+    if cursor.is_kind(Kind::LParen) && !is_query_in_parentheses(cursor) {
+        insert.columns = cursor.parenthesized(target_column)?;
+    }
+    if cursor.accept("OVERRIDING") {
+        if cursor.accept_any(&["SYSTEM", "USER"]).is_none() {
+            return cursor.unexpected("SYSTEM or USER");
+        }
+        cursor.expect("VALUE")?;
+    }
+    let source = cursor.at;
+    let tail = cursor.find_outside(|cursor, index| {
+        cursor.word_at(index, &["RETURNING"])
+            || (cursor.word_at(index, &["ON"]) && cursor.word_at(index + 1, &["CONFLICT"]))
+    });
+    if cursor.accept_all(&["DEFAULT", "VALUES"]) {
+        insert.values_rows = Some(1);
+    } else if cursor.is("VALUES") {
+        cursor.at += 1;
+        let mut rows = 0_u32;
+        loop {
+            cursor.skip_parenthesized()?;
+            rows = rows.saturating_add(1);
+            if !cursor.accept_kind(Kind::Comma) {
+                break;
+            }
+        }
+        insert.values_rows = Some(rows);
+    } else if query::begins(cursor) {
+        cursor.at = tail;
+    } else {
+        return cursor.unexpected("VALUES or a query");
+    }
+    if insert.values_rows.is_some() && cursor.at != tail {
+        // VALUES with ORDER BY or LIMIT.
+        insert.values_rows = None;
+        cursor.at = tail;
+    }
+    let query_end = cursor.at;
+    if cursor.accept_all(&["ON", "CONFLICT"]) {
+        let action = cursor.find_outside(|cursor, index| cursor.word_at(index, &["DO"]));
+        cursor.at = action;
+        cursor.expect("DO")?;
+        if cursor.accept("UPDATE") {
+            insert.on_conflict_update = true;
+        } else {
+            cursor.expect("NOTHING")?;
+        }
+    }
+    insert.query = whole_query(cursor, start, head, &[(source, query_end), (query_end, cursor.tokens.len())]);
+    cursor.at = cursor.tokens.len();
+    Ok(Statement::Insert(insert))
+}
+
+/// `column`, `column.field`, `column[1]`.
+fn target_column(cursor: &mut Cursor<'_>) -> Read<Ident> {
+    let column = cursor.ident()?;
+    loop {
+        if cursor.is_kind(Kind::Dot) && cursor.is_ident_nth(1) {
+            cursor.at += 2;
+        } else if cursor.is_kind(Kind::LBracket) {
+            cursor.at = cursor.after_closing(cursor.at)?;
+        } else {
+            return Ok(column);
+        }
+    }
+}
+
+fn is_query_in_parentheses(cursor: &Cursor<'_>) -> bool {
+    let mut ahead = cursor.clone();
+    while ahead.accept_kind(Kind::LParen) {}
+    query::begins(&ahead) && !(ahead.is("TABLE") || ahead.is("VALUES"))
+        || (ahead.is("VALUES") && ahead.is_kind_nth(1, Kind::LParen))
+}
+
+/// `UPDATE [ONLY] table [*] [[AS] alias] SET … [FROM …] [WHERE …] [RETURNING …]`.
+pub(super) fn update(cursor: &mut Cursor<'_>, start: usize) -> Read<Statement> {
+    check_balance(cursor)?;
+    let head = cursor.at;
+    cursor.expect("UPDATE")?;
+    let only = only(cursor);
+    let mut update = Dml { only, ..dml(cursor.name()?) };
+    cursor.accept_operator("*");
+    if cursor.accept("AS") || !cursor.is("SET") {
+        cursor.ident()?;
+    }
+    cursor.expect("SET")?;
+    let body = cursor.at;
+    loop {
+        if cursor.is_kind(Kind::LParen) {
+            update.columns.extend(cursor.parenthesized(target_column)?);
+        } else {
+            update.columns.push(target_column(cursor)?);
+        }
+        if !cursor.accept_operator("=") {
+            return cursor.unexpected("=");
+        }
+        let value = cursor.at;
+        cursor.at = cursor.find_outside(|cursor, index| {
+            cursor.tokens[index].kind == Kind::Comma
+                || cursor.word_at(index, &["WHERE", "RETURNING"])
+                || (cursor.word_at(index, &["FROM"]) && !cursor.word_at(index.saturating_sub(1), &["DISTINCT"]))
+        });
+        if cursor.at == value {
+            return cursor.unexpected("a value");
+        }
+        if !cursor.accept_kind(Kind::Comma) {
+            break;
+        }
+    }
+    update.predicate = predicate(cursor)?;
+    update.query = whole_query(cursor, start, head, &[(body, cursor.tokens.len())]);
+    cursor.at = cursor.tokens.len();
+    Ok(Statement::Update(update))
+}
+
+/// `DELETE FROM [ONLY] table [*] [[AS] alias] [USING …] [WHERE …] [RETURNING …]`.
+pub(super) fn delete(cursor: &mut Cursor<'_>, start: usize) -> Read<Statement> {
+    check_balance(cursor)?;
+    let head = cursor.at;
+    cursor.expect_all(&["DELETE", "FROM"])?;
+    let only = only(cursor);
+    let mut delete = Dml { only, ..dml(cursor.name()?) };
+    cursor.accept_operator("*");
+    if cursor.accept("AS") || (cursor.is_ident() && !cursor.is_any(&["USING", "WHERE", "RETURNING"])) {
+        cursor.ident()?;
+    }
+    if !cursor.is_at_end() && !cursor.is_any(&["USING", "WHERE", "RETURNING"]) {
+        return cursor.unexpected("USING, WHERE or RETURNING");
+    }
+    let body = cursor.at;
+    delete.predicate = predicate(cursor)?;
+    delete.query = whole_query(cursor, start, head, &[(body, cursor.tokens.len())]);
+    cursor.at = cursor.tokens.len();
+    Ok(Statement::Delete(delete))
+}
+
+/// Passes over everything before WHERE and reads its expression; WHERE CURRENT OF has none.
+fn predicate(cursor: &mut Cursor<'_>) -> Read<Option<zdm_postgres::SqlExpr>> {
+    cursor.at = cursor.find_outside(|cursor, index| cursor.word_at(index, &["WHERE", "RETURNING"]));
+    if !cursor.accept("WHERE") || cursor.are(&["CURRENT", "OF"]) {
+        return Ok(None);
+    }
+    let end = cursor.find_outside(|cursor, index| cursor.word_at(index, &["RETURNING"]));
+    cursor.expr_until(end).map(Some)
+}
+
+/// `MERGE INTO [ONLY] table [[AS] alias] USING … ON … WHEN …`.
+pub(super) fn merge(cursor: &mut Cursor<'_>, start: usize) -> Read<Statement> {
+    check_balance(cursor)?;
+    let head = cursor.at;
+    cursor.expect_all(&["MERGE", "INTO"])?;
+    let only = only(cursor);
+    let mut merge = Dml { only, ..dml(cursor.name()?) };
+    cursor.accept_operator("*");
+    if cursor.accept("AS") || !cursor.is("USING") {
+        cursor.ident()?;
+    }
+    if !cursor.is("USING") {
+        return cursor.unexpected("USING");
+    }
+    merge.query = whole_query(cursor, start, head, &[(cursor.at, cursor.tokens.len())]);
+    cursor.at = cursor.tokens.len();
+    Ok(Statement::Merge(merge))
+}
+
+/// What a data statement reads: its WITH clause (`start..head`) and the given parts; the text is the whole statement's.
+fn whole_query(cursor: &Cursor<'_>, start: usize, head: usize, parts: &[(usize, usize)]) -> Query {
+    let mut ranges = vec![(start, head)];
+    ranges.extend_from_slice(parts);
+    query::read_parts(cursor, &ranges)
+}
+
+pub(super) fn truncate(cursor: &mut Cursor<'_>) -> Read<Statement> {
+    cursor.expect("TRUNCATE")?;
+    cursor.accept("TABLE");
+    let tables = cursor.list(|cursor| {
+        only(cursor);
+        let name = cursor.name()?;
+        cursor.accept_operator("*");
+        Ok(name)
+    })?;
+    let restart_identity = cursor.accept_all(&["RESTART", "IDENTITY"]);
+    if !restart_identity {
+        cursor.accept_all(&["CONTINUE", "IDENTITY"]);
+    }
+    Ok(Statement::Truncate { tables, restart_identity, behavior: behavior(cursor) })
+}
+
+/// `COPY table [( … )] { FROM | TO } …` and `COPY ( query ) TO …`.
+pub(super) fn copy(cursor: &mut Cursor<'_>) -> Read<Statement> {
+    cursor.expect("COPY")?;
+    cursor.accept("BINARY");
+    let table = if cursor.is_kind(Kind::LParen) {
+        cursor.skip_parenthesized()?;
+        None
+    } else {
+        let name = cursor.name()?;
+        if cursor.is_kind(Kind::LParen) {
+            cursor.skip_parenthesized()?;
+        }
+        Some(name)
+    };
+    let Some(direction) = cursor.accept_any(&["FROM", "TO"]) else { return cursor.unexpected("FROM or TO") };
+    cursor.at = cursor.tokens.len();
+    Ok(Statement::Copy { table, from: direction == "FROM" })
+}

@@ -1,0 +1,794 @@
+//! Views, sequences, types, domains, the smaller objects, and what is said about any object: DROP, COMMENT, GRANT, ALTER … RENAME.
+
+use zdm_postgres::statement::{
+    AlterDomainAction, AlterTypeAction, CreateDomain, CreateSequence, CreateView, DropObjects, ObjectKind,
+    SequenceOptions, TableConstraintKind, TypeDefinition,
+};
+use zdm_postgres::{Ident, QualifiedName, Statement};
+
+use super::alter_table::{self, behavior};
+use super::table::{self, options, persistence};
+use crate::cursor::{Cursor, Read};
+use crate::lexer::Kind;
+use crate::query;
+
+// Views
+
+pub(super) fn create_view(cursor: &mut Cursor<'_>) -> Read<Statement> {
+    cursor.expect("CREATE")?;
+    let or_replace = cursor.accept_all(&["OR", "REPLACE"]);
+    persistence(cursor);
+    cursor.accept("RECURSIVE");
+    let materialized = cursor.accept("MATERIALIZED");
+    cursor.expect("VIEW")?;
+    let if_not_exists = cursor.accept_all(&["IF", "NOT", "EXISTS"]);
+    let name = cursor.name()?;
+    let columns = if cursor.is_kind(Kind::LParen) { cursor.column_list()? } else { Vec::new() };
+    loop {
+        if cursor.is("WITH") && cursor.is_kind_nth(1, Kind::LParen) {
+            cursor.at += 1;
+            options(cursor)?;
+        } else if materialized && (cursor.accept("USING") || cursor.accept("TABLESPACE")) {
+            cursor.ident()?;
+        } else {
+            break;
+        }
+    }
+    cursor.expect("AS")?;
+    if !query::begins(cursor) {
+        return cursor.unexpected("a query");
+    }
+    let mut end = cursor.tokens.len();
+    let mut with_data = true;
+    let ends_with = |end: usize, words: &[&str]| {
+        end.checked_sub(words.len()).is_some_and(|start| {
+            start > cursor.at && words.iter().enumerate().all(|(index, word)| cursor.word_at(start + index, &[word]))
+        })
+    };
+    if materialized && ends_with(end, &["WITH", "NO", "DATA"]) {
+        end -= 3;
+        with_data = false;
+    } else if materialized && ends_with(end, &["WITH", "DATA"]) {
+        end -= 2;
+    } else if !materialized {
+        for check in [
+            &["WITH", "CHECK", "OPTION"][..],
+            &["WITH", "LOCAL", "CHECK", "OPTION"],
+            &["WITH", "CASCADED", "CHECK", "OPTION"],
+        ] {
+            if ends_with(end, check) {
+                end -= check.len();
+                break;
+            }
+        }
+    }
+    let query = query::read(cursor.text, &cursor.tokens[cursor.at..end]);
+    cursor.at = cursor.tokens.len();
+    Ok(Statement::CreateView(CreateView { name, or_replace, materialized, if_not_exists, with_data, columns, query }))
+}
+
+pub(super) fn refresh(cursor: &mut Cursor<'_>) -> Read<Statement> {
+    cursor.expect_all(&["REFRESH", "MATERIALIZED", "VIEW"])?;
+    let concurrently = cursor.accept("CONCURRENTLY");
+    let name = cursor.name()?;
+    let with_data = !cursor.accept_all(&["WITH", "NO", "DATA"]);
+    if with_data {
+        cursor.accept_all(&["WITH", "DATA"]);
+    }
+    Ok(Statement::RefreshMaterializedView { name, concurrently, with_data })
+}
+
+// Sequences
+
+pub(super) fn create_sequence(cursor: &mut Cursor<'_>) -> Read<Statement> {
+    cursor.expect("CREATE")?;
+    let persistence = persistence(cursor);
+    cursor.expect("SEQUENCE")?;
+    let if_not_exists = cursor.accept_all(&["IF", "NOT", "EXISTS"]);
+    let name = cursor.name()?;
+    let options = sequence_options(cursor)?;
+    Ok(Statement::CreateSequence(CreateSequence { name, if_not_exists, persistence, options }))
+}
+
+/// ALTER SEQUENCE is ALTER TABLE where it renames, moves, or changes owner or persistence.
+pub(super) fn alter_sequence(cursor: &mut Cursor<'_>) -> Read<Statement> {
+    let start = cursor.at;
+    cursor.expect_all(&["ALTER", "SEQUENCE"])?;
+    let if_exists = cursor.accept_all(&["IF", "EXISTS"]);
+    let name = cursor.name()?;
+    let table_like = cursor.is_any(&["RENAME", "OWNER"])
+        || (cursor.is("SET")
+            && (cursor.is_nth(1, "SCHEMA") || cursor.is_nth(1, "LOGGED") || cursor.is_nth(1, "UNLOGGED")));
+    if table_like {
+        cursor.at = start;
+        return alter_table::read(cursor);
+    }
+    let before = cursor.at;
+    let options = sequence_options(cursor)?;
+    if cursor.at == before {
+        return cursor.unexpected("a sequence option");
+    }
+    Ok(Statement::AlterSequence { name, if_exists, options })
+}
+
+/// Any number of options, up to the first word that is none.
+pub(super) fn sequence_options(cursor: &mut Cursor<'_>) -> Read<SequenceOptions> {
+    let mut options = SequenceOptions::default();
+    while sequence_option(cursor, &mut options)? {}
+    Ok(options)
+}
+
+/// `false`: no option stands here; nothing was read.
+pub(super) fn sequence_option(cursor: &mut Cursor<'_>, options: &mut SequenceOptions) -> Read<bool> {
+    let start = cursor.at;
+    if cursor.accept("AS") {
+        options.data_type = Some(cursor.data_type()?);
+        return Ok(true);
+    }
+    if cursor.accept_all(&["OWNED", "BY"]) {
+        if cursor.is("NONE") && !cursor.is_kind_nth(1, Kind::Dot) {
+            cursor.at += 1;
+            options.owned_by = Some(None);
+            return Ok(true);
+        }
+        let mut parts = cursor.dotted()?;
+        let (Some(column), Some(table)) = (parts.pop(), parts.pop()) else {
+            return cursor.unexpected("table.column");
+        };
+        let table = match parts.pop() {
+            Some(schema) => QualifiedName::with_schema(schema, table),
+            None => QualifiedName::new(table),
+        };
+        options.owned_by = Some(Some((table, column)));
+        return Ok(true);
+    }
+    if cursor.accept("RESTART") {
+        options.restart = true;
+        if cursor.accept("WITH") || is_number(cursor) {
+            number(cursor)?;
+        }
+        return Ok(true);
+    }
+    if cursor.accept_all(&["SEQUENCE", "NAME"]) {
+        cursor.name()?;
+    } else if cursor.accept("INCREMENT") {
+        cursor.accept("BY");
+        number(cursor)?;
+    } else if cursor.accept("START") {
+        cursor.accept("WITH");
+        number(cursor)?;
+    } else if cursor.accept_any(&["MINVALUE", "MAXVALUE", "CACHE"]).is_some() {
+        number(cursor)?;
+    } else if cursor.accept("NO") {
+        if cursor.accept_any(&["MINVALUE", "MAXVALUE", "CYCLE"]).is_none() {
+            return cursor.unexpected("MINVALUE, MAXVALUE or CYCLE");
+        }
+    } else if cursor.accept_any(&["CYCLE", "LOGGED", "UNLOGGED"]).is_none() {
+        return Ok(false);
+    }
+    options.other.push(cursor.source_of(start, cursor.at).to_ascii_uppercase());
+    Ok(true)
+}
+
+fn is_number(cursor: &Cursor<'_>) -> bool {
+    cursor.is_kind(Kind::Number)
+        || ((cursor.is_operator("-") || cursor.is_operator("+")) && cursor.is_kind_nth(1, Kind::Number))
+}
+
+fn number(cursor: &mut Cursor<'_>) -> Read<()> {
+    if cursor.accept_kind(Kind::Placeholder) || cursor.accept_kind(Kind::Parameter) {
+        return Ok(());
+    }
+    if !cursor.accept_operator("-") {
+        cursor.accept_operator("+");
+    }
+    cursor.expect_kind(Kind::Number, "a number")
+}
+
+// Types and domains
+
+fn create_type(cursor: &mut Cursor<'_>) -> Read<Statement> {
+    let name = cursor.name()?;
+    let definition = if cursor.is_at_end() {
+        TypeDefinition::Shell
+    } else if cursor.is_kind(Kind::LParen) {
+        cursor.skip_parenthesized()?;
+        TypeDefinition::Base
+    } else {
+        cursor.expect("AS")?;
+        if cursor.accept("ENUM") {
+            let empty = cursor.is_kind(Kind::LParen) && cursor.is_kind_nth(1, Kind::RParen);
+            if empty {
+                cursor.at += 2;
+                TypeDefinition::Enum(Vec::new())
+            } else {
+                TypeDefinition::Enum(cursor.parenthesized(Cursor::string)?)
+            }
+        } else if cursor.accept("RANGE") {
+            cursor.skip_parenthesized()?;
+            TypeDefinition::Range
+        } else if cursor.is_kind(Kind::LParen) && cursor.is_kind_nth(1, Kind::RParen) {
+            cursor.at += 2;
+            TypeDefinition::Composite(Vec::new())
+        } else {
+            TypeDefinition::Composite(cursor.parenthesized(|cursor| {
+                let attribute = (cursor.ident()?, cursor.data_type()?);
+                if cursor.accept("COLLATE") {
+                    cursor.name()?;
+                }
+                Ok(attribute)
+            })?)
+        }
+    };
+    Ok(Statement::CreateType { name, definition })
+}
+
+pub(super) fn alter_type(cursor: &mut Cursor<'_>) -> Read<Statement> {
+    cursor.expect_all(&["ALTER", "TYPE"])?;
+    let name = cursor.name()?;
+    if cursor.are(&["ADD", "ATTRIBUTE"]) || cursor.are(&["DROP", "ATTRIBUTE"]) || cursor.are(&["ALTER", "ATTRIBUTE"]) {
+        let mut actions = cursor.list(attribute_action)?;
+        // The statement has one action here; only one of several is unheard of.
+        let action = if actions.len() == 1 { actions.pop() } else { None };
+        let Some(action) = action else { return cursor.unexpected("a single attribute action") };
+        return Ok(Statement::AlterType { name, action });
+    }
+    let action = if cursor.accept_all(&["ADD", "VALUE"]) {
+        let if_not_exists = cursor.accept_all(&["IF", "NOT", "EXISTS"]);
+        let value = cursor.string()?;
+        let before = if cursor.accept("BEFORE") { Some(cursor.string()?) } else { None };
+        let after = if cursor.accept("AFTER") { Some(cursor.string()?) } else { None };
+        AlterTypeAction::AddValue { value, if_not_exists, before, after }
+    } else if cursor.accept_all(&["RENAME", "VALUE"]) {
+        let from = cursor.string()?;
+        cursor.expect("TO")?;
+        AlterTypeAction::RenameValue { from, to: cursor.string()? }
+    } else if cursor.accept_all(&["RENAME", "ATTRIBUTE"]) {
+        let from = cursor.ident()?;
+        cursor.expect("TO")?;
+        let to = cursor.ident()?;
+        behavior(cursor);
+        AlterTypeAction::RenameAttribute { from, to }
+    } else if cursor.accept_all(&["RENAME", "TO"]) {
+        AlterTypeAction::RenameTo(cursor.ident()?)
+    } else if cursor.accept_all(&["OWNER", "TO"]) {
+        AlterTypeAction::OwnerTo(cursor.ident()?)
+    } else if cursor.accept_all(&["SET", "SCHEMA"]) {
+        AlterTypeAction::SetSchema(cursor.ident()?)
+    } else if cursor.is("SET") && cursor.is_kind_nth(1, Kind::LParen) {
+        cursor.at += 1;
+        cursor.skip_parenthesized()?;
+        AlterTypeAction::SetProperties
+    } else {
+        return cursor.unexpected("an action");
+    };
+    Ok(Statement::AlterType { name, action })
+}
+
+fn attribute_action(cursor: &mut Cursor<'_>) -> Read<AlterTypeAction> {
+    let Some(verb) = cursor.accept_any(&["ADD", "DROP", "ALTER"]) else { return cursor.unexpected("an action") };
+    cursor.expect("ATTRIBUTE")?;
+    if verb == "DROP" {
+        cursor.accept_all(&["IF", "EXISTS"]);
+        return Ok(AlterTypeAction::DropAttribute { name: cursor.ident()?, behavior: behavior(cursor) });
+    }
+    let name = cursor.ident()?;
+    if verb == "ALTER" {
+        cursor.accept_all(&["SET", "DATA"]);
+        cursor.expect("TYPE")?;
+    }
+    let data_type = cursor.data_type()?;
+    if cursor.accept("COLLATE") {
+        cursor.name()?;
+    }
+    let behavior = behavior(cursor);
+    Ok(if verb == "ADD" {
+        AlterTypeAction::AddAttribute { name, data_type, behavior }
+    } else {
+        AlterTypeAction::AlterAttribute { name, data_type, behavior }
+    })
+}
+
+fn create_domain(cursor: &mut Cursor<'_>) -> Read<Statement> {
+    let name = cursor.name()?;
+    cursor.accept("AS");
+    let data_type = cursor.data_type()?;
+    let mut domain =
+        CreateDomain { name, data_type, collation: None, default: None, not_null: false, checks: Vec::new() };
+    loop {
+        if cursor.accept("COLLATE") {
+            domain.collation = Some(cursor.name()?);
+            continue;
+        }
+        let name = if cursor.accept("CONSTRAINT") { Some(cursor.ident()?) } else { None };
+        if cursor.accept_all(&["NOT", "NULL"]) {
+            domain.not_null = true;
+        } else if cursor.accept("NULL") {
+            domain.not_null = false;
+        } else if cursor.accept("CHECK") {
+            domain.checks.push((name, cursor.parenthesized_expr()?));
+        } else if name.is_none() && cursor.accept("DEFAULT") {
+            domain.default = Some(table::default_expr(cursor)?);
+        } else if name.is_some() {
+            return cursor.unexpected("a constraint");
+        } else {
+            return Ok(Statement::CreateDomain(domain));
+        }
+    }
+}
+
+pub(super) fn alter_domain(cursor: &mut Cursor<'_>) -> Read<Statement> {
+    cursor.expect_all(&["ALTER", "DOMAIN"])?;
+    let name = cursor.name()?;
+    let action = if cursor.accept_all(&["SET", "DEFAULT"]) {
+        AlterDomainAction::SetDefault(cursor.expr_until_end()?)
+    } else if cursor.accept_all(&["DROP", "DEFAULT"]) {
+        AlterDomainAction::DropDefault
+    } else if cursor.accept_all(&["SET", "NOT", "NULL"]) {
+        AlterDomainAction::SetNotNull
+    } else if cursor.accept_all(&["DROP", "NOT", "NULL"]) {
+        AlterDomainAction::DropNotNull
+    } else if cursor.accept("ADD") {
+        let name = if cursor.accept("CONSTRAINT") { Some(cursor.ident()?) } else { None };
+        let kind = if cursor.accept("CHECK") {
+            TableConstraintKind::Check { expr: cursor.parenthesized_expr()?, no_inherit: false }
+        } else {
+            cursor.expect_all(&["NOT", "NULL"])?;
+            // A domain's values have no column; its pseudo-column is `value`.
+            TableConstraintKind::NotNull { column: Ident::from("value"), no_inherit: false }
+        };
+        let (attributes, _) = table::attributes(cursor)?;
+        AlterDomainAction::AddConstraint { name, kind, not_valid: attributes.not_valid }
+    } else if cursor.accept_all(&["DROP", "CONSTRAINT"]) {
+        let if_exists = cursor.accept_all(&["IF", "EXISTS"]);
+        let name = cursor.ident()?;
+        behavior(cursor);
+        AlterDomainAction::DropConstraint { name, if_exists }
+    } else if cursor.accept_all(&["VALIDATE", "CONSTRAINT"]) {
+        AlterDomainAction::ValidateConstraint { name: cursor.ident()? }
+    } else if cursor.accept_all(&["RENAME", "CONSTRAINT"]) {
+        let from = cursor.ident()?;
+        cursor.expect("TO")?;
+        AlterDomainAction::RenameConstraint { from, to: cursor.ident()? }
+    } else if cursor.accept_all(&["RENAME", "TO"]) {
+        AlterDomainAction::RenameTo(cursor.ident()?)
+    } else if cursor.accept_all(&["SET", "SCHEMA"]) {
+        AlterDomainAction::SetSchema(cursor.ident()?)
+    } else if cursor.accept_all(&["OWNER", "TO"]) {
+        AlterDomainAction::OwnerTo(cursor.ident()?)
+    } else {
+        return cursor.unexpected("an action");
+    };
+    Ok(Statement::AlterDomain { name, action })
+}
+
+// Smaller objects
+
+/// CREATE of everything that has no reader of its own.
+pub(super) fn create(cursor: &mut Cursor<'_>) -> Read<Statement> {
+    cursor.expect("CREATE")?;
+    let replace = cursor.accept_all(&["OR", "REPLACE"]);
+    if !replace {
+        if cursor.accept("TYPE") {
+            return create_type(cursor);
+        }
+        if cursor.accept("DOMAIN") {
+            return create_domain(cursor);
+        }
+        if cursor.accept("SCHEMA") {
+            return create_schema(cursor);
+        }
+        if cursor.accept("EXTENSION") {
+            let if_not_exists = cursor.accept_all(&["IF", "NOT", "EXISTS"]);
+            let name = cursor.ident()?;
+            cursor.at = cursor.tokens.len();
+            return Ok(Statement::CreateExtension { name, if_not_exists });
+        }
+        if cursor.accept("STATISTICS") {
+            return create_statistics(cursor);
+        }
+        if cursor.accept("PUBLICATION") {
+            let name = cursor.ident()?;
+            let all_tables = cursor.accept_all(&["FOR", "ALL", "TABLES"]);
+            let tables = if all_tables { Vec::new() } else { publication_tables(cursor)? };
+            return Ok(Statement::CreatePublication { name, tables, all_tables });
+        }
+        if cursor.accept("POLICY") {
+            return create_policy(cursor);
+        }
+    }
+    cursor.accept("DEFAULT");
+    cursor.accept("TRUSTED");
+    cursor.accept("PROCEDURAL");
+    let Some(kind) = object_kind(cursor) else { return cursor.unexpected("an object's kind") };
+    cursor.accept_all(&["IF", "NOT", "EXISTS"]);
+    let name = object_name(cursor, kind)?;
+    cursor.at = cursor.tokens.len();
+    Ok(Statement::CreateOther { kind, name })
+}
+
+fn create_schema(cursor: &mut Cursor<'_>) -> Read<Statement> {
+    let if_not_exists = cursor.accept_all(&["IF", "NOT", "EXISTS"]);
+    let name = if cursor.accept("AUTHORIZATION") {
+        cursor.ident()?
+    } else {
+        let name = cursor.ident()?;
+        if cursor.accept("AUTHORIZATION") {
+            cursor.ident()?;
+        }
+        name
+    };
+    // Objects created with the schema are statements of their own that this form cannot carry.
+    Ok(Statement::CreateSchema { name, if_not_exists })
+}
+
+fn create_statistics(cursor: &mut Cursor<'_>) -> Read<Statement> {
+    let if_not_exists = cursor.accept_all(&["IF", "NOT", "EXISTS"]);
+    let named = !cursor.is_kind(Kind::LParen) && !cursor.is("ON");
+    let name = if named { Some(cursor.name()?) } else { None };
+    if cursor.is_kind(Kind::LParen) {
+        cursor.skip_parenthesized()?;
+    }
+    cursor.expect("ON")?;
+    let from = cursor.find_outside(|cursor, index| cursor.word_at(index, &["FROM"]));
+    if from == cursor.at {
+        return cursor.unexpected("a column");
+    }
+    cursor.at = from;
+    cursor.expect("FROM")?;
+    let table = cursor.name()?;
+    Ok(Statement::CreateStatistics { name, table, if_not_exists })
+}
+
+/// `FOR TABLE a (x) WHERE (…), TABLES IN SCHEMA s, TABLE b`, and WITH behind it; the cursor stands at the end afterwards.
+fn publication_tables(cursor: &mut Cursor<'_>) -> Read<Vec<QualifiedName>> {
+    let mut tables = Vec::new();
+    if cursor.accept("FOR") || cursor.is("TABLE") || cursor.are(&["TABLES", "IN", "SCHEMA"]) {
+        let mut in_schemas = false;
+        loop {
+            if cursor.accept_all(&["TABLES", "IN", "SCHEMA"]) {
+                in_schemas = true;
+            } else if cursor.accept("TABLE") {
+                in_schemas = false;
+            }
+            if in_schemas {
+                cursor.ident()?;
+            } else {
+                alter_table::only(cursor);
+                tables.push(cursor.name()?);
+                cursor.accept_operator("*");
+                if cursor.is_kind(Kind::LParen) {
+                    cursor.skip_parenthesized()?;
+                }
+                if cursor.accept("WHERE") {
+                    cursor.skip_parenthesized()?;
+                }
+            }
+            if !cursor.accept_kind(Kind::Comma) {
+                break;
+            }
+        }
+    }
+    if cursor.is("WITH") && cursor.is_kind_nth(1, Kind::LParen) {
+        cursor.at += 1;
+        cursor.skip_parenthesized()?;
+    }
+    Ok(tables)
+}
+
+/// `name ON table [AS …] [FOR …] [TO …] [USING ( … )] [WITH CHECK ( … )]`.
+fn create_policy(cursor: &mut Cursor<'_>) -> Read<Statement> {
+    let name = cursor.ident()?;
+    cursor.expect("ON")?;
+    let table = cursor.name()?;
+    let columns = policy_tail(cursor)?;
+    Ok(Statement::CreatePolicy { name, table, columns })
+}
+
+fn policy_tail(cursor: &mut Cursor<'_>) -> Read<Vec<Ident>> {
+    let mut columns: Vec<Ident> = Vec::new();
+    loop {
+        let expr = if cursor.accept("AS") || cursor.accept("FOR") {
+            cursor.ident()?;
+            continue;
+        } else if cursor.accept("TO") {
+            cursor.idents()?;
+            continue;
+        } else if cursor.accept("USING") || cursor.accept_all(&["WITH", "CHECK"]) {
+            cursor.parenthesized_expr()?
+        } else {
+            return Ok(columns);
+        };
+        for column in expr.node.columns() {
+            if !columns.contains(&column) {
+                columns.push(column);
+            }
+        }
+    }
+}
+
+/// ALTER of everything that has no reader of its own.
+pub(super) fn alter(cursor: &mut Cursor<'_>) -> Read<Statement> {
+    cursor.expect("ALTER")?;
+    if cursor.accept("POLICY") {
+        let name = cursor.ident()?;
+        cursor.expect("ON")?;
+        let table = cursor.name()?;
+        if cursor.accept_all(&["RENAME", "TO"]) {
+            let rename_to = Some(cursor.ident()?);
+            return Ok(Statement::AlterOnTable { kind: ObjectKind::Policy, name, table, rename_to });
+        }
+        policy_tail(cursor)?;
+        return Ok(Statement::AlterPolicy { name, table });
+    }
+    if cursor.is_any(&["TRIGGER", "RULE"]) {
+        let kind = if cursor.accept("RULE") { ObjectKind::Rule } else { ObjectKind::Trigger };
+        cursor.accept("TRIGGER");
+        let name = cursor.ident()?;
+        cursor.expect("ON")?;
+        let table = cursor.name()?;
+        let rename_to = if cursor.accept_all(&["RENAME", "TO"]) { Some(cursor.ident()?) } else { None };
+        if rename_to.is_none() {
+            cursor.accept("NO");
+            cursor.expect_all(&["DEPENDS", "ON", "EXTENSION"])?;
+            cursor.ident()?;
+        }
+        return Ok(Statement::AlterOnTable { kind, name, table, rename_to });
+    }
+    if cursor.accept("PUBLICATION") {
+        return alter_publication(cursor);
+    }
+    cursor.accept("PROCEDURAL");
+    let Some(kind) = object_kind(cursor) else { return cursor.unexpected("an object's kind") };
+    cursor.accept_all(&["IF", "EXISTS"]);
+    let name = object_name(cursor, kind)?;
+    let rename_to = if cursor.accept_all(&["RENAME", "TO"]) { Some(cursor.ident()?) } else { None };
+    let set_schema = if cursor.accept_all(&["SET", "SCHEMA"]) { Some(cursor.ident()?) } else { None };
+    if rename_to.is_none() && set_schema.is_none() {
+        cursor.at = cursor.tokens.len();
+    }
+    Ok(Statement::AlterOther { kind, name, rename_to, set_schema })
+}
+
+fn alter_publication(cursor: &mut Cursor<'_>) -> Read<Statement> {
+    let name = cursor.ident()?;
+    if cursor.is_any(&["RENAME", "OWNER"]) || (cursor.is("SET") && cursor.is_kind_nth(1, Kind::LParen)) {
+        let rename_to = if cursor.accept_all(&["RENAME", "TO"]) { Some(cursor.ident()?) } else { None };
+        if rename_to.is_none() {
+            cursor.at = cursor.tokens.len();
+        }
+        let kind = ObjectKind::Publication;
+        return Ok(Statement::AlterOther { kind, name: QualifiedName::new(name), rename_to, set_schema: None });
+    }
+    if cursor.accept_any(&["ADD", "SET", "DROP"]).is_none() {
+        return cursor.unexpected("ADD, SET or DROP");
+    }
+    Ok(Statement::AlterPublication { name, tables: publication_tables(cursor)? })
+}
+
+/// IMPORT FOREIGN SCHEMA, SECURITY LABEL, REASSIGN OWNED.
+pub(super) fn other(cursor: &mut Cursor<'_>) -> Read<Statement> {
+    if cursor.accept_all(&["REASSIGN", "OWNED", "BY"]) {
+        let name = QualifiedName::new(cursor.ident()?);
+        cursor.at = cursor.tokens.len();
+        return Ok(Statement::AlterOther { kind: ObjectKind::Role, name, rename_to: None, set_schema: None });
+    }
+    cursor.unexpected("a statement that is read")
+}
+
+// Any object
+
+/// The words of an object's kind. `None`: they name none; nothing was read.
+pub(super) fn object_kind(cursor: &mut Cursor<'_>) -> Option<ObjectKind> {
+    const KINDS: [(&[&str], ObjectKind); 45] = [
+        (&["TABLE"], ObjectKind::Table),
+        (&["INDEX"], ObjectKind::Index),
+        (&["VIEW"], ObjectKind::View),
+        (&["SEQUENCE"], ObjectKind::Sequence),
+        (&["COLUMN"], ObjectKind::Column),
+        (&["CONSTRAINT"], ObjectKind::Constraint),
+        (&["TYPE"], ObjectKind::Type),
+        (&["DOMAIN"], ObjectKind::Domain),
+        (&["FUNCTION"], ObjectKind::Function),
+        (&["PROCEDURE"], ObjectKind::Procedure),
+        (&["ROUTINE"], ObjectKind::Routine),
+        (&["AGGREGATE"], ObjectKind::Aggregate),
+        (&["TRIGGER"], ObjectKind::Trigger),
+        (&["EVENT", "TRIGGER"], ObjectKind::EventTrigger),
+        (&["RULE"], ObjectKind::Rule),
+        (&["POLICY"], ObjectKind::Policy),
+        (&["SCHEMA"], ObjectKind::Schema),
+        (&["EXTENSION"], ObjectKind::Extension),
+        (&["DATABASE"], ObjectKind::Database),
+        (&["STATISTICS"], ObjectKind::Statistics),
+        (&["PUBLICATION"], ObjectKind::Publication),
+        (&["SUBSCRIPTION"], ObjectKind::Subscription),
+        (&["ROLE"], ObjectKind::Role),
+        (&["GROUP"], ObjectKind::Role),
+        (&["TABLESPACE"], ObjectKind::Tablespace),
+        (&["COLLATION"], ObjectKind::Collation),
+        (&["CAST"], ObjectKind::Cast),
+        (&["LANGUAGE"], ObjectKind::Language),
+        (&["SERVER"], ObjectKind::Server),
+        (&["CONVERSION"], ObjectKind::Other),
+        (&["TRANSFORM"], ObjectKind::Other),
+        (&["SYSTEM"], ObjectKind::Other),
+        (&["MATERIALIZED", "VIEW"], ObjectKind::MaterializedView),
+        (&["FOREIGN", "TABLE"], ObjectKind::ForeignTable),
+        (&["FOREIGN", "DATA", "WRAPPER"], ObjectKind::Other),
+        (&["OPERATOR", "CLASS"], ObjectKind::OperatorClass),
+        (&["OPERATOR", "FAMILY"], ObjectKind::OperatorClass),
+        (&["OPERATOR"], ObjectKind::Operator),
+        (&["TEXT", "SEARCH", "CONFIGURATION"], ObjectKind::TextSearch),
+        (&["TEXT", "SEARCH", "DICTIONARY"], ObjectKind::TextSearch),
+        (&["TEXT", "SEARCH", "PARSER"], ObjectKind::TextSearch),
+        (&["TEXT", "SEARCH", "TEMPLATE"], ObjectKind::TextSearch),
+        (&["ACCESS", "METHOD"], ObjectKind::Other),
+        (&["LARGE", "OBJECT"], ObjectKind::Other),
+        (&["DEFAULT", "PRIVILEGES"], ObjectKind::Other),
+    ];
+    if cursor.is("USER") {
+        let mapping = cursor.is_nth(1, "MAPPING");
+        cursor.at += if mapping { 2 } else { 1 };
+        return Some(if mapping { ObjectKind::Other } else { ObjectKind::Role });
+    }
+    KINDS.iter().find(|(words, _)| cursor.accept_all(words)).map(|(_, kind)| *kind)
+}
+
+/// The name behind the kind, as far as it is one: an operator's sign, a cast's types and a function's arguments are passed over.
+fn object_name(cursor: &mut Cursor<'_>, kind: ObjectKind) -> Read<QualifiedName> {
+    match kind {
+        ObjectKind::Operator => {
+            let mut schema = None;
+            while cursor.is_ident() && cursor.is_kind_nth(1, Kind::Dot) {
+                schema = Some(cursor.ident()?);
+                cursor.at += 1;
+            }
+            let Some(token) = cursor.peek().filter(|token| token.kind == Kind::Operator) else {
+                return cursor.unexpected("an operator");
+            };
+            cursor.at += 1;
+            let name = Ident::from(cursor.source(token));
+            if cursor.is_kind(Kind::LParen) {
+                cursor.skip_parenthesized()?;
+            }
+            Ok(match schema {
+                Some(schema) => QualifiedName::with_schema(schema, name),
+                None => QualifiedName::new(name),
+            })
+        }
+        ObjectKind::Cast => {
+            let (start, end) = cursor.skip_parenthesized()?;
+            Ok(QualifiedName::new(cursor.source_of(start, end)))
+        }
+        ObjectKind::Other => {
+            // DEFAULT PRIVILEGES, SYSTEM, LARGE OBJECT 17, USER MAPPING FOR … and TRANSFORM FOR … have no name.
+            if cursor.is_ident() { cursor.name() } else { Ok(QualifiedName::new("")) }
+        }
+        ObjectKind::Collation if cursor.is("FOR") => Ok(QualifiedName::new("")),
+        _ => {
+            let name = cursor.name()?;
+            if cursor.is_kind(Kind::LParen)
+                && matches!(
+                    kind,
+                    ObjectKind::Function | ObjectKind::Procedure | ObjectKind::Routine | ObjectKind::Aggregate
+                )
+            {
+                cursor.skip_parenthesized()?;
+            }
+            if matches!(kind, ObjectKind::OperatorClass) && cursor.accept("USING") {
+                cursor.ident()?;
+            }
+            Ok(name)
+        }
+    }
+}
+
+pub(super) fn drop(cursor: &mut Cursor<'_>) -> Read<Statement> {
+    cursor.expect("DROP")?;
+    if cursor.accept_all(&["OWNED", "BY"]) {
+        return cursor.unexpected("an object that is named");
+    }
+    cursor.accept("PROCEDURAL");
+    let Some(kind) = object_kind(cursor) else { return cursor.unexpected("an object's kind") };
+    let concurrently = kind == ObjectKind::Index && cursor.accept("CONCURRENTLY");
+    let if_exists = cursor.accept_all(&["IF", "EXISTS"]);
+    let names = cursor.list(|cursor| object_name(cursor, kind))?;
+    let on = match kind {
+        ObjectKind::Trigger | ObjectKind::Rule | ObjectKind::Policy => {
+            cursor.expect("ON")?;
+            Some(cursor.name()?)
+        }
+        _ => None,
+    };
+    if kind == ObjectKind::Other || (kind == ObjectKind::Database && cursor.accept("WITH")) {
+        // FOR role SERVER name; LANGUAGE name; ( FORCE ).
+        cursor.at = cursor.find_outside(|cursor, index| cursor.word_at(index, &["CASCADE", "RESTRICT"]));
+    } else if kind == ObjectKind::Database && cursor.is_kind(Kind::LParen) {
+        cursor.skip_parenthesized()?;
+    }
+    let behavior = behavior(cursor);
+    Ok(Statement::Drop(DropObjects { kind, names, if_exists, behavior, concurrently, on }))
+}
+
+pub(super) fn comment(cursor: &mut Cursor<'_>) -> Read<Statement> {
+    cursor.expect_all(&["COMMENT", "ON"])?;
+    cursor.accept("PROCEDURAL");
+    let Some(kind) = object_kind(cursor) else { return cursor.unexpected("an object's kind") };
+    let mut column = None;
+    let name = if kind == ObjectKind::Column {
+        let mut parts = cursor.dotted()?;
+        column = parts.pop();
+        let Some(table) = parts.pop() else { return cursor.unexpected("table.column") };
+        match parts.pop() {
+            Some(schema) => QualifiedName::with_schema(schema, table),
+            None => QualifiedName::new(table),
+        }
+    } else {
+        object_name(cursor, kind)?
+    };
+    let on = if cursor.accept("ON") {
+        cursor.accept("DOMAIN");
+        Some(cursor.name()?)
+    } else {
+        None
+    };
+    if !cursor.is("IS") && matches!(kind, ObjectKind::Other) {
+        cursor.at = cursor.find_outside(|cursor, index| cursor.word_at(index, &["IS"]));
+    }
+    cursor.expect("IS")?;
+    if !cursor.accept("NULL") && !cursor.accept_kind(Kind::Placeholder) {
+        cursor.string()?;
+    }
+    Ok(Statement::Comment { kind, name, column, on })
+}
+
+/// GRANT and REVOKE of privileges on objects, and of roles.
+pub(super) fn grant(cursor: &mut Cursor<'_>, revoke: bool) -> Read<Statement> {
+    cursor.expect(if revoke { "REVOKE" } else { "GRANT" })?;
+    let on = cursor.find_outside(|cursor, index| cursor.word_at(index, &["ON"]));
+    if on == cursor.tokens.len() {
+        // Membership in roles.
+        let to = cursor.find_outside(|cursor, index| cursor.word_at(index, &["TO", "FROM"]));
+        if to == cursor.tokens.len() || to == cursor.at {
+            return cursor.unexpected("ON or TO");
+        }
+        cursor.at = cursor.tokens.len();
+        return Ok(Statement::Grant { revoke, kind: ObjectKind::Role, names: Vec::new() });
+    }
+    cursor.at = on + 1;
+    if cursor.accept_all(&["ALL", "TABLES", "IN", "SCHEMA"]) {
+        cursor.at = cursor.tokens.len();
+        return Ok(Statement::Grant { revoke, kind: ObjectKind::Table, names: Vec::new() });
+    }
+    if cursor.is("ALL") && cursor.is_nth(2, "IN") {
+        let kind = if cursor.is_nth(1, "SEQUENCES") { ObjectKind::Sequence } else { ObjectKind::Routine };
+        cursor.at = cursor.tokens.len();
+        return Ok(Statement::Grant { revoke, kind, names: Vec::new() });
+    }
+    let kind = if cursor.is("PARAMETER") {
+        cursor.at += 1;
+        ObjectKind::Other
+    } else if cursor.is_ident_nth(1) {
+        match object_kind(cursor) {
+            Some(kind) => kind,
+            None => ObjectKind::Table,
+        }
+    } else {
+        ObjectKind::Table
+    };
+    let names = if cursor.is_kind(Kind::Number) {
+        cursor.at = cursor.find_outside(|cursor, index| cursor.word_at(index, &["TO", "FROM"]));
+        Vec::new()
+    } else {
+        cursor.list(|cursor| object_name(cursor, kind))?
+    };
+    if cursor.accept_any(&["TO", "FROM"]).is_none() {
+        return cursor.unexpected("TO or FROM");
+    }
+    if cursor.is_at_end() {
+        return cursor.unexpected("a role");
+    }
+    cursor.at = cursor.tokens.len();
+    Ok(Statement::Grant { revoke, kind, names })
+}

@@ -1,0 +1,305 @@
+//! Functions, procedures, triggers, rules, DO and CALL.
+
+use zdm_postgres::statement::{CreateFunction, CreateTrigger, Volatility};
+use zdm_postgres::{DataType, Statement};
+
+use super::table;
+use crate::cursor::{Cursor, Read};
+use crate::data_type;
+use crate::lexer::Kind;
+
+pub(super) fn create_function(cursor: &mut Cursor<'_>) -> Read<Statement> {
+    cursor.expect("CREATE")?;
+    let or_replace = cursor.accept_all(&["OR", "REPLACE"]);
+    let procedure = cursor.accept("PROCEDURE");
+    if !procedure {
+        cursor.expect("FUNCTION")?;
+    }
+    let name = cursor.name()?;
+    let mut function = CreateFunction {
+        name,
+        or_replace,
+        procedure,
+        arguments: arguments(cursor)?,
+        returns: None,
+        language: None,
+        volatility: Volatility::Volatile,
+        strict: false,
+        body: None,
+    };
+    if !procedure && cursor.is("RETURNS") && !cursor.is_nth(1, "NULL") {
+        cursor.at += 1;
+        if cursor.accept("TABLE") {
+            cursor.skip_parenthesized()?;
+            function.returns = Some(DataType::named("record"));
+        } else {
+            function.returns = routine_type(cursor)?;
+        }
+    }
+    while function_option(cursor, &mut function)? {}
+    Ok(Statement::CreateFunction(function))
+}
+
+/// A type, or `None` where it is copied from a column (`table.column%TYPE`).
+fn routine_type(cursor: &mut Cursor<'_>) -> Read<Option<DataType>> {
+    cursor.accept("SETOF");
+    let data_type = data_type::read(cursor)?;
+    if cursor.is_operator("%") && cursor.is_nth(1, "TYPE") {
+        cursor.at += 2;
+        return Ok(None);
+    }
+    Ok(Some(data_type))
+}
+
+/// The input arguments' types.
+fn arguments(cursor: &mut Cursor<'_>) -> Read<Vec<Option<DataType>>> {
+    let (start, end) = cursor.skip_parenthesized()?;
+    let mut inside = Cursor::new(cursor.text, &cursor.tokens[start..end]);
+    let mut arguments = Vec::new();
+    while !inside.is_at_end() {
+        let argument_end = inside.find_outside(|cursor, index| cursor.tokens[index].kind == Kind::Comma);
+        let type_end = inside
+            .find_outside(|cursor, index| {
+                cursor.tokens[index].kind == Kind::Comma
+                    || cursor.word_at(index, &["DEFAULT"])
+                    || cursor.source(cursor.tokens[index]) == "="
+                    || cursor.source(cursor.tokens[index]) == ":="
+            })
+            .min(argument_end);
+        let mut argument = Cursor::new(inside.text, &inside.tokens[inside.at..type_end]);
+        let mut output = mode(&mut argument);
+        let mut unnamed = argument.clone();
+        let data_type = match routine_type(&mut unnamed) {
+            Ok(data_type) if unnamed.is_at_end() => data_type,
+            _ => {
+                argument.ident()?;
+                output = mode(&mut argument).or(output);
+                let data_type = routine_type(&mut argument)?;
+                argument.expect_end()?;
+                data_type
+            }
+        };
+        if output != Some(true) {
+            arguments.push(data_type);
+        }
+        inside.at = argument_end;
+        if !inside.is_at_end() {
+            inside.expect_kind(Kind::Comma, ",")?;
+        }
+    }
+    Ok(arguments)
+}
+
+/// An argument's mode; `Some(true)` is OUT.
+fn mode(cursor: &mut Cursor<'_>) -> Option<bool> {
+    // A mode never stands alone: `f(variadic)` does not exist, `f("out")` is quoted.
+    if cursor.accept_all(&["IN", "OUT"]) {
+        return Some(false);
+    }
+    cursor.accept_any(&["IN", "OUT", "INOUT", "VARIADIC"]).map(|mode| mode == "OUT")
+}
+
+fn function_option(cursor: &mut Cursor<'_>, function: &mut CreateFunction) -> Read<bool> {
+    if cursor.accept("LANGUAGE") {
+        function.language = Some(match cursor.string() {
+            Ok(language) => language.to_lowercase().into(),
+            Err(_) => cursor.ident()?,
+        });
+    } else if let Some(word) = cursor.accept_any(&["IMMUTABLE", "STABLE", "VOLATILE"]) {
+        function.volatility = match word {
+            "IMMUTABLE" => Volatility::Immutable,
+            "STABLE" => Volatility::Stable,
+            _ => Volatility::Volatile,
+        };
+    } else if cursor.accept_all(&["RETURNS", "NULL", "ON", "NULL", "INPUT"]) || cursor.accept("STRICT") {
+        function.strict = true;
+    } else if cursor.accept_all(&["CALLED", "ON", "NULL", "INPUT"]) {
+        function.strict = false;
+    } else if cursor.accept("LEAKPROOF") || cursor.accept_all(&["NOT", "LEAKPROOF"]) || cursor.accept("WINDOW") {
+    } else if cursor.is("SECURITY") || cursor.are(&["EXTERNAL", "SECURITY"]) {
+        cursor.accept("EXTERNAL");
+        cursor.at += 1;
+        if cursor.accept_any(&["INVOKER", "DEFINER"]).is_none() {
+            return cursor.unexpected("INVOKER or DEFINER");
+        }
+    } else if cursor.accept("PARALLEL") {
+        cursor.ident()?;
+    } else if cursor.accept_any(&["COST", "ROWS"]).is_some() {
+        cursor.expect_kind(Kind::Number, "a number")?;
+    } else if cursor.accept("SUPPORT") {
+        cursor.name()?;
+    } else if cursor.accept("TRANSFORM") {
+        cursor.list(|cursor| {
+            cursor.expect_all(&["FOR", "TYPE"])?;
+            cursor.data_type()
+        })?;
+    } else if cursor.accept("SET") {
+        configuration(cursor)?;
+    } else if cursor.accept("RESET") {
+        cursor.dotted()?;
+    } else if cursor.accept("AS") {
+        function.body = Some(cursor.string()?);
+        if cursor.accept_kind(Kind::Comma) {
+            cursor.string()?;
+        }
+    } else if cursor.is("RETURN") {
+        // SQL-standard bodies end the statement.
+        function.body = Some(cursor.source_of(cursor.at, cursor.tokens.len()).to_owned());
+        cursor.at = cursor.tokens.len();
+    } else if cursor.are(&["BEGIN", "ATOMIC"]) {
+        let last = cursor.tokens.len() - 1;
+        if !cursor.word_at(last, &["END"]) {
+            return cursor.unexpected("a body with END");
+        }
+        function.body = Some(cursor.source_of(cursor.at, cursor.tokens.len()).to_owned());
+        cursor.at = cursor.tokens.len();
+    } else {
+        return Ok(false);
+    }
+    Ok(true)
+}
+
+/// `name { TO | = } value, …` or `name FROM CURRENT` behind SET.
+fn configuration(cursor: &mut Cursor<'_>) -> Read<()> {
+    if cursor.accept_all(&["TIME", "ZONE"]) {
+        cursor.at += 1;
+        return Ok(());
+    }
+    cursor.dotted()?;
+    if cursor.accept_all(&["FROM", "CURRENT"]) {
+        return Ok(());
+    }
+    if !cursor.accept_operator("=") {
+        cursor.expect("TO")?;
+    }
+    cursor.list(|cursor| {
+        if cursor.string().is_ok() || cursor.ident().is_ok() {
+            return Ok(());
+        }
+        if !cursor.accept_operator("-") {
+            cursor.accept_operator("+");
+        }
+        cursor.expect_kind(Kind::Number, "a value")
+    })?;
+    Ok(())
+}
+
+pub(super) fn create_trigger(cursor: &mut Cursor<'_>) -> Read<Statement> {
+    cursor.expect("CREATE")?;
+    let or_replace = cursor.accept_all(&["OR", "REPLACE"]);
+    let constraint = cursor.accept("CONSTRAINT");
+    cursor.expect("TRIGGER")?;
+    let name = cursor.ident()?;
+    let timing = if cursor.accept_all(&["INSTEAD", "OF"]) {
+        "INSTEAD OF"
+    } else {
+        match cursor.accept_any(&["BEFORE", "AFTER"]) {
+            Some(timing) => timing,
+            None => return cursor.unexpected("BEFORE, AFTER or INSTEAD OF"),
+        }
+    };
+    let mut events = Vec::new();
+    let mut update_of = Vec::new();
+    loop {
+        let Some(event) = cursor.accept_any(&["INSERT", "UPDATE", "DELETE", "TRUNCATE"]) else {
+            return cursor.unexpected("an event");
+        };
+        events.push(event.to_owned());
+        if event == "UPDATE" && cursor.accept("OF") {
+            update_of = cursor.idents()?;
+        }
+        if !cursor.accept("OR") {
+            break;
+        }
+    }
+    cursor.expect("ON")?;
+    let table = cursor.name()?;
+    let from = if cursor.accept("FROM") { Some(cursor.name()?) } else { None };
+    let (attributes, _) = table::attributes(cursor)?;
+    if cursor.accept("REFERENCING") {
+        while cursor.accept_any(&["NEW", "OLD"]).is_some() {
+            if cursor.accept_any(&["TABLE", "ROW"]).is_none() {
+                return cursor.unexpected("TABLE");
+            }
+            cursor.accept("AS");
+            cursor.ident()?;
+        }
+    }
+    let mut for_each_row = false;
+    if cursor.accept("FOR") {
+        cursor.accept("EACH");
+        match cursor.accept_any(&["ROW", "STATEMENT"]) {
+            Some(each) => for_each_row = each == "ROW",
+            None => return cursor.unexpected("ROW or STATEMENT"),
+        }
+    }
+    let when = if cursor.accept("WHEN") { Some(cursor.parenthesized_expr()?) } else { None };
+    cursor.expect("EXECUTE")?;
+    if cursor.accept_any(&["FUNCTION", "PROCEDURE"]).is_none() {
+        return cursor.unexpected("FUNCTION");
+    }
+    let function = cursor.name()?;
+    cursor.skip_parenthesized()?;
+    Ok(Statement::CreateTrigger(CreateTrigger {
+        name,
+        table,
+        or_replace,
+        constraint,
+        timing: timing.to_owned(),
+        events,
+        update_of,
+        for_each_row,
+        when,
+        from,
+        attributes,
+        function,
+    }))
+}
+
+/// `CREATE [OR REPLACE] RULE name AS ON event TO table [WHERE …] DO …`.
+pub(super) fn create_rule(cursor: &mut Cursor<'_>) -> Read<Statement> {
+    cursor.expect("CREATE")?;
+    let or_replace = cursor.accept_all(&["OR", "REPLACE"]);
+    cursor.expect("RULE")?;
+    let name = cursor.ident()?;
+    cursor.expect_all(&["AS", "ON"])?;
+    if cursor.accept_any(&["SELECT", "INSERT", "UPDATE", "DELETE"]).is_none() {
+        return cursor.unexpected("an event");
+    }
+    cursor.expect("TO")?;
+    let table = cursor.name()?;
+    cursor.at = cursor.find_outside(|cursor, index| cursor.word_at(index, &["DO"]));
+    cursor.expect("DO")?;
+    if cursor.is_at_end() {
+        return cursor.unexpected("an action");
+    }
+    cursor.at = cursor.tokens.len();
+    Ok(Statement::CreateRule { name, table, or_replace })
+}
+
+pub(super) fn do_block(cursor: &mut Cursor<'_>) -> Read<Statement> {
+    cursor.expect("DO")?;
+    let mut language = None;
+    let mut body = None;
+    while !cursor.is_at_end() {
+        if cursor.accept("LANGUAGE") {
+            language = Some(match cursor.string() {
+                Ok(language) => language.into(),
+                Err(_) => cursor.ident()?,
+            });
+        } else {
+            body = Some(cursor.string()?);
+        }
+    }
+    match body {
+        Some(body) => Ok(Statement::Do { language, body }),
+        None => cursor.unexpected("a body"),
+    }
+}
+
+pub(super) fn call(cursor: &mut Cursor<'_>) -> Read<Statement> {
+    cursor.expect("CALL")?;
+    let procedure = cursor.name()?;
+    cursor.skip_parenthesized()?;
+    Ok(Statement::Call { procedure })
+}
