@@ -21,14 +21,15 @@ pub(crate) fn test(arguments: &[String]) -> Result<(), String> {
     skip::clear();
     let nextest = cargo().args(["nextest", "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
     let tests = if nextest.is_ok_and(|status| status.success()) {
-        let mut command = cargo();
-        command.args(["nextest", "run", "--workspace", "--no-fail-fast"]).args(arguments);
-        // nextest does not run the examples of the documentation.
-        step("tests", &mut command).and(if arguments.is_empty() {
+        // nextest does not run the examples of the documentation; its summary stands last.
+        let examples = if arguments.is_empty() {
             step("documentation examples", cargo().args(["test", "--workspace", "--doc", "--quiet"]))
         } else {
             Ok(())
-        })
+        };
+        let mut command = cargo();
+        command.args(["nextest", "run", "--workspace", "--no-fail-fast"]).args(arguments);
+        step("tests", &mut command).and(examples)
     } else {
         step("tests", cargo().args(["test", "--workspace", "--no-fail-fast"]).args(arguments))
     };
