@@ -7,7 +7,7 @@ history forwards, one migration at a time, through Django's own executor, and wr
      "migrations": [
         {"app", "name", "path", "atomic", "replaces": [[app, name]],
          "operations": [{"index", "operation", "python",
-                         "statements": [STATEMENT], "deferred": [STATEMENT]}],
+                         "statements": [STATEMENT], "deferred": [STATEMENT], "python_statements": [STATEMENT]}],
          "unattributed": [STATEMENT],
          "models": {"changed": {"app.Model": MODEL}, "removed": ["app.Model"]},
          "tables": {"changed": {"table": TABLE}, "removed": ["table"]},
@@ -24,7 +24,8 @@ and the bookkeeping in django_migrations are left out.
 MODEL and TABLE are the shapes of `zdm-lint state --format json`. `models` and `tables` of a migration hold what differs
 from the migration before; they are there with `--models each` and `--tables each`.
 
-RunPython is not executed unless `--run-python` is given; it is marked by "python": true.
+RunPython is not executed unless `--run-python` is given; it is marked by "python": true. What it then sends is in the
+operation's "python_statements", because no reader of its source can know it.
 """
 
 import argparse
@@ -129,6 +130,7 @@ class Replay:
         self.options = options
         self.record = None  # the migration's entry in the report
         self.operation = None  # the operation's entry, None between operations and at the end of the migration
+        self.python_depth = 0
         self.editor_depth = 0
         self.editor_sql = None  # what was handed to the schema editor, before Django worked on it
         self.editor_params = None
@@ -218,6 +220,7 @@ class Replay:
                 "python": isinstance(operation, RunPython),
                 "statements": [],
                 "deferred": [],
+                "python_statements": [],
             }
             self.record["operations"].append(entry)
             operation.database_forwards = self.owned(entry, operation.database_forwards)
@@ -243,7 +246,11 @@ class Replay:
             if replay.operation is not None:
                 replay.operation["python"] = True
             if replay.options.run_python:
-                original(operation, *arguments)
+                replay.python_depth += 1
+                try:
+                    original(operation, *arguments)
+                finally:
+                    replay.python_depth -= 1
 
         RunPython.database_forwards = database_forwards
 
@@ -283,7 +290,7 @@ class Replay:
             "editor": editor,
         }
         if self.operation is not None:
-            self.operation["statements"].append(statement)
+            self.operation["python_statements" if self.python_depth else "statements"].append(statement)
             return
         owner = self.owners.get(id(self.editor_sql)) if editor else None
         if owner is not None:
@@ -293,7 +300,9 @@ class Replay:
 
     def count(self):
         operations = self.record["operations"]
-        done = sum(len(entry["statements"]) + len(entry["deferred"]) for entry in operations)
+        done = sum(
+            len(entry[kind]) for entry in operations for kind in ("statements", "deferred", "python_statements")
+        )
         return done + len(self.record["unattributed"])
 
     def inlined(self, sql, params, context):
@@ -342,7 +351,7 @@ class Replay:
     def last_sql(self):
         statements = list(self.record["unattributed"])
         for entry in self.record["operations"]:
-            statements += entry["statements"] + entry["deferred"]
+            statements += entry["statements"] + entry["deferred"] + entry["python_statements"]
         return max(statements, key=lambda statement: statement["order"])["sql"] if statements else None
 
     def differences(self, state):

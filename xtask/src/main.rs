@@ -7,6 +7,7 @@
 
 mod ci;
 mod pins;
+mod projects;
 mod python;
 mod setup;
 
@@ -23,7 +24,7 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Provide what the tests run on: PostgreSQL servers and Django environments
+    /// Provide what the tests run on: PostgreSQL servers, Django environments, public projects
     Setup(setup::Options),
     /// `setup`, then every test of the workspace
     Test {

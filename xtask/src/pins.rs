@@ -57,3 +57,177 @@ pub(crate) const DJANGO: [Django; 5] = [
         packages: &["Django==6.1.3", "psycopg[binary]==3.3.9", "tzdata==2025.2"],
     },
 ];
+
+/// Packages that are installed together, beside each of several Djangos.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Environment {
+    pub(crate) name: &'static str,
+    /// Series of [`DJANGO`]. Together the environments cover all that the packages support.
+    pub(crate) djangos: &'static [&'static str],
+    pub(crate) packages: &'static [&'static str],
+}
+
+pub(crate) const ENVIRONMENTS: [Environment; 4] = [
+    Environment { name: "wagtail", djangos: &["5.2", "6.1"], packages: &["wagtail==8.0.1"] },
+    Environment {
+        name: "django-cms",
+        djangos: &["5.2", "6.0"],
+        packages: &["django-cms==5.1.3", "django-filer==3.6.0", "easy-thumbnails==2.10.1", "packaging==26.3"],
+    },
+    Environment {
+        name: "django-oscar",
+        djangos: &["4.2", "5.2"],
+        packages: &["django-oscar==4.2.1", "setuptools==80.10.2"],
+    },
+    Environment {
+        name: "reusable-apps",
+        djangos: &["5.2", "6.0"],
+        packages: &[
+            "django-allauth==65.21.1",
+            "django-oauth-toolkit==3.4.1",
+            "django-celery-beat==2.9.0",
+            "django-celery-results==2.6.0",
+            "social-auth-app-django==8.0.0",
+            "django-waffle==5.0.0",
+            "django-axes==8.3.1",
+            "django-reversion==6.4.0",
+            "djangorestframework==3.18.3",
+            "django-otp==1.7.5",
+            "django-taggit==6.1.0",
+            "django-guardian==3.5.2",
+            "django-helpdesk==2.6.1",
+            "fido2==2.0.0",
+            "qrcode==8.2",
+        ],
+    },
+];
+
+/// A public project that the tests read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Project {
+    pub(crate) name: &'static str,
+    pub(crate) version: &'static str,
+    pub(crate) source: Source,
+}
+
+/// Where a project's files come from, and so what can be done with it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Source {
+    /// Top-level packages of an environment; the oracle replays it under `oracle/projects/SETTINGS.py`.
+    Installed {
+        environment: &'static str,
+        packages: &'static [&'static str],
+        settings: &'static str,
+        /// Whether later migrations need the rows that earlier RunPython operations make.
+        run_python: bool,
+    },
+    /// A wheel, unpacked: read, never run.
+    Wheel,
+}
+
+pub(crate) const PROJECTS: [Project; 13] = [
+    Project {
+        name: "wagtail",
+        version: "8.0.1",
+        source: Source::Installed {
+            environment: "wagtail",
+            packages: &["wagtail", "modelcluster", "modelsearch", "taggit"],
+            settings: "site_wagtail",
+            run_python: true,
+        },
+    },
+    Project {
+        name: "django-cms",
+        version: "5.1.3",
+        source: Source::Installed {
+            environment: "django-cms",
+            packages: &["cms", "menus", "filer", "easy_thumbnails", "treebeard", "sekizai"],
+            settings: "site_django_cms",
+            run_python: false,
+        },
+    },
+    Project {
+        name: "django-oscar",
+        version: "4.2.1",
+        source: Source::Installed {
+            environment: "django-oscar",
+            packages: &["oscar", "haystack", "treebeard", "django_tables2", "widget_tweaks"],
+            settings: "site_django_oscar",
+            run_python: false,
+        },
+    },
+    Project {
+        name: "django-allauth",
+        version: "65.21.1",
+        source: Source::Installed {
+            environment: "reusable-apps",
+            packages: &["allauth"],
+            settings: "site_django_allauth",
+            run_python: false,
+        },
+    },
+    Project {
+        name: "django-oauth-toolkit",
+        version: "3.4.1",
+        source: Source::Installed {
+            environment: "reusable-apps",
+            packages: &["oauth2_provider"],
+            settings: "site_django_oauth_toolkit",
+            run_python: false,
+        },
+    },
+    Project {
+        name: "django-helpdesk",
+        version: "2.6.1",
+        source: Source::Installed {
+            environment: "reusable-apps",
+            packages: &["helpdesk"],
+            settings: "site_django_helpdesk",
+            run_python: false,
+        },
+    },
+    Project {
+        name: "django-celery",
+        version: "2.9.0",
+        source: Source::Installed {
+            environment: "reusable-apps",
+            packages: &["django_celery_beat", "django_celery_results", "timezone_field"],
+            settings: "site_django_celery",
+            run_python: false,
+        },
+    },
+    Project {
+        name: "social-auth-app-django",
+        version: "8.0.0",
+        source: Source::Installed {
+            environment: "reusable-apps",
+            packages: &["social_django"],
+            settings: "site_social_auth_app_django",
+            run_python: false,
+        },
+    },
+    Project {
+        name: "django-guardian",
+        version: "3.5.2",
+        source: Source::Installed {
+            environment: "reusable-apps",
+            packages: &["guardian"],
+            settings: "site_django_guardian",
+            run_python: false,
+        },
+    },
+    // waffle, axes, reversion, Django REST framework's tokens, one-time passwords, taggit: one to three tables each.
+    Project {
+        name: "reusable-apps",
+        version: "1",
+        source: Source::Installed {
+            environment: "reusable-apps",
+            packages: &["waffle", "axes", "reversion", "rest_framework", "django_otp", "taggit"],
+            settings: "site_reusable_apps",
+            run_python: false,
+        },
+    },
+    Project { name: "weblate", version: "2026.10.1", source: Source::Wheel },
+    Project { name: "label-studio", version: "1.23.2", source: Source::Wheel },
+    Project { name: "mayan-edms", version: "4.12.2", source: Source::Wheel },
+];

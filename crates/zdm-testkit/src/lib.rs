@@ -48,6 +48,18 @@
 //!     .replay(&Django::get("4.2"), &Server::newest().database());
 //! compare::sets(&["SELECT 1"], &["SELECT 1;"]).expect("the same statements");
 //! ```
+//!
+//! # Public projects
+//! [`projects`] lists pinned projects from PyPI. All can be linted at [`Project::root`]; those with
+//! [`Project::environments`] can be replayed:
+//! ```no_run
+//! for project in zdm_testkit::projects() {
+//!     for django in project.environments() {
+//!         let report = project.oracle().replay(&django, &zdm_testkit::Server::newest().database());
+//!         println!("{} {}, Django {}: {:?}", project.name(), project.version(), report.django, report.counts());
+//!     }
+//! }
+//! ```
 
 pub mod cache;
 pub mod compare;
@@ -57,6 +69,7 @@ pub mod skip;
 mod account;
 mod client;
 mod django;
+mod projects;
 mod server;
 
 use std::io;
@@ -66,6 +79,7 @@ pub use account::Account;
 pub use client::{Client, Notice, Rows, SqlError};
 pub use django::{DJANGOS, Django};
 pub use oracle::{Detail, Oracle, OracleReport};
+pub use projects::{PROJECTS, Project, project, projects};
 pub use server::{Database, MAJORS, PORT, Server, ServerOptions, USER, available_majors, majors_for};
 
 /// Why something that tests stand on is not there.
@@ -106,6 +120,12 @@ pub enum Error {
     /// The server runs but refuses the first session.
     #[error("no connection to the test server: {0}")]
     Connect(SqlError),
+    /// The project has no environment to be replayed in.
+    #[error("{name} is only read: there is no environment to replay it in")]
+    NotReplayed {
+        /// The project.
+        name: String,
+    },
     /// The replay itself did not run.
     #[error("the oracle failed:\n{message}")]
     Oracle {

@@ -105,6 +105,8 @@ pub struct Operation {
     pub statements: Vec<Statement>,
     /// What it left to the end of the migration, in order of execution.
     pub deferred: Vec<Statement>,
+    /// What its Python code sent, if it was executed.
+    pub python_statements: Vec<Statement>,
 }
 
 /// A statement that the server got. A `RunSQL` string is one, whatever it holds.
@@ -440,7 +442,7 @@ impl OracleReport {
 }
 
 impl Migration {
-    /// All its statements in the order of execution.
+    /// All its statements in the order of execution, without those of Python code.
     pub fn statements(&self) -> Vec<&Statement> {
         let own = self.operations.iter().flat_map(|operation| operation.statements.iter().chain(&operation.deferred));
         let mut all: Vec<&Statement> = own.chain(&self.unattributed).collect();

@@ -1,0 +1,28 @@
+"""Settings under which the migrations of django-guardian are replayed."""
+
+SECRET_KEY = "not secret: a fixture"
+USE_TZ = True
+SITE_ID = 1
+ROOT_URLCONF = "site_django_guardian"
+STATIC_URL = "/static/"
+DEFAULT_AUTO_FIELD = "django.db.models.AutoField"
+
+urlpatterns = []
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.admin",
+    "django.contrib.sites",
+    "guardian",
+]
+
+MIDDLEWARE = []
+
+TEMPLATES = [{"BACKEND": "django.template.backends.django.DjangoTemplates", "APP_DIRS": True}]
+
+AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
+
+DATABASES = {"default": {"ENGINE": "django.db.backends.postgresql", "NAME": "replay"}}
