@@ -22,6 +22,16 @@ pub mod concise;
 
 pub mod json;
 
+pub mod sarif;
+
+pub mod github;
+
+pub mod gitlab;
+
+pub mod junit;
+
+pub mod markdown;
+
 pub use fingerprint::{Fingerprint, fingerprints};
 
 pub use report::{Base, MigrationPhase, PathPrefixes, Phase, Report, RuleInfo, Summary};

@@ -89,6 +89,10 @@ impl PathPrefixes {
     pub(crate) fn display(&self, path: &str) -> String {
         join(&self.display, path)
     }
+
+    pub(crate) fn repository(&self, path: &str) -> String {
+        join(&self.repository, path)
+    }
 }
 
 /// `prefix` and `path`, where `../` in front of the directory that `path` enters again is not simplified: the

@@ -5,9 +5,10 @@ use zdm_source::{
     SuppressionKind,
 };
 
+use crate::markdown::MarkdownOptions;
 use crate::report::{Base, MigrationPhase, PathPrefixes, Phase, Report, RuleInfo, Summary};
 use crate::text::TextOptions;
-use crate::{concise, json, text};
+use crate::{concise, fingerprints, github, gitlab, json, junit, markdown, sarif, text};
 
 const INDEX: Code = Code { code: "ZDM101", name: "index-not-concurrent" };
 const DROPPED: Code = Code { code: "ZDM201", name: "column-dropped" };
@@ -229,4 +230,148 @@ fn concise_lines() {
 #[test]
 fn json_document() {
     insta::assert_snapshot!(json::render(&report(&findings())));
+}
+
+#[test]
+fn sarif_log() {
+    insta::assert_snapshot!(sarif::render(&report(&findings())));
+}
+
+#[test]
+fn github_annotations() {
+    insta::assert_snapshot!(github::render(&report(&findings())));
+}
+
+#[test]
+fn gitlab_report() {
+    insta::assert_snapshot!(gitlab::render(&report(&findings())));
+}
+
+#[test]
+fn junit_report() {
+    insta::assert_snapshot!(junit::render(&report(&findings())));
+}
+
+#[test]
+fn markdown_summary() {
+    insta::assert_snapshot!(markdown::render(&report(&findings()), MarkdownOptions::default()));
+}
+
+/// `count` findings of each severity, all different.
+pub(crate) fn many(count: usize) -> Vec<Diagnostic> {
+    let mut findings = Vec::new();
+    for (code, severity) in [(INDEX, Severity::Error), (DROPPED, Severity::Warning), (UNKNOWN, Severity::Info)] {
+        for number in 0..count {
+            let file = SourceFile::new(format!("app/migrations/{number:04}_x.py"), "operations = []\n");
+            let label = Label::new(&file, Span::new(0, 10), "here");
+            let mut finding = Diagnostic::new(code, severity, format!("finding {number} of `table_{number}`"), label);
+            finding.subject = Subject {
+                app: Some("app".into()),
+                migration: Some(format!("{number:04}_x").into()),
+                operation: Some(0),
+                statement: None,
+            };
+            findings.push(finding.with_help("do it otherwise ".repeat(10)));
+        }
+    }
+    findings.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
+    findings
+}
+
+#[test]
+fn github_never_gets_more_than_it_shows_and_never_loses_one() {
+    for count in [0, 1, 9, 10, 11, 250] {
+        let findings = many(count);
+        let rendered = github::render(&report(&findings));
+        for command in ["::error ", "::warning ", "::notice "] {
+            let shown = rendered.lines().filter(|line| line.starts_with(command)).count();
+            assert_eq!(shown, count.min(10), "{command} with {count} findings");
+        }
+        if count > 10 {
+            let more = format!("{} more errors", count - 9);
+            assert!(rendered.contains(&more), "{more}");
+            for finding in &findings {
+                assert!(rendered.contains(&finding.message), "the log lists {}", finding.message);
+            }
+        }
+    }
+}
+
+#[test]
+fn github_escapes_what_the_runner_would_read() {
+    let file = SourceFile::new("a,b:c%/x.py", "one\ntwo\n");
+    let mut finding = Diagnostic::new(
+        INDEX,
+        Severity::Error,
+        "50%\n::set-output name=x::y\r",
+        Label::new(&file, Span::new(0, 5), ""),
+    );
+    finding.notes.clear();
+    let expected = "::error title=ZDM101 index-not-concurrent,file=backend/a%2Cb%3Ac%25/x.py,line=1,endLine=2\
+                    ::50%25%0A::set-output name=x::y%0D\n";
+    assert_eq!(github::render(&report(&[finding])), expected);
+    let mut findings = many(11);
+    findings[0].message = "##[set-env]\n::error::x".to_owned();
+    let rendered = github::render(&report(&findings));
+    // A line that is a command is not searched for the older form.
+    assert!(rendered.lines().filter(|line| !line.starts_with("::")).all(|line| !line.contains("##[")));
+    let commands = rendered.lines().filter(|line| line.trim_start().starts_with("::")).count();
+    assert_eq!(commands, 3 * 10 + 2, "annotations, group and end of the group");
+}
+
+#[test]
+fn markdown_keeps_its_limit_and_counts_the_rest() {
+    let findings = many(700);
+    for limit in [900, 2_000, 20_000, 65_000, 1 << 20] {
+        let rendered = markdown::render(&report(&findings), MarkdownOptions { limit });
+        assert!(rendered.len() <= limit, "{} bytes of {limit}", rendered.len());
+        let rows = rendered
+            .lines()
+            .filter(|line| line.contains("](https://example.org") || line.contains("| ZDM901 |"))
+            .count();
+        if rows < findings.len() {
+            let rest = format!("…and {} more findings", findings.len() - rows);
+            assert!(rendered.contains(&rest), "{limit}: {rest}");
+        }
+    }
+}
+
+#[test]
+fn markdown_is_not_steered_by_names() {
+    let file = SourceFile::new("a|b`c.py", "x\n");
+    let message = "drops `a|b<c>` and @team <img src=x> *all* [x](y) | with ` alone";
+    let finding = Diagnostic::new(INDEX, Severity::Error, message, Label::new(&file, Span::new(0, 1), ""));
+    let rendered = markdown::render(&report(&[finding]), MarkdownOptions::default());
+    let row = rendered.lines().find(|line| line.contains("drops")).unwrap();
+    assert_eq!(
+        row,
+        "| 🛑 | [ZDM101](https://example.org/rules/ZDM101 \"index-not-concurrent\") | `backend/a\\|b'c.py:1` | drops \
+         `a\\|b<c>` and &#64;team &lt;img src=x&gt; \\*all\\* \\[x\\](y) \\| with ' alone |"
+    );
+}
+
+#[test]
+fn suppressed_findings_are_only_where_they_belong() {
+    let findings = findings();
+    let report = report(&findings);
+    let word = "Magic";
+    assert!(!concise::render(&report).contains(word));
+    assert!(!github::render(&report).contains(word));
+    assert!(!gitlab::render(&report).contains("ZDM901"));
+    assert!(!markdown::render(&report, MarkdownOptions::default()).contains(word));
+    assert!(json::render(&report).contains("only writes a log line"));
+    assert!(sarif::render(&report).contains("only writes a log line"));
+    assert!(junit::render(&report).contains("<skipped message=\"suppressed by comment: only writes a log line\"/>"));
+}
+
+#[test]
+fn every_format_names_the_same_fingerprints() {
+    let findings = findings();
+    let report = report(&findings);
+    let prints: Vec<String> = fingerprints(&findings).iter().map(ToString::to_string).collect();
+    let (json, sarif, gitlab) = (json::render(&report), sarif::render(&report), gitlab::render(&report));
+    for print in &prints {
+        assert!(json.contains(print) && sarif.contains(print), "{print}");
+    }
+    assert_eq!(prints.iter().filter(|print| gitlab.contains(*print)).count(), 2, "GitLab sees no suppressed finding");
 }

@@ -299,7 +299,7 @@ fn change(
             let kind = same(old().as_deref(), new().as_deref()).unwrap_or(ChangeKind::Modified);
             // Changed in a commit and changed back on disk: no change. A delta that is merged from the index's and the
             // working tree's does not have both modes, so the disk is asked.
-            let executable = || Some(is_executable(&repository.workdir()?.join(format!("{prefix}{}", now?))));
+            let executable = || is_executable(&repository.workdir()?.join(format!("{prefix}{}", now?)));
             let was_executable = delta.old_file().mode() == FileMode::BlobExecutable;
             if kind == ChangeKind::Mode && executable().is_none_or(|is| is == was_executable) {
                 return None;
@@ -330,15 +330,17 @@ fn same(old: Option<&[u8]>, new: Option<&[u8]>) -> Option<ChangeKind> {
 }
 
 #[cfg(unix)]
-fn is_executable(path: &Path) -> bool {
+#[expect(clippy::unnecessary_wraps, reason = "elsewhere it is not known")]
+fn is_executable(path: &Path) -> Option<bool> {
     use std::os::unix::fs::PermissionsExt;
-    std::fs::symlink_metadata(path).is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o100 != 0)
+    let file = std::fs::symlink_metadata(path);
+    Some(file.is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o100 != 0))
 }
 
-/// Without permissions of Unix the working tree has no mode of its own.
+/// Without the permissions of Unix the working tree has no mode of its own.
 #[cfg(not(unix))]
-fn is_executable(_: &Path) -> bool {
-    false
+fn is_executable(_: &Path) -> Option<bool> {
+    None
 }
 
 fn blob(repository: &Repository, id: Oid) -> Option<Vec<u8>> {
