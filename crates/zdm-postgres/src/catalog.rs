@@ -11,7 +11,7 @@ use std::sync::Arc;
 use rpds::RedBlackTreeMapSync;
 
 use crate::data_type::DataType;
-use crate::expr::SqlExpr;
+use crate::expr::{ExprNode, SqlExpr};
 use crate::name::{Ident, QualifiedName};
 use crate::statement::{
     ConstraintAttributes, IndexElement, PartitionBound, PartitionBy, Persistence, Query, SequenceOptions,
@@ -109,6 +109,114 @@ impl Catalog {
     pub const fn mark_incomplete(&mut self) {
         self.incomplete = true;
     }
+
+    /// The indexes of a table or materialized view.
+    pub fn indexes_of(&self, name: &QualifiedName) -> &[Index] {
+        match self.relations.get(name) {
+            Some(Relation::Table(table)) => &table.indexes,
+            Some(Relation::View(view)) => &view.indexes,
+            _ => &[],
+        }
+    }
+
+    /// The foreign keys that reference a table: the referencing tables with their constraints, sorted by table.
+    pub fn foreign_keys_to(&self, name: &QualifiedName) -> Vec<(QualifiedName, Constraint, ForeignKey)> {
+        let mut found = Vec::new();
+        for table in self.tables() {
+            for constraint in &table.constraints {
+                if let ConstraintKind::ForeignKey(key) = &constraint.kind
+                    && key.table == *name
+                {
+                    found.push((table.name.clone(), constraint.clone(), key.clone()));
+                }
+            }
+        }
+        found
+    }
+
+    /// The views and materialized views that read a relation directly, with the columns they read of it.
+    pub fn views_on(&self, name: &QualifiedName) -> Vec<(QualifiedName, Vec<Ident>)> {
+        self.relations
+            .values()
+            .filter_map(|relation| match relation {
+                Relation::View(view) => {
+                    let (_, columns) = view.dependencies.iter().find(|(relation, _)| relation == name)?;
+                    Some((view.name.clone(), columns.clone()))
+                }
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// The sequences owned by a table's columns: (column, sequence).
+    pub fn sequences_of(&self, table: &QualifiedName) -> Vec<(Ident, QualifiedName)> {
+        self.relations
+            .values()
+            .filter_map(|relation| match relation {
+                Relation::Sequence(sequence) => match &sequence.owned_by {
+                    Some((owner, column)) if owner == table => Some((column.clone(), sequence.name.clone())),
+                    _ => None,
+                },
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// All partitions and inheritance children of a table, at every level, parents before children.
+    pub fn descendants(&self, name: &QualifiedName) -> Vec<QualifiedName> {
+        let mut found: Vec<QualifiedName> = Vec::new();
+        let mut next = 0;
+        let mut current = name.clone();
+        loop {
+            if let Some(table) = self.table(&current) {
+                for child in &table.children {
+                    if !found.contains(child) && child != name {
+                        found.push(child.clone());
+                    }
+                }
+            }
+            let Some(following) = found.get(next) else { return found };
+            current = following.clone();
+            next += 1;
+        }
+    }
+
+    /// Whether a constraint of that name exists on any table of the schema.
+    pub(crate) fn has_constraint_name(&self, schema: Option<&Ident>, name: &Ident) -> bool {
+        self.tables().any(|table| {
+            table.name.schema.as_ref() == schema && table.constraints.iter().any(|constraint| constraint.name == *name)
+        })
+    }
+
+    pub(crate) fn put_table(&mut self, table: Table) {
+        self.relations.insert_mut(table.name.clone(), Relation::Table(Arc::new(table)));
+    }
+
+    pub(crate) fn put(&mut self, name: QualifiedName, relation: Relation) {
+        self.relations.insert_mut(name, relation);
+    }
+
+    pub(crate) fn remove(&mut self, name: &QualifiedName) {
+        self.relations.remove_mut(name);
+    }
+
+    pub(crate) fn edit_table(&mut self, name: &QualifiedName, edit: impl FnOnce(&mut Table)) {
+        if let Some(Relation::Table(table)) = self.relations.get_mut(name) {
+            edit(Arc::make_mut(table));
+        }
+    }
+
+    pub(crate) fn edit_view(&mut self, name: &QualifiedName, edit: impl FnOnce(&mut View)) {
+        if let Some(Relation::View(view)) = self.relations.get_mut(name) {
+            edit(Arc::make_mut(view));
+        }
+    }
+
+    pub(crate) fn edit_sequence(&mut self, name: &QualifiedName, edit: impl FnOnce(&mut Sequence)) {
+        if let Some(Relation::Sequence(sequence)) = self.relations.get_mut(name) {
+            edit(Arc::make_mut(sequence));
+        }
+    }
 }
 
 /// An entry of the namespace that tables, indexes, sequences and views share.
@@ -196,6 +304,70 @@ pub struct Column {
     pub generated: Option<Generated>,
     pub identity: Option<Identity>,
     pub comment: Option<String>,
+    /// Comes from a parent table (INHERITS or a partition's parent).
+    pub inherited: bool,
+}
+
+impl Column {
+    /// Whether its value comes from the sequence where an INSERT names none.
+    pub fn draws_from(&self, sequence: &QualifiedName) -> bool {
+        if self.identity.as_ref().is_some_and(|identity| identity.sequence == *sequence) {
+            return true;
+        }
+        self.default.as_ref().is_some_and(|default| sequences_in(&default.node).contains(sequence))
+    }
+}
+
+/// The sequences that an expression names in `nextval('…')`, `currval('…')` or `setval('…', …)`.
+pub(crate) fn sequences_in(node: &ExprNode) -> Vec<QualifiedName> {
+    let mut found = Vec::new();
+    node.walk(&mut |node| {
+        let ExprNode::Call { function, args, .. } = node else { return };
+        if !matches!(function.name.as_str(), "nextval" | "setval" | "currval") {
+            return;
+        }
+        let mut argument = args.first();
+        while let Some(ExprNode::Cast { expr, .. }) = argument {
+            argument = Some(&**expr);
+        }
+        if let Some(ExprNode::Text(text)) = argument {
+            found.push(regclass(text));
+        }
+    });
+    found
+}
+
+/// The relation that the text of a `regclass` literal names.
+pub(crate) fn regclass(text: &str) -> QualifiedName {
+    let mut parts: Vec<String> = vec![String::new()];
+    let mut quoted = false;
+    let mut characters = text.chars().peekable();
+    while let Some(character) = characters.next() {
+        match character {
+            '"' if quoted && characters.peek() == Some(&'"') => {
+                characters.next();
+                if let Some(part) = parts.last_mut() {
+                    part.push('"');
+                }
+            }
+            '"' => quoted = !quoted,
+            '.' if !quoted => parts.push(String::new()),
+            _ => {
+                if let Some(part) = parts.last_mut() {
+                    if quoted {
+                        part.push(character);
+                    } else {
+                        part.extend(character.to_lowercase());
+                    }
+                }
+            }
+        }
+    }
+    let name = parts.pop().unwrap_or_default();
+    match parts.pop() {
+        Some(schema) => QualifiedName::with_schema(schema, name),
+        None => QualifiedName::new(name),
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -220,6 +392,8 @@ pub struct Constraint {
     pub valid: bool,
     /// As in `attributes`, with `not_valid` meaning nothing here: see `valid`.
     pub attributes: ConstraintAttributes,
+    /// Comes from a parent table.
+    pub inherited: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -317,6 +491,8 @@ pub struct View {
     pub query: Query,
     /// The output columns' names where they are known.
     pub columns: Vec<Ident>,
+    /// The relations it reads directly, with the columns it reads of each, as they are named now.
+    pub dependencies: Vec<(QualifiedName, Vec<Ident>)>,
     /// A materialized view's.
     pub indexes: Vec<Index>,
 }

@@ -127,7 +127,7 @@ impl fmt::Display for DataType {
     }
 }
 
-fn quoted_if_needed(name: &Ident) -> String {
+pub(crate) fn quoted_if_needed(name: &Ident) -> String {
     let text = name.as_str();
     let plain = text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
         && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '$');

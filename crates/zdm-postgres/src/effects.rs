@@ -34,6 +34,8 @@ pub struct Blocks {
     pub insert: bool,
     pub update: bool,
     pub select_for_update: bool,
+    /// `nextval()` and `setval()`; of sequences only.
+    pub nextval: bool,
 }
 
 impl Blocks {
@@ -44,11 +46,12 @@ impl Blocks {
             insert: mode.blocks_writes(),
             update: mode.blocks_writes(),
             select_for_update: mode.blocks_select_for_update(),
+            nextval: false,
         }
     }
 
     pub const fn is_empty(self) -> bool {
-        !(self.select || self.insert || self.update || self.select_for_update)
+        !(self.select || self.insert || self.update || self.select_for_update || self.nextval)
     }
 
     pub const fn union(self, other: Self) -> Self {
@@ -57,6 +60,7 @@ impl Blocks {
             insert: self.insert || other.insert,
             update: self.update || other.update,
             select_for_update: self.select_for_update || other.select_for_update,
+            nextval: self.nextval || other.nextval,
         }
     }
 }

@@ -178,6 +178,40 @@ impl ExprNode {
         }
     }
 
+    /// The operands, left to right, to be changed in place.
+    pub fn children_mut(&mut self) -> Vec<&mut Self> {
+        match self {
+            Self::Null
+            | Self::Bool(_)
+            | Self::Number(_)
+            | Self::Text(_)
+            | Self::Column { .. }
+            | Self::Default
+            | Self::Subquery { .. } => Vec::new(),
+            Self::Call { args, .. } => args.iter_mut().collect(),
+            Self::Cast { expr, .. }
+            | Self::Not(expr)
+            | Self::Prefix { expr, .. }
+            | Self::IsNull { expr, .. }
+            | Self::IsTruth { expr, .. }
+            | Self::Collate { expr, .. } => vec![expr],
+            Self::And(list) | Self::Or(list) | Self::Array(list) | Self::Row(list) => list.iter_mut().collect(),
+            Self::Infix { left, right, .. } | Self::IsDistinctFrom { left, right, .. } => vec![left, right],
+            Self::InList { expr, list, .. } => std::iter::once(&mut **expr).chain(list).collect(),
+            Self::Between { expr, low, high, .. } => vec![expr, low, high],
+            Self::Like { expr, pattern, .. } => vec![expr, pattern],
+            Self::Case { operand, branches, otherwise } => operand
+                .iter_mut()
+                .map(|operand| &mut **operand)
+                .chain(branches.iter_mut().flat_map(|(when, then)| [when, then]))
+                .chain(otherwise.iter_mut().map(|otherwise| &mut **otherwise))
+                .collect(),
+            Self::AtTimeZone { expr, zone } => vec![expr, zone],
+            Self::Subscript { expr, index } => vec![expr, index],
+            Self::Other { parts, .. } => parts.iter_mut().collect(),
+        }
+    }
+
     /// The columns it names, in order of appearance, each once.
     pub fn columns(&self) -> Vec<Ident> {
         let mut columns = Vec::new();

@@ -21,11 +21,24 @@ pub mod catalog;
 
 pub mod effects;
 
+pub mod naming;
+
+mod cast;
+
+mod volatility;
+
+mod proof;
+
+pub mod session;
+
+mod execute;
+
 pub use catalog::Catalog;
 pub use data_type::DataType;
 pub use effects::Effects;
 pub use expr::SqlExpr;
 pub use lock::LockMode;
 pub use name::{Ident, QualifiedName, quote_identifier, quote_literal};
+pub use session::Session;
 pub use statement::Statement;
 pub use version::PgVersion;

@@ -1,0 +1,345 @@
+//! One statement against one state: the walk that changes the catalog and collects the effects.
+//!
+//! The order of checks, locks and changes follows the server's source (`tablecmds.c`, `indexcmds.c`, `dependency.c`,
+//! `parse_utilcmd.c`), because which error comes first and which lock is taken before it both show.
+
+mod alter_table;
+mod column_type;
+mod create_index;
+mod create_table;
+mod dml;
+mod drop;
+mod foreign_key;
+mod other;
+mod partition;
+mod rename;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::catalog::{Catalog, Relation, Table};
+use crate::data_type::DataType;
+use crate::effects::{Effects, Refusal, Uncertain, UncertainEffect};
+use crate::lock::LockMode;
+use crate::name::{Ident, QualifiedName};
+use crate::session::{Settings, State};
+use crate::statement::{AlterTableAction, ObjectKind, Persistence, ReindexTarget, Statement};
+use crate::version::PgVersion;
+
+pub(crate) type Step<T = ()> = Result<T, Refusal>;
+
+/// A refusal with the server's SQLSTATE and message.
+pub(crate) fn refuse<T>(sqlstate: &'static str, message: impl Into<String>) -> Step<T> {
+    Err(Refusal { sqlstate, message: message.into() })
+}
+
+#[derive(Debug)]
+pub(crate) struct Run {
+    pub(crate) state: State,
+    pub(crate) version: PgVersion,
+    pub(crate) effects: Effects,
+    /// Relations renamed by this statement, in order: (from, to).
+    pub(crate) renames: Vec<(QualifiedName, QualifiedName)>,
+    in_block: bool,
+    /// Relations made by this statement: their locks are exclusive, and no work on them is slow.
+    made: BTreeSet<QualifiedName>,
+}
+
+impl Run {
+    pub(crate) fn new(state: State, version: PgVersion, in_block: bool) -> Self {
+        Self { state, version, effects: Effects::default(), renames: Vec::new(), in_block, made: BTreeSet::new() }
+    }
+
+    /// The command's name if it cannot run inside a transaction block.
+    pub(crate) fn transaction_forbidden(
+        statement: &Statement,
+        catalog: &Catalog,
+        settings: &Settings,
+    ) -> Option<String> {
+        let command = match statement {
+            Statement::CreateIndex(index) if index.concurrently => "CREATE INDEX CONCURRENTLY",
+            Statement::Drop(drop) if drop.concurrently => "DROP INDEX CONCURRENTLY",
+            Statement::Drop(drop) if drop.kind == ObjectKind::Database => "DROP DATABASE",
+            Statement::Drop(drop) if drop.kind == ObjectKind::Tablespace => "DROP TABLESPACE",
+            Statement::CreateOther { kind: ObjectKind::Database, .. } => "CREATE DATABASE",
+            Statement::CreateOther { kind: ObjectKind::Tablespace, .. } => "CREATE TABLESPACE",
+            Statement::Reindex(reindex) => match (&reindex.target, reindex.concurrently) {
+                (ReindexTarget::Schema(_), _) => "REINDEX SCHEMA",
+                (ReindexTarget::Database(_), _) => "REINDEX DATABASE",
+                (ReindexTarget::System(_), _) => "REINDEX SYSTEM",
+                (_, true) => "REINDEX CONCURRENTLY",
+                (ReindexTarget::Table(name), false)
+                    if resolve(catalog, settings, name)
+                        .and_then(|name| catalog.table(&name))
+                        .is_some_and(|table| table.partition_by.is_some()) =>
+                {
+                    "REINDEX TABLE"
+                }
+                _ => return None,
+            },
+            Statement::Vacuum { .. } => "VACUUM",
+            Statement::Cluster { table: None, .. } => "CLUSTER",
+            Statement::AlterTable(alter) => {
+                let detaches = alter
+                    .actions
+                    .iter()
+                    .any(|action| matches!(action, AlterTableAction::DetachPartition { concurrently: true, .. }));
+                if detaches { "ALTER TABLE ... DETACH CONCURRENTLY" } else { return None }
+            }
+            _ => return None,
+        };
+        Some(command.to_owned())
+    }
+
+    pub(crate) fn execute(&mut self, statement: &Statement) -> Step {
+        match statement {
+            Statement::CreateTable(create) => self.create_table(create),
+            Statement::CreateTableAs(create) => self.create_table_as(create),
+            Statement::AlterTable(alter) => self.alter_table(alter),
+            Statement::CreateIndex(create) => self.create_index(create),
+            Statement::Drop(drop) => self.drop_objects(drop),
+            Statement::Select(query) => self.select(query),
+            Statement::Insert(dml) => self.insert(dml),
+            Statement::Update(dml) => self.update(dml),
+            Statement::Delete(dml) => self.delete(dml),
+            Statement::Merge(dml) => self.merge(dml),
+            Statement::Truncate { tables, restart_identity, behavior } => {
+                self.truncate(tables, *restart_identity, *behavior)
+            }
+            Statement::SetConstraints { names, deferred } => self.set_constraints(names.as_deref(), *deferred),
+            _ => self.other(statement),
+        }
+    }
+
+    pub(crate) const fn catalog(&self) -> &Catalog {
+        &self.state.catalog
+    }
+
+    pub(crate) const fn catalog_mut(&mut self) -> &mut Catalog {
+        &mut self.state.catalog
+    }
+
+    // --- names ---
+
+    /// The catalog's name of an existing relation.
+    pub(crate) fn find(&self, name: &QualifiedName) -> Option<QualifiedName> {
+        resolve(self.catalog(), &self.state.settings, name)
+    }
+
+    /// Where a new relation of that name goes.
+    pub(crate) fn creation_name(&self, name: &QualifiedName, persistence: Persistence) -> QualifiedName {
+        let bare = name.name.truncated();
+        if persistence == Persistence::Temporary {
+            return QualifiedName::with_schema("pg_temp", bare);
+        }
+        if let Some(schema) = &name.schema {
+            return QualifiedName::with_schema(schema.truncated(), bare);
+        }
+        match &self.state.settings.search_path {
+            Some(path) => {
+                match path.iter().find(|schema| self.catalog().has_schema(schema.as_str())).or(path.first()) {
+                    Some(schema) => QualifiedName::with_schema(schema.clone(), bare),
+                    None => QualifiedName::new(bare),
+                }
+            }
+            None => QualifiedName::new(bare),
+        }
+    }
+
+    /// The existing relation, or an assumed table where absence proves nothing, or 42P01.
+    pub(crate) fn open(&mut self, name: &QualifiedName) -> Step<QualifiedName> {
+        if let Some(found) = self.find(name) {
+            return Ok(found);
+        }
+        if let Some(schema) = &name.schema
+            && !self.catalog().has_schema(schema.as_str())
+            && !self.catalog().is_incomplete()
+            && !is_system_schema(schema)
+        {
+            return refuse("3F000", format!("schema \"{schema}\" does not exist"));
+        }
+        let system = name.schema.as_ref().is_some_and(is_system_schema)
+            || (name.schema.is_none() && name.name.as_str().starts_with("pg_"));
+        if self.catalog().is_incomplete() || system {
+            let assumed = self.creation_name(name, Persistence::Permanent);
+            let mut table = Table::named(assumed.clone());
+            table.assumed = true;
+            self.catalog_mut().put_table(table);
+            return Ok(assumed);
+        }
+        refuse("42P01", format!("relation \"{}\" does not exist", written(name)))
+    }
+
+    /// The table's current entry; an empty assumed one where the relation is not a table.
+    pub(crate) fn table(&self, name: &QualifiedName) -> Arc<Table> {
+        self.catalog().table(name).cloned().unwrap_or_else(|| {
+            let mut table = Table::named(name.clone());
+            table.assumed = true;
+            Arc::new(table)
+        })
+    }
+
+    /// Whether nothing can be concluded from a list of this table.
+    pub(crate) fn is_assumed(&self, name: &QualifiedName) -> bool {
+        self.catalog().table(name).is_some_and(|table| table.assumed)
+    }
+
+    // --- effects ---
+
+    pub(crate) fn lock(&mut self, name: &QualifiedName, mode: LockMode) {
+        self.effects.lock(name.clone(), mode);
+    }
+
+    /// Every index of the relation.
+    pub(crate) fn lock_indexes(&mut self, name: &QualifiedName, mode: LockMode) {
+        let indexes: Vec<QualifiedName> =
+            self.catalog().indexes_of(name).iter().map(|index| name.sibling(index.name.clone())).collect();
+        for index in indexes {
+            self.lock(&index, mode);
+        }
+    }
+
+    /// A partitioned table has no storage of its own.
+    pub(crate) fn has_storage(&self, name: &QualifiedName) -> bool {
+        match self.catalog().relation(name) {
+            Some(Relation::Table(table)) => table.partition_by.is_none() && !table.foreign,
+            Some(Relation::View(view)) => view.materialized,
+            _ => true,
+        }
+    }
+
+    /// Reads the whole table, unless it is known to hold nothing.
+    pub(crate) fn scan(&mut self, name: &QualifiedName) {
+        if self.has_storage(name) && !self.is_empty(name) {
+            self.effects.scans.insert(name.clone());
+        }
+    }
+
+    pub(crate) fn is_empty(&self, name: &QualifiedName) -> bool {
+        self.state.assumed_empty.contains(name) || self.state.facts.empty.contains(name)
+    }
+
+    /// Builds an index under ACCESS EXCLUSIVE on it.
+    pub(crate) fn build(&mut self, index: &QualifiedName) {
+        self.lock(index, LockMode::AccessExclusive);
+        self.effects.index_builds.insert(index.clone());
+    }
+
+    pub(crate) fn maybe(&mut self, name: &QualifiedName, effect: UncertainEffect, condition: impl Into<String>) {
+        let uncertain = Uncertain { relation: name.clone(), effect, condition: condition.into() };
+        if !self.effects.uncertain.contains(&uncertain) {
+            self.effects.uncertain.push(uncertain);
+        }
+    }
+
+    /// A relation that this statement makes: nobody else sees it before the commit.
+    pub(crate) fn made(&mut self, name: &QualifiedName) {
+        self.lock(name, LockMode::AccessExclusive);
+        self.made.insert(name.clone());
+        self.state.facts.created.insert(name.clone());
+        self.state.facts.committed_name.remove(name);
+    }
+
+    /// Rows were written: what was known of an empty table or an all-NULL column is gone.
+    pub(crate) fn written_to(&mut self, name: &QualifiedName) {
+        self.state.assumed_empty.remove(name);
+        self.state.facts.empty.remove(name);
+        self.state.facts.null_columns.retain(|(table, _)| table != name);
+    }
+
+    // --- checks ---
+
+    /// A form that the version's grammar does not have: 42601 at the token.
+    pub(crate) fn since(&self, major: u16, token: &str) -> Step {
+        if self.version.at_least(major) {
+            return Ok(());
+        }
+        refuse("42601", format!("syntax error at or near \"{token}\""))
+    }
+
+    /// 55006 where rows of the table have deferred trigger events.
+    pub(crate) fn check_not_in_use(&self, name: &QualifiedName, command: &str) -> Step {
+        if self.in_block && self.state.facts.pending.iter().any(|(table, _)| table == name) {
+            return refuse(
+                "55006",
+                format!("cannot {command} \"{}\" because it has pending trigger events", name.name),
+            );
+        }
+        Ok(())
+    }
+
+    pub(crate) fn missing_column<T>(table: &QualifiedName, column: &Ident) -> Step<T> {
+        refuse("42703", format!("column \"{column}\" of relation \"{}\" does not exist", table.name))
+    }
+
+    // --- types ---
+
+    /// The type with its catalog name; 42704 where it cannot exist.
+    pub(crate) fn resolve_type(&self, data_type: &DataType) -> Step<DataType> {
+        if let Some(name) = self.find_type(&data_type.name) {
+            return Ok(DataType { name, ..data_type.clone() });
+        }
+        if data_type.name.schema.is_none() && crate::cast::is_builtin_type(data_type.name.name.as_str(), self.version) {
+            return Ok(normalised(data_type));
+        }
+        let catalog = self.catalog();
+        let name = data_type.name.name.as_str();
+        if let Some(extension) = crate::cast::extension_of_type(name)
+            && catalog.has_extension(extension)
+        {
+            return Ok(data_type.clone());
+        }
+        // The row type of a relation is a type as well.
+        let known_extensions =
+            catalog.extensions.keys().all(|extension| crate::cast::is_known_extension(extension.as_str()));
+        if catalog.is_incomplete() || !known_extensions || self.find(&data_type.name).is_some() {
+            return Ok(data_type.clone());
+        }
+        refuse("42704", format!("type \"{}\" does not exist", written(&data_type.name)))
+    }
+
+    /// The catalog's name of a user-defined type.
+    pub(crate) fn find_type(&self, name: &QualifiedName) -> Option<QualifiedName> {
+        candidates(&self.state.settings, name).find(|candidate| self.catalog().user_type(candidate).is_some())
+    }
+}
+
+/// `char` is `char(1)`, `bit` is `bit(1)`; a numeric precision alone has scale 0.
+fn normalised(data_type: &DataType) -> DataType {
+    let mut data_type = data_type.clone();
+    if data_type.name.name == "numeric" && data_type.modifiers.len() == 1 {
+        data_type.modifiers.push(0);
+    }
+    data_type
+}
+
+pub(crate) fn is_system_schema(schema: &Ident) -> bool {
+    matches!(schema.as_str(), "pg_catalog" | "information_schema" | "pg_toast")
+}
+
+/// The name as it stands in messages.
+pub(crate) fn written(name: &QualifiedName) -> String {
+    name.to_string()
+}
+
+/// The catalog names that a written name can mean, in the order of the search path.
+pub(crate) fn candidates(settings: &Settings, name: &QualifiedName) -> impl Iterator<Item = QualifiedName> {
+    let bare = name.name.truncated();
+    let mut list = Vec::new();
+    if let Some(schema) = &name.schema {
+        list.push(QualifiedName::with_schema(schema.truncated(), bare));
+    } else {
+        list.push(QualifiedName::with_schema("pg_temp", bare.clone()));
+        match &settings.search_path {
+            Some(path) => {
+                list.extend(path.iter().map(|schema| QualifiedName::with_schema(schema.clone(), bare.clone())));
+            }
+            None => list.push(QualifiedName::new(bare)),
+        }
+    }
+    list.into_iter()
+}
+
+pub(crate) fn resolve(catalog: &Catalog, settings: &Settings, name: &QualifiedName) -> Option<QualifiedName> {
+    candidates(settings, name).find(|candidate| catalog.relation(candidate).is_some())
+}

@@ -1,0 +1,1285 @@
+//! ALTER TABLE: the actions of one statement in the server's passes, then the work on the rows.
+//!
+//! Three phases (`ATController`): locks and checks for every table of the inheritance tree, the actions pass by pass
+//! (drops, type changes, new columns, column attributes, keys, constraints, the rest), and at last one walk over each
+//! table that needs a rewrite or a check. The lock is the strongest that any action asks for, from the start.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::create_table::{Check, Key, KeyKind, NotNull, Parts, merge_keys, not_null_constraint, set_not_null};
+use super::{Run, Step, refuse};
+use crate::catalog::{ConstraintKind, Generated, Identity, Relation};
+use crate::effects::UncertainEffect;
+use crate::expr::{ExprNode, SqlExpr};
+use crate::lock::LockMode;
+use crate::name::{Ident, QualifiedName};
+use crate::statement::{
+    AlterTable, AlterTableAction, ColumnDef, DropBehavior, KeyConstraint, ObjectKind, SequenceOptions, TableConstraint,
+    TableConstraintKind,
+};
+use crate::volatility::ExprVolatility;
+
+/// What phase 3 has to do with one table.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Work {
+    pub(super) rewrite: bool,
+    /// A rewrite under these conditions.
+    pub(super) maybe_rewrite: Vec<String>,
+    /// Rows are checked against a constraint.
+    pub(super) verify: bool,
+    /// Stored files are copied without a look at the rows.
+    pub(super) copy: bool,
+    /// Indexes that a type change has to build anew, and those it can keep.
+    pub(super) rebuilt: BTreeSet<Ident>,
+    pub(super) reused: BTreeSet<Ident>,
+    /// Foreign keys to check once all tables are ready: (columns, referenced table).
+    pub(super) foreign_keys: Vec<(Vec<Ident>, QualifiedName)>,
+}
+
+pub(super) type Queue = BTreeMap<QualifiedName, Work>;
+
+/// The passes, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Pass {
+    Drop,
+    AlterType,
+    SetExpression,
+    AddColumn,
+    ColumnAttributes,
+    AddIndex,
+    AddConstraint,
+    Misc,
+}
+
+impl Run {
+    pub(super) fn alter_table(&mut self, alter: &AlterTable) -> Step {
+        if let [only] = alter.actions.as_slice()
+            && let Some(result) = self.alter_as_rename(alter, only)
+        {
+            return result;
+        }
+        let Some(name) = self.alter_target(alter)? else { return Ok(()) };
+        match self.catalog().relation(&name) {
+            Some(Relation::Table(_)) | None => {}
+            Some(_) => return self.alter_other_relation(alter, &name),
+        }
+        let mode = lock_level(alter);
+        self.lock(&name, mode);
+        if let [AlterTableAction::AttachPartition { partition, bound }] = alter.actions.as_slice() {
+            return self.attach_partition(&name, partition, bound.as_ref());
+        }
+        if let [AlterTableAction::DetachPartition { partition, concurrently, finalize }] = alter.actions.as_slice() {
+            return self.detach_partition(&name, partition, *concurrently, *finalize);
+        }
+        self.check_not_in_use(&name, "ALTER TABLE")?;
+        let mut queue = Queue::new();
+        let mut passes: Vec<(Pass, usize)> =
+            alter.actions.iter().enumerate().map(|(position, action)| (pass_of(action), position)).collect();
+        passes.sort();
+        let adds_default = alter.actions.iter().any(|action| {
+            matches!(action, AlterTableAction::AddColumn { column, .. }
+                if column.default_expr().is_some() || column.data_type.as_ref().is_some_and(crate::DataType::is_serial))
+        });
+        let adds_constraint = alter.actions.iter().any(|action| {
+            matches!(action, AlterTableAction::AddConstraint(constraint)
+                if matches!(constraint.kind, TableConstraintKind::ForeignKey { .. }))
+        });
+        let mut late = Parts::default();
+        let skip_validation = !adds_default && !adds_constraint;
+        let mut finished_columns = false;
+        for (pass, position) in passes {
+            if pass > Pass::AddColumn && !finished_columns {
+                finished_columns = true;
+                self.finish_keys(&name, &mut late, mode, &mut queue)?;
+            }
+            let Some(action) = alter.actions.get(position) else { continue };
+            self.alter_action(alter, &name, action, mode, &mut late, &mut queue)?;
+        }
+        if !finished_columns {
+            self.finish_keys(&name, &mut late, mode, &mut queue)?;
+        }
+        self.finish_constraints(&name, &mut late, skip_validation, mode, &mut queue)?;
+        self.rewrite_tables(&queue);
+        Ok(())
+    }
+
+    /// The relation to alter; `None` where IF EXISTS allows its absence.
+    pub(super) fn alter_target(&mut self, alter: &AlterTable) -> Step<Option<QualifiedName>> {
+        if let Some(name) = self.find(&alter.name) {
+            return Ok(Some(name));
+        }
+        if alter.if_exists && !self.catalog().is_incomplete() {
+            return Ok(None);
+        }
+        self.open(&alter.name).map(Some)
+    }
+
+    /// Keys of new columns become indexes before other constraints are added.
+    fn finish_keys(&mut self, name: &QualifiedName, late: &mut Parts, mode: LockMode, queue: &mut Queue) -> Step {
+        for key in merge_keys(std::mem::take(&mut late.keys))? {
+            self.add_key_to(name, &key, mode, queue)?;
+        }
+        Ok(())
+    }
+
+    fn finish_constraints(
+        &mut self,
+        name: &QualifiedName,
+        late: &mut Parts,
+        skip_validation: bool,
+        mode: LockMode,
+        queue: &mut Queue,
+    ) -> Step {
+        for check in std::mem::take(&mut late.checks) {
+            self.add_check_to_tree(name, &check, mode, queue, true)?;
+        }
+        for key in std::mem::take(&mut late.foreign_keys) {
+            // Rows are read in the last phase, when every table is ready.
+            let valid = !key.attributes.not_valid && key.attributes.enforced;
+            let constraint = self.add_foreign_key(name, &key, true)?;
+            if valid && !skip_validation {
+                let table = self.table(name);
+                if let Some(ConstraintKind::ForeignKey(key)) =
+                    table.constraint(constraint.as_str()).map(|constraint| constraint.kind.clone())
+                {
+                    queue.entry(name.clone()).or_default().foreign_keys.push((key.columns, key.table));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The tables below that an action reaches, locked as the parent is.
+    pub(super) fn tree(&mut self, alter_only: bool, name: &QualifiedName, mode: LockMode) -> Vec<QualifiedName> {
+        let mut tables = vec![name.clone()];
+        if !alter_only {
+            for child in self.catalog().descendants(name) {
+                self.lock(&child, mode);
+                tables.push(child);
+            }
+        }
+        tables
+    }
+
+    fn alter_action(
+        &mut self,
+        alter: &AlterTable,
+        name: &QualifiedName,
+        action: &AlterTableAction,
+        mode: LockMode,
+        late: &mut Parts,
+        queue: &mut Queue,
+    ) -> Step {
+        let only = alter.only.0;
+        match action {
+            AlterTableAction::AddColumn { column, if_not_exists } => {
+                self.add_column(name, column, *if_not_exists, (only, mode), late, queue)
+            }
+            AlterTableAction::DropColumn { name: column, if_exists, behavior } => {
+                let tables = self.tree(only, name, mode);
+                self.drop_column(&tables, column, *if_exists, *behavior)
+            }
+            AlterTableAction::AlterColumnType { column, data_type, collation, using } => {
+                let tables = self.tree(only, name, mode);
+                self.alter_column_type(&tables, column, data_type, collation.as_ref(), using.as_ref(), queue)
+            }
+            AlterTableAction::SetDefault { column, expr } => {
+                let tables = self.tree(only, name, mode);
+                self.check_functions(&expr.node)?;
+                self.edit_column(&tables, column, |known| {
+                    if known.identity.is_some() {
+                        return refuse(
+                            "42601",
+                            format!("column \"{column}\" of relation \"{}\" is an identity column", tables[0].name),
+                        );
+                    }
+                    if known.generated.is_some() {
+                        return refuse(
+                            "42601",
+                            format!("column \"{column}\" of relation \"{}\" is a generated column", tables[0].name),
+                        );
+                    }
+                    known.default = Some(expr.clone()).filter(|expr| *expr.node != ExprNode::Null);
+                    Ok(())
+                })
+            }
+            AlterTableAction::DropDefault { column } => {
+                let tables = self.tree(only, name, mode);
+                self.edit_column(&tables, column, |known| {
+                    if known.identity.is_some() {
+                        return refuse(
+                            "42601",
+                            format!("column \"{column}\" of relation \"{}\" is an identity column", tables[0].name),
+                        );
+                    }
+                    if known.generated.is_some() {
+                        return refuse(
+                            "42601",
+                            format!("column \"{column}\" of relation \"{}\" is a generated column", tables[0].name),
+                        );
+                    }
+                    known.default = None;
+                    Ok(())
+                })
+            }
+            AlterTableAction::SetNotNull { column } => {
+                let tables = self.tree(only, name, mode);
+                self.set_column_not_null(&tables, column, None, true, queue)
+            }
+            AlterTableAction::DropNotNull { column } => {
+                let tables = self.tree(only, name, mode);
+                self.drop_not_null(&tables, column)
+            }
+            AlterTableAction::SetExpression { column, expr } => {
+                self.since(17, "EXPRESSION")?;
+                let tables = self.tree(only, name, mode);
+                self.set_expression(&tables, column, expr, queue)
+            }
+            AlterTableAction::DropExpression { column, if_exists } => {
+                self.since(13, "EXPRESSION")?;
+                let tables = self.tree(only, name, mode);
+                self.edit_column(&tables, column, |known| {
+                    if known.generated.is_none() && !if_exists {
+                        return refuse(
+                            "55000",
+                            format!("column \"{column}\" of relation \"{}\" is not a generated column", tables[0].name),
+                        );
+                    }
+                    known.generated = None;
+                    Ok(())
+                })
+            }
+            AlterTableAction::AddIdentity { column, always, options } => {
+                self.add_identity(name, column, *always, options)
+            }
+            AlterTableAction::SetIdentity { column } => {
+                let table = self.table(name);
+                match table.column(column.as_str()) {
+                    Some(known) => match &known.identity {
+                        Some(identity) => {
+                            self.lock(&identity.sequence.clone(), LockMode::ShareRowExclusive);
+                            Ok(())
+                        }
+                        None => refuse(
+                            "55000",
+                            format!("column \"{column}\" of relation \"{}\" is not an identity column", name.name),
+                        ),
+                    },
+                    None if table.assumed => Ok(()),
+                    None => Self::missing_column(name, column),
+                }
+            }
+            AlterTableAction::DropIdentity { column, if_exists } => self.drop_identity(name, column, *if_exists),
+            AlterTableAction::SetStatistics { column }
+            | AlterTableAction::SetColumnOptions { column }
+            | AlterTableAction::SetStorage { column } => {
+                let tables = if matches!(action, AlterTableAction::SetColumnOptions { .. }) {
+                    vec![name.clone()]
+                } else {
+                    self.tree(only, name, mode)
+                };
+                self.edit_column(&tables, column, |_| Ok(()))
+            }
+            AlterTableAction::SetCompression { column } => {
+                self.since(14, "COMPRESSION")?;
+                let tables = self.tree(only, name, mode);
+                self.edit_column(&tables, column, |_| Ok(()))
+            }
+            AlterTableAction::AddConstraint(constraint) => {
+                self.add_constraint(name, constraint, only, mode, late, queue)
+            }
+            AlterTableAction::AlterConstraint { .. } => self.alter_constraint(name, action, queue),
+            AlterTableAction::ValidateConstraint { name: constraint } => {
+                self.finish_constraints(name, late, false, mode, queue)?;
+                self.validate_constraint(name, constraint, only, mode, queue)
+            }
+            AlterTableAction::DropConstraint { name: constraint, if_exists, behavior } => {
+                self.drop_constraint(name, constraint, *if_exists, *behavior, only, mode)
+            }
+            AlterTableAction::Trigger { which, mode: how } => self.enable_trigger(name, which, how, only, mode),
+            AlterTableAction::Rule { .. } => Ok(()),
+            AlterTableAction::RowSecurity { mode } => {
+                let on = match mode.to_ascii_uppercase().as_str() {
+                    "ENABLE" => Some(true),
+                    "DISABLE" => Some(false),
+                    _ => None,
+                };
+                if let Some(on) = on {
+                    self.catalog_mut().edit_table(name, |table| table.row_security = on);
+                }
+                Ok(())
+            }
+            AlterTableAction::ClusterOn { index } => {
+                self.need_index(name, index)?;
+                self.lock(&name.sibling(index.clone()), LockMode::ShareUpdateExclusive);
+                let index = index.clone();
+                self.catalog_mut().edit_table(name, |table| table.clustered_on = Some(index));
+                Ok(())
+            }
+            AlterTableAction::SetWithoutCluster => {
+                self.catalog_mut().edit_table(name, |table| table.clustered_on = None);
+                Ok(())
+            }
+            AlterTableAction::SetWithoutOids
+            | AlterTableAction::SetOptions { .. }
+            | AlterTableAction::ResetOptions { .. }
+            | AlterTableAction::OfType { .. }
+            | AlterTableAction::NotOf
+            | AlterTableAction::DependsOnExtension { .. } => Ok(()),
+            AlterTableAction::SetAccessMethod { method } => {
+                self.since(15, "ACCESS")?;
+                if method.as_ref().is_some_and(|method| *method != "heap") {
+                    queue.entry(name.clone()).or_default().rewrite = true;
+                }
+                Ok(())
+            }
+            AlterTableAction::SetTablespace { .. } => {
+                queue.entry(name.clone()).or_default().copy = true;
+                Ok(())
+            }
+            AlterTableAction::SetLogged | AlterTableAction::SetUnlogged => {
+                self.set_persistence(name, matches!(action, AlterTableAction::SetLogged), queue);
+                Ok(())
+            }
+            AlterTableAction::Inherit { parent } => self.inherit(name, parent, queue),
+            AlterTableAction::NoInherit { parent } => self.no_inherit(name, parent),
+            AlterTableAction::OwnerTo { .. } => {
+                self.lock_indexes(name, LockMode::AccessExclusive);
+                for (_, sequence) in self.catalog().sequences_of(name) {
+                    self.lock(&sequence, LockMode::AccessExclusive);
+                }
+                Ok(())
+            }
+            AlterTableAction::ReplicaIdentity { index } => {
+                if let Some(index) = index {
+                    self.need_index(name, index)?;
+                    self.lock(&name.sibling(index.clone()), LockMode::Share);
+                }
+                let index = index.clone();
+                self.catalog_mut().edit_table(name, |table| table.replica_identity_index = index);
+                Ok(())
+            }
+            AlterTableAction::AttachPartition { .. } | AlterTableAction::DetachPartition { .. } => {
+                refuse("42601", "syntax error at or near \",\"")
+            }
+            AlterTableAction::RenameTo { .. }
+            | AlterTableAction::RenameColumn { .. }
+            | AlterTableAction::RenameConstraint { .. }
+            | AlterTableAction::SetSchema { .. } => refuse("42601", "syntax error at or near \",\""),
+            AlterTableAction::Unknown { text } => {
+                self.maybe(name, UncertainEffect::Rewrite, format!("the action `{text}` is not understood"));
+                Ok(())
+            }
+        }
+    }
+
+    fn need_index(&self, table: &QualifiedName, index: &Ident) -> Step {
+        let known = self.table(table);
+        if known.index(index.as_str()).is_some() || known.assumed {
+            return Ok(());
+        }
+        refuse("42704", format!("index \"{index}\" for table \"{}\" does not exist", table.name))
+    }
+
+    /// Edits a column in each of the tables; 42703 where the first does not have it.
+    fn edit_column(
+        &mut self,
+        tables: &[QualifiedName],
+        column: &Ident,
+        mut edit: impl FnMut(&mut crate::catalog::Column) -> Step,
+    ) -> Step {
+        for (position, name) in tables.iter().enumerate() {
+            let table = self.table(name);
+            let Some(known) = table.column(column.as_str()) else {
+                if position == 0 && !table.assumed {
+                    return Self::missing_column(name, column);
+                }
+                continue;
+            };
+            let mut known = known.clone();
+            edit(&mut known)?;
+            self.catalog_mut().edit_table(name, |table| {
+                if let Some(slot) = table.columns.iter_mut().find(|slot| slot.name == known.name) {
+                    *slot = known;
+                }
+            });
+        }
+        Ok(())
+    }
+
+    fn add_column(
+        &mut self,
+        name: &QualifiedName,
+        definition: &ColumnDef,
+        if_not_exists: bool,
+        (only, mode): (bool, LockMode),
+        late: &mut Parts,
+        queue: &mut Queue,
+    ) -> Step {
+        let table = self.table(name);
+        if table.partition_of.is_some() {
+            return refuse("42809", "cannot add column to a partition");
+        }
+        if table.column(definition.name.as_str()).is_some() {
+            if if_not_exists {
+                self.tree(only, name, mode);
+                return Ok(());
+            }
+            return refuse(
+                "42701",
+                format!("column \"{}\" of relation \"{}\" already exists", definition.name, name.name),
+            );
+        }
+        if only && !table.children.is_empty() {
+            return refuse("42P16", "column must be added to child tables too");
+        }
+        let mut parts = Parts::default();
+        let column = self.new_column(name, &mut parts, definition)?;
+        let default = self.effective_default(&column);
+        let constrained_domain = crate::cast::domain_has_constraints(self.catalog(), &column.data_type);
+        let tables = self.tree(only, name, mode);
+        for (position, target) in tables.iter().enumerate() {
+            let mut column = column.clone();
+            if position > 0 {
+                if let Some(existing) = self.table(target).column(column.name.as_str()) {
+                    let merged = existing.name.clone();
+                    self.catalog_mut().edit_table(target, |table| {
+                        if let Some(column) = table.columns.iter_mut().find(|column| column.name == merged) {
+                            column.inherited = true;
+                        }
+                    });
+                    continue;
+                }
+                column.inherited = true;
+            }
+            let not_null = column.not_null;
+            let column_name = column.name.clone();
+            let generated = column.generated.clone();
+            let identity = column.identity.is_some();
+            self.catalog_mut().edit_table(target, |table| table.columns.push(column));
+            let work = queue.entry(target.clone()).or_default();
+            if generated.as_ref().is_some_and(|generated| generated.stored) || identity || constrained_domain {
+                work.rewrite = true;
+            } else if let Some(default) = &default {
+                match self.expression_volatility(&default.node) {
+                    ExprVolatility::Known(volatility) => {
+                        if volatility == crate::statement::Volatility::Volatile {
+                            queue.entry(target.clone()).or_default().rewrite = true;
+                        }
+                    }
+                    ExprVolatility::Unknown(functions) => {
+                        let work = queue.entry(target.clone()).or_default();
+                        for function in functions {
+                            work.maybe_rewrite.push(format!("{function}() is volatile"));
+                        }
+                    }
+                }
+            } else if not_null {
+                work.verify = true;
+            }
+            let virtual_column = generated.as_ref().is_some_and(|generated| !generated.stored);
+            if virtual_column && not_null {
+                queue.entry(target.clone()).or_default().verify = true;
+            }
+            if default.is_none() && generated.is_none() && !identity && !self.is_empty(target) {
+                self.state.facts.null_columns.insert((target.clone(), column_name));
+            }
+        }
+        for not_null in &parts.not_nulls {
+            for (position, target) in tables.iter().enumerate() {
+                if self.version.at_least(18) {
+                    let valid =
+                        NotNull { name: if position == 0 { not_null.name.clone() } else { None }, ..not_null.clone() };
+                    self.name_not_null(target, &valid, position > 0);
+                }
+            }
+        }
+        late.checks.append(&mut parts.checks);
+        late.keys.append(&mut parts.keys);
+        late.foreign_keys.append(&mut parts.foreign_keys);
+        Ok(())
+    }
+
+    /// The column's default or its domain's.
+    fn effective_default(&self, column: &crate::catalog::Column) -> Option<SqlExpr> {
+        if column.default.is_some() || column.generated.is_some() || column.identity.is_some() {
+            return column.default.clone();
+        }
+        let mut data_type = column.data_type.clone();
+        for _ in 0..64 {
+            let domain = crate::cast::domain_of(self.catalog(), &data_type)?;
+            if domain.default.is_some() {
+                return domain.default.clone();
+            }
+            data_type = domain.base.clone();
+        }
+        None
+    }
+
+    pub(super) fn expression_volatility(&self, node: &ExprNode) -> ExprVolatility {
+        crate::volatility::expression(node, self.catalog(), self.version, &|name| self.find_function(name))
+    }
+
+    fn set_column_not_null(
+        &mut self,
+        tables: &[QualifiedName],
+        column: &Ident,
+        constraint: Option<&NotNull>,
+        validate: bool,
+        queue: &mut Queue,
+    ) -> Step {
+        for (position, name) in tables.iter().enumerate() {
+            let table = self.table(name);
+            let Some(known) = table.column(column.as_str()) else {
+                if position == 0 && !table.assumed {
+                    return Self::missing_column(name, column);
+                }
+                if table.assumed {
+                    queue.entry(name.clone()).or_default().verify = validate;
+                }
+                continue;
+            };
+            let pending = not_null_constraint(&table, column).is_some_and(|constraint| !constraint.valid);
+            if known.not_null && !pending {
+                if self.version.at_least(18) && not_null_constraint(&table, column).is_none() {
+                    let name_it = constraint.cloned().unwrap_or_else(|| plain_not_null(column));
+                    self.name_not_null(name, &name_it, position > 0);
+                }
+                continue;
+            }
+            let proved = !pending && crate::proof::not_null(&table, column);
+            if validate && !proved {
+                queue.entry(name.clone()).or_default().verify = true;
+            }
+            if pending && validate {
+                let column = column.clone();
+                self.catalog_mut().edit_table(name, |table| {
+                    for constraint in &mut table.constraints {
+                        if matches!(&constraint.kind, ConstraintKind::NotNull { column: known, .. } if *known == column)
+                        {
+                            constraint.valid = true;
+                        }
+                    }
+                });
+            }
+            self.catalog_mut().edit_table(name, |table| set_not_null(table, column));
+            if self.version.at_least(18) && !pending {
+                let name_it = constraint.cloned().unwrap_or_else(|| plain_not_null(column));
+                let name_it = if position == 0 { name_it } else { NotNull { name: None, ..name_it } };
+                self.name_not_null(name, &name_it, position > 0);
+            }
+        }
+        Ok(())
+    }
+
+    fn drop_not_null(&mut self, tables: &[QualifiedName], column: &Ident) -> Step {
+        let Some(name) = tables.first() else { return Ok(()) };
+        let table = self.table(name);
+        match table.column(column.as_str()) {
+            None if table.assumed => return Ok(()),
+            None => return Self::missing_column(name, column),
+            Some(known) if known.identity.is_some() => {
+                return refuse(
+                    "42601",
+                    format!("column \"{column}\" of relation \"{}\" is an identity column", name.name),
+                );
+            }
+            Some(_) => {}
+        }
+        for name in tables {
+            let table = self.table(name);
+            if let Some(ConstraintKind::PrimaryKey { columns, .. }) = table.primary_key().map(|key| &key.kind)
+                && columns.contains(column)
+            {
+                return refuse("42P16", format!("column \"{column}\" is in a primary key"));
+            }
+        }
+        if let Some((parent, _)) = &table.partition_of
+            && self.table(parent).column(column.as_str()).is_some_and(|column| column.not_null)
+        {
+            return refuse("42P16", format!("column \"{column}\" is marked NOT NULL in parent table"));
+        }
+        for name in tables {
+            let column = column.clone();
+            self.catalog_mut().edit_table(name, |table| {
+                if let Some(known) = table.columns.iter_mut().find(|known| known.name == column) {
+                    known.not_null = false;
+                }
+                table.constraints.retain(|constraint| {
+                    !matches!(&constraint.kind, ConstraintKind::NotNull { column: known, .. } if *known == column)
+                });
+            });
+        }
+        Ok(())
+    }
+
+    fn set_expression(&mut self, tables: &[QualifiedName], column: &Ident, expr: &SqlExpr, queue: &mut Queue) -> Step {
+        for name in tables {
+            let table = self.table(name);
+            let Some(known) = table.column(column.as_str()) else {
+                if table.assumed {
+                    continue;
+                }
+                return Self::missing_column(name, column);
+            };
+            let Some(generated) = &known.generated else {
+                return refuse(
+                    "55000",
+                    format!("column \"{column}\" of relation \"{}\" is not a generated column", name.name),
+                );
+            };
+            if generated.stored {
+                queue.entry(name.clone()).or_default().rewrite = true;
+            } else if known.not_null || checks_name(&table, column) {
+                queue.entry(name.clone()).or_default().verify = true;
+            }
+        }
+        self.edit_column(tables, column, |known| {
+            let stored = known.generated.as_ref().is_none_or(|generated| generated.stored);
+            known.generated = Some(Generated { expr: expr.clone(), stored });
+            Ok(())
+        })
+    }
+
+    fn add_identity(&mut self, name: &QualifiedName, column: &Ident, always: bool, options: &SequenceOptions) -> Step {
+        let table = self.table(name);
+        match table.column(column.as_str()) {
+            None if table.assumed => return Ok(()),
+            None => return Self::missing_column(name, column),
+            Some(known) => {
+                if known.identity.is_some() {
+                    return refuse(
+                        "55000",
+                        format!("column \"{column}\" of relation \"{}\" is already an identity column", name.name),
+                    );
+                }
+                if known.default.is_some() {
+                    return refuse(
+                        "55000",
+                        format!("column \"{column}\" of relation \"{}\" already has a default value", name.name),
+                    );
+                }
+                if !known.not_null {
+                    return refuse(
+                        "55000",
+                        format!(
+                            "column \"{column}\" of relation \"{}\" must be declared NOT NULL before identity can be added",
+                            name.name
+                        ),
+                    );
+                }
+            }
+        }
+        let data_type = table.column(column.as_str()).map(|known| known.data_type.clone());
+        let options = SequenceOptions { data_type, ..options.clone() };
+        let sequence = self.new_sequence(name, column, options, true);
+        self.edit_column(std::slice::from_ref(name), column, |known| {
+            known.identity = Some(Identity { always, sequence: sequence.clone() });
+            Ok(())
+        })
+    }
+
+    fn drop_identity(&mut self, name: &QualifiedName, column: &Ident, if_exists: bool) -> Step {
+        let table = self.table(name);
+        let Some(known) = table.column(column.as_str()) else {
+            return if table.assumed { Ok(()) } else { Self::missing_column(name, column) };
+        };
+        let Some(identity) = &known.identity else {
+            return if if_exists || table.assumed {
+                Ok(())
+            } else {
+                refuse("55000", format!("column \"{column}\" of relation \"{}\" is not an identity column", name.name))
+            };
+        };
+        let sequence = identity.sequence.clone();
+        self.lock(&sequence, LockMode::AccessExclusive);
+        self.catalog_mut().remove(&sequence);
+        self.edit_column(std::slice::from_ref(name), column, |known| {
+            known.identity = None;
+            Ok(())
+        })
+    }
+
+    fn add_constraint(
+        &mut self,
+        name: &QualifiedName,
+        constraint: &TableConstraint,
+        only: bool,
+        mode: LockMode,
+        late: &mut Parts,
+        queue: &mut Queue,
+    ) -> Step {
+        self.check_enforced(constraint.attributes)?;
+        let mut parts = Parts::default();
+        match &constraint.kind {
+            TableConstraintKind::Check { .. } => {
+                Self::table_constraint(&mut parts, constraint);
+                for check in parts.checks {
+                    if only && !check.no_inherit && !self.table(name).children.is_empty() {
+                        return refuse("42P16", "constraint must be added to child tables too");
+                    }
+                    self.add_check_to_tree(name, &check, mode, queue, !only)?;
+                }
+                Ok(())
+            }
+            TableConstraintKind::Unique(key) | TableConstraintKind::PrimaryKey(key) if key.using_index.is_some() => {
+                self.add_key_using_index(name, constraint, key, queue)
+            }
+            TableConstraintKind::Unique(_)
+            | TableConstraintKind::PrimaryKey(_)
+            | TableConstraintKind::Exclude { .. } => {
+                Self::table_constraint(&mut parts, constraint);
+                for key in parts.keys {
+                    self.add_key_to(name, &key, mode, queue)?;
+                }
+                Ok(())
+            }
+            TableConstraintKind::ForeignKey { .. } => {
+                Self::table_constraint(late, constraint);
+                Ok(())
+            }
+            TableConstraintKind::NotNull { column, no_inherit } => {
+                self.since(18, "NOT")?;
+                let not_null = NotNull {
+                    name: constraint.name.clone(),
+                    column: column.clone(),
+                    no_inherit: *no_inherit,
+                    valid: !constraint.attributes.not_valid,
+                };
+                let tables = self.tree(only || *no_inherit, name, mode);
+                self.set_column_not_null(&tables, column, Some(&not_null), not_null.valid, queue)
+            }
+        }
+    }
+
+    pub(super) fn add_check_to_tree(
+        &mut self,
+        name: &QualifiedName,
+        check: &Check,
+        mode: LockMode,
+        queue: &mut Queue,
+        descend: bool,
+    ) -> Step {
+        let chosen = self.add_check(name, check)?;
+        let checks_rows = !check.attributes.not_valid && check.attributes.enforced;
+        if checks_rows {
+            queue.entry(name.clone()).or_default().verify = true;
+        }
+        if check.no_inherit || !descend {
+            return Ok(());
+        }
+        let below = Check { name: Some(chosen), ..check.clone() };
+        for child in self.catalog().descendants(name) {
+            self.lock(&child, mode);
+            let table = self.table(&child);
+            if below.name.as_ref().is_some_and(|name| table.constraint(name.as_str()).is_some()) {
+                continue;
+            }
+            self.add_check(&child, &below)?;
+            let constraint = below.name.clone();
+            self.catalog_mut().edit_table(&child, |table| {
+                if let Some(added) = table.constraints.last_mut()
+                    && Some(&added.name) == constraint.as_ref()
+                {
+                    added.inherited = true;
+                }
+            });
+            if checks_rows {
+                queue.entry(child).or_default().verify = true;
+            }
+        }
+        Ok(())
+    }
+
+    fn add_key_to(&mut self, name: &QualifiedName, key: &Key, mode: LockMode, queue: &mut Queue) -> Step {
+        if let KeyKind::Primary(columns) = &key.kind {
+            let table = self.table(name);
+            if self.version.at_least(18) {
+                for column in columns {
+                    if not_null_constraint(&table, column).is_some_and(|constraint| !constraint.valid) {
+                        return refuse("55000", format!("cannot create primary key on column \"{column}\""));
+                    }
+                }
+            }
+            let nullable: Vec<Ident> = columns
+                .iter()
+                .filter(|column| table.column(column.as_str()).is_some_and(|column| !column.not_null))
+                .cloned()
+                .collect();
+            let reaches_children = self.version.at_least(18) || !nullable.is_empty();
+            let tables = self.tree(!reaches_children || table.partition_by.is_none(), name, mode);
+            for column in &nullable {
+                // A column of this very statement was just made: its check of NULLs is the column's.
+                self.set_column_not_null(&tables, column, None, true, queue)?;
+            }
+        }
+        self.add_key(name, key, false)?;
+        Ok(())
+    }
+
+    fn add_key_using_index(
+        &mut self,
+        name: &QualifiedName,
+        constraint: &TableConstraint,
+        key: &KeyConstraint,
+        queue: &mut Queue,
+    ) -> Step {
+        let Some(index_name) = &key.using_index else { return Ok(()) };
+        let table = self.table(name);
+        if table.partition_by.is_some() {
+            return refuse("0A000", "ALTER TABLE / ADD CONSTRAINT USING INDEX is not supported on partitioned tables");
+        }
+        let Some(index) = table.index(index_name.as_str()).cloned() else {
+            if table.assumed {
+                return Ok(());
+            }
+            return match self.find(&name.sibling(index_name.clone())) {
+                Some(_) => {
+                    refuse("42809", format!("index \"{index_name}\" does not belong to table \"{}\"", name.name))
+                }
+                None => refuse("42704", format!("index \"{index_name}\" does not exist")),
+            };
+        };
+        if index.constraint {
+            return refuse("55000", format!("index \"{index_name}\" is already associated with a constraint"));
+        }
+        if !index.valid {
+            return refuse("55000", format!("index \"{index_name}\" is not valid"));
+        }
+        if !index.unique {
+            return refuse("42809", format!("\"{index_name}\" is not a unique index"));
+        }
+        let mut columns = Vec::new();
+        for element in &index.elements {
+            match &element.key {
+                crate::statement::IndexKey::Column(column) => columns.push(column.clone()),
+                crate::statement::IndexKey::Expr(_) => {
+                    return refuse("42809", format!("index \"{index_name}\" contains expressions"));
+                }
+            }
+        }
+        if index.predicate.is_some() {
+            return refuse("42809", format!("\"{index_name}\" is a partial index"));
+        }
+        if index.method != "btree" {
+            return refuse("42809", format!("index \"{index_name}\" is not a btree"));
+        }
+        for (position, element) in index.elements.iter().enumerate() {
+            if element.descending || element.nulls_first == Some(true) || element.opclass.is_some() {
+                return refuse(
+                    "42809",
+                    format!(
+                        "index \"{index_name}\" column number {} does not have default sorting behavior",
+                        position + 1
+                    ),
+                );
+            }
+        }
+        let primary = matches!(constraint.kind, TableConstraintKind::PrimaryKey(_));
+        if primary && table.primary_key().is_some() {
+            return refuse("42P16", format!("multiple primary keys for table \"{}\" are not allowed", name.name));
+        }
+        let new_name = constraint.name.as_ref().map_or_else(|| index_name.clone(), Ident::truncated);
+        let old_name = name.sibling(index_name.clone());
+        if new_name == *index_name {
+            self.lock(&old_name, LockMode::AccessShare);
+        } else {
+            if self.catalog().relation(&name.sibling(new_name.clone())).is_some() {
+                return refuse("42P07", format!("relation \"{new_name}\" already exists"));
+            }
+            self.lock(&old_name, LockMode::ShareUpdateExclusive);
+            self.rename_index(name, index_name, &new_name);
+        }
+        if primary {
+            for column in &columns {
+                self.set_column_not_null(std::slice::from_ref(name), column, None, true, queue)?;
+            }
+        }
+        let kind = if primary {
+            ConstraintKind::PrimaryKey { columns, include: index.include.clone() }
+        } else {
+            ConstraintKind::Unique {
+                columns,
+                include: index.include.clone(),
+                nulls_not_distinct: index.nulls_not_distinct,
+            }
+        };
+        let added = crate::catalog::Constraint {
+            name: new_name.clone(),
+            kind,
+            valid: true,
+            attributes: constraint.attributes,
+            inherited: false,
+        };
+        self.catalog_mut().edit_table(name, |table| {
+            table.constraints.push(added);
+            if let Some(index) = table.indexes.iter_mut().find(|index| index.name == new_name) {
+                index.constraint = true;
+                index.primary = primary;
+            }
+        });
+        Ok(())
+    }
+
+    fn alter_constraint(&mut self, name: &QualifiedName, action: &AlterTableAction, queue: &mut Queue) -> Step {
+        let AlterTableAction::AlterConstraint { name: constraint, deferrable, initially_deferred, enforced, inherit } =
+            action
+        else {
+            return Ok(());
+        };
+        let (deferrable, initially_deferred, enforced, inherit) =
+            (*deferrable, *initially_deferred, *enforced, *inherit);
+        if enforced.is_some() {
+            self.since(18, "ENFORCED")?;
+        }
+        if inherit.is_some() {
+            self.since(18, "INHERIT")?;
+        }
+        let table = self.table(name);
+        let Some(known) = table.constraint(constraint.as_str()) else {
+            if table.assumed {
+                return Ok(());
+            }
+            return refuse(
+                "42704",
+                format!("constraint \"{constraint}\" of relation \"{}\" does not exist", name.name),
+            );
+        };
+        if let (ConstraintKind::NotNull { .. }, Some(inherit)) = (&known.kind, inherit) {
+            let constraint = constraint.clone();
+            self.catalog_mut().edit_table(name, |table| {
+                for known in &mut table.constraints {
+                    if known.name == constraint
+                        && let ConstraintKind::NotNull { no_inherit, .. } = &mut known.kind
+                    {
+                        *no_inherit = !inherit;
+                    }
+                }
+            });
+            return Ok(());
+        }
+        let ConstraintKind::ForeignKey(key) = known.kind.clone() else {
+            return refuse(
+                "42809",
+                format!("constraint \"{constraint}\" of relation \"{}\" is not a foreign key constraint", name.name),
+            );
+        };
+        let was_enforced = known.attributes.enforced;
+        match enforced {
+            Some(true) if !was_enforced => {
+                self.lock(&key.table, LockMode::ShareRowExclusive);
+                queue.entry(name.clone()).or_default().foreign_keys.push((key.columns.clone(), key.table));
+            }
+            Some(false) if was_enforced => self.lock(&key.table, LockMode::AccessExclusive),
+            _ => {}
+        }
+        let constraint = constraint.clone();
+        self.catalog_mut().edit_table(name, |table| {
+            for known in table.constraints.iter_mut().filter(|known| known.name == constraint) {
+                if let Some(deferrable) = deferrable {
+                    known.attributes.deferrable = deferrable;
+                    known.attributes.initially_deferred &= deferrable;
+                }
+                if let Some(deferred) = initially_deferred {
+                    known.attributes.initially_deferred = deferred;
+                    known.attributes.deferrable |= deferred;
+                }
+                if let Some(enforced) = enforced {
+                    known.attributes.enforced = enforced;
+                    known.valid = enforced;
+                }
+            }
+        });
+        Ok(())
+    }
+
+    fn validate_constraint(
+        &mut self,
+        name: &QualifiedName,
+        constraint: &Ident,
+        only: bool,
+        mode: LockMode,
+        queue: &mut Queue,
+    ) -> Step {
+        let table = self.table(name);
+        let Some(known) = table.constraint(constraint.as_str()).cloned() else {
+            if table.assumed {
+                queue.entry(name.clone()).or_default().verify = true;
+                return Ok(());
+            }
+            return refuse(
+                "42704",
+                format!("constraint \"{constraint}\" of relation \"{}\" does not exist", name.name),
+            );
+        };
+        match &known.kind {
+            ConstraintKind::ForeignKey(key) => {
+                if !known.valid {
+                    self.lock(&key.table, LockMode::RowShare);
+                    queue.entry(name.clone()).or_default().foreign_keys.push((key.columns.clone(), key.table.clone()));
+                }
+            }
+            ConstraintKind::Check { no_inherit, .. } | ConstraintKind::NotNull { no_inherit, .. } => {
+                if !known.valid {
+                    queue.entry(name.clone()).or_default().verify = true;
+                    if !no_inherit && !only {
+                        for child in self.catalog().descendants(name) {
+                            self.lock(&child, mode);
+                            let child_table = self.table(&child);
+                            let child_constraint = match &known.kind {
+                                ConstraintKind::NotNull { column, .. } => not_null_constraint(&child_table, column),
+                                _ => child_table.constraint(constraint.as_str()),
+                            };
+                            let Some(child_constraint) = child_constraint else { continue };
+                            if !child_constraint.valid {
+                                queue.entry(child.clone()).or_default().verify = true;
+                                let child_name = child_constraint.name.clone();
+                                self.mark_valid(&child, &child_name);
+                            }
+                        }
+                    }
+                }
+            }
+            _ => {
+                return refuse(
+                    "42809",
+                    if self.version.at_least(18) {
+                        format!("cannot validate constraint \"{constraint}\" of relation \"{}\"", name.name)
+                    } else {
+                        format!(
+                            "constraint \"{constraint}\" of relation \"{}\" is not a foreign key or check constraint",
+                            name.name
+                        )
+                    },
+                );
+            }
+        }
+        self.mark_valid(name, constraint);
+        Ok(())
+    }
+
+    fn mark_valid(&mut self, name: &QualifiedName, constraint: &Ident) {
+        let constraint = constraint.clone();
+        self.catalog_mut().edit_table(name, |table| {
+            for known in table.constraints.iter_mut().filter(|known| known.name == constraint) {
+                known.valid = true;
+            }
+        });
+    }
+
+    fn drop_constraint(
+        &mut self,
+        name: &QualifiedName,
+        constraint: &Ident,
+        if_exists: bool,
+        behavior: DropBehavior,
+        only: bool,
+        mode: LockMode,
+    ) -> Step {
+        let table = self.table(name);
+        let Some(known) = table.constraint(constraint.as_str()).cloned() else {
+            if if_exists || table.assumed {
+                self.tree(only, name, mode);
+                return Ok(());
+            }
+            return refuse(
+                "42704",
+                format!("constraint \"{constraint}\" of relation \"{}\" does not exist", name.name),
+            );
+        };
+        if known.inherited {
+            return refuse(
+                "42P16",
+                format!("cannot drop inherited constraint \"{constraint}\" of relation \"{}\"", name.name),
+            );
+        }
+        if let ConstraintKind::NotNull { column, .. } = &known.kind {
+            let tables = self.tree(only, name, mode);
+            return self.drop_not_null(&tables, column);
+        }
+        self.drop_constraint_of(name, &known, behavior)?;
+        if !only {
+            for child in self.catalog().descendants(name) {
+                self.lock(&child, mode);
+                let inherited =
+                    self.table(&child).constraint(constraint.as_str()).filter(|known| known.inherited).cloned();
+                if let Some(inherited) = inherited {
+                    self.drop_constraint_of(&child, &inherited, behavior)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn set_persistence(&mut self, name: &QualifiedName, logged: bool, queue: &mut Queue) {
+        use crate::statement::Persistence;
+        let table = self.table(name);
+        let wanted = if logged { Persistence::Permanent } else { Persistence::Unlogged };
+        if table.persistence == wanted {
+            return;
+        }
+        queue.entry(name.clone()).or_default().rewrite = true;
+        if self.version.at_least(15) {
+            for (_, sequence) in self.catalog().sequences_of(name) {
+                self.lock(&sequence, LockMode::AccessExclusive);
+            }
+        }
+        self.catalog_mut().edit_table(name, |table| table.persistence = wanted);
+    }
+
+    fn enable_trigger(
+        &mut self,
+        name: &QualifiedName,
+        which: &crate::statement::TriggerSelection,
+        how: &str,
+        only: bool,
+        mode: LockMode,
+    ) -> Step {
+        let table = self.table(name);
+        if let crate::statement::TriggerSelection::Named(trigger) = which
+            && !table.triggers.iter().any(|known| known.name == *trigger)
+            && !table.assumed
+        {
+            return refuse("42704", format!("trigger \"{trigger}\" for table \"{}\" does not exist", name.name));
+        }
+        let enabled = !how.to_ascii_uppercase().starts_with("DISABLE");
+        let tables = if table.partition_by.is_some() { self.tree(only, name, mode) } else { vec![name.clone()] };
+        for name in tables {
+            self.catalog_mut().edit_table(&name, |table| {
+                for trigger in &mut table.triggers {
+                    let chosen = match which {
+                        crate::statement::TriggerSelection::Named(wanted) => trigger.name == *wanted,
+                        crate::statement::TriggerSelection::All | crate::statement::TriggerSelection::User => true,
+                    };
+                    if chosen {
+                        trigger.enabled = enabled;
+                    }
+                }
+            });
+        }
+        Ok(())
+    }
+
+    /// Phase 3.
+    pub(super) fn rewrite_tables(&mut self, queue: &Queue) {
+        for (name, work) in queue {
+            if !self.has_storage(name) {
+                for index in &work.rebuilt {
+                    self.lock(&name.sibling(index.clone()), LockMode::AccessExclusive);
+                }
+                for index in &work.reused {
+                    self.lock(&name.sibling(index.clone()), LockMode::AccessExclusive);
+                }
+                continue;
+            }
+            for index in work.rebuilt.iter().chain(&work.reused) {
+                self.lock(&name.sibling(index.clone()), LockMode::AccessExclusive);
+            }
+            if work.rewrite {
+                self.effects.rewrites.insert(name.clone());
+                self.scan(name);
+                let indexes: Vec<Ident> =
+                    self.catalog().indexes_of(name).iter().map(|index| index.name.clone()).collect();
+                for index in indexes {
+                    self.build(&name.sibling(index));
+                }
+            } else {
+                for condition in &work.maybe_rewrite {
+                    self.maybe(name, UncertainEffect::Rewrite, condition.clone());
+                }
+                if work.verify {
+                    self.scan(name);
+                }
+                for index in &work.rebuilt {
+                    self.build(&name.sibling(index.clone()));
+                    self.scan(name);
+                }
+            }
+            if work.copy {
+                self.effects.rewrites.insert(name.clone());
+            }
+        }
+        for (name, work) in queue {
+            for (columns, referenced) in &work.foreign_keys {
+                self.validate_foreign_key(name, columns, referenced);
+            }
+        }
+    }
+}
+
+/// `AlterTableGetLockLevel`.
+fn lock_level(alter: &AlterTable) -> LockMode {
+    let mut mode = LockMode::ShareUpdateExclusive;
+    for action in &alter.actions {
+        let needed = match action {
+            AlterTableAction::AddConstraint(TableConstraint {
+                kind: TableConstraintKind::ForeignKey { .. }, ..
+            })
+            | AlterTableAction::Trigger { .. } => LockMode::ShareRowExclusive,
+            AlterTableAction::ValidateConstraint { .. }
+            | AlterTableAction::SetStatistics { .. }
+            | AlterTableAction::SetColumnOptions { .. }
+            | AlterTableAction::ClusterOn { .. }
+            | AlterTableAction::SetWithoutCluster
+            | AlterTableAction::AttachPartition { .. } => LockMode::ShareUpdateExclusive,
+            AlterTableAction::DetachPartition { concurrently, finalize, .. } if *concurrently || *finalize => {
+                LockMode::ShareUpdateExclusive
+            }
+            AlterTableAction::SetOptions { options } | AlterTableAction::ResetOptions { options } => {
+                let weak = options.iter().all(|option| weak_option(option, alter.keyword));
+                if weak { LockMode::ShareUpdateExclusive } else { LockMode::AccessExclusive }
+            }
+            _ => LockMode::AccessExclusive,
+        };
+        mode = mode.max(needed);
+    }
+    mode
+}
+
+/// Storage parameters that SHARE UPDATE EXCLUSIVE suffices for (manual, "ALTER TABLE", "Storage Parameters").
+pub(super) fn weak_option(option: &str, keyword: ObjectKind) -> bool {
+    let name = option.split('=').next().unwrap_or(option).trim().trim_matches('"').to_ascii_lowercase();
+    let name = name.strip_prefix("toast.").unwrap_or(&name);
+    let strong: &[&str] = match keyword {
+        ObjectKind::Index => {
+            &["fastupdate", "gin_pending_list_limit", "buffering", "pages_per_range", "autosummarize_"]
+        }
+        _ => &["user_catalog_table", "security_barrier", "check_option", "security_invoker"],
+    };
+    !strong.contains(&name)
+}
+
+fn plain_not_null(column: &Ident) -> NotNull {
+    NotNull { name: None, column: column.clone(), no_inherit: false, valid: true }
+}
+
+fn checks_name(table: &crate::catalog::Table, column: &Ident) -> bool {
+    table.constraints.iter().any(|constraint| match &constraint.kind {
+        ConstraintKind::Check { expr, .. } => expr.node.columns().contains(column),
+        _ => false,
+    })
+}
+
+const fn pass_of(action: &AlterTableAction) -> Pass {
+    match action {
+        AlterTableAction::DropColumn { .. }
+        | AlterTableAction::DropConstraint { .. }
+        | AlterTableAction::DropDefault { .. }
+        | AlterTableAction::DropNotNull { .. }
+        | AlterTableAction::DropIdentity { .. }
+        | AlterTableAction::DropExpression { .. } => Pass::Drop,
+        AlterTableAction::AlterColumnType { .. } => Pass::AlterType,
+        AlterTableAction::SetExpression { .. } => Pass::SetExpression,
+        AlterTableAction::AddColumn { .. } => Pass::AddColumn,
+        AlterTableAction::SetNotNull { .. } => Pass::ColumnAttributes,
+        AlterTableAction::AddConstraint(TableConstraint {
+            kind:
+                TableConstraintKind::Unique(_) | TableConstraintKind::PrimaryKey(_) | TableConstraintKind::Exclude { .. },
+            ..
+        }) => Pass::AddIndex,
+        AlterTableAction::AddConstraint(_)
+        | AlterTableAction::SetDefault { .. }
+        | AlterTableAction::AddIdentity { .. } => Pass::AddConstraint,
+        _ => Pass::Misc,
+    }
+}

@@ -1,0 +1,345 @@
+//! ALTER COLUMN TYPE: refusals, whether the rows are rewritten, and what becomes of everything that names the column.
+//!
+//! Indexes and constraints on the column are dropped and made again (`ATPostAlterTypeCleanup`): an index keeps its
+//! file where `CheckIndexCompatible` finds nothing changed, a valid CHECK is verified again, a foreign key is checked
+//! again where its comparison operator changed, and always takes ACCESS EXCLUSIVE on both tables.
+
+use super::alter_table::Queue;
+use super::{Run, Step, refuse};
+use crate::cast::{Change, Context, TimeZone};
+use crate::catalog::{Column, Constraint, ConstraintKind, ForeignKey, Index};
+use crate::data_type::DataType;
+use crate::expr::{ExprNode, SqlExpr};
+use crate::lock::LockMode;
+use crate::name::{Ident, QualifiedName};
+use crate::statement::{IndexElement, IndexKey};
+
+impl Run {
+    pub(super) fn alter_column_type(
+        &mut self,
+        tables: &[QualifiedName],
+        column: &Ident,
+        data_type: &DataType,
+        collation: Option<&QualifiedName>,
+        using: Option<&SqlExpr>,
+        queue: &mut Queue,
+    ) -> Step {
+        let Some(first) = tables.first() else { return Ok(()) };
+        if data_type.is_serial() {
+            return refuse("42704", format!("type \"{}\" does not exist", data_type.name));
+        }
+        let new_type = self.resolve_type(data_type)?;
+        if let Some(known) = self.table(first).column(column.as_str())
+            && known.inherited
+        {
+            return refuse("42P16", format!("cannot alter inherited column \"{column}\""));
+        }
+        for name in tables {
+            self.alter_column_type_of(name, column, &new_type, collation, using, queue)?;
+        }
+        Ok(())
+    }
+
+    fn alter_column_type_of(
+        &mut self,
+        name: &QualifiedName,
+        column: &Ident,
+        new_type: &DataType,
+        collation: Option<&QualifiedName>,
+        using: Option<&SqlExpr>,
+        queue: &mut Queue,
+    ) -> Step {
+        let table = self.table(name);
+        let Some(known) = table.column(column.as_str()).cloned() else {
+            if table.assumed {
+                queue
+                    .entry(name.clone())
+                    .or_default()
+                    .maybe_rewrite
+                    .push(format!("the type of column {column} changes more than its length"));
+                return Ok(());
+            }
+            return Self::missing_column(name, column);
+        };
+        if let Some(partition_by) = &table.partition_by {
+            let in_expression =
+                partition_by.expressions.iter().any(|expression| expression.node.columns().contains(column));
+            if partition_by.columns.contains(column) || in_expression {
+                return refuse(
+                    "42P16",
+                    format!(
+                        "cannot alter column \"{column}\" because it is part of the partition key of relation \"{}\"",
+                        name.name
+                    ),
+                );
+            }
+        }
+        self.type_change(name, &known, new_type, using, queue)?;
+        self.refuse_dependents(name, column)?;
+        self.check_default_cast(&known, new_type, column)?;
+        if let Some(identity) = &known.identity {
+            if !matches!(new_type.name.name.as_str(), "int2" | "int4" | "int8") {
+                return refuse("22023", "identity column type must be smallint, integer, or bigint");
+            }
+            self.lock(&identity.sequence.clone(), LockMode::ShareRowExclusive);
+            let data_type = new_type.clone();
+            self.catalog_mut()
+                .edit_sequence(&identity.sequence, |sequence| sequence.options.data_type = Some(data_type));
+        }
+        let new_collation = collation.cloned();
+        let changed = Column { data_type: new_type.clone(), collation: new_collation.clone(), ..known.clone() };
+        self.remake_indexes(name, &known, &changed, queue);
+        self.remake_constraints(name, &known, &changed, queue)?;
+        self.catalog_mut().edit_table(name, |table| {
+            if let Some(slot) = table.columns.iter_mut().find(|slot| slot.name == changed.name) {
+                slot.data_type = changed.data_type;
+                slot.collation = changed.collation;
+            }
+        });
+        Ok(())
+    }
+
+    /// `ATColumnChangeRequiresRewrite`.
+    fn type_change(
+        &mut self,
+        name: &QualifiedName,
+        column: &Column,
+        new_type: &DataType,
+        using: Option<&SqlExpr>,
+        queue: &mut Queue,
+    ) -> Step {
+        let zone = TimeZone::from_setting(self.state.settings.time_zone.as_deref());
+        let change = match using {
+            None => crate::cast::change(self.catalog(), &column.data_type, new_type, Context::Assignment, zone),
+            Some(using) => self.using_change(column, new_type, &using.node, zone),
+        };
+        if let Some(generated) = &column.generated {
+            if using.is_some() {
+                return refuse("42804", "cannot specify USING when altering type of generated column");
+            }
+            if !generated.stored {
+                return Ok(());
+            }
+        }
+        let work = queue.entry(name.clone()).or_default();
+        match change {
+            Change::Free => {}
+            Change::Rewrite => work.rewrite = true,
+            Change::DependsOnTimeZone => {
+                work.maybe_rewrite.push("the session's TimeZone is not UTC".to_owned());
+            }
+            Change::Unknown => {
+                work.maybe_rewrite.push(format!("{} and {new_type} are not stored alike", column.data_type));
+            }
+            Change::Impossible => {
+                return refuse(
+                    "42804",
+                    match using {
+                        None => format!("column \"{}\" cannot be cast automatically to type {new_type}", column.name),
+                        Some(_) => format!(
+                            "result of USING clause for column \"{}\" cannot be cast automatically to type {new_type}",
+                            column.name
+                        ),
+                    },
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// A chain of casts over the column itself may be free; every other expression rewrites.
+    fn using_change(&self, column: &Column, new_type: &DataType, using: &ExprNode, zone: TimeZone) -> Change {
+        let mut casts = Vec::new();
+        let mut node = using;
+        loop {
+            match node {
+                ExprNode::Cast { expr, data_type } => {
+                    casts.push(data_type);
+                    node = expr;
+                }
+                ExprNode::Column { name, .. } if *name == column.name => break,
+                _ => return Change::Rewrite,
+            }
+        }
+        let mut total = Change::Free;
+        let mut current = column.data_type.clone();
+        for cast in casts.into_iter().rev() {
+            let Ok(target) = self.resolve_type(cast) else { return Change::Rewrite };
+            total = worse(total, crate::cast::change(self.catalog(), &current, &target, Context::Explicit, zone));
+            current = target;
+        }
+        worse(total, crate::cast::change(self.catalog(), &current, new_type, Context::Assignment, zone))
+    }
+
+    /// Objects that the server does not make again.
+    fn refuse_dependents(&self, name: &QualifiedName, column: &Ident) -> Step {
+        let table = self.table(name);
+        let generated_uses = table.columns.iter().any(|other| {
+            other.generated.as_ref().is_some_and(|generated| generated.expr.node.columns().contains(column))
+        });
+        if self.catalog().views_on(name).iter().any(|(_, columns)| columns.contains(column)) {
+            return refuse("0A000", "cannot alter type of a column used by a view or rule");
+        }
+        let trigger_uses = table.triggers.iter().any(|trigger| {
+            trigger.update_of.contains(column)
+                || trigger.when.as_ref().is_some_and(|when| when.node.columns().contains(column))
+        });
+        if trigger_uses {
+            return refuse("0A000", "cannot alter type of a column used in a trigger definition");
+        }
+        if table.policies.iter().any(|policy| policy.columns.contains(column)) {
+            return refuse("0A000", "cannot alter type of a column used in a policy definition");
+        }
+        if generated_uses {
+            return refuse(
+                if self.version.at_least(15) { "0A000" } else { "42601" },
+                "cannot alter type of a column used by a generated column",
+            );
+        }
+        Ok(())
+    }
+
+    fn check_default_cast(&self, known: &Column, new_type: &DataType, column: &Ident) -> Step {
+        let Some(default) = &known.default else { return Ok(()) };
+        let source = match &*default.node {
+            ExprNode::Text(_) | ExprNode::Bool(_) => Some(known.data_type.clone()),
+            ExprNode::Cast { data_type, .. } => self.resolve_type(data_type).ok(),
+            ExprNode::Number(text) if text.parse::<i32>().is_ok() => Some(DataType::named("int4")),
+            ExprNode::Number(text) if text.parse::<i64>().is_ok() => Some(DataType::named("int8")),
+            ExprNode::Number(_) => Some(DataType::named("numeric")),
+            _ => None,
+        };
+        if source.is_some_and(|source| !crate::cast::is_assignable(self.catalog(), &source, new_type)) {
+            return refuse(
+                "42804",
+                format!("default for column \"{column}\" cannot be cast automatically to type {new_type}"),
+            );
+        }
+        Ok(())
+    }
+
+    fn remake_indexes(&mut self, name: &QualifiedName, old: &Column, new: &Column, queue: &mut Queue) {
+        let table = self.table(name);
+        for index in &table.indexes {
+            if !index_uses(index, &old.name) {
+                continue;
+            }
+            let reused = self.index_survives(index, old, new) && table.partition_by.is_none() && index.parent.is_none();
+            let work = queue.entry(name.clone()).or_default();
+            if reused {
+                work.reused.insert(index.name.clone());
+            } else {
+                work.rebuilt.insert(index.name.clone());
+            }
+        }
+    }
+
+    /// `CheckIndexCompatible`.
+    fn index_survives(&self, index: &Index, old: &Column, new: &Column) -> bool {
+        if index.predicate.is_some() || !index.valid {
+            return false;
+        }
+        if index.elements.iter().any(|element| matches!(element.key, IndexKey::Expr(_))) {
+            return false;
+        }
+        let key = index.elements.iter().find(|element| key_column(element) == Some(&old.name));
+        let Some(key) = key else { return true };
+        if key.collation.is_none() && old.collation != new.collation && !same_collation(old, new) {
+            return false;
+        }
+        if key.opclass.is_some() {
+            return true;
+        }
+        let catalog = self.catalog();
+        crate::cast::operator_class_type(catalog, &old.data_type)
+            == crate::cast::operator_class_type(catalog, &new.data_type)
+    }
+
+    fn remake_constraints(&mut self, name: &QualifiedName, old: &Column, new: &Column, queue: &mut Queue) -> Step {
+        let table = self.table(name);
+        for constraint in &table.constraints {
+            match &constraint.kind {
+                ConstraintKind::Check { expr, .. } if constraint.valid && expr.node.columns().contains(&old.name) => {
+                    queue.entry(name.clone()).or_default().verify = true;
+                }
+                ConstraintKind::ForeignKey(key) if key.columns.contains(&old.name) => {
+                    self.remake_foreign_key(name, constraint, key, old, new, queue)?;
+                }
+                _ => {}
+            }
+        }
+        for (referencing, constraint, key) in self.catalog().foreign_keys_to(name) {
+            if key.references.contains(&old.name) && referencing != *name {
+                self.remake_foreign_key(&referencing, &constraint, &key, old, new, queue)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn remake_foreign_key(
+        &mut self,
+        referencing: &QualifiedName,
+        constraint: &Constraint,
+        key: &ForeignKey,
+        old: &Column,
+        new: &Column,
+        queue: &mut Queue,
+    ) -> Step {
+        if constraint.inherited {
+            return Ok(());
+        }
+        self.unhook_foreign_key(referencing, key)?;
+        if !constraint.valid {
+            return Ok(());
+        }
+        let catalog = self.catalog();
+        let before = crate::cast::operator_class_type(catalog, &old.data_type);
+        let after = crate::cast::operator_class_type(catalog, &new.data_type);
+        if before != after {
+            let entry = queue.entry(referencing.clone()).or_default();
+            let check = (key.columns.clone(), key.table.clone());
+            if !entry.foreign_keys.contains(&check) {
+                entry.foreign_keys.push(check);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The database's collation is `None`; the type's own default is no change.
+fn same_collation(old: &Column, new: &Column) -> bool {
+    let bare = |column: &Column| column.collation.as_ref().map(|collation| collation.name.clone());
+    let default = |collation: &Option<Ident>| collation.as_ref().is_none_or(|name| *name == "default");
+    let (old, new) = (bare(old), bare(new));
+    old == new || (default(&old) && default(&new))
+}
+
+fn key_column(element: &IndexElement) -> Option<&Ident> {
+    match &element.key {
+        IndexKey::Column(column) => Some(column),
+        IndexKey::Expr(_) => None,
+    }
+}
+
+/// Whether the index depends on the column: as a key, included, in an expression or in the predicate.
+pub(super) fn index_uses(index: &Index, column: &Ident) -> bool {
+    index.include.contains(column)
+        || index.predicate.as_ref().is_some_and(|predicate| predicate.node.columns().contains(column))
+        || index.elements.iter().any(|element| match &element.key {
+            IndexKey::Column(known) => known == column,
+            IndexKey::Expr(expr) => expr.node.columns().contains(column),
+        })
+}
+
+fn worse(left: Change, right: Change) -> Change {
+    const fn rank(change: &Change) -> u8 {
+        match change {
+            Change::Free => 0,
+            Change::DependsOnTimeZone => 1,
+            Change::Unknown => 2,
+            Change::Rewrite => 3,
+            Change::Impossible => 4,
+        }
+    }
+    if rank(&left) >= rank(&right) { left } else { right }
+}

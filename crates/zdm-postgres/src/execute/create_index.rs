@@ -1,0 +1,206 @@
+//! CREATE INDEX, plain and concurrent, on tables, partitioned tables and materialized views.
+
+use super::{Run, Step, refuse};
+use crate::catalog::{Index, Relation};
+use crate::effects::Waits;
+use crate::lock::LockMode;
+use crate::name::{Ident, QualifiedName};
+use crate::naming;
+use crate::statement::{CreateIndex, IndexKey};
+
+impl Run {
+    pub(super) fn create_index(&mut self, create: &CreateIndex) -> Step {
+        let name = self.open(&create.table)?;
+        let mode = if create.concurrently { LockMode::ShareUpdateExclusive } else { LockMode::Share };
+        let table = match self.catalog().relation(&name) {
+            Some(Relation::Table(_)) | None => Some(self.table(&name)),
+            Some(Relation::View(view)) if view.materialized => None,
+            Some(_) => {
+                return refuse(
+                    "42809",
+                    if self.version.at_least(14) {
+                        format!("cannot create index on relation \"{}\"", name.name)
+                    } else {
+                        format!("\"{}\" is not a table or materialized view", name.name)
+                    },
+                );
+            }
+        };
+        self.lock(&name, mode);
+        let partitioned = table.as_ref().is_some_and(|table| table.partition_by.is_some());
+        if partitioned && create.concurrently {
+            return refuse("0A000", format!("cannot create index on partitioned table \"{}\" concurrently", name.name));
+        }
+        if create.nulls_not_distinct {
+            self.since(15, "NULLS")?;
+        }
+        if partitioned && !create.only.0 {
+            for child in self.catalog().descendants(&name) {
+                self.lock(&child, mode);
+            }
+        }
+        self.check_not_in_use(&name, "CREATE INDEX")?;
+        let index_name = match &create.name {
+            Some(given) => {
+                let given = name.sibling(given.name.truncated());
+                if self.catalog().relation(&given).is_some() {
+                    if create.if_not_exists {
+                        return Ok(());
+                    }
+                    return refuse("42P07", format!("relation \"{}\" already exists", given.name));
+                }
+                given
+            }
+            None => self.chosen_index_name(&name, create),
+        };
+        if let Some(table) = &table {
+            for element in &create.elements {
+                let columns: Vec<Ident> = match &element.key {
+                    IndexKey::Column(column) => vec![column.clone()],
+                    IndexKey::Expr(expr) => {
+                        self.check_functions(&expr.node)?;
+                        expr.node.columns()
+                    }
+                };
+                Self::need_columns(table, &columns)?;
+            }
+            Self::need_columns(table, &create.include)?;
+            if let Some(predicate) = &create.predicate {
+                Self::need_columns(table, &predicate.node.columns())?;
+            }
+        }
+        for element in &create.elements {
+            if let IndexKey::Expr(expr) = &element.key
+                && self.expression_volatility(&expr.node).is_volatile()
+            {
+                return refuse("42P17", "functions in index expression must be marked IMMUTABLE");
+            }
+        }
+        let index = Index {
+            name: index_name.name.clone(),
+            unique: create.unique,
+            primary: false,
+            valid: !(partitioned && create.only.0),
+            constraint: false,
+            method: create.method.clone().unwrap_or_else(|| Ident::new("btree")),
+            elements: create.elements.clone(),
+            include: create.include.clone(),
+            nulls_not_distinct: create.nulls_not_distinct,
+            options: create.options.clone(),
+            predicate: create.predicate.clone(),
+            parent: None,
+        };
+        if create.concurrently {
+            self.effects.waits_for = Some(Waits::OldSnapshots);
+            self.effects.index_builds.insert(index_name.clone());
+            self.state.facts.created.insert(index_name.clone());
+            self.scan(&name);
+            self.place_index(&name, index);
+            return Ok(());
+        }
+        self.make_index(&name, &index, !create.only.0);
+        Ok(())
+    }
+
+    /// Builds the index on a table, and on every partition that has none like it.
+    pub(super) fn make_index(&mut self, name: &QualifiedName, index: &Index, descend: bool) {
+        let index_name = name.sibling(index.name.clone());
+        self.place_index(name, index.clone());
+        self.made(&index_name);
+        if self.has_storage(name) {
+            self.build(&index_name);
+            self.scan(name);
+            return;
+        }
+        if !descend {
+            return;
+        }
+        for child in self.table(name).children.clone() {
+            if self.table(&child).foreign {
+                continue;
+            }
+            if self.matching_child_index(&child, name, &index.name) {
+                continue;
+            }
+            let mut copy = Index { parent: Some(index_name.clone()), valid: true, ..index.clone() };
+            let columns = naming::index_column_names(&copy.elements, &copy.include);
+            let addition = naming::columns_part(columns.iter().map(String::as_str));
+            copy.name = naming::relation_name(self.catalog(), &child, Some(&addition), "idx", false).name;
+            self.make_index(&child, &copy, true);
+        }
+    }
+
+    pub(super) fn place_index(&mut self, name: &QualifiedName, index: Index) {
+        self.catalog_mut().put(name.sibling(index.name.clone()), Relation::Index { table: name.clone() });
+        if self.catalog().view(name).is_some() {
+            self.catalog_mut().edit_view(name, |view| view.indexes.push(index));
+        } else {
+            self.catalog_mut().edit_table(name, |table| table.indexes.push(index));
+        }
+    }
+
+    /// Attaches an index of the partition that equals the parent's, if there is one.
+    pub(super) fn matching_child_index(
+        &mut self,
+        child: &QualifiedName,
+        parent: &QualifiedName,
+        index: &Ident,
+    ) -> bool {
+        let parent_table = self.table(parent);
+        let Some(wanted) = parent_table.index(index.as_str()) else { return false };
+        let child_table = self.table(child);
+        let found = child_table.indexes.iter().find(|known| {
+            known.parent.is_none()
+                && known.valid
+                && known.unique == wanted.unique
+                && known.method == wanted.method
+                && known.elements.len() == wanted.elements.len()
+                && known.elements.iter().zip(&wanted.elements).all(|(left, right)| same_element(left, right))
+                && known.include == wanted.include
+                && same_predicate(known, wanted)
+                && known.constraint == wanted.constraint
+        });
+        let Some(found) = found.map(|found| found.name.clone()) else { return false };
+        let parent_index = parent.sibling(index.clone());
+        self.catalog_mut().edit_table(child, |table| {
+            for known in table.indexes.iter_mut().filter(|known| known.name == found) {
+                known.parent = Some(parent_index.clone());
+            }
+            for constraint in table.constraints.iter_mut().filter(|constraint| constraint.name == found) {
+                constraint.inherited = true;
+            }
+        });
+        true
+    }
+
+    fn chosen_index_name(&self, name: &QualifiedName, create: &CreateIndex) -> QualifiedName {
+        let columns = naming::index_column_names(&create.elements, &create.include);
+        let addition = naming::columns_part(columns.iter().map(String::as_str));
+        naming::relation_name(self.catalog(), name, Some(&addition), "idx", false)
+    }
+
+    fn need_columns(table: &crate::catalog::Table, columns: &[Ident]) -> Step {
+        if table.assumed {
+            return Ok(());
+        }
+        for column in columns {
+            if table.column(column.as_str()).is_none() && !super::create_table::is_system_column(column) {
+                return refuse("42703", format!("column \"{column}\" does not exist"));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn same_element(left: &crate::statement::IndexElement, right: &crate::statement::IndexElement) -> bool {
+    let key = match (&left.key, &right.key) {
+        (IndexKey::Column(left), IndexKey::Column(right)) => left == right,
+        (IndexKey::Expr(left), IndexKey::Expr(right)) => left.node == right.node,
+        _ => false,
+    };
+    key && left.collation == right.collation && left.opclass == right.opclass && left.descending == right.descending
+}
+
+fn same_predicate(left: &Index, right: &Index) -> bool {
+    left.predicate.as_ref().map(|expr| &expr.node) == right.predicate.as_ref().map(|expr| &expr.node)
+}

@@ -1,0 +1,1017 @@
+//! CREATE TABLE in all its forms, and the parts of it that ALTER TABLE shares: columns, constraints, key indexes.
+//!
+//! Server order (`transformCreateStmt`, `DefineRelation`): sequences of serial and identity columns, the table with its
+//! columns and checks, not-null constraints (18), then the keys' indexes, then the foreign keys.
+
+use std::sync::Arc;
+
+use super::{Run, Step, candidates, refuse, written};
+use crate::catalog::{Column, Constraint, ConstraintKind, Generated, Identity, Index, Relation, Sequence, Table};
+use crate::data_type::DataType;
+use crate::expr::{ExprNode, SqlExpr};
+use crate::lock::LockMode;
+use crate::name::{Ident, QualifiedName};
+use crate::naming;
+use crate::statement::{
+    ColumnConstraintKind, ColumnDef, ConstraintAttributes, CreateTable, CreateTableAs, IndexElement, IndexKey,
+    KeyConstraint, PartitionBound, Query, References, SequenceOptions, TableConstraint, TableConstraintKind,
+};
+
+/// A key that becomes an index: PRIMARY KEY, UNIQUE or EXCLUDE.
+#[derive(Clone, Debug)]
+pub(super) struct Key {
+    pub(super) name: Option<Ident>,
+    pub(super) kind: KeyKind,
+    pub(super) include: Vec<Ident>,
+    pub(super) nulls_not_distinct: bool,
+    pub(super) attributes: ConstraintAttributes,
+    pub(super) inherited: bool,
+    /// The index of the parent that the new index belongs to.
+    pub(super) parent: Option<QualifiedName>,
+}
+
+#[derive(Clone, Debug)]
+pub(super) enum KeyKind {
+    Primary(Vec<Ident>),
+    Unique(Vec<Ident>),
+    Exclude { method: Ident, elements: Vec<(IndexElement, String)>, predicate: Option<SqlExpr> },
+}
+
+/// A CHECK as written, on its way to a name.
+#[derive(Clone, Debug)]
+pub(super) struct Check {
+    pub(super) name: Option<Ident>,
+    pub(super) expr: SqlExpr,
+    pub(super) no_inherit: bool,
+    pub(super) attributes: ConstraintAttributes,
+}
+
+/// A foreign key as written.
+#[derive(Clone, Debug)]
+pub(super) struct NewForeignKey {
+    pub(super) name: Option<Ident>,
+    pub(super) columns: Vec<Ident>,
+    pub(super) references: References,
+    pub(super) attributes: ConstraintAttributes,
+}
+
+/// A NOT NULL with a name or attributes of its own (18).
+#[derive(Clone, Debug)]
+pub(super) struct NotNull {
+    pub(super) name: Option<Ident>,
+    pub(super) column: Ident,
+    pub(super) no_inherit: bool,
+    pub(super) valid: bool,
+}
+
+/// What the constraints of a list of columns come to.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Parts {
+    pub(super) checks: Vec<Check>,
+    pub(super) keys: Vec<Key>,
+    pub(super) foreign_keys: Vec<NewForeignKey>,
+    pub(super) not_nulls: Vec<NotNull>,
+}
+
+impl Run {
+    pub(super) fn create_table(&mut self, create: &CreateTable) -> Step {
+        let name = self.creation_name(&create.name, create.persistence);
+        if let Some(schema) = &create.name.schema
+            && !self.catalog().has_schema(schema.as_str())
+            && !self.catalog().is_incomplete()
+        {
+            return refuse("3F000", format!("schema \"{schema}\" does not exist"));
+        }
+        if self.catalog().relation(&name).is_some() && !self.is_assumed(&name) {
+            if create.if_not_exists {
+                return Ok(());
+            }
+            return refuse("42P07", format!("relation \"{}\" already exists", name.name));
+        }
+        let mut table = Table::named(name.clone());
+        table.persistence = create.persistence;
+        table.partition_by.clone_from(&create.partition_by);
+        let mut parts = Parts::default();
+
+        for (source, options) in &create.like {
+            self.like(&mut table, &mut parts, source, options)?;
+        }
+        for definition in &create.columns {
+            if create.partition_of.is_some() || create.of_type.is_some() {
+                continue;
+            }
+            self.define_column(&mut table, &mut parts, definition)?;
+        }
+        let parents = self.open_parents(create)?;
+        for parent in &parents {
+            self.inherit_columns(&mut table, parent, create.partition_of.is_some())?;
+        }
+        if let Some((_, bound)) = &create.partition_of {
+            if let Some(parent) = parents.first() {
+                table.partition_of = Some((parent.clone(), bound.clone()));
+            }
+            // A partition's column list only adds constraints and defaults.
+            for definition in &create.columns {
+                let Some(position) = table.columns.iter().position(|column| column.name == definition.name) else {
+                    return refuse("42703", format!("column \"{}\" does not exist", definition.name));
+                };
+                let mut column = table.columns[position].clone();
+                self.column_constraints(&mut column, &table.name, &mut parts, definition)?;
+                table.columns[position] = column;
+            }
+        } else {
+            table.inherits.clone_from(&parents);
+        }
+        for constraint in &create.constraints {
+            Self::table_constraint(&mut parts, constraint);
+        }
+        for not_null in &parts.not_nulls {
+            set_not_null(&mut table, &not_null.column);
+        }
+        if let Some(partition_by) = &table.partition_by
+            && !table.columns.is_empty()
+        {
+            for column in &partition_by.columns {
+                if table.column(column.as_str()).is_none() && create.of_type.is_none() {
+                    return refuse("42703", format!("column \"{column}\" named in partition key does not exist"));
+                }
+            }
+        }
+        if create.of_type.is_some() {
+            table.assumed = true;
+        }
+
+        self.made(&name);
+        self.state.facts.empty.insert(name.clone());
+        for parent in &parents {
+            self.catalog_mut().edit_table(parent, |parent| parent.children.push(name.clone()));
+        }
+        self.catalog_mut().put_table(table);
+        if let Some((_, bound)) = &create.partition_of
+            && let Some(parent) = parents.first()
+        {
+            self.check_default_partition(parent, bound);
+        }
+        for check in &parts.checks {
+            self.add_check(&name, check)?;
+        }
+        for parent in &parents {
+            self.inherit_constraints(&name, parent);
+        }
+        self.name_not_nulls(&name, &parts.not_nulls);
+        for key in merge_keys(std::mem::take(&mut parts.keys))? {
+            self.add_key(&name, &key, true)?;
+        }
+        if create.partition_of.is_some()
+            && let Some(parent) = parents.first()
+        {
+            self.clone_parent_indexes(&name, parent)?;
+            self.clone_parent_foreign_keys(&name, parent);
+            self.clone_parent_triggers(&name, parent);
+        }
+        for key in &parts.foreign_keys {
+            self.add_foreign_key(&name, key, true)?;
+        }
+        Ok(())
+    }
+
+    /// SHARE UPDATE EXCLUSIVE on parents by INHERITS, ACCESS EXCLUSIVE on the parent of a partition.
+    fn open_parents(&mut self, create: &CreateTable) -> Step<Vec<QualifiedName>> {
+        let mut parents = Vec::new();
+        for parent in &create.inherits {
+            let parent = self.open(parent)?;
+            self.lock(&parent, LockMode::ShareUpdateExclusive);
+            parents.push(parent);
+        }
+        if let Some((parent, _)) = &create.partition_of {
+            let parent = self.open(parent)?;
+            let table = self.table(&parent);
+            if table.partition_by.is_none() && !table.assumed {
+                return refuse("42P17", format!("\"{}\" is not partitioned", parent.name));
+            }
+            self.lock(&parent, LockMode::AccessExclusive);
+            parents.push(parent);
+        }
+        Ok(parents)
+    }
+
+    fn inherit_columns(&mut self, table: &mut Table, parent: &QualifiedName, partition: bool) -> Step {
+        let parent = self.table(parent);
+        let mut position = 0;
+        for column in &parent.columns {
+            if let Some(existing) = table.columns.iter_mut().find(|existing| existing.name == column.name) {
+                if existing.data_type.name != column.data_type.name {
+                    return refuse("42804", format!("column \"{}\" has a type conflict", column.name));
+                }
+                existing.inherited = true;
+                existing.not_null |= column.not_null;
+                continue;
+            }
+            let mut copy = column.clone();
+            copy.inherited = true;
+            copy.comment = None;
+            if !partition || !self.version.at_least(17) {
+                copy.identity = None;
+            }
+            table.columns.insert(position.min(table.columns.len()), copy);
+            position += 1;
+        }
+        table.assumed |= parent.assumed;
+        Ok(())
+    }
+
+    /// CHECK constraints of a parent, unless NO INHERIT.
+    fn inherit_constraints(&mut self, name: &QualifiedName, parent: &QualifiedName) {
+        let inherited: Vec<Constraint> = self
+            .table(parent)
+            .constraints
+            .iter()
+            .filter(|constraint| {
+                matches!(
+                    &constraint.kind,
+                    ConstraintKind::Check { no_inherit: false, .. } | ConstraintKind::NotNull { no_inherit: false, .. }
+                )
+            })
+            .cloned()
+            .collect();
+        self.catalog_mut().edit_table(name, |table| {
+            for mut constraint in inherited {
+                if table.constraint(constraint.name.as_str()).is_none() {
+                    constraint.inherited = true;
+                    table.constraints.push(constraint);
+                }
+            }
+        });
+    }
+
+    fn like(&mut self, table: &mut Table, parts: &mut Parts, source: &QualifiedName, options: &[String]) -> Step {
+        let source = self.open(source)?;
+        self.lock(&source, LockMode::AccessShare);
+        let including = |what: &str| {
+            let mut on = false;
+            for option in options {
+                let option = option.to_ascii_uppercase();
+                let mut words = option.split_whitespace();
+                let including = words.next() == Some("INCLUDING");
+                if words.next().is_some_and(|word| word == what || word == "ALL") {
+                    on = including;
+                }
+            }
+            on
+        };
+        let Some(original) = self.catalog().table(&source).cloned() else {
+            // A view or composite type: its columns are not known.
+            table.assumed = true;
+            return Ok(());
+        };
+        table.assumed |= original.assumed;
+        for column in &original.columns {
+            if table.column(column.name.as_str()).is_some() {
+                return refuse("42701", format!("column \"{}\" specified more than once", column.name));
+            }
+            let mut copy = column.clone();
+            copy.inherited = false;
+            copy.comment = if including("COMMENTS") { copy.comment } else { None };
+            if !including("DEFAULTS") {
+                copy.default = None;
+            }
+            if !including("GENERATED") {
+                copy.generated = None;
+            }
+            if let Some(identity) = copy.identity.take()
+                && including("IDENTITY")
+            {
+                let sequence = self.new_sequence(&table.name, &copy.name, SequenceOptions::default(), true);
+                copy.identity = Some(Identity { always: identity.always, sequence });
+            }
+            table.columns.push(copy);
+        }
+        if including("CONSTRAINTS") {
+            for constraint in &original.constraints {
+                if let ConstraintKind::Check { expr, no_inherit } = &constraint.kind {
+                    parts.checks.push(Check {
+                        name: Some(constraint.name.clone()),
+                        expr: expr.clone(),
+                        no_inherit: *no_inherit,
+                        attributes: constraint.attributes,
+                    });
+                }
+            }
+        }
+        if including("INDEXES") {
+            for constraint in &original.constraints {
+                let (kind, include, nulls_not_distinct) = match &constraint.kind {
+                    ConstraintKind::PrimaryKey { columns, include } => {
+                        (KeyKind::Primary(columns.clone()), include.clone(), false)
+                    }
+                    ConstraintKind::Unique { columns, include, nulls_not_distinct } => {
+                        (KeyKind::Unique(columns.clone()), include.clone(), *nulls_not_distinct)
+                    }
+                    ConstraintKind::Exclude { elements, predicate } => {
+                        let method = original
+                            .index(constraint.name.as_str())
+                            .map_or_else(|| Ident::new("gist"), |index| index.method.clone());
+                        (
+                            KeyKind::Exclude { method, elements: elements.clone(), predicate: predicate.clone() },
+                            Vec::new(),
+                            false,
+                        )
+                    }
+                    _ => continue,
+                };
+                parts.keys.push(Key {
+                    name: None,
+                    kind,
+                    include,
+                    nulls_not_distinct,
+                    attributes: constraint.attributes,
+                    inherited: false,
+                    parent: None,
+                });
+            }
+        }
+        if including("INDEXES") {
+            // Plain indexes come after the table; they are made from a copy of their definition.
+            for index in original.indexes.iter().filter(|index| !index.constraint) {
+                table.indexes.push(index.clone());
+            }
+        }
+        if including("INDEXES") && !table.indexes.is_empty() {
+            let copies = std::mem::take(&mut table.indexes);
+            let mut placed = Vec::new();
+            for mut index in copies {
+                let columns = naming::index_column_names(&index.elements, &index.include);
+                let addition = naming::columns_part(columns.iter().map(String::as_str));
+                // The table is not in the catalog yet: names given here are remembered in the list.
+                let mut label = "idx".to_owned();
+                let mut number = 0;
+                let chosen = loop {
+                    let chosen = naming::object_name(table.name.name.as_str(), Some(&addition), Some(&label));
+                    let taken = placed.iter().any(|placed: &Index| placed.name == chosen)
+                        || self.catalog().relation(&table.name.sibling(chosen.clone())).is_some();
+                    if !taken {
+                        break chosen;
+                    }
+                    number += 1;
+                    label = format!("idx{number}");
+                };
+                index.name = chosen;
+                index.parent = None;
+                placed.push(index);
+            }
+            for index in &placed {
+                let name = table.name.sibling(index.name.clone());
+                self.made(&name);
+                self.build(&name);
+                self.catalog_mut().put(name, Relation::Index { table: table.name.clone() });
+            }
+            table.indexes = placed;
+        }
+        Ok(())
+    }
+
+    pub(super) fn define_column(&mut self, table: &mut Table, parts: &mut Parts, definition: &ColumnDef) -> Step {
+        if table.column(definition.name.as_str()).is_some() {
+            return refuse("42701", format!("column \"{}\" specified more than once", definition.name));
+        }
+        let column = self.new_column(&table.name, parts, definition)?;
+        table.columns.push(column);
+        Ok(())
+    }
+
+    /// The column with its sequence made, its other constraints put into `parts`.
+    pub(super) fn new_column(
+        &mut self,
+        table: &QualifiedName,
+        parts: &mut Parts,
+        definition: &ColumnDef,
+    ) -> Step<Column> {
+        let name = definition.name.truncated();
+        let Some(written_type) = &definition.data_type else {
+            return refuse("42601", format!("column \"{name}\" needs a data type"));
+        };
+        let mut data_type = self.resolve_type(written_type)?;
+        let serial = data_type.serial_base();
+        if let Some(base) = &serial {
+            data_type = base.clone();
+        }
+        let mut column = Column {
+            name,
+            data_type,
+            collation: definition.collation.clone(),
+            not_null: false,
+            default: None,
+            generated: None,
+            identity: None,
+            comment: None,
+            inherited: false,
+        };
+        if serial.is_some() {
+            let options = SequenceOptions { data_type: Some(column.data_type.clone()), ..SequenceOptions::default() };
+            let sequence = self.new_sequence(table, &column.name, options, false);
+            column.default = Some(nextval(&sequence));
+            column.not_null = true;
+            parts.not_nulls.push(NotNull { name: None, column: column.name.clone(), no_inherit: false, valid: true });
+        }
+        self.column_constraints(&mut column, table, parts, definition)?;
+        Ok(column)
+    }
+
+    fn column_constraints(
+        &mut self,
+        column: &mut Column,
+        table: &QualifiedName,
+        parts: &mut Parts,
+        definition: &ColumnDef,
+    ) -> Step {
+        let mut defaults = u32::from(column.default.is_some() && !column.inherited);
+        for constraint in &definition.constraints {
+            let columns = || vec![column.name.clone()];
+            match &constraint.kind {
+                ColumnConstraintKind::NotNull { no_inherit } => {
+                    if !column.not_null || constraint.name.is_some() {
+                        parts.not_nulls.retain(|known| known.column != column.name);
+                        parts.not_nulls.push(NotNull {
+                            name: constraint.name.clone(),
+                            column: column.name.clone(),
+                            no_inherit: *no_inherit,
+                            valid: true,
+                        });
+                    }
+                    column.not_null = true;
+                }
+                ColumnConstraintKind::Null => {
+                    if column.not_null {
+                        return refuse(
+                            "42601",
+                            format!(
+                                "conflicting NULL/NOT NULL declarations for column \"{}\" of table \"{}\"",
+                                column.name, table.name
+                            ),
+                        );
+                    }
+                }
+                ColumnConstraintKind::Default(expr) => {
+                    defaults += 1;
+                    if defaults > 1 {
+                        return refuse(
+                            "42601",
+                            format!(
+                                "multiple default values specified for column \"{}\" of table \"{}\"",
+                                column.name, table.name
+                            ),
+                        );
+                    }
+                    Self::check_default(expr)?;
+                    self.check_functions(&expr.node)?;
+                    column.default = Some(expr.clone()).filter(|expr| *expr.node != ExprNode::Null);
+                }
+                ColumnConstraintKind::Check { expr, no_inherit } => {
+                    self.check_enforced(constraint.attributes)?;
+                    parts.checks.push(Check {
+                        name: constraint.name.clone(),
+                        expr: expr.clone(),
+                        no_inherit: *no_inherit,
+                        attributes: constraint.attributes,
+                    });
+                }
+                ColumnConstraintKind::Unique { nulls_not_distinct } => parts.keys.push(Key {
+                    name: constraint.name.clone(),
+                    kind: KeyKind::Unique(columns()),
+                    include: Vec::new(),
+                    nulls_not_distinct: *nulls_not_distinct,
+                    attributes: constraint.attributes,
+                    inherited: false,
+                    parent: None,
+                }),
+                ColumnConstraintKind::PrimaryKey => parts.keys.push(Key {
+                    name: constraint.name.clone(),
+                    kind: KeyKind::Primary(columns()),
+                    include: Vec::new(),
+                    nulls_not_distinct: false,
+                    attributes: constraint.attributes,
+                    inherited: false,
+                    parent: None,
+                }),
+                ColumnConstraintKind::References(references) => {
+                    self.check_enforced(constraint.attributes)?;
+                    parts.foreign_keys.push(NewForeignKey {
+                        name: constraint.name.clone(),
+                        columns: columns(),
+                        references: references.clone(),
+                        attributes: constraint.attributes,
+                    });
+                }
+                ColumnConstraintKind::Generated { expr, stored } => {
+                    if !stored {
+                        self.since(18, "VIRTUAL")?;
+                    }
+                    self.check_functions(&expr.node)?;
+                    column.generated = Some(Generated { expr: expr.clone(), stored: *stored });
+                }
+                ColumnConstraintKind::Identity { always, options } => {
+                    if !matches!(column.data_type.name.name.as_str(), "int2" | "int4" | "int8")
+                        && crate::cast::domain_of(self.catalog(), &column.data_type).is_none()
+                    {
+                        return refuse("22023", "identity column type must be smallint, integer, or bigint");
+                    }
+                    let options = SequenceOptions { data_type: Some(column.data_type.clone()), ..options.clone() };
+                    let sequence = self.new_sequence(table, &column.name, options, true);
+                    column.identity = Some(Identity { always: *always, sequence });
+                    if !column.not_null {
+                        parts.not_nulls.push(NotNull {
+                            name: None,
+                            column: column.name.clone(),
+                            no_inherit: false,
+                            valid: true,
+                        });
+                    }
+                    column.not_null = true;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_enforced(&self, attributes: ConstraintAttributes) -> Step {
+        if attributes.enforced { Ok(()) } else { self.since(18, "ENFORCED") }
+    }
+
+    /// A default names neither columns nor subqueries.
+    pub(super) fn check_default(expr: &SqlExpr) -> Step {
+        let mut refusal = Ok(());
+        expr.node.walk(&mut |node| {
+            if refusal.is_err() {
+                return;
+            }
+            match node {
+                ExprNode::Column { .. } => {
+                    refusal = refuse("0A000", "cannot use column reference in DEFAULT expression");
+                }
+                ExprNode::Subquery { .. } => refusal = refuse("0A000", "cannot use subquery in DEFAULT expression"),
+                _ => {}
+            }
+        });
+        refusal
+    }
+
+    /// 42883 for built-in functions that this version does not have yet.
+    pub(super) fn check_functions(&self, node: &ExprNode) -> Step {
+        let mut missing = None;
+        node.walk(&mut |node| {
+            if let ExprNode::Call { function, args, .. } = node
+                && missing.is_none()
+                && self.function_volatility(function, args.len()) == crate::volatility::Known::NotInThisVersion
+            {
+                missing = Some(function.clone());
+            }
+        });
+        match missing {
+            Some(function) if !self.catalog().is_incomplete() => {
+                refuse("42883", format!("function {}() does not exist", written(&function)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn function_volatility(&self, function: &QualifiedName, arguments: usize) -> crate::volatility::Known {
+        crate::volatility::call(function, arguments, self.catalog(), self.version, &|name| self.find_function(name))
+    }
+
+    pub(super) fn find_function(&self, name: &QualifiedName) -> Option<QualifiedName> {
+        candidates(&self.state.settings, name).find(|candidate| !self.catalog().functions(candidate).is_empty())
+    }
+
+    /// Makes the sequence of a serial or identity column.
+    pub(super) fn new_sequence(
+        &mut self,
+        table: &QualifiedName,
+        column: &Ident,
+        options: SequenceOptions,
+        identity: bool,
+    ) -> QualifiedName {
+        let name = naming::relation_name(self.catalog(), table, Some(column.as_str()), "seq", false);
+        let sequence =
+            Sequence { name: name.clone(), options, owned_by: Some((table.clone(), column.clone())), identity };
+        self.catalog_mut().put(name.clone(), Relation::Sequence(Arc::new(sequence)));
+        self.made(&name);
+        name
+    }
+
+    pub(super) fn table_constraint(parts: &mut Parts, constraint: &TableConstraint) {
+        let name = constraint.name.clone();
+        let attributes = constraint.attributes;
+        match &constraint.kind {
+            TableConstraintKind::Check { expr, no_inherit } => {
+                parts.checks.push(Check { name, expr: expr.clone(), no_inherit: *no_inherit, attributes });
+            }
+            TableConstraintKind::Unique(key) => {
+                parts.keys.push(key_of(name, KeyKind::Unique(key.columns.clone()), key, attributes));
+            }
+            TableConstraintKind::PrimaryKey(key) => {
+                parts.keys.push(key_of(name, KeyKind::Primary(key.columns.clone()), key, attributes));
+            }
+            TableConstraintKind::ForeignKey { columns, references } => parts.foreign_keys.push(NewForeignKey {
+                name,
+                columns: columns.clone(),
+                references: references.clone(),
+                attributes,
+            }),
+            TableConstraintKind::Exclude { method, elements, include, predicate } => parts.keys.push(Key {
+                name,
+                kind: KeyKind::Exclude {
+                    method: method.clone().unwrap_or_else(|| Ident::new("btree")),
+                    elements: elements.clone(),
+                    predicate: predicate.clone(),
+                },
+                include: include.clone(),
+                nulls_not_distinct: false,
+                attributes,
+                inherited: false,
+                parent: None,
+            }),
+            TableConstraintKind::NotNull { column, no_inherit } => parts.not_nulls.push(NotNull {
+                name,
+                column: column.clone(),
+                no_inherit: *no_inherit,
+                valid: !attributes.not_valid,
+            }),
+        }
+    }
+
+    /// Adds a CHECK to one table and answers its name. Whether it scans is the caller's affair.
+    pub(super) fn add_check(&mut self, name: &QualifiedName, check: &Check) -> Step<Ident> {
+        let table = self.table(name);
+        let columns = check.expr.node.columns();
+        for column in &columns {
+            if table.column(column.as_str()).is_none() && !table.assumed && !is_system_column(column) {
+                return refuse("42703", format!("column \"{column}\" does not exist"));
+            }
+        }
+        self.check_functions(&check.expr.node)?;
+        let constraint_name = if let Some(given) = &check.name {
+            let given = given.truncated();
+            if table.constraint(given.as_str()).is_some() {
+                return refuse(
+                    "42710",
+                    format!("constraint \"{given}\" for relation \"{}\" already exists", name.name),
+                );
+            }
+            given
+        } else {
+            let addition = if columns.len() == 1 { columns.first().map(Ident::as_str) } else { None };
+            naming::constraint_name(self.catalog(), name, addition, "check", &[])
+        };
+        let constraint = Constraint {
+            name: constraint_name.clone(),
+            kind: ConstraintKind::Check { expr: check.expr.clone(), no_inherit: check.no_inherit },
+            valid: !check.attributes.not_valid && check.attributes.enforced,
+            attributes: check.attributes,
+            inherited: false,
+        };
+        self.catalog_mut().edit_table(name, |table| table.constraints.push(constraint));
+        Ok(constraint_name)
+    }
+
+    /// From 18 on every NOT NULL is a constraint with a name.
+    pub(super) fn name_not_nulls(&mut self, name: &QualifiedName, not_nulls: &[NotNull]) {
+        if !self.version.at_least(18) {
+            return;
+        }
+        for not_null in not_nulls {
+            self.name_not_null(name, not_null, false);
+        }
+    }
+
+    pub(super) fn name_not_null(&mut self, name: &QualifiedName, not_null: &NotNull, inherited: bool) {
+        if not_null_constraint(&self.table(name), &not_null.column).is_some() {
+            return;
+        }
+        let constraint_name = not_null.name.as_ref().map_or_else(
+            || naming::constraint_name(self.catalog(), name, Some(not_null.column.as_str()), "not_null", &[]),
+            Ident::truncated,
+        );
+        let constraint = Constraint {
+            name: constraint_name,
+            kind: ConstraintKind::NotNull { column: not_null.column.clone(), no_inherit: not_null.no_inherit },
+            valid: not_null.valid,
+            attributes: ConstraintAttributes::default(),
+            inherited,
+        };
+        self.catalog_mut().edit_table(name, |table| table.constraints.push(constraint));
+    }
+
+    /// Makes the index of a key with its constraint, on this table and its partitions.
+    ///
+    /// `new_table`: the table is made by this statement. Answers the constraint's name.
+    pub(super) fn add_key(&mut self, name: &QualifiedName, key: &Key, new_table: bool) -> Step<Ident> {
+        let table = self.table(name);
+        let (columns, label): (Vec<Ident>, &str) = match &key.kind {
+            KeyKind::Primary(columns) => (columns.clone(), "pkey"),
+            KeyKind::Unique(columns) => (columns.clone(), "key"),
+            KeyKind::Exclude { .. } => (Vec::new(), "excl"),
+        };
+        if key.nulls_not_distinct {
+            self.since(15, "NULLS")?;
+        }
+        for column in columns.iter().chain(&key.include) {
+            if table.column(column.as_str()).is_none() && !table.assumed {
+                return refuse("42703", format!("column \"{column}\" named in key does not exist"));
+            }
+        }
+        if matches!(key.kind, KeyKind::Primary(_)) && table.primary_key().is_some() {
+            return refuse("42P16", format!("multiple primary keys for table \"{}\" are not allowed", name.name));
+        }
+        let elements: Vec<IndexElement> = match &key.kind {
+            KeyKind::Exclude { elements, .. } => elements.iter().map(|(element, _)| element.clone()).collect(),
+            _ => columns.iter().map(|column| column_element(column.clone())).collect(),
+        };
+        let constraint_name = if let Some(given) = &key.name {
+            let given = given.truncated();
+            if self.catalog().relation(&name.sibling(given.clone())).is_some() {
+                return refuse("42P07", format!("relation \"{given}\" already exists"));
+            }
+            if table.constraint(given.as_str()).is_some() {
+                return refuse(
+                    "42710",
+                    format!("constraint \"{given}\" for relation \"{}\" already exists", name.name),
+                );
+            }
+            given
+        } else {
+            let names = naming::index_column_names(&elements, &key.include);
+            let joined = naming::columns_part(names.iter().map(String::as_str));
+            let addition = (label != "pkey").then_some(joined.as_str());
+            naming::relation_name(self.catalog(), name, addition, label, true).name
+        };
+        let (method, predicate) = match &key.kind {
+            KeyKind::Exclude { method, predicate, .. } => (method.clone(), predicate.clone()),
+            _ => (Ident::new("btree"), None),
+        };
+        let primary = matches!(key.kind, KeyKind::Primary(_));
+        let index = Index {
+            name: constraint_name.clone(),
+            unique: !matches!(key.kind, KeyKind::Exclude { .. }),
+            primary,
+            valid: true,
+            constraint: true,
+            method,
+            elements,
+            include: key.include.clone(),
+            nulls_not_distinct: key.nulls_not_distinct,
+            options: Vec::new(),
+            predicate,
+            parent: key.parent.clone(),
+        };
+        let kind = match &key.kind {
+            KeyKind::Primary(columns) => {
+                ConstraintKind::PrimaryKey { columns: columns.clone(), include: key.include.clone() }
+            }
+            KeyKind::Unique(columns) => ConstraintKind::Unique {
+                columns: columns.clone(),
+                include: key.include.clone(),
+                nulls_not_distinct: key.nulls_not_distinct,
+            },
+            KeyKind::Exclude { elements, predicate, .. } => {
+                ConstraintKind::Exclude { elements: elements.clone(), predicate: predicate.clone() }
+            }
+        };
+        let constraint = Constraint {
+            name: constraint_name.clone(),
+            kind,
+            valid: true,
+            attributes: key.attributes,
+            inherited: key.inherited,
+        };
+        let index_name = name.sibling(constraint_name.clone());
+        self.catalog_mut().put(index_name.clone(), Relation::Index { table: name.clone() });
+        self.catalog_mut().edit_table(name, |table| {
+            if primary {
+                for column in &columns {
+                    set_not_null(table, column);
+                }
+            }
+            table.indexes.push(index);
+            table.constraints.push(constraint);
+        });
+        if primary && self.version.at_least(18) {
+            for column in &columns {
+                let not_null = NotNull { name: None, column: column.clone(), no_inherit: false, valid: true };
+                self.name_not_null(name, &not_null, false);
+            }
+        }
+        self.made(&index_name);
+        if self.has_storage(name) {
+            self.build(&index_name);
+            if !new_table {
+                self.scan(name);
+            }
+        }
+        for child in table.children.clone() {
+            if table.partition_by.is_none() {
+                break;
+            }
+            self.lock(&child, LockMode::Share);
+            let attached = self.matching_child_index(&child, name, &constraint_name);
+            if attached {
+                continue;
+            }
+            let key = Key { name: None, inherited: true, parent: Some(index_name.clone()), ..key.clone() };
+            self.add_key(&child, &key, new_table)?;
+        }
+        Ok(constraint_name)
+    }
+
+    pub(super) fn create_table_as(&mut self, create: &CreateTableAs) -> Step {
+        let name = self.creation_name(&create.name, create.persistence);
+        if self.catalog().relation(&name).is_some() && !self.is_assumed(&name) {
+            if create.if_not_exists {
+                return Ok(());
+            }
+            return refuse("42P07", format!("relation \"{}\" already exists", name.name));
+        }
+        let columns = self.query_columns(&create.query);
+        if create.with_data {
+            self.run_query(&create.query)?;
+        } else {
+            self.parse_query(&create.query)?;
+        }
+        self.made(&name);
+        let mut table = Table::named(name);
+        table.persistence = create.persistence;
+        match columns {
+            Some(columns) => table.columns = columns,
+            None => table.assumed = true,
+        }
+        for (column, given) in table.columns.iter_mut().zip(&create.columns) {
+            column.name = given.truncated();
+        }
+        self.catalog_mut().put_table(table);
+        Ok(())
+    }
+
+    /// The output columns of a query where all of them are known.
+    pub(super) fn query_columns(&self, query: &Query) -> Option<Vec<Column>> {
+        let mut columns: Vec<Column> = Vec::new();
+        if query.star {
+            if query.relations.len() != 1 || !query.output.is_empty() {
+                return None;
+            }
+            let source = self.find(query.relations.first()?)?;
+            let table = self.catalog().table(&source).filter(|table| !table.assumed)?;
+            columns.extend(table.columns.iter().map(|column| plain_column(&column.name, &column.data_type)));
+            return Some(columns);
+        }
+        for output in &query.output {
+            let data_type = match &*output.expr.node {
+                ExprNode::Cast { data_type, .. } => self.resolve_type(data_type).ok()?,
+                ExprNode::Column { name, .. } => {
+                    let mut found = query.relations.iter().filter_map(|relation| {
+                        let table = self.catalog().table(&self.find(relation)?)?.clone();
+                        table.column(name.as_str()).map(|column| column.data_type.clone())
+                    });
+                    found.next()?
+                }
+                ExprNode::Bool(_) => DataType::named("bool"),
+                ExprNode::Number(text) if text.parse::<i32>().is_ok() => DataType::named("int4"),
+                ExprNode::Text(_) => DataType::named("text"),
+                _ => return None,
+            };
+            let name = match &output.name {
+                Some(name) => name.clone(),
+                None => Ident::new(
+                    naming::figure_name(&output.expr.node).map_or_else(|| "?column?".to_owned(), |(name, _)| name),
+                ),
+            };
+            columns.push(plain_column(&name, &data_type));
+        }
+        (!columns.is_empty()).then_some(columns)
+    }
+
+    /// Rows that would now belong to a new partition are looked for in the default one.
+    pub(super) fn check_default_partition(&mut self, parent: &QualifiedName, bound: &PartitionBound) {
+        if matches!(bound, PartitionBound::Default) {
+            return;
+        }
+        let default = self.table(parent).children.iter().find_map(|child| {
+            let table = self.catalog().table(child)?;
+            matches!(&table.partition_of, Some((_, PartitionBound::Default))).then(|| child.clone())
+        });
+        if let Some(default) = default {
+            self.lock(&default, LockMode::AccessExclusive);
+            for below in self.catalog().descendants(&default) {
+                self.lock(&below, LockMode::AccessExclusive);
+            }
+            if !self.default_excludes(&default, parent, bound) {
+                self.scan(&default);
+                for below in self.catalog().descendants(&default) {
+                    self.scan(&below);
+                }
+            }
+        }
+    }
+}
+
+fn key_of(name: Option<Ident>, kind: KeyKind, key: &KeyConstraint, attributes: ConstraintAttributes) -> Key {
+    Key {
+        name,
+        kind,
+        include: key.include.clone(),
+        nulls_not_distinct: key.nulls_not_distinct,
+        attributes,
+        inherited: false,
+        parent: None,
+    }
+}
+
+/// The primary key first, then the others; a key that repeats another is one with it (`transformIndexConstraints`).
+pub(super) fn merge_keys(keys: Vec<Key>) -> Step<Vec<Key>> {
+    let primaries = keys.iter().filter(|key| matches!(key.kind, KeyKind::Primary(_))).count();
+    if primaries > 1 {
+        return refuse("42P16", "multiple primary keys are not allowed");
+    }
+    let (mut merged, others): (Vec<Key>, Vec<Key>) =
+        keys.into_iter().partition(|key| matches!(key.kind, KeyKind::Primary(_)));
+    for key in others {
+        let KeyKind::Unique(columns) = &key.kind else {
+            merged.push(key);
+            continue;
+        };
+        let same = merged.iter_mut().find(|known| {
+            let known_columns = match &known.kind {
+                KeyKind::Primary(columns) | KeyKind::Unique(columns) => columns,
+                KeyKind::Exclude { .. } => return false,
+            };
+            known_columns == columns
+                && known.include == key.include
+                && known.nulls_not_distinct == key.nulls_not_distinct
+                && known.attributes == key.attributes
+        });
+        match same {
+            Some(known) => {
+                if known.name.is_none() {
+                    known.name.clone_from(&key.name);
+                }
+            }
+            None => merged.push(key),
+        }
+    }
+    Ok(merged)
+}
+
+pub(super) fn column_element(column: Ident) -> IndexElement {
+    IndexElement { key: IndexKey::Column(column), collation: None, opclass: None, descending: false, nulls_first: None }
+}
+
+pub(super) fn set_not_null(table: &mut Table, column: &Ident) {
+    if let Some(column) = table.columns.iter_mut().find(|known| known.name == *column) {
+        column.not_null = true;
+    }
+}
+
+/// The not-null constraint of a column (18).
+pub(super) fn not_null_constraint<'a>(table: &'a Table, column: &Ident) -> Option<&'a Constraint> {
+    table
+        .constraints
+        .iter()
+        .find(|constraint| matches!(&constraint.kind, ConstraintKind::NotNull { column: known, .. } if known == column))
+}
+
+pub(super) fn is_system_column(column: &Ident) -> bool {
+    matches!(column.as_str(), "ctid" | "tableoid" | "xmin" | "xmax" | "cmin" | "cmax")
+}
+
+fn plain_column(name: &Ident, data_type: &DataType) -> Column {
+    Column {
+        name: name.clone(),
+        data_type: data_type.clone(),
+        collation: None,
+        not_null: false,
+        default: None,
+        generated: None,
+        identity: None,
+        comment: None,
+        inherited: false,
+    }
+}
+
+/// `nextval('sequence'::regclass)`.
+pub(super) fn nextval(sequence: &QualifiedName) -> SqlExpr {
+    let text = match &sequence.schema {
+        Some(schema) => format!("{}.{}", quoted(schema), quoted(&sequence.name)),
+        None => quoted(&sequence.name),
+    };
+    let node = ExprNode::Call {
+        function: QualifiedName::new("nextval"),
+        args: vec![ExprNode::Cast {
+            expr: Box::new(ExprNode::Text(text.clone())),
+            data_type: DataType::named("regclass"),
+        }],
+        keyword: false,
+    };
+    SqlExpr::new(format!("nextval({}::regclass)", crate::name::quote_literal(&text)), node)
+}
+
+fn quoted(name: &Ident) -> String {
+    crate::data_type::quoted_if_needed(name)
+}

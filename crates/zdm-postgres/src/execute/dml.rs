@@ -1,0 +1,524 @@
+//! Queries and changes of rows: what the planner and the executor open, and which rows are read.
+
+use std::collections::BTreeSet;
+
+use super::{Run, Step, refuse};
+use crate::catalog::{ConstraintKind, ForeignKey, Relation, sequences_in};
+use crate::effects::UncertainEffect;
+use crate::expr::{ExprNode, SqlExpr};
+use crate::lock::LockMode;
+use crate::name::{Ident, QualifiedName};
+use crate::statement::{Dml, DropBehavior, IndexKey, Query};
+
+/// What happens to the rows that a foreign key or its target sees.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Change {
+    Insert,
+    Update,
+    Delete,
+}
+
+impl Run {
+    pub(super) fn select(&mut self, query: &Query) -> Step {
+        self.run_query(query)
+    }
+
+    /// The relations of a query that is planned and run.
+    pub(super) fn run_query(&mut self, query: &Query) -> Step {
+        let locked: BTreeSet<QualifiedName> = query.locked.iter().filter_map(|name| self.find(name)).collect();
+        let whole = reads_everything(query);
+        for written_name in &query.relations {
+            let name = self.open(written_name)?;
+            let mode = if locked.contains(&name) { LockMode::RowShare } else { LockMode::AccessShare };
+            self.read(&name, mode, whole)?;
+        }
+        for statement in &query.modifies {
+            self.execute(statement)?;
+        }
+        self.used_sequences(query);
+        Ok(())
+    }
+
+    /// The relations of a query that is only parsed: ACCESS SHARE, no indexes.
+    pub(super) fn parse_query(&mut self, query: &Query) -> Step {
+        for written_name in &query.relations {
+            let name = self.open(written_name)?;
+            self.lock(&name, LockMode::AccessShare);
+        }
+        Ok(())
+    }
+
+    /// A relation in a query's FROM, with what is under it.
+    fn read(&mut self, name: &QualifiedName, mode: LockMode, whole: bool) -> Step {
+        match self.catalog().relation(name).cloned() {
+            Some(Relation::View(view)) if !view.materialized => {
+                self.lock(name, mode);
+                for (under, _) in &view.dependencies {
+                    self.read(under, mode, whole)?;
+                }
+            }
+            Some(Relation::Sequence(_)) => self.lock(name, mode),
+            _ => {
+                self.plan(name, mode, true);
+                if whole {
+                    self.scan(name);
+                    for child in self.catalog().descendants(name) {
+                        self.scan(&child);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// `nextval('s')` and `setval('s', …)` in the output.
+    fn used_sequences(&mut self, query: &Query) {
+        for output in &query.output {
+            self.draw_from(&output.expr.node);
+        }
+    }
+
+    fn draw_from(&mut self, node: &ExprNode) {
+        for written_name in sequences_in(node) {
+            if let Some(sequence) = self.find(&written_name) {
+                self.lock(&sequence, LockMode::RowExclusive);
+            }
+        }
+        let mut serial = Vec::new();
+        node.walk(&mut |node| {
+            if let ExprNode::Call { function, args, .. } = node
+                && matches!(function.name.as_str(), "setval" | "nextval")
+                && let Some(ExprNode::Call { function: inner, args, .. }) = args.first()
+                && inner.name == "pg_get_serial_sequence"
+                && let [ExprNode::Text(table), ExprNode::Text(column)] = args.as_slice()
+            {
+                serial.push((crate::catalog::regclass(table), Ident::new(column.as_str())));
+            }
+        });
+        for (table, column) in serial {
+            let Some(table) = self.find(&table) else { continue };
+            let sequence = self.catalog().sequences_of(&table).into_iter().find(|(owner, _)| *owner == column);
+            if let Some((_, sequence)) = sequence {
+                self.lock(&sequence, LockMode::RowExclusive);
+            }
+        }
+    }
+
+    pub(super) fn insert(&mut self, dml: &Dml) -> Step {
+        let name = self.open(&dml.table)?;
+        self.lock(&name, LockMode::RowExclusive);
+        self.run_query(&dml.query)?;
+        self.need_written_columns(&name, &dml.columns)?;
+        if dml.on_conflict_update {
+            self.lock_indexes(&name, LockMode::RowExclusive);
+        }
+        let table = self.table(&name);
+        for column in &table.columns {
+            if !dml.columns.is_empty() && dml.columns.contains(&column.name) {
+                continue;
+            }
+            // INSERT without a column list that gives every column draws from no sequence, but that is rare.
+            if let Some(identity) = &column.identity {
+                self.lock(&identity.sequence.clone(), LockMode::RowExclusive);
+            } else if let Some(default) = &column.default {
+                self.draw_from(&default.node.clone());
+            }
+        }
+        if table.partition_by.is_some() {
+            for child in self.catalog().descendants(&name) {
+                self.maybe(&child, UncertainEffect::Lock(LockMode::RowExclusive), format!("rows go to {child}"));
+            }
+        }
+        self.written_to(&name);
+        self.check_keys_of(&name, Change::Insert, &dml.columns);
+        self.fire_triggers(&name, "INSERT");
+        Ok(())
+    }
+
+    pub(super) fn update(&mut self, dml: &Dml) -> Step {
+        let name = self.change_rows(dml)?;
+        self.need_written_columns(&name, &dml.columns)?;
+        if self.touches_rows(&name) {
+            self.check_keys_of(&name, Change::Update, &dml.columns);
+            self.check_keys_to(&name, Change::Update, &dml.columns);
+        }
+        self.fire_triggers(&name, "UPDATE");
+        self.written_in_tree(&name);
+        Ok(())
+    }
+
+    pub(super) fn delete(&mut self, dml: &Dml) -> Step {
+        let name = self.change_rows(dml)?;
+        if self.touches_rows(&name) {
+            self.check_keys_to(&name, Change::Delete, &[]);
+        }
+        self.fire_triggers(&name, "DELETE");
+        Ok(())
+    }
+
+    pub(super) fn merge(&mut self, dml: &Dml) -> Step {
+        self.since(15, "MERGE")?;
+        let name = self.change_rows(dml)?;
+        if self.touches_rows(&name) {
+            self.check_keys_of(&name, Change::Insert, &[]);
+        }
+        self.written_in_tree(&name);
+        Ok(())
+    }
+
+    fn touches_rows(&self, name: &QualifiedName) -> bool {
+        !self.is_empty(name)
+    }
+
+    fn written_in_tree(&mut self, name: &QualifiedName) {
+        self.written_to(name);
+        for child in self.catalog().descendants(name) {
+            self.written_to(&child);
+        }
+    }
+
+    fn need_written_columns(&self, name: &QualifiedName, columns: &[Ident]) -> Step {
+        let table = self.table(name);
+        if table.assumed {
+            return Ok(());
+        }
+        for column in columns {
+            if table.column(column.as_str()).is_none() {
+                return Self::missing_column(name, column);
+            }
+        }
+        Ok(())
+    }
+
+    /// UPDATE and DELETE plan over the target: ROW EXCLUSIVE on the tables below and on every index.
+    fn change_rows(&mut self, dml: &Dml) -> Step<QualifiedName> {
+        let name = self.open(&dml.table)?;
+        self.plan(&name, LockMode::RowExclusive, !dml.only.0);
+        let mut tables = vec![name.clone()];
+        if !dml.only.0 {
+            tables.extend(self.catalog().descendants(&name));
+        }
+        match self.access(&name, dml.predicate.as_ref()) {
+            Access::Whole => tables.iter().for_each(|table| self.scan(table)),
+            Access::Perhaps => {
+                for table in &tables {
+                    if !self.is_empty(table) && self.has_storage(table) {
+                        self.maybe(table, UncertainEffect::Scan, "the planner uses no index");
+                    }
+                }
+            }
+            Access::ByIndex => {}
+        }
+        let target = self.find(&dml.table);
+        let query = Query {
+            relations: dml.query.relations.iter().filter(|name| self.find(name) != target).cloned().collect(),
+            ..dml.query.clone()
+        };
+        self.run_query(&query)?;
+        Ok(name)
+    }
+
+    /// Whether an index can find the rows.
+    fn access(&self, name: &QualifiedName, predicate: Option<&SqlExpr>) -> Access {
+        let Some(predicate) = predicate else { return Access::Whole };
+        let table = self.table(name);
+        if table.assumed {
+            return Access::Perhaps;
+        }
+        let leading: Vec<&Ident> = table
+            .indexes
+            .iter()
+            .filter(|index| index.valid && index.predicate.is_none())
+            .filter_map(|index| match &index.elements.first()?.key {
+                IndexKey::Column(column) => Some(column),
+                IndexKey::Expr(_) => None,
+            })
+            .collect();
+        let mut terms = Vec::new();
+        crate::proof::conjuncts(&predicate.node, &mut terms);
+        let mut best = Access::Whole;
+        for term in terms {
+            best = best.max(term_access(term, &leading));
+        }
+        best
+    }
+
+    /// The foreign keys of the table whose rows were written.
+    fn check_keys_of(&mut self, name: &QualifiedName, change: Change, columns: &[Ident]) {
+        let table = self.table(name);
+        for constraint in &table.constraints {
+            let ConstraintKind::ForeignKey(key) = &constraint.kind else { continue };
+            if !constraint.attributes.enforced {
+                continue;
+            }
+            let concerned = match change {
+                Change::Insert | Change::Delete => true,
+                Change::Update => key.columns.iter().any(|column| columns.contains(column)),
+            };
+            if !concerned {
+                continue;
+            }
+            // An INSERT that leaves the key NULL checks nothing.
+            if change == Change::Insert
+                && !columns.is_empty()
+                && key.columns.iter().any(|column| {
+                    !columns.contains(column)
+                        && table
+                            .column(column.as_str())
+                            .is_some_and(|column| column.default.is_none() && column.identity.is_none())
+                })
+                && key.match_type.is_none()
+            {
+                continue;
+            }
+            if self.is_deferred(name, &constraint.name, constraint.attributes) {
+                self.state.facts.pending.insert((name.clone(), (name.clone(), constraint.name.clone())));
+            } else {
+                self.plan(&key.table.clone(), LockMode::RowShare, false);
+            }
+        }
+    }
+
+    /// The foreign keys that reference rows which were changed or deleted.
+    fn check_keys_to(&mut self, name: &QualifiedName, change: Change, columns: &[Ident]) {
+        for (referencing, constraint, key) in self.catalog().foreign_keys_to(name) {
+            if !constraint.attributes.enforced || constraint.inherited {
+                continue;
+            }
+            if change == Change::Update && !key.references.iter().any(|column| columns.contains(column)) {
+                continue;
+            }
+            let action = match change {
+                Change::Delete => key.on_delete.as_deref(),
+                _ => key.on_update.as_deref(),
+            };
+            let action = action.unwrap_or("NO ACTION").to_ascii_uppercase();
+            if action == "NO ACTION" && self.is_deferred(&referencing, &constraint.name, constraint.attributes) {
+                self.state.facts.pending.insert((name.clone(), (referencing.clone(), constraint.name.clone())));
+                continue;
+            }
+            let mode = if matches!(action.as_str(), "NO ACTION" | "RESTRICT") {
+                LockMode::RowShare
+            } else {
+                LockMode::RowExclusive
+            };
+            self.plan(&referencing, mode, true);
+            if !self.finds_by_index(&referencing, &key) {
+                self.scan(&referencing);
+                for child in self.catalog().descendants(&referencing) {
+                    self.scan(&child);
+                }
+            }
+        }
+    }
+
+    fn finds_by_index(&self, referencing: &QualifiedName, key: &ForeignKey) -> bool {
+        self.table(referencing).indexes.iter().any(|index| {
+            index.predicate.is_none()
+                && index.valid
+                && index.elements.first().is_some_and(
+                    |element| matches!(&element.key, IndexKey::Column(column) if key.columns.contains(column)),
+                )
+        })
+    }
+
+    fn is_deferred(
+        &self,
+        table: &QualifiedName,
+        constraint: &Ident,
+        attributes: crate::statement::ConstraintAttributes,
+    ) -> bool {
+        if !attributes.deferrable && !attributes.initially_deferred {
+            return false;
+        }
+        if let Some(deferred) = self.state.facts.deferred.get(&(table.clone(), constraint.clone())) {
+            return *deferred;
+        }
+        self.state.facts.all_deferred.unwrap_or(attributes.initially_deferred)
+    }
+
+    /// User triggers run functions whose bodies are opaque.
+    fn fire_triggers(&mut self, name: &QualifiedName, event: &str) {
+        let table = self.table(name);
+        for trigger in &table.triggers {
+            if trigger.constraint && trigger.enabled && trigger.events.iter().any(|known| known == event) {
+                let deferred = self.is_deferred(name, &trigger.name, trigger.attributes);
+                if deferred {
+                    self.state.facts.pending.insert((name.clone(), (name.clone(), trigger.name.clone())));
+                }
+            }
+        }
+    }
+
+    pub(super) fn set_constraints(&mut self, names: Option<&[QualifiedName]>, deferred: bool) -> Step {
+        let Some(names) = names else {
+            self.state.facts.all_deferred = Some(deferred);
+            self.state.facts.deferred.clear();
+            if !deferred {
+                let pending = std::mem::take(&mut self.state.facts.pending);
+                for event in pending {
+                    self.fire_event(&event);
+                }
+            }
+            return Ok(());
+        };
+        for written_name in names {
+            let matching: Vec<(QualifiedName, bool)> = self
+                .catalog()
+                .tables()
+                .flat_map(|table| {
+                    let by_constraint =
+                        table.constraints.iter().filter(|constraint| constraint.name == written_name.name).map(
+                            |constraint| {
+                                (
+                                    table.name.clone(),
+                                    constraint.attributes.deferrable || constraint.attributes.initially_deferred,
+                                )
+                            },
+                        );
+                    let by_trigger = table
+                        .triggers
+                        .iter()
+                        .filter(|trigger| trigger.constraint && trigger.name == written_name.name)
+                        .map(|trigger| {
+                            (table.name.clone(), trigger.attributes.deferrable || trigger.attributes.initially_deferred)
+                        });
+                    by_constraint.chain(by_trigger).collect::<Vec<_>>()
+                })
+                .collect();
+            if matching.is_empty() {
+                let assumed = self.catalog().tables().any(|table| table.assumed);
+                if self.catalog().is_incomplete() || assumed {
+                    continue;
+                }
+                return refuse("42704", format!("constraint \"{}\" does not exist", written_name.name));
+            }
+            if matching.iter().any(|(_, deferrable)| !deferrable) {
+                return refuse("42809", format!("constraint \"{}\" is not deferrable", written_name.name));
+            }
+            for (table, _) in matching {
+                let key = (table, written_name.name.clone());
+                self.state.facts.deferred.insert(key.clone(), deferred);
+                if !deferred {
+                    let events: Vec<_> =
+                        self.state.facts.pending.iter().filter(|(_, constraint)| *constraint == key).cloned().collect();
+                    for event in events {
+                        self.state.facts.pending.remove(&event);
+                        self.fire_event(&event);
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The check that was put off is made now.
+    fn fire_event(&mut self, (table, (owner, constraint)): &(QualifiedName, (QualifiedName, Ident))) {
+        let key = self.table(owner).constraint(constraint.as_str()).and_then(|constraint| match &constraint.kind {
+            ConstraintKind::ForeignKey(key) => Some(key.clone()),
+            _ => None,
+        });
+        let Some(key) = key else { return };
+        if table == owner {
+            self.plan(&key.table, LockMode::RowShare, false);
+        } else {
+            self.plan(owner, LockMode::RowShare, true);
+        }
+    }
+
+    pub(super) fn truncate(
+        &mut self,
+        tables: &[QualifiedName],
+        restart_identity: bool,
+        behavior: DropBehavior,
+    ) -> Step {
+        let mut names: Vec<QualifiedName> = Vec::new();
+        for written_name in tables {
+            let name = self.open(written_name)?;
+            if !names.contains(&name) {
+                names.push(name.clone());
+            }
+            for child in self.catalog().descendants(&name) {
+                if !names.contains(&child) {
+                    names.push(child);
+                }
+            }
+        }
+        let mut next = 0;
+        while let Some(name) = names.get(next).cloned() {
+            next += 1;
+            self.lock(&name, LockMode::AccessExclusive);
+            for (referencing, _, _) in self.catalog().foreign_keys_to(&name) {
+                if names.contains(&referencing) {
+                    continue;
+                }
+                if behavior == DropBehavior::Restrict {
+                    return refuse("0A000", "cannot truncate a table referenced in a foreign key constraint");
+                }
+                names.push(referencing);
+            }
+        }
+        for name in names {
+            self.check_not_in_use(&name, "TRUNCATE")?;
+            if let Some((parent, _)) = &self.table(&name).partition_of
+                && !self.version.at_least(14)
+            {
+                self.lock(&parent.clone(), LockMode::AccessShare);
+            }
+            if restart_identity {
+                for (_, sequence) in self.catalog().sequences_of(&name) {
+                    self.lock(&sequence, LockMode::AccessExclusive);
+                }
+            }
+            if self.has_storage(&name) {
+                let indexes: Vec<QualifiedName> =
+                    self.catalog().indexes_of(&name).iter().map(|index| name.sibling(index.name.clone())).collect();
+                for index in indexes {
+                    self.build(&index);
+                }
+            }
+            self.state.facts.pending.retain(|(table, _)| *table != name);
+        }
+        Ok(())
+    }
+}
+
+/// How the rows of a predicate are found, best last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Access {
+    Whole,
+    /// By an index if the planner finds it worth while.
+    Perhaps,
+    ByIndex,
+}
+
+fn term_access(term: &ExprNode, leading: &[&Ident]) -> Access {
+    let indexed = |node: &ExprNode| matches!(node, ExprNode::Column { name, .. } if leading.contains(&name));
+    match term {
+        ExprNode::Infix { operator, left, right } => {
+            if !(indexed(left) || indexed(right)) {
+                return Access::Whole;
+            }
+            match operator.as_str() {
+                "=" => Access::ByIndex,
+                "<" | "<=" | ">" | ">=" => Access::Perhaps,
+                _ => Access::Whole,
+            }
+        }
+        ExprNode::InList { expr, negated: false, .. } if indexed(expr) => Access::ByIndex,
+        ExprNode::Between { expr, negated: false, .. } if indexed(expr) => Access::Perhaps,
+        ExprNode::IsNull { expr, negated: false } if indexed(expr) => Access::Perhaps,
+        ExprNode::Other { .. } | ExprNode::Subquery { .. } | ExprNode::Or(_) | ExprNode::Like { .. } => Access::Perhaps,
+        _ => Access::Whole,
+    }
+}
+
+/// Whether nothing but a whole read of the relations can answer the query, as far as it is known.
+fn reads_everything(query: &Query) -> bool {
+    let text = query.text.to_ascii_lowercase();
+    !query.relations.is_empty()
+        && !text.contains("where")
+        && !text.contains("limit")
+        && !text.contains("max(")
+        && !text.contains("min(")
+}

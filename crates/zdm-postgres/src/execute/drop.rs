@@ -1,0 +1,541 @@
+//! DROP of every kind, DROP COLUMN and DROP CONSTRAINT, with what depends on them.
+
+use std::collections::BTreeSet;
+
+use super::column_type::index_uses;
+use super::{Run, Step, refuse, written};
+use crate::catalog::{Constraint, ConstraintKind, Relation};
+use crate::effects::Waits;
+use crate::lock::LockMode;
+use crate::name::{Ident, QualifiedName};
+use crate::statement::{DropBehavior, DropObjects, IndexKey, ObjectKind, PartitionBound};
+
+impl Run {
+    pub(super) fn drop_objects(&mut self, drop: &DropObjects) -> Step {
+        match drop.kind {
+            ObjectKind::Table | ObjectKind::ForeignTable => self.drop_relations(drop, "table"),
+            ObjectKind::View => self.drop_relations(drop, "view"),
+            ObjectKind::MaterializedView => self.drop_relations(drop, "materialized view"),
+            ObjectKind::Sequence => self.drop_relations(drop, "sequence"),
+            ObjectKind::Index => self.drop_indexes(drop),
+            _ => self.drop_other(drop),
+        }
+    }
+
+    fn drop_relations(&mut self, drop: &DropObjects, word: &str) -> Step {
+        let mut roots = Vec::new();
+        for written_name in &drop.names {
+            let Some(name) = self.find(written_name) else {
+                if drop.if_exists {
+                    continue;
+                }
+                if self.catalog().is_incomplete() {
+                    let name = self.open(written_name)?;
+                    roots.push(name);
+                    continue;
+                }
+                return refuse("42P01", format!("{word} \"{}\" does not exist", written(written_name)));
+            };
+            let matches = match self.catalog().relation(&name) {
+                Some(Relation::Table(_)) => word == "table",
+                Some(Relation::View(view)) => word == if view.materialized { "materialized view" } else { "view" },
+                Some(Relation::Sequence(_)) => word == "sequence",
+                Some(Relation::Index { .. }) => false,
+                None => true,
+            };
+            if !matches {
+                return refuse("42809", format!("\"{}\" is not a {word}", name.name));
+            }
+            roots.push(name);
+        }
+        for name in &roots {
+            // A partition's parent changes with it.
+            if let Some((parent, bound)) = self.table(name).partition_of.clone() {
+                self.lock(&parent, LockMode::AccessExclusive);
+                if !matches!(bound, PartitionBound::Default) {
+                    self.lock_default_partition(&parent, name);
+                }
+            }
+            self.lock(name, LockMode::AccessExclusive);
+        }
+        self.remove_relations(&roots, drop.behavior, word)
+    }
+
+    pub(super) fn lock_default_partition(&mut self, parent: &QualifiedName, except: &QualifiedName) {
+        for child in self.table(parent).children.clone() {
+            let default = matches!(&self.table(&child).partition_of, Some((_, PartitionBound::Default)));
+            if default && child != *except {
+                self.lock(&child, LockMode::AccessExclusive);
+            }
+        }
+    }
+
+    /// Removes relations with everything that belongs to them; what merely depends on them needs CASCADE.
+    pub(super) fn remove_relations(&mut self, roots: &[QualifiedName], behavior: DropBehavior, word: &str) -> Step {
+        let cascade = behavior == DropBehavior::Cascade;
+        let mut doomed: Vec<QualifiedName> = Vec::new();
+        let mut queue: Vec<QualifiedName> = roots.to_vec();
+        while let Some(name) = queue.pop() {
+            if doomed.contains(&name) {
+                continue;
+            }
+            doomed.push(name.clone());
+            let table = self.table(&name);
+            if table.partition_by.is_some() {
+                queue.extend(table.children.iter().cloned());
+            }
+        }
+        // Inheritance children and views depend on the tables.
+        let mut next = 0;
+        while let Some(name) = doomed.get(next).cloned() {
+            next += 1;
+            let mut dependents: Vec<QualifiedName> =
+                self.catalog().views_on(&name).into_iter().map(|(view, _)| view).collect();
+            if self.table(&name).partition_by.is_none() {
+                dependents.extend(self.table(&name).children.iter().cloned());
+            }
+            dependents.retain(|dependent| !doomed.contains(dependent));
+            if let (false, Some(root)) = (cascade || dependents.is_empty(), roots.first()) {
+                return self.depended_on(word, root);
+            }
+            doomed.extend(dependents);
+        }
+        // Foreign keys from elsewhere, and defaults that draw from a dropped sequence.
+        for name in &doomed {
+            for (referencing, constraint, key) in self.catalog().foreign_keys_to(name) {
+                if doomed.contains(&referencing) {
+                    continue;
+                }
+                if !cascade && let Some(root) = roots.first() {
+                    return self.depended_on(word, root);
+                }
+                self.unhook_foreign_key(&referencing, &key)?;
+                self.catalog_mut()
+                    .edit_table(&referencing, |table| table.constraints.retain(|known| known.name != constraint.name));
+            }
+            if self.catalog().sequence(name).is_some() {
+                let identity = self.catalog().sequence(name).is_some_and(|sequence| sequence.identity);
+                if identity && let Some(root) = roots.first() {
+                    return refuse(
+                        "2BP01",
+                        format!("cannot drop sequence {} because column of table requires it", written(root)),
+                    );
+                }
+                let users: Vec<(QualifiedName, Ident)> = self
+                    .catalog()
+                    .tables()
+                    .flat_map(|table| {
+                        table
+                            .columns
+                            .iter()
+                            .filter(|column| column.draws_from(name))
+                            .map(|column| (table.name.clone(), column.name.clone()))
+                            .collect::<Vec<_>>()
+                    })
+                    .collect();
+                for (user, column) in users {
+                    if doomed.contains(&user) {
+                        continue;
+                    }
+                    if !cascade && let Some(root) = roots.first() {
+                        return self.depended_on(word, root);
+                    }
+                    self.lock(&user, LockMode::AccessExclusive);
+                    self.catalog_mut().edit_table(&user, |table| {
+                        if let Some(column) = table.columns.iter_mut().find(|known| known.name == column) {
+                            column.default = None;
+                        }
+                    });
+                }
+            }
+        }
+        for name in &doomed {
+            self.check_not_in_use(name, &format!("DROP {}", word.to_ascii_uppercase()))?;
+        }
+        for name in doomed {
+            self.remove_relation(&name)?;
+        }
+        Ok(())
+    }
+
+    fn depended_on(&self, word: &str, root: &QualifiedName) -> Step {
+        let name = crate::data_type::quoted_if_needed(&root.name);
+        let word = match self.catalog().relation(root) {
+            Some(Relation::View(view)) if view.materialized => "materialized view",
+            Some(Relation::View(_)) => "view",
+            Some(Relation::Sequence(_)) => "sequence",
+            _ => word,
+        };
+        refuse("2BP01", format!("cannot drop {word} {name} because other objects depend on it"))
+    }
+
+    fn remove_relation(&mut self, name: &QualifiedName) -> Step {
+        self.lock(name, LockMode::AccessExclusive);
+        self.lock_indexes(name, LockMode::AccessExclusive);
+        let table = self.table(name);
+        for constraint in &table.constraints {
+            if let ConstraintKind::ForeignKey(key) = &constraint.kind
+                && key.table != *name
+                && self.catalog().relation(&key.table).is_some()
+            {
+                self.unhook_foreign_key(name, key)?;
+            }
+        }
+        for (_, sequence) in self.catalog().sequences_of(name) {
+            self.lock(&sequence, LockMode::AccessExclusive);
+            self.catalog_mut().remove(&sequence);
+        }
+        let parents: Vec<QualifiedName> =
+            table.partition_of.iter().map(|(parent, _)| parent.clone()).chain(table.inherits.iter().cloned()).collect();
+        for parent in parents {
+            self.catalog_mut().edit_table(&parent, |parent| parent.children.retain(|child| child != name));
+        }
+        let indexes: Vec<QualifiedName> =
+            self.catalog().indexes_of(name).iter().map(|index| name.sibling(index.name.clone())).collect();
+        for index in indexes {
+            self.catalog_mut().remove(&index);
+            self.state.facts.created.remove(&index);
+        }
+        self.catalog_mut().remove(name);
+        self.forget(name);
+        Ok(())
+    }
+
+    /// The name may be used again: nothing known of the old relation holds for the new one.
+    fn forget(&mut self, name: &QualifiedName) {
+        self.state.facts.empty.remove(name);
+        self.state.assumed_empty.remove(name);
+        self.state.facts.null_columns.retain(|(table, _)| table != name);
+        self.state.facts.pending.retain(|(table, _)| table != name);
+    }
+
+    fn drop_indexes(&mut self, drop: &DropObjects) -> Step {
+        for written_name in &drop.names {
+            let found = self.find(written_name).and_then(|name| match self.catalog().relation(&name) {
+                Some(Relation::Index { table }) => Some((name.clone(), Some(table.clone()))),
+                Some(_) => Some((name, None)),
+                None => None,
+            });
+            let Some((name, table_name)) = found else {
+                if drop.if_exists {
+                    continue;
+                }
+                if self.catalog().is_incomplete() {
+                    let assumed = self.creation_name(written_name, crate::statement::Persistence::Permanent);
+                    self.lock(&assumed, LockMode::AccessExclusive);
+                    continue;
+                }
+                return refuse("42704", format!("index \"{}\" does not exist", written(written_name)));
+            };
+            let Some(table_name) = table_name else {
+                return refuse("42809", format!("\"{}\" is not an index", name.name));
+            };
+            let index = self.catalog().indexes_of(&table_name).iter().find(|index| index.name == name.name).cloned();
+            let Some(index) = index else { continue };
+            if index.constraint {
+                return refuse(
+                    "2BP01",
+                    format!(
+                        "cannot drop index {} because constraint {} on table {} requires it",
+                        name.name, name.name, table_name.name
+                    ),
+                );
+            }
+            if let Some(parent) = &index.parent {
+                return refuse(
+                    "2BP01",
+                    format!("cannot drop index {} because index {} requires it", name.name, parent.name),
+                );
+            }
+            if self.table(&table_name).partition_by.is_some() && drop.concurrently {
+                return refuse("0A000", format!("cannot drop partitioned index \"{}\" concurrently", name.name));
+            }
+            let mode = if drop.concurrently { LockMode::ShareUpdateExclusive } else { LockMode::AccessExclusive };
+            if drop.concurrently {
+                self.effects.waits_for = Some(Waits::UsersOfTable);
+            }
+            self.lock(&table_name, mode);
+            self.lock(&name, mode);
+            self.check_not_in_use(&table_name, "DROP INDEX")?;
+            self.refuse_key_of_foreign_key(&table_name, &index, drop.behavior)?;
+            let mut doomed = vec![(table_name.clone(), index.name.clone())];
+            for child in self.catalog().descendants(&table_name) {
+                let of_child: Vec<Ident> = self
+                    .table(&child)
+                    .indexes
+                    .iter()
+                    .filter(|known| {
+                        known.parent.as_ref().is_some_and(|parent| {
+                            doomed.iter().any(|(table, index)| *parent == table.sibling(index.clone()))
+                        })
+                    })
+                    .map(|known| known.name.clone())
+                    .collect();
+                self.lock(&child, mode);
+                for index in of_child {
+                    self.lock(&child.sibling(index.clone()), mode);
+                    doomed.push((child.clone(), index));
+                }
+            }
+            for (table, index) in doomed {
+                self.remove_index(&table, &index);
+            }
+        }
+        Ok(())
+    }
+
+    /// A foreign key may rest on a plain unique index.
+    fn refuse_key_of_foreign_key(
+        &mut self,
+        table: &QualifiedName,
+        index: &crate::catalog::Index,
+        behavior: DropBehavior,
+    ) -> Step {
+        if !index.unique {
+            return Ok(());
+        }
+        let columns: Vec<&Ident> = index
+            .elements
+            .iter()
+            .filter_map(|element| match &element.key {
+                IndexKey::Column(column) => Some(column),
+                IndexKey::Expr(_) => None,
+            })
+            .collect();
+        let known = self.table(table);
+        let backed_by_constraint = |key: &crate::catalog::ForeignKey| {
+            known.constraints.iter().any(|constraint| match &constraint.kind {
+                ConstraintKind::PrimaryKey { columns, .. } | ConstraintKind::Unique { columns, .. } => {
+                    same_set(columns, &key.references)
+                }
+                _ => false,
+            })
+        };
+        for (referencing, constraint, key) in self.catalog().foreign_keys_to(table) {
+            let uses = columns.len() == key.references.len()
+                && key.references.iter().all(|column| columns.contains(&column))
+                && !backed_by_constraint(&key);
+            if !uses {
+                continue;
+            }
+            if behavior == DropBehavior::Restrict {
+                return refuse("2BP01", format!("cannot drop index {} because other objects depend on it", index.name));
+            }
+            self.unhook_foreign_key(&referencing, &key)?;
+            self.catalog_mut()
+                .edit_table(&referencing, |table| table.constraints.retain(|known| known.name != constraint.name));
+        }
+        Ok(())
+    }
+
+    pub(super) fn remove_index(&mut self, table: &QualifiedName, index: &Ident) {
+        let name = table.sibling(index.clone());
+        self.catalog_mut().remove(&name);
+        let drop_it = |indexes: &mut Vec<crate::catalog::Index>| indexes.retain(|known| known.name != *index);
+        if self.catalog().view(table).is_some() {
+            self.catalog_mut().edit_view(table, |view| drop_it(&mut view.indexes));
+        } else {
+            self.catalog_mut().edit_table(table, |table| {
+                drop_it(&mut table.indexes);
+                if table.clustered_on.as_ref() == Some(index) {
+                    table.clustered_on = None;
+                }
+                if table.replica_identity_index.as_ref() == Some(index) {
+                    table.replica_identity_index = None;
+                }
+            });
+        }
+    }
+
+    /// One constraint of one table, with its index and the keys that rest on it.
+    pub(super) fn drop_constraint_of(
+        &mut self,
+        name: &QualifiedName,
+        constraint: &Constraint,
+        behavior: DropBehavior,
+    ) -> Step {
+        match &constraint.kind {
+            ConstraintKind::ForeignKey(key) => self.unhook_foreign_key(name, key)?,
+            ConstraintKind::PrimaryKey { columns, .. } | ConstraintKind::Unique { columns, .. } => {
+                for (referencing, dependent, key) in self.catalog().foreign_keys_to(name) {
+                    if !same_set(columns, &key.references) || dependent.inherited {
+                        continue;
+                    }
+                    if behavior == DropBehavior::Restrict {
+                        return refuse(
+                            "2BP01",
+                            format!(
+                                "cannot drop constraint {} on table {} because other objects depend on it",
+                                constraint.name, name.name
+                            ),
+                        );
+                    }
+                    self.unhook_foreign_key(&referencing, &key)?;
+                    self.catalog_mut().edit_table(&referencing, |table| {
+                        table.constraints.retain(|known| known.name != dependent.name);
+                    });
+                }
+                self.lock(&name.sibling(constraint.name.clone()), LockMode::AccessExclusive);
+                self.remove_index(name, &constraint.name);
+            }
+            ConstraintKind::Exclude { .. } => {
+                self.lock(&name.sibling(constraint.name.clone()), LockMode::AccessExclusive);
+                self.remove_index(name, &constraint.name);
+            }
+            ConstraintKind::Check { .. } | ConstraintKind::NotNull { .. } => {}
+        }
+        let dropped = constraint.name.clone();
+        self.catalog_mut().edit_table(name, |table| table.constraints.retain(|known| known.name != dropped));
+        Ok(())
+    }
+
+    pub(super) fn drop_column(
+        &mut self,
+        tables: &[QualifiedName],
+        column: &Ident,
+        if_exists: bool,
+        behavior: DropBehavior,
+    ) -> Step {
+        let Some(root) = tables.first() else { return Ok(()) };
+        let table = self.table(root);
+        let Some(known) = table.column(column.as_str()) else {
+            if if_exists || table.assumed {
+                return Ok(());
+            }
+            return Self::missing_column(root, column);
+        };
+        if known.inherited {
+            return refuse("42P16", format!("cannot drop inherited column \"{column}\""));
+        }
+        if let Some(partition_by) = &table.partition_by
+            && partition_by.columns.contains(column)
+        {
+            return refuse(
+                "42P16",
+                format!(
+                    "cannot drop column \"{column}\" because it is part of the partition key of relation \"{}\"",
+                    root.name
+                ),
+            );
+        }
+        for name in tables {
+            if self.table(name).column(column.as_str()).is_some() {
+                self.drop_column_of(name, column, behavior)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn drop_column_of(&mut self, name: &QualifiedName, column: &Ident, behavior: DropBehavior) -> Step {
+        let cascade = behavior == DropBehavior::Cascade;
+        let table = self.table(name);
+        let refusal = || {
+            refuse(
+                "2BP01",
+                format!(
+                    "cannot drop column {} of table {} because other objects depend on it",
+                    crate::data_type::quoted_if_needed(column),
+                    crate::data_type::quoted_if_needed(&name.name)
+                ),
+            )
+        };
+        let views: Vec<QualifiedName> = self
+            .catalog()
+            .views_on(name)
+            .into_iter()
+            .filter(|(_, columns)| columns.contains(column))
+            .map(|(view, _)| view)
+            .collect();
+        if !views.is_empty() {
+            if !cascade {
+                return refusal();
+            }
+            self.remove_relations(&views, DropBehavior::Cascade, "view")?;
+        }
+        let generated: Vec<Ident> = table
+            .columns
+            .iter()
+            .filter(|other| {
+                other.name != *column
+                    && other.generated.as_ref().is_some_and(|generated| generated.expr.node.columns().contains(column))
+            })
+            .map(|other| other.name.clone())
+            .collect();
+        if !generated.is_empty() && !cascade && self.version.at_least(15) {
+            return refusal();
+        }
+        for other in generated {
+            self.drop_column_of(name, &other, behavior)?;
+        }
+        let table = self.table(name);
+        let triggers: BTreeSet<Ident> = table
+            .triggers
+            .iter()
+            .filter(|trigger| {
+                trigger.update_of.contains(column)
+                    || trigger.when.as_ref().is_some_and(|when| when.node.columns().contains(column))
+            })
+            .map(|trigger| trigger.name.clone())
+            .collect();
+        let policies: BTreeSet<Ident> = table
+            .policies
+            .iter()
+            .filter(|policy| policy.columns.contains(column))
+            .map(|policy| policy.name.clone())
+            .collect();
+        let dependents = triggers.len() + policies.len();
+        if dependents > 0 && !cascade {
+            return refusal();
+        }
+        for constraint in &table.constraints {
+            let uses = match &constraint.kind {
+                ConstraintKind::Check { expr, .. } => expr.node.columns().contains(column),
+                ConstraintKind::Unique { columns, include, .. } | ConstraintKind::PrimaryKey { columns, include } => {
+                    columns.contains(column) || include.contains(column)
+                }
+                ConstraintKind::ForeignKey(key) => key.columns.contains(column),
+                ConstraintKind::Exclude { elements, predicate } => {
+                    predicate.as_ref().is_some_and(|predicate| predicate.node.columns().contains(column))
+                        || elements.iter().any(|(element, _)| match &element.key {
+                            IndexKey::Column(known) => known == column,
+                            IndexKey::Expr(expr) => expr.node.columns().contains(column),
+                        })
+                }
+                ConstraintKind::NotNull { column: known, .. } => known == column,
+            };
+            if !uses {
+                continue;
+            }
+            if matches!(constraint.kind, ConstraintKind::PrimaryKey { .. } | ConstraintKind::Unique { .. })
+                && !cascade
+                && self.catalog().foreign_keys_to(name).iter().any(|(_, _, key)| key.references.contains(column))
+            {
+                return refusal();
+            }
+            self.drop_constraint_of(name, constraint, behavior)?;
+        }
+        let table = self.table(name);
+        for index in table.indexes.iter().filter(|index| index_uses(index, column)) {
+            self.lock(&name.sibling(index.name.clone()), LockMode::AccessExclusive);
+            let unique = index.clone();
+            self.refuse_key_of_foreign_key(name, &unique, behavior)?;
+            self.remove_index(name, &index.name);
+        }
+        for (owner, sequence) in self.catalog().sequences_of(name) {
+            if owner == *column {
+                self.lock(&sequence, LockMode::AccessExclusive);
+                self.catalog_mut().remove(&sequence);
+            }
+        }
+        self.catalog_mut().edit_table(name, |table| {
+            table.columns.retain(|known| known.name != *column);
+            table.triggers.retain(|trigger| !triggers.contains(&trigger.name));
+            table.policies.retain(|policy| !policies.contains(&policy.name));
+        });
+        Ok(())
+    }
+}
+
+pub(super) fn same_set(left: &[Ident], right: &[Ident]) -> bool {
+    left.len() == right.len() && right.iter().all(|column| left.contains(column))
+}

@@ -1,0 +1,239 @@
+//! Foreign keys: what is checked, which tables are locked, and when the rows are read.
+//!
+//! ADD takes SHARE ROW EXCLUSIVE on both tables. The check of existing rows is one query over both (`RI_Initial_Check`),
+//! whose planner opens every index of both with ACCESS SHARE.
+
+use super::create_table::NewForeignKey;
+use super::{Run, Step, refuse};
+use crate::catalog::{Constraint, ConstraintKind, ForeignKey};
+use crate::data_type::DataType;
+use crate::lock::LockMode;
+use crate::name::{Ident, QualifiedName};
+use crate::naming;
+
+impl Run {
+    /// Adds a foreign key; `skip_validation` where no row can violate it. Answers its name.
+    pub(super) fn add_foreign_key(
+        &mut self,
+        name: &QualifiedName,
+        key: &NewForeignKey,
+        skip_validation: bool,
+    ) -> Step<Ident> {
+        let referenced = self.open(&key.references.table)?;
+        self.lock(name, LockMode::ShareRowExclusive);
+        self.lock(&referenced, LockMode::ShareRowExclusive);
+        let table = self.table(name);
+        let target = self.table(&referenced);
+        if self.catalog().table(&referenced).is_none() {
+            return refuse("42809", format!("referenced relation \"{}\" is not a table", referenced.name));
+        }
+        if table.partition_by.is_some() && key.attributes.not_valid && !self.version.at_least(18) {
+            return refuse(
+                "42809",
+                format!(
+                    "cannot add NOT VALID foreign key on partitioned table \"{}\" referencing relation \"{}\"",
+                    name.name, referenced.name
+                ),
+            );
+        }
+        for column in &key.columns {
+            if table.column(column.as_str()).is_none() && !table.assumed {
+                return refuse(
+                    "42703",
+                    format!("column \"{column}\" referenced in foreign key constraint does not exist"),
+                );
+            }
+        }
+        let references = self.referenced_columns(&referenced, &key.references.columns)?;
+        if !references.is_empty() && references.len() != key.columns.len() {
+            return refuse("42830", "number of referencing and referenced columns for foreign key disagree");
+        }
+        let constraint_name = if let Some(given) = &key.name {
+            let given = given.truncated();
+            if table.constraint(given.as_str()).is_some() {
+                return refuse(
+                    "42710",
+                    format!("constraint \"{given}\" for relation \"{}\" already exists", name.name),
+                );
+            }
+            given
+        } else {
+            let joined = naming::columns_part(key.columns.iter().map(Ident::as_str));
+            naming::constraint_name(self.catalog(), name, Some(&joined), "fkey", &[])
+        };
+        for (from, to) in key.columns.iter().zip(&references) {
+            if let (Some(from), Some(to)) = (table.column(from.as_str()), target.column(to.as_str()))
+                && !self.comparable(&from.data_type, &to.data_type)
+            {
+                return refuse("42804", format!("foreign key constraint \"{constraint_name}\" cannot be implemented"));
+            }
+        }
+        let constraint = Constraint {
+            name: constraint_name.clone(),
+            kind: ConstraintKind::ForeignKey(ForeignKey {
+                columns: key.columns.clone(),
+                table: referenced.clone(),
+                references,
+                match_type: key.references.match_type.clone(),
+                on_delete: key.references.on_delete.clone(),
+                on_update: key.references.on_update.clone(),
+            }),
+            valid: !key.attributes.not_valid && key.attributes.enforced,
+            attributes: key.attributes,
+            inherited: false,
+        };
+        self.catalog_mut().edit_table(name, |table| table.constraints.push(constraint.clone()));
+        for partition in self.catalog().descendants(&referenced) {
+            self.lock(&partition, LockMode::ShareRowExclusive);
+        }
+        if table.partition_by.is_some() {
+            for partition in self.catalog().descendants(name) {
+                self.lock(&partition, LockMode::ShareRowExclusive);
+                let copy = Constraint { inherited: true, ..constraint.clone() };
+                self.catalog_mut().edit_table(&partition, |table| {
+                    if table.constraint(copy.name.as_str()).is_none() {
+                        table.constraints.push(copy);
+                    }
+                });
+            }
+        }
+        if !skip_validation && constraint.valid {
+            self.validate_foreign_key(name, &key.columns, &referenced);
+        }
+        Ok(constraint_name)
+    }
+
+    /// The columns that a key references: its own list, checked against the keys of the table, or the primary key.
+    fn referenced_columns(&self, referenced: &QualifiedName, written: &[Ident]) -> Step<Vec<Ident>> {
+        let target = self.table(referenced);
+        let keys: Vec<&Vec<Ident>> = target
+            .constraints
+            .iter()
+            .filter_map(|constraint| match &constraint.kind {
+                ConstraintKind::PrimaryKey { columns, .. } | ConstraintKind::Unique { columns, .. } => Some(columns),
+                _ => None,
+            })
+            .collect();
+        if written.is_empty() {
+            let primary = target.primary_key().and_then(|constraint| match &constraint.kind {
+                ConstraintKind::PrimaryKey { columns, .. } => Some(columns.clone()),
+                _ => None,
+            });
+            return match primary {
+                Some(columns) => Ok(columns),
+                None if target.assumed => Ok(Vec::new()),
+                None => {
+                    refuse("42704", format!("there is no primary key for referenced table \"{}\"", referenced.name))
+                }
+            };
+        }
+        if target.assumed {
+            return Ok(written.to_vec());
+        }
+        for column in written {
+            if target.column(column.as_str()).is_none() {
+                return refuse(
+                    "42703",
+                    format!("column \"{column}\" referenced in foreign key constraint does not exist"),
+                );
+            }
+        }
+        let same_set =
+            |columns: &[Ident]| columns.len() == written.len() && written.iter().all(|column| columns.contains(column));
+        // A plain unique index serves as well, if it is neither partial nor on expressions.
+        let by_index = target.indexes.iter().any(|index| {
+            index.unique && index.valid && index.predicate.is_none() && {
+                let columns: Vec<Ident> = index
+                    .elements
+                    .iter()
+                    .filter_map(|element| match &element.key {
+                        crate::statement::IndexKey::Column(column) => Some(column.clone()),
+                        crate::statement::IndexKey::Expr(_) => None,
+                    })
+                    .collect();
+                columns.len() == index.elements.len() && same_set(&columns)
+            }
+        });
+        if keys.iter().any(|columns| same_set(columns)) || by_index {
+            return Ok(written.to_vec());
+        }
+        refuse(
+            "42830",
+            format!("there is no unique constraint matching given keys for referenced table \"{}\"", referenced.name),
+        )
+    }
+
+    /// Whether `pk = fk` has an operator in the key's index.
+    fn comparable(&self, from: &DataType, to: &DataType) -> bool {
+        let catalog = self.catalog();
+        let from = crate::cast::operator_class_type(catalog, from);
+        let to = crate::cast::operator_class_type(catalog, to);
+        if from.name == to.name && from.is_array() == to.is_array() {
+            return true;
+        }
+        let family = |data_type: &DataType| match data_type.name.name.as_str() {
+            "int2" | "int4" | "int8" => "integer",
+            "float4" | "float8" => "float",
+            "date" | "timestamp" | "timestamptz" => "datetime",
+            _ => "",
+        };
+        if !from.is_array() && !to.is_array() && !family(&from).is_empty() && family(&from) == family(&to) {
+            return true;
+        }
+        crate::cast::is_implicit(catalog, &from, &to)
+    }
+
+    /// Reads both tables, leaf by leaf.
+    pub(super) fn validate_foreign_key(&mut self, name: &QualifiedName, columns: &[Ident], referenced: &QualifiedName) {
+        let mut leaves = vec![name.clone()];
+        if !self.has_storage(name) {
+            leaves = self.catalog().descendants(name);
+            leaves.retain(|leaf| self.has_storage(leaf));
+        }
+        for leaf in leaves {
+            self.plan(&leaf, LockMode::AccessShare, false);
+            self.plan(referenced, LockMode::AccessShare, self.table(referenced).partition_by.is_some());
+            if self.is_empty(&leaf) {
+                continue;
+            }
+            self.scan(&leaf);
+            let all_null =
+                columns.iter().any(|column| self.state.facts.null_columns.contains(&(leaf.clone(), column.clone())));
+            if !all_null {
+                self.scan(referenced);
+                if self.table(referenced).partition_by.is_some() {
+                    for partition in self.catalog().descendants(referenced) {
+                        self.scan(&partition);
+                    }
+                }
+            }
+        }
+    }
+
+    /// What the planner of a query opens: the relation, its indexes, and its descendants.
+    pub(super) fn plan(&mut self, name: &QualifiedName, mode: LockMode, descend: bool) {
+        self.lock(name, mode);
+        // The planner looks at the indexes of a partitioned table since 16.
+        if self.has_storage(name) || self.version.at_least(16) {
+            self.lock_indexes(name, mode);
+        }
+        if descend {
+            for child in self.catalog().descendants(name) {
+                self.plan(&child, mode, false);
+            }
+        }
+    }
+
+    /// Removing a foreign key removes its triggers on both tables: ACCESS EXCLUSIVE on the referenced one.
+    pub(super) fn unhook_foreign_key(&mut self, name: &QualifiedName, key: &ForeignKey) -> Step {
+        self.check_not_in_use(&key.table, "DROP TRIGGER")?;
+        self.lock(name, LockMode::AccessExclusive);
+        self.lock(&key.table, LockMode::AccessExclusive);
+        for partition in self.catalog().descendants(&key.table) {
+            if self.table(&key.table).partition_by.is_some() {
+                self.lock(&partition, LockMode::AccessExclusive);
+            }
+        }
+        Ok(())
+    }
+}

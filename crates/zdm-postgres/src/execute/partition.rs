@@ -1,0 +1,567 @@
+//! Partitions and inheritance: attaching, detaching, and what a new partition takes over from its parent.
+
+use super::alter_table::Queue;
+use super::create_table::{Key, KeyKind, not_null_constraint};
+use super::{Run, Step, refuse};
+use crate::catalog::{Constraint, ConstraintKind, Index, Relation};
+use crate::effects::Waits;
+use crate::expr::ExprNode;
+use crate::lock::LockMode;
+use crate::name::{Ident, QualifiedName};
+use crate::naming;
+use crate::proof::{self, Literal};
+use crate::statement::{ConstraintAttributes, PartitionBound, PartitionBy};
+
+/// A bound as far as literals make it up.
+#[derive(Clone, Debug, PartialEq)]
+enum Bound {
+    /// From (inclusive) and to (exclusive), `None` for MINVALUE and MAXVALUE.
+    Range(Vec<Option<Literal>>, Vec<Option<Literal>>),
+    /// The values, and whether NULL is one of them.
+    List(Vec<Literal>, bool),
+    Unknown,
+}
+
+impl Run {
+    pub(super) fn attach_partition(
+        &mut self,
+        name: &QualifiedName,
+        partition: &QualifiedName,
+        bound: Option<&PartitionBound>,
+    ) -> Step {
+        let Some(bound) = bound else {
+            return refuse("42809", format!("\"{}\" is not an index", name.name));
+        };
+        let table = self.table(name);
+        if table.partition_by.is_none() && !table.assumed {
+            return refuse("42809", format!("table \"{}\" is not partitioned", name.name));
+        }
+        self.check_not_in_use(name, "ALTER TABLE")?;
+        let child = self.open(partition)?;
+        self.lock(&child, LockMode::AccessExclusive);
+        for below in self.catalog().descendants(&child) {
+            self.lock(&below, LockMode::AccessExclusive);
+        }
+        let child_table = self.table(&child);
+        if child_table.partition_of.is_some() {
+            return refuse("42809", format!("\"{}\" is already a partition", child.name));
+        }
+        if !child_table.inherits.is_empty() {
+            return refuse("42809", "cannot attach inheritance child as partition");
+        }
+        for column in &child_table.columns {
+            if table.column(column.name.as_str()).is_none() && !table.assumed {
+                return refuse(
+                    "42804",
+                    format!(
+                        "table \"{}\" contains column \"{}\" not found in parent \"{}\"",
+                        child.name, column.name, name.name
+                    ),
+                );
+            }
+        }
+        for column in &table.columns {
+            let Some(own) = child_table.column(column.name.as_str()) else {
+                if child_table.assumed {
+                    continue;
+                }
+                return refuse("42804", format!("child table is missing column \"{}\"", column.name));
+            };
+            if own.data_type != column.data_type {
+                return refuse(
+                    "42804",
+                    format!("child table \"{}\" has different type for column \"{}\"", child.name, column.name),
+                );
+            }
+            if column.not_null && !own.not_null {
+                return refuse(
+                    "42804",
+                    format!("column \"{}\" in child table \"{}\" must be marked NOT NULL", column.name, child.name),
+                );
+            }
+        }
+        for constraint in &table.constraints {
+            if matches!(constraint.kind, ConstraintKind::Check { no_inherit: false, .. })
+                && child_table.constraint(constraint.name.as_str()).is_none()
+                && !child_table.assumed
+            {
+                return refuse("42804", format!("child table is missing constraint \"{}\"", constraint.name));
+            }
+        }
+        // Rows that belong to the new partition are looked for in the default one.
+        let proved = !matches!(bound, PartitionBound::Default) && self.rows_fit(&child, name, bound);
+        let default_only = matches!(bound, PartitionBound::Default) && table.children.is_empty();
+        self.check_default_partition(name, bound);
+        self.catalog_mut().edit_table(name, |table| table.children.push(child.clone()));
+        let parent_name = name.clone();
+        let stored_bound = bound.clone();
+        self.catalog_mut().edit_table(&child, |table| {
+            table.partition_of = Some((parent_name, stored_bound));
+            for column in &mut table.columns {
+                column.inherited = true;
+            }
+        });
+        self.adopt_constraints(&child, name);
+        self.clone_parent_indexes(&child, name)?;
+        self.clone_parent_triggers(&child, name);
+        if !proved && !default_only {
+            self.scan(&child);
+            for below in self.catalog().descendants(&child) {
+                self.scan(&below);
+            }
+        }
+        self.attach_foreign_keys(&child, name);
+        Ok(())
+    }
+
+    /// Constraints of the child that the parent has too are inherited from now on.
+    fn adopt_constraints(&mut self, child: &QualifiedName, parent: &QualifiedName) {
+        let names: Vec<Ident> = self
+            .table(parent)
+            .constraints
+            .iter()
+            .filter(|constraint| matches!(constraint.kind, ConstraintKind::Check { .. }))
+            .map(|constraint| constraint.name.clone())
+            .collect();
+        let not_nulls: Vec<Ident> = self
+            .table(parent)
+            .columns
+            .iter()
+            .filter(|column| column.not_null)
+            .map(|column| column.name.clone())
+            .collect();
+        self.catalog_mut().edit_table(child, |table| {
+            for constraint in &mut table.constraints {
+                let not_null =
+                    matches!(&constraint.kind, ConstraintKind::NotNull { column, .. } if not_nulls.contains(column));
+                if names.contains(&constraint.name) || not_null {
+                    constraint.inherited = true;
+                }
+            }
+        });
+    }
+
+    fn attach_foreign_keys(&mut self, child: &QualifiedName, parent: &QualifiedName) {
+        for constraint in &self.table(parent).constraints {
+            let ConstraintKind::ForeignKey(key) = &constraint.kind else { continue };
+            self.lock(&key.table, LockMode::ShareRowExclusive);
+            let existing = self
+                .table(child)
+                .constraints
+                .iter()
+                .any(|known| matches!(&known.kind, ConstraintKind::ForeignKey(own) if own == key) && known.valid);
+            if existing {
+                continue;
+            }
+            let copy = Constraint { inherited: true, ..constraint.clone() };
+            self.catalog_mut().edit_table(child, |table| table.constraints.push(copy));
+            if constraint.valid {
+                self.validate_foreign_key(child, &key.columns, &key.table);
+            }
+        }
+    }
+
+    /// A new partition gets the parent's foreign keys; there are no rows to check.
+    pub(super) fn clone_parent_foreign_keys(&mut self, child: &QualifiedName, parent: &QualifiedName) {
+        for constraint in &self.table(parent).constraints {
+            let ConstraintKind::ForeignKey(key) = &constraint.kind else { continue };
+            self.lock(&key.table, LockMode::ShareRowExclusive);
+            let copy = Constraint { inherited: true, ..constraint.clone() };
+            self.catalog_mut().edit_table(child, |table| {
+                if table.constraint(copy.name.as_str()).is_none() {
+                    table.constraints.push(copy);
+                }
+            });
+        }
+        // Keys that reference the parent reach into the partition.
+        for (referencing, _, _) in self.catalog().foreign_keys_to(parent) {
+            self.lock(&referencing, LockMode::ShareRowExclusive);
+        }
+    }
+
+    pub(super) fn clone_parent_triggers(&mut self, child: &QualifiedName, parent: &QualifiedName) {
+        let triggers: Vec<_> =
+            self.table(parent).triggers.iter().filter(|trigger| trigger.for_each_row).cloned().collect();
+        self.catalog_mut().edit_table(child, |table| {
+            for trigger in triggers {
+                if !table.triggers.iter().any(|known| known.name == trigger.name) {
+                    table.triggers.push(trigger);
+                }
+            }
+        });
+    }
+
+    /// Each index of the parent is attached where the partition has one like it, and built where it has not.
+    pub(super) fn clone_parent_indexes(&mut self, child: &QualifiedName, parent: &QualifiedName) -> Step {
+        let parent_table = self.table(parent);
+        for index in &parent_table.indexes {
+            let parent_index = parent.sibling(index.name.clone());
+            self.lock(&parent_index, LockMode::ShareUpdateExclusive);
+            if self.matching_child_index(child, parent, &index.name) {
+                continue;
+            }
+            if index.constraint {
+                let Some(constraint) = parent_table.constraint(index.name.as_str()) else { continue };
+                let (kind, include, nulls_not_distinct) = match &constraint.kind {
+                    ConstraintKind::PrimaryKey { columns, include } => {
+                        (KeyKind::Primary(columns.clone()), include.clone(), false)
+                    }
+                    ConstraintKind::Unique { columns, include, nulls_not_distinct } => {
+                        (KeyKind::Unique(columns.clone()), include.clone(), *nulls_not_distinct)
+                    }
+                    ConstraintKind::Exclude { elements, predicate } => (
+                        KeyKind::Exclude {
+                            method: index.method.clone(),
+                            elements: elements.clone(),
+                            predicate: predicate.clone(),
+                        },
+                        Vec::new(),
+                        false,
+                    ),
+                    _ => continue,
+                };
+                let key = Key {
+                    name: None,
+                    kind,
+                    include,
+                    nulls_not_distinct,
+                    attributes: ConstraintAttributes { ..constraint.attributes },
+                    inherited: true,
+                    parent: Some(parent_index),
+                };
+                self.add_key(child, &key, false)?;
+            } else {
+                let columns = naming::index_column_names(&index.elements, &index.include);
+                let addition = naming::columns_part(columns.iter().map(String::as_str));
+                let name = naming::relation_name(self.catalog(), child, Some(&addition), "idx", false).name;
+                let copy = Index { name, parent: Some(parent_index), valid: true, ..index.clone() };
+                self.make_index(child, &copy, true);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn detach_partition(
+        &mut self,
+        name: &QualifiedName,
+        partition: &QualifiedName,
+        concurrently: bool,
+        finalize: bool,
+    ) -> Step {
+        if concurrently || finalize {
+            self.since(14, if concurrently { "CONCURRENTLY" } else { "FINALIZE" })?;
+        }
+        let default = self.table(name).children.iter().find_map(|child| {
+            matches!(&self.table(child).partition_of, Some((_, PartitionBound::Default))).then(|| child.clone())
+        });
+        if concurrently && default.is_some() {
+            return refuse("55000", "cannot detach partitions concurrently when a default partition exists");
+        }
+        let child = self.open(partition)?;
+        if let Some(default) = &default {
+            self.lock(default, LockMode::AccessExclusive);
+        }
+        let child_table = self.table(&child);
+        let attached = child_table.partition_of.as_ref().is_some_and(|(parent, _)| parent == name);
+        if !attached && !child_table.assumed && !self.table(name).assumed {
+            return refuse(
+                "42P01",
+                format!("relation \"{}\" is not a partition of relation \"{}\"", child.name, name.name),
+            );
+        }
+        if !concurrently {
+            self.check_not_in_use(name, "ALTER TABLE")?;
+            self.check_not_in_use(&child, "ALTER TABLE")?;
+        }
+        // Before 14 the partition itself is only kept from other schema changes.
+        let child_mode =
+            if self.version.at_least(14) { LockMode::AccessExclusive } else { LockMode::ShareUpdateExclusive };
+        self.lock(&child, child_mode);
+        if concurrently {
+            self.effects.waits_for = Some(Waits::UsersOfTable);
+        }
+        self.detach_references(name, &child);
+        self.catalog_mut().edit_table(name, |table| table.children.retain(|known| *known != child));
+        self.catalog_mut().edit_table(&child, |table| {
+            table.partition_of = None;
+            for column in &mut table.columns {
+                column.inherited = false;
+            }
+            for constraint in &mut table.constraints {
+                constraint.inherited = false;
+            }
+            for index in &mut table.indexes {
+                index.parent = None;
+            }
+        });
+        Ok(())
+    }
+
+    /// Rows elsewhere that reference the partition forbid its leaving, so they are looked for.
+    fn detach_references(&mut self, name: &QualifiedName, child: &QualifiedName) {
+        for (referencing, _, key) in self.catalog().foreign_keys_to(name) {
+            self.lock(&referencing, LockMode::AccessExclusive);
+            self.lock(child, LockMode::AccessExclusive);
+            self.plan(&referencing, LockMode::AccessShare, false);
+            self.plan(child, LockMode::AccessShare, false);
+            self.scan(&referencing);
+            self.scan(child);
+            let index = self.table(child).constraints.iter().find_map(|constraint| match &constraint.kind {
+                ConstraintKind::PrimaryKey { columns, .. } | ConstraintKind::Unique { columns, .. }
+                    if super::drop::same_set(columns, &key.references) =>
+                {
+                    Some(child.sibling(constraint.name.clone()))
+                }
+                _ => None,
+            });
+            if let Some(index) = index {
+                self.lock(&index, LockMode::AccessExclusive);
+            }
+        }
+    }
+
+    pub(super) fn inherit(&mut self, name: &QualifiedName, parent: &QualifiedName, queue: &mut Queue) -> Step {
+        let parent = self.open(parent)?;
+        self.lock(&parent, LockMode::ShareUpdateExclusive);
+        let table = self.table(name);
+        let parent_table = self.table(&parent);
+        if table.inherits.contains(&parent) {
+            return refuse("42P07", format!("relation \"{}\" would be inherited from more than once", parent.name));
+        }
+        for column in &parent_table.columns {
+            let Some(own) = table.column(column.name.as_str()) else {
+                if table.assumed {
+                    continue;
+                }
+                return refuse("42804", format!("child table is missing column \"{}\"", column.name));
+            };
+            if own.data_type != column.data_type {
+                return refuse(
+                    "42804",
+                    format!("child table \"{}\" has different type for column \"{}\"", name.name, column.name),
+                );
+            }
+            if column.not_null && !own.not_null {
+                return refuse(
+                    "42804",
+                    format!("column \"{}\" in child table \"{}\" must be marked NOT NULL", column.name, name.name),
+                );
+            }
+        }
+        for constraint in &parent_table.constraints {
+            if matches!(constraint.kind, ConstraintKind::Check { no_inherit: false, .. })
+                && table.constraint(constraint.name.as_str()).is_none()
+                && !table.assumed
+            {
+                return refuse("42804", format!("child table is missing constraint \"{}\"", constraint.name));
+            }
+        }
+        queue.entry(name.clone()).or_default();
+        self.catalog_mut().edit_table(&parent, |table| table.children.push(name.clone()));
+        let columns: Vec<Ident> = parent_table.columns.iter().map(|column| column.name.clone()).collect();
+        self.catalog_mut().edit_table(name, |table| {
+            table.inherits.push(parent.clone());
+            for column in table.columns.iter_mut().filter(|column| columns.contains(&column.name)) {
+                column.inherited = true;
+            }
+        });
+        Ok(())
+    }
+
+    pub(super) fn no_inherit(&mut self, name: &QualifiedName, parent: &QualifiedName) -> Step {
+        let parent = self.open(parent)?;
+        self.lock(&parent, LockMode::AccessShare);
+        let table = self.table(name);
+        if !table.inherits.contains(&parent) && !table.assumed {
+            return refuse(
+                "42P01",
+                format!("relation \"{}\" is not a parent of relation \"{}\"", parent.name, name.name),
+            );
+        }
+        self.catalog_mut().edit_table(&parent, |table| table.children.retain(|child| child != name));
+        self.catalog_mut().edit_table(name, |table| {
+            table.inherits.retain(|known| *known != parent);
+            if table.inherits.is_empty() {
+                for column in &mut table.columns {
+                    column.inherited = false;
+                }
+                for constraint in &mut table.constraints {
+                    constraint.inherited = false;
+                }
+            }
+        });
+        Ok(())
+    }
+
+    /// `ALTER INDEX parent ATTACH PARTITION child`.
+    pub(super) fn attach_index(&mut self, parent_index: &QualifiedName, child_index: &QualifiedName) -> Step {
+        let Some(child_index) = self.find(child_index) else {
+            return refuse("42P01", format!("relation \"{}\" does not exist", child_index.name));
+        };
+        let table_of = |run: &Self, index: &QualifiedName| match run.catalog().relation(index) {
+            Some(Relation::Index { table }) => Some(table.clone()),
+            _ => None,
+        };
+        let (Some(parent), Some(child)) = (table_of(self, parent_index), table_of(self, &child_index)) else {
+            return refuse("42809", format!("\"{}\" is not an index", child_index.name));
+        };
+        self.lock(parent_index, LockMode::ShareUpdateExclusive);
+        self.lock(&child_index, LockMode::AccessExclusive);
+        self.lock(&parent, LockMode::AccessShare);
+        self.lock(&child, LockMode::AccessShare);
+        let attached = child_index.name.clone();
+        self.catalog_mut().edit_table(&child, |table| {
+            for index in table.indexes.iter_mut().filter(|index| index.name == attached) {
+                index.parent = Some(parent_index.clone());
+            }
+        });
+        // The parent's index is valid once every partition has its own.
+        let complete = self
+            .table(&parent)
+            .children
+            .iter()
+            .all(|child| self.table(child).indexes.iter().any(|index| index.parent.as_ref() == Some(parent_index)));
+        if complete {
+            let name = parent_index.name.clone();
+            self.catalog_mut().edit_table(&parent, |table| {
+                for index in table.indexes.iter_mut().filter(|index| index.name == name) {
+                    index.valid = true;
+                }
+            });
+        }
+        Ok(())
+    }
+
+    /// Whether the table's valid constraints imply the bound, so that no row has to be looked at.
+    fn rows_fit(&self, table: &QualifiedName, parent: &QualifiedName, bound: &PartitionBound) -> bool {
+        let (Some(partition_by), PartitionBound::Values(text)) = (&self.table(parent).partition_by, bound) else {
+            return false;
+        };
+        let known = self.table(table);
+        let facts = proof::facts(&known);
+        let not_null = |column: &Ident| {
+            known.column(column.as_str()).is_some_and(|known| known.not_null)
+                && not_null_constraint(&known, column).is_none_or(|constraint| constraint.valid)
+                || proof::not_null(&known, column)
+        };
+        fits(&facts, &not_null, partition_by, &read_bound(text))
+    }
+
+    /// Whether the default partition's valid constraints exclude every row of the bound.
+    pub(super) fn default_excludes(
+        &self,
+        default: &QualifiedName,
+        parent: &QualifiedName,
+        bound: &PartitionBound,
+    ) -> bool {
+        let (Some(partition_by), PartitionBound::Values(text)) = (&self.table(parent).partition_by, bound) else {
+            return false;
+        };
+        let known = self.table(default);
+        let bound = read_bound(text);
+        proof::facts(&known).into_iter().any(|fact| {
+            let ExprNode::Not(inner) = fact else { return false };
+            let mut terms = Vec::new();
+            proof::conjuncts(inner, &mut terms);
+            // NOT (a AND b) excludes the bound where the bound implies a and b.
+            implied_by_bound(&terms, partition_by, &bound)
+        })
+    }
+}
+
+fn fits(facts: &[&ExprNode], not_null: &dyn Fn(&Ident) -> bool, partition_by: &PartitionBy, bound: &Bound) -> bool {
+    let [column] = partition_by.columns.as_slice() else { return false };
+    if !partition_by.expressions.is_empty() {
+        return false;
+    }
+    match bound {
+        Bound::Range(from, to) => {
+            let ([from], [to]) = (from.as_slice(), to.as_slice()) else { return false };
+            not_null(column)
+                && from.as_ref().is_none_or(|from| proof::at_least(facts, column, from))
+                && to.as_ref().is_none_or(|to| proof::below(facts, column, to))
+        }
+        Bound::List(values, with_null) => (*with_null || not_null(column)) && proof::one_of(facts, column, values),
+        Bound::Unknown => false,
+    }
+}
+
+fn implied_by_bound(terms: &[&ExprNode], partition_by: &PartitionBy, bound: &Bound) -> bool {
+    let [column] = partition_by.columns.as_slice() else { return false };
+    let Bound::Range(from, to) = bound else { return false };
+    let ([Some(from)], [Some(to)]) = (from.as_slice(), to.as_slice()) else { return false };
+    !terms.is_empty()
+        && terms.iter().all(|term| match term {
+            ExprNode::IsNull { expr, negated: true } => {
+                matches!(&**expr, ExprNode::Column { name, .. } if name == column)
+            }
+            ExprNode::Infix { operator, left, right } => {
+                let (ExprNode::Column { name, .. }, Some(value)) = (&**left, Literal::of(right)) else { return false };
+                name == column
+                    && match operator.as_str() {
+                        ">=" => value == *from,
+                        "<" => value == *to,
+                        _ => false,
+                    }
+            }
+            _ => false,
+        })
+}
+
+/// `FOR VALUES FROM (…) TO (…)` or `FOR VALUES IN (…)`, as far as it consists of literals.
+fn read_bound(text: &str) -> Bound {
+    let upper = text.to_ascii_uppercase();
+    let list_after = |word: &str| -> Option<Vec<String>> {
+        let start = upper.find(word)?;
+        let open = start + text[start..].find('(')?;
+        let mut items = vec![String::new()];
+        let mut quoted = false;
+        let mut depth = 0_u32;
+        for character in text[open + 1..].chars() {
+            match character {
+                '\'' => quoted = !quoted,
+                '(' if !quoted => depth += 1,
+                ')' if !quoted && depth == 0 => return Some(items.iter().map(|item| item.trim().to_owned()).collect()),
+                ')' if !quoted => depth -= 1,
+                ',' if !quoted && depth == 0 => {
+                    items.push(String::new());
+                    continue;
+                }
+                _ => {}
+            }
+            if let Some(item) = items.last_mut() {
+                item.push(character);
+            }
+        }
+        None
+    };
+    let literal = |item: &String| -> Option<Literal> {
+        let item = item.split("::").next().unwrap_or(item).trim();
+        if let Some(inner) = item.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) {
+            return Some(Literal::Text(inner.replace("''", "'")));
+        }
+        item.parse().ok().map(Literal::Number)
+    };
+    let edge = |items: &[String]| -> Option<Vec<Option<Literal>>> {
+        items
+            .iter()
+            .map(|item| match item.to_ascii_uppercase().as_str() {
+                "MINVALUE" | "MAXVALUE" => Some(None),
+                _ => literal(item).map(Some),
+            })
+            .collect()
+    };
+    if let (Some(from), Some(to)) = (list_after("FROM"), list_after("TO ").or_else(|| list_after("TO("))) {
+        return match (edge(&from), edge(&to)) {
+            (Some(from), Some(to)) => Bound::Range(from, to),
+            _ => Bound::Unknown,
+        };
+    }
+    if let Some(items) = list_after("IN") {
+        let with_null = items.iter().any(|item| item.eq_ignore_ascii_case("null"));
+        let values: Option<Vec<Literal>> =
+            items.iter().filter(|item| !item.eq_ignore_ascii_case("null")).map(literal).collect();
+        return values.map_or(Bound::Unknown, |values| Bound::List(values, with_null));
+    }
+    Bound::Unknown
+}

@@ -1,0 +1,485 @@
+//! Renames and moves between schemas. Names of other objects do not follow.
+
+use std::sync::Arc;
+
+use super::{Run, Step, refuse};
+use crate::catalog::{Catalog, ConstraintKind, Relation};
+use crate::expr::{ExprNode, SqlExpr};
+use crate::lock::LockMode;
+use crate::name::{Ident, QualifiedName};
+use crate::statement::{AlterTable, AlterTableAction, IndexKey, ObjectKind};
+
+impl Run {
+    /// RENAME and SET SCHEMA are statements of their own; `None` for every other action.
+    pub(super) fn alter_as_rename(&mut self, alter: &AlterTable, action: &AlterTableAction) -> Option<Step> {
+        Some(match action {
+            AlterTableAction::RenameTo { name } => self.rename_to(alter, name),
+            AlterTableAction::RenameColumn { from, to } => self.rename_column(alter, from, to),
+            AlterTableAction::RenameConstraint { from, to } => self.rename_constraint(alter, from, to),
+            AlterTableAction::SetSchema { schema } => self.set_schema(alter, schema),
+            _ => return None,
+        })
+    }
+
+    fn rename_to(&mut self, alter: &AlterTable, to: &Ident) -> Step {
+        let Some(name) = self.alter_target(alter)? else { return Ok(()) };
+        let relation = self.catalog().relation(&name).cloned();
+        let is_index = matches!(relation, Some(Relation::Index { .. }));
+        let mode = if alter.keyword == ObjectKind::Index && is_index {
+            LockMode::ShareUpdateExclusive
+        } else {
+            LockMode::AccessExclusive
+        };
+        self.check_keyword(alter.keyword, &name)?;
+        self.lock(&name, mode);
+        let target = name.sibling(to.truncated());
+        if self.catalog().relation(&target).is_some() && !self.is_assumed(&target) {
+            return refuse("42P07", format!("relation \"{}\" already exists", target.name));
+        }
+        match relation {
+            Some(Relation::Index { table }) => {
+                self.rename_index(&table, &name.name, &target.name);
+                // The constraint of an index is renamed with it.
+                let (from, to) = (name.name.clone(), target.name.clone());
+                self.catalog_mut().edit_table(&table, |table| {
+                    for constraint in table.constraints.iter_mut().filter(|constraint| constraint.name == from) {
+                        if matches!(
+                            constraint.kind,
+                            ConstraintKind::PrimaryKey { .. }
+                                | ConstraintKind::Unique { .. }
+                                | ConstraintKind::Exclude { .. }
+                        ) {
+                            constraint.name = to.clone();
+                        }
+                    }
+                });
+            }
+            _ => self.move_relation(&name, &target),
+        }
+        Ok(())
+    }
+
+    fn check_keyword(&self, keyword: ObjectKind, name: &QualifiedName) -> Step {
+        let word = match (keyword, self.catalog().relation(name)) {
+            (ObjectKind::View, Some(Relation::View(view))) if !view.materialized => return Ok(()),
+            (ObjectKind::MaterializedView, Some(Relation::View(view))) if view.materialized => return Ok(()),
+            (ObjectKind::Sequence, Some(Relation::Sequence(_))) => return Ok(()),
+            (ObjectKind::View, Some(_)) => "view",
+            (ObjectKind::MaterializedView, Some(_)) => "materialized view",
+            (ObjectKind::Sequence, Some(_)) => "sequence",
+            _ => return Ok(()),
+        };
+        refuse("42809", format!("\"{}\" is not a {word}", name.name))
+    }
+
+    /// Gives an index another name, in the table and in the namespace.
+    pub(super) fn rename_index(&mut self, table: &QualifiedName, from: &Ident, to: &Ident) {
+        let old = table.sibling(from.clone());
+        let new = table.sibling(to.clone());
+        self.catalog_mut().remove(&old);
+        self.catalog_mut().put(new.clone(), Relation::Index { table: table.clone() });
+        let rename = |indexes: &mut Vec<crate::catalog::Index>| {
+            for index in indexes.iter_mut().filter(|index| index.name == *from) {
+                index.name = to.clone();
+            }
+        };
+        if self.catalog().view(table).is_some() {
+            self.catalog_mut().edit_view(table, |view| rename(&mut view.indexes));
+        } else {
+            self.catalog_mut().edit_table(table, |table| {
+                rename(&mut table.indexes);
+                for slot in [&mut table.clustered_on, &mut table.replica_identity_index] {
+                    if slot.as_ref() == Some(from) {
+                        *slot = Some(to.clone());
+                    }
+                }
+            });
+        }
+        for child in self.catalog().descendants(table) {
+            self.catalog_mut().edit_table(&child, |table| {
+                for index in table.indexes.iter_mut().filter(|index| index.parent.as_ref() == Some(&old)) {
+                    index.parent = Some(new.clone());
+                }
+            });
+        }
+        self.follow(&old, &new);
+    }
+
+    /// What is known of the transaction follows the relation to its new name.
+    fn follow(&mut self, from: &QualifiedName, to: &QualifiedName) {
+        let facts = &mut self.state.facts;
+        if facts.created.remove(from) {
+            facts.created.insert(to.clone());
+            facts.committed_name.remove(to);
+        } else {
+            facts.created.remove(to);
+            let committed = facts.committed_name.remove(from).unwrap_or_else(|| from.clone());
+            facts.committed_name.insert(to.clone(), committed);
+        }
+        if facts.empty.remove(from) {
+            facts.empty.insert(to.clone());
+        }
+        if self.state.assumed_empty.remove(from) {
+            self.state.assumed_empty.insert(to.clone());
+        }
+        facts.null_columns = std::mem::take(&mut facts.null_columns)
+            .into_iter()
+            .map(|(table, column)| (if table == *from { to.clone() } else { table }, column))
+            .collect();
+        facts.pending = std::mem::take(&mut facts.pending)
+            .into_iter()
+            .map(|(table, (owner, name))| {
+                let renamed = |known: QualifiedName| if known == *from { to.clone() } else { known };
+                (renamed(table), (renamed(owner), name))
+            })
+            .collect();
+        self.renames.push((from.clone(), to.clone()));
+    }
+
+    /// A table, view or sequence under another name or in another schema; everything that names it follows.
+    pub(super) fn move_relation(&mut self, from: &QualifiedName, to: &QualifiedName) {
+        let Some(relation) = self.catalog().relation(from).cloned() else { return };
+        self.catalog_mut().remove(from);
+        match relation {
+            Relation::Table(table) => {
+                let mut table = Arc::unwrap_or_clone(table);
+                table.name = to.clone();
+                for index in &table.indexes {
+                    let old = from.sibling(index.name.clone());
+                    self.catalog_mut().remove(&old);
+                    self.catalog_mut().put(to.sibling(index.name.clone()), Relation::Index { table: to.clone() });
+                }
+                self.catalog_mut().put_table(table);
+            }
+            Relation::View(view) => {
+                let mut view = Arc::unwrap_or_clone(view);
+                view.name = to.clone();
+                for index in &view.indexes {
+                    let old = from.sibling(index.name.clone());
+                    self.catalog_mut().remove(&old);
+                    self.catalog_mut().put(to.sibling(index.name.clone()), Relation::Index { table: to.clone() });
+                }
+                self.catalog_mut().put(to.clone(), Relation::View(Arc::new(view)));
+            }
+            Relation::Sequence(sequence) => {
+                let mut sequence = Arc::unwrap_or_clone(sequence);
+                sequence.name = to.clone();
+                self.catalog_mut().put(to.clone(), Relation::Sequence(Arc::new(sequence)));
+            }
+            Relation::Index { .. } => {}
+        }
+        rename_references(self.catalog_mut(), from, to);
+        self.follow(from, to);
+    }
+
+    fn rename_column(&mut self, alter: &AlterTable, from: &Ident, to: &Ident) -> Step {
+        let Some(name) = self.alter_target(alter)? else { return Ok(()) };
+        self.lock(&name, LockMode::AccessExclusive);
+        let to = to.truncated();
+        if let Some(view) = self.catalog().view(&name) {
+            if !view.columns.is_empty() && !view.columns.contains(from) {
+                return refuse("42703", format!("column \"{from}\" does not exist"));
+            }
+            self.catalog_mut().edit_view(&name, |view| {
+                for column in view.columns.iter_mut().filter(|column| *column == from) {
+                    *column = to.clone();
+                }
+            });
+            return Ok(());
+        }
+        let mut tables = vec![name.clone()];
+        if !alter.only.0 {
+            for child in self.catalog().descendants(&name) {
+                self.lock(&child, LockMode::AccessExclusive);
+                tables.push(child);
+            }
+        }
+        let table = self.table(&name);
+        match table.column(from.as_str()) {
+            None if table.assumed => return Ok(()),
+            None => return refuse("42703", format!("column \"{from}\" does not exist")),
+            Some(column) if column.inherited => {
+                return refuse("42P16", format!("cannot rename inherited column \"{from}\""));
+            }
+            Some(_) => {}
+        }
+        if alter.only.0 && !table.children.is_empty() {
+            return refuse("42P16", format!("inherited column \"{from}\" must be renamed in child tables too"));
+        }
+        for name in &tables {
+            if self.table(name).column(to.as_str()).is_some() {
+                return refuse("42701", format!("column \"{to}\" of relation \"{}\" already exists", name.name));
+            }
+        }
+        for name in tables {
+            self.rename_column_of(&name, from, &to);
+        }
+        Ok(())
+    }
+
+    fn rename_column_of(&mut self, name: &QualifiedName, from: &Ident, to: &Ident) {
+        self.catalog_mut().edit_table(name, |table| {
+            let rename = |column: &mut Ident| {
+                if column == from {
+                    *column = to.clone();
+                }
+            };
+            let rename_expr = |expr: &mut SqlExpr| *expr = renamed(expr, from, to);
+            for column in &mut table.columns {
+                rename(&mut column.name);
+                if let Some(generated) = &mut column.generated {
+                    rename_expr(&mut generated.expr);
+                }
+            }
+            for constraint in &mut table.constraints {
+                match &mut constraint.kind {
+                    ConstraintKind::Check { expr, .. } => rename_expr(expr),
+                    ConstraintKind::Unique { columns, include, .. }
+                    | ConstraintKind::PrimaryKey { columns, include } => {
+                        columns.iter_mut().chain(include).for_each(rename);
+                    }
+                    ConstraintKind::ForeignKey(key) => {
+                        key.columns.iter_mut().for_each(rename);
+                        if key.table == *name {
+                            key.references.iter_mut().for_each(rename);
+                        }
+                    }
+                    ConstraintKind::Exclude { elements, predicate } => {
+                        for (element, _) in elements {
+                            match &mut element.key {
+                                IndexKey::Column(column) => rename(column),
+                                IndexKey::Expr(expr) => rename_expr(expr),
+                            }
+                        }
+                        if let Some(predicate) = predicate {
+                            rename_expr(predicate);
+                        }
+                    }
+                    ConstraintKind::NotNull { column, .. } => rename(column),
+                }
+            }
+            for index in &mut table.indexes {
+                for element in &mut index.elements {
+                    match &mut element.key {
+                        IndexKey::Column(column) => rename(column),
+                        IndexKey::Expr(expr) => rename_expr(expr),
+                    }
+                }
+                index.include.iter_mut().for_each(rename);
+                if let Some(predicate) = &mut index.predicate {
+                    rename_expr(predicate);
+                }
+            }
+            for trigger in &mut table.triggers {
+                trigger.update_of.iter_mut().for_each(rename);
+                if let Some(when) = &mut trigger.when {
+                    rename_expr(when);
+                }
+            }
+            for policy in &mut table.policies {
+                policy.columns.iter_mut().for_each(rename);
+            }
+            if let Some(partition_by) = &mut table.partition_by {
+                partition_by.columns.iter_mut().for_each(rename);
+                partition_by.expressions.iter_mut().for_each(rename_expr);
+            }
+        });
+        let catalog = self.catalog_mut();
+        for (referencing, _, _) in catalog.foreign_keys_to(name) {
+            if referencing == *name {
+                continue;
+            }
+            catalog.edit_table(&referencing, |table| {
+                for constraint in &mut table.constraints {
+                    if let ConstraintKind::ForeignKey(key) = &mut constraint.kind
+                        && key.table == *name
+                    {
+                        for column in key.references.iter_mut().filter(|column| *column == from) {
+                            *column = to.clone();
+                        }
+                    }
+                }
+            });
+        }
+        for (view, _) in catalog.views_on(name) {
+            catalog.edit_view(&view, |view| {
+                for (relation, columns) in &mut view.dependencies {
+                    if relation == name {
+                        for column in columns.iter_mut().filter(|column| *column == from) {
+                            *column = to.clone();
+                        }
+                    }
+                }
+            });
+        }
+        for (column, sequence) in catalog.sequences_of(name) {
+            if column == *from {
+                catalog.edit_sequence(&sequence, |sequence| sequence.owned_by = Some((name.clone(), to.clone())));
+            }
+        }
+        let facts = &mut self.state.facts;
+        if facts.null_columns.remove(&(name.clone(), from.clone())) {
+            facts.null_columns.insert((name.clone(), to.clone()));
+        }
+    }
+
+    fn rename_constraint(&mut self, alter: &AlterTable, from: &Ident, to: &Ident) -> Step {
+        let Some(name) = self.alter_target(alter)? else { return Ok(()) };
+        self.lock(&name, LockMode::AccessExclusive);
+        let to = to.truncated();
+        let table = self.table(&name);
+        let Some(constraint) = table.constraint(from.as_str()) else {
+            if table.assumed {
+                return Ok(());
+            }
+            return refuse("42704", format!("constraint \"{from}\" for table \"{}\" does not exist", name.name));
+        };
+        if constraint.inherited {
+            return refuse("42P16", format!("cannot rename inherited constraint \"{from}\""));
+        }
+        if table.constraint(to.as_str()).is_some() {
+            return refuse("42710", format!("constraint \"{to}\" for relation \"{}\" already exists", name.name));
+        }
+        let is_key = matches!(
+            constraint.kind,
+            ConstraintKind::PrimaryKey { .. } | ConstraintKind::Unique { .. } | ConstraintKind::Exclude { .. }
+        );
+        let recurses = matches!(
+            constraint.kind,
+            ConstraintKind::Check { no_inherit: false, .. } | ConstraintKind::NotNull { no_inherit: false, .. }
+        );
+        if is_key {
+            if self.catalog().relation(&name.sibling(to.clone())).is_some() {
+                return refuse("42P07", format!("relation \"{to}\" already exists"));
+            }
+            self.lock(&name.sibling(from.clone()), LockMode::AccessExclusive);
+            self.rename_index(&name, from, &to);
+        }
+        let mut tables = vec![name.clone()];
+        if recurses {
+            for child in self.catalog().descendants(&name) {
+                self.lock(&child, LockMode::AccessExclusive);
+                tables.push(child);
+            }
+        }
+        for name in tables {
+            self.catalog_mut().edit_table(&name, |table| {
+                for constraint in table.constraints.iter_mut().filter(|constraint| constraint.name == *from) {
+                    constraint.name = to.clone();
+                }
+            });
+        }
+        Ok(())
+    }
+
+    fn set_schema(&mut self, alter: &AlterTable, schema: &Ident) -> Step {
+        let Some(name) = self.alter_target(alter)? else { return Ok(()) };
+        self.lock(&name, LockMode::AccessExclusive);
+        if !self.catalog().has_schema(schema.as_str()) && !self.catalog().is_incomplete() {
+            return refuse("3F000", format!("schema \"{schema}\" does not exist"));
+        }
+        let to = QualifiedName::with_schema(schema.clone(), name.name.clone());
+        if to == name {
+            return Ok(());
+        }
+        if self.catalog().relation(&to).is_some() {
+            return refuse("42P07", format!("relation \"{}\" already exists in schema \"{schema}\"", name.name));
+        }
+        let sequences = self.catalog().sequences_of(&name);
+        self.move_relation(&name, &to);
+        for (_, sequence) in sequences {
+            self.lock(&sequence, LockMode::AccessExclusive);
+            let moved = QualifiedName::with_schema(schema.clone(), sequence.name.clone());
+            self.move_relation(&sequence, &moved);
+        }
+        Ok(())
+    }
+}
+
+/// Every reference from other relations.
+fn rename_references(catalog: &mut Catalog, from: &QualifiedName, to: &QualifiedName) {
+    let names: Vec<QualifiedName> = catalog.relations().map(|(name, _)| name.clone()).collect();
+    for name in names {
+        match catalog.relation(&name) {
+            Some(Relation::Table(table)) => {
+                let concerns = table.children.contains(from)
+                    || table.inherits.contains(from)
+                    || table.partition_of.as_ref().is_some_and(|(parent, _)| parent == from)
+                    || table.columns.iter().any(|column| column.draws_from(from))
+                    || table.constraints.iter().any(
+                        |constraint| matches!(&constraint.kind, ConstraintKind::ForeignKey(key) if key.table == *from),
+                    );
+                if !concerns {
+                    continue;
+                }
+                catalog.edit_table(&name, |table| {
+                    for known in table.children.iter_mut().chain(&mut table.inherits).filter(|known| *known == from) {
+                        *known = to.clone();
+                    }
+                    if let Some((parent, _)) = &mut table.partition_of
+                        && parent == from
+                    {
+                        *parent = to.clone();
+                    }
+                    for constraint in &mut table.constraints {
+                        if let ConstraintKind::ForeignKey(key) = &mut constraint.kind
+                            && key.table == *from
+                        {
+                            key.table = to.clone();
+                        }
+                    }
+                    for column in &mut table.columns {
+                        if column.draws_from(from) {
+                            if let Some(identity) = &mut column.identity {
+                                identity.sequence = to.clone();
+                            } else if column.default.is_some() {
+                                column.default = Some(super::create_table::nextval(to));
+                            }
+                        }
+                    }
+                });
+            }
+            Some(Relation::View(view)) if view.dependencies.iter().any(|(relation, _)| relation == from) => {
+                catalog.edit_view(&name, |view| {
+                    for (relation, _) in view.dependencies.iter_mut().filter(|(relation, _)| relation == from) {
+                        *relation = to.clone();
+                    }
+                });
+            }
+            Some(Relation::Sequence(sequence))
+                if sequence.owned_by.as_ref().is_some_and(|(table, _)| table == from) =>
+            {
+                catalog.edit_sequence(&name, |sequence| {
+                    if let Some((table, _)) = &mut sequence.owned_by {
+                        *table = to.clone();
+                    }
+                });
+            }
+            Some(Relation::Index { table }) if table == from => {
+                catalog.put(name, Relation::Index { table: to.clone() });
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The expression with a column renamed in its structure; the text stays what was written.
+fn renamed(expr: &SqlExpr, from: &Ident, to: &Ident) -> SqlExpr {
+    if !expr.node.columns().contains(from) {
+        return expr.clone();
+    }
+    let mut node = ExprNode::clone(&expr.node);
+    rename_in(&mut node, from, to);
+    SqlExpr { text: expr.text.clone(), node: Arc::new(node) }
+}
+
+fn rename_in(node: &mut ExprNode, from: &Ident, to: &Ident) {
+    if let ExprNode::Column { name, .. } = node
+        && name == from
+    {
+        *name = to.clone();
+    }
+    for child in node.children_mut() {
+        rename_in(child, from, to);
+    }
+}

@@ -1,0 +1,149 @@
+//! What valid CHECK constraints prove: that a column is never NULL, that all rows fit a partition's bound.
+//!
+//! The server proves more than this in theory (`predicate_implied_by`), but constraints that people write for the
+//! purpose have these forms.
+
+use crate::catalog::{ConstraintKind, Table};
+use crate::expr::ExprNode;
+use crate::name::Ident;
+
+/// The terms that hold for every row of the table: the conjuncts of its valid, enforced CHECK constraints.
+pub(crate) fn facts(table: &Table) -> Vec<&ExprNode> {
+    let mut facts = Vec::new();
+    for constraint in &table.constraints {
+        if let ConstraintKind::Check { expr, .. } = &constraint.kind
+            && constraint.valid
+            && constraint.attributes.enforced
+        {
+            conjuncts(&expr.node, &mut facts);
+        }
+    }
+    facts
+}
+
+pub(crate) fn conjuncts<'a>(node: &'a ExprNode, into: &mut Vec<&'a ExprNode>) {
+    match node {
+        ExprNode::And(list) => list.iter().for_each(|part| conjuncts(part, into)),
+        _ => into.push(node),
+    }
+}
+
+fn is_column(node: &ExprNode, column: &Ident) -> bool {
+    matches!(node, ExprNode::Column { name, .. } if name == column)
+}
+
+/// `NotNullImpliedByRelConstraints`: a CHECK holds for NULL results too, so `c > 0` proves nothing.
+pub(crate) fn not_null(table: &Table, column: &Ident) -> bool {
+    facts(table).into_iter().any(|fact| proves_not_null(fact, column))
+}
+
+fn proves_not_null(fact: &ExprNode, column: &Ident) -> bool {
+    match fact {
+        ExprNode::IsNull { expr, negated: true } => is_column(expr, column),
+        ExprNode::Not(inner) => {
+            matches!(&**inner, ExprNode::IsNull { expr, negated: false } if is_column(expr, column))
+        }
+        // Every branch has to prove it.
+        ExprNode::Or(branches) => branches.iter().all(|branch| {
+            let mut terms = Vec::new();
+            conjuncts(branch, &mut terms);
+            terms.into_iter().any(|term| proves_not_null(term, column))
+        }),
+        _ => false,
+    }
+}
+
+/// A literal in a bound or a comparison, comparable with others of its kind.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Literal {
+    Number(f64),
+    Text(String),
+}
+
+impl Literal {
+    pub(crate) fn of(node: &ExprNode) -> Option<Self> {
+        match node {
+            ExprNode::Number(text) => text.parse().ok().map(Self::Number),
+            ExprNode::Text(text) => Some(Self::Text(text.clone())),
+            ExprNode::Cast { expr, .. } => Self::of(expr),
+            ExprNode::Prefix { operator, expr } if operator == "-" => match Self::of(expr)? {
+                Self::Number(number) => Some(Self::Number(-number)),
+                Self::Text(_) => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn compare(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        match (self, other) {
+            (Self::Number(left), Self::Number(right)) => left.partial_cmp(right),
+            // ISO dates and times of one length sort as their text does.
+            (Self::Text(left), Self::Text(right)) if left == right => Some(std::cmp::Ordering::Equal),
+            (Self::Text(left), Self::Text(right)) if left.len() == right.len() => Some(left.cmp(right)),
+            _ => None,
+        }
+    }
+}
+
+/// `column operator literal`, turned so that the column stands on the left.
+fn comparison(node: &ExprNode) -> Option<(&Ident, &str, Literal)> {
+    let ExprNode::Infix { operator, left, right } = node else { return None };
+    if let ExprNode::Column { name, .. } = &**left {
+        return Some((name, operator.as_str(), Literal::of(right)?));
+    }
+    let ExprNode::Column { name, .. } = &**right else { return None };
+    let turned = match operator.as_str() {
+        "<" => ">",
+        "<=" => ">=",
+        ">" => "<",
+        ">=" => "<=",
+        "=" => "=",
+        _ => return None,
+    };
+    Some((name, turned, Literal::of(left)?))
+}
+
+/// Whether the facts say `column >= bound`.
+pub(crate) fn at_least(facts: &[&ExprNode], column: &Ident, bound: &Literal) -> bool {
+    facts.iter().any(|fact| {
+        if let ExprNode::Between { expr, low, negated: false, .. } = fact {
+            return is_column(expr, column)
+                && Literal::of(low).and_then(|low| low.compare(bound)).is_some_and(std::cmp::Ordering::is_ge);
+        }
+        comparison(fact).is_some_and(|(name, operator, literal)| {
+            name == column
+                && matches!(operator, ">=" | ">" | "=")
+                && literal.compare(bound).is_some_and(std::cmp::Ordering::is_ge)
+        })
+    })
+}
+
+/// Whether the facts say `column < bound`.
+pub(crate) fn below(facts: &[&ExprNode], column: &Ident, bound: &Literal) -> bool {
+    facts.iter().any(|fact| {
+        if let ExprNode::Between { expr, high, negated: false, .. } = fact {
+            return is_column(expr, column)
+                && Literal::of(high).and_then(|high| high.compare(bound)).is_some_and(std::cmp::Ordering::is_lt);
+        }
+        comparison(fact).is_some_and(|(name, operator, literal)| {
+            name == column
+                && match operator {
+                    "<" => literal.compare(bound).is_some_and(std::cmp::Ordering::is_le),
+                    "<=" | "=" => literal.compare(bound).is_some_and(std::cmp::Ordering::is_lt),
+                    _ => false,
+                }
+        })
+    })
+}
+
+/// Whether the facts say that the column is one of the values.
+pub(crate) fn one_of(facts: &[&ExprNode], column: &Ident, values: &[Literal]) -> bool {
+    facts.iter().any(|fact| match fact {
+        ExprNode::InList { expr, list, negated: false } => {
+            is_column(expr, column)
+                && list.iter().all(|item| Literal::of(item).is_some_and(|item| values.contains(&item)))
+        }
+        _ => comparison(fact)
+            .is_some_and(|(name, operator, literal)| name == column && operator == "=" && values.contains(&literal)),
+    })
+}

@@ -1,0 +1,502 @@
+//! A session executes statements: each one changes the catalog and answers with its effects.
+//!
+//! One walk does both, because both need the same resolution of names. Inside a transaction every lock is held to the
+//! end, and the session knows which statement took it; outside, each statement is a transaction of its own.
+//! A refused statement changes nothing, and inside a transaction block makes the server refuse the rest (25P02).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::catalog::{Catalog, Relation};
+use crate::effects::{Blocks, Effects, Held, Outcome, Refusal, TransactionUse};
+use crate::execute::Run;
+use crate::lock::LockMode;
+use crate::name::{Ident, QualifiedName};
+use crate::statement::{SetParameter, Statement};
+use crate::version::PgVersion;
+
+/// One connection to one database of one server version. See the module's description.
+#[derive(Clone, Debug)]
+pub struct Session {
+    version: PgVersion,
+    state: State,
+    transaction: Option<Transaction>,
+    /// The number of the next statement.
+    number: usize,
+}
+
+/// What a rollback restores. Cloning is cheap: the catalog is persistent, the rest is small.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct State {
+    pub(crate) catalog: Catalog,
+    /// In force now, SET LOCAL included.
+    pub(crate) settings: Settings,
+    /// What the end of the transaction leaves in force.
+    lasting: Settings,
+    /// Tables that hold no row as far as the caller knows, until something is written to them.
+    pub(crate) assumed_empty: BTreeSet<QualifiedName>,
+    pub(crate) facts: TransactionFacts,
+}
+
+/// What is known of the open transaction, under the relations' current names.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TransactionFacts {
+    /// Relations that no other session sees yet.
+    pub(crate) created: BTreeSet<QualifiedName>,
+    /// Of those, tables that nothing was written to.
+    pub(crate) empty: BTreeSet<QualifiedName>,
+    /// Columns added without a default, on tables that nothing was written to since.
+    pub(crate) null_columns: BTreeSet<(QualifiedName, Ident)>,
+    /// The committed name of relations that were renamed: what other sessions call them.
+    pub(crate) committed_name: BTreeMap<QualifiedName, QualifiedName>,
+    /// Tables whose rows have deferred trigger events, with the constraints that wait: (table of the event, constraint).
+    pub(crate) pending: BTreeSet<(QualifiedName, PendingConstraint)>,
+    /// SET CONSTRAINTS ALL.
+    pub(crate) all_deferred: Option<bool>,
+    /// SET CONSTRAINTS name: by constraint.
+    pub(crate) deferred: BTreeMap<(QualifiedName, Ident), bool>,
+    pub(crate) created_types: BTreeSet<QualifiedName>,
+    held: BTreeMap<QualifiedName, Held>,
+}
+
+/// A deferred constraint: the table it is on and its name.
+pub(crate) type PendingConstraint = (QualifiedName, Ident);
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Settings {
+    /// `None`: unknown, the server's default.
+    pub(crate) time_zone: Option<String>,
+    /// `None`: the default, where unqualified names are in `public`.
+    pub(crate) search_path: Option<Vec<Ident>>,
+    /// The other parameters by lower-case name.
+    pub(crate) other: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug)]
+struct Transaction {
+    before: State,
+    /// After an error every statement but the end of the transaction is refused.
+    failed: bool,
+    savepoints: Vec<(Ident, State)>,
+}
+
+impl Session {
+    pub fn new(catalog: Catalog, version: PgVersion) -> Self {
+        Self { version, state: State { catalog, ..State::default() }, transaction: None, number: 0 }
+    }
+
+    pub const fn catalog(&self) -> &Catalog {
+        &self.state.catalog
+    }
+
+    /// For changes of the catalog that no statement makes, such as a table that is only assumed.
+    pub const fn catalog_mut(&mut self) -> &mut Catalog {
+        &mut self.state.catalog
+    }
+
+    pub const fn version(&self) -> PgVersion {
+        self.version
+    }
+
+    /// Whether a transaction block is open.
+    pub const fn in_transaction(&self) -> bool {
+        self.transaction.is_some()
+    }
+
+    /// What the open transaction holds, the strongest mode per relation; empty outside a transaction block.
+    pub const fn held(&self) -> &BTreeMap<QualifiedName, Held> {
+        &self.state.facts.held
+    }
+
+    /// Whom everything that the open transaction holds keeps waiting.
+    pub fn blocked(&self) -> BTreeMap<QualifiedName, Blocks> {
+        let Some(transaction) = &self.transaction else { return BTreeMap::new() };
+        let locks = self.state.facts.held.iter().map(|(name, held)| (name.clone(), held.mode)).collect();
+        blocks(&locks, &transaction.before.catalog, &self.state.facts, self.version)
+    }
+
+    /// Whether the open transaction made the relation, so that no other session can wait for it.
+    pub fn is_new(&self, relation: &QualifiedName) -> bool {
+        self.state.facts.created.contains(relation)
+    }
+
+    /// The value that SET or SET LOCAL gave a parameter (`lock_timeout`), as far as the session has seen one.
+    pub fn setting(&self, name: &str) -> Option<&str> {
+        self.state.settings.get(name)
+    }
+
+    /// Says that the table holds no row now; until something is written to it, nothing is read there.
+    pub fn assume_empty(&mut self, table: QualifiedName) {
+        self.state.assumed_empty.insert(table);
+    }
+
+    /// Executes one statement. Its number is the count of statements before it.
+    pub fn execute(&mut self, statement: &Statement) -> Outcome {
+        let number = self.number;
+        self.number += 1;
+        match statement {
+            Statement::Begin => return self.begin(),
+            Statement::Commit { and_chain } => return self.end(true, *and_chain),
+            Statement::Rollback { and_chain } => return self.end(false, *and_chain),
+            _ => {}
+        }
+        if let Statement::RollbackToSavepoint(name) = statement {
+            return self.rollback_to(name);
+        }
+        if self.transaction.as_ref().is_some_and(|transaction| transaction.failed) {
+            return self.refused(
+                Refusal {
+                    sqlstate: "25P02",
+                    message: "current transaction is aborted, commands ignored until end of transaction block"
+                        .to_owned(),
+                },
+                TransactionUse::Inside,
+            );
+        }
+        match statement {
+            Statement::Savepoint(name) => return self.savepoint(name),
+            Statement::ReleaseSavepoint(name) => return self.release(name),
+            _ => {}
+        }
+        let forbidden = Run::transaction_forbidden(statement, &self.state.catalog, &self.state.settings);
+        if let Some(command) = &forbidden
+            && self.transaction.is_some()
+        {
+            return self.refused(
+                Refusal { sqlstate: "25001", message: format!("{command} cannot run inside a transaction block") },
+                TransactionUse::Forbidden,
+            );
+        }
+        let transaction_use = match (forbidden, &self.transaction) {
+            (Some(_), _) => TransactionUse::Forbidden,
+            (None, Some(_)) => TransactionUse::Inside,
+            (None, None) => TransactionUse::Outside,
+        };
+        let before = match &self.transaction {
+            Some(transaction) => transaction.before.catalog.clone(),
+            None => self.state.catalog.clone(),
+        };
+        let mut run = Run::new(self.state.clone(), self.version, self.transaction.is_some());
+        match run.execute(statement) {
+            Ok(()) => {
+                let Run { state, mut effects, renames, .. } = run;
+                let facts_before = std::mem::replace(&mut self.state, state).facts;
+                // Names in the effects are those before the statement; what it made is in the facts after it.
+                let mut facts = facts_before;
+                facts.created.extend(self.state.facts.created.iter().cloned());
+                effects.blocks = blocks(&effects.locks, &before, &facts, self.version);
+                let held = self.hold(&effects, number);
+                self.rename_held(&renames);
+                if self.transaction.is_none() {
+                    self.state.end_of_transaction();
+                }
+                Outcome { effects, error: None, transaction: transaction_use, held }
+            }
+            Err(refusal) => self.refused(refusal, transaction_use),
+        }
+    }
+
+    fn hold(&mut self, effects: &Effects, number: usize) -> BTreeMap<QualifiedName, Held> {
+        if self.transaction.is_none() {
+            return BTreeMap::new();
+        }
+        let held = &mut self.state.facts.held;
+        for (relation, mode) in &effects.locks {
+            match held.get_mut(relation) {
+                Some(held) if held.mode >= *mode => {}
+                _ => {
+                    held.insert(relation.clone(), Held { mode: *mode, by: number });
+                }
+            }
+        }
+        held.clone()
+    }
+
+    /// From the next statement on the relations have their new names.
+    fn rename_held(&mut self, renames: &[(QualifiedName, QualifiedName)]) {
+        for (from, to) in renames {
+            if let Some(held) = self.state.facts.held.remove(from) {
+                self.state.facts.held.insert(to.clone(), held);
+            }
+        }
+    }
+
+    fn refused(&mut self, refusal: Refusal, transaction: TransactionUse) -> Outcome {
+        if let Some(open) = &mut self.transaction {
+            open.failed = true;
+        }
+        Outcome { effects: Effects::default(), error: Some(refusal), transaction, held: self.state.facts.held.clone() }
+    }
+
+    fn done(&self, transaction: TransactionUse) -> Outcome {
+        Outcome { effects: Effects::default(), error: None, transaction, held: self.state.facts.held.clone() }
+    }
+
+    fn begin(&mut self) -> Outcome {
+        // BEGIN inside a transaction block is only a warning, unless the block has failed.
+        match &self.transaction {
+            Some(open) if open.failed => {
+                return self.refused(
+                    Refusal {
+                        sqlstate: "25P02",
+                        message: "current transaction is aborted, commands ignored until end of transaction block"
+                            .to_owned(),
+                    },
+                    TransactionUse::Inside,
+                );
+            }
+            Some(_) => {}
+            None => self.open(),
+        }
+        self.done(TransactionUse::Inside)
+    }
+
+    fn open(&mut self) {
+        self.transaction = Some(Transaction { before: self.state.clone(), failed: false, savepoints: Vec::new() });
+    }
+
+    fn end(&mut self, commit: bool, and_chain: bool) -> Outcome {
+        let Some(open) = self.transaction.take() else {
+            if and_chain {
+                let command = if commit { "COMMIT AND CHAIN" } else { "ROLLBACK AND CHAIN" };
+                return self.refused(
+                    Refusal { sqlstate: "25P01", message: format!("{command} can only be used in transaction blocks") },
+                    TransactionUse::Outside,
+                );
+            }
+            return self.done(TransactionUse::Outside);
+        };
+        if commit && !open.failed {
+            self.state.end_of_transaction();
+        } else {
+            self.state = open.before;
+        }
+        if and_chain {
+            self.open();
+        }
+        self.done(TransactionUse::Inside)
+    }
+
+    fn savepoint(&mut self, name: &Ident) -> Outcome {
+        match &mut self.transaction {
+            Some(open) => {
+                open.savepoints.push((name.clone(), self.state.clone()));
+                self.done(TransactionUse::Inside)
+            }
+            None => self.outside_block("SAVEPOINT"),
+        }
+    }
+
+    fn release(&mut self, name: &Ident) -> Outcome {
+        let Some(open) = &mut self.transaction else { return self.outside_block("RELEASE SAVEPOINT") };
+        match open.savepoints.iter().rposition(|(known, _)| known == name) {
+            Some(position) => {
+                open.savepoints.truncate(position);
+                self.done(TransactionUse::Inside)
+            }
+            None => self.no_savepoint(name),
+        }
+    }
+
+    fn rollback_to(&mut self, name: &Ident) -> Outcome {
+        let Some(open) = &mut self.transaction else { return self.outside_block("ROLLBACK TO SAVEPOINT") };
+        match open.savepoints.iter().rposition(|(known, _)| known == name) {
+            Some(position) => {
+                open.savepoints.truncate(position + 1);
+                self.state = open.savepoints[position].1.clone();
+                open.failed = false;
+                self.done(TransactionUse::Inside)
+            }
+            None => self.no_savepoint(name),
+        }
+    }
+
+    fn outside_block(&mut self, command: &str) -> Outcome {
+        self.refused(
+            Refusal { sqlstate: "25P01", message: format!("{command} can only be used in transaction blocks") },
+            TransactionUse::Outside,
+        )
+    }
+
+    fn no_savepoint(&mut self, name: &Ident) -> Outcome {
+        self.refused(
+            Refusal { sqlstate: "3B001", message: format!("savepoint \"{name}\" does not exist") },
+            TransactionUse::Inside,
+        )
+    }
+}
+
+impl State {
+    fn end_of_transaction(&mut self) {
+        self.facts = TransactionFacts::default();
+        self.settings = self.lasting.clone();
+    }
+
+    /// SET. Outside a transaction block SET LOCAL has no effect, which the end of the statement brings about.
+    pub(crate) fn set(&mut self, parameter: &SetParameter) {
+        self.settings.set(&parameter.name, parameter.value.as_deref());
+        if !parameter.local {
+            self.lasting.set(&parameter.name, parameter.value.as_deref());
+        }
+    }
+
+    pub(crate) fn reset(&mut self, parameter: Option<&str>) {
+        if let Some(name) = parameter {
+            self.settings.set(name, None);
+            self.lasting.set(name, None);
+        } else {
+            self.settings = Settings::default();
+            self.lasting = Settings::default();
+        }
+    }
+}
+
+impl Settings {
+    fn get(&self, name: &str) -> Option<&str> {
+        let name = name.to_ascii_lowercase();
+        if name == "timezone" { self.time_zone.as_deref() } else { self.other.get(&name).map(String::as_str) }
+    }
+
+    fn set(&mut self, name: &str, value: Option<&str>) {
+        let name = name.to_ascii_lowercase();
+        match name.as_str() {
+            "timezone" | "time zone" => {
+                self.time_zone = value.map(|value| unquoted(value).to_owned());
+            }
+            "search_path" => {
+                self.search_path = value.map(|value| {
+                    value
+                        .split(',')
+                        .map(|part| Ident::new(unquoted(part.trim())))
+                        .filter(|schema| *schema != "$user" && *schema != "")
+                        .collect()
+                });
+            }
+            _ => {}
+        }
+        match value {
+            Some(value) => {
+                self.other.insert(name, unquoted(value).to_owned());
+            }
+            None => {
+                self.other.remove(&name);
+            }
+        }
+    }
+}
+
+fn unquoted(text: &str) -> &str {
+    let text = text.trim();
+    for quote in ['\'', '"'] {
+        if let Some(inner) = text.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote)) {
+            return inner;
+        }
+    }
+    text
+}
+
+/// Whom locks keep waiting. `before` is the catalog as other sessions see it.
+///
+/// A statement on a table opens more than the table: its indexes, the tables under a view, the partitions of a
+/// partitioned table, the sequences of its defaults, and for a change of a partition its parent.
+fn blocks(
+    locks: &BTreeMap<QualifiedName, LockMode>,
+    before: &Catalog,
+    facts: &TransactionFacts,
+    version: PgVersion,
+) -> BTreeMap<QualifiedName, Blocks> {
+    let mut blocked: BTreeMap<QualifiedName, Blocks> = BTreeMap::new();
+    let mut add = |name: &QualifiedName, more: Blocks| {
+        if !more.is_empty() {
+            let entry = blocked.entry(name.clone()).or_default();
+            *entry = entry.union(more);
+        }
+    };
+    for (name, mode) in locks {
+        if facts.created.contains(name) {
+            continue;
+        }
+        let name = facts.committed_name.get(name).unwrap_or(name);
+        match before.relation(name) {
+            Some(Relation::Table(_)) => add(name, Blocks::by_lock(*mode)),
+            Some(Relation::Index { table }) => match before.relation(table) {
+                Some(Relation::View(_)) => add(table, Blocks { select: mode.blocks_select(), ..Blocks::default() }),
+                _ => add(
+                    table,
+                    Blocks {
+                        select: mode.blocks_select(),
+                        insert: mode.blocks_writes(),
+                        update: mode.blocks_writes(),
+                        select_for_update: mode.blocks_select_for_update(),
+                        nextval: false,
+                    },
+                ),
+            },
+            Some(Relation::View(_)) => add(name, Blocks { select: mode.blocks_select(), ..Blocks::default() }),
+            Some(Relation::Sequence(sequence)) => {
+                let nextval = mode.blocks_writes();
+                add(name, Blocks { nextval, ..Blocks::default() });
+                if nextval {
+                    for table in before.tables() {
+                        if table.columns.iter().any(|column| column.draws_from(&sequence.name)) {
+                            add(&table.name, Blocks { insert: true, ..Blocks::default() });
+                        }
+                    }
+                }
+            }
+            // An assumed relation: a table, as far as anyone can tell.
+            None => add(name, Blocks::by_lock(*mode)),
+        }
+    }
+    // A statement on a parent opens its children; an INSERT only the partition it goes to.
+    let mut pending: Vec<QualifiedName> = blocked.keys().cloned().collect();
+    while let Some(child) = pending.pop() {
+        let Some(by_child) = blocked.get(&child).copied() else { continue };
+        let Some(table) = before.table(&child) else { continue };
+        let default_partition = matches!(&table.partition_of, Some((_, crate::statement::PartitionBound::Default)));
+        let more = Blocks { insert: by_child.insert && default_partition, nextval: false, ..by_child };
+        for parent in table.partition_of.iter().map(|(parent, _)| parent).chain(&table.inherits) {
+            let entry = blocked.entry(parent.clone()).or_default();
+            let union = entry.union(more);
+            if union != *entry {
+                *entry = union;
+                pending.push(parent.clone());
+            }
+        }
+    }
+    // Direct changes of a partition read the parent's partition key.
+    for (name, mode) in locks {
+        if *mode != LockMode::AccessExclusive || facts.created.contains(name) {
+            continue;
+        }
+        let name = facts.committed_name.get(name).unwrap_or(name);
+        if before.table(name).is_some_and(|table| table.partition_by.is_some()) {
+            for child in before.descendants(name) {
+                let more = Blocks { insert: !version.at_least(14), update: true, ..Blocks::default() };
+                let entry = blocked.entry(child).or_default();
+                *entry = entry.union(more);
+            }
+        }
+    }
+    // A view opens the tables under it.
+    let mut pending: Vec<QualifiedName> =
+        blocked.iter().filter(|(_, blocks)| blocks.select).map(|(name, _)| name.clone()).collect();
+    while let Some(name) = pending.pop() {
+        for (view, _) in before.views_on(&name) {
+            if before.view(&view).is_some_and(|view| view.materialized) {
+                continue;
+            }
+            let entry = blocked.entry(view.clone()).or_default();
+            if !entry.select {
+                entry.select = true;
+                pending.push(view);
+            }
+        }
+    }
+    blocked.retain(|_, blocks| !blocks.is_empty());
+    blocked
+}
+
+/// The outcome of one statement on a catalog, outside a transaction block.
+pub fn effects(statement: &Statement, catalog: &Catalog, version: PgVersion) -> Outcome {
+    Session::new(catalog.clone(), version).execute(statement)
+}
