@@ -17,6 +17,7 @@ use crate::field::Field;
 use crate::operation::Options;
 use crate::value::Value;
 
+pub(crate) use relations::setting_key;
 pub use relations::{RelationTarget, model_reference};
 
 /// An app label and a model name in lower case.

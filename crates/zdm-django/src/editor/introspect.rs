@@ -1,0 +1,173 @@
+//! What Django asks the database: the names of constraints and indexes by column, and sequences.
+//!
+//! Source: `django.db.backends.postgresql.introspection` and `_constraint_names()` of the schema editor.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use zdm_postgres::catalog::{ConstraintKind, Relation, Table};
+use zdm_postgres::name::{Ident, QualifiedName};
+use zdm_postgres::statement::{IndexElement, IndexKey};
+
+use super::Editor;
+use crate::operation::Options;
+
+/// Which of a table's constraints and indexes are asked for; `None` does not matter.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Query<'q> {
+    pub(super) columns: Option<&'q [Arc<str>]>,
+    pub(super) unique: Option<bool>,
+    pub(super) primary_key: Option<bool>,
+    pub(super) index: Option<bool>,
+    pub(super) foreign_key: bool,
+    pub(super) check: Option<bool>,
+    /// A btree index without options: what `db_index` makes.
+    pub(super) basic: bool,
+    pub(super) exclude: BTreeSet<&'q str>,
+}
+
+/// A row of Django's `get_constraints()`.
+struct Entry {
+    name: String,
+    columns: Vec<String>,
+    primary_key: bool,
+    unique: bool,
+    foreign_key: bool,
+    check: bool,
+    index: bool,
+    basic: bool,
+}
+
+impl Editor<'_> {
+    /// The names of the constraints and indexes that fit, in the order made; constraints first.
+    pub(super) fn constraint_names(&mut self, table: &str, query: &Query<'_>) -> Vec<String> {
+        let catalog = self.database.catalog();
+        // Django looks for the name as it stands in `db_table`, so it never finds a table with a schema in its name.
+        let Some(known) = catalog.table(&QualifiedName::new(table)) else {
+            if !table.contains("\".\"") {
+                self.report(format!("the table `{table}` is not known, so the names of its constraints are not"));
+            }
+            return Vec::new();
+        };
+        let assumed = known.assumed;
+        let names = entries(known).into_iter().filter(|entry| entry.fits(query)).map(|entry| entry.name).collect();
+        if assumed {
+            self.report(format!("the constraints of the table `{table}` are not known"));
+        }
+        names
+    }
+
+    pub(super) fn foreign_key_names(&mut self, table: &str, column: &Arc<str>) -> Vec<String> {
+        let columns = [column.clone()];
+        self.constraint_names(table, &Query { columns: Some(&columns), foreign_key: true, ..Query::default() })
+    }
+
+    /// The sequence that belongs to a column, as an identity or by OWNED BY.
+    pub(super) fn sequence_of(&self, table: &str, column: &str) -> Option<String> {
+        let catalog = self.database.catalog();
+        let name = QualifiedName::new(table);
+        let known = catalog.table(&name)?;
+        if let Some(identity) = known.column(column).and_then(|column| column.identity.as_ref()) {
+            return Some(identity.sequence.name.to_string());
+        }
+        catalog.relations().find_map(|(_, relation)| match relation {
+            Relation::Sequence(sequence) => {
+                let (owner, owned) = sequence.owned_by.as_ref()?;
+                (*owner == name && *owned == *column).then(|| sequence.name.name.to_string())
+            }
+            _ => None,
+        })
+    }
+}
+
+/// The names that `Meta.constraints` and `Meta.indexes` take.
+pub(super) fn constraint_option_names(options: &Options) -> BTreeSet<&str> {
+    options.constraints.iter().map(|constraint| &*constraint.name).collect()
+}
+
+pub(super) fn index_option_names(options: &Options) -> BTreeSet<&str> {
+    options.indexes.iter().filter_map(|index| index.name.as_deref()).collect()
+}
+
+fn entries(table: &Table) -> Vec<Entry> {
+    let mut entries: Vec<Entry> = Vec::new();
+    for constraint in &table.constraints {
+        let strings = |columns: &[Ident]| columns.iter().map(ToString::to_string).collect();
+        let mut entry = Entry {
+            name: constraint.name.to_string(),
+            columns: Vec::new(),
+            primary_key: false,
+            unique: false,
+            foreign_key: false,
+            check: false,
+            index: false,
+            basic: false,
+        };
+        match &constraint.kind {
+            ConstraintKind::Check { expr, .. } => {
+                entry.check = true;
+                entry.columns = expr.node.columns().iter().map(ToString::to_string).collect();
+            }
+            ConstraintKind::Unique { columns, .. } => {
+                entry.unique = true;
+                entry.columns = strings(columns);
+            }
+            ConstraintKind::PrimaryKey { columns, .. } => {
+                entry.unique = true;
+                entry.primary_key = true;
+                entry.columns = strings(columns);
+            }
+            ConstraintKind::ForeignKey(key) => {
+                entry.foreign_key = true;
+                entry.columns = strings(&key.columns);
+            }
+            ConstraintKind::Exclude { elements, .. } => {
+                entry.columns = elements.iter().filter_map(|(element, _)| element_column(element)).collect();
+            }
+            ConstraintKind::NotNull { column, .. } => entry.columns = vec![column.to_string()],
+        }
+        entries.push(entry);
+    }
+    for index in &table.indexes {
+        if entries.iter().any(|entry| index.name == *entry.name) {
+            continue;
+        }
+        let mut columns: Vec<Option<String>> = index.elements.iter().map(element_column).collect();
+        columns.extend(index.include.iter().map(|column| Some(column.to_string())));
+        // A column of an expression is NULL there, which equals no column.
+        let columns = columns.into_iter().map(Option::unwrap_or_default).collect();
+        entries.push(Entry {
+            columns,
+            primary_key: index.primary,
+            unique: index.unique,
+            foreign_key: false,
+            check: false,
+            index: true,
+            basic: index.method == "btree" && !index.name.as_str().ends_with("_btree") && index.options.is_empty(),
+            name: index.name.to_string(),
+        });
+    }
+    entries
+}
+
+fn element_column(element: &IndexElement) -> Option<String> {
+    match &element.key {
+        IndexKey::Column(column) => Some(column.to_string()),
+        IndexKey::Expr(_) => None,
+    }
+}
+
+impl Entry {
+    fn fits(&self, query: &Query<'_>) -> bool {
+        query.columns.is_none_or(|columns| {
+            columns.len() == self.columns.len()
+                && columns.iter().zip(&self.columns).all(|(left, right)| **left == **right)
+        }) && query.unique.is_none_or(|unique| unique == self.unique)
+            && query.primary_key.is_none_or(|primary_key| primary_key == self.primary_key)
+            && query.index.is_none_or(|index| index == self.index)
+            && query.check.is_none_or(|check| check == self.check)
+            && (!query.foreign_key || self.foreign_key)
+            && (!query.basic || self.basic)
+            && !query.exclude.contains(&*self.name)
+    }
+}
