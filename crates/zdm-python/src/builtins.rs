@@ -316,6 +316,25 @@ fn mutated_dict(entries: &Arc<Vec<DictEntry>>, method: &str, args: &[Arg]) -> Op
     Some(result)
 }
 
+/// What `pop` and `setdefault` return; the receiver is as it is before the call.
+pub(crate) fn taken(receiver: &Value, method: &str, args: &[Arg], origin: &Origin) -> Value {
+    let unknown = || Value::unknown(Why::Dynamic("taken out of a collection"), origin.clone());
+    let Some(values) = positionals(args) else { return unknown() };
+    match (&receiver.kind, method, values.as_slice()) {
+        (ValueKind::List(_), "pop", []) => {
+            let last = made(ValueKind::Int(Int::Small(-1)), origin);
+            ops::subscript(receiver.clone(), last, origin)
+        }
+        (ValueKind::List(_), "pop", [index]) => ops::subscript(receiver.clone(), (*index).clone(), origin),
+        (ValueKind::Dict(_), _, [key]) if method == "pop" => ops::subscript(receiver.clone(), (*key).clone(), origin),
+        (ValueKind::Dict(_), _, [_] | [_, _]) => {
+            let get = Str::made("get", origin.clone());
+            dict_method(receiver, &get, args, origin).unwrap_or_else(unknown)
+        }
+        _ => unknown(),
+    }
+}
+
 /// `container[index] = value`
 pub(crate) fn set_item(container: &Value, index: Value, value: Value, origin: &Origin) -> Value {
     match &container.kind {

@@ -21,7 +21,7 @@ use crate::namespace::{Imported, Namespace, Slot};
 use crate::ops;
 use crate::syntax::{
     ArgumentKind, BinaryOp, BoolOp, ClassId, CompareOp, ComprehensionClause, ComprehensionKind, DictItem, ExprId,
-    ExprKind, FStringPart, Handler, ImportedNames, Module, ParamKind, Stmt, StmtKind, Why,
+    ExprKind, FStringPart, Handler, ImportedNames, Module, Param, ParamKind, Stmt, StmtKind, Why,
 };
 use crate::text::{Origin, Str, StrBuilder};
 use crate::value::{
@@ -31,7 +31,7 @@ use crate::value::{
 /// Expressions, statements, calls and module loads that may be under way at once.
 const MAX_DEPTH: u32 = 300;
 /// Evaluation steps of one module's top level, one class body or one outside query.
-const MAX_STEPS: u32 = 2_000_000;
+const MAX_STEPS: u32 = 1_000_000;
 /// Elements of a collection, and rounds of a loop.
 pub(crate) const MAX_ITEMS: usize = 100_000;
 /// Bytes of a string.
@@ -58,8 +58,9 @@ pub trait ModuleLoader {
 
 /// Evaluates modules, classes and functions; remembers what it has evaluated.
 ///
-/// The same questions in the same order get the same answers. Where modules import each other in a circle and use
-/// each other's values on the top level, the answer may depend on which one was asked for first, as in Python.
+/// The same questions in the same order get the same answers. Where modules use each other's values in a circle on
+/// the top level, the answer may depend on which one was asked for first, as in Python; so where output must not
+/// depend on the order of work, give each independent piece of work an evaluator of its own.
 pub struct Evaluator<'l> {
     loader: &'l dyn ModuleLoader,
     modules: RefCell<HashMap<usize, Rc<ModuleScope>>>,
@@ -107,7 +108,9 @@ enum Flow {
     Return(Value),
     Break,
     Continue,
-    /// Whether the rest of the function runs is not known.
+    /// An exception leaves the block; what follows does not run.
+    Raise,
+    /// Whether what follows runs is not known.
     Lost,
 }
 
@@ -220,7 +223,12 @@ impl<'l> Evaluator<'l> {
             return None;
         }
         self.classes.borrow_mut().insert(key, None);
-        let mut body = self.with_budget(|| self.run_class(class, &scope));
+        // What is remembered is run once and may have a budget of its own; what is run again shares the caller's.
+        let mut body = if scope.done.get() {
+            self.with_budget(|| self.run_class(class, &scope))
+        } else {
+            self.run_class(class, &scope)
+        };
         if let Some(patches) = scope.patches.borrow().get(&class.id) {
             for (name, value) in patches {
                 match body.bindings.iter_mut().find(|(found, _)| found == name) {
@@ -299,6 +307,130 @@ impl<'l> Evaluator<'l> {
     /// Read a function's body without running it: every call in it, in source order, with names, local variables and
     /// receivers resolved. Parameters are [`ValueKind::Parameter`]s, loop variables [`ValueKind::Element`]s.
     pub fn calls(&self, function: &FunctionRef) -> Vec<CallSite> {
+        self.trace(function, None)
+    }
+
+    /// The same for a call with these arguments, `self` included; parameters that they leave open stay parameters.
+    ///
+    /// So the `super().__init__(…)` of an `__init__` shows what the class makes of its arguments.
+    pub fn calls_with(&self, function: &FunctionRef, args: &[Arg]) -> Vec<CallSite> {
+        self.trace(function, Some(args))
+    }
+
+    /// What a call of the function with these arguments, `self` included, returns.
+    ///
+    /// Parameters that the arguments leave open are [`ValueKind::Parameter`]s in the result.
+    pub fn returns(&self, function: &FunctionRef, args: &[Arg]) -> Value {
+        let origin = Origin::new(&function.module, function.function().span);
+        self.with_budget(|| match self.run_function(function, args, &origin, true) {
+            Some(value) => value,
+            None => Value::unknown(Why::Dynamic("what the function returns"), origin.clone()),
+        })
+    }
+
+    /// The value with parts of it replaced, and what depends on them evaluated again.
+    ///
+    /// `replace` is asked for every symbol (and for the symbols that its name starts with), call and parameter in the
+    /// value, innermost first.
+    pub fn substitute(&self, value: &Value, replace: &dyn Fn(&Value) -> Option<ValueKind>) -> Value {
+        self.with_budget(|| self.substituted(value, replace))
+    }
+
+    fn substituted(&self, value: &Value, replace: &dyn Fn(&Value) -> Option<ValueKind>) -> Value {
+        // Values have a limit to their depth, so this recursion has one too.
+        let origin = &value.origin;
+        let all =
+            |items: &[Value]| Arc::new(items.iter().map(|item| self.substituted(item, replace)).collect::<Vec<_>>());
+        let value = match &value.kind {
+            ValueKind::List(items) => Value::new(ValueKind::List(all(items)), origin.clone()),
+            ValueKind::Tuple(items) => Value::new(ValueKind::Tuple(all(items)), origin.clone()),
+            ValueKind::Set(items) => Value::new(ValueKind::Set(all(items)), origin.clone()),
+            ValueKind::Dict(entries) => {
+                let entry = |entry: &DictEntry| DictEntry {
+                    key: entry.key.as_ref().map(|key| self.substituted(key, replace)),
+                    value: self.substituted(&entry.value, replace),
+                };
+                Value::new(ValueKind::Dict(Arc::new(entries.iter().map(entry).collect())), origin.clone())
+            }
+            ValueKind::Spread(inner) => {
+                let kind = ValueKind::Spread(Arc::new(self.substituted(inner, replace)));
+                Value::new(kind, origin.clone())
+            }
+            ValueKind::Call(call) => {
+                let callee = self.substituted(&call.callee, replace);
+                let arg = |arg: &Arg| Arg {
+                    kind: arg.kind.clone(),
+                    value: self.substituted(&arg.value, replace),
+                    span: arg.span,
+                };
+                self.call(callee, call.args.iter().map(arg).collect(), origin)
+            }
+            ValueKind::Attribute(attribute) => {
+                self.attribute(self.substituted(&attribute.value, replace), &attribute.name, origin)
+            }
+            ValueKind::Subscript(pair) => {
+                ops::subscript(self.substituted(&pair.0, replace), self.substituted(&pair.1, replace), origin)
+            }
+            ValueKind::Unary(op, operand) => ops::unary(*op, self.substituted(operand, replace), origin),
+            ValueKind::Binary(op, pair) => {
+                ops::binary(*op, self.substituted(&pair.0, replace), self.substituted(&pair.1, replace), origin)
+            }
+            ValueKind::Compare(op, pair) => {
+                ops::compare(*op, &self.substituted(&pair.0, replace), &self.substituted(&pair.1, replace), origin)
+            }
+            ValueKind::Template(parts) => {
+                let part = |part: &TemplatePart| match part {
+                    TemplatePart::Text(text) => TemplatePart::Text(text.clone()),
+                    TemplatePart::Value(value) => {
+                        format::field(self.substituted(value, replace), None, None, &value.origin)
+                    }
+                };
+                format::joined(parts.iter().map(part).collect(), origin.clone())
+            }
+            ValueKind::Element(inner) => {
+                Value::new(ValueKind::Element(Arc::new(self.substituted(inner, replace))), origin.clone())
+            }
+            ValueKind::Alternatives(found) => {
+                let options = found.options.iter().map(|option| self.substituted(option, replace)).collect();
+                alternatives(options, &found.condition)
+            }
+            _ => value.clone(),
+        };
+        if let ValueKind::Symbol(name) = &value.kind {
+            return self.replaced_symbol(name, &value, replace).unwrap_or(value);
+        }
+        if matches!(value.kind, ValueKind::Call(_) | ValueKind::Parameter(_))
+            && let Some(kind) = replace(&value)
+        {
+            return Value::new(kind, value.origin);
+        }
+        value
+    }
+
+    /// `settings.NAME.lower` is one symbol; if `settings.NAME` is replaced, the rest is an attribute of the new value.
+    fn replaced_symbol(
+        &self,
+        name: &str,
+        value: &Value,
+        replace: &dyn Fn(&Value) -> Option<ValueKind>,
+    ) -> Option<Value> {
+        let ends = name.match_indices('.').map(|(at, _)| at).chain([name.len()]);
+        for end in ends.collect::<Vec<_>>().into_iter().rev() {
+            let (prefix, rest) = name.split_at(end);
+            let symbol = Value::new(ValueKind::Symbol(prefix.into()), value.origin.clone());
+            if let Some(kind) = replace(&symbol) {
+                let start = Value::new(kind, value.origin.clone());
+                let names = rest.split('.').filter(|name| !name.is_empty());
+                return Some(names.fold(start, |value, name| {
+                    let origin = value.origin.clone();
+                    self.attribute(value, &Str::made(name, origin.clone()), &origin)
+                }));
+            }
+        }
+        None
+    }
+
+    fn trace(&self, function: &FunctionRef, args: Option<&[Arg]>) -> Vec<CallSite> {
         let scope = self.scope(&function.module);
         let module = &function.module;
         let frame = Frame {
@@ -307,10 +439,12 @@ impl<'l> Evaluator<'l> {
             trace: Some(RefCell::default()),
             ..Frame::module(module, &scope)
         };
-        for param in &function.function().params {
-            let name = Str::verbatim(module, param.name);
-            let value = Value::new(ValueKind::Parameter(name.clone()), Origin::new(module, param.span));
-            frame.bind(name, param.span.start, value);
+        let origin = Origin::new(module, function.function().span);
+        let bound = args.is_some_and(|args| self.bind_params(&frame, function, args, &origin, true).is_some());
+        if !bound {
+            for param in &function.function().params {
+                bind_open(&frame, module, param);
+            }
         }
         self.with_budget(|| self.block(&frame, &function.function().body));
         frame.trace.map(RefCell::into_inner).unwrap_or_default()
@@ -322,17 +456,30 @@ impl<'l> Evaluator<'l> {
         if let Some(scope) = self.modules.borrow().get(&module.key()) {
             return Rc::clone(scope);
         }
+        // Python runs the packages around a module first, and one of them may run the module.
+        if let Some((package, _)) = module.name().rsplit_once('.')
+            && let Some(package) = self.loader.load(package)
+            && self.enter()
+        {
+            self.scope(&package);
+            self.leave();
+            if let Some(scope) = self.modules.borrow().get(&module.key()) {
+                return Rc::clone(scope);
+            }
+        }
         let scope = Rc::new(ModuleScope {
             module: module.clone(),
             names: RefCell::default(),
             done: Cell::new(false),
             patches: RefCell::default(),
         });
-        self.modules.borrow_mut().insert(module.key(), Rc::clone(&scope));
-        if self.enter() {
-            self.with_budget(|| self.block(&Frame::module(module, &scope), module.body()));
-            self.leave();
+        if !self.enter() {
+            // Not remembered: from a shallower place the module can be run.
+            return scope;
         }
+        self.modules.borrow_mut().insert(module.key(), Rc::clone(&scope));
+        self.with_budget(|| self.block(&Frame::module(module, &scope), module.body()));
+        self.leave();
         scope.done.set(true);
         scope
     }
@@ -350,6 +497,9 @@ impl<'l> Evaluator<'l> {
                 if let Some(value) = import.resolved.get() {
                     return value.clone();
                 }
+                if import.resolving.replace(true) {
+                    return self.submodule(&import);
+                }
                 let value = if self.enter() {
                     let value = self.imported(&import);
                     self.leave();
@@ -357,7 +507,10 @@ impl<'l> Evaluator<'l> {
                 } else {
                     Value::unknown(Why::TooDeep, import.origin.clone())
                 };
-                let _ = import.resolved.set(value.clone());
+                import.resolving.set(false);
+                if !matches!(value.kind, ValueKind::Unknown(Why::TooDeep | Why::Cycle)) {
+                    let _ = import.resolved.set(value.clone());
+                }
                 value
             }
         }
@@ -378,6 +531,13 @@ impl<'l> Evaluator<'l> {
                 }
             }
         }
+    }
+
+    /// A name that its own module imports from itself: Python finds the submodule.
+    fn submodule(&self, import: &Imported) -> Value {
+        let found = import.name.as_ref().and_then(|name| self.loader.load(&format!("{}.{name}", import.module)));
+        let kind = found.map_or(ValueKind::Unknown(Why::Cycle), ValueKind::Module);
+        Value::new(kind, import.origin.clone())
     }
 
     fn symbol(&self, name: Arc<str>, origin: Origin) -> Value {
@@ -607,7 +767,7 @@ impl<'l> Evaluator<'l> {
                 if let Some(value) = value {
                     self.expr(frame, *value);
                 }
-                return Flow::Lost;
+                return Flow::Raise;
             }
             StmtKind::Delete(targets) => {
                 for target in targets {
@@ -750,7 +910,9 @@ impl<'l> Evaluator<'l> {
         for arg in args {
             if matches!(frame.module.expr(arg.value).kind, ExprKind::Name) {
                 let given = self.expr(frame, arg.value);
-                if matches!(given.kind, ValueKind::List(_) | ValueKind::Dict(_) | ValueKind::Set(_)) {
+                let mutable =
+                    |option: &Value| matches!(option.kind, ValueKind::List(_) | ValueKind::Dict(_) | ValueKind::Set(_));
+                if given.options().iter().any(mutable) {
                     let why = Why::Dynamic("passed to a call that may change it");
                     self.assign(frame, arg.value, Value::unknown(why, frame.origin(expr.span)), at);
                 }
@@ -945,6 +1107,11 @@ impl<'l> Evaluator<'l> {
             let options: Vec<Value> = options.into_iter().map(|slot| self.slot_value(slot)).collect();
             frame.bind(name, at, alternatives(options, condition));
         }
+        // Who gets past the statement has not taken a branch that raises.
+        flows.retain(|flow| !matches!(flow, Flow::Raise));
+        if flows.is_empty() {
+            return Flow::Raise;
+        }
         if flows.iter().all(|flow| matches!(flow, Flow::Next)) {
             return Flow::Next;
         }
@@ -1030,10 +1197,12 @@ impl<'l> Evaluator<'l> {
             match self.block(frame, body) {
                 Flow::Next | Flow::Continue => {}
                 Flow::Break => return Flow::Next,
+                Flow::Raise => return Flow::Raise,
                 Flow::Return(value) => return Flow::Return(value),
                 Flow::Lost => {
                     Self::poison(frame, std::slice::from_ref(stmt), &Why::Dynamic("assigned in a loop"));
-                    return Flow::Lost;
+                    // Only a function can be left for good.
+                    return if frame.kind == FrameKind::Function { Flow::Lost } else { Flow::Next };
                 }
             }
         }
@@ -1072,18 +1241,10 @@ impl<'l> Evaluator<'l> {
                         let value = Value::unknown(Why::Dynamic("a caught exception"), frame.origin(name));
                         frame.bind(Str::verbatim(frame.module, name), handler.span.start, value);
                     }
-                    match self.block(frame, &handler.body) {
-                        // Raising again is not a way to get past the statement.
-                        Flow::Lost if frame.kind != FrameKind::Function => Flow::Lost,
-                        flow => flow,
-                    }
+                    self.block(frame, &handler.body)
                 }));
             }
-            match self.join(frame, stmt.span.start, &frame.origin(stmt.span), &runs) {
-                // The body got through, even if a handler would have left.
-                Flow::Lost if frame.kind != FrameKind::Function => Flow::Next,
-                flow => flow,
-            }
+            self.join(frame, stmt.span.start, &frame.origin(stmt.span), &runs)
         };
         match self.block(frame, finally) {
             Flow::Next => flow,
@@ -1160,6 +1321,9 @@ impl<'l> Evaluator<'l> {
                 return self.attribute(value, &Str::verbatim(module, *name), &origin);
             }
             ExprKind::Call { callee, args } => {
+                if let Some(value) = self.taken_out(frame, *callee, args, expr.span) {
+                    return value;
+                }
                 let callee = self.expr(frame, *callee);
                 let args = self.args(frame, args);
                 let value = self.call(callee, args, &origin);
@@ -1227,6 +1391,31 @@ impl<'l> Evaluator<'l> {
             ExprKind::Unknown(why) => ValueKind::Unknown(why.clone()),
         };
         Value::new(kind, origin)
+    }
+
+    /// `kwargs.pop("name")` and the like inside of an expression: a value, and a change of the variable.
+    fn taken_out(
+        &self,
+        frame: &Frame<'_>,
+        callee: ExprId,
+        args: &[crate::syntax::Argument],
+        span: Span,
+    ) -> Option<Value> {
+        let ExprKind::Attribute { value: target, name } = frame.module.expr(callee).kind else { return None };
+        let method = frame.module.text(name);
+        if !matches!(method, "pop" | "setdefault") || !Self::is_place(frame, target) {
+            return None;
+        }
+        let current = self.expr(frame, target);
+        if !matches!(current.kind, ValueKind::Dict(_) | ValueKind::List(_)) {
+            return None;
+        }
+        let origin = frame.origin(span);
+        let args = self.args(frame, args);
+        let changed = builtins::mutate(&current, method, &args, &origin);
+        let value = builtins::taken(&current, method, &args, &origin);
+        self.assign(frame, target, changed, span.start);
+        Some(value)
     }
 
     fn name(&self, frame: &Frame<'_>, span: Span) -> Value {
@@ -1720,15 +1909,22 @@ impl<'l> Evaluator<'l> {
 
     /// The result of a function of the project; None where it is not known.
     fn call_function(&self, function: &FunctionRef, args: &[Arg], origin: &Origin) -> Option<Value> {
+        if !function.function().decorators.is_empty() {
+            return None;
+        }
+        self.run_function(function, args, origin, false).filter(|value| value.first_unknown().is_none())
+    }
+
+    fn run_function(&self, function: &FunctionRef, args: &[Arg], origin: &Origin, open: bool) -> Option<Value> {
         let node = function.function();
-        if function.closure || node.is_async || !node.decorators.is_empty() || self.calls.get() >= MAX_CALLS {
+        if function.closure || node.is_async || self.calls.get() >= MAX_CALLS {
             return None;
         }
         let module = &function.module;
         let scope = self.scope(module);
         let frame =
             Frame { names: Some(RefCell::default()), kind: FrameKind::Function, ..Frame::module(module, &scope) };
-        self.bind_params(&frame, function, args, origin)?;
+        self.bind_params(&frame, function, args, origin, open)?;
         if !self.enter() {
             return None;
         }
@@ -1739,15 +1935,21 @@ impl<'l> Evaluator<'l> {
         let value = match flow {
             Flow::Return(value) => value,
             Flow::Next => Value::new(ValueKind::None, origin.clone()),
-            Flow::Break | Flow::Continue | Flow::Lost => return None,
+            Flow::Break | Flow::Continue | Flow::Raise | Flow::Lost => return None,
         };
-        if yields(module, &node.body) || value.first_unknown().is_some() {
-            return None;
-        }
-        Some(value)
+        (!yields(module, &node.body)).then_some(value)
     }
 
-    fn bind_params(&self, frame: &Frame<'_>, function: &FunctionRef, args: &[Arg], origin: &Origin) -> Option<()> {
+    /// Bind arguments to parameters as a call does; None where Python would refuse or the arguments are not known.
+    /// If `open`, parameters without argument stand for themselves.
+    fn bind_params(
+        &self,
+        frame: &Frame<'_>,
+        function: &FunctionRef,
+        args: &[Arg],
+        origin: &Origin,
+        open: bool,
+    ) -> Option<()> {
         let module = &function.module;
         let node = function.function();
         let mut positional = Vec::new();
@@ -1785,7 +1987,14 @@ impl<'l> Evaluator<'l> {
                     match (by_position, by_keyword) {
                         (Some(value), None) => value.clone(),
                         (None, Some(index)) if kind != ParamKind::PositionalOnly => keywords.remove(index).1.clone(),
-                        (None, None) => self.expr(&Frame::module(module, frame.scope), param.default?),
+                        (None, None) => match param.default {
+                            Some(default) => self.expr(&Frame::module(module, frame.scope), default),
+                            None if open => {
+                                bind_open(frame, module, param);
+                                continue;
+                            }
+                            None => return None,
+                        },
                         _ => return None,
                     }
                 }
@@ -1848,6 +2057,13 @@ pub(crate) fn alternatives(options: Vec<Value>, condition: &Origin) -> Value {
     }
     let kind = ValueKind::Alternatives(Arc::new(Alternatives { condition: condition.clone(), options: flat }));
     Value::new(kind, condition.clone())
+}
+
+/// Bind a parameter to itself.
+fn bind_open(frame: &Frame<'_>, module: &Module, param: &Param) {
+    let name = Str::verbatim(module, param.name);
+    let value = Value::new(ValueKind::Parameter(name.clone()), Origin::new(module, param.span));
+    frame.bind(name, param.span.start, value);
 }
 
 /// The dotted name under a span, without the white space and line continuations that may stand around its dots.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::syntax::Why;
 use crate::text::{Origin, Str, StrBuilder};
-use crate::value::{Arg, ArgKind, Int, TemplatePart, Value, ValueKind, float_repr, str_repr};
+use crate::value::{Arg, ArgKind, Call, Int, TemplatePart, Value, ValueKind, float_repr, str_repr};
 
 /// Adjacent parts as one value: a string if all of them are known, else a template.
 pub(crate) fn joined(parts: Vec<TemplatePart>, origin: Origin) -> Value {
@@ -61,13 +61,16 @@ pub(crate) fn field(value: Value, conversion: Option<char>, spec: Option<&Value>
         None => text_of(&converted, origin),
         Some(spec) => formatted(&converted, spec.as_str()?, origin),
     });
-    match formatted {
-        Some(text) => TemplatePart::Text(text),
-        None => match value.kind {
-            // A template without conversion is text already.
-            ValueKind::Template(_) | ValueKind::Unknown(_) => TemplatePart::Value(value),
-            _ => TemplatePart::Value(value),
-        },
+    match (formatted, conversion, spec) {
+        (Some(text), _, _) => TemplatePart::Text(text),
+        (None, None | Some('s'), None) => TemplatePart::Value(value),
+        (None, Some('r'), None) => {
+            let callee = Value::new(ValueKind::Symbol("builtins.repr".into()), origin.clone());
+            let span = value.span();
+            let args = vec![Arg { kind: ArgKind::Positional, value, span }];
+            TemplatePart::Value(Value::new(ValueKind::Call(Arc::new(Call { callee, args })), origin.clone()))
+        }
+        _ => TemplatePart::Value(Value::unknown(Why::Dynamic("formatted text"), origin.clone())),
     }
 }
 
@@ -371,7 +374,14 @@ pub(crate) fn percent(text: &Str, args: &Value, origin: &Origin) -> Value {
         }
         match percent_field(&value, kind, &mut spec, left, origin) {
             Ok(Some(text)) => parts.push(TemplatePart::Text(text)),
-            Ok(None) => parts.push(TemplatePart::Value(value)),
+            Ok(None) if matches!(kind, 's' | 'd' | 'i') && index - start == 2 => parts.push(TemplatePart::Value(value)),
+            Ok(None) if matches!(kind, 's' | 'd' | 'i') && bytes.get(start + 1) == Some(&b'(') => {
+                // `%(name)s` without width or flags.
+                let plain =
+                    text.get(start..index).is_some_and(|field| field.as_bytes().get(field.len() - 2) == Some(&b')'));
+                parts.push(TemplatePart::Value(if plain { value } else { opaque_text(origin) }));
+            }
+            Ok(None) => parts.push(TemplatePart::Value(opaque_text(origin))),
             Err(what) => return fail(what),
         }
     }
@@ -388,6 +398,11 @@ pub(crate) fn percent(text: &Str, args: &Value, origin: &Origin) -> Value {
         return fail("not all arguments converted during string formatting");
     }
     joined(parts, origin.clone())
+}
+
+/// A value formatted in a way that is not modelled.
+fn opaque_text(origin: &Origin) -> Value {
+    Value::unknown(Why::Dynamic("formatted text"), origin.clone())
 }
 
 impl TemplatePart {

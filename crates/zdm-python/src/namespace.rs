@@ -1,6 +1,6 @@
 //! Names and what they are bound to, over the course of a block.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 use std::sync::Arc;
@@ -23,11 +23,13 @@ pub(crate) struct Imported {
     pub(crate) name: Option<Str>,
     pub(crate) origin: Origin,
     pub(crate) resolved: OnceCell<Value>,
+    /// Whether the name is being resolved: a package that imports a name from itself.
+    pub(crate) resolving: Cell<bool>,
 }
 
 impl Slot {
     pub(crate) fn import(module: Arc<str>, name: Option<Str>, origin: Origin) -> Self {
-        Self::Import(Rc::new(Imported { module, name, origin, resolved: OnceCell::new() }))
+        Self::Import(Rc::new(Imported { module, name, origin, resolved: OnceCell::new(), resolving: Cell::new(false) }))
     }
 }
 

@@ -10,7 +10,7 @@ use crate::eval::{MAX_ITEMS, MAX_TEXT, alternatives};
 use crate::format;
 use crate::syntax::{BinaryOp, CompareOp, UnaryOp, Why};
 use crate::text::{Origin, Str, StrBuilder};
-use crate::value::{DictEntry, Int, TemplatePart, Value, ValueKind};
+use crate::value::{Arg, ArgKind, Call, DictEntry, Int, TemplatePart, Value, ValueKind};
 
 /// Combinations of alternatives that an operator works out.
 const MAX_COMBINATIONS: usize = 16;
@@ -466,6 +466,9 @@ pub(crate) fn order(left: &Value, right: &Value) -> Option<Ordering> {
 
 pub(crate) fn subscript(value: Value, index: Value, origin: &Origin) -> Value {
     use ValueKind as K;
+    if let Some(bounds) = slice_bounds(&index) {
+        return slice(&value, &bounds, origin);
+    }
     if let Some(result) = distribute(&value, &index, &mut |value, index| subscript(value, index, origin)) {
         return result;
     }
@@ -544,9 +547,26 @@ pub(crate) fn subscript(value: Value, index: Value, origin: &Origin) -> Value {
     Value::new(K::Subscript(Arc::new((value, index))), origin.clone())
 }
 
+/// The bounds of a `slice(lower, upper, step)` that was kept as a call.
+fn slice_bounds(index: &Value) -> Option<[Option<Value>; 3]> {
+    let call = index.as_call().filter(|call| call.callee.is_symbol("builtins.slice"))?;
+    let [lower, upper, step] = call.args.as_slice() else { return None };
+    Some([lower, upper, step].map(|arg| Some(arg.value.clone())))
+}
+
 /// `value[lower:upper:step]`
 pub(crate) fn slice(value: &Value, bounds: &[Option<Value>; 3], origin: &Origin) -> Value {
-    let unknown = || Value::unknown(Why::Dynamic("a slice of what is not known"), origin.clone());
+    // Kept as a subscript with `slice(lower, upper, step)`, as Python itself sees it.
+    let unknown = || {
+        let callee = Value::new(ValueKind::Symbol("builtins.slice".into()), origin.clone());
+        let arg = |bound: &Option<Value>| {
+            let value = bound.clone().unwrap_or_else(|| Value::new(ValueKind::None, origin.clone()));
+            Arg { kind: ArgKind::Positional, span: value.span(), value }
+        };
+        let args = bounds.iter().map(arg).collect();
+        let index = Value::new(ValueKind::Call(Arc::new(Call { callee, args })), origin.clone());
+        Value::new(ValueKind::Subscript(Arc::new((value.clone(), index))), origin.clone())
+    };
     let mut numbers = [None; 3];
     for (number, bound) in numbers.iter_mut().zip(bounds) {
         *number = match bound {

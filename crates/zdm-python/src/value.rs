@@ -430,6 +430,76 @@ impl Value {
     }
 }
 
+/// One element of a collection that is partly known.
+#[derive(Clone, Debug)]
+pub struct Item {
+    pub value: Value,
+    /// The innermost condition on which the element is there; none if it is there for certain.
+    pub condition: Option<Origin>,
+    /// Whether the value stands for its elements, of unknown number, rather than for itself.
+    pub spread: bool,
+}
+
+impl Value {
+    /// The elements of a list, tuple or set, those of its spreads and alternatives among them, in order.
+    ///
+    /// Elements that all alternatives have in common at their start or end are there for certain; the others carry
+    /// the condition. What is no collection comes back as one spread item.
+    pub fn flatten(&self) -> Vec<Item> {
+        match &self.kind {
+            ValueKind::List(items) | ValueKind::Tuple(items) | ValueKind::Set(items) => {
+                let mut found = Vec::with_capacity(items.len());
+                for item in items.iter() {
+                    match &item.kind {
+                        ValueKind::Spread(inner) => found.extend(inner.flatten()),
+                        _ => found.push(Item { value: item.clone(), condition: None, spread: false }),
+                    }
+                }
+                found
+            }
+            ValueKind::Alternatives(alternatives) => {
+                let mut options: Vec<Vec<Item>> = alternatives.options.iter().map(Self::flatten).collect();
+                let start = shared(&options, |items, index| items.get(index));
+                let start = start.min(options.iter().map(Vec::len).min().unwrap_or(0));
+                let tails: Vec<Vec<Item>> = options.iter_mut().map(|items| items.split_off(start)).collect();
+                let end = shared(&tails, |items, index| items.get(items.len().checked_sub(index + 1)?));
+                let mut found = options.into_iter().next().unwrap_or_default();
+                let mut last = Vec::new();
+                for mut items in tails {
+                    last = items.split_off(items.len().saturating_sub(end));
+                    for mut item in items {
+                        item.condition.get_or_insert_with(|| alternatives.condition.clone());
+                        found.push(item);
+                    }
+                }
+                found.extend(last);
+                found
+            }
+            _ => vec![Item { value: self.clone(), condition: None, spread: true }],
+        }
+    }
+
+    /// Whether two elements are the same one, met on two paths.
+    fn is_same_element(&self, other: &Self) -> bool {
+        self.origin == other.origin
+            && (self.is_identical(other)
+                || (!self.is_constant_kind()
+                    && std::mem::discriminant(&self.kind) == std::mem::discriminant(&other.kind)))
+    }
+}
+
+/// How many leading items (in the order of `at`) all lists share.
+fn shared<'a>(lists: &'a [Vec<Item>], at: impl Fn(&'a [Item], usize) -> Option<&'a Item>) -> usize {
+    let Some((first, rest)) = lists.split_first() else { return 0 };
+    let same = |index: usize| {
+        let Some(item) = at(first, index) else { return false };
+        rest.iter().all(|list| {
+            at(list, index).is_some_and(|other| item.spread == other.spread && item.value.is_same_element(&other.value))
+        })
+    };
+    (0..first.len()).take_while(|index| same(*index)).count()
+}
+
 impl ValueKind {
     fn depth(&self) -> u16 {
         let items = |items: &[Value]| items.iter().map(|item| item.depth).max().unwrap_or(0);

@@ -2,7 +2,14 @@
 
 mod common;
 
-use common::check;
+/// Compare the bindings of module `m` with what is expected, line by line.
+#[track_caller]
+fn check(text: &str, expect: &str) {
+    let expected: Vec<&str> = expect.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    let found = common::render(text);
+    let found: Vec<&str> = found.lines().map(str::trim).collect();
+    assert_eq!(found, expected, "\nfound:\n{}\n", found.join("\n"));
+}
 
 #[test]
 fn a_migration() {
@@ -119,4 +126,384 @@ operations = <[1, 2, 3] | [1, 2]>
 atomic = <<unknown: `atomic` is not defined here> | False>
 ",
     );
+}
+
+#[test]
+fn class_attributes_come_from_bases_and_from_behind_the_class() {
+    check(
+        r"
+# file: shop/base.py
+class Base:
+    atomic = False
+    operations = [1]
+class Other(Base):
+    x = 5
+# file: m.py
+from shop import base
+class M(base.Other):
+    operations = base.Base.operations + [2]
+M.operations.append(3)
+M.operations += [4]
+M.extra = M.x
+y = M.atomic
+",
+        "
+base = <module shop.base>
+M = <class m.M>
+operations = [1, 2, 3, 4]
+extra = 5
+y = False
+",
+    );
+}
+
+#[test]
+fn enumerations_have_values_and_choices() {
+    check(
+        r#"
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+class S(models.TextChoices):
+    NEW = "n", _("New")
+    IN_WORK = "w"
+    def f(self): pass
+a = S.NEW
+b = S.IN_WORK.value
+c = S.choices
+d = S.values + S.names
+class C:
+    class E(models.IntegerChoices):
+        ONE = 1
+    e = E.ONE
+f = C.E.labels
+"#,
+        "
+models = django.db.models
+_ = django.utils.translation.gettext_lazy
+S = <class m.S>
+NEW = ('n', django.utils.translation.gettext_lazy('New'))
+IN_WORK = 'w'
+f = <function m.f>
+a = 'n'
+b = 'w'
+c = [('n', django.utils.translation.gettext_lazy('New')), ('w', 'In Work')]
+d = ['n', 'w', 'NEW', 'IN_WORK']
+C = <class m.C>
+E = <class m.C.E>
+e = 1
+f = ['One']
+",
+    );
+}
+
+#[test]
+fn simple_functions_are_called() {
+    check(
+        r#"
+def sql(table, *columns, unique=False, **options):
+    """Docstring."""
+    kind = "UNIQUE INDEX" if unique else "INDEX"
+    names = []
+    for column in columns:
+        if column == "skip":
+            continue
+        names.append(column)
+    if not names:
+        raise ValueError(table)
+    return f"CREATE {kind} ON {table} ({', '.join(names)})" + options.pop("tail", ";")
+a = sql("t", "a", "skip", "b", unique=True)
+b = sql("t", "a", tail="")
+c = sql("t")
+d = (lambda x, y=2: x * y)(3)
+def outer():
+    def inner():
+        return 1
+    return inner
+e = outer()()
+def impure(x):
+    if unknown(x):
+        return 1
+    return 2
+f = impure(1)
+"#,
+        "
+sql = <function m.sql>
+a = 'CREATE UNIQUE INDEX ON t (a, b);'
+b = 'CREATE INDEX ON t (a)'
+c = m.sql('t')
+d = 6
+outer = <function m.outer>
+e = m.inner()
+impure = <function m.impure>
+f = m.impure(1)
+",
+    );
+}
+
+#[test]
+fn loops_and_comprehensions_run_over_what_is_known() {
+    check(
+        r#"
+xs = [n * 2 for n in range(4) if n != 1]
+pairs = {k: v for k, v in zip("ab", xs)}
+ops = []
+for i, x in enumerate(xs, start):
+    ops.append(x)
+for i, x in enumerate(xs, 1):
+    if x == 6:
+        break
+    xs2 = xs + [i]
+else:
+    never = 1
+total = [sum(xs), len(pairs), sorted(["b", "a"]), max(1, 2.5), any([0, ""]), all([])]
+dynamic = [y for y in unknown]
+"#,
+        "
+xs = [0, 4, 6]
+pairs = {'a': 0, 'b': 4}
+ops = <unknown: depends on running the program: assigned in a loop>
+i = 3
+x = 6
+xs2 = [0, 4, 6, 2]
+total = [10, 2, ['a', 'b'], 2.5, False, True]
+dynamic = <unknown: depends on running the program: a comprehension over what is not known>
+",
+    );
+}
+
+#[test]
+fn settings_are_read_in_order() {
+    check(
+        r#"
+# file: conf/base.py
+import os
+DEBUG = False
+APPS = ["a", "b"]
+DATABASES = {"default": {"ENGINE": "x"}}
+# file: m.py
+from conf.base import *
+try:
+    from .local import *
+except ImportError:
+    LOCAL = False
+try:
+    import redis
+except ImportError:
+    redis = None
+APPS.insert(0, "first")
+APPS.remove("b")
+if DEBUG:
+    APPS += ["debug"]
+if os.environ.get("TOOLBAR"):
+    APPS += ["toolbar"]
+DATABASES["default"]["ENGINE"] = "postgresql"
+DATABASES["other"] = {}
+configure(APPS)
+"#,
+        "
+os = os
+DEBUG = False
+APPS = <unknown: depends on running the program: passed to a call that may change it>
+DATABASES = {'default': {'ENGINE': 'postgresql'}, 'other': {}}
+LOCAL = False
+redis = redis
+",
+    );
+}
+
+#[test]
+fn imports_in_circles_end() {
+    check(
+        r"
+# file: p/__init__.py
+from .a import *
+# file: p/a.py
+from . import b
+from p.b import Y
+X = 1
+Z = Y
+# file: p/b.py
+from p.a import X
+import p.a as a
+Y = X
+W = a.Z
+# file: m.py
+from p import X, Z, b
+from p.b import Y, W
+from m import self_made
+",
+        "
+X = 1
+Z = 1
+b = <module p.b>
+Y = 1
+W = <unknown: defined in terms of itself>
+self_made = <unknown: defined in terms of itself>
+",
+    );
+}
+
+/// The calls in the function `f` of module `m`.
+#[track_caller]
+fn check_calls(text: &str, expect: &[&str]) {
+    let project = common::Project::new(text);
+    let evaluator = zdm_python::Evaluator::new(&project);
+    let value = evaluator.global(project.module("m"), "f").expect("the text defines `f`");
+    let calls = evaluator.calls(value.as_function().expect("`f` is a function"));
+    let found: Vec<String> =
+        calls.iter().map(|site| format!("{}{}", if site.conditional { "? " } else { "" }, site.call)).collect();
+    assert_eq!(found, expect);
+}
+
+#[test]
+fn function_bodies_are_read() {
+    check_calls(
+        r#"
+from django.db import connection
+from shop.utils import helper
+BATCH = 100
+def f(apps, schema_editor):
+    Order = apps.get_model("shop", "Order")
+    rows = Order.objects.filter(a=None)
+    if rows.exists():
+        for row in rows.iterator(chunk_size=BATCH):
+            row.a = helper(row)
+            row.save()
+    if schema_editor.connection.alias != "default":
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+    [x.delete() for x in rows]
+"#,
+        &[
+            "<parameter apps>.get_model('shop', 'Order')",
+            "<parameter apps>.get_model('shop', 'Order').objects.filter(a=None)",
+            "<parameter apps>.get_model('shop', 'Order').objects.filter(a=None).exists()",
+            "? <parameter apps>.get_model('shop', 'Order').objects.filter(a=None).iterator(chunk_size=100)",
+            "? shop.utils.helper(<element of <parameter apps>.get_model('shop', 'Order').objects.filter(a=None).iterator(chunk_size=100)>)",
+            "? <element of <parameter apps>.get_model('shop', 'Order').objects.filter(a=None).iterator(chunk_size=100)>.save()",
+            "django.db.connection.cursor()",
+            "django.db.connection.cursor().execute('SELECT 1')",
+            "? <element of <parameter apps>.get_model('shop', 'Order').objects.filter(a=None)>.delete()",
+        ],
+    );
+}
+
+#[test]
+fn an_init_shows_what_it_passes_on() {
+    let project = common::Project::new(
+        r#"
+from django.db import models
+class Code(models.CharField):
+    def __init__(self, *args, prefix="p", **kwargs):
+        kwargs["max_length"] = 20
+        kwargs.setdefault("null", True)
+        kwargs.pop("extra", None)
+        self.prefix = kwargs.pop("help", prefix)
+        super().__init__(*args, **kwargs)
+    def db_type(self, connection):
+        return "varchar(%s)" % self.max_length
+x = Code("label", null=False, extra=1, help=2)
+"#,
+    );
+    let evaluator = zdm_python::Evaluator::new(&project);
+    let x = evaluator.global(project.module("m"), "x").expect("the text defines `x`");
+    let call = x.as_call().expect("`x` is a call");
+    let class = call.callee.as_class().expect("of a class");
+    let init = evaluator.class_attribute(class, "__init__").expect("with an `__init__`");
+    let init = init.as_function().expect("which is a function");
+    let mut args = vec![zdm_python::Arg {
+        kind: zdm_python::ArgKind::Positional,
+        value: zdm_python::Value::new(zdm_python::ValueKind::Symbol("self".into()), x.origin.clone()),
+        span: x.span(),
+    }];
+    let itself = args[0].clone();
+    args.extend(call.args.iter().cloned());
+    let calls: Vec<String> = evaluator.calls_with(init, &args).iter().map(|site| site.call.to_string()).collect();
+    assert_eq!(calls, ["builtins.super()", "builtins.super().__init__('label', null=False, max_length=20)",]);
+    let db_type = evaluator.class_attribute(class, "db_type").expect("with a `db_type`");
+    let result = evaluator.returns(db_type.as_function().expect("which is a function"), &[itself]);
+    assert_eq!(result.to_string(), "<text 'varchar(' {self.max_length} ')'>");
+    let known = evaluator.substitute(&result, &|value| {
+        value.is_symbol("self.max_length").then_some(zdm_python::ValueKind::Int(zdm_python::Int::Small(20)))
+    });
+    assert_eq!(known.to_string(), "'varchar(20)'");
+}
+
+#[test]
+fn parts_can_be_replaced_later() {
+    let project = common::Project::new(
+        "from django.conf import settings\nimport swapper\n\
+         a = f'{settings.USER.split(\".\")[1].lower()}_ptr' + swapper.get('x', 'Y')[1:]\n",
+    );
+    let evaluator = zdm_python::Evaluator::new(&project);
+    let a = evaluator.global(project.module("m"), "a").expect("the text defines `a`");
+    assert!(a.first_unknown().is_some());
+    let known = evaluator.substitute(&a, &|value| {
+        let text = |text: &str| Some(zdm_python::ValueKind::Str(zdm_python::Str::made(text, value.origin.clone())));
+        match value.as_call() {
+            Some(call) if call.name().as_deref() == Some("swapper.get") => text("1abc"),
+            _ if value.is_symbol("django.conf.settings.USER") => text("auth.User"),
+            _ => None,
+        }
+    });
+    assert_eq!(known.to_string(), "'user_ptrabc'");
+}
+
+#[test]
+fn what_alternatives_share_is_certain() {
+    let project = common::Project::new(
+        "import x\nops = [x.a(), x.b()]\nif x.c():\n    ops += [x.d()]\nops.insert(0, x.e())\n\
+         more = [x.f(), *x.g(), *ops]\nif x.h():\n    more.append(x.i())\nelse:\n    more.append(x.j())\n",
+    );
+    let evaluator = zdm_python::Evaluator::new(&project);
+    let more = evaluator.global(project.module("m"), "more").expect("the text defines `more`");
+    let items: Vec<String> = more
+        .flatten()
+        .iter()
+        .map(|item| {
+            let condition = item.condition.as_ref().map_or(String::new(), |origin| format!(" if {}", origin.text()));
+            format!("{}{}{condition}", if item.spread { "*" } else { "" }, item.value)
+        })
+        .collect();
+    assert_eq!(
+        items,
+        ["x.f()", "*x.g()", "x.e()", "x.a()", "x.b()", "x.d() if x.c()", "x.i() if x.h()", "x.j() if x.h()"]
+    );
+}
+
+/// The source of each place where `needle` occurs in the value of `s`.
+#[track_caller]
+fn check_places(text: &str, needle: &str, expect: &[&str]) {
+    let project = common::Project::new(text);
+    let evaluator = zdm_python::Evaluator::new(&project);
+    let value = evaluator.global(project.module("m"), "s").expect("the text defines `s`");
+    let s = value.as_str().expect("`s` is a string");
+    let found: Vec<String> = s
+        .match_indices(needle)
+        .map(|(at, part)| {
+            let origin = s.origin_of(at..at + part.len()).expect("every part has a place");
+            format!("{}: {}", origin.span.start, origin.text())
+        })
+        .collect();
+    assert_eq!(found, expect, "in {s:?}");
+}
+
+#[test]
+fn every_part_of_a_string_has_a_place() {
+    check_places("s = 'ab' \"ab\"\n", "ab", &["5: ab", "10: ab"]);
+    check_places("s = '\\x61b' + ('''ab''' 'a')\n", "ab", &["5: \\x61b", "18: ab"]);
+    check_places("t = 'ab'\ns = f'x {t} {{ab}}' % ()\n", "ab", &["5: ab", "23: ab"]);
+    check_places("t = 'ab'\ns = '{0}-{0}%s'.format(t) % 'ab'\n", "ab", &["5: ab", "5: ab", "38: ab"]);
+    check_places(
+        "from textwrap import dedent\ns = dedent('''\\\n    ab\n      ab\n''')\n",
+        "ab",
+        &["48: ab", "57: ab"],
+    );
+    check_places(
+        "s = ' ab '.strip().upper().replace('B', 'b')\n",
+        "Ab",
+        &["6: a\u{62} '.strip().upper().replace('B', 'b"],
+    );
+    check_places("s = '''a\r\nb'''\r\n", "\n", &["8: \r\n"]);
 }

@@ -77,12 +77,3 @@ pub(crate) fn render(text: &str) -> String {
     }
     lines.join("\n")
 }
-
-/// Compare the bindings of module `m` with what is expected, line by line.
-#[track_caller]
-pub(crate) fn check(text: &str, expect: &str) {
-    let expected: Vec<&str> = expect.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let found = render(text);
-    let found: Vec<&str> = found.lines().map(str::trim).collect();
-    assert_eq!(found, expected, "\nfound:\n{}\n", found.join("\n"));
-}
