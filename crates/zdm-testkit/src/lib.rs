@@ -49,6 +49,9 @@
 //! compare::sets(&["SELECT 1"], &["SELECT 1;"]).expect("the same statements");
 //! ```
 //!
+//! Module [`agreement`] compares such a report with the JSON of `zdm-lint sqlmigrate --all` and `zdm-lint state`, and
+//! prints the table of what is equal.
+//!
 //! # Public projects
 //! [`projects`] lists pinned projects from PyPI. All can be linted at [`Project::root`]; those with
 //! [`Project::environments`] can be replayed:
@@ -61,6 +64,7 @@
 //! }
 //! ```
 
+pub mod agreement;
 pub mod cache;
 pub mod compare;
 pub mod oracle;
