@@ -26,6 +26,17 @@ impl fmt::Display for MigrationKey {
     }
 }
 
+/// Where a migration comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum MigrationOrigin {
+    /// A file of the project.
+    Project,
+    /// A package outside of the project, whose files are at hand.
+    Environment,
+    /// What zdm knows of Django's own apps; its file exists in no folder.
+    Builtin,
+}
+
 /// One migration, as written.
 #[derive(Clone, Debug)]
 pub struct Migration {
@@ -33,6 +44,7 @@ pub struct Migration {
     pub file: SourceFile,
     /// The name of the class, or the whole file where there is none.
     pub span: Span,
+    pub origin: MigrationOrigin,
     /// `atomic` of the class; the default is `true`.
     pub atomic: bool,
     pub initial: Option<bool>,

@@ -4,6 +4,7 @@
 
 use std::sync::Arc;
 
+use zdm_python::FunctionRef;
 use zdm_source::Span;
 
 use crate::field::Field;
@@ -318,6 +319,9 @@ pub struct RunPython {
     pub code: Value,
     /// `None`: irreversible.
     pub reverse_code: Option<Value>,
+    /// The function behind `code`, where it is one of the project.
+    pub function: Option<FunctionRef>,
+    pub reverse_function: Option<FunctionRef>,
     /// The keyword's value where it was written.
     pub atomic: Option<bool>,
     pub elidable: bool,

@@ -33,6 +33,9 @@ pub enum Value {
 }
 
 /// A callee with its arguments in order. The name is dotted and resolved through imports: `django.db.models.Q`.
+///
+/// Operators are calls of Python's functions for them: `Q(a=1) | Q(b=2)` is `operator.or_`, `~Q(a=1)` is
+/// `operator.invert`, `F("n") + 1` is `operator.add`.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Call {
     pub callee: Arc<str>,

@@ -1,0 +1,348 @@
+//! From the Python module of a migration to a [`Migration`].
+//!
+//! `zdm-python` evaluates what can be evaluated; this module reads the result: the attributes of the class, the calls
+//! of operations and fields, their arguments by name. What is not understood stays in its place as
+//! [`OperationKind::Unknown`](crate::operation::OperationKind::Unknown) or
+//! [`Value::Unknown`](crate::value::Value::Unknown) with the reason.
+//!
+//! Reading order: [`convert`] (values), [`arguments`] (calls), [`signature`] (Django's parameters), [`fields`],
+//! [`operations`].
+
+pub(crate) mod convert;
+
+pub(crate) mod arguments;
+
+pub(crate) mod signature;
+
+mod fields;
+
+mod operations;
+
+use std::sync::Arc;
+
+use zdm_python as python;
+use zdm_python::{ClassRef, Evaluator, Module, ValueKind};
+use zdm_source::Span;
+
+use self::arguments::Reason;
+use self::convert::Convert;
+use crate::migration::{Dependency, DependencyTarget, Migration, MigrationKey, MigrationOrigin};
+use crate::project::settings::Settings;
+
+/// Class attributes that declare when a migration is deployed: ours, and django-safemigrate's.
+const PHASES: &[&str] = &["zdm_phase", "safe"];
+
+/// Reads migrations. One extractor serves one thread: it remembers what it has evaluated.
+pub(crate) struct Extractor<'a> {
+    evaluator: Evaluator<'a>,
+    settings: &'a Settings,
+}
+
+/// A migration that is being read.
+struct Reading<'m> {
+    module: &'m Module,
+    problems: Vec<(Span, String)>,
+}
+
+impl<'a> Extractor<'a> {
+    pub(crate) fn new(evaluator: Evaluator<'a>, settings: &'a Settings) -> Self {
+        Self { evaluator, settings }
+    }
+
+    pub(crate) fn evaluator(&self) -> &Evaluator<'a> {
+        &self.evaluator
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        self.settings
+    }
+
+    pub(crate) fn convert(&self) -> Convert<'_> {
+        Convert::new(self.settings)
+    }
+
+    /// The migration that a module holds; None where it has no `Migration`.
+    pub(crate) fn migration(&self, module: &Module, key: &MigrationKey, origin: MigrationOrigin) -> Option<Migration> {
+        let found = self.evaluator.global(module, "Migration")?;
+        let file = module.file();
+        let mut reading = Reading { module, problems: Vec::new() };
+        for span in module.syntax_errors() {
+            reading.problems.push((*span, "syntax error; what could be read around it is used".to_owned()));
+        }
+        let mut migration = Migration {
+            key: key.clone(),
+            file: file.clone(),
+            span: Span::from_usize(0, file.text().len()),
+            origin,
+            atomic: true,
+            initial: None,
+            dependencies: Vec::new(),
+            run_before: Vec::new(),
+            replaces: Vec::new(),
+            operations: Vec::new(),
+            declared_phase: None,
+            problems: Vec::new(),
+        };
+        let classes: Vec<&ClassRef> = found.options().iter().filter_map(python::Value::as_class).collect();
+        let Some(class) = classes.last().copied() else {
+            reading.problems.push((span_in(&found, module), format!("`Migration`: {}", convert::reason(&found))));
+            migration.problems = reading.problems;
+            return Some(migration);
+        };
+        if classes.len() > 1 {
+            let message = "there are several `Migration` classes; the last one is read".to_owned();
+            reading.problems.push((class.class().name, message));
+        }
+        migration.span = if class.module == *module { class.class().name } else { span_in(&found, module) };
+        self.attributes(class, &mut reading, &mut migration);
+        migration.problems.append(&mut reading.problems);
+        migration.problems.sort();
+        Some(migration)
+    }
+
+    fn attributes(&self, class: &ClassRef, reading: &mut Reading<'_>, migration: &mut Migration) {
+        let attribute = |name: &str| self.evaluator.class_attribute(class, name);
+        if let Some(value) = attribute("dependencies") {
+            migration.dependencies = self.dependencies(&value, "dependencies", reading);
+        }
+        if let Some(value) = attribute("run_before") {
+            migration.run_before = self.dependencies(&value, "run_before", reading);
+        }
+        if let Some(value) = attribute("replaces") {
+            for dependency in self.dependencies(&value, "replaces", reading) {
+                match dependency.target {
+                    DependencyTarget::Migration(key) => migration.replaces.push(key),
+                    _ => reading.problems.push((dependency.span, "an entry of `replaces` is not analysed".to_owned())),
+                }
+            }
+        }
+        if let Some(value) = attribute("atomic") {
+            if let Some(atomic) = value.truth() {
+                migration.atomic = atomic;
+            } else {
+                let message = format!("`atomic` is not known: {}; `True` is assumed", convert::reason(&value));
+                reading.problems.push((span_in(&value, reading.module), message));
+            }
+        }
+        if let Some(value) = attribute("initial") {
+            migration.initial = value.truth();
+        }
+        for name in PHASES {
+            if let Some(value) = attribute(name)
+                && !matches!(value.kind, ValueKind::Function(_))
+            {
+                let text = match value.as_str() {
+                    Some(text) => text.to_string(),
+                    None => value.origin.text().to_owned(),
+                };
+                migration.declared_phase = Some((Arc::from(*name), text.into(), span_in(&value, reading.module)));
+                break;
+            }
+        }
+        if let Some(value) = attribute("operations") {
+            migration.operations = self.operations(&value, reading.module, span_in_class(class, reading.module));
+        }
+    }
+
+    /// The entries of `dependencies`, `run_before` or `replaces`.
+    fn dependencies(&self, value: &python::Value, name: &str, reading: &mut Reading<'_>) -> Vec<Dependency> {
+        let mut found = Vec::new();
+        for (item, conditional) in flat_items(value) {
+            let span = span_in(item, reading.module);
+            match self.dependency(item) {
+                Ok(target) => {
+                    if conditional {
+                        let message = format!("an entry of `{name}` stands under a condition; it is taken as given");
+                        reading.problems.push((span, message));
+                    }
+                    found.push(Dependency { target, span });
+                }
+                Err(reason) => found.push(Dependency { target: DependencyTarget::Unknown(reason), span }),
+            }
+        }
+        found
+    }
+
+    fn dependency(&self, item: &python::Value) -> Result<DependencyTarget, Reason> {
+        let target = |app: &str, name: &str| match name {
+            "__first__" => DependencyTarget::First(Arc::from(app)),
+            "__latest__" => DependencyTarget::Latest(Arc::from(app)),
+            _ => DependencyTarget::Migration(MigrationKey::new(app, name)),
+        };
+        if let Some([app, name]) = item.as_items() {
+            let app = arguments::string(app, "app label")?;
+            return Ok(target(&app, &arguments::string(name, "name")?));
+        }
+        let Some(call) = item.as_call() else { return Err(convert::reason(item)) };
+        let name = convert::callee_name(&call.callee).unwrap_or_else(|| Arc::from(""));
+        match &*name {
+            "django.db.migrations.swappable_dependency" => {
+                let setting = call.args.first().map(|arg| self.convert().value(&arg.value));
+                Self::swappable_target(setting)
+            }
+            // swapper.dependency(app, model): the app of the model that is swapped in.
+            "swapper.dependency" => {
+                let app = call.arg(0, "app_label").map(|arg| arguments::string(&arg.value, "app_label"));
+                let model = call.arg(1, "model").map(|arg| arguments::string(&arg.value, "model"));
+                let (Some(Ok(app)), Some(Ok(model))) = (app, model) else { return Err(convert::reason(item)) };
+                match self.settings.get(&convert::swapper_setting(&app, &model)) {
+                    None => Ok(DependencyTarget::First(app)),
+                    setting => Self::swappable_target(setting),
+                }
+            }
+            _ => Err(convert::reason(item)),
+        }
+    }
+
+    fn swappable_target(setting: Option<crate::Value>) -> Result<DependencyTarget, Reason> {
+        match setting {
+            Some(crate::Value::Str(model)) => {
+                let app = model.split('.').next().unwrap_or(&model);
+                Ok(DependencyTarget::First(Arc::from(app)))
+            }
+            Some(crate::Value::Setting(name)) => Ok(DependencyTarget::Swappable(name)),
+            _ => Err("the swappable model is not a string".to_owned()),
+        }
+    }
+
+    /// A class with its ancestors of the project, nearest first, and the first base outside of the project that may
+    /// decide what it is.
+    fn lineage(&self, class: &ClassRef) -> (Vec<ClassRef>, Option<python::Value>) {
+        let (ancestors, outside) = self.evaluator.ancestors(class);
+        let mut line = vec![class.clone()];
+        line.extend(ancestors);
+        let plain = |value: &python::Value| {
+            value.name().is_some_and(|name| matches!(&*name, "builtins.object" | "abc.ABC" | "typing.Generic"))
+        };
+        let mut bases = Vec::new();
+        for base in outside {
+            match base.as_call() {
+                // six.with_metaclass(Meta, Base)
+                Some(call)
+                    if convert::callee_name(&call.callee).is_some_and(|name| name.ends_with("with_metaclass")) =>
+                {
+                    bases.extend(call.args.iter().skip(1).map(|arg| arg.value.clone()));
+                }
+                _ if plain(&base) => {}
+                _ => bases.push(base),
+            }
+        }
+        // A base of Django's decides; a mixin from elsewhere that stands before it cannot be looked into.
+        let unknown = bases.iter().position(|base| !base.name().is_some_and(|name| name.starts_with("django.")));
+        let base = match (bases.len(), unknown) {
+            (0, _) => None,
+            (_, Some(index)) => bases.get(index).cloned(),
+            (_, None) => bases.first().cloned(),
+        };
+        (line, base)
+    }
+
+    /// The arguments with which a class's `__init__` calls that of its base.
+    fn base_arguments(
+        &self,
+        class: &ClassRef,
+        method: &python::Value,
+        args: &[python::Arg],
+    ) -> Result<Vec<python::Arg>, Reason> {
+        let failed = |what: &str| format!("`__init__` of `{}` {what}", class.name());
+        let function = method.as_function().ok_or_else(|| failed("is not a plain method"))?;
+        let origin = &method.origin;
+        let mut all = vec![python::Arg {
+            kind: python::ArgKind::Positional,
+            value: python::Value::new(ValueKind::Symbol(Arc::from("self")), origin.clone()),
+            span: origin.span,
+        }];
+        all.extend_from_slice(args);
+        let sites = self.evaluator.calls_with(function, &all);
+        let mut found = sites.into_iter().filter_map(|site| {
+            let call = site.call.as_call()?;
+            is_base_call(call, "__init__").then(|| (call.args.clone(), call.method().is_none(), site.conditional))
+        });
+        let (mut args, explicit, conditional) = found.next().ok_or_else(|| failed("does not call that of its base"))?;
+        if conditional || found.next().is_some() {
+            return Err(failed("calls that of its base under a condition"));
+        }
+        if explicit && !args.is_empty() {
+            args.remove(0);
+        }
+        Ok(args)
+    }
+}
+
+/// The place of a value in a module's file; the whole file where it was written elsewhere.
+fn span_in(value: &python::Value, module: &Module) -> Span {
+    if value.origin.module == *module { value.span() } else { Span::from_usize(0, module.file().text().len()) }
+}
+
+fn span_in_class(class: &ClassRef, module: &Module) -> Span {
+    if class.module == *module { class.class().name } else { Span::from_usize(0, module.file().text().len()) }
+}
+
+/// `super().name(…)`, or `Base.name(self, …)`.
+fn is_base_call(call: &python::Call, name: &str) -> bool {
+    if let Some((receiver, method)) = call.method() {
+        let of_super = receiver.as_call().is_some_and(|call| call.callee.is_symbol("builtins.super"));
+        return method.as_str() == name && of_super;
+    }
+    call.name().is_some_and(|callee| callee.rsplit_once('.').is_some_and(|(_, method)| method == name))
+}
+
+/// The elements of a list that may be built under conditions: each with whether it stands under one.
+pub(crate) fn flat_items(value: &python::Value) -> Vec<(&python::Value, bool)> {
+    let mut found = Vec::new();
+    push_flat(value, false, 0, &mut found);
+    found
+}
+
+fn push_flat<'v>(value: &'v python::Value, conditional: bool, depth: u32, found: &mut Vec<(&'v python::Value, bool)>) {
+    const MAX_DEPTH: u32 = 50;
+    match &value.kind {
+        _ if depth > MAX_DEPTH => found.push((value, conditional)),
+        ValueKind::List(items) | ValueKind::Tuple(items) | ValueKind::Set(items) => {
+            for item in items.iter() {
+                match &item.kind {
+                    ValueKind::Alternatives(_) => {
+                        for option in item.options() {
+                            found.push((option, true));
+                        }
+                    }
+                    ValueKind::Spread(inner) if matches!(inner.kind, ValueKind::Alternatives(_)) => {
+                        push_flat(inner, true, depth + 1, found);
+                    }
+                    _ => found.push((item, conditional)),
+                }
+            }
+        }
+        ValueKind::Alternatives(alternatives) => {
+            // What every option holds is certain; the rest stands under the condition.
+            let options: Vec<Vec<(&python::Value, bool)>> = alternatives
+                .options
+                .iter()
+                .filter(|option| !matches!(option.kind, ValueKind::Unknown(python::Why::Unbound(_))))
+                .map(|option| {
+                    let mut items = Vec::new();
+                    push_flat(option, conditional, depth + 1, &mut items);
+                    items
+                })
+                .collect();
+            let all = alternatives.options.len();
+            let mut seen: Vec<&python::Value> = Vec::new();
+            for items in &options {
+                for (item, inner) in items {
+                    let same = |other: &&python::Value| other.origin == item.origin;
+                    if seen.iter().any(same) {
+                        continue;
+                    }
+                    seen.push(item);
+                    let holders = options.iter().filter(|items| items.iter().any(|(other, _)| same(other))).count();
+                    found.push((item, *inner || conditional || holders < all));
+                }
+            }
+        }
+        ValueKind::Binary(python::syntax::BinaryOp::Add, operands) => {
+            push_flat(&operands.0, conditional, depth + 1, found);
+            push_flat(&operands.1, conditional, depth + 1, found);
+        }
+        _ => found.push((value, conditional)),
+    }
+}

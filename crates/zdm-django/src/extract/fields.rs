@@ -1,0 +1,318 @@
+//! Field calls, their classes and their arguments.
+//!
+//! A class of the project is followed through its bases to a class of Django: its `__init__` is run on the arguments
+//! up to the call of the base's, `get_internal_type` and `db_type` are asked for constants.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use zdm_python as python;
+use zdm_python::{ArgKind, ClassRef, Module, ValueKind};
+use zdm_source::Span;
+
+use super::arguments::{Arguments, Reason};
+use super::convert;
+use super::{Extractor, signature};
+use crate::field::{Field, FieldClass, FieldKind};
+use crate::third_party::{self, FieldFact, Literal};
+use crate::value::Value;
+
+/// What a class comes down to.
+struct Resolved {
+    kind: FieldKind,
+    arguments: Arguments,
+}
+
+impl Extractor<'_> {
+    /// A field by its name in the model.
+    pub(super) fn field(&self, name: &str, value: &python::Value, module: &Module, place: Span) -> Field {
+        let span = if value.origin.module == *module { value.span() } else { place };
+        let name: Arc<str> = Arc::from(name);
+        let unknown = |written: &str, reason: String| Field {
+            name: Arc::clone(&name),
+            class: FieldClass { written: Arc::from(written), kind: FieldKind::Unknown { reason: reason.into() } },
+            kwargs: Arc::default(),
+            span,
+        };
+        let ValueKind::Call(call) = &value.kind else {
+            return unknown("", convert::reason(value));
+        };
+        let Some(written) = convert::callee_name(&call.callee) else {
+            return unknown("", convert::reason(&call.callee));
+        };
+        let resolved = self.resolve_field(&call.callee, &written, &call.args);
+        let mut kind = resolved.kind;
+        if let Some(reason) = &resolved.arguments.unknown {
+            kind = FieldKind::Unknown { reason: Arc::from(reason.as_str()) };
+        }
+        let mut kwargs = BTreeMap::new();
+        for argument in &resolved.arguments.named {
+            kwargs.insert(Arc::clone(&argument.name), self.field_value(&argument.name, &argument.value));
+        }
+        Field { name, class: FieldClass { written, kind }, kwargs: Arc::new(kwargs), span }
+    }
+
+    /// The value of a field's argument; `base_field` and `output_field` are fields themselves.
+    fn field_value(&self, name: &str, value: &python::Value) -> Value {
+        match name {
+            "base_field" | "output_field" => self.normal_field_call(value),
+            _ => self.convert().value(value),
+        }
+    }
+
+    /// A call of a field class with its arguments named, under the name of the Django class that it behaves as.
+    fn normal_field_call(&self, value: &python::Value) -> Value {
+        let converted = self.convert().value(value);
+        let (ValueKind::Call(call), Value::Call(data)) = (&value.kind, &converted) else { return converted };
+        let resolved = self.resolve_field(&call.callee, &data.callee, &call.args);
+        let FieldKind::Django(class) = &resolved.kind else { return converted };
+        if resolved.arguments.unknown.is_some() {
+            return converted;
+        }
+        let named = |argument: &super::arguments::Named| {
+            (Arc::clone(&argument.name), self.field_value(&argument.name, &argument.value))
+        };
+        let callee = if data.callee.starts_with("django.") {
+            Arc::clone(&data.callee)
+        } else {
+            format!("django.db.models.{class}").into()
+        };
+        Value::Call(Arc::new(crate::value::Call {
+            callee,
+            args: Vec::new(),
+            kwargs: resolved.arguments.named.iter().map(named).collect(),
+            span: data.span,
+        }))
+    }
+
+    fn resolve_field(&self, callee: &python::Value, written: &str, args: &[python::Arg]) -> Resolved {
+        if let Some(resolved) = self.known_class(written, args, &callee.origin) {
+            return resolved;
+        }
+        match &callee.kind {
+            ValueKind::Class(class) => self.project_class(class, args.to_vec()),
+            _ => unknown(format!("the class `{written}` is not known"), args),
+        }
+    }
+
+    /// A class of Django, or one that the table of third-party classes has.
+    fn known_class(&self, written: &str, args: &[python::Arg], origin: &python::Origin) -> Option<Resolved> {
+        let class = written.rsplit('.').next().unwrap_or(written);
+        if written.starts_with("django.") {
+            let kind = match class {
+                "GenericForeignKey" | "GenericRelation" if written.starts_with("django.contrib.contenttypes.") => {
+                    FieldKind::NoColumn
+                }
+                _ if signature::is_field(class) => FieldKind::Django(Arc::from(class)),
+                _ => return None,
+            };
+            return Some(Resolved { kind, arguments: Arguments::new(args, signature::field(class)) });
+        }
+        if written.starts_with("wagtail.") && class == "StreamField" {
+            return stream_field(args);
+        }
+        if written == "django_cryptography.fields.encrypt" {
+            return self.encrypted(args);
+        }
+        let resolved = match third_party::field(written)? {
+            FieldFact::As(base, defaults) => {
+                let mut arguments = Arguments::new(args, signature::field(base));
+                for (name, literal) in defaults {
+                    if arguments.value(name).is_none() {
+                        arguments.set(name, python::Value::new(literal_kind(*literal, origin), origin.clone()));
+                    }
+                }
+                Resolved { kind: FieldKind::Django(Arc::from(base)), arguments }
+            }
+            FieldFact::Column(template) => {
+                let parameters = match template.split_once('{').and_then(|(_, rest)| rest.split_once('}')) {
+                    Some((name, _)) => vec!["verbose_name", name],
+                    None => signature::field("Field").to_vec(),
+                };
+                let arguments = Arguments::new(args, &parameters);
+                let kind = column_type(template, &arguments);
+                Resolved { kind, arguments }
+            }
+            FieldFact::NoColumn => {
+                Resolved { kind: FieldKind::NoColumn, arguments: Arguments::new(args, signature::field("Field")) }
+            }
+            FieldFact::Unknown(reason) => unknown(format!("`{written}`: {reason}"), args),
+        };
+        Some(resolved)
+    }
+
+    /// `encrypt(models.CharField(…))` of django-cryptography: the field's options on a column of bytes.
+    fn encrypted(&self, args: &[python::Arg]) -> Option<Resolved> {
+        let inner = args.first()?.value.as_call()?;
+        let written = convert::callee_name(&inner.callee)?;
+        let resolved = self.resolve_field(&inner.callee, &written, &inner.args);
+        let FieldKind::Django(_) = resolved.kind else { return Some(resolved) };
+        let kind = FieldKind::Custom { db_type: Arc::from("bytea"), behaves_as: Some(Arc::from("BinaryField")) };
+        Some(Resolved { kind, arguments: resolved.arguments })
+    }
+
+    /// A class of the project, or of a package whose source is at hand.
+    fn project_class(&self, class: &ClassRef, args: Vec<python::Arg>) -> Resolved {
+        let (line, base) = self.lineage(class);
+        let origin = python::Origin::new(&class.module, class.class().name);
+        let mut args = args;
+        let mut column: Option<FieldKind> = None;
+        let mut internal: Option<Result<Arc<str>, Reason>> = None;
+        for class in &line {
+            // What stands between a class and its base may be in the table of third-party classes itself.
+            if let Some(mut resolved) = self.known_class(&class.name(), &args, &origin) {
+                apply_overrides(&mut resolved.kind, column, internal);
+                return resolved;
+            }
+            let body = self.evaluator().class_body(class);
+            if column.is_none()
+                && let Some(method) = body.get("db_type")
+            {
+                column = self.db_type(class, method);
+            }
+            if internal.is_none()
+                && let Some(method) = body.get("get_internal_type")
+            {
+                internal = self.internal_type(class, method);
+            }
+            if let Some(method) = body.get("__init__") {
+                match self.base_arguments(class, method, &args) {
+                    Ok(changed) => args = changed,
+                    Err(reason) => return unknown(reason, &args),
+                }
+            }
+        }
+        let Some(base) = base else {
+            return match column {
+                Some(kind) => Resolved { kind, arguments: Arguments::new(&args, signature::field("Field")) },
+                None => unknown(format!("the bases of `{}` are not known", class.name()), &args),
+            };
+        };
+        let written = convert::callee_name(&base).unwrap_or_else(|| Arc::from(""));
+        let Some(mut resolved) = self.known_class(&written, &args, &origin) else {
+            return match column {
+                Some(kind) => Resolved { kind, arguments: Arguments::new(&args, signature::field("Field")) },
+                None => unknown(format!("`{written}`, a base of `{}`, is not known", class.name()), &args),
+            };
+        };
+        apply_overrides(&mut resolved.kind, column, internal);
+        resolved
+    }
+
+    /// The constant that `db_type` returns; None where it leaves the answer to the base class.
+    fn db_type(&self, class: &ClassRef, method: &python::Value) -> Option<FieldKind> {
+        let unknown = |reason: String| Some(FieldKind::Unknown { reason: reason.into() });
+        match self.returned(method, "db_type") {
+            Returned::Super => None,
+            Returned::Value(value) => match &value.kind {
+                ValueKind::None => Some(FieldKind::NoColumn),
+                ValueKind::Str(text) => Some(FieldKind::Custom { db_type: Arc::from(text.as_str()), behaves_as: None }),
+                _ => unknown(format!("`db_type` of `{}`: {}", class.name(), convert::reason(&value))),
+            },
+            Returned::Unknown => unknown(format!("`db_type` of `{}` is not a constant", class.name())),
+        }
+    }
+
+    fn internal_type(&self, class: &ClassRef, method: &python::Value) -> Option<Result<Arc<str>, Reason>> {
+        match self.returned(method, "get_internal_type") {
+            Returned::Super => None,
+            Returned::Value(value) => match value.as_str() {
+                Some(text) => Some(Ok(Arc::from(text.as_str()))),
+                None => Some(Err(format!("`get_internal_type` of `{}` is not a constant", class.name()))),
+            },
+            Returned::Unknown => Some(Err(format!("`get_internal_type` of `{}` is not a constant", class.name()))),
+        }
+    }
+
+    /// What a method of a field returns for PostgreSQL.
+    fn returned(&self, method: &python::Value, name: &str) -> Returned {
+        let Some(function) = method.as_function() else { return Returned::Unknown };
+        let origin = &method.origin;
+        let argument = |kind: ValueKind| python::Arg {
+            kind: ArgKind::Positional,
+            value: python::Value::new(kind, origin.clone()),
+            span: origin.span,
+        };
+        let mut args = vec![argument(ValueKind::Symbol(Arc::from("self")))];
+        if name == "db_type" {
+            args.push(argument(ValueKind::Symbol(Arc::from("django.db.connection"))));
+        }
+        let value = self.evaluator().returns(function, &args);
+        if let Some(call) = value.as_call()
+            && super::is_base_call(call, name)
+        {
+            return Returned::Super;
+        }
+        if value.first_unknown().is_some() { Returned::Unknown } else { Returned::Value(value) }
+    }
+}
+
+enum Returned {
+    Value(python::Value),
+    /// Whatever the base class returns.
+    Super,
+    Unknown,
+}
+
+fn apply_overrides(kind: &mut FieldKind, column: Option<FieldKind>, internal: Option<Result<Arc<str>, Reason>>) {
+    let base = match kind {
+        FieldKind::Django(class) => Some(Arc::clone(class)),
+        FieldKind::Custom { behaves_as, .. } => behaves_as.clone(),
+        FieldKind::NoColumn | FieldKind::Unknown { .. } => None,
+    };
+    match (column, internal) {
+        (Some(FieldKind::Custom { db_type, .. }), _) => *kind = FieldKind::Custom { db_type, behaves_as: base },
+        (Some(other), _) => *kind = other,
+        (None, Some(Ok(class))) if signature::is_field(&class) => *kind = FieldKind::Django(class),
+        (None, Some(Ok(class))) => {
+            *kind = FieldKind::Unknown { reason: format!("Django has no column type for `{class}`").into() };
+        }
+        (None, Some(Err(reason))) => *kind = FieldKind::Unknown { reason: reason.into() },
+        (None, None) => {}
+    }
+}
+
+fn unknown(reason: String, args: &[python::Arg]) -> Resolved {
+    Resolved {
+        kind: FieldKind::Unknown { reason: reason.into() },
+        arguments: Arguments { unknown: None, ..Arguments::new(args, &[]) },
+    }
+}
+
+/// Wagtail's `StreamField` stores JSON since it says so: `use_json_field=True`, or `block_lookup`, which is newer than
+/// the time when it stored text.
+fn stream_field(args: &[python::Arg]) -> Option<Resolved> {
+    let arguments = Arguments::new(args, &["block_types", "use_json_field", "block_lookup"]);
+    let json = arguments.value("use_json_field").map(python::Value::truth);
+    let kind = match json {
+        Some(Some(true)) => FieldKind::Django(Arc::from("JSONField")),
+        Some(Some(false)) => FieldKind::Django(Arc::from("TextField")),
+        _ if arguments.value("block_lookup").is_some() => FieldKind::Django(Arc::from("JSONField")),
+        // The class itself knows, if it is at hand.
+        _ => return None,
+    };
+    Some(Resolved { kind, arguments })
+}
+
+fn column_type(template: &str, arguments: &Arguments) -> FieldKind {
+    let custom = |db_type: String| FieldKind::Custom { db_type: db_type.into(), behaves_as: None };
+    let Some((before, rest)) = template.split_once('{') else { return custom(template.to_owned()) };
+    let Some((name, after)) = rest.split_once('}') else { return custom(template.to_owned()) };
+    match arguments.value(name) {
+        None => custom(before.trim_end_matches('(').to_owned()),
+        Some(value) if value.is_none() => custom(before.trim_end_matches('(').to_owned()),
+        Some(value) if value.is_constant() => custom(format!("{before}{value}{after}")),
+        Some(value) => FieldKind::Unknown { reason: format!("`{name}`: {}", convert::reason(value)).into() },
+    }
+}
+
+fn literal_kind(literal: Literal, origin: &python::Origin) -> ValueKind {
+    match literal {
+        Literal::Int(value) => {
+            i64::try_from(value).map_or(ValueKind::None, |value| ValueKind::Int(python::Int::Small(value)))
+        }
+        Literal::Bool(value) => ValueKind::Bool(value),
+        Literal::Str(text) => ValueKind::Str(python::Str::made(text, origin.clone())),
+        Literal::None => ValueKind::None,
+    }
+}

@@ -1,0 +1,316 @@
+//! A whole project: its settings, its apps, its migrations, their order, and what is wrong with them.
+//!
+//! [`Project::build`] is pure: the files come from [`Sources`], which the caller fills from disk, in parallel if it
+//! likes. Steps: [`layout`] (which file is which module), [`sources`] (parsed files), settings, apps, extraction of
+//! every migration, the migrations of apps outside of the project, the graph.
+
+pub mod layout;
+
+pub mod sources;
+
+pub mod settings;
+
+mod apps;
+
+mod find_settings;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use zdm_python::Evaluator;
+use zdm_source::{SourceFile, Span};
+
+use self::layout::file_name;
+use self::settings::Settings;
+use self::sources::{Environment, Folder, Loader, Sources};
+use crate::builtin;
+use crate::extract::Extractor;
+use crate::graph::Graph;
+use crate::migration::{DependencyTarget, Migration, MigrationKey, MigrationOrigin};
+use crate::problem::{Problem, ProblemKind};
+use crate::value::Value;
+use crate::version::DjangoVersion;
+
+/// What a project is built from.
+#[derive(Debug)]
+pub struct ProjectInput {
+    pub sources: Sources,
+    /// Folders of packages outside of the project, in the order of Python's path.
+    pub environment: Vec<Arc<dyn Folder>>,
+    /// Files other than Python's that may name the settings module: `pyproject.toml`, `pytest.ini`, `setup.cfg`,
+    /// `tox.ini`.
+    pub texts: Vec<SourceFile>,
+    pub config: ProjectConfig,
+}
+
+/// What the user's configuration says instead of what would be found.
+#[derive(Clone, Debug)]
+pub struct ProjectConfig {
+    /// The dotted name of the settings module, or its path.
+    pub settings_module: Option<String>,
+    /// Settings by name; they go before those of the settings module.
+    pub settings: BTreeMap<String, Value>,
+    /// App labels by the app's dotted name or its folder.
+    pub labels: BTreeMap<String, String>,
+    /// Instead of the setting `INSTALLED_APPS`.
+    pub installed_apps: Option<Vec<String>>,
+    /// The release of Django that the project runs, where releases differ.
+    pub django: DjangoVersion,
+}
+
+impl Default for ProjectConfig {
+    fn default() -> Self {
+        Self {
+            settings_module: None,
+            settings: BTreeMap::new(),
+            labels: BTreeMap::new(),
+            installed_apps: None,
+            django: DjangoVersion::NEWEST,
+        }
+    }
+}
+
+/// An app with or without migrations.
+#[derive(Clone, Debug)]
+pub struct App {
+    pub label: Arc<str>,
+    /// The dotted name of its package.
+    pub name: Arc<str>,
+    /// The folder of its package in the project, or in the folder outside that it was found in.
+    pub folder: Arc<str>,
+    pub origin: MigrationOrigin,
+    /// Where the label stands, if an `AppConfig` says it.
+    pub config: Option<(SourceFile, Span)>,
+    /// `AppConfig.default_auto_field`, as a dotted name.
+    pub default_auto_field: Option<Arc<str>>,
+    /// The folder of its migrations; none where it has none, or `MIGRATION_MODULES` switches them off.
+    pub migrations: Option<Arc<str>>,
+    /// Whether it is in `INSTALLED_APPS`; none where that is not known.
+    pub installed: Option<bool>,
+}
+
+/// Everything that the later stages need to know of a project.
+#[derive(Debug)]
+pub struct Project {
+    pub settings: Settings,
+    /// Sorted by label.
+    pub apps: Vec<App>,
+    /// Sorted by app label and name; those of apps outside of the project included, as
+    /// [`Migration::origin`](crate::Migration) says.
+    pub migrations: Vec<Migration>,
+    pub graph: Graph,
+    /// Sorted by place; those of the graph and of the single migrations included.
+    pub problems: Vec<Problem>,
+}
+
+impl Project {
+    pub fn build(input: &ProjectInput) -> Self {
+        let environment: Vec<Environment> =
+            input.environment.iter().map(|folder| Environment::new(Arc::clone(folder))).collect();
+        let mut problems = Vec::new();
+        let (settings, installed) = find_settings::find(input, &environment, &mut problems);
+        let loader = Loader { sources: &input.sources, environment: &environment, settings: Some(&settings) };
+        let extractor = Extractor::new(Evaluator::new(&loader), &settings);
+        let apps = apps::find(input, &environment, &extractor, installed.as_deref(), &mut problems);
+        let mut building =
+            Building { input, environment: &environment, extractor: &extractor, migrations: Vec::new(), problems };
+        let apps: Vec<App> = apps.into_iter().filter(|app| building.read_app(app)).collect();
+        building.add_builtin(&apps, installed.as_deref());
+        let Building { mut migrations, mut problems, .. } = building;
+        migrations.sort_by(|one, other| one.key.cmp(&other.key));
+        let unmigrated = unmigrated(&apps, &migrations);
+        let graph = Graph::build(&migrations, &unmigrated);
+        problems.extend_from_slice(graph.problems());
+        for migration in &migrations {
+            problems.extend(migration.problems.iter().map(|(span, message)| {
+                let syntax = message.starts_with("syntax error");
+                let (kind, help) = if syntax {
+                    (ProblemKind::SyntaxError, "correct the file; Python cannot import it")
+                } else {
+                    (ProblemKind::NotAnalysed, "write it as literal values")
+                };
+                Problem::new(kind, message.clone(), help).at(&migration.file, *span)
+            }));
+        }
+        problems.sort_by(|one, other| one.sort_key().cmp(&other.sort_key()));
+        problems.dedup();
+        Self { settings, apps, migrations, graph, problems }
+    }
+
+    pub fn migration(&self, key: &MigrationKey) -> Option<&Migration> {
+        self.migrations.get(self.graph.index_of(key)?)
+    }
+
+    /// The migrations in the order of execution.
+    pub fn in_order(&self) -> impl Iterator<Item = &Migration> {
+        self.graph.order().iter().filter_map(|index| self.migrations.get(*index))
+    }
+
+    pub fn app(&self, label: &str) -> Option<&App> {
+        self.apps.binary_search_by(|app| (*app.label).cmp(label)).ok().and_then(|index| self.apps.get(index))
+    }
+
+    /// The migration that a file of the project holds.
+    pub fn migration_at(&self, path: &str) -> Option<&Migration> {
+        self.migrations.iter().find(|migration| migration.file.path() == path)
+    }
+}
+
+/// Apps that exist and have no migrations.
+fn unmigrated(apps: &[App], migrations: &[Migration]) -> BTreeSet<Arc<str>> {
+    let migrated: BTreeSet<&str> = migrations.iter().map(|migration| &*migration.key.app).collect();
+    let without = apps.iter().map(|app| &app.label).filter(|label| !migrated.contains(&***label)).cloned();
+    without.chain(builtin::UNMIGRATED.iter().map(|label| Arc::from(*label))).collect()
+}
+
+struct Building<'a> {
+    input: &'a ProjectInput,
+    environment: &'a [Environment],
+    extractor: &'a Extractor<'a>,
+    migrations: Vec<Migration>,
+    problems: Vec<Problem>,
+}
+
+impl Building<'_> {
+    /// Read an app's migrations; false for a folder that turns out to hold none and is not known to be an app.
+    fn read_app(&mut self, app: &App) -> bool {
+        let Some(folder) = &app.migrations else { return true };
+        match app.origin {
+            MigrationOrigin::Project => self.read_project_app(app, folder),
+            MigrationOrigin::Environment => self.read_environment_app(app, folder),
+            MigrationOrigin::Builtin => true,
+        }
+    }
+
+    fn read_project_app(&mut self, app: &App, folder: &str) -> bool {
+        let sources = &self.input.sources;
+        let before = self.migrations.len();
+        let mut without = Vec::new();
+        for path in sources.layout().modules_in(folder) {
+            let Some(name) = migration_name(path) else { continue };
+            let Some(module) = sources.module(path) else {
+                if let Some(error) = sources.error(path) {
+                    self.problems.push(
+                        Problem::new(
+                            ProblemKind::UnreadableFile,
+                            format!("`{path}` cannot be read: {error}"),
+                            "save the file as UTF-8 text",
+                        )
+                        .at(&SourceFile::new(Arc::clone(path), ""), Span::default()),
+                    );
+                }
+                continue;
+            };
+            let key = MigrationKey::new(Arc::clone(&app.label), name);
+            match self.extractor.migration(module, &key, MigrationOrigin::Project) {
+                Some(migration) => self.migrations.push(migration),
+                None => without.push(module.clone()),
+            }
+        }
+        let numbered = |module: &zdm_python::Module| {
+            file_name(module.file().path()).starts_with(|first: char| first.is_ascii_digit())
+        };
+        if self.migrations.len() == before && !without.iter().any(numbered) {
+            return app.installed == Some(true) || app.config.is_some();
+        }
+        let package = layout::join(folder, "__init__.py");
+        if !sources.layout().contains(&package)
+            && let Some(migration) = self.migrations.get(before)
+        {
+            self.problems.push(
+                Problem::new(
+                    ProblemKind::NotAPackage,
+                    format!("`{folder}` has no `__init__.py`; Django does not see its migrations, which are read all the same"),
+                    format!("add an empty file `{package}`"),
+                )
+                .at(&migration.file, Span::default()),
+            );
+        }
+        for module in without {
+            let name = file_name(module.file().path()).trim_end_matches(".py").to_owned();
+            let (message, help) = if module.syntax_errors().is_empty() {
+                (
+                    format!("`{name}` has no `Migration` class; Django refuses to load app `{}`", app.label),
+                    format!("add the class, or rename the module to `_{name}` if it only helps others"),
+                )
+            } else {
+                (
+                    format!("`{name}` has no `Migration` class that could be read"),
+                    "correct the syntax of the file".to_owned(),
+                )
+            };
+            let span = module.syntax_errors().first().copied().unwrap_or_default();
+            self.problems.push(Problem::new(ProblemKind::NoMigrationClass, message, help).at(module.file(), span));
+        }
+        true
+    }
+
+    fn read_environment_app(&mut self, app: &App, folder: &str) -> bool {
+        for environment in self.environment {
+            let paths = environment.modules_in(folder);
+            if paths.is_empty() {
+                continue;
+            }
+            for path in paths {
+                let Some(name) = migration_name(&path) else { continue };
+                let Some(module) = environment.module(&path) else { continue };
+                let key = MigrationKey::new(Arc::clone(&app.label), name);
+                self.migrations.extend(self.extractor.migration(&module, &key, MigrationOrigin::Environment));
+            }
+            break;
+        }
+        true
+    }
+
+    /// Django's own apps, where they are installed or needed and not read from files.
+    fn add_builtin(&mut self, apps: &[App], installed: Option<&[Arc<str>]>) {
+        let present: BTreeSet<Arc<str>> =
+            self.migrations.iter().map(|migration| Arc::clone(&migration.key.app)).collect();
+        let disabled: BTreeSet<&str> =
+            apps.iter().filter(|app| app.migrations.is_none()).map(|app| &*app.label).collect();
+        let mut wanted: BTreeSet<Arc<str>> = BTreeSet::new();
+        for entry in installed.unwrap_or_default() {
+            if let Some(rest) = entry.strip_prefix("django.contrib.") {
+                wanted.insert(Arc::from(rest.split('.').next().unwrap_or(rest)));
+            }
+        }
+        let mut todo: Vec<Arc<str>> = wanted.into_iter().collect();
+        for migration in &self.migrations {
+            needed_apps(migration, &mut todo);
+        }
+        let mut done: BTreeSet<Arc<str>> = BTreeSet::new();
+        while let Some(label) = todo.pop() {
+            if present.contains(&label) || disabled.contains(&*label) || !done.insert(Arc::clone(&label)) {
+                continue;
+            }
+            let added = builtin::migrations(&label, self.input.config.django, self.extractor);
+            for migration in &added {
+                needed_apps(migration, &mut todo);
+            }
+            self.migrations.extend(added);
+        }
+    }
+}
+
+/// The apps that a migration depends on.
+fn needed_apps(migration: &Migration, found: &mut Vec<Arc<str>>) {
+    for dependency in migration.dependencies.iter().chain(&migration.run_before) {
+        match &dependency.target {
+            DependencyTarget::Migration(MigrationKey { app, .. })
+            | DependencyTarget::First(app)
+            | DependencyTarget::Latest(app) => {
+                if *app != migration.key.app {
+                    found.push(Arc::clone(app));
+                }
+            }
+            DependencyTarget::Swappable(_) | DependencyTarget::Unknown(_) => {}
+        }
+    }
+}
+
+/// The name of the migration that a module of a migrations folder may hold: Django passes over `_private` and `~backup`
+/// modules, and Python's import machinery over names that are not modules'.
+fn migration_name(path: &str) -> Option<&str> {
+    let name = file_name(path).strip_suffix(".py")?;
+    (!name.is_empty() && !name.starts_with(['_', '~']) && !name.contains('.')).then_some(name)
+}

@@ -1,0 +1,203 @@
+//! The files of a project and of the packages around it, parsed when they are needed.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use zdm_python::{Module, ModuleLoader, ValueKind};
+use zdm_source::SourceFile;
+
+use super::layout::{Layout, file_name, folder, join};
+use super::settings::Settings;
+
+/// Reads one file of the project by its path; the error is what stands in the report.
+pub type Reader = dyn Fn(&str) -> Result<SourceFile, String> + Send + Sync;
+
+/// The Python files of the project root. Each file is read and parsed once, by whichever thread asks first; so they
+/// can be fetched in parallel before [`Project::build`](crate::project::Project::build) asks for them.
+pub struct Sources {
+    layout: Layout,
+    modules: BTreeMap<Arc<str>, OnceLock<Result<Module, String>>>,
+    read: Box<Reader>,
+}
+
+impl fmt::Debug for Sources {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Sources").field("files", &self.modules.len()).finish_non_exhaustive()
+    }
+}
+
+impl Sources {
+    /// `paths` are all Python files of the project, relative to its root, with `/` between their parts.
+    ///
+    /// `import_roots` are folders on Python's path besides those that are found by themselves; they go first.
+    pub fn new(
+        paths: impl IntoIterator<Item = Arc<str>>,
+        import_roots: &[Arc<str>],
+        read: impl Fn(&str) -> Result<SourceFile, String> + Send + Sync + 'static,
+    ) -> Self {
+        let layout = Layout::new(paths, import_roots);
+        let modules = layout.paths().iter().map(|path| (Arc::clone(path), OnceLock::new())).collect();
+        Self { layout, modules, read: Box::new(read) }
+    }
+
+    /// Files that are in memory already.
+    pub fn in_memory(files: impl IntoIterator<Item = SourceFile>, import_roots: &[Arc<str>]) -> Self {
+        let files: BTreeMap<Arc<str>, SourceFile> = files.into_iter().map(|file| (file.path_arc(), file)).collect();
+        let paths: Vec<Arc<str>> = files.keys().cloned().collect();
+        Self::new(paths, import_roots, move |path| files.get(path).cloned().ok_or_else(|| "no such file".to_owned()))
+    }
+
+    /// Take over what another set of the same project has parsed, except for the paths that `changed` names.
+    ///
+    /// For an editor: the new set reads only what is new.
+    pub fn reuse(&self, older: &Self, changed: impl Fn(&str) -> bool) {
+        for (path, slot) in &self.modules {
+            if !changed(path)
+                && let Some(parsed) = older.modules.get(path).and_then(OnceLock::get)
+                && parsed
+                    .as_ref()
+                    .is_ok_and(|module| self.layout.name(path).is_some_and(|name| *name.name == *module.name()))
+            {
+                let _ = slot.set(parsed.clone());
+            }
+        }
+    }
+
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// The files that a project needs in any case: migrations, app configurations, packages that hold migrations, and
+    /// what looks like settings. Sorted.
+    pub fn likely(&self) -> Vec<Arc<str>> {
+        let needed = |path: &&Arc<str>| {
+            let parent = folder(path);
+            match file_name(path) {
+                "apps.py" | "app.py" | "manage.py" | "wsgi.py" | "asgi.py" | "settings.py" => true,
+                "__init__.py" => {
+                    let migrations = join(parent, "migrations/");
+                    file_name(parent) == "migrations"
+                        || self.layout.under(migrations.trim_end_matches('/')).next().is_some()
+                }
+                _ => matches!(file_name(parent), "migrations" | "settings"),
+            }
+        };
+        self.layout.paths().iter().filter(needed).cloned().collect()
+    }
+
+    /// The parsed file; None where there is none or it cannot be read.
+    pub fn module(&self, path: &str) -> Option<&Module> {
+        self.parsed(path)?.as_ref().ok()
+    }
+
+    /// Why a file cannot be read, if so.
+    pub fn error(&self, path: &str) -> Option<&str> {
+        self.parsed(path)?.as_ref().err().map(String::as_str)
+    }
+
+    fn parsed(&self, path: &str) -> Option<&Result<Module, String>> {
+        let slot = self.modules.get(path)?;
+        Some(slot.get_or_init(|| {
+            let file = (self.read)(path)?;
+            let name = self.layout.name(path).map(|name| name.name).unwrap_or_default();
+            Ok(zdm_python::parse(&file, name))
+        }))
+    }
+}
+
+/// A folder on Python's path outside of the project: the packages of a virtual environment.
+///
+/// Nothing is listed as a whole; files are asked for by name.
+pub trait Folder: Send + Sync + fmt::Debug {
+    /// The file at a path relative to the folder, under whatever path reports are to name it by.
+    fn read(&self, path: &str) -> Option<SourceFile>;
+
+    /// The names of the Python files that stand directly in a folder, in any order.
+    fn modules_in(&self, folder: &str) -> Vec<String>;
+}
+
+/// A [`Folder`] with the modules that have been parsed.
+#[derive(Debug)]
+pub(crate) struct Environment {
+    folder: Arc<dyn Folder>,
+    modules: Mutex<BTreeMap<String, Option<Module>>>,
+}
+
+impl Environment {
+    pub(crate) fn new(folder: Arc<dyn Folder>) -> Self {
+        Self { folder, modules: Mutex::default() }
+    }
+
+    pub(crate) fn module(&self, path: &str) -> Option<Module> {
+        let mut modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = modules.get(path) {
+            return found.clone();
+        }
+        let dotted = path.strip_suffix(".py").unwrap_or(path);
+        let dotted = dotted.strip_suffix("/__init__").unwrap_or(dotted).replace('/', ".");
+        // The name must not depend on the path that reports use, of which `parse` reads only the last part.
+        let module = self.folder.read(path).map(|file| zdm_python::parse(&file, dotted));
+        modules.insert(path.to_owned(), module.clone());
+        module
+    }
+
+    pub(crate) fn modules_in(&self, folder: &str) -> Vec<String> {
+        let mut names = self.folder.modules_in(folder);
+        names.retain(|name| name.strip_suffix(".py").is_some());
+        names.sort();
+        names.into_iter().map(|name| join(folder, &name)).collect()
+    }
+
+    fn load(&self, name: &str) -> Option<Module> {
+        let path = name.replace('.', "/");
+        self.module(&format!("{path}/__init__.py")).or_else(|| self.module(&format!("{path}.py")))
+    }
+}
+
+/// Finds modules for the evaluator: the project's, then those of the packages around it. Django itself stays a world
+/// of symbols.
+pub(crate) struct Loader<'a> {
+    pub(crate) sources: &'a Sources,
+    pub(crate) environment: &'a [Environment],
+    pub(crate) settings: Option<&'a Settings>,
+}
+
+impl ModuleLoader for Loader<'_> {
+    fn load(&self, name: &str) -> Option<Module> {
+        if name == "django" || name.starts_with("django.") {
+            return None;
+        }
+        if let Some(path) = self.sources.layout().resolve(name)
+            && let Some(module) = self.sources.module(path)
+        {
+            return Some(module.clone());
+        }
+        self.environment.iter().find_map(|environment| environment.load(name))
+    }
+
+    fn symbol(&self, name: &str) -> Option<ValueKind> {
+        match name.strip_prefix("django.conf.settings.") {
+            Some(setting) => self.settings?.kind(setting),
+            None if matches!(
+                name,
+                "django.db.connection.vendor" | "django.db.backends.base.base.BaseDatabaseWrapper.vendor"
+            ) =>
+            {
+                Some(vendor())
+            }
+            None => None,
+        }
+    }
+}
+
+/// zdm is about PostgreSQL.
+fn vendor() -> ValueKind {
+    static VENDOR: OnceLock<zdm_python::Str> = OnceLock::new();
+    let text = VENDOR.get_or_init(|| {
+        let module = zdm_python::parse(&SourceFile::new("django/db.py", "..."), "django.db");
+        let origin = zdm_python::Origin::new(&module, zdm_source::Span::new(0, 3));
+        zdm_python::Str::made("postgresql", origin)
+    });
+    ValueKind::Str(text.clone())
+}

@@ -1,0 +1,276 @@
+//! Projects in memory, as the rest of zdm sees them.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use zdm_django::operation::{Operation, OperationKind, SqlSource};
+use zdm_django::project::sources::Sources;
+use zdm_django::{Project, ProjectConfig, ProjectInput};
+use zdm_source::SourceFile;
+
+/// Files in one text, each behind a line `== path`.
+fn project(files: &str) -> Project {
+    project_with(files, ProjectConfig::default())
+}
+
+fn project_with(files: &str, config: ProjectConfig) -> Project {
+    let mut found: Vec<(String, String)> = Vec::new();
+    for line in files.lines() {
+        if let Some(path) = line.trim_start().strip_prefix("== ") {
+            found.push((path.trim().to_owned(), String::new()));
+        } else if let Some((_, text)) = found.last_mut() {
+            text.push_str(line);
+            text.push('\n');
+        }
+    }
+    let files = found.into_iter().map(|(path, text)| SourceFile::new(path, unindent(&text)));
+    let sources = Sources::in_memory(files, &[]);
+    Project::build(&ProjectInput { sources, environment: Vec::new(), texts: Vec::new(), config })
+}
+
+/// The text without the indentation that all its lines have.
+fn unindent(text: &str) -> String {
+    let lines = || text.lines().filter(|line| !line.trim().is_empty());
+    let margin = lines().map(|line| line.len() - line.trim_start().len()).min().unwrap_or(0);
+    text.lines().map(|line| line.get(margin..).unwrap_or("")).fold(String::new(), |mut all, line| {
+        let _ = writeln!(all, "{line}");
+        all
+    })
+}
+
+/// One app `shop` with one migration that has these operations.
+fn operations(body: &str) -> Vec<Operation> {
+    let text =
+        format!("from django.db import migrations, models\nfrom django.conf import settings\n{}\n", unindent(body));
+    let file = SourceFile::new("shop/migrations/0001_initial.py", text);
+    let sources = Sources::in_memory([file, SourceFile::new("shop/migrations/__init__.py", "")], &[]);
+    let input = ProjectInput { sources, environment: Vec::new(), texts: Vec::new(), config: ProjectConfig::default() };
+    let project = Project::build(&input);
+    let found = project.migrations.into_iter().find(|migration| &*migration.key.app == "shop");
+    found.expect("the migration is there").operations
+}
+
+/// A short form of what the operations of a class body are.
+#[track_caller]
+fn check(body: &str, expect: &str) {
+    let found: Vec<String> = operations(body).iter().map(show).collect();
+    let expect: Vec<&str> = expect.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    assert_eq!(found, expect);
+}
+
+fn show(operation: &Operation) -> String {
+    let mark = if operation.conditional { "? " } else { "" };
+    let field = |field: &zdm_django::Field| {
+        let kwargs: Vec<String> = field.kwargs.iter().map(|(name, value)| format!("{name}={value:?}")).collect();
+        format!("{} {:?} {}", field.name, field.class.kind, kwargs.join(" ")).trim_end().to_owned()
+    };
+    let text = match &operation.kind {
+        OperationKind::AddField { model_name, field: added, .. } => format!("AddField {model_name}.{}", field(added)),
+        OperationKind::AlterField { model_name, field: altered, .. } => {
+            format!("AlterField {model_name}.{}", field(altered))
+        }
+        OperationKind::CreateModel { name, fields, .. } => {
+            format!("CreateModel {name} {}", fields.iter().map(field).collect::<Vec<_>>().join(" | "))
+        }
+        OperationKind::RunSql(sql) => {
+            let texts = |source: &SqlSource| match source {
+                SqlSource::Texts(texts) => {
+                    texts.iter().map(|text| text.text.to_string()).collect::<Vec<_>>().join(" ; ")
+                }
+                SqlSource::Unknown { reason } => format!("unknown: {reason}"),
+            };
+            let reverse = sql.reverse_sql.as_ref().map(texts);
+            format!("RunSQL [{}] reverse {reverse:?}", texts(&sql.sql))
+        }
+        OperationKind::RunPython(python) => format!("RunPython {:?} {:?}", python.code, python.reverse_code),
+        OperationKind::Unknown { reason } => format!("Unknown {}: {reason}", operation.class),
+        OperationKind::SeparateDatabaseAndState { database_operations, state_operations } => {
+            let list = |operations: &[Operation]| operations.iter().map(show).collect::<Vec<_>>().join(", ");
+            format!("Separate database [{}] state [{}]", list(database_operations), list(state_operations))
+        }
+        OperationKind::Known(known) => format!("Known {} {}", known.package, known.statements.len()),
+        kind => format!("{kind:?}"),
+    };
+    format!("{mark}{text}")
+}
+
+#[test]
+fn literal_operations() {
+    check(
+        r#"
+        class Migration(migrations.Migration):
+            operations = [
+                migrations.AddField("order", "note", models.CharField("Note", max_length=10, null=True)),
+                migrations.RemoveField(model_name="order", name="note"),
+                migrations.RenameModel("Order", "Purchase"),
+            ]
+        "#,
+        r#"
+        AddField order.note Django("CharField") max_length=Int(10) null=Bool(true) verbose_name=Str("Note")
+        RemoveField { model_name: "order", name: "note" }
+        RenameModel { old_name: "Order", new_name: "Purchase" }
+        "#,
+    );
+}
+
+#[test]
+fn constants_concatenation_and_formatting() {
+    check(
+        r#"
+        TABLE = "shop_order"
+        extra = [migrations.RunSQL(f"ANALYZE {TABLE}", migrations.RunSQL.noop)]
+
+        class Migration(migrations.Migration):
+            name = "x"
+            operations = [migrations.RunSQL("SELECT %s" % name, reverse_sql=None)] + extra + [
+                *[migrations.DeleteModel(n) for n in ("A", "B")],
+            ]
+        "#,
+        r#"
+        RunSQL [SELECT x] reverse None
+        RunSQL [ANALYZE shop_order] reverse Some("")
+        DeleteModel { name: "A" }
+        DeleteModel { name: "B" }
+        "#,
+    );
+}
+
+#[test]
+fn what_is_not_known_stays_in_its_place() {
+    check(
+        r#"
+        from other.package import make, Special
+
+        class Migration(migrations.Migration):
+            operations = [
+                migrations.DeleteModel("A"),
+                make(),
+                Special("x"),
+                *make(),
+                migrations.DeleteModel(make()),
+                migrations.AddField("order", "note", Special(null=True)),
+            ]
+        "#,
+        r#"
+        DeleteModel { name: "A" }
+        Unknown other.package.make: the operation `other.package.make` is not known
+        Unknown other.package.Special: the operation `other.package.Special` is not known
+        Unknown : the operations of this list are not known: `make()` is computed when the migration runs
+        Unknown django.db.migrations.DeleteModel: `name`: `make()` is computed when the migration runs
+        AddField order.note Unknown { reason: "the class `other.package.Special` is not known" } null=Bool(true)
+        "#,
+    );
+}
+
+#[test]
+fn conditions_keep_both_branches_or_follow_the_vendor() {
+    check(
+        r#"
+        from django.db import connection
+
+        class Migration(migrations.Migration):
+            if connection.vendor == "postgresql":
+                operations = [migrations.RunSQL("SELECT 1", "")]
+            else:
+                operations = []
+        "#,
+        r#"RunSQL [SELECT 1] reverse Some("")"#,
+    );
+    check(
+        r#"
+        class Migration(migrations.Migration):
+            operations = [migrations.DeleteModel("A")]
+            if settings.FLAG:
+                operations += [migrations.DeleteModel("B")]
+        "#,
+        r#"
+        DeleteModel { name: "A" }
+        ? DeleteModel { name: "B" }
+        "#,
+    );
+}
+
+#[test]
+fn fields_of_the_project_are_followed_to_django() {
+    check(
+        r#"
+        class Base(models.DecimalField):
+            def __init__(self, *args, **kwargs):
+                kwargs["max_digits"] = 12
+                kwargs.setdefault("decimal_places", 2)
+                super().__init__(*args, **kwargs)
+
+        class Money(Base):
+            pass
+
+        class Citext(models.TextField):
+            def db_type(self, connection):
+                return "citext"
+
+        class Key(models.Field):
+            def get_internal_type(self):
+                return "UUIDField"
+
+        class Migration(migrations.Migration):
+            operations = [
+                migrations.AddField("order", "price", Money("Price", decimal_places=3)),
+                migrations.AddField("order", "email", Citext(null=True)),
+                migrations.AddField("order", "key", Key()),
+            ]
+        "#,
+        r#"
+        AddField order.price Django("DecimalField") decimal_places=Int(3) max_digits=Int(12) verbose_name=Str("Price")
+        AddField order.email Custom { db_type: "citext", behaves_as: Some("TextField") } null=Bool(true)
+        AddField order.key Django("UUIDField")
+        "#,
+    );
+}
+
+#[test]
+fn a_project_is_ordered_with_django_s_own_apps() {
+    let project = project(
+        r#"
+        == manage.py
+        import os
+        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "site.settings")
+        == site/settings.py
+        INSTALLED_APPS = ["django.contrib.auth", "shop.apps.ShopConfig", "cart"]
+        AUTH_USER_MODEL = "store.Customer"
+        == shop/__init__.py
+        == shop/apps.py
+        from django.apps import AppConfig
+        class ShopConfig(AppConfig):
+            name = "shop"
+            label = "store"
+        == shop/migrations/__init__.py
+        == shop/migrations/0001_initial.py
+        from django.db import migrations, models
+        class Migration(migrations.Migration):
+            initial = True
+            dependencies = [("auth", "0012_alter_user_first_name_max_length")]
+            operations = [migrations.CreateModel("Customer", [("id", models.AutoField(primary_key=True))])]
+        == cart/migrations/__init__.py
+        == cart/migrations/0001_initial.py
+        from django.conf import settings
+        from django.db import migrations, models
+        class Migration(migrations.Migration):
+            dependencies = [migrations.swappable_dependency(settings.AUTH_USER_MODEL)]
+            operations = []
+        "#,
+    );
+    let order: Vec<String> = project.in_order().map(|migration| migration.key.to_string()).collect();
+    let expect: Vec<&str> = "contenttypes.0001_initial contenttypes.0002_remove_content_type_name auth.0001_initial \
+        auth.0002_alter_permission_name_max_length auth.0003_alter_user_email_max_length \
+        auth.0004_alter_user_username_opts auth.0005_alter_user_last_login_null \
+        auth.0006_require_contenttypes_0002 auth.0007_alter_validators_add_error_messages \
+        auth.0008_alter_user_username_max_length auth.0009_alter_user_last_name_max_length \
+        auth.0010_alter_group_name_max_length auth.0011_update_proxy_permissions \
+        auth.0012_alter_user_first_name_max_length store.0001_initial cart.0001_initial"
+        .split_whitespace()
+        .collect();
+    assert_eq!(order, expect);
+    assert_eq!(project.settings.auth_user_model().as_deref(), Some("store.Customer"));
+    assert_eq!(project.problems, []);
+    let labels: Vec<&Arc<str>> = project.apps.iter().map(|app| &app.label).collect();
+    assert_eq!(labels.iter().map(|label| &***label).collect::<Vec<_>>(), ["cart", "store"]);
+}
