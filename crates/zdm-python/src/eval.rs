@@ -603,6 +603,18 @@ impl<'l> Evaluator<'l> {
         left > cost
     }
 
+    /// Account for a value that was just built, so that large ones cannot be built over and over.
+    fn charged(&self, value: Value) -> Value {
+        let size = match &value.kind {
+            ValueKind::List(items) | ValueKind::Tuple(items) | ValueKind::Set(items) => items.len(),
+            ValueKind::Dict(entries) => entries.len(),
+            ValueKind::Str(text) => text.len() / 64,
+            _ => 0,
+        };
+        self.step(size / 4);
+        value
+    }
+
     // Statements ----------------------------------------------------------------------------------------------------
 
     fn run_class(&self, class: &ClassRef, scope: &Rc<ModuleScope>) -> ClassBody {
@@ -678,7 +690,7 @@ impl<'l> Evaluator<'l> {
                 } else {
                     ops::binary(*op, left, right, &frame.origin(stmt.span))
                 };
-                self.assign(frame, *target, result, at);
+                self.assign(frame, *target, self.charged(result), at);
             }
             StmtKind::Import(names) => {
                 for import in names {
@@ -877,7 +889,7 @@ impl<'l> Evaluator<'l> {
             let current = self.expr(frame, target);
             if matches!(current.kind, ValueKind::List(_) | ValueKind::Dict(_) | ValueKind::Set(_)) {
                 let args = self.args(frame, args);
-                let changed = builtins::mutate(&current, method, &args, &frame.origin(expr.span));
+                let changed = self.charged(builtins::mutate(&current, method, &args, &frame.origin(expr.span)));
                 self.assign(frame, target, changed, at);
                 return;
             }
@@ -961,7 +973,7 @@ impl<'l> Evaluator<'l> {
                 let container = self.expr(frame, *object);
                 let index = self.expr(frame, *index);
                 if matches!(container.kind, ValueKind::List(_) | ValueKind::Dict(_)) {
-                    let changed = builtins::set_item(&container, index, value, &frame.origin(expr.span));
+                    let changed = self.charged(builtins::set_item(&container, index, value, &frame.origin(expr.span)));
                     self.assign(frame, *object, changed, at);
                 }
             }
@@ -1326,7 +1338,7 @@ impl<'l> Evaluator<'l> {
                 }
                 let callee = self.expr(frame, *callee);
                 let args = self.args(frame, args);
-                let value = self.call(callee, args, &origin);
+                let value = self.charged(self.call(callee, args, &origin));
                 if let Some(trace) = &frame.trace
                     && matches!(value.kind, ValueKind::Call(_))
                 {
@@ -1340,7 +1352,7 @@ impl<'l> Evaluator<'l> {
                 if let ExprKind::Slice { lower, upper, step } = module.expr(*index).kind {
                     let bound = |part: Option<ExprId>| part.map(|part| self.expr(frame, part));
                     let bounds = [bound(lower), bound(upper), bound(step)];
-                    return ops::slice(&value, &bounds, &origin);
+                    return self.charged(ops::slice(&value, &bounds, &origin));
                 }
                 let index = self.expr(frame, *index);
                 return ops::subscript(value, index, &origin);
@@ -1412,7 +1424,7 @@ impl<'l> Evaluator<'l> {
         }
         let origin = frame.origin(span);
         let args = self.args(frame, args);
-        let changed = builtins::mutate(&current, method, &args, &origin);
+        let changed = self.charged(builtins::mutate(&current, method, &args, &origin));
         let value = builtins::taken(&current, method, &args, &origin);
         self.assign(frame, target, changed, span.start);
         Some(value)
@@ -1633,7 +1645,7 @@ impl<'l> Evaluator<'l> {
                 return Value::unknown(Why::TooLong, frame.origin(span));
             }
             let right = self.expr(frame, right);
-            value = ops::binary(op, value, right, &frame.origin(span));
+            value = self.charged(ops::binary(op, value, right, &frame.origin(span)));
         }
         value
     }

@@ -393,7 +393,7 @@ pub(crate) fn percent(text: &Str, args: &Value, origin: &Origin) -> Value {
     } else if used == 0
         && !mapping
         && args.is_constant_kind()
-        && !matches!(args.kind, ValueKind::Dict(_) | ValueKind::List(_))
+        && !matches!(args.kind, ValueKind::Dict(_) | ValueKind::List(_) | ValueKind::Bytes(_))
     {
         return fail("not all arguments converted during string formatting");
     }

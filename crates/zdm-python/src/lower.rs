@@ -344,7 +344,29 @@ impl<'t> Lowering<'t> {
         self.cursor.goto_parent();
     }
 
-    fn push(&mut self, span: Span, kind: ExprKind) -> ExprId {
+    /// The grammar reads `*f(x)` in a list as a call of `*f`, and `*a + b` as a sum with `*a`: the star is moved to
+    /// the whole, where Python has it.
+    fn push(&mut self, span: Span, mut kind: ExprKind) -> ExprId {
+        let (ExprKind::Attribute { value: leading, .. }
+        | ExprKind::Call { callee: leading, .. }
+        | ExprKind::Subscript { value: leading, .. }
+        | ExprKind::Binary { left: leading, .. }
+        | ExprKind::BoolOp { left: leading, .. }
+        | ExprKind::Compare { left: leading, .. }
+        | ExprKind::Conditional { body: leading, .. }) = &mut kind
+        else {
+            return self.push_as_is(span, kind);
+        };
+        let ExprKind::Starred(inner) = self.exprs[leading.0 as usize].kind else {
+            return self.push_as_is(span, kind);
+        };
+        *leading = inner;
+        let start = self.exprs[inner.0 as usize].span.start;
+        let id = self.push_as_is(Span::new(start, span.end), kind);
+        self.push_as_is(span, ExprKind::Starred(id))
+    }
+
+    fn push_as_is(&mut self, span: Span, kind: ExprKind) -> ExprId {
         let id = ExprId(u32::try_from(self.exprs.len()).unwrap_or(u32::MAX));
         self.exprs.push(Expr { span, kind });
         id

@@ -197,6 +197,9 @@ pub(crate) fn binary(op: BinaryOp, left: Value, right: Value, origin: &Origin) -
             }
             K::Dict(Arc::new(entries))
         }
+        (BinaryOp::Mod | BinaryOp::Mul, K::Bytes(_), _) | (BinaryOp::Mul, _, K::Bytes(_)) => {
+            return Value::unknown(Why::Dynamic("bytes put together"), origin.clone());
+        }
         (_, K::Set(a), K::Set(b)) if left.is_constant() && right.is_constant() => {
             let holds = |items: &[Value], item: &Value| items.iter().any(|found| found.equals(item) == Some(true));
             let items: Vec<Value> = match op {

@@ -225,6 +225,14 @@ impl StrBuilder {
             last.source.span.end = source.span.end;
             return;
         }
+        if !linear
+            && let Some(last) = self.segments.last_mut()
+            && !last.linear
+            && last.source == source
+        {
+            last.value.end = value.end;
+            return;
+        }
         self.segments.push(Segment { value, source, linear });
     }
 

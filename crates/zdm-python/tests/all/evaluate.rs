@@ -1,12 +1,10 @@
 //! What modules and class bodies are worth.
 
-mod common;
-
 /// Compare the bindings of module `m` with what is expected, line by line.
 #[track_caller]
 fn check(text: &str, expect: &str) {
     let expected: Vec<&str> = expect.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-    let found = common::render(text);
+    let found = crate::common::render(text);
     let found: Vec<&str> = found.lines().map(str::trim).collect();
     assert_eq!(found, expected, "\nfound:\n{}\n", found.join("\n"));
 }
@@ -255,6 +253,7 @@ for i, x in enumerate(xs, 1):
     xs2 = xs + [i]
 else:
     never = 1
+starred = [*range(2), *reversed("ab"), *xs + [1], *([2] if xs else [3]), *None or (7,)]
 total = [sum(xs), len(pairs), sorted(["b", "a"]), max(1, 2.5), any([0, ""]), all([])]
 dynamic = [y for y in unknown]
 "#,
@@ -265,6 +264,7 @@ ops = <unknown: depends on running the program: assigned in a loop>
 i = 3
 x = 6
 xs2 = [0, 4, 6, 2]
+starred = [0, 1, 'b', 'a', 0, 4, 6, 1, 2, 7]
 total = [10, 2, ['a', 'b'], 2.5, False, True]
 dynamic = <unknown: depends on running the program: a comprehension over what is not known>
 ",
@@ -346,7 +346,7 @@ self_made = <unknown: defined in terms of itself>
 /// The calls in the function `f` of module `m`.
 #[track_caller]
 fn check_calls(text: &str, expect: &[&str]) {
-    let project = common::Project::new(text);
+    let project = crate::common::Project::new(text);
     let evaluator = zdm_python::Evaluator::new(&project);
     let value = evaluator.global(project.module("m"), "f").expect("the text defines `f`");
     let calls = evaluator.calls(value.as_function().expect("`f` is a function"));
@@ -391,7 +391,7 @@ def f(apps, schema_editor):
 
 #[test]
 fn an_init_shows_what_it_passes_on() {
-    let project = common::Project::new(
+    let project = crate::common::Project::new(
         r#"
 from django.db import models
 class Code(models.CharField):
@@ -432,7 +432,7 @@ x = Code("label", null=False, extra=1, help=2)
 
 #[test]
 fn parts_can_be_replaced_later() {
-    let project = common::Project::new(
+    let project = crate::common::Project::new(
         "from django.conf import settings\nimport swapper\n\
          a = f'{settings.USER.split(\".\")[1].lower()}_ptr' + swapper.get('x', 'Y')[1:]\n",
     );
@@ -452,7 +452,7 @@ fn parts_can_be_replaced_later() {
 
 #[test]
 fn what_alternatives_share_is_certain() {
-    let project = common::Project::new(
+    let project = crate::common::Project::new(
         "import x\nops = [x.a(), x.b()]\nif x.c():\n    ops += [x.d()]\nops.insert(0, x.e())\n\
          more = [x.f(), *x.g(), *ops]\nif x.h():\n    more.append(x.i())\nelse:\n    more.append(x.j())\n",
     );
@@ -475,7 +475,7 @@ fn what_alternatives_share_is_certain() {
 /// The source of each place where `needle` occurs in the value of `s`.
 #[track_caller]
 fn check_places(text: &str, needle: &str, expect: &[&str]) {
-    let project = common::Project::new(text);
+    let project = crate::common::Project::new(text);
     let evaluator = zdm_python::Evaluator::new(&project);
     let value = evaluator.global(project.module("m"), "s").expect("the text defines `s`");
     let s = value.as_str().expect("`s` is a string");

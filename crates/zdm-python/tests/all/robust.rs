@@ -1,10 +1,6 @@
 //! No input panics, overflows the stack or yields a span outside of the file.
 
-#![expect(clippy::unwrap_used, reason = "a failing conversion fails the test")]
-
-mod common;
-
-use common::Project;
+use crate::common::{Project, Random};
 use zdm_python::syntax::StmtKind;
 use zdm_python::{ArgKind, Evaluator, Module, TemplatePart, Value, ValueKind, parse};
 use zdm_source::{SourceFile, Span};
@@ -102,23 +98,6 @@ big = 0xFFFF_FFFF_FFFF_FFFF_FFFF + 123456789012345678901234567890 * 0o17
 t = a if b else c, lambda: (yield), a[1:2, ...], a[::2], ~a @ b
 "#,
 ];
-
-/// SplitMix64 by Sebastiano Vigna: seeded, so that a failure can be repeated.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut value = self.0;
-        value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        value ^ (value >> 31)
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.next() % u64::try_from(limit.max(1)).unwrap()).unwrap()
-    }
-}
 
 fn mutate(text: &str, random: &mut Random) -> String {
     let mut bytes = text.as_bytes().to_vec();
@@ -279,7 +258,8 @@ fn seeds_are_read_without_errors() {
 /// On a thread with the stack that worker threads have.
 #[track_caller]
 fn on_small_stack(text: String) -> String {
-    let run = move || common::render(&text).lines().last().unwrap_or_default().chars().take(80).collect::<String>();
+    let run =
+        move || crate::common::render(&text).lines().last().unwrap_or_default().chars().take(80).collect::<String>();
     std::thread::Builder::new().stack_size(2 << 20).spawn(run).unwrap().join().unwrap()
 }
 
@@ -332,6 +312,8 @@ fn growth_ends() {
     assert_eq!(on_small_stack("x = 10 ** 10 ** 10\n".to_owned()), "x = <unknown: value too large>");
     let nested = "x = [[a for b in range(9000) for c in range(9000)] for a in range(9000)]\n";
     assert!(on_small_stack(nested.to_owned()).starts_with("x = <unknown"));
+    let copies = "y = list(range(9000)) * 9\nfor i in range(9000):\n    for j in range(9000):\n        x = y + [i]\n";
+    assert!(on_small_stack(copies.to_owned()).starts_with("x = <unknown"));
     assert_eq!(on_small_stack("def f(n):\n    return f(n)\nx = f(1)\n".to_owned()), "x = m.f(1)");
     assert_eq!(
         on_small_stack("class A(A):\n    x = A.x\nx = A.x\n".to_owned()),
