@@ -6,6 +6,7 @@
 #![expect(clippy::print_stdout, reason = "a command for the terminal")]
 
 mod ci;
+mod consumers;
 mod pins;
 mod projects;
 mod python;

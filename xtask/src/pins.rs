@@ -231,3 +231,11 @@ pub(crate) const PROJECTS: [Project; 13] = [
     Project { name: "label-studio", version: "1.23.2", source: Source::Wheel },
     Project { name: "mayan-edms", version: "4.12.2", source: Source::Wheel },
 ];
+
+/// Packages that read the reports: JSON schemas with their formats, JUnit's XML, Markdown.
+pub(crate) const CONSUMERS: [&str; 3] =
+    ["jsonschema[format-nongpl]==4.26.0", "junitparser==5.0.3", "markdown-it-py==4.3.0"];
+
+/// A package of the npm registry with SARIF's published schema, and the schema's place in it.
+pub(crate) const SARIF_SCHEMA: (&str, &str) =
+    ("@microsoft/jest-sarif@1.0.0-beta.0", "package/lib/schemas/sarif-2.1.0-rtm.5.json");

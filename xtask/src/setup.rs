@@ -15,6 +15,7 @@ use std::thread;
 use serde_json::Value;
 use zdm_testkit::cache;
 
+use crate::consumers;
 use crate::pins;
 use crate::projects;
 use crate::python::{self, Python};
@@ -101,6 +102,7 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, String> {
         let pythons = &pythons;
         pieces.push(Piece::new(format!("Django {}", pin.series), move || make_django(&parent, pin, pythons)));
     }
+    pieces.extend(consumers::pieces(&root, &pythons, npm));
     if !options.no_projects {
         pieces.extend(projects::environments(&root, &pythons));
     }

@@ -1,5 +1,7 @@
 //! One report, all formats: the snapshots are the documentation of how each looks.
 
+mod consumers;
+
 use zdm_source::{
     Applicability, Code, Diagnostic, Edit, Fix, FixFile, Label, Severity, SourceFile, Span, Subject, Suppressed,
     SuppressionKind,

@@ -7,6 +7,8 @@
 //!   django/5.2/              a virtual environment
 //!   projects/wagtail/        the source tree of a public project
 //!   environments/wagtail/    a virtual environment in which that project runs
+//!   consumers/               a virtual environment with readers of the report formats
+//!   schemas/sarif.json       SARIF's published schema
 //!   skipped/NAME             why a piece is missing, one line
 //! ```
 //! A piece is complete when it has a stamp: a file named `.stamp` that holds the pins it was made from. Whatever has
