@@ -1,6 +1,9 @@
 //! `cargo xtask test` and `cargo xtask ci`.
 
+use std::collections::BTreeSet;
 use std::env;
+use std::fs;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use zdm_testkit::{available_majors, cache, skip};
@@ -62,17 +65,49 @@ pub(crate) fn run() -> Result<(), String> {
     }
 }
 
-/// Documents that are generated, or that list what the code has, against the code.
+/// Documents that list what the repository has, against the repository. Each check adds what it misses.
 fn docs_in_sync() -> Result<(), String> {
+    println!("── docs in sync");
+    let root = cache::workspace();
+    let read = |path: &str| fs::read_to_string(root.join(path)).map_err(|error| format!("cannot read {path}: {error}"));
     let mut missing = Vec::new();
-    // The README promises these commands.
-    let readme = std::fs::read_to_string(cache::workspace().join("README.md")).map_err(|error| error.to_string())?;
-    for command in ["cargo xtask test"] {
-        if !readme.contains(command) {
-            missing.push(format!("README.md does not mention `{command}`"));
-        }
+    let readme = read("README.md")?;
+    if !readme.contains("cargo xtask test") {
+        missing.push("README.md does not mention `cargo xtask test`".to_owned());
     }
-    if missing.is_empty() { Ok(()) } else { Err(missing.join("; ")) }
+    let architecture = read("ARCHITECTURE.md")?;
+    let names = |text: &str| architecture.contains(&format!("`{text}`"));
+    let mut used = BTreeSet::new();
+    for package in packages(&root)? {
+        if !names(&package) {
+            missing.push(format!("ARCHITECTURE.md does not say what `{package}` is for"));
+        }
+        let manifest = read(&format!("crates/{package}/Cargo.toml"))?;
+        // A dependency's line begins with its name and takes its version from the workspace.
+        used.extend(manifest.lines().filter_map(|line| {
+            let (name, rest) = line.split_once([' ', '.', '='])?;
+            (rest.contains("workspace = true") && !name.starts_with("zdm-")).then(|| name.to_owned())
+        }));
+    }
+    for key in ["version", "edition", "rust-version", "license", "publish", "workspace"] {
+        used.remove(key);
+    }
+    for library in used.iter().filter(|library| !names(library)) {
+        missing.push(format!("ARCHITECTURE.md gives no reason for `{library}`"));
+    }
+    if missing.is_empty() { Ok(()) } else { Err(format!("docs: {}", missing.join("; "))) }
+}
+
+/// The names of the packages below `crates`, sorted.
+fn packages(root: &Path) -> Result<Vec<String>, String> {
+    let entries = fs::read_dir(root.join("crates")).map_err(|error| format!("cannot read crates: {error}"))?;
+    let mut names: Vec<String> = entries
+        .filter_map(Result::ok)
+        .filter(|entry| entry.path().join("Cargo.toml").is_file())
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect();
+    names.sort();
+    Ok(names)
 }
 
 fn step(name: &str, command: &mut Command) -> Result<(), String> {
