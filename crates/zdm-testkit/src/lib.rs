@@ -24,7 +24,7 @@
 //! }
 //! let own = ServerOptions::default().set("wal_level", "logical").start(17);   // stopped when dropped
 //! ```
-//! [`Database::conninfo`] and [`Database::url`] give connection strings, [`Server::socket_dir`], [`PORT`] and [`USER`]
+//! [`Database::conninfo`] and [`Database::url`] give connection strings, [`Server::socket_dir`], [`Server::port`] and [`USER`]
 //! their parts. A server is a process of an unprivileged account when the tests run as root; it and its directory go
 //! away with the test process, whatever ends it.
 //!

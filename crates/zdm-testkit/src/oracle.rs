@@ -11,7 +11,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::django::Django;
-use crate::server::{Database, PORT, USER};
+use crate::server::{Database, USER};
 use crate::{Error, cache};
 
 /// A replay to be run: a project, and what to report of it.
@@ -387,7 +387,7 @@ impl Oracle {
             command.arg("--keep-going");
         }
         command.arg("--database").arg(database.name()).arg("--host").arg(database.server().socket_dir());
-        command.args(["--port", &PORT.to_string(), "--user", USER]);
+        command.args(["--port", &database.server().port().to_string(), "--user", USER]);
         // A project may print; the report has a file of its own.
         let file = tempfile::NamedTempFile::new().map_err(Error::io("make a file in", &std::env::temp_dir()))?;
         command.arg("--output").arg(file.path());

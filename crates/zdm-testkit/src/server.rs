@@ -8,6 +8,7 @@
 use std::fmt;
 use std::fs;
 use std::io::ErrorKind;
+use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Stdio};
@@ -24,7 +25,7 @@ use crate::{Error, skip};
 /// The superuser of every test server. There is no password.
 pub const USER: &str = "postgres";
 
-/// The port of every test server: it only names the socket, which lies in a directory of its own.
+/// The port of a test server that listens on its socket alone, which lies in a directory of its own.
 pub const PORT: u16 = 5432;
 
 /// Majors that the project supports and that `cargo xtask setup` provides by default.
@@ -58,6 +59,8 @@ pub struct Server {
 #[derive(Debug, Clone, Default)]
 pub struct ServerOptions {
     settings: Vec<(String, String)>,
+    files: Vec<(String, String)>,
+    tcp: bool,
 }
 
 /// A database of a test's own, dropped with this value.
@@ -70,6 +73,7 @@ struct Inner {
     major: u32,
     version: String,
     dir: PathBuf,
+    port: u16,
     /// Only the first is ever used; the mutex lets `Drop` take them by `&mut` and makes the type `Sync`.
     watch: Mutex<Option<(Child, ChildStdin)>>,
     databases: AtomicU32,
@@ -108,9 +112,24 @@ impl ServerOptions {
         self.set("autovacuum", "off")
     }
 
+    /// A file beside the data directory, readable by the server alone. Settings name it by its path from the data
+    /// directory: `ServerOptions::default().file("server.key", key).set("ssl_key_file", "../server.key")`, and so with
+    /// `hba_file`.
+    pub fn file(mut self, name: &str, text: &str) -> Self {
+        self.files.push((name.to_owned(), text.to_owned()));
+        self
+    }
+
+    /// Listens on 127.0.0.1 too, at [`Server::port`]. Without an `hba_file` of the test's own, every local user of the
+    /// machine may connect.
+    pub fn tcp(mut self) -> Self {
+        self.tcp = true;
+        self
+    }
+
     /// Starts a server of this major.
     pub fn try_start(&self, major: u32) -> Result<Server, Error> {
-        start(major, &self.settings)
+        start(major, self)
     }
 
     /// Starts a server of this major.
@@ -176,6 +195,11 @@ impl Server {
         &self.inner.dir
     }
 
+    /// The port, which names the socket, and the same on 127.0.0.1 for a server with [`ServerOptions::tcp`].
+    pub fn port(&self) -> u16 {
+        self.inner.port
+    }
+
     /// The process id of the server (the postmaster), for tests that stop, crash or restart it.
     pub fn pid(&self) -> Option<u32> {
         postmaster(&self.inner.dir).and_then(|lines| lines.first()?.parse().ok())
@@ -196,18 +220,18 @@ impl Server {
 
     /// A session on a database of this server.
     pub fn try_connect(&self, database: &str) -> Result<Client, SqlError> {
-        Client::connect(self.socket_dir(), PORT, USER, database)
+        Client::connect(self.socket_dir(), self.port(), USER, database)
     }
 
     /// A connection string of libpq's key-value form, which drivers in Rust and Python read.
     pub fn conninfo(&self, database: &str) -> String {
-        format!("host={} port={PORT} user={USER} dbname={database}", self.socket_dir().display())
+        format!("host={} port={} user={USER} dbname={database}", self.socket_dir().display(), self.port())
     }
 
     /// A connection string of the URL form.
     pub fn url(&self, database: &str) -> String {
         let host = self.socket_dir().display().to_string().replace('/', "%2F");
-        format!("postgresql://{USER}@{host}:{PORT}/{database}")
+        format!("postgresql://{USER}@{host}:{}/{database}", self.port())
     }
 
     /// A new, empty database.
@@ -304,7 +328,7 @@ dir=$1
 cd "$dir" || exit
 exec 3<&0 </dev/null
 if cp -a "$2" data 2>log && cat settings.conf >>data/postgresql.conf; then
-    "$3/postgres" -D "$dir/data" -k "$dir" >log 2>&1 3<&- &
+    (cd data && exec "$3/postgres" -D "$dir/data" -k "$dir") >log 2>&1 3<&- &
     server=$!
     (
         read -r _ <&3
@@ -319,7 +343,7 @@ cd /
 rm -rf "$dir"
 "#;
 
-fn start(major: u32, settings: &[(String, String)]) -> Result<Server, Error> {
+fn start(major: u32, options: &ServerOptions) -> Result<Server, Error> {
     let account = Account::current()?;
     let home = home(major, account)?;
     let template = template(&home, account)?;
@@ -329,8 +353,18 @@ fn start(major: u32, settings: &[(String, String)]) -> Result<Server, Error> {
         .tempdir_in(account.temporary())
         .map_err(Error::io("make a directory in", &account.temporary()))?;
     fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).map_err(Error::io("open up", dir.path()))?;
-    let mut text = SETTINGS.to_owned();
-    for (name, value) in settings {
+    let port = if options.tcp { free_port()? } else { PORT };
+    let mut text = format!("{SETTINGS}port = {port}\n");
+    if options.tcp {
+        text.push_str("listen_addresses = '127.0.0.1'\n");
+    }
+    for (name, content) in &options.files {
+        let path = dir.path().join(name);
+        fs::write(&path, content).map_err(Error::io("write", &path))?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).map_err(Error::io("close", &path))?;
+        account.own(&path)?;
+    }
+    for (name, value) in &options.settings {
         text.push_str(name);
         text.push_str(" = '");
         text.push_str(&value.replace('\'', "''"));
@@ -358,13 +392,20 @@ fn start(major: u32, settings: &[(String, String)]) -> Result<Server, Error> {
         major,
         version: String::new(),
         dir,
+        port,
         watch: Mutex::new(Some((child, pipe))),
         databases: AtomicU32::new(0),
     };
     await_ready(&inner.dir)?;
-    let client = Client::connect(&inner.dir, PORT, USER, "postgres").map_err(Error::Connect)?;
+    let client = Client::connect(&inner.dir, inner.port, USER, "postgres").map_err(Error::Connect)?;
     inner.version = client.value("SHOW server_version");
     Ok(Server { inner: Arc::new(inner) })
+}
+
+/// A port that nobody listens on just now.
+fn free_port() -> Result<u16, Error> {
+    let address = TcpListener::bind(("127.0.0.1", 0)).and_then(|listener| listener.local_addr());
+    Ok(address.map_err(Error::io("find a free port on", Path::new("127.0.0.1")))?.port())
 }
 
 /// The server writes `ready` to the last line of `postmaster.pid` when it takes connections.

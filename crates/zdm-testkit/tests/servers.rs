@@ -68,6 +68,24 @@ fn settings_are_in_force_and_a_bad_one_is_told() {
 }
 
 #[test]
+fn a_server_with_tcp_and_an_access_file_of_its_own() {
+    let hba = "local all all trust\nhost all locked 127.0.0.1/32 reject\nhost all all 127.0.0.1/32 scram-sha-256\n";
+    let options = ServerOptions::default().tcp().file("hba.conf", hba).set("hba_file", "../hba.conf");
+    let server = options.start(majors_for("servers")[0]);
+    server.connect("postgres").sql("CREATE ROLE guest LOGIN PASSWORD 'secret'; CREATE ROLE locked LOGIN");
+    let client = server.connect("postgres");
+    let connect = |user: &str, password: &str| {
+        let text = format!("host=127.0.0.1 port={} user={user} password={password} dbname=postgres", server.port());
+        client.block_on(tokio_postgres::connect(&text, tokio_postgres::NoTls)).map(drop)
+    };
+    assert!(connect("guest", "secret").is_ok());
+    let refused = connect("guest", "wrong").expect_err("a wrong password");
+    assert_eq!(refused.code().map(tokio_postgres::error::SqlState::code), Some("28P01"));
+    let refused = connect("locked", "any").expect_err("a rejected user");
+    assert_eq!(refused.code().map(tokio_postgres::error::SqlState::code), Some("28000"));
+}
+
+#[test]
 fn a_dropped_server_leaves_nothing() {
     let server = Server::start(majors_for("servers")[0]);
     let (dir, pid) = (server.socket_dir().to_owned(), server.pid().expect("a running server has a pid"));
