@@ -29,6 +29,8 @@ pub struct Catalog {
     pub(crate) functions: RedBlackTreeMapSync<QualifiedName, Arc<Vec<Function>>>,
     pub(crate) schemas: RedBlackTreeMapSync<Ident, ()>,
     pub(crate) extensions: RedBlackTreeMapSync<Ident, ()>,
+    /// Extended statistics by name: the table of each.
+    pub(crate) statistics: RedBlackTreeMapSync<QualifiedName, QualifiedName>,
     /// Something happened that was not understood, so an object that is not here may exist all the same.
     pub(crate) incomplete: bool,
 }
@@ -97,7 +99,7 @@ impl Catalog {
     }
 
     pub fn has_extension(&self, name: &str) -> bool {
-        self.extensions.contains_key(name)
+        name == "plpgsql" || self.extensions.contains_key(name)
     }
 
     /// Whether something was not understood on the way here, so that absence proves nothing.

@@ -23,6 +23,8 @@ pub struct Effects {
     pub blocks: BTreeMap<QualifiedName, Blocks>,
     /// The transactions it waits for besides those that hold conflicting locks.
     pub waits_for: Option<Waits>,
+    /// Tables all of whose rows are changed or locked, and whom the rows keep waiting until the transaction ends.
+    pub row_locks: BTreeMap<QualifiedName, Blocks>,
     /// Effects that depend on what cannot be known here.
     pub uncertain: Vec<Uncertain>,
 }

@@ -10,9 +10,12 @@ mod create_table;
 mod dml;
 mod drop;
 mod foreign_key;
+mod maintenance;
 mod other;
 mod partition;
 mod rename;
+mod user_type;
+mod view;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -41,13 +44,13 @@ pub(crate) struct Run {
     /// Relations renamed by this statement, in order: (from, to).
     pub(crate) renames: Vec<(QualifiedName, QualifiedName)>,
     in_block: bool,
-    /// Relations made by this statement: their locks are exclusive, and no work on them is slow.
-    made: BTreeSet<QualifiedName>,
+    /// Partitions that other sessions no longer see below their parent while this statement waits.
+    pub(crate) detached: BTreeSet<QualifiedName>,
 }
 
 impl Run {
     pub(crate) fn new(state: State, version: PgVersion, in_block: bool) -> Self {
-        Self { state, version, effects: Effects::default(), renames: Vec::new(), in_block, made: BTreeSet::new() }
+        Self { state, version, effects: Effects::default(), renames: Vec::new(), in_block, detached: BTreeSet::new() }
     }
 
     /// The command's name if it cannot run inside a transaction block.
@@ -235,7 +238,6 @@ impl Run {
     /// A relation that this statement makes: nobody else sees it before the commit.
     pub(crate) fn made(&mut self, name: &QualifiedName) {
         self.lock(name, LockMode::AccessExclusive);
-        self.made.insert(name.clone());
         self.state.facts.created.insert(name.clone());
         self.state.facts.committed_name.remove(name);
     }
@@ -290,9 +292,7 @@ impl Run {
             return Ok(data_type.clone());
         }
         // The row type of a relation is a type as well.
-        let known_extensions =
-            catalog.extensions.keys().all(|extension| crate::cast::is_known_extension(extension.as_str()));
-        if catalog.is_incomplete() || !known_extensions || self.find(&data_type.name).is_some() {
+        if catalog.is_incomplete() || !self.extensions_are_known() || self.find(&data_type.name).is_some() {
             return Ok(data_type.clone());
         }
         refuse("42704", format!("type \"{}\" does not exist", written(&data_type.name)))

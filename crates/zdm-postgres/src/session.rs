@@ -55,6 +55,12 @@ pub(crate) struct TransactionFacts {
     /// SET CONSTRAINTS name: by constraint.
     pub(crate) deferred: BTreeMap<(QualifiedName, Ident), bool>,
     pub(crate) created_types: BTreeSet<QualifiedName>,
+    /// Enum values that were added: (type, value). They cannot be used before the commit.
+    pub(crate) new_enum_values: BTreeSet<(QualifiedName, String)>,
+    /// Committed relations that were dropped: their locks stay, whatever takes their names.
+    pub(crate) dropped: BTreeSet<QualifiedName>,
+    /// Whom changed or locked rows keep waiting.
+    pub(crate) row_locks: BTreeMap<QualifiedName, Blocks>,
     held: BTreeMap<QualifiedName, Held>,
 }
 
@@ -111,7 +117,7 @@ impl Session {
     pub fn blocked(&self) -> BTreeMap<QualifiedName, Blocks> {
         let Some(transaction) = &self.transaction else { return BTreeMap::new() };
         let locks = self.state.facts.held.iter().map(|(name, held)| (name.clone(), held.mode)).collect();
-        blocks(&locks, &transaction.before.catalog, &self.state.facts, self.version)
+        blocks(&locks, &self.state.facts.row_locks, &transaction.before.catalog, &self.state.facts, self.version)
     }
 
     /// Whether the open transaction made the relation, so that no other session can wait for it.
@@ -178,12 +184,21 @@ impl Session {
         let mut run = Run::new(self.state.clone(), self.version, self.transaction.is_some());
         match run.execute(statement) {
             Ok(()) => {
-                let Run { state, mut effects, renames, .. } = run;
+                let Run { state, mut effects, renames, detached, .. } = run;
                 let facts_before = std::mem::replace(&mut self.state, state).facts;
                 // Names in the effects are those before the statement; what it made is in the facts after it.
                 let mut facts = facts_before;
                 facts.created.extend(self.state.facts.created.iter().cloned());
-                effects.blocks = blocks(&effects.locks, &before, &facts, self.version);
+                facts.dropped.extend(self.state.facts.dropped.iter().cloned());
+                let mut seen = before;
+                for partition in detached {
+                    seen.edit_table(&partition, |table| table.partition_of = None);
+                }
+                effects.blocks = blocks(&effects.locks, &effects.row_locks, &seen, &facts, self.version);
+                for (table, more) in &effects.row_locks {
+                    let known = self.state.facts.row_locks.entry(table.clone()).or_default();
+                    *known = known.union(*more);
+                }
                 let held = self.hold(&effects, number);
                 self.rename_held(&renames);
                 if self.transaction.is_none() {
@@ -400,6 +415,7 @@ fn unquoted(text: &str) -> &str {
 /// partitioned table, the sequences of its defaults, and for a change of a partition its parent.
 fn blocks(
     locks: &BTreeMap<QualifiedName, LockMode>,
+    row_locks: &BTreeMap<QualifiedName, Blocks>,
     before: &Catalog,
     facts: &TransactionFacts,
     version: PgVersion,
@@ -411,11 +427,17 @@ fn blocks(
             *entry = entry.union(more);
         }
     };
+    for (name, more) in row_locks {
+        if !facts.created.contains(name) {
+            add(facts.committed_name.get(name).unwrap_or(name), *more);
+        }
+    }
     for (name, mode) in locks {
-        if facts.created.contains(name) {
+        let dropped = facts.dropped.contains(name);
+        if facts.created.contains(name) && !dropped {
             continue;
         }
-        let name = facts.committed_name.get(name).unwrap_or(name);
+        let name = if dropped { name } else { facts.committed_name.get(name).unwrap_or(name) };
         match before.relation(name) {
             Some(Relation::Table(_)) => add(name, Blocks::by_lock(*mode)),
             Some(Relation::Index { table }) => match before.relation(table) {
@@ -465,10 +487,11 @@ fn blocks(
     }
     // Direct changes of a partition read the parent's partition key.
     for (name, mode) in locks {
-        if *mode != LockMode::AccessExclusive || facts.created.contains(name) {
+        let dropped = facts.dropped.contains(name);
+        if *mode != LockMode::AccessExclusive || (facts.created.contains(name) && !dropped) {
             continue;
         }
-        let name = facts.committed_name.get(name).unwrap_or(name);
+        let name = if dropped { name } else { facts.committed_name.get(name).unwrap_or(name) };
         if before.table(name).is_some_and(|table| table.partition_by.is_some()) {
             for child in before.descendants(name) {
                 let more = Blocks { insert: !version.at_least(14), update: true, ..Blocks::default() };

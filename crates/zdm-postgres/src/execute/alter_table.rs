@@ -464,6 +464,9 @@ impl Run {
                 match self.expression_volatility(&default.node) {
                     ExprVolatility::Known(volatility) => {
                         if volatility == crate::statement::Volatility::Volatile {
+                            if !self.is_empty(target) {
+                                self.draw_from(&default.node);
+                            }
                             queue.entry(target.clone()).or_default().rewrite = true;
                         }
                     }
@@ -694,6 +697,7 @@ impl Run {
         let sequence = identity.sequence.clone();
         self.lock(&sequence, LockMode::AccessExclusive);
         self.catalog_mut().remove(&sequence);
+        self.forget(&sequence);
         self.edit_column(std::slice::from_ref(name), column, |known| {
             known.identity = None;
             Ok(())

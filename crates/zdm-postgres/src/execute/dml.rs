@@ -27,8 +27,27 @@ impl Run {
     pub(super) fn run_query(&mut self, query: &Query) -> Step {
         let locked: BTreeSet<QualifiedName> = query.locked.iter().filter_map(|name| self.find(name)).collect();
         let whole = reads_everything(query);
+        self.check_new_enum_values(&query.text, &|enum_type| {
+            query.output.iter().any(|output| {
+                let mut casts = false;
+                output.expr.node.walk(&mut |node| {
+                    if let ExprNode::Cast { data_type, .. } = node {
+                        casts |= self.find_type(&data_type.name).as_ref() == Some(enum_type);
+                    }
+                });
+                casts
+            })
+        })?;
         for written_name in &query.relations {
             let name = self.open(written_name)?;
+            if locked.contains(&name) && whole {
+                // FOR KEY SHARE lets changes of other columns pass.
+                let update = !query.text.to_ascii_lowercase().contains("for key share");
+                self.lock_rows(&name, update);
+                for child in self.catalog().descendants(&name) {
+                    self.lock_rows(&child, update);
+                }
+            }
             let mode = if locked.contains(&name) { LockMode::RowShare } else { LockMode::AccessShare };
             self.read(&name, mode, whole)?;
         }
@@ -78,7 +97,7 @@ impl Run {
         }
     }
 
-    fn draw_from(&mut self, node: &ExprNode) {
+    pub(super) fn draw_from(&mut self, node: &ExprNode) {
         for written_name in sequences_in(node) {
             if let Some(sequence) = self.find(&written_name) {
                 self.lock(&sequence, LockMode::RowExclusive);
@@ -129,15 +148,39 @@ impl Run {
                 self.maybe(&child, UncertainEffect::Lock(LockMode::RowExclusive), format!("rows go to {child}"));
             }
         }
-        self.written_to(&name);
-        self.check_keys_of(&name, Change::Insert, &dml.columns);
-        self.fire_triggers(&name, "INSERT");
+        self.check_enum_values(&name, dml)?;
+        self.rows_inserted(&name, &dml.columns);
         Ok(())
+    }
+
+    /// The checks and triggers of new rows.
+    pub(super) fn rows_inserted(&mut self, name: &QualifiedName, columns: &[Ident]) {
+        self.written_to(name);
+        self.check_keys_of(name, Change::Insert, columns);
+        self.fire_triggers(name, "INSERT");
+    }
+
+    fn check_enum_values(&self, name: &QualifiedName, dml: &Dml) -> Step {
+        let table = self.table(name);
+        self.check_new_enum_values(&dml.query.text, &|enum_type| {
+            table.columns.iter().any(|column| column.data_type.name == *enum_type)
+        })
+    }
+
+    /// Every row of the table is locked until the transaction ends.
+    fn lock_rows(&mut self, name: &QualifiedName, update: bool) {
+        if self.has_storage(name) && !self.is_empty(name) {
+            let blocks =
+                crate::effects::Blocks { update, select_for_update: true, ..crate::effects::Blocks::default() };
+            let known = self.effects.row_locks.entry(name.clone()).or_default();
+            *known = known.union(blocks);
+        }
     }
 
     pub(super) fn update(&mut self, dml: &Dml) -> Step {
         let name = self.change_rows(dml)?;
         self.need_written_columns(&name, &dml.columns)?;
+        self.check_enum_values(&name, dml)?;
         if self.touches_rows(&name) {
             self.check_keys_of(&name, Change::Update, &dml.columns);
             self.check_keys_to(&name, Change::Update, &dml.columns);
@@ -208,6 +251,11 @@ impl Run {
                 }
             }
             Access::ByIndex => {}
+        }
+        if dml.predicate.is_none() {
+            for table in &tables {
+                self.lock_rows(table, true);
+            }
         }
         let target = self.find(&dml.table);
         let query = Query {

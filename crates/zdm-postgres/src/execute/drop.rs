@@ -184,6 +184,7 @@ impl Run {
         for (_, sequence) in self.catalog().sequences_of(name) {
             self.lock(&sequence, LockMode::AccessExclusive);
             self.catalog_mut().remove(&sequence);
+            self.forget(&sequence);
         }
         let parents: Vec<QualifiedName> =
             table.partition_of.iter().map(|(parent, _)| parent.clone()).chain(table.inherits.iter().cloned()).collect();
@@ -194,7 +195,7 @@ impl Run {
             self.catalog().indexes_of(name).iter().map(|index| name.sibling(index.name.clone())).collect();
         for index in indexes {
             self.catalog_mut().remove(&index);
-            self.state.facts.created.remove(&index);
+            self.forget(&index);
         }
         self.catalog_mut().remove(name);
         self.forget(name);
@@ -202,7 +203,11 @@ impl Run {
     }
 
     /// The name may be used again: nothing known of the old relation holds for the new one.
-    fn forget(&mut self, name: &QualifiedName) {
+    pub(super) fn forget(&mut self, name: &QualifiedName) {
+        if !self.state.facts.created.remove(name) {
+            let committed = self.state.facts.committed_name.remove(name).unwrap_or_else(|| name.clone());
+            self.state.facts.dropped.insert(committed);
+        }
         self.state.facts.empty.remove(name);
         self.state.assumed_empty.remove(name);
         self.state.facts.null_columns.retain(|(table, _)| table != name);
@@ -331,6 +336,7 @@ impl Run {
     pub(super) fn remove_index(&mut self, table: &QualifiedName, index: &Ident) {
         let name = table.sibling(index.clone());
         self.catalog_mut().remove(&name);
+        self.forget(&name);
         let drop_it = |indexes: &mut Vec<crate::catalog::Index>| indexes.retain(|known| known.name != *index);
         if self.catalog().view(table).is_some() {
             self.catalog_mut().edit_view(table, |view| drop_it(&mut view.indexes));
@@ -525,6 +531,7 @@ impl Run {
             if owner == *column {
                 self.lock(&sequence, LockMode::AccessExclusive);
                 self.catalog_mut().remove(&sequence);
+                self.forget(&sequence);
             }
         }
         self.catalog_mut().edit_table(name, |table| {

@@ -1,78 +1,86 @@
-//! Statements that are short: views, sequences, types, triggers, comments, maintenance, settings, and what is opaque.
+//! Statements that are short: settings, sequences, triggers, rules, policies, explicit locks, and what is opaque.
 
 use std::sync::Arc;
 
 use super::{Run, Step, refuse, written};
-use crate::catalog::{Function, Relation, Sequence, Trigger, UserType, UserTypeKind, View};
-use crate::effects::Waits;
+use crate::catalog::{Policy, Relation, Sequence, Trigger};
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
 use crate::statement::{
-    AlterTable, AlterTableAction, CreateFunction, CreateSequence, CreateTrigger, CreateView, DropObjects, ObjectKind,
-    Persistence, Reindex, ReindexTarget, SequenceOptions, Statement,
+    AlterTable, AlterTableAction, CreateSequence, CreateTrigger, DropObjects, ObjectKind, SequenceOptions, Statement,
 };
 
 impl Run {
     pub(super) fn other(&mut self, statement: &Statement) -> Step {
         match statement {
-            Statement::Set(parameter) => {
-                self.state.set(parameter);
-                Ok(())
+            Statement::Set(parameter) => self.state.set(parameter),
+            Statement::Reset { parameter } => self.state.reset(parameter.as_deref()),
+            Statement::CreateView(create) => return self.create_view(create),
+            Statement::RefreshMaterializedView { name, concurrently, with_data } => {
+                return self.refresh(name, *concurrently, *with_data);
             }
-            Statement::Reset { parameter } => {
-                self.state.reset(parameter.as_deref());
-                Ok(())
+            Statement::CreateSequence(create) => return self.create_sequence(create),
+            Statement::AlterSequence { name, if_exists, options } => {
+                return self.alter_sequence(name, *if_exists, options);
             }
-            Statement::CreateView(create) => self.create_view(create),
-            Statement::CreateSequence(create) => self.create_sequence(create),
-            Statement::AlterSequence { name, if_exists, options } => self.alter_sequence(name, *if_exists, options),
-            Statement::CreateFunction(create) => self.create_function(create),
-            Statement::CreateTrigger(create) => self.create_trigger(create),
+            Statement::CreateType { name, definition } => return self.create_type(name, definition),
+            Statement::AlterType { name, action } => return self.alter_type(name, action),
+            Statement::CreateDomain(create) => return self.create_domain(create),
+            Statement::AlterDomain { name, action } => return self.alter_domain(name, action),
+            Statement::CreateFunction(create) => return self.create_function(create),
+            Statement::CreateTrigger(create) => return self.create_trigger(create),
+            Statement::CreateRule { name, table, or_replace } => return self.create_rule(name, table, *or_replace),
+            Statement::CreatePolicy { name, table, columns } => return self.create_policy(name, table, columns),
+            Statement::AlterPolicy { table, .. } => {
+                let table = self.open(table)?;
+                self.lock(&table, LockMode::AccessExclusive);
+            }
+            Statement::AlterOnTable { kind, name, table, rename_to } => {
+                return self.alter_on_table(*kind, name, table, rename_to.as_ref());
+            }
             Statement::CreateSchema { name, if_not_exists } => {
-                if self.catalog().has_schema(name.as_str()) {
-                    if *if_not_exists {
-                        return Ok(());
-                    }
+                if !self.catalog().has_schema(name.as_str()) {
+                    self.catalog_mut().schemas.insert_mut(name.clone(), ());
+                } else if !if_not_exists {
                     return refuse("42P06", format!("schema \"{name}\" already exists"));
                 }
-                self.catalog_mut().schemas.insert_mut(name.clone(), ());
-                Ok(())
             }
             Statement::CreateExtension { name, if_not_exists } => {
-                if self.catalog().has_extension(name.as_str()) {
-                    if *if_not_exists {
-                        return Ok(());
-                    }
+                if !self.catalog().has_extension(name.as_str()) {
+                    self.catalog_mut().extensions.insert_mut(name.clone(), ());
+                } else if !if_not_exists {
                     return refuse("42710", format!("extension \"{name}\" already exists"));
                 }
-                self.catalog_mut().extensions.insert_mut(name.clone(), ());
-                Ok(())
             }
-            Statement::CreateType { name, definition } => {
-                let name = self.creation_name(name, Persistence::Permanent);
-                if self.catalog().user_type(&name).is_some() {
-                    return refuse("42710", format!("type \"{}\" already exists", name.name));
-                }
-                let user_type = UserType { name: name.clone(), kind: UserTypeKind::Defined(definition.clone()) };
-                self.state.facts.created_types.insert(name.clone());
-                self.catalog_mut().types.insert_mut(name, Arc::new(user_type));
-                Ok(())
+            Statement::CreateStatistics { name, table, if_not_exists } => {
+                return self.create_statistics(name.as_ref(), table, *if_not_exists);
             }
-            Statement::Comment { kind, name, on, .. } => self.comment(*kind, name, on.as_ref()),
+            Statement::CreatePublication { tables, .. } | Statement::AlterPublication { tables, .. } => {
+                return self.publish(tables);
+            }
+            Statement::AlterOther { kind, name, rename_to, set_schema } => {
+                return self.alter_other_object(*kind, name, rename_to.as_ref(), set_schema.as_ref());
+            }
+            Statement::Comment { kind, name, on, .. } => return self.comment(*kind, name, on.as_ref()),
+            Statement::Grant { kind, names, .. } => return self.grant(*kind, names),
+            Statement::Copy { table, from } => return self.copy(table.as_ref(), *from),
+            Statement::Vacuum { full, tables } => return self.vacuum(tables, *full),
+            Statement::Analyze { tables } => return self.analyze(tables),
+            Statement::Cluster { table, index } => return self.cluster(table.as_ref(), index.as_ref()),
             Statement::Lock { tables, mode, .. } => {
                 for (table, only) in tables {
                     let name = self.open(table)?;
                     self.lock_tree(&name, *mode, only.0);
                 }
-                Ok(())
             }
-            Statement::Reindex(reindex) => self.reindex(reindex),
+            Statement::Reindex(reindex) => return self.reindex(reindex),
+            // Whatever these do, the catalog does not know of it.
             Statement::Opaque(_) | Statement::Do { .. } | Statement::Call { .. } => {
                 self.catalog_mut().mark_incomplete();
-                Ok(())
             }
-            _ => Ok(()),
+            _ => {}
         }
+        Ok(())
     }
 
     fn lock_tree(&mut self, name: &QualifiedName, mode: LockMode, only: bool) {
@@ -86,57 +94,6 @@ impl Run {
                 self.lock(&child, mode);
             }
         }
-    }
-
-    fn create_view(&mut self, create: &CreateView) -> Step {
-        let name = self.creation_name(&create.name, Persistence::Permanent);
-        let mut dependencies: Vec<(QualifiedName, Vec<Ident>)> = Vec::new();
-        if let Some(existing) = self.catalog().relation(&name).cloned() {
-            match existing {
-                Relation::View(view) if create.or_replace && !view.materialized => {}
-                _ if create.if_not_exists => return Ok(()),
-                _ if self.is_assumed(&name) => {}
-                _ => return refuse("42P07", format!("relation \"{}\" already exists", name.name)),
-            }
-        }
-        for written_name in &create.query.relations {
-            let under = self.open(written_name)?;
-            let table = self.table(&under);
-            let columns = table
-                .columns
-                .iter()
-                .map(|column| column.name.clone())
-                .filter(|column| create.query.star || create.query.columns.contains(column))
-                .collect();
-            dependencies.push((under, columns));
-        }
-        if create.materialized && create.with_data {
-            self.run_query(&create.query)?;
-        } else {
-            self.parse_query(&create.query)?;
-        }
-        if self.catalog().relation(&name).is_some() {
-            self.lock(&name, LockMode::AccessExclusive);
-        } else {
-            self.made(&name);
-        }
-        let columns = if create.columns.is_empty() {
-            self.query_columns(&create.query)
-                .map(|columns| columns.into_iter().map(|column| column.name).collect())
-                .unwrap_or_default()
-        } else {
-            create.columns.clone()
-        };
-        let view = View {
-            name: name.clone(),
-            materialized: create.materialized,
-            query: create.query.clone(),
-            columns,
-            dependencies,
-            indexes: Vec::new(),
-        };
-        self.catalog_mut().put(name, Relation::View(Arc::new(view)));
-        Ok(())
     }
 
     fn create_sequence(&mut self, create: &CreateSequence) -> Step {
@@ -159,45 +116,43 @@ impl Run {
         let Some(Some((table, column))) = &options.owned_by else { return Ok(None) };
         let table = self.open(table)?;
         self.lock(&table, LockMode::AccessShare);
+        let known = self.table(&table);
+        if known.column(column.as_str()).is_none() && !known.assumed {
+            return Self::missing_column(&table, column);
+        }
         Ok(Some((table, column.clone())))
     }
 
     fn alter_sequence(&mut self, name: &QualifiedName, if_exists: bool, options: &SequenceOptions) -> Step {
         let Some(name) = self.find(name) else {
-            if if_exists || self.catalog().is_incomplete() {
+            if if_exists {
+                return Ok(());
+            }
+            if self.catalog().is_incomplete() {
+                let name = self.open(name)?;
+                self.lock(&name, LockMode::ShareRowExclusive);
                 return Ok(());
             }
             return refuse("42P01", format!("relation \"{}\" does not exist", written(name)));
         };
-        if self.catalog().sequence(&name).is_none() {
+        if self.catalog().sequence(&name).is_none() && !self.is_assumed(&name) {
             return refuse("42809", format!("\"{}\" is not a sequence", name.name));
         }
         self.lock(&name, LockMode::ShareRowExclusive);
+        if options.owned_by.is_some() && self.catalog().sequence(&name).is_some_and(|sequence| sequence.identity) {
+            return refuse("0A000", "cannot change ownership of identity sequence");
+        }
         let owner = self.owner_of(options)?;
-        if options.owned_by.is_some() {
-            self.catalog_mut().edit_sequence(&name, |sequence| sequence.owned_by = owner);
-        }
-        Ok(())
-    }
-
-    fn create_function(&mut self, create: &CreateFunction) -> Step {
-        let name = self.creation_name(&create.name, Persistence::Permanent);
-        let function = Function {
-            arguments: create.arguments.clone(),
-            returns: create.returns.clone(),
-            language: create.language.clone(),
-            volatility: create.volatility,
-            body: create.body.clone(),
-        };
-        let mut overloads: Vec<Function> = self.catalog().functions(&name).to_vec();
-        match overloads.iter_mut().find(|known| known.arguments == function.arguments) {
-            Some(known) if create.or_replace => *known = function,
-            Some(_) => {
-                return refuse("42723", format!("function \"{}\" already exists with same argument types", name.name));
+        let data_type = options.data_type.clone();
+        let change_owner = options.owned_by.is_some();
+        self.catalog_mut().edit_sequence(&name, |sequence| {
+            if change_owner {
+                sequence.owned_by = owner;
             }
-            None => overloads.push(function),
-        }
-        self.catalog_mut().functions.insert_mut(name, Arc::new(overloads));
+            if data_type.is_some() {
+                sequence.options.data_type = data_type;
+            }
+        });
         Ok(())
     }
 
@@ -211,6 +166,12 @@ impl Run {
             let from = self.open(from)?;
             self.lock(&from, LockMode::AccessShare);
         }
+        let table = self.table(&name);
+        for column in &create.update_of {
+            if table.column(column.as_str()).is_none() && !table.assumed && self.catalog().view(&name).is_none() {
+                return Self::missing_column(&name, column);
+            }
+        }
         let trigger = Trigger {
             name: create.name.truncated(),
             timing: create.timing.clone(),
@@ -223,96 +184,131 @@ impl Run {
             attributes: create.attributes,
             enabled: true,
         };
-        let exists = self.table(&name).triggers.iter().any(|known| known.name == trigger.name);
+        let exists = table.triggers.iter().any(|known| known.name == trigger.name);
         if exists && !create.or_replace {
             return refuse(
                 "42710",
                 format!("trigger \"{}\" for relation \"{}\" already exists", trigger.name, name.name),
             );
         }
-        self.catalog_mut().edit_table(&name, |table| {
-            table.triggers.retain(|known| known.name != trigger.name);
-            table.triggers.push(trigger);
-        });
+        let mut tables = vec![name.clone()];
+        if table.partition_by.is_some() && create.for_each_row {
+            for child in self.catalog().descendants(&name) {
+                self.lock(&child, LockMode::ShareRowExclusive);
+                tables.push(child);
+            }
+        }
+        for name in tables {
+            let trigger = trigger.clone();
+            self.catalog_mut().edit_table(&name, |table| {
+                table.triggers.retain(|known| known.name != trigger.name);
+                table.triggers.push(trigger);
+            });
+        }
         Ok(())
     }
 
-    fn comment(&mut self, kind: ObjectKind, name: &QualifiedName, on: Option<&QualifiedName>) -> Step {
-        let relation = match kind {
-            ObjectKind::Table
-            | ObjectKind::Column
-            | ObjectKind::View
-            | ObjectKind::MaterializedView
-            | ObjectKind::Sequence
-            | ObjectKind::Index
-            | ObjectKind::ForeignTable => Some(name),
-            _ => on,
-        };
-        let Some(relation) = relation else { return Ok(()) };
-        let relation = self.open(relation)?;
-        self.lock(&relation, LockMode::ShareUpdateExclusive);
+    fn create_rule(&mut self, name: &Ident, table: &QualifiedName, or_replace: bool) -> Step {
+        let table = self.open(table)?;
+        self.lock(&table, LockMode::AccessExclusive);
+        if self.table(&table).rules.contains(name) {
+            if or_replace {
+                return Ok(());
+            }
+            return refuse("42710", format!("rule \"{name}\" for relation \"{}\" already exists", table.name));
+        }
+        self.catalog_mut().edit_table(&table, |table| table.rules.push(name.clone()));
         Ok(())
     }
 
-    fn reindex(&mut self, reindex: &Reindex) -> Step {
-        let mut indexes: Vec<(QualifiedName, QualifiedName)> = Vec::new();
-        match &reindex.target {
-            ReindexTarget::Index(name) => {
-                let Some(name) = self.find(name) else {
-                    if self.catalog().is_incomplete() {
-                        return Ok(());
-                    }
-                    return refuse("42P01", format!("relation \"{}\" does not exist", written(name)));
-                };
-                let Some(Relation::Index { table }) = self.catalog().relation(&name).cloned() else {
-                    return refuse("42809", format!("\"{}\" is not an index", name.name));
-                };
-                indexes.push((table, name));
+    fn create_policy(&mut self, name: &Ident, table: &QualifiedName, columns: &[Ident]) -> Step {
+        let table = self.open(table)?;
+        self.lock(&table, LockMode::AccessExclusive);
+        if self.table(&table).policies.iter().any(|policy| policy.name == *name) {
+            return refuse("42710", format!("policy \"{name}\" for table \"{}\" already exists", table.name));
+        }
+        let policy = Policy { name: name.clone(), columns: columns.to_vec() };
+        self.catalog_mut().edit_table(&table, |table| table.policies.push(policy));
+        Ok(())
+    }
+
+    /// ALTER TRIGGER, RULE or POLICY … ON table.
+    fn alter_on_table(
+        &mut self,
+        kind: ObjectKind,
+        name: &Ident,
+        table: &QualifiedName,
+        rename_to: Option<&Ident>,
+    ) -> Step {
+        let table = self.open(table)?;
+        self.lock(&table, LockMode::AccessExclusive);
+        if !self.has_object(&table, kind, name) {
+            return missing_object(kind, name, &table);
+        }
+        let Some(to) = rename_to.map(Ident::truncated) else { return Ok(()) };
+        let mut tables = vec![table.clone()];
+        if self.table(&table).partition_by.is_some() && kind == ObjectKind::Trigger {
+            for child in self.catalog().descendants(&table) {
+                self.lock(&child, LockMode::AccessExclusive);
+                tables.push(child);
             }
-            ReindexTarget::Table(name) => {
-                let name = self.open(name)?;
-                let own = self.catalog().indexes_of(&name).to_vec();
-                indexes.extend(own.into_iter().map(|index| (name.clone(), name.sibling(index.name))));
-            }
-            ReindexTarget::Schema(_) | ReindexTarget::Database(_) | ReindexTarget::System(_) => {
-                let tables: Vec<_> = self.catalog().tables().cloned().collect();
-                for table in tables {
-                    for index in &table.indexes {
-                        indexes.push((table.name.clone(), table.name.sibling(index.name.clone())));
-                    }
+        }
+        for table in tables {
+            self.catalog_mut().edit_table(&table, |table| match kind {
+                ObjectKind::Trigger => table
+                    .triggers
+                    .iter_mut()
+                    .filter(|trigger| trigger.name == *name)
+                    .for_each(|trigger| trigger.name = to.clone()),
+                ObjectKind::Policy => table
+                    .policies
+                    .iter_mut()
+                    .filter(|policy| policy.name == *name)
+                    .for_each(|policy| policy.name = to.clone()),
+                ObjectKind::Rule => {
+                    table.rules.iter_mut().filter(|rule| *rule == name).for_each(|rule| *rule = to.clone());
                 }
-            }
-        }
-        for (table, index) in indexes {
-            if reindex.concurrently {
-                self.effects.waits_for = Some(Waits::OldSnapshots);
-                self.lock(&table, LockMode::ShareUpdateExclusive);
-                self.lock(&index, LockMode::ShareUpdateExclusive);
-                self.effects.index_builds.insert(index);
-            } else {
-                self.lock(&table, LockMode::Share);
-                self.build(&index);
-            }
-            self.scan(&table);
+                _ => {}
+            });
         }
         Ok(())
+    }
+
+    fn has_object(&self, table: &QualifiedName, kind: ObjectKind, name: &Ident) -> bool {
+        let known = self.table(table);
+        known.assumed
+            || match kind {
+                ObjectKind::Trigger => known.triggers.iter().any(|known| known.name == *name),
+                ObjectKind::Policy => known.policies.iter().any(|known| known.name == *name),
+                ObjectKind::Rule => known.rules.contains(name),
+                _ => true,
+            }
     }
 
     /// ALTER TABLE, ALTER INDEX, ALTER VIEW or ALTER SEQUENCE on what is not a table.
     pub(super) fn alter_other_relation(&mut self, alter: &AlterTable, name: &QualifiedName) -> Step {
+        let relation = self.catalog().relation(name).cloned();
+        let index = matches!(relation, Some(Relation::Index { .. }));
         for action in &alter.actions {
             match action {
                 AlterTableAction::AttachPartition { partition, .. } => self.attach_index(name, partition)?,
                 AlterTableAction::SetOptions { options } | AlterTableAction::ResetOptions { options } => {
                     let weak = options.iter().all(|option| super::alter_table::weak_option(option, ObjectKind::Index));
-                    let index = matches!(self.catalog().relation(name), Some(Relation::Index { .. }));
                     let mode = if weak && index { LockMode::ShareUpdateExclusive } else { LockMode::AccessExclusive };
                     self.lock(name, mode);
                 }
                 AlterTableAction::SetStatistics { .. } => self.lock(name, LockMode::ShareUpdateExclusive),
                 AlterTableAction::SetTablespace { .. } => {
                     self.lock(name, LockMode::AccessExclusive);
-                    self.effects.index_builds.insert(name.clone());
+                    if index {
+                        self.effects.index_builds.insert(name.clone());
+                    }
+                }
+                AlterTableAction::SetLogged | AlterTableAction::SetUnlogged => {
+                    if !self.version.at_least(15) || !matches!(relation, Some(Relation::Sequence(_))) {
+                        return refuse("42809", format!("\"{}\" is not a table", name.name));
+                    }
+                    self.lock(name, LockMode::AccessExclusive);
                 }
                 _ => self.lock(name, LockMode::AccessExclusive),
             }
@@ -321,34 +317,58 @@ impl Run {
     }
 
     pub(super) fn drop_other(&mut self, drop: &DropObjects) -> Step {
-        if matches!(drop.kind, ObjectKind::Trigger | ObjectKind::Policy | ObjectKind::Rule) {
-            let Some(table) = &drop.on else { return Ok(()) };
-            let table = self.open(table)?;
-            for name in &drop.names {
-                let known = self.table(&table);
-                let exists = match drop.kind {
-                    ObjectKind::Trigger => known.triggers.iter().any(|known| known.name == name.name),
-                    ObjectKind::Policy => known.policies.iter().any(|known| known.name == name.name),
-                    _ => known.rules.contains(&name.name),
-                };
-                if !exists && !known.assumed {
-                    if drop.if_exists {
-                        return Ok(());
-                    }
-                    return refuse(
-                        "42704",
-                        format!("trigger \"{}\" for table \"{}\" does not exist", name.name, table.name),
-                    );
+        match drop.kind {
+            ObjectKind::Trigger | ObjectKind::Policy | ObjectKind::Rule => self.drop_on_table(drop),
+            ObjectKind::Type | ObjectKind::Domain => self.drop_types(drop),
+            ObjectKind::Function | ObjectKind::Procedure | ObjectKind::Routine => self.drop_functions(drop),
+            ObjectKind::Schema => self.drop_schemas(drop),
+            ObjectKind::Extension => self.drop_extensions(drop),
+            ObjectKind::Statistics => self.drop_statistics(&drop.names, drop.if_exists),
+            _ => Ok(()),
+        }
+    }
+
+    fn drop_on_table(&mut self, drop: &DropObjects) -> Step {
+        let Some(table) = &drop.on else { return Ok(()) };
+        if drop.if_exists && self.find(table).is_none() && !self.catalog().is_incomplete() {
+            return Ok(());
+        }
+        let table = self.open(table)?;
+        for name in &drop.names {
+            if !self.has_object(&table, drop.kind, &name.name) {
+                if drop.if_exists {
+                    self.lock(&table, LockMode::AccessShare);
+                    continue;
                 }
-                self.lock(&table, LockMode::AccessExclusive);
+                return missing_object(drop.kind, &name.name, &table);
+            }
+            self.lock(&table, LockMode::AccessExclusive);
+            self.check_not_in_use(&table, "DROP TRIGGER")?;
+            let mut tables = vec![table.clone()];
+            if drop.kind == ObjectKind::Trigger && self.table(&table).partition_by.is_some() {
+                for child in self.catalog().descendants(&table) {
+                    self.lock(&child, LockMode::AccessExclusive);
+                    tables.push(child);
+                }
+            }
+            for table in tables {
                 let name = name.name.clone();
-                self.catalog_mut().edit_table(&table, |table| {
-                    table.triggers.retain(|known| known.name != name);
-                    table.policies.retain(|known| known.name != name);
-                    table.rules.retain(|known| *known != name);
+                self.catalog_mut().edit_table(&table, |table| match drop.kind {
+                    ObjectKind::Trigger => table.triggers.retain(|known| known.name != name),
+                    ObjectKind::Policy => table.policies.retain(|known| known.name != name),
+                    _ => table.rules.retain(|known| *known != name),
                 });
             }
         }
         Ok(())
     }
+}
+
+fn missing_object(kind: ObjectKind, name: &Ident, table: &QualifiedName) -> Step {
+    let message = match kind {
+        ObjectKind::Trigger => format!("trigger \"{name}\" for table \"{}\" does not exist", table.name),
+        ObjectKind::Policy => format!("policy \"{name}\" for table \"{}\" does not exist", table.name),
+        _ => format!("rule \"{name}\" for relation \"{}\" does not exist", table.name),
+    };
+    refuse("42704", message)
 }

@@ -279,6 +279,7 @@ impl Run {
         self.lock(&child, child_mode);
         if concurrently {
             self.effects.waits_for = Some(Waits::UsersOfTable);
+            self.detached.insert(child.clone());
         }
         self.detach_references(name, &child);
         self.catalog_mut().edit_table(name, |table| table.children.retain(|known| *known != child));

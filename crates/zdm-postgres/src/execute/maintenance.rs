@@ -1,0 +1,288 @@
+//! VACUUM, ANALYZE, CLUSTER, REINDEX, COPY, COMMENT, GRANT, statistics and publications.
+
+use super::{Run, Step, refuse, written};
+use crate::catalog::Relation;
+use crate::effects::Waits;
+use crate::lock::LockMode;
+use crate::name::{Ident, QualifiedName};
+use crate::naming;
+use crate::statement::{ObjectKind, Persistence, Reindex, ReindexTarget};
+
+impl Run {
+    /// The named tables with their partitions, or every table.
+    fn maintained(&mut self, tables: &[QualifiedName]) -> Step<Vec<QualifiedName>> {
+        if tables.is_empty() {
+            return Ok(self
+                .catalog()
+                .relations()
+                .filter(|(_, relation)| match relation {
+                    Relation::Table(_) => true,
+                    Relation::View(view) => view.materialized,
+                    _ => false,
+                })
+                .map(|(name, _)| name.clone())
+                .collect());
+        }
+        let mut names = Vec::new();
+        for table in tables {
+            let name = self.open(table)?;
+            names.push(name.clone());
+            if self.table(&name).partition_by.is_some() {
+                names.extend(self.catalog().descendants(&name));
+            }
+        }
+        Ok(names)
+    }
+
+    pub(super) fn vacuum(&mut self, tables: &[QualifiedName], full: bool) -> Step {
+        for name in self.maintained(tables)? {
+            if full && self.has_storage(&name) {
+                self.lock(&name, LockMode::AccessExclusive);
+                self.rewrite_all(&name);
+            } else {
+                self.lock(&name, LockMode::ShareUpdateExclusive);
+                if self.has_storage(&name) {
+                    self.lock_indexes(&name, LockMode::RowExclusive);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn rewrite_all(&mut self, name: &QualifiedName) {
+        self.effects.rewrites.insert(name.clone());
+        self.scan(name);
+        let indexes: Vec<QualifiedName> =
+            self.catalog().indexes_of(name).iter().map(|index| name.sibling(index.name.clone())).collect();
+        for index in indexes {
+            self.build(&index);
+        }
+    }
+
+    pub(super) fn analyze(&mut self, tables: &[QualifiedName]) -> Step {
+        for name in self.maintained(tables)? {
+            self.lock(&name, LockMode::ShareUpdateExclusive);
+            if self.has_storage(&name) {
+                self.lock_indexes(&name, LockMode::AccessShare);
+            }
+            for child in self.table(&name).children.clone() {
+                self.lock(&child, LockMode::AccessShare);
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn cluster(&mut self, table: Option<&QualifiedName>, index: Option<&Ident>) -> Step {
+        let Some(table) = table else {
+            let clustered: Vec<QualifiedName> = self
+                .catalog()
+                .tables()
+                .filter(|table| table.clustered_on.is_some())
+                .map(|table| table.name.clone())
+                .collect();
+            for name in clustered {
+                self.lock(&name, LockMode::AccessExclusive);
+                self.rewrite_all(&name);
+            }
+            return Ok(());
+        };
+        let name = self.open(table)?;
+        self.lock(&name, LockMode::AccessExclusive);
+        let known = self.table(&name);
+        match index {
+            Some(index) if known.index(index.as_str()).is_none() && !known.assumed => {
+                return refuse("42704", format!("index \"{index}\" for table \"{}\" does not exist", name.name));
+            }
+            None if known.clustered_on.is_none() && !known.assumed => {
+                return refuse("42704", format!("there is no previously clustered index for table \"{}\"", name.name));
+            }
+            _ => {}
+        }
+        self.check_not_in_use(&name, "CLUSTER")?;
+        self.rewrite_all(&name);
+        if let Some(index) = index.cloned() {
+            self.catalog_mut().edit_table(&name, |table| table.clustered_on = Some(index));
+        }
+        Ok(())
+    }
+
+    pub(super) fn reindex(&mut self, reindex: &Reindex) -> Step {
+        let mut indexes: Vec<(QualifiedName, QualifiedName)> = Vec::new();
+        let all_of = |run: &Self, name: &QualifiedName| -> Vec<(QualifiedName, QualifiedName)> {
+            run.catalog()
+                .indexes_of(name)
+                .iter()
+                .map(|index| (name.clone(), name.sibling(index.name.clone())))
+                .collect()
+        };
+        match &reindex.target {
+            ReindexTarget::Index(name) => {
+                let Some(name) = self.find(name) else {
+                    if self.catalog().is_incomplete() {
+                        return Ok(());
+                    }
+                    return refuse("42P01", format!("relation \"{}\" does not exist", written(name)));
+                };
+                let Some(Relation::Index { table }) = self.catalog().relation(&name).cloned() else {
+                    return refuse("42809", format!("\"{}\" is not an index", name.name));
+                };
+                indexes.push((table.clone(), name.clone()));
+                if !self.has_storage(&table) {
+                    for child in self.catalog().descendants(&table) {
+                        indexes.extend(all_of(self, &child).into_iter().filter(|(table, index)| {
+                            self.table(table)
+                                .index(index.name.as_str())
+                                .is_some_and(|known| known.parent.as_ref() == Some(&name))
+                        }));
+                    }
+                }
+            }
+            ReindexTarget::Table(name) => {
+                let name = self.open(name)?;
+                indexes.extend(all_of(self, &name));
+                if !self.has_storage(&name) {
+                    for child in self.catalog().descendants(&name) {
+                        indexes.extend(all_of(self, &child));
+                    }
+                } else if indexes.is_empty() {
+                    let mode = if reindex.concurrently { LockMode::ShareUpdateExclusive } else { LockMode::Share };
+                    self.lock(&name, mode);
+                }
+            }
+            ReindexTarget::Schema(schema) => {
+                let inside: Vec<QualifiedName> = self
+                    .catalog()
+                    .relations()
+                    .map(|(name, _)| name.clone())
+                    .filter(|name| name.schema.as_ref().map_or("public", Ident::as_str) == schema.as_str())
+                    .collect();
+                for name in inside {
+                    indexes.extend(all_of(self, &name));
+                }
+            }
+            ReindexTarget::Database(_) | ReindexTarget::System(_) => {
+                let everything: Vec<QualifiedName> = self.catalog().relations().map(|(name, _)| name.clone()).collect();
+                if matches!(reindex.target, ReindexTarget::Database(_)) {
+                    for name in everything {
+                        indexes.extend(all_of(self, &name));
+                    }
+                }
+            }
+        }
+        for (table, index) in indexes {
+            if !self.has_storage(&table) {
+                continue;
+            }
+            if reindex.concurrently {
+                self.effects.waits_for = Some(Waits::OldSnapshots);
+                self.lock(&table, LockMode::ShareUpdateExclusive);
+                self.lock(&index, LockMode::ShareUpdateExclusive);
+                self.effects.index_builds.insert(index);
+            } else {
+                self.lock(&table, LockMode::Share);
+                self.check_not_in_use(&table, "REINDEX INDEX")?;
+                self.build(&index);
+            }
+            self.scan(&table);
+        }
+        Ok(())
+    }
+
+    pub(super) fn copy(&mut self, table: Option<&QualifiedName>, from: bool) -> Step {
+        let Some(table) = table else { return Ok(()) };
+        let name = self.open(table)?;
+        if from {
+            self.lock(&name, LockMode::RowExclusive);
+            self.rows_inserted(&name, &[]);
+        } else {
+            self.lock(&name, LockMode::AccessShare);
+            self.scan(&name);
+        }
+        Ok(())
+    }
+
+    /// COMMENT takes SHARE UPDATE EXCLUSIVE on the relation that the object is or belongs to.
+    pub(super) fn comment(&mut self, kind: ObjectKind, name: &QualifiedName, on: Option<&QualifiedName>) -> Step {
+        let relation = match kind {
+            ObjectKind::Table
+            | ObjectKind::Column
+            | ObjectKind::View
+            | ObjectKind::MaterializedView
+            | ObjectKind::Sequence
+            | ObjectKind::Index
+            | ObjectKind::ForeignTable => Some(name),
+            _ => on,
+        };
+        let Some(relation) = relation else { return Ok(()) };
+        if kind == ObjectKind::Constraint && self.find(relation).is_none() && self.find_type(relation).is_some() {
+            // ON DOMAIN.
+            return Ok(());
+        }
+        let relation = self.open(relation)?;
+        self.lock(&relation, LockMode::ShareUpdateExclusive);
+        Ok(())
+    }
+
+    /// Since 18 the relations are locked against being dropped meanwhile.
+    pub(super) fn grant(&mut self, kind: ObjectKind, names: &[QualifiedName]) -> Step {
+        if !self.version.at_least(18) || !matches!(kind, ObjectKind::Table | ObjectKind::Sequence) {
+            return Ok(());
+        }
+        for name in names {
+            let name = self.open(name)?;
+            self.lock(&name, LockMode::AccessShare);
+        }
+        Ok(())
+    }
+
+    pub(super) fn create_statistics(
+        &mut self,
+        name: Option<&QualifiedName>,
+        table: &QualifiedName,
+        if_not_exists: bool,
+    ) -> Step {
+        let table = self.open(table)?;
+        self.lock(&table, LockMode::ShareUpdateExclusive);
+        let name = match name {
+            Some(name) => self.creation_name(name, Persistence::Permanent),
+            None => table.sibling(naming::object_name(table.name.as_str(), None, Some("stat"))),
+        };
+        if self.catalog().statistics.contains_key(&name) {
+            if if_not_exists {
+                return Ok(());
+            }
+            return refuse("42710", format!("statistics object \"{}\" already exists", name.name));
+        }
+        self.catalog_mut().statistics.insert_mut(name, table);
+        Ok(())
+    }
+
+    pub(super) fn drop_statistics(&mut self, names: &[QualifiedName], if_exists: bool) -> Step {
+        for written_name in names {
+            let found = super::candidates(&self.state.settings, written_name)
+                .find(|candidate| self.catalog().statistics.contains_key(candidate));
+            let Some(name) = found else {
+                if if_exists || self.catalog().is_incomplete() {
+                    continue;
+                }
+                return refuse("42704", format!("statistics object \"{}\" does not exist", written(written_name)));
+            };
+            if let Some(table) = self.catalog().statistics.get(&name).cloned() {
+                self.lock(&table, LockMode::ShareUpdateExclusive);
+            }
+            self.catalog_mut().statistics.remove_mut(&name);
+        }
+        Ok(())
+    }
+
+    pub(super) fn publish(&mut self, tables: &[QualifiedName]) -> Step {
+        for table in tables {
+            let name = self.open(table)?;
+            self.lock(&name, LockMode::ShareUpdateExclusive);
+            for child in self.catalog().descendants(&name) {
+                self.lock(&child, LockMode::ShareUpdateExclusive);
+            }
+        }
+        Ok(())
+    }
+}

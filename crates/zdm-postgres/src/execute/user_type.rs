@@ -1,0 +1,624 @@
+//! Types, domains, functions, schemas and extensions: objects that tables depend on.
+
+use std::sync::Arc;
+
+use super::{Run, Step, candidates, refuse, written};
+use crate::catalog::{Domain, DomainCheck, Function, Relation, UserType, UserTypeKind};
+use crate::data_type::DataType;
+use crate::expr::ExprNode;
+use crate::lock::LockMode;
+use crate::name::{Ident, QualifiedName};
+use crate::naming;
+use crate::statement::{
+    AlterDomainAction, AlterTypeAction, CreateDomain, CreateFunction, DropBehavior, DropObjects, IndexKey, ObjectKind,
+    Persistence, TableConstraintKind, TypeDefinition,
+};
+
+impl Run {
+    pub(super) fn create_type(&mut self, name: &QualifiedName, definition: &TypeDefinition) -> Step {
+        let name = self.creation_name(name, Persistence::Permanent);
+        let shell = matches!(
+            self.catalog().user_type(&name).map(|known| &known.kind),
+            Some(UserTypeKind::Defined(TypeDefinition::Shell))
+        );
+        if self.catalog().user_type(&name).is_some() && !shell {
+            return refuse("42710", format!("type \"{}\" already exists", name.name));
+        }
+        self.put_type(&name, UserTypeKind::Defined(definition.clone()));
+        self.state.facts.created_types.insert(name);
+        Ok(())
+    }
+
+    fn put_type(&mut self, name: &QualifiedName, kind: UserTypeKind) {
+        let user_type = UserType { name: name.clone(), kind };
+        self.catalog_mut().types.insert_mut(name.clone(), Arc::new(user_type));
+    }
+
+    pub(super) fn create_domain(&mut self, create: &CreateDomain) -> Step {
+        let name = self.creation_name(&create.name, Persistence::Permanent);
+        if self.catalog().user_type(&name).is_some() {
+            return refuse("42710", format!("type \"{}\" already exists", name.name));
+        }
+        let base = self.resolve_type(&create.data_type)?;
+        let mut domain =
+            Domain { base, not_null: create.not_null, default: create.default.clone(), checks: Vec::new() };
+        for (given, expr) in &create.checks {
+            let check = DomainCheck {
+                name: given.clone().unwrap_or_else(|| check_name(&name, &domain)),
+                expr: expr.clone(),
+                valid: true,
+            };
+            domain.checks.push(check);
+        }
+        self.put_type(&name, UserTypeKind::Domain(domain));
+        Ok(())
+    }
+
+    pub(super) fn alter_domain(&mut self, name: &QualifiedName, action: &AlterDomainAction) -> Step {
+        let Some(name) = self.known_type(name)? else { return Ok(()) };
+        match action {
+            AlterDomainAction::RenameTo(to) => return self.rename_type(&name, &name.sibling(to.truncated())),
+            AlterDomainAction::SetSchema(schema) => {
+                return self.rename_type(&name, &QualifiedName::with_schema(schema.clone(), name.name.clone()));
+            }
+            AlterDomainAction::OwnerTo(_) => return Ok(()),
+            _ => {}
+        }
+        let kind = self.catalog().user_type(&name).map(|known| known.kind.clone());
+        let Some(UserTypeKind::Domain(mut domain)) = kind else {
+            return refuse("42809", format!("{} is not a domain", written(&name)));
+        };
+        let missing = |constraint: &Ident| {
+            refuse("42704", format!("constraint \"{constraint}\" of domain \"{}\" does not exist", name.name))
+        };
+        match action {
+            AlterDomainAction::SetDefault(expr) => domain.default = Some(expr.clone()),
+            AlterDomainAction::DropDefault => domain.default = None,
+            AlterDomainAction::SetNotNull => {
+                if !domain.not_null {
+                    self.read_domain_users(&name);
+                }
+                domain.not_null = true;
+            }
+            AlterDomainAction::DropNotNull => domain.not_null = false,
+            AlterDomainAction::AddConstraint { name: given, kind, not_valid } => match kind {
+                TableConstraintKind::Check { expr, .. } => {
+                    let chosen = given.clone().unwrap_or_else(|| check_name(&name, &domain));
+                    if domain.checks.iter().any(|check| check.name == chosen) {
+                        return refuse(
+                            "42710",
+                            format!("constraint \"{chosen}\" for domain \"{}\" already exists", name.name),
+                        );
+                    }
+                    if !not_valid {
+                        self.read_domain_users(&name);
+                    }
+                    domain.checks.push(DomainCheck { name: chosen, expr: expr.clone(), valid: !not_valid });
+                }
+                TableConstraintKind::NotNull { .. } => {
+                    self.since(18, "NOT")?;
+                    if !domain.not_null {
+                        self.read_domain_users(&name);
+                    }
+                    domain.not_null = true;
+                }
+                _ => return refuse("42601", "constraint is not possible for domains"),
+            },
+            AlterDomainAction::DropConstraint { name: constraint, if_exists } => {
+                let before = domain.checks.len();
+                domain.checks.retain(|check| check.name != *constraint);
+                if domain.checks.len() == before && !if_exists {
+                    return missing(constraint);
+                }
+            }
+            AlterDomainAction::ValidateConstraint { name: constraint } => {
+                let Some(check) = domain.checks.iter_mut().find(|check| check.name == *constraint) else {
+                    return missing(constraint);
+                };
+                if !check.valid {
+                    check.valid = true;
+                    self.read_domain_users(&name);
+                }
+            }
+            AlterDomainAction::RenameConstraint { from, to } => {
+                let Some(check) = domain.checks.iter_mut().find(|check| check.name == *from) else {
+                    return missing(from);
+                };
+                check.name = to.truncated();
+            }
+            AlterDomainAction::RenameTo(_) | AlterDomainAction::SetSchema(_) | AlterDomainAction::OwnerTo(_) => {}
+        }
+        self.put_type(&name, UserTypeKind::Domain(domain));
+        Ok(())
+    }
+
+    /// Every table with a column of the domain is read under SHARE.
+    fn read_domain_users(&mut self, domain: &QualifiedName) {
+        for (table, _) in self.columns_of_type(domain) {
+            if self.has_storage(&table) {
+                self.lock(&table, LockMode::Share);
+                self.scan(&table);
+            }
+        }
+    }
+
+    /// The columns of the type, of domains over it, and of arrays of it.
+    fn columns_of_type(&self, name: &QualifiedName) -> Vec<(QualifiedName, Ident)> {
+        let mut types = vec![name.clone()];
+        let mut next = 0;
+        while let Some(current) = types.get(next).cloned() {
+            next += 1;
+            for user_type in self.catalog().types.values() {
+                if let UserTypeKind::Domain(domain) = &user_type.kind
+                    && domain.base.name == current
+                    && !types.contains(&user_type.name)
+                {
+                    types.push(user_type.name.clone());
+                }
+            }
+        }
+        self.catalog()
+            .tables()
+            .flat_map(|table| {
+                table
+                    .columns
+                    .iter()
+                    .filter(|column| types.contains(&column.data_type.name))
+                    .map(|column| (table.name.clone(), column.name.clone()))
+                    .collect::<Vec<_>>()
+            })
+            .collect()
+    }
+
+    /// The type's catalog name; `None` where it may exist unknown to the catalog.
+    fn known_type(&self, name: &QualifiedName) -> Step<Option<QualifiedName>> {
+        match self.find_type(name) {
+            Some(name) => Ok(Some(name)),
+            None if self.catalog().is_incomplete() => Ok(None),
+            None => refuse("42704", format!("type \"{}\" does not exist", written(name))),
+        }
+    }
+
+    pub(super) fn alter_type(&mut self, name: &QualifiedName, action: &AlterTypeAction) -> Step {
+        let Some(name) = self.known_type(name)? else { return Ok(()) };
+        let Some(UserTypeKind::Defined(definition)) = self.catalog().user_type(&name).map(|known| known.kind.clone())
+        else {
+            return Ok(());
+        };
+        match (action, definition) {
+            (AlterTypeAction::RenameTo(to), _) => self.rename_type(&name, &name.sibling(to.truncated())),
+            (AlterTypeAction::SetSchema(schema), _) => {
+                self.rename_type(&name, &QualifiedName::with_schema(schema.clone(), name.name.clone()))
+            }
+            (AlterTypeAction::AddValue { value, if_not_exists, before, after }, TypeDefinition::Enum(mut values)) => {
+                if values.contains(value) {
+                    if *if_not_exists {
+                        return Ok(());
+                    }
+                    return refuse("42710", format!("enum label \"{value}\" already exists"));
+                }
+                let place = |label: &String| -> Step<usize> {
+                    match values.iter().position(|known| known == label) {
+                        Some(place) => Ok(place),
+                        None => refuse("22023", format!("\"{label}\" is not an existing enum label")),
+                    }
+                };
+                let position = match (before, after) {
+                    (Some(label), _) => place(label)?,
+                    (None, Some(label)) => place(label)? + 1,
+                    (None, None) => values.len(),
+                };
+                values.insert(position, value.clone());
+                // A type made in this transaction may use its new values at once, since 17 also if it was extended.
+                if !(self.state.facts.created_types.contains(&name) && self.version.at_least(17)) {
+                    self.state.facts.new_enum_values.insert((name.clone(), value.clone()));
+                }
+                self.put_type(&name, UserTypeKind::Defined(TypeDefinition::Enum(values)));
+                Ok(())
+            }
+            (AlterTypeAction::RenameValue { from, to }, TypeDefinition::Enum(mut values)) => {
+                if values.contains(to) {
+                    return refuse("42710", format!("enum label \"{to}\" already exists"));
+                }
+                let Some(known) = values.iter_mut().find(|known| *known == from) else {
+                    return refuse("22023", format!("\"{from}\" is not an existing enum label"));
+                };
+                known.clone_from(to);
+                self.put_type(&name, UserTypeKind::Defined(TypeDefinition::Enum(values)));
+                Ok(())
+            }
+            (
+                AlterTypeAction::AlterAttribute { name: attribute, data_type, .. },
+                TypeDefinition::Composite(mut attributes),
+            ) => {
+                if let Some((table, column)) = self.columns_of_type(&name).first() {
+                    return refuse(
+                        "0A000",
+                        format!(
+                            "cannot alter type \"{}\" because column \"{}.{column}\" uses it",
+                            name.name, table.name
+                        ),
+                    );
+                }
+                let data_type = self.resolve_type(data_type)?;
+                for (known, slot) in &mut attributes {
+                    if known == attribute {
+                        *slot = data_type.clone();
+                    }
+                }
+                self.put_type(&name, UserTypeKind::Defined(TypeDefinition::Composite(attributes)));
+                Ok(())
+            }
+            (
+                AlterTypeAction::AddAttribute { name: attribute, data_type, .. },
+                TypeDefinition::Composite(mut attributes),
+            ) => {
+                let data_type = self.resolve_type(data_type)?;
+                attributes.push((attribute.clone(), data_type));
+                self.put_type(&name, UserTypeKind::Defined(TypeDefinition::Composite(attributes)));
+                Ok(())
+            }
+            (AlterTypeAction::DropAttribute { name: attribute, .. }, TypeDefinition::Composite(mut attributes)) => {
+                attributes.retain(|(known, _)| known != attribute);
+                self.put_type(&name, UserTypeKind::Defined(TypeDefinition::Composite(attributes)));
+                Ok(())
+            }
+            (AlterTypeAction::RenameAttribute { from, to }, TypeDefinition::Composite(mut attributes)) => {
+                for (known, _) in attributes.iter_mut().filter(|(known, _)| known == from) {
+                    *known = to.truncated();
+                }
+                self.put_type(&name, UserTypeKind::Defined(TypeDefinition::Composite(attributes)));
+                Ok(())
+            }
+            (AlterTypeAction::AddValue { .. } | AlterTypeAction::RenameValue { .. }, _) => {
+                refuse("42809", format!("{} is not an enum", written(&name)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Columns, domains and functions name their types, so they follow.
+    fn rename_type(&mut self, from: &QualifiedName, to: &QualifiedName) -> Step {
+        if self.catalog().user_type(to).is_some() {
+            return refuse("42710", format!("type \"{}\" already exists", to.name));
+        }
+        let Some(known) = self.catalog().user_type(from).cloned() else { return Ok(()) };
+        self.catalog_mut().types.remove_mut(from);
+        self.put_type(to, known.kind.clone());
+        let rename = |data_type: &mut DataType| {
+            if data_type.name == *from {
+                data_type.name = to.clone();
+            }
+        };
+        for (table, _) in self.columns_of_type(from) {
+            self.catalog_mut().edit_table(&table, |table| {
+                table.columns.iter_mut().for_each(|column| rename(&mut column.data_type));
+            });
+        }
+        let domains: Vec<Arc<UserType>> = self.catalog().types.values().cloned().collect();
+        for user_type in domains {
+            if let UserTypeKind::Domain(domain) = &user_type.kind
+                && domain.base.name == *from
+            {
+                let mut domain = domain.clone();
+                rename(&mut domain.base);
+                self.put_type(&user_type.name, UserTypeKind::Domain(domain));
+            }
+        }
+        let functions: Vec<(QualifiedName, Arc<Vec<Function>>)> =
+            self.catalog().functions.iter().map(|(name, overloads)| (name.clone(), overloads.clone())).collect();
+        for (name, overloads) in functions {
+            let mut changed = overloads.as_ref().clone();
+            for function in &mut changed {
+                function.arguments.iter_mut().flatten().chain(&mut function.returns).for_each(rename);
+            }
+            if changed != *overloads {
+                self.catalog_mut().functions.insert_mut(name, Arc::new(changed));
+            }
+        }
+        if self.state.facts.created_types.remove(from) {
+            self.state.facts.created_types.insert(to.clone());
+        }
+        Ok(())
+    }
+
+    /// 55P04: a value added to an enum in this transaction cannot be used in it.
+    pub(super) fn check_new_enum_values(&self, text: &str, uses_type: &dyn Fn(&QualifiedName) -> bool) -> Step {
+        for (name, value) in &self.state.facts.new_enum_values {
+            if text.contains(&crate::name::quote_literal(value)) && uses_type(name) {
+                return refuse("55P04", format!("unsafe use of new value \"{value}\" of enum type {}", name.name));
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn create_function(&mut self, create: &CreateFunction) -> Step {
+        let name = self.creation_name(&create.name, Persistence::Permanent);
+        let resolved = |data_type: &Option<DataType>| {
+            data_type.as_ref().map(|data_type| self.resolve_type(data_type).unwrap_or_else(|_| data_type.clone()))
+        };
+        let function = Function {
+            arguments: create.arguments.iter().map(resolved).collect(),
+            returns: resolved(&create.returns),
+            language: create.language.clone(),
+            volatility: create.volatility,
+            body: create.body.clone(),
+        };
+        let mut overloads: Vec<Function> = self.catalog().functions(&name).to_vec();
+        match overloads.iter_mut().find(|known| known.arguments == function.arguments) {
+            Some(known) if create.or_replace => *known = function,
+            Some(known) if known.arguments.iter().all(Option::is_some) => {
+                return refuse("42723", format!("function \"{}\" already exists with same argument types", name.name));
+            }
+            _ => overloads.push(function),
+        }
+        self.catalog_mut().functions.insert_mut(name, Arc::new(overloads));
+        Ok(())
+    }
+
+    pub(super) fn drop_functions(&mut self, drop: &DropObjects) -> Step {
+        for written_name in &drop.names {
+            let Some(name) = self.find_function(written_name) else {
+                if drop.if_exists || self.catalog().is_incomplete() || !self.extensions_are_known() {
+                    continue;
+                }
+                return refuse("42883", format!("function {}() does not exist", written(written_name)));
+            };
+            let [function] = self.catalog().functions(&name) else {
+                // Which of the overloads is meant, the name alone does not say.
+                self.catalog_mut().mark_incomplete();
+                continue;
+            };
+            let signature: Vec<String> = function
+                .arguments
+                .iter()
+                .map(|argument| argument.as_ref().map_or_else(|| "?".to_owned(), ToString::to_string))
+                .collect();
+            let (columns, indexes, triggers) = self.function_users(&name);
+            let used = !(columns.is_empty() && indexes.is_empty() && triggers.is_empty());
+            if used && drop.behavior == DropBehavior::Restrict {
+                return refuse(
+                    "2BP01",
+                    format!(
+                        "cannot drop function {}({}) because other objects depend on it",
+                        crate::data_type::quoted_if_needed(&name.name),
+                        signature.join(",")
+                    ),
+                );
+            }
+            for (table, index) in indexes {
+                self.lock(&table, LockMode::AccessExclusive);
+                self.lock(&table.sibling(index.clone()), LockMode::AccessExclusive);
+                self.remove_index(&table, &index);
+            }
+            for (table, trigger) in triggers {
+                self.lock(&table, LockMode::AccessExclusive);
+                self.catalog_mut().edit_table(&table, |table| table.triggers.retain(|known| known.name != trigger));
+            }
+            for (table, column) in columns {
+                self.lock(&table, LockMode::AccessExclusive);
+                self.catalog_mut().edit_table(&table, |table| {
+                    if let Some(column) = table.columns.iter_mut().find(|known| known.name == column) {
+                        column.default = None;
+                    }
+                });
+            }
+            self.catalog_mut().functions.remove_mut(&name);
+        }
+        Ok(())
+    }
+
+    /// Defaults, expression indexes and triggers that call the function.
+    #[expect(clippy::type_complexity, reason = "three short lists of (table, object), taken apart at once")]
+    fn function_users(
+        &self,
+        name: &QualifiedName,
+    ) -> (Vec<(QualifiedName, Ident)>, Vec<(QualifiedName, Ident)>, Vec<(QualifiedName, Ident)>) {
+        let calls = |node: &ExprNode| {
+            let mut found = false;
+            node.walk(&mut |node| {
+                if let ExprNode::Call { function, .. } = node {
+                    found |= self.find_function(function).as_ref() == Some(name);
+                }
+            });
+            found
+        };
+        let (mut columns, mut indexes, mut triggers) = (Vec::new(), Vec::new(), Vec::new());
+        for table in self.catalog().tables() {
+            for column in &table.columns {
+                if column.default.as_ref().is_some_and(|default| calls(&default.node)) {
+                    columns.push((table.name.clone(), column.name.clone()));
+                }
+            }
+            for index in &table.indexes {
+                let in_keys = index.elements.iter().any(|element| match &element.key {
+                    IndexKey::Expr(expr) => calls(&expr.node),
+                    IndexKey::Column(_) => false,
+                });
+                if in_keys || index.predicate.as_ref().is_some_and(|predicate| calls(&predicate.node)) {
+                    indexes.push((table.name.clone(), index.name.clone()));
+                }
+            }
+            for trigger in &table.triggers {
+                if self.find_function(&trigger.function).as_ref() == Some(name) {
+                    triggers.push((table.name.clone(), trigger.name.clone()));
+                }
+            }
+        }
+        (columns, indexes, triggers)
+    }
+
+    pub(super) fn drop_types(&mut self, drop: &DropObjects) -> Step {
+        for written_name in &drop.names {
+            let Some(name) = self.find_type(written_name) else {
+                if drop.if_exists || self.catalog().is_incomplete() || !self.extensions_are_known() {
+                    continue;
+                }
+                return refuse("42704", format!("type \"{}\" does not exist", written(written_name)));
+            };
+            self.drop_columns_of(&name, drop.behavior, "type", &written(&name))?;
+            self.catalog_mut().types.remove_mut(&name);
+        }
+        Ok(())
+    }
+
+    /// CASCADE drops the columns; otherwise 2BP01 if there are any.
+    fn drop_columns_of(&mut self, name: &QualifiedName, behavior: DropBehavior, word: &str, object: &str) -> Step {
+        let columns = self.columns_of_type(name);
+        if !columns.is_empty() && behavior == DropBehavior::Restrict {
+            return refuse("2BP01", format!("cannot drop {word} {object} because other objects depend on it"));
+        }
+        for (table, column) in columns {
+            self.lock(&table, LockMode::AccessExclusive);
+            self.drop_column(std::slice::from_ref(&table), &column, true, DropBehavior::Cascade)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn drop_extensions(&mut self, drop: &DropObjects) -> Step {
+        for name in &drop.names {
+            let name = name.name.clone();
+            if !self.catalog().has_extension(name.as_str()) {
+                if drop.if_exists || self.catalog().is_incomplete() {
+                    continue;
+                }
+                return refuse("42704", format!("extension \"{name}\" does not exist"));
+            }
+            let types: Vec<QualifiedName> = self
+                .catalog()
+                .tables()
+                .flat_map(|table| table.columns.iter().map(|column| column.data_type.name.clone()).collect::<Vec<_>>())
+                .filter(|known| crate::cast::extension_of_type(known.name.as_str()) == Some(name.as_str()))
+                .collect();
+            for data_type in types {
+                self.drop_columns_of(&data_type, drop.behavior, "extension", name.as_str())?;
+            }
+            self.catalog_mut().extensions.remove_mut(&name);
+            if !crate::cast::is_known_extension(name.as_str()) {
+                self.catalog_mut().mark_incomplete();
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn extensions_are_known(&self) -> bool {
+        self.catalog().extensions.keys().all(|extension| crate::cast::is_known_extension(extension.as_str()))
+    }
+
+    pub(super) fn drop_schemas(&mut self, drop: &DropObjects) -> Step {
+        for name in &drop.names {
+            let schema = name.name.clone();
+            if !self.catalog().has_schema(schema.as_str()) {
+                if drop.if_exists || self.catalog().is_incomplete() {
+                    continue;
+                }
+                return refuse("3F000", format!("schema \"{schema}\" does not exist"));
+            }
+            let inside = |name: &QualifiedName| {
+                name.schema.as_ref() == Some(&schema) || (schema == "public" && name.schema.is_none())
+            };
+            let relations: Vec<QualifiedName> = self
+                .catalog()
+                .relations()
+                .filter(|(name, relation)| {
+                    let owned = match relation {
+                        Relation::Index { .. } => true,
+                        Relation::Sequence(sequence) => sequence.owned_by.is_some(),
+                        _ => false,
+                    };
+                    inside(name) && !owned
+                })
+                .map(|(name, _)| name.clone())
+                .collect();
+            let types: Vec<QualifiedName> = self.catalog().types.keys().filter(|name| inside(name)).cloned().collect();
+            let functions: Vec<QualifiedName> =
+                self.catalog().functions.keys().filter(|name| inside(name)).cloned().collect();
+            let empty = relations.is_empty() && types.is_empty() && functions.is_empty();
+            if !empty && drop.behavior == DropBehavior::Restrict {
+                return refuse("2BP01", format!("cannot drop schema {schema} because other objects depend on it"));
+            }
+            self.remove_relations(&relations, DropBehavior::Cascade, "table")?;
+            for name in types {
+                self.drop_columns_of(&name, DropBehavior::Cascade, "type", name.name.as_str())?;
+                self.catalog_mut().types.remove_mut(&name);
+            }
+            for name in functions {
+                self.catalog_mut().functions.remove_mut(&name);
+            }
+            self.catalog_mut().schemas.remove_mut(&schema);
+        }
+        Ok(())
+    }
+
+    /// Renames and moves of objects that no table names: functions and schemas; others have no entry.
+    pub(super) fn alter_other_object(
+        &mut self,
+        kind: ObjectKind,
+        name: &QualifiedName,
+        rename_to: Option<&Ident>,
+        set_schema: Option<&Ident>,
+    ) -> Step {
+        match kind {
+            ObjectKind::Function | ObjectKind::Procedure | ObjectKind::Routine => {
+                let Some(from) = self.find_function(name) else { return Ok(()) };
+                let to = match (rename_to, set_schema) {
+                    (Some(to), _) => from.sibling(to.truncated()),
+                    (None, Some(schema)) => QualifiedName::with_schema(schema.clone(), from.name.clone()),
+                    (None, None) => return Ok(()),
+                };
+                let Some(overloads) = self.catalog().functions.get(&from).cloned() else { return Ok(()) };
+                self.catalog_mut().functions.remove_mut(&from);
+                self.catalog_mut().functions.insert_mut(to, overloads);
+                Ok(())
+            }
+            ObjectKind::Schema => {
+                let (Some(to), from) = (rename_to, &name.name) else { return Ok(()) };
+                if !self.catalog().has_schema(from.as_str()) {
+                    return if self.catalog().is_incomplete() {
+                        Ok(())
+                    } else {
+                        refuse("3F000", format!("schema \"{from}\" does not exist"))
+                    };
+                }
+                let inside: Vec<QualifiedName> = self
+                    .catalog()
+                    .relations()
+                    .filter(|(name, relation)| {
+                        name.schema.as_ref() == Some(from) && !matches!(relation, Relation::Index { .. })
+                    })
+                    .map(|(name, _)| name.clone())
+                    .collect();
+                self.catalog_mut().schemas.remove_mut(from);
+                self.catalog_mut().schemas.insert_mut(to.clone(), ());
+                for relation in inside {
+                    let moved = QualifiedName::with_schema(to.clone(), relation.name.clone());
+                    self.move_relation(&relation, &moved);
+                }
+                Ok(())
+            }
+            ObjectKind::Type | ObjectKind::Domain => match (candidates_of_type(self, name), rename_to) {
+                (Some(from), Some(to)) => self.rename_type(&from, &from.sibling(to.truncated())),
+                _ => Ok(()),
+            },
+            _ => Ok(()),
+        }
+    }
+}
+
+fn candidates_of_type(run: &Run, name: &QualifiedName) -> Option<QualifiedName> {
+    candidates(&run.state.settings, name).find(|candidate| run.catalog().user_type(candidate).is_some())
+}
+
+/// `domain_check`, `domain_check1`, …
+fn check_name(domain_name: &QualifiedName, domain: &Domain) -> Ident {
+    let mut label = "check".to_owned();
+    let mut number = 0_u32;
+    loop {
+        let name = naming::object_name(domain_name.name.as_str(), None, Some(&label));
+        if !domain.checks.iter().any(|check| check.name == name) {
+            return name;
+        }
+        number += 1;
+        label = format!("check{number}");
+    }
+}

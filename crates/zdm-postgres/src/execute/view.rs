@@ -1,0 +1,124 @@
+//! Views and materialized views.
+
+use std::sync::Arc;
+
+use super::{Run, Step, refuse};
+use crate::catalog::{Relation, View};
+use crate::lock::LockMode;
+use crate::name::{Ident, QualifiedName};
+use crate::statement::{CreateView, IndexKey, Persistence};
+
+impl Run {
+    pub(super) fn create_view(&mut self, create: &CreateView) -> Step {
+        let name = self.creation_name(&create.name, Persistence::Permanent);
+        let existing = self.catalog().relation(&name).cloned();
+        let replaced = match &existing {
+            None => None,
+            Some(Relation::View(view)) if create.or_replace && !view.materialized => Some(view.clone()),
+            Some(_) if create.if_not_exists => return Ok(()),
+            Some(_) if self.is_assumed(&name) => None,
+            Some(_) => return refuse("42P07", format!("relation \"{}\" already exists", name.name)),
+        };
+        let mut dependencies: Vec<(QualifiedName, Vec<Ident>)> = Vec::new();
+        for written_name in &create.query.relations {
+            let under = self.open(written_name)?;
+            let table = self.table(&under);
+            let columns = table
+                .columns
+                .iter()
+                .map(|column| column.name.clone())
+                .filter(|column| create.query.star || create.query.columns.contains(column))
+                .collect();
+            dependencies.push((under, columns));
+        }
+        if create.materialized && create.with_data {
+            self.run_query(&create.query)?;
+        } else {
+            self.parse_query(&create.query)?;
+        }
+        let columns = if create.columns.is_empty() {
+            self.query_columns(&create.query)
+                .map(|columns| columns.into_iter().map(|column| column.name).collect())
+                .unwrap_or_default()
+        } else {
+            create.columns.clone()
+        };
+        if let Some(old) = &replaced {
+            check_replacement(&old.columns, &columns)?;
+            self.lock(&name, LockMode::AccessExclusive);
+        } else {
+            self.made(&name);
+        }
+        let view = View {
+            name: name.clone(),
+            materialized: create.materialized,
+            query: create.query.clone(),
+            columns,
+            dependencies,
+            indexes: Vec::new(),
+        };
+        self.catalog_mut().put(name, Relation::View(Arc::new(view)));
+        Ok(())
+    }
+
+    /// Reads the query anew into new files, or, CONCURRENTLY, compares and changes rows under EXCLUSIVE.
+    pub(super) fn refresh(&mut self, name: &QualifiedName, concurrently: bool, with_data: bool) -> Step {
+        let name = self.open(name)?;
+        let Some(view) = self.catalog().view(&name).cloned() else {
+            if self.is_assumed(&name) {
+                self.lock(&name, if concurrently { LockMode::Exclusive } else { LockMode::AccessExclusive });
+                return Ok(());
+            }
+            return refuse("42809", format!("\"{}\" is not a materialized view", name.name));
+        };
+        if !view.materialized {
+            return refuse("42809", format!("\"{}\" is not a materialized view", name.name));
+        }
+        if concurrently {
+            let has_key = view.indexes.iter().any(|index| {
+                index.unique
+                    && index.valid
+                    && index.predicate.is_none()
+                    && index.elements.iter().all(|element| matches!(element.key, IndexKey::Column(_)))
+            });
+            if !has_key {
+                let schema = name.schema.as_ref().map_or("public", Ident::as_str);
+                return refuse(
+                    "55000",
+                    format!("cannot refresh materialized view \"{schema}.{}\" concurrently", name.name),
+                );
+            }
+            self.lock(&name, LockMode::Exclusive);
+            self.lock_indexes(&name, LockMode::RowExclusive);
+        } else {
+            self.lock(&name, LockMode::AccessExclusive);
+        }
+        if with_data {
+            self.run_query(&view.query)?;
+            self.effects.scans.insert(name.clone());
+        }
+        if !concurrently {
+            self.effects.rewrites.insert(name.clone());
+            for index in &view.indexes {
+                self.build(&name.sibling(index.name.clone()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// OR REPLACE may only add columns at the end.
+fn check_replacement(old: &[Ident], new: &[Ident]) -> Step {
+    if old.is_empty() || new.is_empty() {
+        return Ok(());
+    }
+    for (old, new) in old.iter().zip(new) {
+        if old != new {
+            return refuse("42P16", format!("cannot change name of view column \"{old}\" to \"{new}\""));
+        }
+    }
+    if new.len() < old.len() {
+        return refuse("42P16", "cannot drop columns from view");
+    }
+    Ok(())
+}

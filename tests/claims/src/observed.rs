@@ -1,0 +1,134 @@
+//! What happened, in the form in which prediction and measurement are compared.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+/// One run of a case. Relations are named without the schema of the cases.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Observed {
+    /// Relation → initials of the strongest mode.
+    pub locks: BTreeMap<String, String>,
+    pub rewrites: BTreeSet<String>,
+    pub scans: BTreeSet<String>,
+    /// Indexes built or rebuilt.
+    pub builds: BTreeSet<String>,
+    /// Relation → who waits: `r` SELECT, `i` INSERT, `u` UPDATE, `f` SELECT FOR UPDATE, `n` nextval.
+    pub blocked: BTreeMap<String, String>,
+    /// SQLSTATE and message.
+    pub error: Option<(String, String)>,
+}
+
+/// What the model cannot know and says so: these may be there or not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Uncertain {
+    pub locks: BTreeSet<String>,
+    pub rewrites: BTreeSet<String>,
+    pub scans: BTreeSet<String>,
+    pub builds: BTreeSet<String>,
+}
+
+/// One respect in which prediction and measurement are compared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Respect {
+    Locks,
+    Rewrites,
+    Scans,
+    Builds,
+    Blocks,
+    Errors,
+}
+
+impl Respect {
+    pub const ALL: [Self; 6] = [Self::Locks, Self::Rewrites, Self::Scans, Self::Builds, Self::Blocks, Self::Errors];
+}
+
+impl fmt::Display for Respect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Locks => "locks",
+            Self::Rewrites => "rewrites",
+            Self::Scans => "scans",
+            Self::Builds => "builds",
+            Self::Blocks => "blocks",
+            Self::Errors => "errors",
+        })
+    }
+}
+
+/// A respect in which they differ, with both sides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    pub respect: Respect,
+    pub predicted: String,
+    pub measured: String,
+}
+
+/// What a measurement can show at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// All locks were seen; otherwise only some of them, at one moment.
+    pub all_locks: bool,
+    /// No lock was seen.
+    pub no_locks: bool,
+    pub scans: bool,
+    pub blocks: bool,
+    /// Every waiting command was found; otherwise only those on relations that were just worked on.
+    pub all_blocks: bool,
+}
+
+impl Scope {
+    pub const FULL: Self = Self { all_locks: true, no_locks: false, scans: true, blocks: true, all_blocks: true };
+}
+
+/// All differences between prediction and measurement.
+pub fn differences(predicted: &Observed, uncertain: &Uncertain, measured: &Observed, scope: Scope) -> Vec<Difference> {
+    let mut found = Vec::new();
+    let mut differ = |respect, predicted: String, measured: String| {
+        found.push(Difference { respect, predicted, measured });
+    };
+    if predicted.error != measured.error {
+        differ(Respect::Errors, format!("{:?}", predicted.error), format!("{:?}", measured.error));
+        return found;
+    }
+    if measured.error.is_some() {
+        return found;
+    }
+    if !scope.no_locks {
+        let equal = if scope.all_locks {
+            let certain = |locks: &BTreeMap<String, String>| -> BTreeMap<String, String> {
+                locks.iter().filter(|(name, _)| !uncertain.locks.contains(*name)).map(clone_pair).collect()
+            };
+            certain(&predicted.locks) == certain(&measured.locks)
+        } else {
+            measured.locks.iter().all(|(name, mode)| predicted.locks.get(name) == Some(mode))
+        };
+        if !equal {
+            differ(Respect::Locks, format!("{:?}", predicted.locks), format!("{:?}", measured.locks));
+        }
+    }
+    let mut sets = vec![
+        (Respect::Rewrites, &predicted.rewrites, &uncertain.rewrites, &measured.rewrites),
+        (Respect::Builds, &predicted.builds, &uncertain.builds, &measured.builds),
+    ];
+    if scope.scans {
+        sets.push((Respect::Scans, &predicted.scans, &uncertain.scans, &measured.scans));
+    }
+    for (respect, predicted, uncertain, measured) in sets {
+        if predicted.difference(uncertain).ne(measured.difference(uncertain)) {
+            differ(respect, format!("{predicted:?}"), format!("{measured:?}"));
+        }
+    }
+    let blocks_equal = if scope.all_blocks {
+        predicted.blocked == measured.blocked
+    } else {
+        measured.blocked.iter().all(|(name, letters)| predicted.blocked.get(name) == Some(letters))
+    };
+    if scope.blocks && !blocks_equal {
+        differ(Respect::Blocks, format!("{:?}", predicted.blocked), format!("{:?}", measured.blocked));
+    }
+    found
+}
+
+fn clone_pair((name, mode): (&String, &String)) -> (String, String) {
+    (name.clone(), mode.clone())
+}

@@ -1,0 +1,156 @@
+//! The model's answer to a case, run as the servers ran it: in a schema `s`, as the first of the search path.
+
+use std::collections::BTreeSet;
+
+use zdm_postgres::effects::{Blocks, UncertainEffect};
+use zdm_postgres::{Catalog, PgVersion, QualifiedName, Session, Statement};
+
+use crate::observed::{Observed, Uncertain};
+use crate::truth::Mode;
+
+/// What is there before every case: schemas, extensions, a role, a tablespace and a second table access method.
+pub const PREAMBLE: &str = "CREATE SCHEMA s; CREATE SCHEMA s2; SET search_path = s, public; \
+    CREATE EXTENSION citext; CREATE EXTENSION btree_gist; CREATE EXTENSION pg_trgm";
+
+/// A case as text.
+#[derive(Clone, Copy, Debug)]
+pub struct Case<'a> {
+    pub setup: &'a str,
+    pub session: &'a str,
+    pub pre: &'a str,
+    pub statement: &'a str,
+    pub mode: Mode,
+}
+
+/// The prediction, what of it depends on the unknown, and the setup's refusal if there is one.
+#[derive(Clone, Debug, Default)]
+pub struct Prediction {
+    pub observed: Observed,
+    pub uncertain: Uncertain,
+    /// The setup is refused: the case does not apply, or the model is wrong.
+    pub setup_error: Option<String>,
+}
+
+pub fn predict(case: &Case<'_>, version: PgVersion) -> Prediction {
+    let mut prediction = Prediction::default();
+    let mut session = Session::new(Catalog::new(), version);
+    for text in [PREAMBLE, case.setup, case.session] {
+        for statement in statements(text) {
+            let outcome = session.execute(&statement);
+            if let Some(refusal) = outcome.error {
+                prediction.setup_error = Some(format!("{} {}: {statement:?}", refusal.sqlstate, refusal.message));
+                return prediction;
+            }
+        }
+    }
+    for table in empty_tables(&session, case.setup) {
+        session.assume_empty(table);
+    }
+    if case.mode == Mode::Tx {
+        session.execute(&Statement::Begin);
+    }
+    for statement in statements(case.pre) {
+        if run(&mut session, &statement, &mut prediction, false) {
+            return prediction;
+        }
+    }
+    for statement in statements(case.statement) {
+        if run(&mut session, &statement, &mut prediction, true) {
+            return prediction;
+        }
+    }
+    if case.mode == Mode::Tx {
+        for (name, blocks) in session.blocked() {
+            prediction.observed.blocked.insert(plain(&name), letters(blocks));
+        }
+    }
+    prediction
+}
+
+/// Runs one statement and adds its effects; answers whether it was refused.
+fn run(session: &mut Session, statement: &Statement, prediction: &mut Prediction, counted: bool) -> bool {
+    let in_transaction = session.in_transaction();
+    let outcome = session.execute(statement);
+    let observed = &mut prediction.observed;
+    if let Some(refusal) = outcome.error {
+        observed.error = Some((refusal.sqlstate.to_owned(), refusal.message));
+        return true;
+    }
+    for (name, mode) in &outcome.effects.locks {
+        let name = plain(name);
+        let known = observed.locks.get(&name).and_then(|known| zdm_postgres::LockMode::parse(known));
+        if known.is_none_or(|known| known < *mode) {
+            observed.locks.insert(name, mode.initials().to_owned());
+        }
+    }
+    for uncertain in &outcome.effects.uncertain {
+        let set = match uncertain.effect {
+            UncertainEffect::Rewrite => {
+                // A rewrite reads everything and builds every index.
+                for index in session.catalog().indexes_of(&uncertain.relation) {
+                    let index = plain(&uncertain.relation.sibling(index.name.clone()));
+                    prediction.uncertain.builds.insert(index.clone());
+                    prediction.uncertain.locks.insert(index);
+                }
+                prediction.uncertain.scans.insert(plain(&uncertain.relation));
+                &mut prediction.uncertain.rewrites
+            }
+            UncertainEffect::Scan => &mut prediction.uncertain.scans,
+            UncertainEffect::IndexBuild => &mut prediction.uncertain.builds,
+            UncertainEffect::Lock(_) => &mut prediction.uncertain.locks,
+        };
+        set.insert(plain(&uncertain.relation));
+    }
+    if !in_transaction {
+        for (name, blocks) in &outcome.effects.blocks {
+            observed.blocked.insert(plain(name), letters(*blocks));
+        }
+    }
+    if counted {
+        observed.rewrites.extend(outcome.effects.rewrites.iter().map(plain));
+        observed.scans.extend(outcome.effects.scans.iter().map(plain));
+        observed.builds.extend(outcome.effects.index_builds.iter().map(plain));
+    }
+    false
+}
+
+pub fn statements(text: &str) -> Vec<Statement> {
+    zdm_sql::parse(text).into_iter().map(|parsed| parsed.statement).collect()
+}
+
+/// Tables that the setup made and never filled, directly or through a parent.
+fn empty_tables(session: &Session, setup: &str) -> Vec<QualifiedName> {
+    let mut filled: BTreeSet<QualifiedName> = BTreeSet::new();
+    for statement in statements(setup) {
+        let target = match &statement {
+            Statement::Insert(dml) => &dml.table,
+            Statement::CreateTableAs(create) => &create.name,
+            _ => continue,
+        };
+        let name = QualifiedName::with_schema("s", target.name.clone());
+        filled.extend(session.catalog().descendants(&name));
+        filled.insert(name);
+    }
+    session.catalog().tables().map(|table| table.name.clone()).filter(|name| !filled.contains(name)).collect()
+}
+
+/// Without the schema of the cases.
+fn plain(name: &QualifiedName) -> String {
+    match &name.schema {
+        Some(schema) if *schema == "s" => name.name.as_str().to_owned(),
+        _ => name.to_string(),
+    }
+}
+
+fn letters(blocks: Blocks) -> String {
+    [
+        (blocks.select, 'r'),
+        (blocks.insert, 'i'),
+        (blocks.update, 'u'),
+        (blocks.select_for_update, 'f'),
+        (blocks.nextval, 'n'),
+    ]
+    .into_iter()
+    .filter_map(|(blocked, letter)| blocked.then_some(letter))
+    .collect()
+}
