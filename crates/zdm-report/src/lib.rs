@@ -6,7 +6,8 @@
 //! GitLab, Markdown); JSON and SARIF carry them as suppressed, JUnit as skipped.
 //!
 //! Reading order: [`report`] (what there is to say), [`fingerprint`] (which finding is which across runs),
-//! [`fix`] (how a fix becomes edits with lines), then the formats.
+//! [`fix`] (how a fix becomes edits with lines), then the formats; [`baseline`] and [`patch`] are the files that a run
+//! writes besides reports.
 
 pub mod report;
 
@@ -32,6 +33,11 @@ pub mod junit;
 
 pub mod markdown;
 
+pub mod baseline;
+
+pub mod patch;
+
+pub use baseline::Baseline;
 pub use fingerprint::{Fingerprint, fingerprints};
 
 pub use report::{Base, MigrationPhase, PathPrefixes, Phase, Report, RuleInfo, Summary};

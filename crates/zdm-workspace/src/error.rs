@@ -31,6 +31,10 @@ pub enum Error {
     Unrelated { reference: String },
     #[error("no base to compare with was found: {looked_at}")]
     NoBase { looked_at: String },
+    #[error("`{}` holds no table statistics: {problem}", path.display())]
+    BadStats { path: PathBuf, problem: String },
+    #[error("`{}` was not written: {why}", path.display())]
+    NotWritten { path: PathBuf, why: String },
     #[error("git: {what}: {reason}")]
     Git { what: String, reason: String },
 }
@@ -64,6 +68,8 @@ impl Error {
             Self::NoBase { .. } => {
                 "name it: --base origin/main; or run once: git remote set-head origin --auto".to_owned()
             }
+            Self::BadStats { .. } => "write it anew with `zdm stats`".to_owned(),
+            Self::NotWritten { .. } => "nothing else was changed after it; correct this and run again".to_owned(),
             Self::Git { .. } => "git fsck tells whether the repository is damaged".to_owned(),
         };
         Some(text)

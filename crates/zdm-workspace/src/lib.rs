@@ -24,6 +24,10 @@ pub mod files;
 
 pub mod versions;
 
+pub mod stats;
+
+pub mod write;
+
 pub mod changes;
 
 pub mod base;
@@ -33,4 +37,5 @@ pub use config::{Config, ConfigError, ConfigSource, KnownRule};
 pub use discover::Place;
 pub use error::Error;
 pub use files::{FileProblem, Files, Text};
+pub use stats::Stats;
 pub use versions::{Origin, Target};

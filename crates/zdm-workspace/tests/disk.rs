@@ -12,6 +12,7 @@ use zdm_workspace::discover::{ConfigChoice, Place, discover, site_packages};
 use zdm_workspace::files::{FileProblem, Files, LARGEST, read};
 use zdm_workspace::pattern::PathPattern;
 use zdm_workspace::walk::{Skipped, Walk, walk};
+use zdm_workspace::write::{NewText, write, write_file};
 use zdm_workspace::{Config, Error};
 
 /// A folder with the files, empty unless `=` gives them a text.
@@ -267,4 +268,48 @@ fn packages_from_outside() {
     assert_eq!(with("not-one"), own, "a folder without pyvenv.cfg is no environment");
     assert_eq!(with("nowhere"), own);
     assert_eq!(site_packages(&place, &[], &BTreeMap::new()), Some(own));
+}
+
+#[test]
+fn files_are_written_whole_or_not_at_all() {
+    let folder = tree(&["a.py=one", "b.py=two"]);
+    let root = folder.path();
+    let text = |name: &str| fs::read_to_string(root.join(name)).unwrap();
+    let change = |path, before, after| NewText { path, before: Some(before), after };
+    let new = NewText { path: "made/c.py", before: None, after: "three" };
+    write(root, &[change("a.py", "one", "1"), new]).unwrap();
+    assert_eq!((text("a.py").as_str(), text("made/c.py").as_str()), ("1", "three"));
+    for (second, expected) in [
+        (change("b.py", "zwei", "2"), "`b.py` was not written: it changed since it was read"),
+        (new, "`made/c.py` was not written: it exists already"),
+        (change("none.py", "", "x"), "`none.py` was not written: No such file or directory (os error 2)"),
+    ] {
+        let error = write(root, &[change("a.py", "1", "wrong"), second]).unwrap_err();
+        assert_eq!(error.to_string(), expected);
+        assert_eq!(text("a.py"), "1", "nothing is written before everything is known to fit");
+    }
+    let names: Vec<_> = fs::read_dir(root).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(names.len(), 3, "nothing is left behind: {names:?}");
+    write_file(&root.join("reports/x/zdm.sarif"), "{}").unwrap();
+    assert_eq!(text("reports/x/zdm.sarif"), "{}");
+}
+
+#[test]
+#[cfg(unix)]
+fn written_files_keep_marks_modes_and_links() {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+    let folder = tree(&[]);
+    let root = folder.path();
+    fs::write(root.join("marked.py"), "\u{feff}one").unwrap();
+    fs::set_permissions(root.join("marked.py"), fs::Permissions::from_mode(0o750)).unwrap();
+    symlink(root.join("marked.py"), root.join("link.py")).unwrap();
+    let file = read(root, "link.py").file;
+    write(root, &[NewText { path: "link.py", before: Some(file.text()), after: "two" }]).unwrap();
+    assert_eq!(fs::read(root.join("marked.py")).unwrap(), "\u{feff}two".as_bytes());
+    assert_eq!(fs::metadata(root.join("marked.py")).unwrap().permissions().mode() & 0o777, 0o750);
+    assert!(fs::symlink_metadata(root.join("link.py")).unwrap().is_symlink());
+    fs::write(root.join("latin.py"), b"# coding: latin-1\n'\xe4'").unwrap();
+    let file = read(root, "latin.py").file;
+    let error = write(root, &[NewText { path: "latin.py", before: Some(file.text()), after: "x" }]).unwrap_err();
+    assert_eq!(error.to_string(), "`latin.py` was not written: it is not UTF-8");
 }

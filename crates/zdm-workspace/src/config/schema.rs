@@ -1,1 +1,112 @@
-//! The configuration as a JSON schema.
+//! The configuration for editors and for newcomers: a JSON schema, and a commented file to start from.
+//!
+//! Both are made from [`super::keys`].
+
+use std::fmt::Write;
+
+use serde_json::{Map, Value, json};
+
+use super::keys::{Key, Kind, Section, keys};
+
+/// The JSON schema (draft 7) of `zdm.toml`, and so of `[tool.zdm]`, indented, with a final line end.
+pub fn json_schema() -> String {
+    let mut schema = section(Section::Top);
+    schema.insert("$schema".to_owned(), json!("http://json-schema.org/draft-07/schema#"));
+    schema.insert("title".to_owned(), json!("zdm"));
+    schema.insert(
+        "description".to_owned(),
+        json!("Zero-downtime migrations for Django on PostgreSQL: `zdm.toml`, or `[tool.zdm]` of `pyproject.toml`."),
+    );
+    let mut text = serde_json::to_string_pretty(&Value::Object(schema)).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+fn section(of: Section) -> Map<String, Value> {
+    let properties: Map<String, Value> = keys(of).map(|key| (key.name.to_owned(), property(key))).collect();
+    let mut schema = Map::new();
+    schema.insert("type".to_owned(), json!("object"));
+    schema.insert("properties".to_owned(), Value::Object(properties));
+    schema.insert("additionalProperties".to_owned(), json!(false));
+    schema
+}
+
+fn property(key: &Key) -> Value {
+    let text = || json!({"type": "string", "minLength": 1});
+    let rule = || json!({"type": "string", "pattern": "^(ALL|ZDM[0-9]{0,3}|[a-z][a-z0-9-]*)$"});
+    let level = || json!({"enum": ["off", "info", "warning", "error"]});
+    let mut schema = match key.kind {
+        Kind::PostgresVersion => json!({"type": ["string", "number"], "pattern": "^[0-9]+(\\.[0-9]+)?$"}),
+        Kind::DjangoVersion => json!({"type": ["string", "number"], "pattern": "^[0-9]+(\\.[0-9]+){0,2}$"}),
+        Kind::Text => text(),
+        Kind::Texts => json!({"type": "array", "items": text()}),
+        Kind::Rules => json!({"type": "array", "items": rule()}),
+        Kind::Levels => json!({"type": "object", "propertyNames": rule(), "additionalProperties": level()}),
+        Kind::FailOn => json!({"enum": ["info", "warning", "error", "never"]}),
+        Kind::Apps => json!({"type": "object", "additionalProperties": text()}),
+        Kind::Paths => json!({"type": "object", "additionalProperties": section(Section::Path)}),
+        Kind::Tables => json!({"type": "object", "additionalProperties": section(Section::Table)}),
+        Kind::Bool => json!({"type": "boolean"}),
+        Kind::Count => quantity("[kMBG]"),
+        Kind::Bytes => quantity("[kMGT]B"),
+        Kind::Rate => json!({"type": "number", "minimum": 0}),
+        Kind::Runtime => json!({"type": ["object", "array"]}),
+    };
+    if let Value::Object(schema) = &mut schema {
+        schema.insert("description".to_owned(), json!(key.doc));
+    }
+    schema
+}
+
+fn quantity(unit: &str) -> Value {
+    let pattern = format!("^[0-9][0-9_]*(\\.[0-9]+)? ?({unit})?$");
+    json!({"oneOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": pattern}]})
+}
+
+/// Where the commented configuration goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    ZdmToml,
+    /// Behind what a `pyproject.toml` has.
+    Pyproject,
+}
+
+/// A configuration in which every key is explained and commented out, but for the versions that were found.
+pub fn template(place: Place, postgres: Option<&str>, django: Option<&str>) -> String {
+    let prefix = match place {
+        Place::ZdmToml => "",
+        Place::Pyproject => "tool.zdm.",
+    };
+    let mut out = String::new();
+    if place == Place::Pyproject {
+        out.push_str("[tool.zdm]\n");
+    }
+    for key in keys(Section::Top) {
+        let found = match key.kind {
+            Kind::PostgresVersion => postgres,
+            Kind::DjangoVersion => django,
+            // Explained below, as sections.
+            Kind::Paths | Kind::Tables | Kind::Runtime => continue,
+            _ => None,
+        };
+        let _ = writeln!(out, "# {}", key.doc);
+        let _ = match found {
+            Some(version) => writeln!(out, "{} = \"{version}\"\n", key.name),
+            None => writeln!(out, "# {} = {}\n", key.name, key.example),
+        };
+    }
+    let sections = [
+        (Section::Path, "paths", "\"legacy/**\"", "Settings for the files that a pattern matches."),
+        (Section::Table, "tables", "shop_order", "What is known about the tables that a pattern matches."),
+    ];
+    for (section, name, pattern, doc) in sections {
+        let _ = writeln!(out, "# {doc}\n# [{prefix}{name}.{pattern}]");
+        for key in keys(section) {
+            let _ = writeln!(out, "# {} = {}  # {}", key.name, key.example, key.doc);
+        }
+        out.push('\n');
+    }
+    out.truncate(out.trim_end().len());
+    out.push('\n');
+    out
+}

@@ -189,3 +189,44 @@ fn nearest_names() {
         assert_eq!(nearest(text, ["postgres", "select", "ignore"]), near, "{text}");
     }
 }
+
+/// Every rule that an example of a key names exists here.
+const EXAMPLES: [KnownRule<'static>; 2] =
+    [KnownRule { code: "ZDM501", name: "x" }, KnownRule { code: "ZDM101", name: "y" }];
+
+#[test]
+fn the_template_is_a_configuration_with_and_without_its_comments() {
+    use schema::{Place, template};
+    for (place, path) in [(Place::ZdmToml, "zdm.toml"), (Place::Pyproject, "pyproject.toml")] {
+        let text = template(place, Some("16"), None);
+        let config = parse(path, &text).unwrap();
+        assert_eq!(config.postgres.unwrap().to_string(), "16");
+        assert!(config.django.is_none());
+        // With the comment signs taken away, everything in it is read.
+        let active: Vec<&str> = text
+            .lines()
+            .map(|line| match line.strip_prefix("# ") {
+                Some(rest) if rest.contains(" = ") || rest.starts_with('[') => rest,
+                _ => line,
+            })
+            .collect();
+        let known: Vec<KnownRule<'_>> = RULES.iter().chain(&EXAMPLES).copied().collect();
+        let config = Config::parse(&SourceFile::new(path, active.join("\n")), &known).unwrap();
+        assert_eq!(config.tables[0].rows, Some(100_000_000));
+        assert_eq!(config.paths[0].pattern.as_str(), "legacy/**");
+        assert_eq!(config.baseline.as_deref(), Some("zdm-baseline.json"));
+    }
+    insta::assert_snapshot!(template(Place::Pyproject, Some("16"), Some("5.2")));
+}
+
+#[test]
+fn the_published_schema_is_in_sync() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/zdm.schema.json");
+    let published = std::fs::read_to_string(&path).unwrap_or_default();
+    let made = schema::json_schema();
+    if published != made && std::env::var_os("ZDM_UPDATE").is_some() {
+        std::fs::write(&path, &made).unwrap();
+        return;
+    }
+    assert_eq!(published, made, "run the test once with ZDM_UPDATE=1");
+}
