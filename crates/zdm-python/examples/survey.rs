@@ -10,8 +10,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use zdm_python::{Evaluator, Module, ModuleLoader, Value, ValueKind, parse};
-use zdm_source::SourceFile;
+use zdm_python::{Evaluator, Module, ModuleLoader, Origin, Str, Value, ValueKind, parse};
+use zdm_source::{SourceFile, Span};
 
 struct Files {
     paths: BTreeMap<String, PathBuf>,
@@ -28,6 +28,15 @@ impl ModuleLoader for Files {
         let module = parse(&SourceFile::new(path.to_string_lossy().into_owned(), text), name);
         self.loaded.borrow_mut().insert(name.to_owned(), module.clone());
         Some(module)
+    }
+
+    /// What a linter for PostgreSQL takes for granted.
+    fn symbol(&self, name: &str) -> Option<ValueKind> {
+        let origin = || self.loaded.borrow().values().next().map(|module| Origin::new(module, Span::default()));
+        match name {
+            "django.db.connection.vendor" => Some(ValueKind::Str(Str::made("postgresql", origin()?))),
+            _ => None,
+        }
     }
 }
 
@@ -53,11 +62,36 @@ struct Totals {
     migrations: usize,
     operations: usize,
     known: usize,
+    /// Of the known ones.
+    conditional: usize,
+    /// Modules outside of migrations that the evaluation read.
+    others: usize,
+    other_bytes: usize,
     errors: usize,
     tree_sitter: Duration,
     ours: Duration,
     evaluation: Duration,
     reasons: BTreeMap<String, usize>,
+}
+
+/// How long this thread has been on a processor; Linux tells.
+fn cpu_time() -> Option<Duration> {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").ok()?;
+    text.split_whitespace().next()?.parse().ok().map(Duration::from_nanos)
+}
+
+/// The shortest of several runs, which other work on the machine disturbs least.
+fn best(mut run: impl FnMut()) -> Duration {
+    let measure = |_| {
+        let start = cpu_time();
+        let wall = Instant::now();
+        run();
+        match (start, cpu_time()) {
+            (Some(start), Some(end)) => end.saturating_sub(start),
+            _ => wall.elapsed(),
+        }
+    };
+    (0..7).map(measure).min().unwrap_or_default()
 }
 
 fn survey(root: &Path, verbose: bool, totals: &mut Totals) {
@@ -77,38 +111,45 @@ fn survey(root: &Path, verbose: bool, totals: &mut Totals) {
     if parser.set_language(&tree_sitter_python::LANGUAGE.into()).is_err() {
         return;
     }
-    let start = Instant::now();
-    for (_, source) in &sources {
-        std::hint::black_box(parser.parse(source.text(), None));
-    }
-    totals.tree_sitter += start.elapsed();
-
-    let start = Instant::now();
-    let modules: Vec<Module> = sources.iter().map(|(name, source)| parse(source, name.as_str())).collect();
-    totals.ours += start.elapsed();
+    totals.tree_sitter += best(|| {
+        for (_, source) in &sources {
+            std::hint::black_box(parser.parse(source.text(), None));
+        }
+    });
+    let mut modules: Vec<Module> = Vec::new();
+    totals.ours += best(|| modules = sources.iter().map(|(name, source)| parse(source, name.as_str())).collect());
 
     for module in &modules {
         totals.errors += usize::from(!module.syntax_errors().is_empty());
         files.loaded.borrow_mut().insert(module.name().to_owned(), module.clone());
     }
-    let evaluator = Evaluator::new(&files);
-    let start = Instant::now();
+    // The first round reads the other modules; the best time is that of the evaluation alone.
     let mut all: Vec<Value> = Vec::new();
-    for module in &modules {
-        if let Some(class) = evaluator.class(module, "Migration") {
-            totals.migrations += 1;
-            all.extend(evaluator.class_attribute(&class, "operations"));
-            evaluator.class_attribute(&class, "dependencies");
+    totals.evaluation += best(|| {
+        let evaluator = Evaluator::new(&files);
+        all.clear();
+        totals.migrations = 0;
+        for module in &modules {
+            if let Some(class) = evaluator.class(module, "Migration") {
+                totals.migrations += 1;
+                all.extend(evaluator.class_attribute(&class, "operations"));
+                evaluator.class_attribute(&class, "dependencies");
+            }
+        }
+    });
+    for (name, module) in files.loaded.borrow().iter() {
+        if !name.contains("migrations.") {
+            totals.others += 1;
+            totals.other_bytes += module.file().text().len();
         }
     }
-    totals.evaluation += start.elapsed();
 
     for operations in &all {
-        let items = operations.as_items().unwrap_or(std::slice::from_ref(operations));
-        for operation in items {
+        for operation in operations.flatten() {
             totals.operations += 1;
-            let Some(unknown) = operation.first_unknown() else {
-                totals.known += 1;
+            let Some(unknown) = operation.value.first_unknown().filter(|_| !operation.spread) else {
+                totals.known += usize::from(!operation.spread);
+                totals.conditional += usize::from(operation.condition.is_some());
                 continue;
             };
             let reason = match &unknown.kind {
@@ -129,23 +170,26 @@ fn survey(root: &Path, verbose: bool, totals: &mut Totals) {
 fn main() {
     let verbose = std::env::var_os("VERBOSE").is_some();
     println!(
-        "| directory | files | kB | with errors | migrations | operations | known | tree-sitter | parse | evaluate |"
+        "| directory | files | kB | with errors | migrations | operations | known | of these conditional | tree-sitter | parse | evaluate | other modules read |"
     );
-    println!("|---|---|---|---|---|---|---|---|---|---|");
+    println!("|---|---|---|---|---|---|---|---|---|---|---|---|");
     for argument in std::env::args().skip(1) {
         let mut totals = Totals::default();
         survey(Path::new(&argument), verbose, &mut totals);
         println!(
-            "| {argument} | {} | {} | {} | {} | {} | {} | {:.1?} | {:.1?} | {:.1?} |",
+            "| {argument} | {} | {} | {} | {} | {} | {} | {} | {:.1?} | {:.1?} | {:.1?} | {} ({} kB) |",
             totals.files,
             totals.bytes / 1000,
             totals.errors,
             totals.migrations,
             totals.operations,
             totals.known,
+            totals.conditional,
             totals.tree_sitter,
             totals.ours,
             totals.evaluation,
+            totals.others,
+            totals.other_bytes / 1000,
         );
         for (reason, count) in &totals.reasons {
             println!("    {count} {reason}");

@@ -30,6 +30,8 @@ use crate::value::{
 
 /// Expressions, statements, calls and module loads that may be under way at once.
 const MAX_DEPTH: u32 = 300;
+/// A module, class or function is run only if this much of it is left, so that its own statements fit in.
+const HEADROOM: u32 = 60;
 /// Evaluation steps of one module's top level, one class body or one outside query.
 const MAX_STEPS: u32 = 1_000_000;
 /// Elements of a collection, and rounds of a loop.
@@ -83,6 +85,8 @@ struct ModuleScope {
     module: Module,
     names: RefCell<Namespace>,
     done: Cell<bool>,
+    /// Whether the module was not run because too much is under way.
+    skipped: Cell<bool>,
     /// What the module's top level assigns to attributes of its classes.
     patches: RefCell<BTreeMap<ClassId, Vec<(Str, Value)>>>,
 }
@@ -94,6 +98,8 @@ pub struct ClassBody {
     /// The base classes, evaluated.
     pub bases: Vec<Value>,
     pub bindings: Vec<(Str, Value)>,
+    /// The syntax errors inside of the class: where there are some, what is bound may not be all.
+    pub syntax_errors: Vec<Span>,
 }
 
 impl ClassBody {
@@ -127,6 +133,8 @@ struct Frame<'e> {
     trace: Option<RefCell<Vec<CallSite>>>,
     /// Conditions and loops around the place that is being read.
     guards: Cell<u32>,
+    /// What a function may already have returned, under conditions that are not known, and the first of these.
+    returned: RefCell<Option<(Origin, Vec<Value>)>>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -208,8 +216,14 @@ impl<'l> Evaluator<'l> {
 
     /// The class's own bindings, with assignments to its attributes from its module's top level applied.
     pub fn class_body(&self, class: &ClassRef) -> Rc<ClassBody> {
-        self.class_body_in(class)
-            .unwrap_or_else(|| Rc::new(ClassBody { class: class.clone(), bases: Vec::new(), bindings: Vec::new() }))
+        self.class_body_in(class).unwrap_or_else(|| {
+            Rc::new(ClassBody {
+                class: class.clone(),
+                bases: Vec::new(),
+                bindings: Vec::new(),
+                syntax_errors: class.syntax_errors(),
+            })
+        })
     }
 
     /// None while the body is being run.
@@ -219,7 +233,7 @@ impl<'l> Evaluator<'l> {
         if let Some(found) = self.classes.borrow().get(&key) {
             return found.clone();
         }
-        if !self.enter() {
+        if !self.enter_body() {
             return None;
         }
         self.classes.borrow_mut().insert(key, None);
@@ -471,10 +485,12 @@ impl<'l> Evaluator<'l> {
             module: module.clone(),
             names: RefCell::default(),
             done: Cell::new(false),
+            skipped: Cell::new(false),
             patches: RefCell::default(),
         });
-        if !self.enter() {
+        if !self.enter_body() {
             // Not remembered: from a shallower place the module can be run.
+            scope.skipped.set(true);
             return scope;
         }
         self.modules.borrow_mut().insert(module.key(), Rc::clone(&scope));
@@ -547,6 +563,9 @@ impl<'l> Evaluator<'l> {
 
     fn module_attribute(&self, module: &Module, name: &str, origin: &Origin) -> Value {
         let scope = self.scope(module);
+        if scope.skipped.get() {
+            return Value::unknown(Why::TooDeep, origin.clone());
+        }
         if let Some(value) = self.scope_name(&scope, name, u32::MAX) {
             return value;
         }
@@ -568,7 +587,8 @@ impl<'l> Evaluator<'l> {
         let stars = scope.names.borrow().stars(before);
         match stars.as_slice() {
             [] => None,
-            [module] => Some(self.symbol(format!("{module}.{name}").into(), origin.clone())),
+            stars if stars.contains(&None) => Some(Value::unknown(Why::TooDeep, origin.clone())),
+            [Some(module)] => Some(self.symbol(format!("{module}.{name}").into(), origin.clone())),
             _ => Some(Value::unknown(Why::Dynamic("one of several star imports binds the name"), origin.clone())),
         }
     }
@@ -583,6 +603,12 @@ impl<'l> Evaluator<'l> {
         }
         self.depth.set(depth + 1);
         true
+    }
+
+    /// Enter something that has statements of its own.
+    #[must_use]
+    fn enter_body(&self) -> bool {
+        self.depth.get() + HEADROOM < MAX_DEPTH && self.enter()
     }
 
     fn leave(&self) {
@@ -645,12 +671,13 @@ impl<'l> Evaluator<'l> {
                 bindings.push((name, self.slot_value(slot)));
             }
         }
-        ClassBody { class: class.clone(), bases, bindings }
+        ClassBody { class: class.clone(), bases, bindings, syntax_errors: class.syntax_errors() }
     }
 
     fn block(&self, frame: &Frame<'_>, block: &[Stmt]) -> Flow {
         for stmt in block {
             if !self.enter() {
+                Self::poison(frame, block, &Why::TooDeep);
                 return Flow::Lost;
             }
             let flow = if self.step(1) {
@@ -848,8 +875,11 @@ impl<'l> Evaluator<'l> {
                     for star in scope.names.borrow().stars(u32::MAX) {
                         frame.bind_star(at, star);
                     }
+                    if scope.skipped.get() {
+                        frame.bind_star(at, None);
+                    }
                 }
-                None => frame.bind_star(at, source.into()),
+                None => frame.bind_star(at, Some(source.into())),
             },
         }
     }
@@ -1132,11 +1162,22 @@ impl<'l> Evaluator<'l> {
             return Flow::Next;
         }
         let mut returned: Vec<Value> = Vec::new();
+        let mut goes_on = false;
         for flow in flows {
             match flow {
                 Flow::Return(value) => returned.push(value),
+                Flow::Next => goes_on = true,
                 _ => return Flow::Lost,
             }
+        }
+        if goes_on {
+            let mut pending = frame.returned.borrow_mut();
+            let (_, values) = pending.get_or_insert_with(|| (condition.clone(), Vec::new()));
+            if values.len() >= MAX_OPTIONS {
+                return Flow::Lost;
+            }
+            values.append(&mut returned);
+            return Flow::Next;
         }
         Flow::Return(alternatives(returned, condition))
     }
@@ -1866,7 +1907,10 @@ impl<'l> Evaluator<'l> {
                 None => found.unwrap_or_else(opaque),
             },
             (None, Some(value)) => value,
-            (None, None) if self.class_body_in(class).is_none() => Value::unknown(Why::Cycle, origin.clone()),
+            (None, None) if self.class_body_in(class).is_none() => {
+                let deep = self.depth.get() + HEADROOM >= MAX_DEPTH;
+                Value::unknown(if deep { Why::TooDeep } else { Why::Cycle }, origin.clone())
+            }
             (None, None) => opaque(),
         };
         self.leave();
@@ -1924,7 +1968,10 @@ impl<'l> Evaluator<'l> {
         if !function.function().decorators.is_empty() {
             return None;
         }
-        self.run_function(function, args, origin, false).filter(|value| value.first_unknown().is_none())
+        // A result that still speaks of the function's inside says less than the call.
+        let inside =
+            |kind: &ValueKind| matches!(kind, ValueKind::Unknown(_) | ValueKind::Parameter(_) | ValueKind::Element(_));
+        self.run_function(function, args, origin, false).filter(|value| !value.contains(&inside))
     }
 
     fn run_function(&self, function: &FunctionRef, args: &[Arg], origin: &Origin, open: bool) -> Option<Value> {
@@ -1937,7 +1984,7 @@ impl<'l> Evaluator<'l> {
         let frame =
             Frame { names: Some(RefCell::default()), kind: FrameKind::Function, ..Frame::module(module, &scope) };
         self.bind_params(&frame, function, args, origin, open)?;
-        if !self.enter() {
+        if !self.enter_body() {
             return None;
         }
         self.calls.set(self.calls.get() + 1);
@@ -1949,7 +1996,16 @@ impl<'l> Evaluator<'l> {
             Flow::Next => Value::new(ValueKind::None, origin.clone()),
             Flow::Break | Flow::Continue | Flow::Raise | Flow::Lost => return None,
         };
-        (!yields(module, &node.body)).then_some(value)
+        if yields(module, &node.body) {
+            return None;
+        }
+        Some(match frame.returned.into_inner() {
+            Some((condition, mut values)) => {
+                values.push(value);
+                alternatives(values, &condition)
+            }
+            None => value,
+        })
     }
 
     /// Bind arguments to parameters as a call does; None where Python would refuse or the arguments are not known.
@@ -2028,6 +2084,7 @@ impl<'e> Frame<'e> {
             locals: RefCell::default(),
             trace: None,
             guards: Cell::new(0),
+            returned: RefCell::default(),
         }
     }
 
@@ -2047,7 +2104,7 @@ impl<'e> Frame<'e> {
         self.with_names(|names| names.bind(name, at, slot));
     }
 
-    fn bind_star(&self, at: u32, module: Arc<str>) {
+    fn bind_star(&self, at: u32, module: Option<Arc<str>>) {
         self.with_names(|names| names.bind_star(at, module));
     }
 }

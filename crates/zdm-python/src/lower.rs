@@ -50,6 +50,7 @@ pub fn parse(file: &SourceFile, name: impl Into<Arc<str>>) -> Module {
             text,
             tables: tables(),
             cursor: root.walk(),
+            has_error: root.has_error(),
             exprs,
             functions: Vec::new(),
             classes: Vec::new(),
@@ -57,12 +58,10 @@ pub fn parse(file: &SourceFile, name: impl Into<Arc<str>>) -> Module {
             errors: Vec::new(),
             depth: 0,
         };
-        let body = if root.is_error() {
+        if root.is_error() {
             lowering.errors.push(span(root));
-            lowering.block()
-        } else {
-            lowering.block()
-        };
+        }
+        let body = lowering.block();
         exprs = lowering.exprs;
         (body, lowering.functions, lowering.classes, lowering.errors)
     } else {
@@ -254,7 +253,8 @@ names! {
 
 struct Tables {
     language: Language,
-    kinds: Vec<Kind>,
+    /// By the grammar's numbers: the kind, and whether the node is a named one rather than a token.
+    kinds: Vec<(Kind, bool)>,
     fields: Vec<Field>,
 }
 
@@ -266,9 +266,9 @@ fn tables() -> &'static Tables {
         let kinds = (0..number(language.node_kind_count()))
             .map(|id| {
                 if language.node_kind_is_named(id) {
-                    Kind::from_name(language.node_kind_for_id(id).unwrap_or(""))
+                    (Kind::from_name(language.node_kind_for_id(id).unwrap_or("")), true)
                 } else {
-                    Kind::Other
+                    (Kind::Other, false)
                 }
             })
             .collect();
@@ -294,6 +294,7 @@ struct Lowering<'t> {
     text: &'t str,
     tables: &'static Tables,
     cursor: TreeCursor<'t>,
+    has_error: bool,
     exprs: Vec<Expr>,
     functions: Vec<Function>,
     classes: Vec<Class>,
@@ -307,16 +308,14 @@ impl<'t> Lowering<'t> {
     fn here(&self) -> Child {
         let node = self.cursor.node();
         // Error nodes have the number 65535, which no table holds.
-        let kind = if node.is_error() {
-            Kind::Error
-        } else {
-            self.tables.kinds.get(usize::from(node.kind_id())).copied().unwrap_or(Kind::Other)
-        };
+        let kind = self.tables.kinds.get(usize::from(node.kind_id())).copied();
+        let (kind, named) = kind.unwrap_or((Kind::Error, true));
         let field = self
             .cursor
             .field_id()
             .map_or(Field::Other, |id| self.tables.fields.get(usize::from(id.get())).copied().unwrap_or(Field::Other));
-        Child { kind, field, span: span(node), named: node.is_named(), missing: node.is_missing() }
+        let missing = self.has_error && node.is_missing();
+        Child { kind, field, span: span(node), named, missing }
     }
 
     fn slice(&self, span: Span) -> &'t str {
@@ -391,6 +390,20 @@ impl<'t> Lowering<'t> {
         statements.into()
     }
 
+    /// The block of a class or function behind what an error in front of it left over.
+    fn body(&mut self, broken: Vec<Stmt>) -> Block {
+        let mut statements = broken;
+        self.children(|this, child| this.statement(child, &mut statements));
+        statements.into()
+    }
+
+    /// An error between a class's or function's header and its block holds the statements up to the error.
+    fn broken_body(&mut self, child: Child, out: &mut Vec<Stmt>) {
+        if child.kind == Kind::Error {
+            self.statement(child, out);
+        }
+    }
+
     fn statement(&mut self, child: Child, out: &mut Vec<Stmt>) {
         if self.depth >= MAX_DEPTH {
             let kind = StmtKind::Error { why: Why::TooDeep, recovered: Block::default() };
@@ -442,8 +455,7 @@ impl<'t> Lowering<'t> {
             Kind::Continue => StmtKind::Continue,
             Kind::TypeAlias => StmtKind::TypeAlias,
             Kind::Error => {
-                self.errors.push(at);
-                StmtKind::Error { why: Why::Syntax, recovered: self.block() }
+                return Some(self.error_statement(at));
             }
             Kind::Block => {
                 // Only inside of an error node: the statements belong to what the error broke.
@@ -467,6 +479,30 @@ impl<'t> Lowering<'t> {
             _ if child.named => StmtKind::Expr(self.expr(child)),
             _ => return None,
         })
+    }
+
+    /// What can be read in an error node: whole statements, lone expressions, and names whose value was lost.
+    fn error_statement(&mut self, at: Span) -> StmtKind {
+        self.errors.push(at);
+        let mut recovered: Vec<Stmt> = Vec::new();
+        let mut name = None;
+        self.children(|this, child| {
+            let before = recovered.len();
+            if !child.named && this.slice(child.span) == "=" {
+                // `name =` and then something that did not parse.
+                if let Some(span) = name.take() {
+                    let lost = Span::new(child.span.end, at.end.max(child.span.end));
+                    let value = this.unknown(lost, Why::Syntax);
+                    let targets = [this.push(span, ExprKind::Name)].into();
+                    recovered.pop();
+                    recovered.push(Stmt { span, kind: StmtKind::Assign { targets, value } });
+                }
+                return;
+            }
+            this.statement(child, &mut recovered);
+            name = (child.kind == Kind::Identifier && recovered.len() == before + 1).then_some(child.span);
+        });
+        StmtKind::Error { why: Why::Syntax, recovered: recovered.into() }
     }
 
     /// The single operand of `return`, `raise`, … .
@@ -685,16 +721,20 @@ impl<'t> Lowering<'t> {
         let class = self.class.take();
         let (mut name, mut is_async) = (Span::at(at.start), false);
         let mut params = Vec::new();
+        let mut broken = Vec::new();
         let mut body = Block::default();
         self.children(|this, child| match child.field {
             Field::Name => name = child.span,
             Field::Parameters => params = this.params(),
-            Field::Body => body = this.block(),
+            Field::Body => body = this.body(std::mem::take(&mut broken)),
             _ => {
                 is_async |= !child.named && this.slice(child.span) == "async";
-                this.note_error(child);
+                this.broken_body(child, &mut broken);
             }
         });
+        if !broken.is_empty() {
+            body = broken.into();
+        }
         self.class = class;
         self.push_function(Function {
             span: at,
@@ -787,13 +827,17 @@ impl<'t> Lowering<'t> {
         self.class = Some(id);
         let mut name = Span::at(at.start);
         let mut args: Box<[Argument]> = Box::default();
+        let mut broken = Vec::new();
         let mut body = Block::default();
         self.children(|this, child| match child.field {
             Field::Name => name = child.span,
             Field::Superclasses => args = this.arguments(),
-            Field::Body => body = this.block(),
-            _ => this.note_error(child),
+            Field::Body => body = this.body(std::mem::take(&mut broken)),
+            _ => this.broken_body(child, &mut broken),
         });
+        if !broken.is_empty() {
+            body = broken.into();
+        }
         self.class = parent;
         let class = &mut self.classes[id.0 as usize];
         class.name = name;
@@ -1487,7 +1531,7 @@ impl<'t> Lowering<'t> {
         } else {
             ExprKind::Str
         };
-        if matches!(kind, ExprKind::Str | ExprKind::Bytes) && self.cursor.node().has_error() {
+        if self.has_error && matches!(kind, ExprKind::Str | ExprKind::Bytes) && self.cursor.node().has_error() {
             // An unterminated literal: the closing quote is made up.
             self.errors.push(at);
         }

@@ -39,8 +39,8 @@ pub(crate) struct Namespace {
     entries: Vec<Entry>,
     /// The last entry of each name.
     latest: HashMap<Box<str>, usize>,
-    /// Star imports from outside of the project.
-    stars: Vec<(u32, Arc<str>)>,
+    /// Star imports from outside of the project; none for a module that was not read.
+    stars: Vec<(u32, Option<Arc<str>>)>,
 }
 
 #[derive(Debug)]
@@ -65,7 +65,7 @@ impl Namespace {
         self.entries.push(Entry { name, at, slot, previous });
     }
 
-    pub(crate) fn bind_star(&mut self, at: u32, module: Arc<str>) {
+    pub(crate) fn bind_star(&mut self, at: u32, module: Option<Arc<str>>) {
         self.stars.push((at, module));
     }
 
@@ -87,11 +87,11 @@ impl Namespace {
     }
 
     /// The modules whose star imports stand in front of the offset `before`.
-    pub(crate) fn stars(&self, before: u32) -> Vec<Arc<str>> {
-        let mut found: Vec<Arc<str>> = Vec::new();
+    pub(crate) fn stars(&self, before: u32) -> Vec<Option<Arc<str>>> {
+        let mut found: Vec<Option<Arc<str>>> = Vec::new();
         for (_, module) in self.stars.iter().filter(|(at, _)| *at < before) {
             if !found.contains(module) {
-                found.push(Arc::clone(module));
+                found.push(module.clone());
             }
         }
         found

@@ -315,6 +315,32 @@ impl Value {
         }
     }
 
+    /// Whether the value or a part of it is of a kind.
+    pub(crate) fn contains(&self, is: &dyn Fn(&ValueKind) -> bool) -> bool {
+        let any = |items: &[Self]| items.iter().any(|item| item.contains(is));
+        if is(&self.kind) {
+            return true;
+        }
+        match &self.kind {
+            ValueKind::List(items) | ValueKind::Tuple(items) | ValueKind::Set(items) => any(items),
+            ValueKind::Dict(entries) => entries
+                .iter()
+                .any(|entry| entry.value.contains(is) || entry.key.as_ref().is_some_and(|key| key.contains(is))),
+            ValueKind::Spread(value) | ValueKind::Unary(_, value) | ValueKind::Element(value) => value.contains(is),
+            ValueKind::Call(call) => call.callee.contains(is) || call.args.iter().any(|arg| arg.value.contains(is)),
+            ValueKind::Attribute(attribute) => attribute.value.contains(is),
+            ValueKind::Subscript(pair) | ValueKind::Binary(_, pair) | ValueKind::Compare(_, pair) => {
+                pair.0.contains(is) || pair.1.contains(is)
+            }
+            ValueKind::Template(parts) => parts.iter().any(|part| match part {
+                TemplatePart::Text(_) => false,
+                TemplatePart::Value(value) => value.contains(is),
+            }),
+            ValueKind::Alternatives(alternatives) => any(&alternatives.options),
+            _ => false,
+        }
+    }
+
     /// Python's truth of the value.
     pub fn truth(&self) -> Option<bool> {
         Some(match &self.kind {
@@ -583,6 +609,12 @@ impl ClassRef {
     /// The full dotted name.
     pub fn name(&self) -> Arc<str> {
         self.module.class_name(self.id)
+    }
+
+    pub(crate) fn syntax_errors(&self) -> Vec<Span> {
+        let whole = self.class().span;
+        let errors = self.module.syntax_errors().iter();
+        errors.filter(|error| whole.start <= error.start && error.end <= whole.end).copied().collect()
     }
 }
 

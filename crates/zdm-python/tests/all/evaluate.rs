@@ -218,11 +218,18 @@ def outer():
         return 1
     return inner
 e = outer()()
-def impure(x):
-    if unknown(x):
-        return 1
-    return 2
-f = impure(1)
+import os
+def either(x):
+    if os.name == 1:
+        return x
+    elif os.name == 2:
+        raise ValueError
+    x += 1
+    return x
+f = either(1)
+def unclear(x):
+    return x + nothing
+g = unclear(1)
 "#,
         "
 sql = <function m.sql>
@@ -232,8 +239,11 @@ c = m.sql('t')
 d = 6
 outer = <function m.outer>
 e = m.inner()
-impure = <function m.impure>
-f = m.impure(1)
+os = os
+either = <function m.either>
+f = <1 | 2>
+unclear = <function m.unclear>
+g = m.unclear(1)
 ",
     );
 }
@@ -506,4 +516,40 @@ fn every_part_of_a_string_has_a_place() {
         &["6: a\u{62} '.strip().upper().replace('B', 'b"],
     );
     check_places("s = '''a\r\nb'''\r\n", "\n", &["8: \r\n"]);
+}
+
+/// The class of a migration with `line` among its operations, up to the operations.
+#[track_caller]
+fn check_broken(line: &str, operations: &str, errors: &[&str]) {
+    let text = format!(
+        "class Migration:\n    atomic = False\n    operations = [\n        a(),\n        {line}\n        b(),\n    ]\nlast = 2\n"
+    );
+    let project = crate::common::Project::new(&text);
+    let evaluator = zdm_python::Evaluator::new(&project);
+    let module = project.module("m");
+    let class = evaluator.class(module, "Migration").unwrap();
+    let body = evaluator.class_body(&class);
+    assert_eq!(body.get("atomic").unwrap().as_bool(), Some(false));
+    let found = body.get("operations").unwrap().to_string().replace("<unknown: `a` is not defined here>", "a");
+    let found = found.replace("<unknown: `b` is not defined here>", "b");
+    assert_eq!(found.replace("<unknown: `c` is not defined here>", "c"), operations);
+    let found: Vec<&str> = body.syntax_errors.iter().map(|span| module.text(*span).trim()).collect();
+    assert_eq!(found, errors);
+    assert!(evaluator.global(module, "last").is_some());
+}
+
+#[test]
+fn an_error_does_not_lose_the_class() {
+    check_broken("c('x' 1),", "[a(), c('x', <unknown: syntax error>), b()]", &["1"]);
+    check_broken("c('x',", "[a(), c('x', b())]", &[""]);
+    check_broken("c(print 'x'),", "[a(), c(<unknown: syntax error>, 'x'), b()]", &["print"]);
+    check_broken("c(lambda (a, b): a),", "[a(), c(<function m.<lambda>>), b()]", &[]);
+    check_broken("c(0777, 10L, a <> b),", "[a(), c(<unknown: syntax error>, 10, a), b()]", &[]);
+    // The list itself is lost, and is known to be.
+    let rest = "atomic = False\n    operations = [\n        a(),\n        ";
+    check_broken("x y z", "<unknown: syntax error>", &[&format!("{rest}x y z")]);
+    check_broken("c('x'),)", "<unknown: syntax error>", &[&format!("{rest}c('x'),)")]);
+    let inner = "operations = [\n        a(),\n        c(\"\"\"";
+    check_broken("c(\"\"\"x)", "<unknown: syntax error>", &[&format!("{rest}c(\"\"\"x)"), inner]);
+    check_broken("$", "<unknown: syntax error>", &[rest.trim(), "$"]);
 }

@@ -1,5 +1,7 @@
 //! No input panics, overflows the stack or yields a span outside of the file.
 
+use std::fmt::Write as _;
+
 use crate::common::{Project, Random};
 use zdm_python::syntax::StmtKind;
 use zdm_python::{ArgKind, Evaluator, Module, TemplatePart, Value, ValueKind, parse};
@@ -319,4 +321,30 @@ fn growth_ends() {
         on_small_stack("class A(A):\n    x = A.x\nx = A.x\n".to_owned()),
         "x = <unknown: `A` is not defined here>"
     );
+}
+
+#[test]
+fn long_ways_through_modules_end() {
+    let chain = |link: &dyn Fn(usize) -> String, last: &str| {
+        let mut text = String::new();
+        for index in 0..400 {
+            write!(text, "# file: c{index}.py\n{}", link(index + 1)).unwrap();
+        }
+        write!(text, "# file: c400.py\n{last}# file: m.py\nfrom c0 import *\nx = x\n").unwrap();
+        on_small_stack(text)
+    };
+    let deep = "<unknown: nested too deeply>";
+    assert!(chain(&|next| format!("import c{next}\nx = [[[[c{next}.x]]]]\n"), "x = 1\n").contains("x = [[[["));
+    assert_eq!(chain(&|next| format!("from c{next} import x\n"), "x = 1\n"), format!("x = {deep}"));
+    assert!(chain(&|next| format!("from c{next} import *\n"), "x = 1\n").starts_with("x = "));
+    assert!(
+        chain(
+            &|next| format!("from c{next} import A as B\nclass A(B):\n    y = B.y\nx = A.y\n"),
+            "class A: y = 1\nx = 1\n"
+        )
+        .starts_with("x = ")
+    );
+    let calls =
+        |next| format!("from c{next} import f as g\ndef f(v):\n    return g([[[v]]]) + [lambda: 1]\nx = f(1)\n");
+    assert!(chain(&calls, "def f(v): return v\nx = 1\n").starts_with("x = "));
 }
