@@ -1,20 +1,13 @@
-//! Expressions to [`SqlExpr`].
+//! Expressions to [`SqlExpr`], by the server's own grammar (`a_expr`, `b_expr`, `c_expr`) and its precedences.
 //!
-//! The grammar of expressions is the library's; its tree is lowered to [`ExprNode`] here. Simple ones, which are nearly all that
-//! migrations hold, are read from the tokens directly; a differential test holds the two ways together. What the library does not
-//! read is `Other`, with the columns, calls and relations that it names.
+//! Source: PostgreSQL manual, "Value Expressions" and "Operator Precedence". What cannot be read is `Other`, with the columns, calls
+//! and relations that it names; inside a call it takes only that call with it.
 
-use std::ops::ControlFlow;
-
-use sqlparser::ast;
-use sqlparser::dialect::PostgreSqlDialect;
-use sqlparser::parser::Parser;
-use sqlparser::tokenizer::Tokenizer;
 use zdm_postgres::expr::ExprNode;
 use zdm_postgres::{DataType, Ident, QualifiedName, SqlExpr};
 
-use crate::cursor::Cursor;
-use crate::lexer::{Kind, Lexer, Token};
+use crate::cursor::{Cursor, Read, Unread};
+use crate::lexer::{Kind, Token};
 use crate::literal;
 use crate::query;
 
@@ -34,145 +27,25 @@ pub(crate) const KEYWORD_FUNCTIONS: [&str; 12] = [
     "USER",
 ];
 
-/// How deep the library may go. It counts several levels for each parenthesis; the stack of a thread holds many times this.
-const DEPTH: usize = 100;
+/// How many nodes deep an expression may be. Readers of expressions recurse: their stack holds many times this.
+const DEPTH: usize = 300;
 
-/// How many operators a chain may have: a tree is as deep as its longest chain.
-const OPERATORS: usize = 400;
+/// How many productions deep the reader may go.
+const NESTING: usize = 120;
 
 /// The expression of these tokens, all of them.
 pub(crate) fn read(text: &str, tokens: &[Token]) -> SqlExpr {
-    let cursor = Cursor::new(text, tokens);
-    let source = cursor.source_of(0, tokens.len());
-    let node = simple(&cursor).unwrap_or_else(|| by_library(&cursor, source).unwrap_or_else(|| other(&cursor, source)));
-    SqlExpr::new(source, node)
-}
-
-/// Literals, columns, calls without arguments, and casts of these. `None`: something else.
-fn simple(cursor: &Cursor<'_>) -> Option<ExprNode> {
-    let mut cursor = cursor.clone();
-    // Parentheses around everything.
-    while cursor.is_kind(Kind::LParen) {
-        let last = cursor.tokens.len() - 1;
-        let inside = cursor.tokens.get(cursor.at + 1..last)?;
-        if cursor.after_closing(cursor.at).ok()? != cursor.tokens.len() || inside.is_empty() {
-            return None;
-        }
-        cursor.tokens = &cursor.tokens[..last];
-        cursor.at += 1;
-    }
-    let node = operand(&mut cursor)?;
-    let node = if cursor.accept_operator("::") {
-        ExprNode::Cast { expr: Box::new(node), data_type: cursor.data_type().ok()? }
-    } else {
-        node
+    let mut reader = Reader { cursor: Cursor::new(text, tokens), nesting: 0 };
+    let node = match reader.expr(0, Grammar::A) {
+        Ok(parsed) if reader.cursor.is_at_end() => parsed.node,
+        _ => other(&reader.cursor, 0, tokens.len()),
     };
-    cursor.is_at_end().then_some(node)
+    SqlExpr::new(reader.cursor.source_of(0, tokens.len()), node)
 }
 
-fn operand(cursor: &mut Cursor<'_>) -> Option<ExprNode> {
-    let token = cursor.peek()?;
-    let source = cursor.source(token);
-    let ahead = cursor.nth(1);
-    match token.kind {
-        Kind::Number => {
-            cursor.at += 1;
-            Some(ExprNode::Number(source.to_owned()))
-        }
-        Kind::Operator if source == "-" => {
-            let number = ahead.filter(|token| token.kind == Kind::Number)?;
-            // `- 1::int` is `-(1::int)`.
-            if cursor.tokens.len() > cursor.at + 2 {
-                return None;
-            }
-            cursor.at += 2;
-            let expr = Box::new(ExprNode::Number(cursor.source(number).to_owned()));
-            Some(ExprNode::Prefix { operator: "-".to_owned(), expr })
-        }
-        Kind::String | Kind::EscapeString | Kind::Dollar => {
-            let value = literal::string_value(cursor.text, token)?;
-            cursor.at += 1;
-            Some(ExprNode::Text(value))
-        }
-        Kind::Placeholder | Kind::Parameter => {
-            cursor.at += 1;
-            Some(ExprNode::Other { text: source.to_owned(), parts: Vec::new() })
-        }
-        Kind::Quoted => column(cursor),
-        Kind::Word => {
-            let upper = source.to_ascii_uppercase();
-            let alone = ahead.is_none() || cursor.is_operator_nth(1, "::");
-            let node = match upper.as_str() {
-                "NULL" => ExprNode::Null,
-                "TRUE" => ExprNode::Bool(true),
-                "FALSE" => ExprNode::Bool(false),
-                "DEFAULT" => ExprNode::Default,
-                name if alone && KEYWORD_FUNCTIONS.contains(&name) => ExprNode::Call {
-                    function: QualifiedName::new(upper.to_ascii_lowercase()),
-                    args: Vec::new(),
-                    keyword: true,
-                },
-                name if query::is_reserved(name) => return None,
-                name if is_special_function(name) => return None,
-                _ => return column(cursor),
-            };
-            cursor.at += 1;
-            Some(node)
-        }
-        _ => None,
-    }
-}
-
-/// `name`, `table.name`, `name()`.
-fn column(cursor: &mut Cursor<'_>) -> Option<ExprNode> {
-    let mut parts = cursor.dotted().ok()?;
-    if cursor.is_kind(Kind::LParen) {
-        if !cursor.is_kind_nth(1, Kind::RParen) {
-            return None;
-        }
-        cursor.at += 2;
-        return Some(ExprNode::Call { function: function_name(parts), args: Vec::new(), keyword: false });
-    }
-    let name = parts.pop()?;
-    Some(ExprNode::Column { qualifier: parts.pop(), name })
-}
-
-/// Functions with a grammar of their own.
-fn is_special_function(name: &str) -> bool {
-    matches!(
-        name,
-        "COALESCE"
-            | "EXTRACT"
-            | "GREATEST"
-            | "GROUPING"
-            | "INTERVAL"
-            | "LEAST"
-            | "NORMALIZE"
-            | "NULLIF"
-            | "OVERLAY"
-            | "POSITION"
-            | "ROW"
-            | "SUBSTRING"
-            | "TREAT"
-            | "TRIM"
-            | "CURRENT_TIME"
-            | "CURRENT_TIMESTAMP"
-            | "LOCALTIME"
-            | "LOCALTIMESTAMP"
-    )
-}
-
-fn function_name(mut parts: Vec<Ident>) -> QualifiedName {
-    let name = parts.pop().unwrap_or_else(|| Ident::from(""));
-    match parts.pop() {
-        Some(schema) if schema != "pg_catalog" => QualifiedName::with_schema(schema, name),
-        _ => QualifiedName::new(name),
-    }
-}
-
-/// What is known of an expression that cannot be read.
-fn other(cursor: &Cursor<'_>, source: &str) -> ExprNode {
-    let found = query::read(cursor.text, cursor.tokens);
+/// What is known of a range that cannot be read.
+fn other(cursor: &Cursor<'_>, from: usize, to: usize) -> ExprNode {
+    let found = query::read(cursor.text, cursor.tokens.get(from..to).unwrap_or_default());
     let mut parts: Vec<ExprNode> =
         found.columns.into_iter().map(|name| ExprNode::Column { qualifier: None, name }).collect();
     parts.extend(found.functions.into_iter().map(|function| ExprNode::Call {
@@ -183,353 +56,981 @@ fn other(cursor: &Cursor<'_>, source: &str) -> ExprNode {
     if !found.relations.is_empty() {
         parts.push(ExprNode::Subquery { relations: found.relations });
     }
-    ExprNode::Other { text: source.to_owned(), parts }
+    ExprNode::Other { text: cursor.source_of(from, to).to_owned(), parts }
 }
 
-fn other_text(text: &str) -> ExprNode {
-    let tokens: Vec<Token> = Lexer::new(text).collect();
-    other(&Cursor::new(text, &tokens), text)
+/// A node with its depth.
+struct Parsed {
+    node: ExprNode,
+    depth: usize,
 }
 
-/// The library's reading, lowered. `None`: it does not read it, or it would go too deep.
-fn by_library(cursor: &Cursor<'_>, source: &str) -> Option<ExprNode> {
-    let deep = |token: &&Token| match token.kind {
-        Kind::Operator | Kind::LBracket => true,
-        Kind::Word => {
-            let word = cursor.source(**token);
-            word.len() <= 9
-                && ["UNION", "INTERSECT", "EXCEPT", "COLLATE", "IS", "AT", "NOT", "LIKE", "ISNULL", "NOTNULL"]
-                    .iter()
-                    .any(|deep| word.eq_ignore_ascii_case(deep))
-        }
-        _ => false,
-    };
-    let chained = |token: &&Token| {
-        token.kind == Kind::Word && {
-            let word = cursor.source(**token);
-            word.eq_ignore_ascii_case("AND") || word.eq_ignore_ascii_case("OR")
-        }
-    };
-    if cursor.tokens.iter().filter(deep).count() > OPERATORS
-        || cursor.tokens.iter().filter(chained).count() > 2 * OPERATORS
-    {
-        return None;
+impl Parsed {
+    const fn leaf(node: ExprNode) -> Self {
+        Self { node, depth: 1 }
     }
-    let masked = mask_placeholders(cursor, source);
-    let dialect = PostgreSqlDialect {};
-    let tokens = Tokenizer::new(&dialect, masked.as_deref().unwrap_or(source)).tokenize().ok()?;
-    let mut parser = Parser::new(&dialect).with_recursion_limit(DEPTH).with_tokens(tokens);
-    let expr = parser.parse_expr().ok()?;
-    (parser.peek_token_ref().token == sqlparser::tokenizer::Token::EOF).then(|| lower(&expr))
 }
 
-/// The driver's placeholders as parameters of the same length, so that the library reads them.
-fn mask_placeholders(cursor: &Cursor<'_>, source: &str) -> Option<String> {
-    let first = cursor.tokens.first()?.start;
-    let mut masked: Option<String> = None;
-    for token in cursor.tokens.iter().filter(|token| token.kind == Kind::Placeholder) {
-        let length = token.end - token.start;
-        let range = token.start.checked_sub(first)?..token.end.checked_sub(first)?;
-        masked.get_or_insert_with(|| source.to_owned()).replace_range(range, &format!("{MASK:<length$}"));
-    }
-    masked
+/// The two kinds of expressions: in `b_expr` stand no AND, OR, NOT, IN, BETWEEN, LIKE and no test of nulls or truth.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Grammar {
+    A,
+    B,
 }
 
-/// No parameter has this number.
-const MASK: &str = "$0";
+// Binding powers, weakest first.
+const OR: u8 = 1;
+const AND: u8 = 2;
+const NOT: u8 = 3;
+const IS: u8 = 4;
+const COMPARISON: u8 = 5;
+const MATCH: u8 = 6;
+const OPERATOR: u8 = 7;
+const SUM: u8 = 8;
+const PRODUCT: u8 = 9;
+const POWER: u8 = 10;
+const ZONE: u8 = 11;
+const COLLATE: u8 = 12;
+const SIGN: u8 = 13;
+const CAST: u8 = 14;
 
-// Lowering
+struct Reader<'t> {
+    cursor: Cursor<'t>,
+    nesting: usize,
+}
 
-fn lower(expr: &ast::Expr) -> ExprNode {
-    use ast::Expr as E;
-    let boxed = |expr: &ast::Expr| Box::new(lower(expr));
-    let truth = |expr: &ast::Expr, value, negated| ExprNode::IsTruth { expr: boxed(expr), value, negated };
-    match expr {
-        E::Nested(inner) => lower(inner),
-        E::Identifier(name) if name.quote_style.is_none() && name.value.eq_ignore_ascii_case("DEFAULT") => {
-            ExprNode::Default
+impl Reader<'_> {
+    /// An expression of operators that bind at least as strongly as `power`.
+    fn expr(&mut self, power: u8, grammar: Grammar) -> Read<Parsed> {
+        self.nesting += 1;
+        if self.nesting > NESTING {
+            return Err(Unread("the expression is too deep".to_owned()));
         }
-        E::Identifier(name) => ExprNode::Column { qualifier: None, name: lower_ident(name) },
-        E::CompoundIdentifier(parts) => {
-            let mut parts: Vec<Ident> = parts.iter().map(lower_ident).collect();
-            match parts.pop() {
-                Some(name) => ExprNode::Column { qualifier: parts.pop(), name },
-                None => other_text(&expr.to_string()),
+        let start = self.cursor.at;
+        let mut left = self.prefix(grammar)?;
+        while let Some(found) = self.infix(start, &mut left, power, grammar)? {
+            if found.depth > DEPTH {
+                return Err(Unread("the expression is too deep".to_owned()));
             }
+            left = found;
         }
-        E::Value(value) => lower_value(&value.value),
-        E::IsNull(inner) => ExprNode::IsNull { expr: boxed(inner), negated: false },
-        E::IsNotNull(inner) => ExprNode::IsNull { expr: boxed(inner), negated: true },
-        E::IsTrue(inner) => truth(inner, Some(true), false),
-        E::IsNotTrue(inner) => truth(inner, Some(true), true),
-        E::IsFalse(inner) => truth(inner, Some(false), false),
-        E::IsNotFalse(inner) => truth(inner, Some(false), true),
-        E::IsUnknown(inner) => truth(inner, None, false),
-        E::IsNotUnknown(inner) => truth(inner, None, true),
-        E::IsDistinctFrom(left, right) => {
-            ExprNode::IsDistinctFrom { left: boxed(left), right: boxed(right), negated: false }
+        self.nesting -= 1;
+        Ok(left)
+    }
+
+    fn boxed(parsed: Parsed) -> (Box<ExprNode>, usize) {
+        (Box::new(parsed.node), parsed.depth)
+    }
+
+    fn prefix(&mut self, grammar: Grammar) -> Read<Parsed> {
+        if grammar == Grammar::A && self.cursor.accept("NOT") {
+            let (expr, depth) = Self::boxed(self.expr(NOT, grammar)?);
+            return Ok(Parsed { node: ExprNode::Not(expr), depth: depth + 1 });
         }
-        E::IsNotDistinctFrom(left, right) => {
-            ExprNode::IsDistinctFrom { left: boxed(left), right: boxed(right), negated: true }
-        }
-        E::InList { expr, list, negated } => {
-            ExprNode::InList { expr: boxed(expr), list: list.iter().map(lower).collect(), negated: *negated }
-        }
-        E::InSubquery { expr: operand, subquery, .. } => {
-            ExprNode::Other { text: expr.to_string(), parts: vec![lower(operand), lower_query(subquery)] }
-        }
-        E::Exists { subquery, negated } => {
-            let exists = lower_query(subquery);
-            if *negated { ExprNode::Not(Box::new(exists)) } else { exists }
-        }
-        E::Subquery(query) => lower_query(query),
-        E::Between { expr, negated, low, high } => {
-            ExprNode::Between { expr: boxed(expr), low: boxed(low), high: boxed(high), negated: *negated }
-        }
-        E::BinaryOp { .. } => lower_chain(expr),
-        E::Like { negated, any: false, expr, pattern, escape_char: None } => like("LIKE", *negated, expr, pattern),
-        E::ILike { negated, any: false, expr, pattern, escape_char: None } => like("ILIKE", *negated, expr, pattern),
-        E::SimilarTo { negated, expr, pattern, escape_char: None } => like("SIMILAR TO", *negated, expr, pattern),
-        E::AnyOp { left, right, .. } | E::AllOp { left, right, .. } => {
-            ExprNode::Other { text: expr.to_string(), parts: vec![lower(left), lower(right)] }
-        }
-        E::UnaryOp { op: ast::UnaryOperator::Not, expr } => ExprNode::Not(boxed(expr)),
-        E::UnaryOp { op, expr } => ExprNode::Prefix { operator: op.to_string(), expr: boxed(expr) },
-        E::Cast { expr, data_type, .. } => cast(lower(expr), data_type),
-        E::TypedString(typed) => cast(lower_value(&typed.value.value), &typed.data_type),
-        E::Interval(interval) => lower_interval(interval),
-        E::AtTimeZone { timestamp, time_zone } => {
-            ExprNode::AtTimeZone { expr: boxed(timestamp), zone: boxed(time_zone) }
-        }
-        E::Extract { field, expr, .. } => {
-            let field = field.to_string();
-            let field = field.trim_matches(['"', '\'']).to_lowercase();
-            call("extract", vec![ExprNode::Text(field), lower(expr)])
-        }
-        E::Ceil { expr: operand, field: ast::CeilFloorKind::DateTimeField(ast::DateTimeField::NoDateTime) } => {
-            call("ceil", vec![lower(operand)])
-        }
-        E::Floor { expr: operand, field: ast::CeilFloorKind::DateTimeField(ast::DateTimeField::NoDateTime) } => {
-            call("floor", vec![lower(operand)])
-        }
-        E::Position { expr, r#in } => call("position", vec![lower(r#in), lower(expr)]),
-        E::Substring { expr, substring_from, substring_for, shorthand, .. } => {
-            let mut args = vec![lower(expr)];
-            match (substring_from, substring_for) {
-                (None, Some(length)) => args.extend([ExprNode::Number("1".to_owned()), lower(length)]),
-                (from, length) => args.extend(from.iter().chain(length).map(|arg| lower(arg))),
+        let Some(token) = self.cursor.peek() else { return self.cursor.unexpected("an expression") };
+        if token.kind == Kind::Operator {
+            let operator = self.cursor.source(token).to_owned();
+            if matches!(operator.as_str(), "::" | ":" | ":=" | "=>" | "=" | "<" | ">" | "<=" | ">=" | "<>" | "!=" | "*")
+            {
+                return self.cursor.unexpected("an expression");
             }
-            call(if *shorthand { "substr" } else { "substring" }, args)
+            self.cursor.at += 1;
+            let power = if operator == "-" || operator == "+" { SIGN } else { SUM };
+            let (expr, depth) = Self::boxed(self.expr(power, grammar)?);
+            return Ok(Parsed { node: ExprNode::Prefix { operator, expr }, depth: depth + 1 });
         }
-        E::Trim { trim_where, trim_what, expr, trim_characters } => {
-            let name = match trim_where {
-                Some(ast::TrimWhereField::Leading) => "ltrim",
-                Some(ast::TrimWhereField::Trailing) => "rtrim",
-                Some(ast::TrimWhereField::Both) | None => "btrim",
-            };
-            let mut args = vec![lower(expr)];
-            args.extend(trim_what.iter().map(|what| lower(what)));
-            args.extend(trim_characters.iter().flatten().map(lower));
-            call(name, args)
+        if let Some(operator) = self.qualified_operator()? {
+            let (expr, depth) = Self::boxed(self.expr(SUM, grammar)?);
+            return Ok(Parsed { node: ExprNode::Prefix { operator, expr }, depth: depth + 1 });
         }
-        E::Overlay { expr, overlay_what, overlay_from, overlay_for } => {
-            let mut args = vec![lower(expr), lower(overlay_what), lower(overlay_from)];
-            args.extend(overlay_for.iter().map(|length| lower(length)));
-            call("overlay", args)
+        self.primary()
+    }
+
+    /// The bare operator of `OPERATOR(schema.+)`.
+    fn qualified_operator(&mut self) -> Read<Option<String>> {
+        if !(self.cursor.is("OPERATOR") && self.cursor.is_kind_nth(1, Kind::LParen)) {
+            return Ok(None);
         }
-        E::Collate { expr, collation } => ExprNode::Collate { expr: boxed(expr), collation: object_name(collation) },
-        E::Function(function) => lower_function(function),
-        E::Case { operand, conditions, else_result, .. } => ExprNode::Case {
-            operand: operand.as_deref().map(boxed),
-            branches: conditions.iter().map(|case| (lower(&case.condition), lower(&case.result))).collect(),
-            otherwise: else_result.as_deref().map(boxed),
-        },
-        E::Tuple(list) => ExprNode::Row(list.iter().map(lower).collect()),
-        E::Array(array) => ExprNode::Array(array.elem.iter().map(lower).collect()),
-        E::CompoundFieldAccess { root, access_chain } => {
-            let folded = access_chain.iter().try_fold(lower(root), |node, access| match access {
-                ast::AccessExpr::Subscript(ast::Subscript::Index { index }) => {
-                    ControlFlow::Continue(ExprNode::Subscript { expr: Box::new(node), index: Box::new(lower(index)) })
+        self.cursor.at += 1;
+        let (_, end) = self.cursor.skip_parenthesized()?;
+        Ok(Some(self.cursor.source_of(end.saturating_sub(1), end).to_owned()))
+    }
+
+    /// One more operator behind `left`, which begins at `start`. `None`: none that binds strongly enough; `left` is unchanged.
+    fn infix(&mut self, start: usize, left: &mut Parsed, power: u8, grammar: Grammar) -> Read<Option<Parsed>> {
+        let Some(token) = self.cursor.peek() else { return Ok(None) };
+        match token.kind {
+            Kind::Operator => {
+                let operator = self.cursor.source(token);
+                let strength = match operator {
+                    "::" => CAST,
+                    ":" | ":=" | "=>" => return Ok(None),
+                    "<" | ">" | "=" | "<=" | ">=" | "<>" | "!=" => COMPARISON,
+                    "+" | "-" => SUM,
+                    "*" | "/" | "%" => PRODUCT,
+                    "^" => POWER,
+                    _ => OPERATOR,
+                };
+                if strength < power {
+                    return Ok(None);
                 }
-                _ => ControlFlow::Break(()),
-            });
-            match folded {
-                ControlFlow::Continue(node) => node,
-                ControlFlow::Break(()) => other_text(&expr.to_string()),
+                self.cursor.at += 1;
+                if strength == CAST {
+                    let data_type = self.cursor.data_type()?;
+                    let (expr, depth) = Self::take(left);
+                    return Ok(Some(Parsed { node: ExprNode::Cast { expr, data_type }, depth: depth + 1 }));
+                }
+                // The scanner makes one of the two spellings.
+                let operator = if operator == "!=" { "<>" } else { operator }.to_owned();
+                self.operator(start, left, operator, strength, grammar).map(Some)
             }
+            Kind::Word => self.infix_word(start, left, power, grammar),
+            _ => Ok(None),
         }
-        _ => other_text(&expr.to_string()),
     }
-}
 
-fn call(name: &str, args: Vec<ExprNode>) -> ExprNode {
-    ExprNode::Call { function: QualifiedName::new(name), args, keyword: false }
-}
-
-fn like(operator: &str, negated: bool, expr: &ast::Expr, pattern: &ast::Expr) -> ExprNode {
-    ExprNode::Like {
-        operator: operator.to_owned(),
-        expr: Box::new(lower(expr)),
-        pattern: Box::new(lower(pattern)),
-        negated,
+    fn take(left: &mut Parsed) -> (Box<ExprNode>, usize) {
+        (Box::new(std::mem::replace(&mut left.node, ExprNode::Null)), left.depth)
     }
-}
 
-/// Chains lean to the left: they are walked, not recursed into.
-fn lower_chain(expr: &ast::Expr) -> ExprNode {
-    let mut rights = Vec::new();
-    let mut leftmost = expr;
-    while let ast::Expr::BinaryOp { left, op, right } = leftmost {
-        rights.push((op, right));
-        leftmost = left;
+    /// Behind an infix operator: its right operand, or ANY, SOME, ALL with theirs.
+    fn operator(
+        &mut self,
+        start: usize,
+        left: &mut Parsed,
+        operator: String,
+        strength: u8,
+        grammar: Grammar,
+    ) -> Read<Parsed> {
+        if let Some(parsed) = self.quantified(start, left)? {
+            return Ok(parsed);
+        }
+        let right = self.expr(strength + 1, grammar)?;
+        let (left, left_depth) = Self::take(left);
+        let (right, right_depth) = Self::boxed(right);
+        Ok(Parsed { node: ExprNode::Infix { operator, left, right }, depth: left_depth.max(right_depth) + 1 })
     }
-    let mut node = lower(leftmost);
-    for (op, right) in rights.into_iter().rev() {
-        let right = lower(right);
-        node = match op {
-            ast::BinaryOperator::And => match (node, right) {
-                (ExprNode::And(mut list), ExprNode::And(more)) => {
-                    list.extend(more);
-                    ExprNode::And(list)
-                }
-                (ExprNode::And(mut list), right) => {
-                    list.push(right);
-                    ExprNode::And(list)
-                }
-                (left, ExprNode::And(more)) => ExprNode::And(std::iter::once(left).chain(more).collect()),
-                (left, right) => ExprNode::And(vec![left, right]),
-            },
-            ast::BinaryOperator::Or => match (node, right) {
-                (ExprNode::Or(mut list), ExprNode::Or(more)) => {
-                    list.extend(more);
-                    ExprNode::Or(list)
-                }
-                (ExprNode::Or(mut list), right) => {
-                    list.push(right);
-                    ExprNode::Or(list)
-                }
-                (left, ExprNode::Or(more)) => ExprNode::Or(std::iter::once(left).chain(more).collect()),
-                (left, right) => ExprNode::Or(vec![left, right]),
-            },
-            ast::BinaryOperator::PGCustomBinaryOperator(parts) => ExprNode::Infix {
-                operator: parts.last().cloned().unwrap_or_default(),
-                left: Box::new(node),
-                right: Box::new(right),
-            },
-            op => ExprNode::Infix { operator: op.to_string(), left: Box::new(node), right: Box::new(right) },
+
+    /// `{ ANY | SOME | ALL } ( … )`.
+    fn quantified(&mut self, start: usize, left: &mut Parsed) -> Read<Option<Parsed>> {
+        if !(self.cursor.is_any(&["ANY", "SOME", "ALL"]) && self.cursor.is_kind_nth(1, Kind::LParen)) {
+            return Ok(None);
+        }
+        self.cursor.at += 1;
+        let operand = self.parenthesized()?;
+        let depth = left.depth.max(operand.depth) + 1;
+        let (left, _) = Self::take(left);
+        Ok(Some(Parsed { node: self.other_from(start, vec![*left, operand.node]), depth }))
+    }
+
+    /// What was read from `start` to here, understood in its parts only.
+    fn other_from(&self, start: usize, parts: Vec<ExprNode>) -> ExprNode {
+        ExprNode::Other { text: self.cursor.source_of(start, self.cursor.at).to_owned(), parts }
+    }
+
+    fn infix_word(&mut self, start: usize, left: &mut Parsed, power: u8, grammar: Grammar) -> Read<Option<Parsed>> {
+        let a = grammar == Grammar::A;
+        let Some(token) = self.cursor.peek() else { return Ok(None) };
+        let word = self.cursor.source(token);
+        if word.len() > 8 {
+            return Ok(None);
+        }
+        let upper = word.to_ascii_uppercase();
+        let negated = upper == "NOT"
+            && ["IN", "BETWEEN", "LIKE", "ILIKE", "SIMILAR"].iter().any(|next| self.cursor.is_nth(1, next));
+        let keyword = if negated {
+            self.cursor.nth(1).map_or(String::new(), |next| self.cursor.source(next).to_ascii_uppercase())
+        } else {
+            upper
         };
-    }
-    node
-}
-
-fn lower_ident(ident: &ast::Ident) -> Ident {
-    if ident.quote_style.is_some() {
-        Ident::from(ident.value.as_str())
-    } else {
-        Ident::from(ident.value.to_ascii_lowercase())
-    }
-}
-
-fn object_name(name: &ast::ObjectName) -> QualifiedName {
-    function_name(name.0.iter().filter_map(|part| part.as_ident().map(lower_ident)).collect())
-}
-
-fn lower_value(value: &ast::Value) -> ExprNode {
-    match value {
-        ast::Value::Number(number, _) => ExprNode::Number(number.clone()),
-        ast::Value::Boolean(value) => ExprNode::Bool(*value),
-        ast::Value::Null => ExprNode::Null,
-        ast::Value::DollarQuotedString(string) => ExprNode::Text(string.value.clone()),
-        ast::Value::SingleQuotedString(text)
-        | ast::Value::EscapedStringLiteral(text)
-        | ast::Value::UnicodeStringLiteral(text)
-        | ast::Value::NationalStringLiteral(text) => ExprNode::Text(text.clone()),
-        ast::Value::Placeholder(name) => {
-            ExprNode::Other { text: if name == MASK { "%s".to_owned() } else { name.clone() }, parts: Vec::new() }
+        let strength = match keyword.as_str() {
+            "OR" if a => OR,
+            "AND" if a => AND,
+            "IS" => IS,
+            "ISNULL" | "NOTNULL" if a => IS,
+            "IN" | "BETWEEN" | "LIKE" | "ILIKE" if a => MATCH,
+            // SUBSTRING's SIMILAR has no TO.
+            "SIMILAR" if a && self.cursor.is_nth(1 + usize::from(negated), "TO") => MATCH,
+            "OVERLAPS" if a => MATCH,
+            "OPERATOR" if self.cursor.is_kind_nth(1, Kind::LParen) => OPERATOR,
+            "AT" if a && (self.cursor.is_nth(1, "TIME") || self.cursor.is_nth(1, "LOCAL")) => ZONE,
+            "COLLATE" if a => COLLATE,
+            _ => return Ok(None),
+        };
+        if strength < power {
+            return Ok(None);
         }
-        other => ExprNode::Other { text: other.to_string(), parts: Vec::new() },
+        if strength == OPERATOR {
+            let Some(operator) = self.qualified_operator()? else { return Ok(None) };
+            return self.operator(start, left, operator, OPERATOR, grammar).map(Some);
+        }
+        self.cursor.at += 1 + usize::from(negated);
+        let parsed = match keyword.as_str() {
+            "OR" | "AND" => {
+                let right = self.expr(strength + 1, grammar)?;
+                let depth = left.depth.max(right.depth + 1);
+                let (left, _) = Self::take(left);
+                let node = if strength == AND { and(*left, right.node) } else { or(*left, right.node) };
+                // A chain of equal operators is one node: only its first joint adds to the depth.
+                Parsed { node, depth: depth.max(2) }
+            }
+            "IS" => return self.is_test(start, left, grammar).map(Some),
+            "ISNULL" | "NOTNULL" => {
+                let (expr, depth) = Self::take(left);
+                Parsed { node: ExprNode::IsNull { expr, negated: keyword == "NOTNULL" }, depth: depth + 1 }
+            }
+            "IN" => self.in_list(start, left, negated)?,
+            "BETWEEN" => {
+                let symmetric = self.cursor.accept("SYMMETRIC");
+                if !symmetric {
+                    self.cursor.accept("ASYMMETRIC");
+                }
+                let low = self.expr(0, Grammar::B)?;
+                self.cursor.expect("AND")?;
+                let high = self.expr(MATCH + 1, grammar)?;
+                let depth = left.depth.max(low.depth).max(high.depth) + 1;
+                let (expr, _) = Self::take(left);
+                let (low, high) = (Box::new(low.node), Box::new(high.node));
+                let node = if symmetric {
+                    self.other_from(start, vec![*expr, *low, *high])
+                } else {
+                    ExprNode::Between { expr, low, high, negated }
+                };
+                Parsed { node, depth }
+            }
+            "LIKE" | "ILIKE" | "SIMILAR" => {
+                let operator = if keyword == "SIMILAR" {
+                    self.cursor.expect("TO")?;
+                    "SIMILAR TO".to_owned()
+                } else {
+                    keyword
+                };
+                if let Some(parsed) = self.quantified(start, left)? {
+                    return Ok(Some(parsed));
+                }
+                let pattern = self.expr(MATCH + 1, grammar)?;
+                let escape = if self.cursor.accept("ESCAPE") { Some(self.expr(MATCH + 1, grammar)?) } else { None };
+                let depth = left.depth.max(pattern.depth).max(escape.as_ref().map_or(0, |escape| escape.depth)) + 1;
+                let (expr, _) = Self::take(left);
+                let node = match escape {
+                    Some(escape) => self.other_from(start, vec![*expr, pattern.node, escape.node]),
+                    None => ExprNode::Like { operator, expr, pattern: Box::new(pattern.node), negated },
+                };
+                Parsed { node, depth }
+            }
+            "OVERLAPS" => self.operator(start, left, "OVERLAPS".to_owned(), MATCH, grammar)?,
+            "AT" => {
+                if self.cursor.accept("LOCAL") {
+                    let (expr, depth) = Self::take(left);
+                    Parsed { node: self.other_from(start, vec![*expr]), depth: depth + 1 }
+                } else {
+                    self.cursor.expect_all(&["TIME", "ZONE"])?;
+                    let (zone, zone_depth) = Self::boxed(self.expr(ZONE + 1, grammar)?);
+                    let (expr, depth) = Self::take(left);
+                    Parsed { node: ExprNode::AtTimeZone { expr, zone }, depth: depth.max(zone_depth) + 1 }
+                }
+            }
+            _ => {
+                let collation = self.name_in_catalog()?;
+                let (expr, depth) = Self::take(left);
+                Parsed { node: ExprNode::Collate { expr, collation }, depth: depth + 1 }
+            }
+        };
+        Ok(Some(parsed))
+    }
+
+    fn name_in_catalog(&mut self) -> Read<QualifiedName> {
+        self.cursor.dotted().map(without_catalog)
+    }
+
+    /// Behind IS.
+    fn is_test(&mut self, start: usize, left: &mut Parsed, grammar: Grammar) -> Read<Parsed> {
+        let negated = self.cursor.accept("NOT");
+        if self.cursor.accept_all(&["DISTINCT", "FROM"]) {
+            let right = self.expr(IS + 1, grammar)?;
+            let depth = left.depth.max(right.depth) + 1;
+            let ((left, _), right) = (Self::take(left), Box::new(right.node));
+            return Ok(Parsed { node: ExprNode::IsDistinctFrom { left, right, negated }, depth });
+        }
+        let depth = left.depth + 1;
+        if grammar == Grammar::A {
+            if self.cursor.accept("NULL") {
+                let (expr, _) = Self::take(left);
+                return Ok(Parsed { node: ExprNode::IsNull { expr, negated }, depth });
+            }
+            if let Some(word) = self.cursor.accept_any(&["TRUE", "FALSE", "UNKNOWN"]) {
+                let value = match word {
+                    "TRUE" => Some(true),
+                    "FALSE" => Some(false),
+                    _ => None,
+                };
+                let (expr, _) = Self::take(left);
+                return Ok(Parsed { node: ExprNode::IsTruth { expr, value, negated }, depth });
+            }
+            self.cursor.accept_any(&["NFC", "NFD", "NFKC", "NFKD"]);
+            let known = if self.cursor.accept("JSON") {
+                self.cursor.accept_any(&["VALUE", "ARRAY", "OBJECT", "SCALAR"]);
+                if self.cursor.accept_any(&["WITH", "WITHOUT"]).is_some() {
+                    self.cursor.expect("UNIQUE")?;
+                    self.cursor.accept("KEYS");
+                }
+                true
+            } else {
+                self.cursor.accept("NORMALIZED")
+            };
+            if known {
+                let (expr, _) = Self::take(left);
+                return Ok(Parsed { node: self.other_from(start, vec![*expr]), depth });
+            }
+        }
+        self.cursor.expect("DOCUMENT")?;
+        let (expr, _) = Self::take(left);
+        Ok(Parsed { node: self.other_from(start, vec![*expr]), depth })
+    }
+
+    /// Behind IN: a list, a subquery, or the driver's placeholder for a list.
+    fn in_list(&mut self, start: usize, left: &mut Parsed, negated: bool) -> Read<Parsed> {
+        if self.cursor.accept_kind(Kind::Placeholder) {
+            let (expr, depth) = Self::take(left);
+            return Ok(Parsed { node: self.other_from(start, vec![*expr]), depth: depth + 1 });
+        }
+        if let Some(relations) = self.subquery()? {
+            let (expr, depth) = Self::take(left);
+            let parts = vec![*expr, ExprNode::Subquery { relations }];
+            return Ok(Parsed { node: self.other_from(start, parts), depth: depth + 1 });
+        }
+        let (list, depth) = self.list_in_parentheses()?;
+        let depth = left.depth.max(depth) + 1;
+        let (expr, _) = Self::take(left);
+        Ok(Parsed { node: ExprNode::InList { expr, list, negated }, depth })
+    }
+
+    /// `( expr, … )` with the depth of its deepest item.
+    fn list_in_parentheses(&mut self) -> Read<(Vec<ExprNode>, usize)> {
+        self.cursor.expect_kind(Kind::LParen, "(")?;
+        let list = self.list(Kind::RParen)?;
+        self.cursor.expect_kind(Kind::RParen, ")")?;
+        Ok(list)
+    }
+
+    /// `expr, …`, nothing where `end` stands.
+    fn list(&mut self, end: Kind) -> Read<(Vec<ExprNode>, usize)> {
+        let mut list = Vec::new();
+        let mut depth = 0;
+        if self.cursor.is_kind(end) {
+            return Ok((list, depth));
+        }
+        loop {
+            let item = self.expr(0, Grammar::A)?;
+            depth = depth.max(item.depth);
+            list.push(item.node);
+            if !self.cursor.accept_kind(Kind::Comma) {
+                return Ok((list, depth));
+            }
+        }
+    }
+
+    /// The relations of `( query )`. `None`: something else stands here; nothing was read.
+    fn subquery(&mut self) -> Read<Option<Vec<QualifiedName>>> {
+        let begins = self.cursor.is_kind(Kind::LParen)
+            && ["SELECT", "WITH", "VALUES", "TABLE"].iter().any(|word| self.cursor.is_nth(1, word));
+        if begins { self.whole_subquery().map(Some) } else { Ok(None) }
+    }
+
+    fn whole_subquery(&mut self) -> Read<Vec<QualifiedName>> {
+        let (start, end) = self.cursor.skip_parenthesized()?;
+        Ok(query::read(self.cursor.text, &self.cursor.tokens[start..end]).relations)
+    }
+
+    /// A subquery, a row, or an expression in parentheses.
+    fn parenthesized(&mut self) -> Read<Parsed> {
+        if let Some(relations) = self.subquery()? {
+            return Ok(Parsed::leaf(ExprNode::Subquery { relations }));
+        }
+        let start = self.cursor.at;
+        let nesting = self.nesting;
+        match self.list_in_parentheses() {
+            Ok((mut list, depth)) => match (list.pop(), list.is_empty()) {
+                (Some(node), true) => Ok(Parsed { node, depth }),
+                (Some(last), false) => {
+                    list.push(last);
+                    Ok(Parsed { node: ExprNode::Row(list), depth: depth + 1 })
+                }
+                (None, _) => self.cursor.unexpected("an expression"),
+            },
+            Err(unread) => {
+                // `((SELECT …) UNION (SELECT …))`.
+                self.cursor.at = start;
+                self.nesting = nesting;
+                if !query::begins(&self.cursor) {
+                    return Err(unread);
+                }
+                Ok(Parsed::leaf(ExprNode::Subquery { relations: self.whole_subquery()? }))
+            }
+        }
+    }
+
+    /// A literal, a column, a call and what has its own words, with subscripts and fields behind it.
+    fn primary(&mut self) -> Read<Parsed> {
+        let start = self.cursor.at;
+        let mut parsed = self.operand()?;
+        loop {
+            if self.cursor.is_kind(Kind::LBracket) {
+                let open = self.cursor.at;
+                self.cursor.at += 1;
+                let index = if self.cursor.is_operator(":") { None } else { Some(self.expr(0, Grammar::A)?) };
+                if let Some(index) = index
+                    && self.cursor.accept_kind(Kind::RBracket)
+                {
+                    let depth = parsed.depth.max(index.depth) + 1;
+                    let node = ExprNode::Subscript { expr: Box::new(parsed.node), index: Box::new(index.node) };
+                    parsed = Parsed { node, depth };
+                } else {
+                    // A slice.
+                    self.cursor.at = self.cursor.after_closing(open)?;
+                    parsed.depth += 1;
+                    parsed.node = self.other_from(start, vec![parsed.node]);
+                }
+            } else if self.cursor.is_kind(Kind::Dot) {
+                self.cursor.at += 1;
+                if !self.cursor.accept_operator("*") {
+                    self.cursor.ident()?;
+                }
+                parsed.depth += 1;
+                parsed.node = self.other_from(start, vec![parsed.node]);
+            } else {
+                return Ok(parsed);
+            }
+            if parsed.depth > DEPTH {
+                return Err(Unread("the expression is too deep".to_owned()));
+            }
+        }
+    }
+
+    fn operand(&mut self) -> Read<Parsed> {
+        let Some(token) = self.cursor.peek() else { return self.cursor.unexpected("an expression") };
+        let source = self.cursor.source(token);
+        match token.kind {
+            Kind::Number => {
+                self.cursor.at += 1;
+                Ok(Parsed::leaf(ExprNode::Number(source.to_owned())))
+            }
+            Kind::String | Kind::EscapeString | Kind::UnicodeString | Kind::Dollar => {
+                self.cursor.at += 1;
+                Ok(Parsed::leaf(match literal::string_value(self.cursor.text, token) {
+                    Some(value) => ExprNode::Text(value),
+                    None => ExprNode::Other { text: source.to_owned(), parts: Vec::new() },
+                }))
+            }
+            Kind::BitString | Kind::Parameter | Kind::Placeholder => {
+                self.cursor.at += 1;
+                Ok(Parsed::leaf(ExprNode::Other { text: source.to_owned(), parts: Vec::new() }))
+            }
+            Kind::LParen => self.parenthesized(),
+            Kind::Quoted | Kind::UnicodeQuoted => self.name(),
+            Kind::Word => self.word(source),
+            _ => self.cursor.unexpected("an expression"),
+        }
+    }
+
+    fn word(&mut self, source: &str) -> Read<Parsed> {
+        if self.cursor.is_kind_nth(1, Kind::Dot) {
+            return self.name();
+        }
+        let upper = source.to_ascii_uppercase();
+        let leaf = |reader: &mut Self, node| {
+            reader.cursor.at += 1;
+            Ok(Parsed::leaf(node))
+        };
+        let call = self.cursor.is_kind_nth(1, Kind::LParen);
+        match upper.as_str() {
+            "NULL" => return leaf(self, ExprNode::Null),
+            "TRUE" => return leaf(self, ExprNode::Bool(true)),
+            "FALSE" => return leaf(self, ExprNode::Bool(false)),
+            "DEFAULT" => return leaf(self, ExprNode::Default),
+            "CASE" => return self.case(),
+            "ARRAY" => return self.array(),
+            "EXISTS" if call => {
+                self.cursor.at += 1;
+                let parsed = self.parenthesized()?;
+                return match parsed.node {
+                    ExprNode::Subquery { .. } => Ok(parsed),
+                    _ => self.cursor.unexpected("a subquery"),
+                };
+            }
+            "ROW" if call => {
+                self.cursor.at += 1;
+                let (list, depth) = self.list_in_parentheses()?;
+                return Ok(Parsed { node: ExprNode::Row(list), depth: depth + 1 });
+            }
+            "COLLATION" if self.cursor.is_nth(1, "FOR") => {
+                self.cursor.at += 2;
+                let parsed = self.parenthesized()?;
+                return Ok(self.call_of("pg_collation_for", vec![parsed]));
+            }
+            name if KEYWORD_FUNCTIONS.contains(&name) => return self.keyword_function(&upper),
+            _ => {}
+        }
+        if let Some(parsed) = self.typed_literal(&upper) {
+            return Ok(parsed);
+        }
+        if call && is_special_function(&upper) {
+            return self.contained(|reader| reader.special_function(&upper));
+        }
+        // LEFT and RIGHT are reserved and functions all the same.
+        if query::is_reserved(&upper) && !(call && matches!(upper.as_str(), "LEFT" | "RIGHT")) {
+            return self.cursor.unexpected("an expression");
+        }
+        self.name()
+    }
+
+    /// `CURRENT_TIMESTAMP`, `CURRENT_TIMESTAMP(3)`.
+    fn keyword_function(&mut self, upper: &str) -> Read<Parsed> {
+        self.cursor.at += 1;
+        let (args, depth) =
+            if self.cursor.is_kind(Kind::LParen) { self.list_in_parentheses()? } else { (Vec::new(), 0) };
+        let function = QualifiedName::new(upper.to_ascii_lowercase());
+        Ok(Parsed { node: ExprNode::Call { function, args, keyword: true }, depth: depth + 1 })
+    }
+
+    /// `type 'text'`, `INTERVAL '1' DAY`. `None`: nothing was read.
+    fn typed_literal(&mut self, upper: &str) -> Option<Parsed> {
+        // Only these have words or modifiers between the type and the text.
+        let wordy = matches!(
+            upper,
+            "INTERVAL"
+                | "TIMESTAMP"
+                | "TIME"
+                | "DOUBLE"
+                | "CHARACTER"
+                | "CHAR"
+                | "NCHAR"
+                | "NATIONAL"
+                | "BIT"
+                | "VARCHAR"
+                | "NUMERIC"
+                | "DECIMAL"
+                | "DEC"
+                | "FLOAT"
+        );
+        let literal = |token: Option<Token>| {
+            token.is_some_and(|token| {
+                matches!(token.kind, Kind::String | Kind::EscapeString | Kind::UnicodeString | Kind::Dollar)
+            })
+        };
+        if !(literal(self.cursor.nth(1)) || (wordy && self.cursor.nth(1).is_some())) || query::is_reserved(upper) {
+            return None;
+        }
+        let mut ahead = self.cursor.clone();
+        let mut data_type = ahead.data_type().ok()?;
+        if !literal(ahead.peek()) {
+            return None;
+        }
+        let modified = (self.cursor.at..ahead.at).any(|index| self.cursor.tokens[index].kind == Kind::LParen);
+        if !modified && (data_type.is("bpchar") || data_type.is("bit")) {
+            // A constant is as long as its text.
+            data_type.modifiers.clear();
+        }
+        let text = ahead.string().ok()?;
+        if data_type.is("interval")
+            && let Some((fields, precision)) = interval_fields(&mut ahead)
+        {
+            data_type.fields = Some(fields);
+            data_type.modifiers.extend(precision);
+        }
+        self.cursor.at = ahead.at;
+        Some(Parsed { node: ExprNode::Cast { expr: Box::new(ExprNode::Text(text)), data_type }, depth: 2 })
+    }
+
+    /// `CASE [operand] WHEN … THEN … [ELSE …] END`.
+    fn case(&mut self) -> Read<Parsed> {
+        self.cursor.expect("CASE")?;
+        let mut depth = 0;
+        let mut part = |reader: &mut Self| {
+            let parsed = reader.expr(0, Grammar::A)?;
+            depth = depth.max(parsed.depth);
+            Ok(parsed.node)
+        };
+        let operand = if self.cursor.is("WHEN") { None } else { Some(Box::new(part(self)?)) };
+        let mut branches = Vec::new();
+        while self.cursor.accept("WHEN") {
+            let when = part(self)?;
+            self.cursor.expect("THEN")?;
+            branches.push((when, part(self)?));
+        }
+        if branches.is_empty() {
+            return self.cursor.unexpected("WHEN");
+        }
+        let otherwise = if self.cursor.accept("ELSE") { Some(Box::new(part(self)?)) } else { None };
+        self.cursor.expect("END")?;
+        Ok(Parsed { node: ExprNode::Case { operand, branches, otherwise }, depth: depth + 1 })
+    }
+
+    /// `ARRAY[…]`, `ARRAY( query )`.
+    fn array(&mut self) -> Read<Parsed> {
+        let start = self.cursor.at;
+        self.cursor.expect("ARRAY")?;
+        if self.cursor.is_kind(Kind::LParen) {
+            let relations = self.whole_subquery()?;
+            let node = self.other_from(start, vec![ExprNode::Subquery { relations }]);
+            return Ok(Parsed { node, depth: 2 });
+        }
+        self.array_items()
+    }
+
+    fn array_items(&mut self) -> Read<Parsed> {
+        self.nesting += 1;
+        if self.nesting > NESTING {
+            return Err(Unread("the expression is too deep".to_owned()));
+        }
+        self.cursor.expect_kind(Kind::LBracket, "[")?;
+        let (list, depth) = if self.cursor.is_kind(Kind::LBracket) {
+            let mut list = Vec::new();
+            let mut depth = 0;
+            loop {
+                let inner = self.array_items()?;
+                depth = depth.max(inner.depth);
+                list.push(inner.node);
+                if !self.cursor.accept_kind(Kind::Comma) {
+                    break (list, depth);
+                }
+            }
+        } else {
+            self.list(Kind::RBracket)?
+        };
+        self.cursor.expect_kind(Kind::RBracket, "]")?;
+        self.nesting -= 1;
+        Ok(Parsed { node: ExprNode::Array(list), depth: depth + 1 })
+    }
+
+    /// A column or a call.
+    fn name(&mut self) -> Read<Parsed> {
+        let start = self.cursor.at;
+        let mut parts = self.cursor.dotted()?;
+        if self.cursor.is_kind(Kind::LParen) {
+            let function = without_catalog(parts);
+            self.cursor.at = start;
+            return self.contained(|reader| {
+                reader.cursor.dotted()?;
+                reader.call(start, function)
+            });
+        }
+        let Some(name) = parts.pop() else { return self.cursor.unexpected("a name") };
+        Ok(Parsed::leaf(ExprNode::Column { qualifier: parts.pop(), name }))
+    }
+
+    /// A call with a grammar of its own or arguments that cannot be read is `Other` up to its closing parenthesis.
+    fn contained(&mut self, read: impl FnOnce(&mut Self) -> Read<Parsed>) -> Read<Parsed> {
+        let start = self.cursor.at;
+        let nesting = self.nesting;
+        let outcome = read(self);
+        if outcome.is_ok() {
+            return outcome;
+        }
+        self.nesting = nesting;
+        self.cursor.at = start;
+        while self.cursor.is_ident() || self.cursor.is_kind(Kind::Dot) {
+            self.cursor.at += 1;
+        }
+        self.cursor.skip_parenthesized()?;
+        self.over()?;
+        Ok(Parsed { node: other(&self.cursor, start, self.cursor.at), depth: 2 })
+    }
+
+    /// The arguments of `function` and what may follow them; the call begins at `start`.
+    fn call(&mut self, start: usize, function: QualifiedName) -> Read<Parsed> {
+        self.cursor.expect_kind(Kind::LParen, "(")?;
+        let mut plain = true;
+        let mut depth = 0;
+        let mut args = Vec::new();
+        let mut parts = Vec::new();
+        if self.cursor.is_operator("*") && self.cursor.is_kind_nth(1, Kind::RParen) {
+            self.cursor.at += 1;
+            args.push(ExprNode::Other { text: "*".to_owned(), parts: Vec::new() });
+        } else if !self.cursor.is_kind(Kind::RParen) {
+            if self.cursor.accept("DISTINCT") {
+                plain = false;
+            } else {
+                self.cursor.accept("ALL");
+            }
+            loop {
+                let argument = self.argument()?;
+                depth = depth.max(argument.depth);
+                args.push(argument.node);
+                if !self.cursor.accept_kind(Kind::Comma) {
+                    break;
+                }
+            }
+            if self.cursor.accept_all(&["ORDER", "BY"]) {
+                plain = false;
+                self.order_by(&mut parts, &mut depth)?;
+            }
+        }
+        self.cursor.expect_kind(Kind::RParen, ")")?;
+        if self.cursor.accept_all(&["WITHIN", "GROUP"]) {
+            plain = false;
+            self.cursor.expect_kind(Kind::LParen, "(")?;
+            self.cursor.expect_all(&["ORDER", "BY"])?;
+            self.order_by(&mut parts, &mut depth)?;
+            self.cursor.expect_kind(Kind::RParen, ")")?;
+        }
+        if self.cursor.is("FILTER") && self.cursor.is_kind_nth(1, Kind::LParen) {
+            plain = false;
+            self.cursor.at += 2;
+            self.cursor.expect("WHERE")?;
+            let filter = self.expr(0, Grammar::A)?;
+            depth = depth.max(filter.depth);
+            parts.push(filter.node);
+            self.cursor.expect_kind(Kind::RParen, ")")?;
+        }
+        if self.cursor.accept_all(&["IGNORE", "NULLS"]) || self.cursor.accept_all(&["RESPECT", "NULLS"]) {
+            plain = false;
+        }
+        if let Some((from, to)) = self.over()? {
+            plain = false;
+            if from < to {
+                parts.push(other(&self.cursor, from, to));
+            }
+        }
+        let call = ExprNode::Call { function, args, keyword: false };
+        if plain {
+            return Ok(Parsed { node: call, depth: depth + 1 });
+        }
+        // An aggregate with DISTINCT or FILTER, a window function: what it calls is known, what it means is not.
+        parts.insert(0, call);
+        Ok(Parsed { node: self.other_from(start, parts), depth: depth + 2 })
+    }
+
+    /// `OVER name`, `OVER ( … )`: the tokens inside the parentheses.
+    fn over(&mut self) -> Read<Option<(usize, usize)>> {
+        if !(self.cursor.is("OVER") && (self.cursor.is_kind_nth(1, Kind::LParen) || self.cursor.is_ident_nth(1))) {
+            return Ok(None);
+        }
+        self.cursor.at += 1;
+        if self.cursor.is_kind(Kind::LParen) {
+            return self.cursor.skip_parenthesized().map(Some);
+        }
+        self.cursor.at += 1;
+        Ok(Some((0, 0)))
+    }
+
+    /// `expr`, `name => expr`, `VARIADIC expr`.
+    fn argument(&mut self) -> Read<Parsed> {
+        let start = self.cursor.at;
+        let named =
+            self.cursor.is_ident() && (self.cursor.is_operator_nth(1, "=>") || self.cursor.is_operator_nth(1, ":="));
+        if named {
+            self.cursor.at += 2;
+        }
+        let variadic = self.cursor.accept("VARIADIC");
+        let parsed = self.expr(0, Grammar::A)?;
+        if named || variadic {
+            let depth = parsed.depth + 1;
+            return Ok(Parsed { node: self.other_from(start, vec![parsed.node]), depth });
+        }
+        Ok(parsed)
+    }
+
+    /// Behind ORDER BY: the expressions go to `parts`.
+    fn order_by(&mut self, parts: &mut Vec<ExprNode>, depth: &mut usize) -> Read<()> {
+        loop {
+            let key = self.expr(0, Grammar::A)?;
+            *depth = (*depth).max(key.depth);
+            parts.push(key.node);
+            if self.cursor.accept("USING") {
+                if self.qualified_operator()?.is_none() {
+                    self.cursor.expect_kind(Kind::Operator, "an operator")?;
+                }
+            } else {
+                self.cursor.accept_any(&["ASC", "DESC"]);
+            }
+            if self.cursor.accept("NULLS") && self.cursor.accept_any(&["FIRST", "LAST"]).is_none() {
+                return self.cursor.unexpected("FIRST or LAST");
+            }
+            if !self.cursor.accept_kind(Kind::Comma) {
+                return Ok(());
+            }
+        }
+    }
+
+    #[expect(clippy::unused_self, reason = "it reads like the other productions")]
+    fn call_of(&self, name: &str, args: Vec<Parsed>) -> Parsed {
+        let depth = args.iter().map(|arg| arg.depth).max().unwrap_or(0) + 1;
+        let args = args.into_iter().map(|arg| arg.node).collect();
+        Parsed { node: ExprNode::Call { function: QualifiedName::new(name), args, keyword: false }, depth }
+    }
+
+    /// Functions whose arguments words separate, as the server's calls.
+    fn special_function(&mut self, name: &str) -> Read<Parsed> {
+        self.cursor.at += 2;
+        let parsed = match name {
+            "CAST" => {
+                let operand = self.expr(0, Grammar::A)?;
+                self.cursor.expect("AS")?;
+                let data_type = self.cursor.data_type()?;
+                let (expr, depth) = Self::boxed(operand);
+                Parsed { node: ExprNode::Cast { expr, data_type }, depth: depth + 1 }
+            }
+            "EXTRACT" => {
+                let field = match self.cursor.string() {
+                    Ok(field) => field,
+                    Err(_) => self.cursor.ident()?.as_str().to_owned(),
+                };
+                self.cursor.expect("FROM")?;
+                let operand = self.expr(0, Grammar::A)?;
+                self.call_of("extract", vec![Parsed::leaf(ExprNode::Text(field)), operand])
+            }
+            "POSITION" => {
+                let part = self.expr(0, Grammar::B)?;
+                self.cursor.expect("IN")?;
+                let whole = self.expr(0, Grammar::B)?;
+                self.call_of("position", vec![whole, part])
+            }
+            "OVERLAY" => {
+                let whole = self.expr(0, Grammar::A)?;
+                if self.cursor.accept("PLACING") {
+                    let mut args = vec![whole, self.expr(0, Grammar::A)?];
+                    self.cursor.expect("FROM")?;
+                    args.push(self.expr(0, Grammar::A)?);
+                    if self.cursor.accept("FOR") {
+                        args.push(self.expr(0, Grammar::A)?);
+                    }
+                    self.call_of("overlay", args)
+                } else {
+                    self.plain_arguments("overlay", whole)?
+                }
+            }
+            "SUBSTRING" => self.substring()?,
+            "TRIM" => self.trim()?,
+            _ => {
+                // NORMALIZE: its form is a word.
+                let mut args = vec![self.expr(0, Grammar::A)?];
+                if self.cursor.accept_kind(Kind::Comma) {
+                    let form = self.cursor.ident()?.as_str().to_ascii_uppercase();
+                    args.push(Parsed::leaf(ExprNode::Text(form)));
+                }
+                self.call_of("normalize", args)
+            }
+        };
+        self.cursor.expect_kind(Kind::RParen, ")")?;
+        Ok(parsed)
+    }
+
+    fn plain_arguments(&mut self, name: &str, first: Parsed) -> Read<Parsed> {
+        let mut args = vec![first];
+        while self.cursor.accept_kind(Kind::Comma) {
+            args.push(self.expr(0, Grammar::A)?);
+        }
+        Ok(self.call_of(name, args))
+    }
+
+    fn substring(&mut self) -> Read<Parsed> {
+        let whole = self.expr(0, Grammar::A)?;
+        if self.cursor.accept("SIMILAR") {
+            let pattern = self.expr(0, Grammar::A)?;
+            self.cursor.expect("ESCAPE")?;
+            let escape = self.expr(0, Grammar::A)?;
+            return Ok(self.call_of("substring", vec![whole, pattern, escape]));
+        }
+        let mut from = None;
+        let mut length = None;
+        loop {
+            if from.is_none() && self.cursor.accept("FROM") {
+                from = Some(self.expr(0, Grammar::A)?);
+            } else if length.is_none() && self.cursor.accept("FOR") {
+                length = Some(self.expr(0, Grammar::A)?);
+            } else {
+                break;
+            }
+        }
+        let args = match (from, length) {
+            (None, None) => return self.plain_arguments("substring", whole),
+            (Some(from), None) => vec![whole, from],
+            (Some(from), Some(length)) => vec![whole, from, length],
+            (None, Some(length)) => {
+                // As the server writes it: from the first character, with the length as an integer.
+                let depth = length.depth + 1;
+                let node = ExprNode::Cast { expr: Box::new(length.node), data_type: DataType::named("int4") };
+                vec![whole, Parsed::leaf(ExprNode::Number("1".to_owned())), Parsed { node, depth }]
+            }
+        };
+        Ok(self.call_of("substring", args))
+    }
+
+    fn trim(&mut self) -> Read<Parsed> {
+        let name = match self.cursor.accept_any(&["LEADING", "TRAILING", "BOTH"]) {
+            Some("LEADING") => "ltrim",
+            Some("TRAILING") => "rtrim",
+            _ => "btrim",
+        };
+        if self.cursor.accept("FROM") {
+            let first = self.expr(0, Grammar::A)?;
+            return self.plain_arguments(name, first);
+        }
+        let first = self.expr(0, Grammar::A)?;
+        if self.cursor.accept("FROM") {
+            let whole = self.expr(0, Grammar::A)?;
+            let mut call = self.plain_arguments(name, whole)?;
+            if let ExprNode::Call { args, .. } = &mut call.node {
+                args.push(first.node);
+            }
+            call.depth = call.depth.max(first.depth + 1);
+            return Ok(call);
+        }
+        self.plain_arguments(name, first)
     }
 }
 
-/// The library's types go back to text: the reader of types is one.
-fn cast(expr: ExprNode, data_type: &ast::DataType) -> ExprNode {
-    let text = data_type.to_string();
-    match crate::parse_data_type(&text) {
-        Some(data_type) => ExprNode::Cast { expr: Box::new(expr), data_type },
-        None => ExprNode::Other { text, parts: vec![expr] },
+fn interval_fields(cursor: &mut Cursor<'_>) -> Option<(String, Option<i32>)> {
+    const FIELDS: [&str; 6] = ["YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND"];
+    let mut fields = cursor.accept_any(&FIELDS)?.to_ascii_lowercase();
+    if cursor.is("TO")
+        && let Some(to) = FIELDS.iter().find(|field| cursor.is_nth(1, field))
+    {
+        cursor.at += 2;
+        fields = format!("{fields} to {}", to.to_ascii_lowercase());
     }
+    let mut precision = None;
+    if cursor.is_kind(Kind::LParen) && cursor.is_kind_nth(1, Kind::Number) && cursor.is_kind_nth(2, Kind::RParen) {
+        precision = cursor.nth(1).and_then(|token| cursor.source(token).parse().ok());
+        cursor.at += 3;
+    }
+    Some((fields, precision))
 }
 
-fn lower_interval(interval: &ast::Interval) -> ExprNode {
-    let mut data_type = DataType::named("interval");
-    data_type.fields = interval.leading_field.as_ref().map(|from| {
-        let from = from.to_string().to_lowercase();
-        match &interval.last_field {
-            Some(to) => format!("{from} to {}", to.to_string().to_lowercase()),
-            None => from,
-        }
-    });
-    data_type.modifiers = interval
-        .fractional_seconds_precision
-        .or(interval.leading_precision)
-        .and_then(|precision| i32::try_from(precision).ok())
-        .into_iter()
-        .collect();
-    ExprNode::Cast { expr: Box::new(lower(&interval.value)), data_type }
+fn is_special_function(upper: &str) -> bool {
+    matches!(upper, "CAST" | "EXTRACT" | "NORMALIZE" | "OVERLAY" | "POSITION" | "SUBSTRING" | "TRIM")
 }
 
-fn lower_query(query: &ast::Query) -> ExprNode {
-    let text = query.to_string();
-    let tokens: Vec<Token> = Lexer::new(&text).collect();
-    ExprNode::Subquery { relations: query::read(&text, &tokens).relations }
-}
-
-fn lower_function(function: &ast::Function) -> ExprNode {
-    let whole = || function.to_string();
-    let name = object_name(&function.name);
-    let (args, plain) = match &function.args {
-        ast::FunctionArguments::None => (Vec::new(), true),
-        ast::FunctionArguments::Subquery(query) => (vec![lower_query(query)], false),
-        ast::FunctionArguments::List(list) => {
-            let args = list.args.iter().map(lower_argument).collect();
-            (args, list.duplicate_treatment.is_none() && list.clauses.is_empty())
-        }
+fn and(left: ExprNode, right: ExprNode) -> ExprNode {
+    let mut list = match left {
+        ExprNode::And(list) => list,
+        left => vec![left],
     };
-    let keyword = matches!(function.args, ast::FunctionArguments::None);
-    let quoted = function.name.0.iter().any(|part| part.as_ident().is_some_and(|ident| ident.quote_style.is_some()));
-    if name.schema.is_none() && !quoted && name.name == "row" {
-        return ExprNode::Row(args);
+    match right {
+        ExprNode::And(more) => list.extend(more),
+        right => list.push(right),
     }
-    let plain = plain
-        && function.within_group.is_empty()
-        && function.filter.is_none()
-        && function.over.is_none()
-        && function.null_treatment.is_none();
-    let call = ExprNode::Call { function: name, args, keyword };
-    if plain {
-        return call;
-    }
-    // An aggregate with DISTINCT or FILTER, a window function: what it calls is known, what it means is not.
-    let mut parts = vec![call];
-    parts.extend(function.filter.iter().map(|filter| lower(filter)));
-    parts.extend(function.within_group.iter().map(|order| lower(&order.expr)));
-    if let Some(ast::WindowType::WindowSpec(window)) = &function.over {
-        parts.extend(window.partition_by.iter().map(lower));
-        parts.extend(window.order_by.iter().map(|order| lower(&order.expr)));
-    }
-    ExprNode::Other { text: whole(), parts }
+    ExprNode::And(list)
 }
 
-fn lower_argument(argument: &ast::FunctionArg) -> ExprNode {
-    let value = |arg: &ast::FunctionArgExpr| match arg {
-        ast::FunctionArgExpr::Expr(expr) => lower(expr),
-        other => ExprNode::Other { text: other.to_string(), parts: Vec::new() },
+fn or(left: ExprNode, right: ExprNode) -> ExprNode {
+    let mut list = match left {
+        ExprNode::Or(list) => list,
+        left => vec![left],
     };
-    match argument {
-        ast::FunctionArg::Unnamed(arg) => value(arg),
-        ast::FunctionArg::Named { arg, .. } => ExprNode::Other { text: argument.to_string(), parts: vec![value(arg)] },
-        ast::FunctionArg::ExprNamed { name, arg, .. } => {
-            ExprNode::Other { text: argument.to_string(), parts: vec![lower(name), value(arg)] }
-        }
+    match right {
+        ExprNode::Or(more) => list.extend(more),
+        right => list.push(right),
+    }
+    ExprNode::Or(list)
+}
+
+/// A name that the server finds in its own catalog without being told.
+fn without_catalog(mut parts: Vec<Ident>) -> QualifiedName {
+    let name = parts.pop().unwrap_or_else(|| Ident::from(""));
+    match parts.pop() {
+        Some(schema) if schema != "pg_catalog" => QualifiedName::with_schema(schema, name),
+        _ => QualifiedName::new(name),
     }
 }

@@ -81,7 +81,7 @@ struct Frame {
     /// Names of common table expressions that are visible from here on.
     ctes: Vec<Ident>,
     /// Inside the list of a WITH clause.
-    with: Option<With>,
+    in_with: bool,
     /// The closing parenthesis makes this name visible outside.
     defines: Option<Ident>,
 }
@@ -97,11 +97,6 @@ enum Role {
     Cast,
     /// Names of columns or their definitions: nothing is read.
     Names,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct With {
-    recursive: bool,
 }
 
 struct Scan<'q> {
@@ -231,7 +226,7 @@ impl Scan<'_> {
             cursor.at += 1;
             return;
         }
-        if frame.with.is_some() && self.with_item(cursor) {
+        if frame.in_with && self.with_item(cursor) {
             return;
         }
         let plain = cursor.is_kind(Kind::Word);
@@ -247,7 +242,6 @@ impl Scan<'_> {
 
     /// One `name [( columns )] AS ( … )` of a WITH clause. `false`: the clause has ended; nothing was read.
     fn with_item(&mut self, cursor: &mut Cursor<'_>) -> bool {
-        let Some(with) = self.frame().with else { return false };
         let mut ahead = cursor.clone();
         let Ok(name) = ahead.ident() else { return false };
         if ahead.is_kind(Kind::LParen) && ahead.skip_parenthesized().is_err() {
@@ -263,14 +257,14 @@ impl Scan<'_> {
                 }
                 return true;
             }
-            self.frame().with = None;
+            self.frame().in_with = false;
             return false;
         }
         ahead.accept("NOT");
         ahead.accept("MATERIALIZED");
         let body = ahead.at;
         if !ahead.is_kind(Kind::LParen) {
-            self.frame().with = None;
+            self.frame().in_with = false;
             return false;
         }
         // Data-modifying ones stand at the outermost level only.
@@ -288,9 +282,6 @@ impl Scan<'_> {
             return true;
         }
         cursor.at = body + 1;
-        if with.recursive {
-            self.frame().ctes.push(name.clone());
-        }
         self.frames.push(Frame { defines: Some(name), ..Frame::default() });
         true
     }
@@ -328,6 +319,16 @@ impl Scan<'_> {
             }
         }
         self.frame().expecting = false;
+        if plain && expr::KEYWORD_FUNCTIONS.iter().any(|name| cursor.is(name)) && !cursor.is_kind_nth(1, Kind::Dot) {
+            self.reference(cursor);
+            skip_alias(cursor);
+            return;
+        }
+        if cursor.are(&["COLLATION", "FOR"]) && cursor.is_kind_nth(2, Kind::LParen) {
+            cursor.at += 2;
+            self.open(cursor, Role::Call);
+            return;
+        }
         let Ok(name) = cursor.name() else { return };
         if cursor.is_kind(Kind::LParen) {
             self.function(name);
@@ -394,10 +395,14 @@ impl Scan<'_> {
                     self.open(cursor, Role::Group);
                 }
             }
-            "WITH" if !cursor.is_nth(1, "ORDINALITY") && !cursor.is_nth(1, "TIES") && !cursor.is_nth(1, "TIME") => {
+            "WITH" if begins_with_list(cursor) => {
                 cursor.at += 1;
-                let recursive = cursor.accept("RECURSIVE");
-                self.frame().with = Some(With { recursive });
+                if cursor.accept("RECURSIVE") {
+                    // Each name is visible in all of the list.
+                    let names = with_names(cursor.clone());
+                    self.frame().ctes.extend(names);
+                }
+                self.frame().in_with = true;
             }
             "TABLE" => {
                 // `TABLE name` is a query.
@@ -445,6 +450,18 @@ impl Scan<'_> {
                 cursor.at += 1;
                 self.open(cursor, Role::Cast);
             }
+            "ESCAPE" => cursor.at += 1,
+            "OPERATOR" if cursor.is_kind_nth(1, Kind::LParen) => {
+                cursor.at += 1;
+                let _ = cursor.skip_parenthesized();
+            }
+            "BY" if previous(&["GROUP", "ORDER", "PARTITION"]) => cursor.at += 1,
+            "PARTITION" if cursor.is_nth(1, "BY") => cursor.at += 1,
+            "FILTER" | "OVER" | "ROW" if cursor.is_kind_nth(1, Kind::LParen) => cursor.at += 1,
+            "WITHIN" if cursor.is_nth(1, "GROUP") => cursor.at += 2,
+            "GROUPING" if cursor.is_nth(1, "SETS") => cursor.at += 2,
+            "ROLLUP" | "CUBE" if cursor.is_kind_nth(1, Kind::LParen) => cursor.at += 1,
+            "ROWS" | "RANGE" | "GROUPS" if is_window_frame(cursor) => skip_window_frame(cursor),
             // `AT TIME ZONE`, `NULLS FIRST`, `OVER w`: words that no column is meant by.
             "AT" if cursor.are(&["AT", "TIME", "ZONE"]) => cursor.at += 3,
             "NULLS" if cursor.is_nth(1, "FIRST") || cursor.is_nth(1, "LAST") => cursor.at += 2,
@@ -453,7 +470,29 @@ impl Scan<'_> {
                 cursor.at += 1;
                 let _ = cursor.name();
             }
-            "DO" if previous(&["CONFLICT"]) => cursor.at += 1,
+            "DO" if cursor.is_nth(1, "UPDATE") || cursor.is_nth(1, "NOTHING") => cursor.at += 2,
+            "LEFT" | "RIGHT" if cursor.is_kind_nth(1, Kind::LParen) => return false,
+            "UNKNOWN" if previous(&["IS", "NOT"]) => cursor.at += 1,
+            "INTERVAL" => {
+                // A literal's type with its fields, or a column of that name.
+                let mut ahead = cursor.clone();
+                let literal = ahead.data_type().is_ok() && ahead.peek().is_some_and(|token| is_string(token.kind));
+                if !literal {
+                    return false;
+                }
+                cursor.at = ahead.at + 1;
+                skip_interval_fields(cursor);
+            }
+            "COLLATION" if cursor.is_nth(1, "FOR") && cursor.is_kind_nth(2, Kind::LParen) => {
+                cursor.at += 2;
+                self.open(cursor, Role::Call);
+            }
+            "INSERT" if previous(&["THEN"]) => {
+                cursor.at += 1;
+                if cursor.is_kind(Kind::LParen) {
+                    self.open(cursor, Role::Names);
+                }
+            }
             "CONFLICT" if previous(&["ON"]) => {
                 cursor.at += 1;
                 if cursor.accept_all(&["ON", "CONSTRAINT"]) {
@@ -498,8 +537,15 @@ impl Scan<'_> {
             cursor.at += 1;
             return;
         }
-        if cursor.is_kind(Kind::LParen) {
-            self.function(qualified(parts));
+        if cursor.is_kind(Kind::LParen) && !parts.is_empty() {
+            let trim = parts.len() == 1 && cursor.word_at(start, &["TRIM"]);
+            let function = match (trim, cursor.is_nth(1, "LEADING"), cursor.is_nth(1, "TRAILING")) {
+                (true, true, _) => QualifiedName::new("ltrim"),
+                (true, _, true) => QualifiedName::new("rtrim"),
+                (true, ..) => QualifiedName::new("btrim"),
+                _ => qualified(parts),
+            };
+            self.function(function);
             self.open(cursor, Role::Call);
             return;
         }
@@ -546,9 +592,82 @@ fn is_operand_end(cursor: &Cursor<'_>, index: usize) -> bool {
         Kind::Parameter | Kind::Placeholder => true,
         Kind::Word => {
             let word = cursor.source(token).to_ascii_uppercase();
-            word == "END" || word == "NULL" || word == "TRUE" || word == "FALSE" || !is_reserved(&word)
+            matches!(word.as_str(), "END" | "NULL" | "TRUE" | "FALSE")
+                || !(is_reserved(&word) || matches!(word.as_str(), "BY" | "ESCAPE"))
         }
         kind => is_string(kind),
+    }
+}
+
+/// `WITH [RECURSIVE] name [( … )] AS`, not `WITH ORDINALITY`, `WITH TIES` or `WITH TIME ZONE`.
+fn begins_with_list(cursor: &Cursor<'_>) -> bool {
+    let mut ahead = cursor.clone();
+    ahead.at += 1;
+    ahead.accept("RECURSIVE");
+    if ahead.ident().is_err() {
+        return false;
+    }
+    if ahead.is_kind(Kind::LParen) && ahead.skip_parenthesized().is_err() {
+        return false;
+    }
+    ahead.accept("AS") && (ahead.is_any(&["NOT", "MATERIALIZED"]) || ahead.is_kind(Kind::LParen))
+}
+
+/// The names that a WITH clause defines, as far as its list can be read.
+fn with_names(mut cursor: Cursor<'_>) -> Vec<Ident> {
+    let mut names = Vec::new();
+    loop {
+        let Ok(name) = cursor.ident() else { return names };
+        names.push(name);
+        cursor.at = cursor.find_outside(|cursor, index| {
+            cursor.tokens[index].kind == Kind::Comma
+                || cursor.word_at(index, &["SELECT", "INSERT", "UPDATE", "DELETE", "MERGE", "VALUES", "TABLE"])
+        });
+        if !cursor.accept_kind(Kind::Comma) {
+            return names;
+        }
+    }
+}
+
+/// `{ ROWS | RANGE | GROUPS } { BETWEEN … | UNBOUNDED … | CURRENT ROW | n PRECEDING }` in a window's definition.
+fn is_window_frame(cursor: &Cursor<'_>) -> bool {
+    cursor.is_nth(1, "BETWEEN")
+        || cursor.is_nth(1, "UNBOUNDED")
+        || (cursor.is_nth(1, "CURRENT") && cursor.is_nth(2, "ROW"))
+        || cursor.is_nth(2, "PRECEDING")
+        || cursor.is_nth(2, "FOLLOWING")
+}
+
+fn skip_window_frame(cursor: &mut Cursor<'_>) {
+    const WORDS: [&str; 13] = [
+        "ROWS",
+        "RANGE",
+        "GROUPS",
+        "BETWEEN",
+        "UNBOUNDED",
+        "CURRENT",
+        "ROW",
+        "PRECEDING",
+        "FOLLOWING",
+        "AND",
+        "EXCLUDE",
+        "TIES",
+        "OTHERS",
+    ];
+    while cursor.is_any(&WORDS) || cursor.are(&["NO", "OTHERS"]) {
+        cursor.at += 1;
+    }
+}
+
+fn skip_interval_fields(cursor: &mut Cursor<'_>) {
+    const FIELDS: [&str; 6] = ["YEAR", "MONTH", "DAY", "HOUR", "MINUTE", "SECOND"];
+    if cursor.accept_any(&FIELDS).is_some() {
+        if cursor.is("TO") && FIELDS.iter().any(|field| cursor.is_nth(1, field)) {
+            cursor.at += 2;
+        }
+        if cursor.is_kind(Kind::LParen) {
+            let _ = cursor.skip_parenthesized();
+        }
     }
 }
 

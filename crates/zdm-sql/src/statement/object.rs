@@ -8,7 +8,7 @@ use zdm_postgres::{Ident, QualifiedName, Statement};
 
 use super::alter_table::{self, behavior};
 use super::table::{self, options, persistence};
-use crate::cursor::{Cursor, Read};
+use crate::cursor::{Cursor, Read, Unread};
 use crate::lexer::Kind;
 use crate::query;
 
@@ -18,7 +18,7 @@ pub(super) fn create_view(cursor: &mut Cursor<'_>) -> Read<Statement> {
     cursor.expect("CREATE")?;
     let or_replace = cursor.accept_all(&["OR", "REPLACE"]);
     persistence(cursor);
-    cursor.accept("RECURSIVE");
+    let recursive = cursor.accept("RECURSIVE");
     let materialized = cursor.accept("MATERIALIZED");
     cursor.expect("VIEW")?;
     let if_not_exists = cursor.accept_all(&["IF", "NOT", "EXISTS"]);
@@ -62,7 +62,10 @@ pub(super) fn create_view(cursor: &mut Cursor<'_>) -> Read<Statement> {
             }
         }
     }
-    let query = query::read(cursor.text, &cursor.tokens[cursor.at..end]);
+    let mut query = query::read(cursor.text, &cursor.tokens[cursor.at..end]);
+    if recursive {
+        query.relations.retain(|relation| *relation != name);
+    }
     cursor.at = cursor.tokens.len();
     Ok(Statement::CreateView(CreateView { name, or_replace, materialized, if_not_exists, with_data, columns, query }))
 }
@@ -228,9 +231,9 @@ pub(super) fn alter_type(cursor: &mut Cursor<'_>) -> Read<Statement> {
     let name = cursor.name()?;
     if cursor.are(&["ADD", "ATTRIBUTE"]) || cursor.are(&["DROP", "ATTRIBUTE"]) || cursor.are(&["ALTER", "ATTRIBUTE"]) {
         let mut actions = cursor.list(attribute_action)?;
-        // The statement has one action here; only one of several is unheard of.
-        let action = if actions.len() == 1 { actions.pop() } else { None };
-        let Some(action) = action else { return cursor.unexpected("a single attribute action") };
+        let (Some(action), None) = (actions.pop(), actions.pop()) else {
+            return Err(Unread("several attribute actions in one statement".to_owned()));
+        };
         return Ok(Statement::AlterType { name, action });
     }
     let action = if cursor.accept_all(&["ADD", "VALUE"]) {
@@ -390,7 +393,7 @@ pub(super) fn create(cursor: &mut Cursor<'_>) -> Read<Statement> {
         if cursor.accept("PUBLICATION") {
             let name = cursor.ident()?;
             let all_tables = cursor.accept_all(&["FOR", "ALL", "TABLES"]);
-            let tables = if all_tables { Vec::new() } else { publication_tables(cursor)? };
+            let tables = publication_tables(cursor)?;
             return Ok(Statement::CreatePublication { name, tables, all_tables });
         }
         if cursor.accept("POLICY") {
@@ -573,7 +576,7 @@ pub(super) fn other(cursor: &mut Cursor<'_>) -> Read<Statement> {
         cursor.at = cursor.tokens.len();
         return Ok(Statement::AlterOther { kind: ObjectKind::Role, name, rename_to: None, set_schema: None });
     }
-    cursor.unexpected("a statement that is read")
+    Err(Unread("this form is not read".to_owned()))
 }
 
 // Any object
@@ -687,7 +690,7 @@ fn object_name(cursor: &mut Cursor<'_>, kind: ObjectKind) -> Read<QualifiedName>
 pub(super) fn drop(cursor: &mut Cursor<'_>) -> Read<Statement> {
     cursor.expect("DROP")?;
     if cursor.accept_all(&["OWNED", "BY"]) {
-        return cursor.unexpected("an object that is named");
+        return Err(Unread("it drops objects that it does not name".to_owned()));
     }
     cursor.accept("PROCEDURAL");
     let Some(kind) = object_kind(cursor) else { return cursor.unexpected("an object's kind") };
@@ -769,11 +772,10 @@ pub(super) fn grant(cursor: &mut Cursor<'_>, revoke: bool) -> Read<Statement> {
     let kind = if cursor.is("PARAMETER") {
         cursor.at += 1;
         ObjectKind::Other
-    } else if cursor.is_ident_nth(1) {
-        match object_kind(cursor) {
-            Some(kind) => kind,
-            None => ObjectKind::Table,
-        }
+    } else if cursor.accept_all(&["FOREIGN", "SERVER"]) {
+        ObjectKind::Server
+    } else if cursor.is_ident_nth(1) && !cursor.is_nth(1, "TO") && !cursor.is_nth(1, "FROM") {
+        object_kind(cursor).unwrap_or(ObjectKind::Table)
     } else {
         ObjectKind::Table
     };

@@ -115,6 +115,9 @@ pub(super) fn set(cursor: &mut Cursor<'_>) -> Read<Statement> {
     if cursor.accept_all(&["TIME", "ZONE"]) {
         return parameter("timezone", values(cursor)?);
     }
+    if local && cursor.is("SESSION") && cursor.is_nth(1, "AUTHORIZATION") {
+        cursor.at += 1;
+    }
     for word in ["ROLE", "NAMES", "SCHEMA", "AUTHORIZATION"] {
         if cursor.is(word) && !cursor.is_nth(1, "TO") && !cursor.is_kind_nth(1, Kind::Operator) {
             cursor.at += 1;
