@@ -1,0 +1,1 @@
+//! What is left, and whether all is right.

@@ -1,0 +1,99 @@
+//! Runs the driver against a test database.
+
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use zdm_backfill::driver::{RunOptions, run};
+use zdm_backfill::plan::Choice;
+use zdm_backfill::throttle::Limits;
+use zdm_backfill::{Assignment, Definition, Error, Event, Outcome};
+use zdm_conn::{Environment, Ident, Settings, SqlExpression, Timeouts};
+use zdm_testkit::Database;
+
+/// Options for `UPDATE table SET set`, connected to the database.
+pub(crate) fn options(database: &Database, table: &str, set: &[&str], predicate: Option<&str>) -> RunOptions {
+    options_for(&database.conninfo(), table, set, predicate)
+}
+
+/// The same by connection string.
+pub(crate) fn options_for(conninfo: &str, table: &str, set: &[&str], predicate: Option<&str>) -> RunOptions {
+    let assignments = set.iter().map(|text| Assignment::parse(text).unwrap()).collect();
+    let predicate = predicate.map(|text| SqlExpression::new(text).unwrap());
+    RunOptions {
+        settings: Settings::resolve(Some(conninfo), &Environment::default()).unwrap(),
+        what: Some((table.to_owned(), Definition::new(assignments, predicate).unwrap())),
+        job: None,
+        choice: Choice::default(),
+        limits: Limits::default(),
+        limits_given: false,
+        workers: 1,
+        stop_on_error: false,
+        most_bad_rows: 1000,
+        restart: false,
+        vacuum: false,
+        state_schema: Ident::new("zdm").unwrap(),
+        timeouts: Timeouts { lock: Duration::from_millis(200), ..Timeouts::default() },
+        retry_for: Duration::from_secs(20),
+    }
+}
+
+/// A run in the background.
+pub(crate) struct Background {
+    thread: std::thread::JoinHandle<Result<Outcome, Error>>,
+    pub(crate) stop: watch::Sender<bool>,
+    events: mpsc::UnboundedReceiver<Event>,
+    seen: Vec<Event>,
+}
+
+impl Background {
+    pub(crate) fn start(options: RunOptions) -> Self {
+        let (events_sender, events) = mpsc::unbounded_channel();
+        let (stop, stopped) = watch::channel(false);
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(run(options, events_sender, stopped))
+        });
+        Self { thread, stop, events, seen: Vec::new() }
+    }
+
+    /// Waits for an event.
+    pub(crate) fn wait_for(&mut self, what: &str, mut wanted: impl FnMut(&Event) -> bool) -> Event {
+        let deadline = std::time::Instant::now() + Duration::from_secs(20);
+        loop {
+            while let Ok(event) = self.events.try_recv() {
+                self.seen.push(event.clone());
+                if wanted(&event) {
+                    return event;
+                }
+            }
+            assert!(!self.thread.is_finished(), "the run ended before {what}: {:?}", self.seen);
+            assert!(std::time::Instant::now() < deadline, "no {what} within 20 s: {:?}", self.seen);
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    pub(crate) fn is_finished(&self) -> bool {
+        self.thread.is_finished()
+    }
+
+    pub(crate) fn finish(mut self) -> (Result<Outcome, Error>, Vec<Event>) {
+        let result = self.thread.join().unwrap();
+        while let Ok(event) = self.events.try_recv() {
+            self.seen.push(event);
+        }
+        (result, self.seen)
+    }
+}
+
+/// A run to its end.
+pub(crate) fn run_to_end(options: RunOptions) -> (Result<Outcome, Error>, Vec<Event>) {
+    Background::start(options).finish()
+}
+
+/// A run that must be done.
+pub(crate) fn done(options: RunOptions) -> u64 {
+    match run_to_end(options) {
+        (Ok(Outcome::Done { rows_updated }), _) => rows_updated,
+        other => panic!("{other:?}"),
+    }
+}
