@@ -240,6 +240,21 @@ impl Value {
         }
     }
 
+    /// The function behind decorators that are not looked through, such as `transaction.atomic`.
+    pub fn undecorated(&self) -> Option<&FunctionRef> {
+        let mut value = self;
+        loop {
+            match &value.kind {
+                ValueKind::Function(function) => return Some(function),
+                ValueKind::Call(call) => match call.args.as_slice() {
+                    [Arg { kind: ArgKind::Positional, value: inner, .. }] => value = inner,
+                    _ => return None,
+                },
+                _ => return None,
+            }
+        }
+    }
+
     /// The full dotted name of a symbol, class, function or module.
     pub fn name(&self) -> Option<Arc<str>> {
         match &self.kind {

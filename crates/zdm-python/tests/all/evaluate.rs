@@ -372,6 +372,8 @@ fn function_bodies_are_read() {
 from django.db import connection
 from shop.utils import helper
 BATCH = 100
+def local(n):
+    return n + 1
 def f(apps, schema_editor):
     Order = apps.get_model("shop", "Order")
     rows = Order.objects.filter(a=None)
@@ -384,6 +386,7 @@ def f(apps, schema_editor):
     with connection.cursor() as cursor:
         cursor.execute("SELECT 1")
     [x.delete() for x in rows]
+    cursor.scroll(local(1))
 "#,
         &[
             "<parameter apps>.get_model('shop', 'Order')",
@@ -395,6 +398,8 @@ def f(apps, schema_editor):
             "django.db.connection.cursor()",
             "django.db.connection.cursor().execute('SELECT 1')",
             "? <element of <parameter apps>.get_model('shop', 'Order').objects.filter(a=None)>.delete()",
+            "m.local(1)",
+            "django.db.connection.cursor().scroll(2)",
         ],
     );
 }
@@ -552,4 +557,30 @@ fn an_error_does_not_lose_the_class() {
     let inner = "operations = [\n        a(),\n        c(\"\"\"";
     check_broken("c(\"\"\"x)", "<unknown: syntax error>", &[&format!("{rest}c(\"\"\"x)"), inner]);
     check_broken("$", "<unknown: syntax error>", &[rest.trim(), "$"]);
+}
+
+#[test]
+fn decorated_functions_are_found() {
+    let project = crate::common::Project::new(
+        "import typing\nfrom django.db import transaction\nif typing.TYPE_CHECKING:\n    from x import transaction\n\
+         @transaction.atomic\n@other(1)\ndef f(): pass\n@staticmethod\ndef g(): pass\n",
+    );
+    let evaluator = zdm_python::Evaluator::new(&project);
+    let f = evaluator.global(project.module("m"), "f").unwrap();
+    assert_eq!(
+        f.to_string(),
+        "django.db.transaction.atomic(<unknown: `other` is not defined here>(1)(<function m.f>))"
+    );
+    assert_eq!(f.undecorated().unwrap().name(), "m.f");
+    let g = evaluator.global(project.module("m"), "g").unwrap();
+    assert_eq!(g.as_function().unwrap().name(), "m.g");
+}
+
+/// Files are parsed on many threads, and values are handed between them.
+#[test]
+fn modules_and_values_cross_threads() {
+    fn check<T: Send + Sync + Clone>() {}
+    check::<zdm_python::Module>();
+    check::<zdm_python::Value>();
+    check::<zdm_python::Str>();
 }

@@ -1,0 +1,200 @@
+//! Calls of functions of the project, and the reading of their bodies.
+
+use std::cell::RefCell;
+use std::sync::Arc;
+
+use super::{CallSite, Evaluator, Flow, Frame, FrameKind, MAX_CALLS, alternatives};
+use crate::builtins;
+use crate::ops;
+use crate::syntax::{ExprKind, Module, Param, ParamKind, Stmt, StmtKind};
+use crate::text::{Origin, Str};
+use crate::value::{Arg, ArgKind, Call, FunctionRef, Value, ValueKind};
+
+impl Evaluator<'_> {
+    pub(super) fn call(&self, callee: Value, args: Vec<Arg>, origin: &Origin) -> Value {
+        let opaque = |callee: Value, args: Vec<Arg>| {
+            Value::new(ValueKind::Call(Arc::new(Call { callee, args })), origin.clone())
+        };
+        match &callee.kind {
+            ValueKind::Unknown(_) => {
+                // The arguments are kept: they may matter even if the callee is not known.
+                opaque(callee, args)
+            }
+            ValueKind::Alternatives(found) if found.options.len() <= 8 && self.enter() => {
+                let options = found.options.iter().map(|option| self.call(option.clone(), args.clone(), origin));
+                let value = alternatives(options.collect(), &found.condition);
+                self.leave();
+                value
+            }
+            ValueKind::Symbol(name) => match builtins::call(self, name, &args, origin) {
+                Some(value) => value,
+                None => opaque(callee, args),
+            },
+            ValueKind::Attribute(attribute) => match builtins::method(&attribute.value, &attribute.name, &args, origin)
+            {
+                Some(value) => value,
+                None => opaque(callee, args),
+            },
+            ValueKind::Function(function) => match self.call_function(function, &args, origin) {
+                Some(value) => value,
+                None => opaque(callee, args),
+            },
+            _ => opaque(callee, args),
+        }
+    }
+
+    /// The result of a function of the project; None where it is not known.
+    pub(super) fn call_function(&self, function: &FunctionRef, args: &[Arg], origin: &Origin) -> Option<Value> {
+        if !function.function().decorators.is_empty() {
+            return None;
+        }
+        // A result that still speaks of the function's inside says less than the call.
+        let inside =
+            |kind: &ValueKind| matches!(kind, ValueKind::Unknown(_) | ValueKind::Parameter(_) | ValueKind::Element(_));
+        self.run_function(function, args, origin, false).filter(|value| !value.contains(&inside))
+    }
+
+    pub(super) fn run_function(
+        &self,
+        function: &FunctionRef,
+        args: &[Arg],
+        origin: &Origin,
+        open: bool,
+    ) -> Option<Value> {
+        let node = function.function();
+        if function.closure || node.is_async || self.calls.get() >= MAX_CALLS {
+            return None;
+        }
+        let module = &function.module;
+        let scope = self.scope(module);
+        let frame =
+            Frame { names: Some(RefCell::default()), kind: FrameKind::Function, ..Frame::module(module, &scope) };
+        self.bind_params(&frame, function, args, origin, open)?;
+        if !self.enter_body() {
+            return None;
+        }
+        self.calls.set(self.calls.get() + 1);
+        let flow = self.block(&frame, &node.body);
+        self.calls.set(self.calls.get() - 1);
+        self.leave();
+        let value = match flow {
+            Flow::Return(value) => value,
+            Flow::Next => Value::new(ValueKind::None, origin.clone()),
+            Flow::Break | Flow::Continue | Flow::Raise | Flow::Lost => return None,
+        };
+        if yields(module, &node.body) {
+            return None;
+        }
+        Some(match frame.returned.into_inner() {
+            Some((condition, mut values)) => {
+                values.push(value);
+                alternatives(values, &condition)
+            }
+            None => value,
+        })
+    }
+
+    /// Bind arguments to parameters as a call does; None where Python would refuse or the arguments are not known.
+    /// If `open`, parameters without argument stand for themselves.
+    pub(super) fn bind_params(
+        &self,
+        frame: &Frame<'_>,
+        function: &FunctionRef,
+        args: &[Arg],
+        origin: &Origin,
+        open: bool,
+    ) -> Option<()> {
+        let module = &function.module;
+        let node = function.function();
+        let mut positional = Vec::new();
+        let mut keywords: Vec<(&Str, &Value)> = Vec::new();
+        for arg in args {
+            match &arg.kind {
+                ArgKind::Positional => positional.push(&arg.value),
+                ArgKind::Keyword(name) => keywords.push((name, &arg.value)),
+                ArgKind::Unpack | ArgKind::UnpackMapping => return None,
+            }
+        }
+        let mut positional = positional.into_iter();
+        for param in &node.params {
+            let name = Str::verbatim(module, param.name);
+            let at = param.span.start;
+            let value = match param.kind {
+                ParamKind::Rest => {
+                    let rest = positional.by_ref().cloned().collect();
+                    Value::new(ValueKind::Tuple(Arc::new(rest)), origin.clone())
+                }
+                ParamKind::KeywordRest => {
+                    let mut entries = Vec::new();
+                    for (name, value) in keywords.drain(..) {
+                        let key = Value::new(ValueKind::Str(name.clone()), value.origin.clone());
+                        ops::insert(&mut entries, Some(key), value.clone());
+                    }
+                    Value::new(ValueKind::Dict(Arc::new(entries)), origin.clone())
+                }
+                kind => {
+                    let by_position = match kind {
+                        ParamKind::KeywordOnly => None,
+                        _ => positional.next(),
+                    };
+                    let by_keyword = keywords.iter().position(|(found, _)| **found == name);
+                    match (by_position, by_keyword) {
+                        (Some(value), None) => value.clone(),
+                        (None, Some(index)) if kind != ParamKind::PositionalOnly => keywords.remove(index).1.clone(),
+                        (None, None) => match param.default {
+                            Some(default) => self.expr(&Frame::module(module, frame.scope), default),
+                            None if open => {
+                                bind_open(frame, module, param);
+                                continue;
+                            }
+                            None => return None,
+                        },
+                        _ => return None,
+                    }
+                }
+            };
+            frame.bind(name, at, value);
+        }
+        (positional.next().is_none() && keywords.is_empty()).then_some(())
+    }
+
+    pub(super) fn trace(&self, function: &FunctionRef, args: Option<&[Arg]>) -> Vec<CallSite> {
+        let scope = self.scope(&function.module);
+        let module = &function.module;
+        let frame = Frame {
+            names: Some(RefCell::default()),
+            kind: FrameKind::Function,
+            trace: Some(RefCell::default()),
+            ..Frame::module(module, &scope)
+        };
+        let origin = Origin::new(module, function.function().span);
+        let bound = args.is_some_and(|args| self.bind_params(&frame, function, args, &origin, true).is_some());
+        if !bound {
+            for param in &function.function().params {
+                bind_open(&frame, module, param);
+            }
+        }
+        self.with_budget(|| self.block(&frame, &function.function().body));
+        frame.trace.map(RefCell::into_inner).unwrap_or_default()
+    }
+}
+
+/// Bind a parameter to itself.
+fn bind_open(frame: &Frame<'_>, module: &Module, param: &Param) {
+    let name = Str::verbatim(module, param.name);
+    let value = Value::new(ValueKind::Parameter(name.clone()), Origin::new(module, param.span));
+    frame.bind(name, param.span.start, value);
+}
+
+/// Whether the function is a generator, as far as its statements show.
+fn yields(module: &Module, block: &[Stmt]) -> bool {
+    block.iter().any(|stmt| {
+        let value = match stmt.kind {
+            StmtKind::Expr(value) | StmtKind::Assign { value, .. } | StmtKind::Return(Some(value)) => Some(value),
+            _ => None,
+        };
+        let mut found = value.is_some_and(|value| matches!(module.expr(value).kind, ExprKind::Yield(_)));
+        stmt.for_each_block(&mut |block| found |= yields(module, block));
+        found
+    })
+}

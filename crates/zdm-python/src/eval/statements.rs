@@ -1,0 +1,854 @@
+//! Statements, in the order in which Python runs them, and the joining of branches.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::sync::Arc;
+
+use zdm_source::Span;
+
+use super::{ClassBody, Evaluator, Flow, Frame, FrameKind, MAX_OPTIONS, ModuleScope, alternatives};
+use crate::builtins;
+use crate::namespace::Slot;
+use crate::ops;
+use crate::syntax::{
+    ArgumentKind, BinaryOp, ClassId, ExprId, ExprKind, Handler, ImportedNames, Module, Stmt, StmtKind, Why,
+};
+use crate::text::{Origin, Str};
+use crate::value::{Arg, ArgKind, Call, ClassRef, FunctionRef, Int, Value, ValueKind};
+
+impl Evaluator<'_> {
+    pub(super) fn run_class(&self, class: &ClassRef, scope: &Rc<ModuleScope>) -> ClassBody {
+        let module = &class.module;
+        let node = class.class();
+        let frame = Frame {
+            names: Some(RefCell::default()),
+            kind: FrameKind::Class(node.span.start),
+            ..Frame::module(module, scope)
+        };
+        let mut bases = Vec::new();
+        for arg in &node.args {
+            match arg.kind {
+                ArgumentKind::Positional => bases.push(self.expr(&frame, arg.value)),
+                ArgumentKind::Unpack => {
+                    let value = self.expr(&frame, arg.value);
+                    let origin = value.origin.clone();
+                    bases.push(Value::new(ValueKind::Spread(Arc::new(value)), origin));
+                }
+                ArgumentKind::Keyword(_) | ArgumentKind::UnpackMapping => {}
+            }
+        }
+        self.block(&frame, &node.body);
+        let names = frame.names.map(RefCell::into_inner).unwrap_or_default();
+        let mut bindings = Vec::new();
+        for name in names.names() {
+            if let Some(slot) = names.get(&name, u32::MAX) {
+                bindings.push((name, self.slot_value(slot)));
+            }
+        }
+        ClassBody { class: class.clone(), bases, bindings, syntax_errors: class.syntax_errors() }
+    }
+
+    pub(super) fn block(&self, frame: &Frame<'_>, block: &[Stmt]) -> Flow {
+        for stmt in block {
+            if !self.enter() {
+                Self::poison(frame, block, &Why::TooDeep);
+                return Flow::Lost;
+            }
+            let flow = if self.step(1) {
+                self.stmt(frame, stmt)
+            } else {
+                Self::poison(frame, std::slice::from_ref(stmt), &Why::TooLong);
+                Flow::Next
+            };
+            self.leave();
+            if !matches!(flow, Flow::Next) {
+                return flow;
+            }
+        }
+        Flow::Next
+    }
+
+    pub(super) fn stmt(&self, frame: &Frame<'_>, stmt: &Stmt) -> Flow {
+        let at = stmt.span.start;
+        match &stmt.kind {
+            StmtKind::Expr(value) => self.expr_stmt(frame, *value, at),
+            StmtKind::Assign { targets, value } => {
+                let value = self.expr(frame, *value);
+                for target in targets {
+                    self.assign(frame, *target, value.clone(), at);
+                }
+            }
+            StmtKind::AnnAssign { target, value: Some(value), .. } => {
+                let value = self.expr(frame, *value);
+                self.assign(frame, *target, value, at);
+            }
+            StmtKind::AugAssign { target, op, value } => {
+                let left = self.expr(frame, *target);
+                let right = self.expr(frame, *value);
+                // `list += iterable` extends by any iterable, unlike `list + iterable`.
+                let result = if *op == BinaryOp::Add && matches!(left.kind, ValueKind::List(_)) {
+                    self.extended(left, &right)
+                } else {
+                    ops::binary(*op, left, right, &frame.origin(stmt.span))
+                };
+                self.assign(frame, *target, self.charged(result), at);
+            }
+            StmtKind::Import(names) => {
+                for import in names {
+                    let dotted = dotted_text(frame.module, import.name);
+                    let origin = frame.origin(import.span);
+                    let (name, module) = match import.alias {
+                        Some(alias) => (Str::verbatim(frame.module, alias), dotted),
+                        None => {
+                            let root = dotted.split('.').next().unwrap_or("").to_owned();
+                            let len = u32::try_from(root.len()).unwrap_or(u32::MAX);
+                            let span = Span::new(import.name.start, import.name.start.saturating_add(len));
+                            (Str::verbatim(frame.module, span), root)
+                        }
+                    };
+                    frame.bind_slot(name, at, Slot::import(module.into(), None, origin));
+                }
+            }
+            StmtKind::ImportFrom { level, module, names } => {
+                self.import_from(frame, stmt, *level, *module, names);
+            }
+            StmtKind::Function(id) => {
+                let function = frame.module.function(*id);
+                let closure = frame.kind == FrameKind::Function;
+                let kind = ValueKind::Function(FunctionRef { module: frame.module.clone(), id: *id, closure });
+                let value = Value::new(kind, frame.origin(function.span));
+                let value = self.decorated(frame, &function.decorators, value);
+                frame.bind(Str::verbatim(frame.module, function.name), at, value);
+            }
+            StmtKind::Class(id) => {
+                let class = frame.module.class(*id);
+                let kind = ValueKind::Class(ClassRef { module: frame.module.clone(), id: *id });
+                let value = Value::new(kind, frame.origin(class.span));
+                frame.bind(Str::verbatim(frame.module, class.name), at, value);
+            }
+            StmtKind::If { branches, orelse } => return self.if_stmt(frame, stmt, branches, orelse),
+            StmtKind::For { target, iter, body, orelse } => {
+                return self.for_stmt(frame, stmt, *target, *iter, body, orelse);
+            }
+            StmtKind::While { test, body, orelse } => {
+                let test = self.expr(frame, *test);
+                if test.truth() == Some(false) {
+                    return self.block(frame, orelse);
+                }
+                return self.uncertain_block(frame, stmt, body, "assigned in a `while` loop");
+            }
+            StmtKind::With { items, body } => {
+                for item in items {
+                    let value = self.expr(frame, item.value);
+                    if let Some(target) = item.target {
+                        self.assign(frame, target, value, at);
+                    }
+                }
+                return self.block(frame, body);
+            }
+            StmtKind::Try { body, handlers, orelse, finally } => {
+                return self.try_stmt(frame, stmt, body, handlers, orelse, finally);
+            }
+            StmtKind::Match { subject, cases } => {
+                let subject = self.expr(frame, *subject);
+                let mut runs: Vec<Box<dyn Fn() -> Flow + '_>> = Vec::new();
+                for case in cases {
+                    let subject = &subject;
+                    runs.push(Box::new(move || {
+                        for capture in &case.captures {
+                            let value = Value::unknown(Why::Dynamic("bound by a pattern"), frame.origin(*capture));
+                            frame.bind(Str::verbatim(frame.module, *capture), at, value);
+                        }
+                        if let Some(guard) = case.guard {
+                            self.expr(frame, guard);
+                        }
+                        self.block(frame, &case.body)
+                    }));
+                    let _ = subject;
+                }
+                runs.push(Box::new(|| Flow::Next));
+                return self.join(frame, stmt.span.start, &subject.origin, &runs);
+            }
+            StmtKind::Return(value) => {
+                let value = match value {
+                    Some(value) => self.expr(frame, *value),
+                    None => Value::new(ValueKind::None, frame.origin(stmt.span)),
+                };
+                return Flow::Return(value);
+            }
+            StmtKind::Raise(value) => {
+                if let Some(value) = value {
+                    self.expr(frame, *value);
+                }
+                return Flow::Raise;
+            }
+            StmtKind::Delete(targets) => {
+                for target in targets {
+                    self.delete(frame, *target, at);
+                }
+            }
+            StmtKind::Assert(values) => {
+                if frame.trace.is_some() {
+                    for value in values {
+                        self.expr(frame, *value);
+                    }
+                }
+            }
+            StmtKind::Break => return Flow::Break,
+            StmtKind::Continue => return Flow::Continue,
+            StmtKind::Error { recovered, .. } => return self.block(frame, recovered),
+            StmtKind::AnnAssign { .. } | StmtKind::Global(_) | StmtKind::Pass | StmtKind::TypeAlias => {}
+        }
+        Flow::Next
+    }
+
+    pub(super) fn import_from(
+        &self,
+        frame: &Frame<'_>,
+        stmt: &Stmt,
+        level: u32,
+        module: Option<Span>,
+        names: &ImportedNames,
+    ) {
+        let at = stmt.span.start;
+        let relative = module.map_or(String::new(), |span| dotted_text(frame.module, span));
+        let Some(source) = absolute_name(frame.module, level, &relative) else {
+            if let ImportedNames::Names(names) = names {
+                for import in names {
+                    let name = Str::verbatim(frame.module, import.alias.unwrap_or(import.name));
+                    let why = Why::Error("a relative import beyond the top-level package");
+                    frame.bind(name, at, Value::unknown(why, frame.origin(import.span)));
+                }
+            }
+            return;
+        };
+        match names {
+            ImportedNames::Names(names) => {
+                let source: Arc<str> = source.into();
+                for import in names {
+                    let name = Str::verbatim(frame.module, import.name);
+                    let bound = import.alias.map_or_else(|| name.clone(), |alias| Str::verbatim(frame.module, alias));
+                    let slot = Slot::import(Arc::clone(&source), Some(name), frame.origin(import.span));
+                    frame.bind_slot(bound, at, slot);
+                }
+            }
+            ImportedNames::Star => match self.loader.load(&source) {
+                Some(module) => {
+                    let scope = self.scope(&module);
+                    let all = self.scope_name(&scope, "__all__", u32::MAX);
+                    let all = all
+                        .as_ref()
+                        .and_then(Value::as_items)
+                        .filter(|items| items.iter().all(|item| item.as_str().is_some()));
+                    let names = match all {
+                        Some(names) => names.iter().filter_map(Value::as_str).cloned().collect(),
+                        None => scope.names.borrow().names(),
+                    };
+                    for name in names {
+                        if all.is_none() && name.starts_with('_') {
+                            continue;
+                        }
+                        let slot = scope.names.borrow().get(&name, u32::MAX);
+                        if let Some(slot) = slot {
+                            frame.bind_slot(name, at, slot);
+                        }
+                    }
+                    for star in scope.names.borrow().stars(u32::MAX) {
+                        frame.bind_star(at, star);
+                    }
+                    if scope.skipped.get() {
+                        frame.bind_star(at, None);
+                    }
+                }
+                None => frame.bind_star(at, Some(source.into())),
+            },
+        }
+    }
+
+    /// Decorators that do not change what a name stands for are looked through; others make a call.
+    pub(super) fn decorated(&self, frame: &Frame<'_>, decorators: &[ExprId], value: Value) -> Value {
+        let mut value = value;
+        for decorator in decorators.iter().rev() {
+            let callee = self.expr(frame, *decorator);
+            let transparent = callee.name().is_some_and(|name| builtins::is_transparent_decorator(&name));
+            let transparent = transparent
+                || callee.as_call().and_then(Call::name).is_some_and(|name| builtins::is_transparent_decorator(&name));
+            if !transparent {
+                let span = value.span();
+                let origin = callee.origin.clone();
+                let args = vec![Arg { kind: ArgKind::Positional, value, span }];
+                value = Value::new(ValueKind::Call(Arc::new(Call { callee, args })), origin);
+            }
+        }
+        value
+    }
+
+    pub(super) fn expr_stmt(&self, frame: &Frame<'_>, id: ExprId, at: u32) {
+        let expr = frame.module.expr(id);
+        let ExprKind::Call { callee, args } = &expr.kind else {
+            if !matches!(expr.kind, ExprKind::Str) {
+                self.expr(frame, id);
+            }
+            return;
+        };
+        // A method that changes a list, dict or set in place is an assignment to the variable.
+        if let ExprKind::Attribute { value: target, name } = frame.module.expr(*callee).kind
+            && let method = frame.module.text(name)
+            && builtins::is_mutator(method)
+            && Self::is_place(frame, target)
+        {
+            let current = self.expr(frame, target);
+            if matches!(current.kind, ValueKind::List(_) | ValueKind::Dict(_) | ValueKind::Set(_)) {
+                let args = self.args(frame, args);
+                let changed = self.charged(builtins::mutate(&current, method, &args, &frame.origin(expr.span)));
+                self.assign(frame, target, changed, at);
+                return;
+            }
+            if let ValueKind::Alternatives(found) = &current.kind {
+                let args = self.args(frame, args);
+                let origin = frame.origin(expr.span);
+                let change = |option: &Value| match &option.kind {
+                    ValueKind::List(_) | ValueKind::Dict(_) | ValueKind::Set(_) => {
+                        builtins::mutate(option, method, &args, &origin)
+                    }
+                    _ => Value::unknown(Why::Dynamic("changed by a method"), origin.clone()),
+                };
+                let options = found.options.iter().map(change).collect();
+                self.assign(frame, target, alternatives(options, &found.condition), at);
+                return;
+            }
+        }
+        let value = self.expr(frame, id);
+        if frame.kind == FrameKind::Function && frame.trace.is_some() {
+            return;
+        }
+        // Whatever else is called may change the collections that it is given.
+        let harmless = match &value.kind {
+            ValueKind::Call(call) => call.name().is_some_and(|name| name.starts_with("builtins.")),
+            _ => false,
+        };
+        if harmless {
+            return;
+        }
+        for arg in args {
+            if matches!(frame.module.expr(arg.value).kind, ExprKind::Name) {
+                let given = self.expr(frame, arg.value);
+                let mutable =
+                    |option: &Value| matches!(option.kind, ValueKind::List(_) | ValueKind::Dict(_) | ValueKind::Set(_));
+                if given.options().iter().any(mutable) {
+                    let why = Why::Dynamic("passed to a call that may change it");
+                    self.assign(frame, arg.value, Value::unknown(why, frame.origin(expr.span)), at);
+                }
+            }
+        }
+    }
+
+    /// Whether an expression is something that can be assigned to: a variable, or an attribute or item of one.
+    pub(super) fn is_place(frame: &Frame<'_>, id: ExprId) -> bool {
+        let mut id = id;
+        // The chain is as deep as the syntax, which has a limit.
+        loop {
+            match frame.module.expr(id).kind {
+                ExprKind::Name => return true,
+                ExprKind::Attribute { value, .. } | ExprKind::Subscript { value, .. } => id = value,
+                _ => return false,
+            }
+        }
+    }
+
+    pub(super) fn assign(&self, frame: &Frame<'_>, target: ExprId, value: Value, at: u32) {
+        if !self.enter() {
+            return;
+        }
+        let expr = frame.module.expr(target);
+        match &expr.kind {
+            ExprKind::Name => frame.bind(Str::verbatim(frame.module, expr.span), at, value),
+            ExprKind::Tuple(targets) | ExprKind::List(targets) => self.assign_items(frame, targets, &value, at),
+            ExprKind::Starred(inner) => self.assign(frame, *inner, value, at),
+            ExprKind::Attribute { value: object, name } => {
+                let object = self.expr(frame, *object);
+                if let ValueKind::Class(class) = &object.kind
+                    && class.module == *frame.module
+                    && frame.kind == FrameKind::Module
+                {
+                    let name = Str::verbatim(frame.module, *name);
+                    let mut patches = frame.scope.patches.borrow_mut();
+                    let patches = patches.entry(class.id).or_default();
+                    match patches.iter_mut().find(|(found, _)| *found == name) {
+                        Some((_, bound)) => *bound = value,
+                        None => patches.push((name, value)),
+                    }
+                }
+            }
+            ExprKind::Subscript { value: object, index } if Self::is_place(frame, *object) => {
+                let container = self.expr(frame, *object);
+                let index = self.expr(frame, *index);
+                if matches!(container.kind, ValueKind::List(_) | ValueKind::Dict(_)) {
+                    let changed = self.charged(builtins::set_item(&container, index, value, &frame.origin(expr.span)));
+                    self.assign(frame, *object, changed, at);
+                }
+            }
+            _ => {}
+        }
+        self.leave();
+    }
+
+    pub(super) fn assign_items(&self, frame: &Frame<'_>, targets: &[ExprId], value: &Value, at: u32) {
+        let star = targets.iter().position(|target| matches!(frame.module.expr(*target).kind, ExprKind::Starred(_)));
+        let items = ops::elements(value);
+        let fits = |items: &[Value]| match star {
+            Some(_) => items.len() + 1 >= targets.len(),
+            None => items.len() == targets.len(),
+        };
+        let known = items.filter(|items| fits(items));
+        let Some(items) = known else {
+            for (position, target) in targets.iter().enumerate() {
+                let origin = value.origin.clone();
+                let part = match &value.kind {
+                    ValueKind::Unknown(_) => value.clone(),
+                    _ if star.is_some() => Value::unknown(Why::Dynamic("a part of an unknown sequence"), origin),
+                    _ => {
+                        let position = i64::try_from(position).unwrap_or(i64::MAX);
+                        let index = Value::new(ValueKind::Int(Int::Small(position)), origin.clone());
+                        Value::new(ValueKind::Subscript(Arc::new((value.clone(), index))), origin)
+                    }
+                };
+                self.assign(frame, *target, part, at);
+            }
+            return;
+        };
+        let extra = items.len() + 1 - targets.len().min(items.len() + 1);
+        let mut items = items.into_iter();
+        for (position, target) in targets.iter().enumerate() {
+            if Some(position) == star {
+                let rest: Vec<Value> = items.by_ref().take(extra).collect();
+                let rest = Value::new(ValueKind::List(Arc::new(rest)), value.origin.clone());
+                self.assign(frame, *target, rest, at);
+            } else if let Some(item) = items.next() {
+                self.assign(frame, *target, item, at);
+            }
+        }
+    }
+
+    pub(super) fn delete(&self, frame: &Frame<'_>, target: ExprId, at: u32) {
+        let expr = frame.module.expr(target);
+        match &expr.kind {
+            ExprKind::Name => {
+                let name = Str::verbatim(frame.module, expr.span);
+                let why = Why::Unbound(name.as_str().into());
+                frame.bind(name, at, Value::unknown(why, frame.origin(expr.span)));
+            }
+            ExprKind::Subscript { value, index } if Self::is_place(frame, *value) => {
+                let container = self.expr(frame, *value);
+                let index = self.expr(frame, *index);
+                if matches!(container.kind, ValueKind::List(_) | ValueKind::Dict(_)) {
+                    let changed = builtins::delete_item(&container, &index, &frame.origin(expr.span));
+                    self.assign(frame, *value, changed, at);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn if_stmt(
+        &self,
+        frame: &Frame<'_>,
+        stmt: &Stmt,
+        branches: &[(ExprId, Box<[Stmt]>)],
+        orelse: &[Stmt],
+    ) -> Flow {
+        // The branches that may run: up to the first condition that is known to hold.
+        let mut possible: Vec<&[Stmt]> = Vec::new();
+        let mut condition = None;
+        let mut certain = false;
+        for (test, body) in branches {
+            let value = self.expr(frame, *test);
+            match value.truth() {
+                Some(false) => {}
+                Some(true) => {
+                    possible.push(body);
+                    certain = true;
+                    break;
+                }
+                None => {
+                    condition.get_or_insert_with(|| frame.origin(frame.module.expr(*test).span));
+                    possible.push(body);
+                }
+            }
+        }
+        if !certain {
+            possible.push(orelse);
+        }
+        if let [only] = possible.as_slice() {
+            return self.block(frame, only);
+        }
+        let runs: Vec<Box<dyn Fn() -> Flow + '_>> = possible
+            .into_iter()
+            .map(|block| Box::new(move || self.block(frame, block)) as Box<dyn Fn() -> Flow + '_>)
+            .collect();
+        self.join(frame, stmt.span.start, &condition.unwrap_or_else(|| frame.origin(stmt.span)), &runs)
+    }
+
+    /// Run each of several possible continuations from the same state and join what they bind.
+    pub(super) fn join(
+        &self,
+        frame: &Frame<'_>,
+        at: u32,
+        condition: &Origin,
+        runs: &[Box<dyn Fn() -> Flow + '_>],
+    ) -> Flow {
+        frame.guards.set(frame.guards.get() + 1);
+        let patches = frame.scope.patches.borrow().clone();
+        let mark = frame.with_names(|names| names.mark());
+        let mut results: Vec<Vec<(Str, Slot)>> = Vec::new();
+        let mut flows = Vec::new();
+        for run in runs {
+            flows.push(run());
+            let changed = frame.with_names(|names| names.rollback(mark));
+            // A branch that leaves the block does not reach what follows.
+            if matches!(flows.last(), Some(Flow::Next | Flow::Continue | Flow::Break)) {
+                results.push(changed);
+            }
+        }
+        frame.guards.set(frame.guards.get() - 1);
+        Self::join_patches(frame, &patches, condition);
+        let mut names: Vec<Str> = Vec::new();
+        for (name, _) in results.iter().flatten() {
+            if !names.contains(name) {
+                names.push(name.clone());
+            }
+        }
+        for name in names {
+            let incoming = frame.with_names(|names| names.get(&name, u32::MAX));
+            let incoming = incoming.or_else(|| match frame.kind {
+                FrameKind::Class(at) => frame.scope.names.borrow().get(&name, at),
+                _ => None,
+            });
+            let mut options: Vec<Slot> = Vec::new();
+            for changed in &results {
+                let found = changed.iter().find(|(found, _)| *found == name).map(|(_, slot)| slot.clone());
+                match found.or_else(|| incoming.clone()) {
+                    Some(slot) => options.push(slot),
+                    None => {
+                        let why = Why::Unbound(name.as_str().into());
+                        options.push(Slot::Value(Value::unknown(why, condition.clone())));
+                    }
+                }
+            }
+            if let [only] = options.as_slice() {
+                frame.bind_slot(name, at, only.clone());
+                continue;
+            }
+            let options: Vec<Value> = options.into_iter().map(|slot| self.slot_value(slot)).collect();
+            frame.bind(name, at, alternatives(options, condition));
+        }
+        // Who gets past the statement has not taken a branch that raises.
+        flows.retain(|flow| !matches!(flow, Flow::Raise));
+        if flows.is_empty() {
+            return Flow::Raise;
+        }
+        if flows.iter().all(|flow| matches!(flow, Flow::Next)) {
+            return Flow::Next;
+        }
+        if frame.trace.is_some() && flows.iter().any(|flow| matches!(flow, Flow::Next)) {
+            // The body is read, not run: what follows is read too, under the condition that it is reached.
+            return Flow::Next;
+        }
+        let mut returned: Vec<Value> = Vec::new();
+        let mut goes_on = false;
+        for flow in flows {
+            match flow {
+                Flow::Return(value) => returned.push(value),
+                Flow::Next => goes_on = true,
+                _ => return Flow::Lost,
+            }
+        }
+        if goes_on {
+            let mut pending = frame.returned.borrow_mut();
+            let (_, values) = pending.get_or_insert_with(|| (condition.clone(), Vec::new()));
+            if values.len() >= MAX_OPTIONS {
+                return Flow::Lost;
+            }
+            values.append(&mut returned);
+            return Flow::Next;
+        }
+        Flow::Return(alternatives(returned, condition))
+    }
+
+    /// Attributes of classes that were assigned under a condition that is not known.
+    pub(super) fn join_patches(frame: &Frame<'_>, before: &BTreeMap<ClassId, Vec<(Str, Value)>>, condition: &Origin) {
+        let mut patches = frame.scope.patches.borrow_mut();
+        for (class, list) in patches.iter_mut() {
+            for (name, value) in list.iter_mut() {
+                let old = before.get(class).and_then(|list| list.iter().find(|(found, _)| found == name));
+                if old.is_some_and(|(_, old)| old.origin == value.origin) {
+                    continue;
+                }
+                let options = match old {
+                    Some((_, old)) => vec![value.clone(), old.clone()],
+                    None => {
+                        let why = Why::Dynamic("assigned to the class under a condition");
+                        vec![value.clone(), Value::unknown(why, condition.clone())]
+                    }
+                };
+                *value = alternatives(options, condition);
+            }
+        }
+    }
+
+    /// A block that may run any number of times.
+    pub(super) fn uncertain_block(&self, frame: &Frame<'_>, stmt: &Stmt, body: &[Stmt], what: &'static str) -> Flow {
+        Self::poison(frame, std::slice::from_ref(stmt), &Why::Dynamic(what));
+        if frame.trace.is_some() {
+            frame.guards.set(frame.guards.get() + 1);
+            self.block(frame, body);
+            frame.guards.set(frame.guards.get() - 1);
+            return Flow::Next;
+        }
+        if leaves(body) { Flow::Lost } else { Flow::Next }
+    }
+
+    pub(super) fn for_stmt(
+        &self,
+        frame: &Frame<'_>,
+        stmt: &Stmt,
+        target: ExprId,
+        iter: ExprId,
+        body: &[Stmt],
+        orelse: &[Stmt],
+    ) -> Flow {
+        let at = stmt.span.start;
+        let iterable = self.expr(frame, iter);
+        let items = ops::elements(&iterable).filter(|_| frame.trace.is_none());
+        let Some(items) = items else {
+            let kind = ValueKind::Element(Arc::new(iterable));
+            let element = Value::new(kind, frame.origin(frame.module.expr(iter).span));
+            Self::poison(frame, std::slice::from_ref(stmt), &Why::Dynamic("assigned in a loop"));
+            self.assign(frame, target, element, at);
+            if frame.trace.is_some() {
+                frame.guards.set(frame.guards.get() + 1);
+                self.block(frame, body);
+                self.block(frame, orelse);
+                frame.guards.set(frame.guards.get() - 1);
+                return Flow::Next;
+            }
+            return if leaves(body) { Flow::Lost } else { Flow::Next };
+        };
+        for item in items {
+            if !self.step(1) {
+                Self::poison(frame, std::slice::from_ref(stmt), &Why::TooLong);
+                return Flow::Lost;
+            }
+            self.assign(frame, target, item, at);
+            match self.block(frame, body) {
+                Flow::Next | Flow::Continue => {}
+                Flow::Break => return Flow::Next,
+                Flow::Raise => return Flow::Raise,
+                Flow::Return(value) => return Flow::Return(value),
+                Flow::Lost => {
+                    Self::poison(frame, std::slice::from_ref(stmt), &Why::Dynamic("assigned in a loop"));
+                    // Only a function can be left for good.
+                    return if frame.kind == FrameKind::Function { Flow::Lost } else { Flow::Next };
+                }
+            }
+        }
+        self.block(frame, orelse)
+    }
+
+    pub(super) fn try_stmt(
+        &self,
+        frame: &Frame<'_>,
+        stmt: &Stmt,
+        body: &[Stmt],
+        handlers: &[Handler],
+        orelse: &[Stmt],
+        finally: &[Stmt],
+    ) -> Flow {
+        let catches_import = handlers.iter().any(|handler| is_import_error(frame.module, handler));
+        let flow = if catches_import && self.import_fails(frame, body) {
+            match handlers.iter().find(|handler| is_import_error(frame.module, handler)) {
+                Some(handler) => self.block(frame, &handler.body),
+                None => Flow::Next,
+            }
+        } else if (catches_import || handlers.is_empty()) && frame.trace.is_none() {
+            // Modules outside of the project are taken to be installed.
+            match self.block(frame, body) {
+                Flow::Next => self.block(frame, orelse),
+                flow => flow,
+            }
+        } else {
+            let mut runs: Vec<Box<dyn Fn() -> Flow + '_>> = vec![Box::new(|| match self.block(frame, body) {
+                Flow::Next => self.block(frame, orelse),
+                flow => flow,
+            })];
+            for handler in handlers {
+                runs.push(Box::new(move || {
+                    if let Some(name) = handler.name {
+                        let value = Value::unknown(Why::Dynamic("a caught exception"), frame.origin(name));
+                        frame.bind(Str::verbatim(frame.module, name), handler.span.start, value);
+                    }
+                    self.block(frame, &handler.body)
+                }));
+            }
+            self.join(frame, stmt.span.start, &frame.origin(stmt.span), &runs)
+        };
+        match self.block(frame, finally) {
+            Flow::Next => flow,
+            other => other,
+        }
+    }
+
+    /// Whether a block imports a module of the project that is not there.
+    pub(super) fn import_fails(&self, frame: &Frame<'_>, body: &[Stmt]) -> bool {
+        body.iter().any(|stmt| match &stmt.kind {
+            StmtKind::ImportFrom { level, module, names } if *level > 0 => {
+                let relative = module.map_or(String::new(), |span| dotted_text(frame.module, span));
+                let Some(source) = absolute_name(frame.module, *level, &relative) else { return true };
+                match names {
+                    ImportedNames::Star => self.loader.load(&source).is_none(),
+                    ImportedNames::Names(names) => {
+                        self.loader.load(&source).is_none()
+                            && names.iter().any(|import| {
+                                self.loader.load(&format!("{source}.{}", frame.module.text(import.name))).is_none()
+                            })
+                    }
+                }
+            }
+            _ => false,
+        })
+    }
+
+    /// Make every name that the statements may bind or change unknown.
+    pub(super) fn poison(frame: &Frame<'_>, block: &[Stmt], why: &Why) {
+        let mut roots = Vec::new();
+        for stmt in block {
+            touched(frame.module, stmt, &mut roots);
+        }
+        for (name, at) in roots {
+            let name = Str::verbatim(frame.module, name);
+            frame.bind(name, at.start, Value::unknown(why.clone(), frame.origin(at)));
+        }
+    }
+}
+
+/// The dotted name under a span, without the white space and line continuations that may stand around its dots.
+fn dotted_text(module: &Module, span: Span) -> String {
+    module.text(span).chars().filter(|character| !character.is_whitespace() && *character != '\\').collect()
+}
+
+/// The full name of the module that a `from` names; None beyond the top-level package.
+fn absolute_name(module: &Module, level: u32, relative: &str) -> Option<String> {
+    if level == 0 {
+        return Some(relative.to_owned());
+    }
+    let mut package = module.name();
+    let up = level - u32::from(module.is_package());
+    for _ in 0..up {
+        package = match package.rsplit_once('.') {
+            Some((parent, _)) => parent,
+            None if package.is_empty() => return None,
+            None => "",
+        };
+    }
+    Some(match (package, relative) {
+        ("", relative) => relative.to_owned(),
+        (package, "") => package.to_owned(),
+        (package, relative) => format!("{package}.{relative}"),
+    })
+}
+
+fn is_import_error(module: &Module, handler: &Handler) -> bool {
+    let Some(class) = handler.class else { return false };
+    let is_name = |id: ExprId| {
+        let expr = module.expr(id);
+        matches!(expr.kind, ExprKind::Name) && matches!(module.text(expr.span), "ImportError" | "ModuleNotFoundError")
+    };
+    match &module.expr(class).kind {
+        ExprKind::Tuple(classes) => classes.iter().any(|class| is_name(*class)),
+        _ => is_name(class),
+    }
+}
+
+/// Whether a block holds a `return` (or leaves a loop that is not its own); functions inside are their own affair.
+fn leaves(block: &[Stmt]) -> bool {
+    block.iter().any(|stmt| {
+        let mut found = matches!(stmt.kind, StmtKind::Return(_));
+        stmt.for_each_block(&mut |block| found |= leaves(block));
+        found
+    })
+}
+
+/// The names that a statement may bind or change, each with a span to speak of it.
+fn touched(module: &Module, stmt: &Stmt, out: &mut Vec<(Span, Span)>) {
+    let at = stmt.span;
+    match &stmt.kind {
+        StmtKind::Assign { targets, .. } | StmtKind::Delete(targets) => {
+            for target in targets {
+                roots(module, *target, at, out);
+            }
+        }
+        StmtKind::AnnAssign { target, value: Some(_), .. } | StmtKind::AugAssign { target, .. } => {
+            roots(module, *target, at, out);
+        }
+        StmtKind::Import(names) => {
+            for import in names {
+                let root = module.text(import.name).split(['.', ' ', '\\']).next().map_or(0, str::len);
+                let end = import.name.start.saturating_add(u32::try_from(root).unwrap_or(0));
+                out.push((import.alias.unwrap_or(Span::new(import.name.start, end)), at));
+            }
+        }
+        StmtKind::ImportFrom { names: ImportedNames::Names(names), .. } => {
+            out.extend(names.iter().map(|import| (import.alias.unwrap_or(import.name), at)));
+        }
+        StmtKind::Function(id) => out.push((module.function(*id).name, at)),
+        StmtKind::Class(id) => out.push((module.class(*id).name, at)),
+        StmtKind::For { target, .. } => roots(module, *target, at, out),
+        StmtKind::With { items, .. } => {
+            for target in items.iter().filter_map(|item| item.target) {
+                roots(module, target, at, out);
+            }
+        }
+        StmtKind::Try { handlers, .. } => {
+            out.extend(handlers.iter().filter_map(|handler| handler.name).map(|name| (name, at)));
+        }
+        StmtKind::Match { cases, .. } => {
+            out.extend(cases.iter().flat_map(|case| case.captures.iter()).map(|name| (*name, at)));
+        }
+        StmtKind::Expr(value) => {
+            if let ExprKind::Call { callee, .. } = &module.expr(*value).kind
+                && let ExprKind::Attribute { value: receiver, name } = module.expr(*callee).kind
+                && builtins::is_mutator(module.text(name))
+            {
+                roots(module, receiver, at, out);
+            }
+        }
+        _ => {}
+    }
+    stmt.for_each_block(&mut |block| {
+        for stmt in block {
+            touched(module, stmt, out);
+        }
+    });
+}
+
+/// The variables behind an assignment's target.
+fn roots(module: &Module, target: ExprId, at: Span, out: &mut Vec<(Span, Span)>) {
+    let mut target = target;
+    loop {
+        let expr = module.expr(target);
+        match &expr.kind {
+            ExprKind::Name => return out.push((expr.span, at)),
+            ExprKind::Attribute { value, .. } | ExprKind::Subscript { value, .. } | ExprKind::Starred(value) => {
+                target = *value;
+            }
+            ExprKind::Tuple(targets) | ExprKind::List(targets) => {
+                for target in targets {
+                    roots(module, *target, at, out);
+                }
+                return;
+            }
+            _ => return,
+        }
+    }
+}
