@@ -45,7 +45,7 @@ pub(crate) fn read(text: &str, tokens: &[Token]) -> SqlExpr {
 
 /// What is known of a range that cannot be read.
 fn other(cursor: &Cursor<'_>, from: usize, to: usize) -> ExprNode {
-    let found = query::read(cursor.text, cursor.tokens.get(from..to).unwrap_or_default());
+    let found = query::names(cursor.text, cursor.tokens.get(from..to).unwrap_or_default());
     let mut parts: Vec<ExprNode> =
         found.columns.into_iter().map(|name| ExprNode::Column { qualifier: None, name }).collect();
     parts.extend(found.functions.into_iter().map(|function| ExprNode::Call {
@@ -439,7 +439,7 @@ impl Reader<'_> {
 
     fn whole_subquery(&mut self) -> Read<Vec<QualifiedName>> {
         let (start, end) = self.cursor.skip_parenthesized()?;
-        Ok(query::read(self.cursor.text, &self.cursor.tokens[start..end]).relations)
+        Ok(query::names(self.cursor.text, &self.cursor.tokens[start..end]).relations)
     }
 
     /// A subquery, a row, or an expression in parentheses.

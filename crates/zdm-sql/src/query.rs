@@ -55,16 +55,27 @@ pub(crate) fn read(text: &str, tokens: &[Token]) -> Query {
 
 /// The parts of a data statement that read. The query's text is that of all tokens.
 pub(crate) fn read_parts(cursor: &Cursor<'_>, parts: &[(usize, usize)]) -> Query {
+    let mut query = scan(cursor, parts, cursor.nested);
+    cursor.source_of(0, cursor.tokens.len()).clone_into(&mut query.text);
+    output(&Cursor { at: 0, ..cursor.clone() }, &mut query);
+    query
+}
+
+/// What the tokens name, without the expressions and statements inside them: those may hold queries again.
+pub(crate) fn names(text: &str, tokens: &[Token]) -> Query {
+    scan(&Cursor::new(text, tokens), &[(0, tokens.len())], true)
+}
+
+fn scan(cursor: &Cursor<'_>, parts: &[(usize, usize)], nested: bool) -> Query {
     let tokens = cursor.tokens;
-    let mut query = Query { text: cursor.source_of(0, tokens.len()).to_owned(), ..Query::default() };
-    let mut scan = Scan { query: &mut query, frames: vec![Frame::default()], nested: cursor.nested };
+    let mut query = Query::default();
+    let mut scan = Scan { query: &mut query, frames: vec![Frame::default()], nested };
     for (start, end) in parts {
         let end = (*end).min(tokens.len());
         if *start < end {
             scan.part(Cursor { at: *start, tokens: &tokens[..end], ..cursor.clone() });
         }
     }
-    output(&Cursor { at: 0, ..cursor.clone() }, &mut query);
     query
 }
 

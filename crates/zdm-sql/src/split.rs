@@ -44,12 +44,12 @@ pub(crate) fn each_statement(text: &str, mut visit: impl FnMut(Piece<'_>)) {
                 if !tokens.is_empty() {
                     visit(Piece { tokens: &tokens, unfinished: None });
                 }
-                visit(Piece { tokens: &[token], unfinished: None });
+                visit(Piece { tokens: &[without_trailing_blanks(text, token)], unfinished: None });
                 tokens.clear();
                 nesting = Nesting::default();
             }
             Kind::Unterminated(reason) => {
-                tokens.push(token);
+                tokens.push(without_trailing_blanks(text, token));
                 visit(Piece { tokens: &tokens, unfinished: Some(reason) });
                 tokens.clear();
             }
@@ -63,6 +63,11 @@ pub(crate) fn each_statement(text: &str, mut visit: impl FnMut(Piece<'_>)) {
         let unfinished = nesting.holds_semicolons().then_some("the body has no end");
         visit(Piece { tokens: &tokens, unfinished });
     }
+}
+
+fn without_trailing_blanks(text: &str, token: Token) -> Token {
+    let source = text.get(token.start..token.end).unwrap_or("");
+    Token { end: token.start + source.trim_end().len(), ..token }
 }
 
 /// What semicolons inside a statement depend on.

@@ -1,6 +1,7 @@
 //! CREATE INDEX and REINDEX.
 
 use zdm_postgres::Statement;
+use zdm_postgres::expr::ExprNode;
 use zdm_postgres::statement::{CreateIndex, IndexElement, IndexKey, Reindex, ReindexTarget};
 
 use super::alter_table::only;
@@ -59,8 +60,21 @@ pub(super) fn create(cursor: &mut Cursor<'_>) -> Read<Statement> {
 
 /// `{ column | function(…) | ( expr ) } [COLLATE c] [opclass [( … )]] [ASC | DESC] [NULLS FIRST | LAST]`.
 pub(super) fn element(cursor: &mut Cursor<'_>) -> Read<IndexElement> {
+    let mut written = None;
     let key = if cursor.is_kind(Kind::LParen) {
-        IndexKey::Expr(cursor.parenthesized_expr()?)
+        let expr = cursor.parenthesized_expr()?;
+        // The server takes a column in parentheses, also with a collation, for the column.
+        match &*expr.node {
+            ExprNode::Column { qualifier: None, name } => IndexKey::Column(name.clone()),
+            ExprNode::Collate { expr: column, collation } => match &**column {
+                ExprNode::Column { qualifier: None, name } => {
+                    written = Some(collation.clone());
+                    IndexKey::Column(name.clone())
+                }
+                _ => IndexKey::Expr(expr),
+            },
+            _ => IndexKey::Expr(expr),
+        }
     } else {
         let mut ahead = cursor.clone();
         ahead.dotted()?;
@@ -75,7 +89,7 @@ pub(super) fn element(cursor: &mut Cursor<'_>) -> Read<IndexElement> {
             IndexKey::Column(cursor.ident()?)
         }
     };
-    let collation = if cursor.accept("COLLATE") { Some(cursor.name()?) } else { None };
+    let collation = if cursor.accept("COLLATE") { Some(cursor.name()?) } else { written };
     let opclass = if cursor.is_ident()
         && !cursor.is_any(&["ASC", "DESC", "WITH"])
         && !(cursor.is("NULLS") && (cursor.is_nth(1, "FIRST") || cursor.is_nth(1, "LAST")))

@@ -1,0 +1,195 @@
+//! No text makes the reader panic, and what it says about places holds for every text.
+
+use zdm_postgres::Statement;
+use zdm_sql::{ParsedStatement, parse, parse_data_type, parse_expr};
+
+/// A small generator of numbers (xorshift): the same seed gives the same texts on every machine.
+struct Random(u64);
+
+impl Random {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+
+    fn below(&mut self, limit: usize) -> usize {
+        usize::try_from(self.next() % limit.max(1) as u64).expect("the remainder is below a usize")
+    }
+
+    fn choose<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T {
+        from[self.below(from.len())]
+    }
+}
+
+fn texts() -> Vec<String> {
+    serde_json::from_str(include_str!("data/measured.json")).expect("the data file is a list of texts")
+}
+
+/// Spans lie in the text on character boundaries, are not empty, in order, apart from each other, and begin and end with what counts.
+fn assert_places(text: &str, statements: &[ParsedStatement]) {
+    let mut previous = 0;
+    for parsed in statements {
+        let range = parsed.span.range();
+        let source = text.get(range.clone()).unwrap_or_else(|| panic!("{range:?} is no place in {text:?}"));
+        assert!(range.start >= previous && !source.is_empty(), "{range:?} in {text:?}");
+        assert_eq!(source.trim(), source, "blanks around a statement of {text:?}");
+        previous = range.end;
+        if let Statement::Opaque(opaque) = &parsed.statement {
+            assert_eq!(opaque.text, source, "an opaque statement keeps its text");
+            assert!(!opaque.reason.is_empty(), "an opaque statement has a reason: {source}");
+        }
+    }
+}
+
+#[test]
+fn mutated_texts_have_places_and_no_panics() {
+    const PIECES: [&str; 40] = [
+        "'",
+        "\"",
+        "$$",
+        "$a$",
+        "--",
+        "/*",
+        "*/",
+        ";",
+        "(",
+        ")",
+        "[",
+        "]",
+        ",",
+        ".",
+        "::",
+        "E'",
+        "U&\"",
+        "U&'\\",
+        "\\",
+        "\n",
+        "%s",
+        "%(a)s",
+        "ä",
+        "\u{1f600}",
+        "\0",
+        "1e",
+        "0x",
+        "$1",
+        "BEGIN ATOMIC",
+        "END",
+        "CASE",
+        "CREATE RULE",
+        "SELECT",
+        "FROM",
+        "WITH a AS (",
+        "NOT",
+        "AND",
+        "-",
+        "COPY t FROM stdin;",
+        "\u{feff}",
+    ];
+    let texts = texts();
+    let mut random = Random(0x5eed_cafe_f00d_0001);
+    for round in 0..15_000 {
+        let mut text = texts[round % texts.len()].clone();
+        for _ in 0..=random.below(4) {
+            let mut at = random.below(text.len() + 1);
+            while !text.is_char_boundary(at) {
+                at -= 1;
+            }
+            match random.below(4) {
+                0 => text.insert_str(at, random.choose(&PIECES)),
+                1 => text.truncate(at),
+                2 => {
+                    let mut end = (at + random.below(12)).min(text.len());
+                    while !text.is_char_boundary(end) {
+                        end -= 1;
+                    }
+                    text.replace_range(at..end.max(at), "");
+                }
+                _ => {
+                    let other = &texts[random.below(texts.len())];
+                    let mut from = random.below(other.len() + 1);
+                    while !other.is_char_boundary(from) {
+                        from -= 1;
+                    }
+                    text.insert_str(at, &other[from..]);
+                }
+            }
+        }
+        assert_places(&text, &parse(&text));
+        // The parts' readers take any text too.
+        let expr = parse_expr(&text);
+        assert!(text.contains(&*expr.text), "an expression keeps its text");
+        parse_data_type(&text);
+    }
+}
+
+#[test]
+fn a_semicolon_separates() {
+    let texts = texts();
+    let mut random = Random(0x5eed_cafe_f00d_0002);
+    for _ in 0..3_000 {
+        let (left, right) = (&texts[random.below(texts.len())], &texts[random.below(texts.len())]);
+        let joined = format!("{left};{right}");
+        let offset = u32::try_from(left.len() + 1).expect("the texts are short");
+        let mut expected = parse(left);
+        expected.extend(parse(right).into_iter().map(|mut parsed| {
+            parsed.span.start += offset;
+            parsed.span.end += offset;
+            parsed
+        }));
+        assert_eq!(parse(&joined), expected, "{joined}");
+    }
+}
+
+#[test]
+fn one_failure_keeps_its_neighbours() {
+    for text in texts() {
+        let before = parse(&text);
+        let broken = format!("{text};\nALTER TABLE t FROBNICATE (a b c;\n{text}");
+        let after = parse(&broken);
+        assert_eq!(after.len(), 2 * before.len() + 1, "{broken}");
+        for (index, parsed) in before.iter().enumerate() {
+            assert_eq!(after[index].statement, parsed.statement);
+            assert_eq!(after[before.len() + 1 + index].statement, parsed.statement);
+        }
+    }
+}
+
+/// What nests or chains without end is read within a small stack: threads of a pool have 2 MiB.
+#[test]
+fn depth_is_bounded() {
+    let nested = [
+        format!("SELECT {}1{}", "(".repeat(50_000), ")".repeat(50_000)),
+        format!("SELECT {}1", "- ".repeat(50_000)),
+        format!("SELECT {}1", "NOT ".repeat(50_000)),
+        format!("SELECT 1{}", " + 1".repeat(50_000)),
+        format!("SELECT a{}", "::int".repeat(50_000)),
+        format!("SELECT a{}", "[1]".repeat(50_000)),
+        format!("SELECT a{}", " IS NULL".repeat(50_000)),
+        format!("SELECT true{}", " AND true".repeat(50_000)),
+        format!("SELECT {}1{}", "ARRAY[".repeat(50_000), "]".repeat(50_000)),
+        format!("SELECT {}1{}", "[".repeat(50_000), "]".repeat(50_000)),
+        format!("SELECT {}1{}", "f(".repeat(50_000), ")".repeat(50_000)),
+        format!("SELECT {}1{}", "CASE WHEN ".repeat(50_000), " THEN 1 END".repeat(50_000)),
+        format!("SELECT {}1{}", "(SELECT ".repeat(20_000), ")".repeat(20_000)),
+        format!("SELECT 1{}", " UNION SELECT 1".repeat(50_000)),
+        format!("{}SELECT 1{}", "WITH a AS (".repeat(20_000), ") SELECT 1".repeat(20_000)),
+        format!("{}SELECT 1{}", "WITH a AS (INSERT INTO t ".repeat(5_000), ")".repeat(5_000)),
+        format!("ALTER TABLE t ADD CHECK ({}a{})", "(".repeat(50_000), ")".repeat(50_000)),
+        format!("CREATE TABLE t (a int{})", "[]".repeat(50_000)),
+        format!("CREATE FUNCTION f() RETURNS int BEGIN ATOMIC {} END", "CASE ".repeat(50_000)),
+        format!("SELECT * FROM {}t{}", "(".repeat(50_000), ")".repeat(50_000)),
+        "/*".repeat(50_000),
+    ];
+    let thread = std::thread::Builder::new().stack_size(2 << 20).spawn(move || {
+        for text in &nested {
+            let parsed = parse(text);
+            assert!(parsed.len() <= 1 || text.starts_with("/*"), "{}", &text[..40]);
+            assert_places(text, &parsed);
+            // Comparing, printing and dropping recurse as well.
+            assert_eq!(format!("{:?}", parsed.clone()), format!("{parsed:?}"));
+        }
+    });
+    thread.expect("a thread starts").join().expect("no text overflows the stack");
+}
