@@ -1,6 +1,6 @@
 //! The run: prepares the job, starts the monitor and the workers, and says how it ended.
 
-mod prepare;
+pub(crate) mod prepare;
 mod worker;
 
 use std::sync::atomic::{AtomicU64, AtomicUsize};
@@ -143,6 +143,9 @@ pub async fn run(
     finish(&shared, ended).await
 }
 
+/// A server that cannot be reached at the start is more often a wrong address than one that is coming back.
+const PATIENCE_AT_START: Duration = Duration::from_secs(15);
+
 /// The first session and the job, through lost connections.
 async fn begin(
     options: &RunOptions,
@@ -158,7 +161,11 @@ async fn begin(
             Ok::<_, Error>((session, prepared))
         };
         match attempt.await {
-            Err(error) if error.is_transient() && started.elapsed() < options.retry_for && !*stop.borrow() => {
+            Err(error)
+                if error.is_transient()
+                    && started.elapsed() < options.retry_for.min(PATIENCE_AT_START)
+                    && !*stop.borrow() =>
+            {
                 let delay = backoff.next_delay();
                 let message = error.to_string();
                 // Nobody may be listening: the run does not depend on it.

@@ -131,6 +131,8 @@ pub struct PartSql {
     from: String,
     pending: String,
     alias: Ident,
+    /// The row's key as text, or its address.
+    key_text: String,
 }
 
 impl PartSql {
@@ -154,10 +156,12 @@ impl PartSql {
         format!("SELECT count(*), count(*) FILTER (WHERE {pending}) FROM {from} TABLESAMPLE SYSTEM ({percent:.4})")
     }
 
-    /// → whether any row is pending.
-    pub fn any_pending(&self) -> String {
-        let Self { from, pending, .. } = self;
-        format!("SELECT EXISTS (SELECT FROM {from} WHERE {pending})")
+    /// `$1` from, `$2` before → the key of one pending row, if there is one.
+    pub fn any_pending_by_page(&self) -> String {
+        let Self { from, pending, alias, key_text, .. } = self;
+        format!(
+            "SELECT {key_text} FROM {from} WHERE {alias}.ctid >= $1::tid AND {alias}.ctid < $2::tid AND {pending} LIMIT 1"
+        )
     }
 }
 
@@ -353,6 +357,7 @@ fn part_sql(
         from,
         pending,
         alias: alias.clone(),
+        key_text,
     })
 }
 

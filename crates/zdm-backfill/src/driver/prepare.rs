@@ -74,11 +74,21 @@ async fn what(
     options: &RunOptions,
     has_tables: bool,
 ) -> Result<(String, Definition), Error> {
-    if let Some((table, definition)) = &options.what {
+    table_and_definition(session, store, options.what.as_ref(), options.job.as_deref(), has_tables).await
+}
+
+/// As given, or as the job of this name has it.
+pub(crate) async fn table_and_definition(
+    session: &Session,
+    store: &Store,
+    given: Option<&(String, Definition)>,
+    job: Option<&str>,
+    has_tables: bool,
+) -> Result<(String, Definition), Error> {
+    if let Some((table, definition)) = given {
         return Ok((table.clone(), definition.clone()));
     }
-    let name =
-        options.job.as_deref().ok_or_else(|| Error::Usage("name a table and what to set, or a job".to_owned()))?;
+    let name = job.ok_or_else(|| Error::Usage("name a table and what to set, or a job".to_owned()))?;
     let job = if has_tables { store.find_job(session.client(), name, Kind::Run).await? } else { None };
     let job = job.ok_or_else(|| Error::Usage(format!("there is no job `{name}`")))?;
     Ok((job.table.to_string(), Definition::from_text(&job.definition)?))

@@ -1,0 +1,54 @@
+//! Where the database is, for all subcommands.
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+
+use clap::Args;
+use zdm_conn::{ConfigError, Environment, Settings};
+
+/// Options of every command that talks to the database.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ConnectionArguments {
+    /// Connection string: a URL or libpq's `key=value` pairs. Default: DATABASE_URL, else libpq's environment
+    /// (PGHOST, PGSERVICE, PGPASSFILE …). It is taken off the command line at once; a password is better kept in the
+    /// environment or in a password file all the same.
+    #[arg(long, value_name = "DSN", global = true)]
+    dsn: Option<String>,
+}
+
+impl ConnectionArguments {
+    pub(crate) fn settings(&self) -> Result<Settings, ConfigError> {
+        let environment = Environment::from_process();
+        let moved = environment.variables.get(MOVED_DSN).cloned();
+        Settings::resolve(self.dsn.as_deref().or(moved.as_deref()), &environment)
+    }
+}
+
+/// Where `--dsn` is kept after [`hide_dsn`].
+const MOVED_DSN: &str = "ZDM_DSN";
+
+/// Starts this program anew in the same process, with `--dsn` moved to the environment, which only the same user may
+/// read: a process's title shows its arguments to everyone. Returns when there is no `--dsn`, or when that fails; then
+/// the argument is used where it is.
+pub(crate) fn hide_dsn() {
+    let mut kept = Vec::new();
+    let mut found = None;
+    let mut arguments = std::env::args_os().skip(1);
+    while let Some(argument) = arguments.next() {
+        match argument.to_str() {
+            // What follows belongs to another command.
+            Some("--") => {
+                kept.push(argument);
+                kept.extend(arguments.by_ref());
+            }
+            Some("--dsn") => found = arguments.next(),
+            Some(text) if text.starts_with("--dsn=") => found = text.strip_prefix("--dsn=").map(OsString::from),
+            _ => kept.push(argument),
+        }
+    }
+    if let (Some(dsn), Ok(program)) = (found, std::env::current_exe()) {
+        // Only returns when the program cannot be started.
+        drop(Command::new(program).args(kept).env(MOVED_DSN, dsn).exec());
+    }
+}

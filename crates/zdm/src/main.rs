@@ -1,0 +1,53 @@
+//! `zdm`, the runtime: argv, progress and exit codes. What it does is in the crates that it calls.
+//!
+//! One module per subcommand: [`backfill`]. Shared by all: [`connection`] (where the database is), [`exit`] (what the
+//! process's exit code says), [`output`] (standard output and standard error, the only place that prints).
+
+mod backfill;
+
+mod connection;
+
+mod exit;
+
+mod output;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::exit::Exit;
+
+/// Zero-downtime migrations for Django on PostgreSQL: the runtime.
+#[derive(Debug, Parser)]
+#[command(
+    name = "zdm",
+    version,
+    after_help = "Exit codes: 0 done; 1 refused or incomplete; 2 wrong usage; 3 gave up on a lock; 4 the database failed; \
+                  130 interrupted, resumable."
+)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Fill columns of a table of any size while the application runs.
+    Backfill(backfill::Arguments),
+}
+
+fn main() -> ExitCode {
+    connection::hide_dsn();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            // Help and version are answers, everything else is wrong usage; clap's own codes agree with ours.
+            let exit = if error.use_stderr() { Exit::Usage } else { Exit::Done };
+            drop(error.print());
+            return exit.into();
+        }
+    };
+    match arguments.command {
+        Command::Backfill(arguments) => backfill::main(&arguments).into(),
+    }
+}
