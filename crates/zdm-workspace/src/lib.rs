@@ -32,6 +32,9 @@ pub mod changes;
 
 pub mod base;
 
+pub mod analysis;
+
+pub use analysis::{Analysis, Counts, Request, Workspace};
 pub use changes::{Change, ChangeKind, ChangeSet};
 pub use config::{Config, ConfigError, ConfigSource, KnownRule};
 pub use discover::Place;

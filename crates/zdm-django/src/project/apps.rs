@@ -332,8 +332,8 @@ fn keep_one_per_label(apps: &mut Vec<App>, problems: &mut Vec<Problem>) {
             ),
             "give one of them a `label` in its `AppConfig`, or run on the folder of one project",
         );
-        problem.place.clone_from(&app.config);
-        if let Some((file, span)) = &other.config {
+        problem.place = app.config.clone().or_else(|| other.config.clone());
+        if let (Some((file, span)), true) = (&other.config, app.config.is_some()) {
             problem = problem.related(file, *span, "the other label");
         }
         problems.push(problem);

@@ -1,0 +1,45 @@
+//! The command line of the linter: arguments, terminal, exit codes.
+
+mod args;
+mod check;
+mod explain;
+mod sqlmigrate;
+mod terminal;
+mod trace_command;
+mod wire;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+use terminal::{Failure, print};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let result = match cli.command {
+        None => check::run(&cli.check),
+        Some(Command::Check(args)) => check::run(&args),
+        Some(Command::Explain { rule }) => explain::explain(&rule).map(|page| print(&page)),
+        Some(Command::Rules { format }) => explain::rules(format).map(|list| print(&list)),
+        Some(Command::Sqlmigrate(args)) => sqlmigrate::run(&args),
+        Some(Command::Trace(args)) => trace_command::run(&args),
+    };
+    match result {
+        Ok(code) => code,
+        Err(failure) => failure.report(),
+    }
+}
+
+/// Nothing was found, or nothing was asked.
+pub(crate) const CLEAN: u8 = 0;
+/// There are findings at or above the level that fails.
+pub(crate) const FINDINGS: u8 = 1;
+/// Wrong usage, bad configuration, an unreadable project, a git failure.
+pub(crate) const FAILED: u8 = 2;
+
+impl From<Failure> for ExitCode {
+    fn from(failure: Failure) -> Self {
+        failure.report()
+    }
+}

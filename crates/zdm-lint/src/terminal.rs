@@ -1,0 +1,71 @@
+//! Writing to the terminal: standard output for answers, standard error for everything else.
+
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+use crate::args::Color;
+
+/// Why the program could not do what it was asked, and what to do about it.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    message: String,
+    help: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), help: None }
+    }
+
+    pub(crate) fn with_help(mut self, help: impl Into<String>) -> Self {
+        self.help = Some(help.into());
+        self
+    }
+
+    /// Says it on standard error and gives the exit code.
+    pub(crate) fn report(self) -> ExitCode {
+        say(&format!("zdm-lint: {}", self.message));
+        if let Some(help) = self.help {
+            say(&format!("  help: {help}"));
+        }
+        ExitCode::from(crate::FAILED)
+    }
+}
+
+impl From<zdm_workspace::Error> for Failure {
+    fn from(error: zdm_workspace::Error) -> Self {
+        Self { message: error.to_string(), help: error.help() }
+    }
+}
+
+/// Writes an answer to standard output. A reader that has gone away (`| head`) is not an error.
+pub(crate) fn print(text: &str) -> ExitCode {
+    let mut out = std::io::stdout().lock();
+    let newline = if text.ends_with('\n') || text.is_empty() { "" } else { "\n" };
+    match write!(out, "{text}{newline}").and_then(|()| out.flush()) {
+        Ok(()) => ExitCode::from(crate::CLEAN),
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::from(crate::CLEAN),
+        Err(error) => Failure::new(format!("standard output cannot be written: {error}")).report(),
+    }
+}
+
+/// One line on standard error; where that is gone there is nobody to tell.
+pub(crate) fn say(line: &str) {
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+/// Whether the text report on standard output is coloured.
+pub(crate) fn coloured(choice: Color) -> bool {
+    match choice {
+        Color::Always => true,
+        Color::Never => false,
+        Color::Auto => {
+            std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && std::io::stdout().is_terminal()
+        }
+    }
+}
+
+/// The terminal's width in characters, from `COLUMNS`; 100 where it is not known, never more than 120.
+pub(crate) fn width() -> usize {
+    std::env::var("COLUMNS").ok().and_then(|columns| columns.parse().ok()).unwrap_or(100).clamp(40, 120)
+}

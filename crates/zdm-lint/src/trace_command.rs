@@ -1,0 +1,159 @@
+//! `zdm-lint trace`: the effects of plain SQL, statement by statement.
+
+use std::fmt::Write as _;
+use std::io::Read as _;
+
+use serde::Serialize;
+use zdm_postgres::effects::{Outcome, TransactionUse};
+use zdm_postgres::session::Session;
+use zdm_postgres::{Catalog, PgVersion, Statement};
+use zdm_source::SourceFile;
+
+use crate::args::ListFormat;
+use crate::terminal::{Failure, print};
+use crate::wire::{WireEffects, WireLock, in_words};
+
+/// One statement with what it does.
+#[derive(Debug)]
+pub(crate) struct Traced {
+    sql: String,
+    line: u32,
+    statement: Statement,
+    outcome: Outcome,
+}
+
+/// Runs the statements of `text` on an empty catalog.
+pub(crate) fn trace(text: &str, version: PgVersion) -> Vec<Traced> {
+    let file = SourceFile::new("", text);
+    let mut session = Session::new(Catalog::new(), version);
+    zdm_sql::parse(text)
+        .into_iter()
+        .map(|parsed| {
+            let outcome = session.execute(&parsed.statement);
+            Traced {
+                sql: file.slice(parsed.span).to_owned(),
+                line: file.line_column(parsed.span.start).line,
+                statement: parsed.statement,
+                outcome,
+            }
+        })
+        .collect()
+}
+
+pub(crate) fn as_text(traced: &[Traced]) -> String {
+    let mut text = String::new();
+    for statement in traced {
+        let _ = writeln!(text, "{}: {}", statement.line, zdm_linter::context::shortened(&statement.sql, 100));
+        match &statement.outcome.error {
+            Some(error) => {
+                let _ = writeln!(text, "    refused: {} ({})", error.message, error.sqlstate);
+            }
+            None if !understood(&statement.statement) => {
+                let _ = writeln!(text, "    not understood: its effects are unknown");
+            }
+            None => {
+                let _ = writeln!(text, "    {}", in_words(&statement.outcome.effects));
+            }
+        }
+    }
+    text
+}
+
+pub(crate) fn as_json(traced: &[Traced], version: PgVersion) -> String {
+    let statements = traced
+        .iter()
+        .map(|traced| {
+            let mut held: Vec<_> =
+                traced.outcome.held.iter().map(|(relation, held)| WireLock::new(relation, held.mode)).collect();
+            held.sort_by(|left, right| left.relation().cmp(right.relation()));
+            WireStatement {
+                sql: &traced.sql,
+                line: traced.line,
+                kind: kind(&traced.statement),
+                understood: understood(&traced.statement),
+                transaction: match traced.outcome.transaction {
+                    TransactionUse::Inside => "inside",
+                    TransactionUse::Outside => "outside",
+                    TransactionUse::Forbidden => "forbidden",
+                },
+                effects: WireEffects::from(&traced.outcome.effects),
+                held,
+                error: traced
+                    .outcome
+                    .error
+                    .as_ref()
+                    .map(|error| WireError { sqlstate: error.sqlstate, message: &error.message }),
+            }
+        })
+        .collect();
+    let document = WireTrace { version: 1, postgres: version.to_string(), statements };
+    serde_json::to_string_pretty(&document).unwrap_or_default()
+}
+
+#[derive(Debug, Serialize)]
+struct WireTrace<'a> {
+    version: u32,
+    postgres: String,
+    statements: Vec<WireStatement<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct WireStatement<'a> {
+    sql: &'a str,
+    line: u32,
+    kind: String,
+    understood: bool,
+    transaction: &'static str,
+    effects: WireEffects,
+    held: Vec<WireLock>,
+    error: Option<WireError<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct WireError<'a> {
+    sqlstate: &'static str,
+    message: &'a str,
+}
+
+fn understood(statement: &Statement) -> bool {
+    !matches!(statement, Statement::Opaque(_) | Statement::Do { .. } | Statement::Call { .. })
+}
+
+/// The command as the manual names it: `ALTER TABLE`, `CREATE INDEX`.
+fn kind(statement: &Statement) -> String {
+    statement.command().to_owned()
+}
+
+/// The command itself.
+pub(crate) fn run(args: &crate::args::TraceArgs) -> Result<std::process::ExitCode, Failure> {
+    let version = match &args.postgres {
+        Some(text) => parse_postgres(text)?,
+        None => PgVersion::NEWEST,
+    };
+    let text = if args.file.as_os_str() == "-" {
+        let mut bytes = Vec::new();
+        std::io::stdin()
+            .lock()
+            .read_to_end(&mut bytes)
+            .map_err(|error| Failure::new(format!("standard input cannot be read: {error}")))?;
+        bytes
+    } else {
+        std::fs::read(&args.file)
+            .map_err(|error| Failure::new(format!("`{}` cannot be read: {error}", args.file.display())))?
+    };
+    let text = String::from_utf8(text)
+        .map_err(|_| Failure::new(format!("`{}` is not UTF-8", args.file.display())).with_help("convert it first"))?;
+    let traced = trace(&text, version);
+    Ok(print(&match args.format {
+        ListFormat::Text => as_text(&traced),
+        ListFormat::Json => as_json(&traced, version),
+    }))
+}
+
+/// A supported version, or a message that names those that are.
+pub(crate) fn parse_postgres(text: &str) -> Result<PgVersion, Failure> {
+    text.parse::<PgVersion>().ok().filter(|version| version.is_supported()).ok_or_else(|| {
+        Failure::new(format!("`{text}` is not a supported PostgreSQL version"))
+            .with_help("12 to 18, with or without a minor: 16, 14.2")
+    })
+}

@@ -1,0 +1,335 @@
+//! What a rule is given: one migration of the trace with its surroundings, and the words to speak about it.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use zdm_django::Operation;
+use zdm_django::state::{ModelKey, ModelState};
+use zdm_postgres::effects::Blocks;
+use zdm_postgres::statement::{AlterTableAction, CreateTable, CreateTableAs};
+use zdm_postgres::{Catalog, LockMode, PgVersion, QualifiedName, Statement};
+use zdm_replay::{MigrationTrace, OperationTrace, Step, Trace};
+use zdm_source::{Diagnostic, Label, Severity, Span, Subject};
+
+use crate::config::{Config, TableFacts};
+use crate::new_code::Drifted;
+use crate::old_code::OldTable;
+use crate::page::Page;
+
+/// One migration under judgement.
+#[derive(Clone, Copy, Debug)]
+pub struct Cx<'a> {
+    pub trace: &'a Trace,
+    pub migration: &'a MigrationTrace,
+    pub config: &'a Config,
+    pub page: &'a Page,
+    /// Per step: the relations that this migration made before it.
+    pub fresh: &'a [Arc<BTreeSet<QualifiedName>>],
+    /// The tables that it touches, with the old code that uses them.
+    pub old: &'a [OldTable],
+    /// The models that do not meet their tables after it, as far as that is its doing.
+    pub new: &'a [Drifted],
+}
+
+/// Per step of a migration: the relations that the migration itself made before it, under their name at that step.
+pub fn fresh_relations(migration: &MigrationTrace) -> Vec<Arc<BTreeSet<QualifiedName>>> {
+    let mut fresh: Arc<BTreeSet<QualifiedName>> = Arc::default();
+    let mut result = Vec::with_capacity(migration.steps.len());
+    for step in &migration.steps {
+        result.push(Arc::clone(&fresh));
+        if step.is_refused() {
+            continue;
+        }
+        match &step.statement {
+            // IF NOT EXISTS on a table that is there makes nothing.
+            Statement::CreateTable(CreateTable { name, .. }) | Statement::CreateTableAs(CreateTableAs { name, .. })
+                if step.catalog_before.relation(name).is_none() =>
+            {
+                Arc::make_mut(&mut fresh).insert(name.clone());
+            }
+            Statement::AlterTable(alter) => {
+                for action in &alter.actions {
+                    if let AlterTableAction::RenameTo { name } = action {
+                        let fresh = Arc::make_mut(&mut fresh);
+                        let to = alter.name.sibling(name.clone());
+                        if fresh.remove(&alter.name) {
+                            fresh.insert(to);
+                        } else {
+                            fresh.remove(&to);
+                        }
+                    }
+                }
+            }
+            Statement::Drop(drop) => {
+                for name in &drop.names {
+                    if fresh.contains(name) {
+                        Arc::make_mut(&mut fresh).remove(name);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+    result
+}
+
+impl<'a> Cx<'a> {
+    pub fn version(&self) -> PgVersion {
+        self.trace.postgres
+    }
+
+    pub fn steps(&self) -> impl Iterator<Item = &'a Step> {
+        self.migration.steps.iter()
+    }
+
+    /// Steps that the server accepts, as far as is known.
+    pub fn accepted(&self) -> impl Iterator<Item = &'a Step> {
+        self.steps().filter(|step| !step.is_refused())
+    }
+
+    pub fn operation(&self, index: usize) -> Option<&'a Operation> {
+        self.migration.migration.operations.get(index)
+    }
+
+    pub fn operations(&self) -> impl Iterator<Item = (&'a Operation, &'a OperationTrace)> {
+        self.migration.migration.operations.iter().zip(&self.migration.operations)
+    }
+
+    /// The relation that a step names was there before this migration, under this or another name: running code may use it.
+    pub fn existed(&self, step: &Step, name: &QualifiedName) -> bool {
+        let fresh = self.migration.steps.iter().position(|other| std::ptr::eq(other, step));
+        fresh.is_none_or(|index| !self.fresh[index].contains(name))
+    }
+
+    /// Whom a step keeps waiting on relations that were there before this migration, strongest first.
+    pub fn blocked(&self, step: &'a Step) -> Vec<(&'a QualifiedName, Blocks)> {
+        let mut blocked: Vec<_> = step
+            .outcome
+            .effects
+            .blocks
+            .iter()
+            .filter(|(name, blocks)| !blocks.is_empty() && self.existed(step, name))
+            .map(|(name, blocks)| (name, *blocks))
+            .collect();
+        blocked.sort_by_key(|(name, blocks)| (!blocks.select, !blocks.insert, (*name).clone()));
+        blocked
+    }
+
+    pub fn facts(&self, table: &QualifiedName) -> TableFacts {
+        self.config.facts(&table.to_string())
+    }
+
+    /// The first step after which `holds` is true of the catalog and before which it was not.
+    pub fn step_where(&self, holds: impl Fn(&Catalog) -> bool) -> Option<&'a Step> {
+        self.steps().find(|step| !holds(&step.catalog_before) && holds(&step.catalog_after))
+    }
+
+    /// The last top-level operation that changes a model in the state, if possible the one that speaks of `field`; else the last one.
+    pub fn operation_on(&self, model: &ModelKey, field: Option<&str>) -> usize {
+        let mut best = self.migration.operations.len().saturating_sub(1);
+        for trace in &self.migration.operations {
+            let (before, after) = (trace.state_before.model(model), trace.state_after.model(model));
+            let changed = match (before, after) {
+                (Some(before), Some(after)) => !Arc::ptr_eq(before, after),
+                (None, None) => false,
+                _ => true,
+            };
+            if !changed {
+                continue;
+            }
+            best = trace.index;
+            let has = |state: Option<&Arc<ModelState>>, name: &str| {
+                state.is_some_and(|state| {
+                    state.fields.iter().any(|field| &*field.name == name || format!("{}_id", field.name) == name)
+                })
+            };
+            if field.is_some_and(|name| has(before, name) != has(after, name)) {
+                return trace.index;
+            }
+        }
+        best
+    }
+
+    /// A finding about a step, with its label where the step is written.
+    pub fn at_step(&self, step: &Step, message: impl Into<String>) -> Diagnostic {
+        let mut diagnostic = self.at_span(step.span, message);
+        diagnostic.primary.message = operation_label(self.operation(step.operation), step);
+        diagnostic.subject.operation = Some(step.operation);
+        diagnostic.subject.statement = Some(step.sql.clone());
+        diagnostic
+    }
+
+    /// A finding about a top-level operation.
+    pub fn at_operation(&self, index: usize, message: impl Into<String>) -> Diagnostic {
+        let operation = self.operation(index);
+        let span = operation.map_or(self.migration.migration.span, |operation| operation.span);
+        let mut diagnostic = self.at_span(span, message);
+        diagnostic.primary.message = operation.map(|operation| operation.name().to_owned()).unwrap_or_default();
+        diagnostic.subject.operation = Some(index);
+        diagnostic
+    }
+
+    /// A finding about a place in the migration's file.
+    pub fn at_span(&self, span: Span, message: impl Into<String>) -> Diagnostic {
+        let migration = &self.migration.migration;
+        let mut diagnostic = Diagnostic::new(
+            self.page.code,
+            self.config.severity_of(self.page, migration.file.path()),
+            message,
+            Label::new(&migration.file, span, ""),
+        );
+        diagnostic.subject = Subject {
+            app: Some(migration.key.app.clone()),
+            migration: Some(migration.key.name.clone()),
+            operation: None,
+            statement: None,
+        };
+        diagnostic
+    }
+
+    /// A label that points at another step of this migration.
+    pub fn label_step(&self, step: &Step, message: impl Into<String>) -> Label {
+        Label::new(&self.migration.migration.file, step.span, message)
+    }
+
+    /// The severity grows to error where the table is known to be large or hot, and shrinks to info where it is known to be small.
+    pub fn weigh(&self, table: &QualifiedName, diagnostic: &mut Diagnostic) {
+        const LARGE_ROWS: u64 = 1_000_000;
+        if self.config.own_severity(self.page, self.migration.migration.file.path()).is_some() {
+            return;
+        }
+        let facts = self.facts(table);
+        let large = facts.rows.is_some_and(|rows| rows >= LARGE_ROWS);
+        let small = facts.rows.zip(self.config.small_table_rows).is_some_and(|(rows, small)| rows <= small);
+        if let Some(rows) = facts.rows {
+            let size = facts.bytes.map(|bytes| format!(", {}", human_bytes(bytes))).unwrap_or_default();
+            diagnostic
+                .notes
+                .insert(0, zdm_source::Note::Fact(format!("`{table}` has about {} rows{size}", human_count(rows))));
+        }
+        if large || facts.hot == Some(true) {
+            diagnostic.severity = Severity::Error;
+        } else if small && facts.hot != Some(true) && diagnostic.severity == Severity::Warning {
+            diagnostic.severity = Severity::Info;
+        }
+    }
+}
+
+/// `AddIndex`, or for SQL and deferred statements what sends it.
+fn operation_label(operation: Option<&Operation>, step: &Step) -> String {
+    let Some(operation) = operation else { return String::new() };
+    let name = operation.name();
+    if step.raw {
+        return String::new();
+    }
+    let shown = shortened(&step.sql, 100);
+    if step.deferred {
+        format!("{name} sends at the end of the migration: {shown}")
+    } else {
+        format!("{name} sends: {shown}")
+    }
+}
+
+/// On one line, cut at `limit` characters.
+pub fn shortened(text: &str, limit: usize) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= limit {
+        return line;
+    }
+    let mut cut: String = line.chars().take(limit.saturating_sub(1)).collect();
+    cut.push('…');
+    cut
+}
+
+/// What waits, in words: `every query`, `INSERT, UPDATE and DELETE`, `INSERT`; empty where nothing does.
+pub fn blocked_words(blocks: Blocks) -> &'static str {
+    if blocks.select {
+        "every query, SELECT included,"
+    } else if blocks.insert && blocks.update {
+        "INSERT, UPDATE and DELETE"
+    } else if blocks.insert {
+        "INSERT"
+    } else if blocks.update {
+        "UPDATE and DELETE"
+    } else if blocks.select_for_update {
+        "SELECT FOR UPDATE"
+    } else {
+        ""
+    }
+}
+
+/// As [`blocked_words`], for a lock on a table.
+pub fn blocked_by(mode: LockMode) -> &'static str {
+    blocked_words(Blocks::by_lock(mode))
+}
+
+/// `12,345`, `3.4 million`, `1.2 billion`.
+pub fn human_count(count: u64) -> String {
+    let (divisor, word) = match count {
+        0..1_000_000 => {
+            let digits = count.to_string();
+            let mut text = String::new();
+            for (index, digit) in digits.chars().enumerate() {
+                if index > 0 && (digits.len() - index).is_multiple_of(3) {
+                    text.push(',');
+                }
+                text.push(digit);
+            }
+            return text;
+        }
+        1_000_000..1_000_000_000 => (1_000_000, "million"),
+        _ => (1_000_000_000, "billion"),
+    };
+    decimal(count, divisor, word)
+}
+
+/// `512 bytes`, `3.4 GB`; powers of 1,000.
+pub fn human_bytes(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} bytes"),
+        1_000..1_000_000 => decimal(bytes, 1_000, "kB"),
+        1_000_000..1_000_000_000 => decimal(bytes, 1_000_000, "MB"),
+        1_000_000_000..1_000_000_000_000 => decimal(bytes, 1_000_000_000, "GB"),
+        _ => decimal(bytes, 1_000_000_000_000, "TB"),
+    }
+}
+
+fn decimal(value: u64, divisor: u64, unit: &str) -> String {
+    let tenths = value / (divisor / 10).max(1);
+    if tenths.is_multiple_of(10) || tenths >= 1_000 {
+        format!("{} {unit}", tenths / 10)
+    } else {
+        format!("{}.{} {unit}", tenths / 10, tenths % 10)
+    }
+}
+
+/// `` `a`, `b` and `c` ``.
+pub fn name_list<T: std::fmt::Display>(names: impl IntoIterator<Item = T>) -> String {
+    let names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
+    match names.split_last() {
+        None => String::new(),
+        Some((last, [])) => last.clone(),
+        Some((last, rest)) => format!("{} and {last}", rest.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!(human_count(950), "950");
+        assert_eq!(human_count(12_345), "12,345");
+        assert_eq!(human_count(100_000_000), "100 million");
+        assert_eq!(human_count(3_450_000), "3.4 million");
+        assert_eq!(human_bytes(1_500_000_000), "1.5 GB");
+        assert_eq!(human_bytes(42), "42 bytes");
+    }
+
+    #[test]
+    fn lists_read_well() {
+        assert_eq!(name_list(["a"]), "`a`");
+        assert_eq!(name_list(["a", "b", "c"]), "`a`, `b` and `c`");
+    }
+}

@@ -1,0 +1,35 @@
+//! The rules: judgements over the trace of a project's migrations.
+//!
+//! A rule is a page in `rules/` (its documentation and its test), a function in [`rules`], and a line in
+//! [`registry::RULES`]. Rules see the trace, never syntax trees or files. Reading order: [`page`], [`registry`],
+//! [`context`], [`rules`], [`suppress`], [`lint`].
+
+pub mod page;
+
+pub mod registry;
+
+pub mod config;
+
+pub mod context;
+
+pub mod rules;
+
+pub mod suppress;
+
+mod words;
+
+pub mod lint;
+
+pub mod phase;
+
+pub mod project_problems;
+
+pub mod new_code;
+
+pub mod old_code;
+
+pub use config::Config;
+pub use lint::lint;
+pub use page::Page;
+pub use phase::{MigrationPhase, phases};
+pub use registry::{RULES, Rule, find_rule};

@@ -1,0 +1,146 @@
+//! The code that is released with a migration: the models of the state after it, against the catalog after it.
+//!
+//! Only what this migration brings about counts: a difference that was there before it is not its matter.
+
+use std::sync::Arc;
+
+use zdm_django::resolve::{Context, Resolver};
+use zdm_django::state::{ModelKey, ModelState, ProjectState};
+use zdm_postgres::catalog::{ConstraintKind, Table};
+use zdm_postgres::{Catalog, Ident};
+use zdm_replay::{MigrationTrace, Step};
+
+use crate::old_code::table_name;
+
+/// A way in which a model and its table do not meet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Drift {
+    /// The model names a column that its table lacks.
+    MissingColumn { field: Arc<str>, column: Ident },
+    /// The table wants a value for a column that the model does not name.
+    UnfilledColumn { column: Ident },
+    /// A foreign key of a column that the model does not name.
+    ForeignKeyLeft { constraint: Ident, column: Ident },
+    /// The model says that the column takes NULL, the table does not.
+    NotNullInDatabase { field: Arc<str>, column: Ident },
+}
+
+/// A model whose table does not meet it, with what is new about that.
+#[derive(Clone, Debug)]
+pub struct Drifted {
+    pub key: ModelKey,
+    pub label: String,
+    pub table: Arc<Table>,
+    pub drifts: Vec<Drift>,
+}
+
+/// The drift that a migration brings about, by model.
+pub fn drift(migration: &MigrationTrace, context: &Context) -> Vec<Drifted> {
+    let mut result = Vec::new();
+    // Behind a statement that is refused the migration never gets.
+    if migration.steps.iter().any(Step::is_refused) {
+        return result;
+    }
+    for model in migration.state_after.models() {
+        let key = model.key();
+        let before = migration.state_before.model(&key);
+        let same_model = before.is_some_and(|before| Arc::ptr_eq(before, model));
+        let after_table = table_of(model, &migration.state_after, &migration.catalog_after, context);
+        let Some(after_table) = after_table else { continue };
+        let before_table =
+            before.and_then(|before| table_of(before, &migration.state_before, &migration.catalog_before, context));
+        if same_model && before_table.as_ref().is_some_and(|before| Arc::ptr_eq(before, &after_table)) {
+            continue;
+        }
+        let mut drifts = drifts(model, &after_table, &migration.state_after, context);
+        if let (Some(before), Some(before_table)) = (before, before_table) {
+            let known = self::drifts(before, &before_table, &migration.state_before, context);
+            drifts.retain(|drift| !known.contains(drift));
+            drifts.retain(|drift| brought_about(drift, before, model, &migration.state_before, context));
+        }
+        if !drifts.is_empty() {
+            result.push(Drifted { key, label: format!("{}.{}", model.app, model.name), table: after_table, drifts });
+        }
+    }
+    result
+}
+
+/// Some differences are this migration's doing only if the state changed; where the table did, another rule speaks.
+fn brought_about(
+    drift: &Drift,
+    before: &ModelState,
+    after: &ModelState,
+    state_before: &ProjectState,
+    context: &Context,
+) -> bool {
+    match drift {
+        Drift::MissingColumn { .. } | Drift::UnfilledColumn { .. } => true,
+        Drift::NotNullInDatabase { field, .. } => before.field(field) != after.field(field),
+        Drift::ForeignKeyLeft { column, .. } => {
+            let resolver = Resolver::new(state_before, context);
+            resolver.model(&before.key()).is_ok_and(|resolved| {
+                resolved
+                    .fields
+                    .iter()
+                    .filter_map(|field| field.as_ref().ok())
+                    .any(|field| field.column.as_deref() == Some(column.as_str()))
+            })
+        }
+    }
+}
+
+/// The table of a managed model, where the catalog knows its columns.
+fn table_of(model: &ModelState, state: &ProjectState, catalog: &Catalog, context: &Context) -> Option<Arc<Table>> {
+    if model.is_proxy() || !model.is_managed() || model.assumed || catalog.is_incomplete() {
+        return None;
+    }
+    let resolver = Resolver::new(state, context);
+    if resolver.is_swapped(model) {
+        return None;
+    }
+    let name = resolver.table(model).ok()?;
+    catalog.table(&table_name(&name)).filter(|table| !table.assumed).cloned()
+}
+
+fn drifts(model: &ModelState, table: &Table, state: &ProjectState, context: &Context) -> Vec<Drift> {
+    let resolver = Resolver::new(state, context);
+    let Ok(resolved) = resolver.model(&model.key()) else { return Vec::new() };
+    // A field that cannot be resolved may stand for any column.
+    if resolved.fields.iter().any(Result::is_err) {
+        return Vec::new();
+    }
+    let own: Vec<(Arc<str>, Ident, bool)> = resolved
+        .fields
+        .iter()
+        .filter_map(|field| field.as_ref().ok())
+        .filter_map(|field| {
+            let column = Ident::new(Arc::clone(field.column.as_ref()?)).truncated();
+            // A column without a type is none: the key of several columns.
+            field.db_type.as_ref().map(|_| (Arc::clone(&field.field.name), column, field.null))
+        })
+        .collect();
+    let mut drifts = Vec::new();
+    for (field, column, null) in &own {
+        match table.column(column.as_str()) {
+            None => drifts.push(Drift::MissingColumn { field: Arc::clone(field), column: column.clone() }),
+            Some(in_table) if *null && in_table.not_null && in_table.default.is_none() => {
+                drifts.push(Drift::NotNullInDatabase { field: Arc::clone(field), column: column.clone() });
+            }
+            Some(_) => {}
+        }
+    }
+    let names = |column: &Ident| own.iter().any(|(_, name, _)| name == column);
+    for column in table.columns.iter().filter(|column| !names(&column.name)) {
+        if column.not_null && column.default.is_none() && column.identity.is_none() && column.generated.is_none() {
+            drifts.push(Drift::UnfilledColumn { column: column.name.clone() });
+        }
+    }
+    for constraint in &table.constraints {
+        if let ConstraintKind::ForeignKey(key) = &constraint.kind
+            && let Some(column) = key.columns.iter().find(|column| !names(column))
+        {
+            drifts.push(Drift::ForeignKeyLeft { constraint: constraint.name.clone(), column: column.clone() });
+        }
+    }
+    drifts
+}

@@ -1,0 +1,175 @@
+//! The code that is still running while a migration is applied: the models of the state before it, as they read and write.
+//!
+//! A model of the old state SELECTs and INSERTs each of its columns by name, and UPDATEs any of them
+//! (Django's documentation, "QuerySet API": a model's query names every concrete field).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use zdm_django::resolve::{Context, Resolver};
+use zdm_django::state::ModelKey;
+use zdm_postgres::catalog::Table;
+use zdm_postgres::{Ident, LockMode, QualifiedName};
+use zdm_replay::{MigrationTrace, Step};
+
+/// A model that running code uses, with the columns it names.
+#[derive(Clone, Debug)]
+pub struct OldModel {
+    /// `shop.Order`; for the table behind a many-to-many field `shop.Order.tags`.
+    pub label: String,
+    pub table: QualifiedName,
+    pub columns: Vec<OldColumn>,
+    /// The model is still in the new state, under whatever name.
+    pub key: ModelKey,
+}
+
+#[derive(Clone, Debug)]
+pub struct OldColumn {
+    pub field: Arc<str>,
+    pub column: Ident,
+    pub null: bool,
+}
+
+impl OldModel {
+    pub fn names_column(&self, column: &Ident) -> bool {
+        self.columns.iter().any(|own| own.column == *column)
+    }
+
+    pub fn column(&self, column: &Ident) -> Option<&OldColumn> {
+        self.columns.iter().find(|own| own.column == *column)
+    }
+}
+
+/// A table of the catalog before the migration that the migration changes or locks strongly, with the model that uses it.
+#[derive(Clone, Debug)]
+pub struct OldTable {
+    pub before: Arc<Table>,
+    pub model: Option<OldModel>,
+}
+
+/// The tables that the migration touches, sorted by name.
+pub fn old_tables(migration: &MigrationTrace, context: &Context) -> Vec<OldTable> {
+    let mut names: BTreeSet<&QualifiedName> = BTreeSet::new();
+    for step in &migration.steps {
+        for (name, mode) in &step.outcome.effects.locks {
+            if *mode >= LockMode::ShareUpdateExclusive {
+                names.insert(name);
+            }
+        }
+    }
+    let tables: Vec<&Arc<Table>> = names
+        .into_iter()
+        .filter_map(|name| migration.catalog_before.table(name))
+        .filter(|table| !table.assumed)
+        .collect();
+    if tables.is_empty() {
+        return Vec::new();
+    }
+    let mut models = models_by_table(migration, context, &tables.iter().map(|table| &table.name).collect());
+    tables
+        .into_iter()
+        .map(|before| {
+            let position = models.iter().position(|model| model.table == before.name);
+            OldTable { before: Arc::clone(before), model: position.map(|index| models.swap_remove(index)) }
+        })
+        .collect()
+}
+
+impl OldTable {
+    pub fn name(&self) -> &QualifiedName {
+        &self.before.name
+    }
+
+    /// The table under its old name after the migration.
+    pub fn after<'a>(&self, migration: &'a MigrationTrace) -> Option<&'a Arc<Table>> {
+        migration.catalog_after.table(&self.before.name)
+    }
+
+    /// How messages name the user of a column: ``model `shop.Order` ``, or the table where no model is known.
+    pub fn user(&self) -> String {
+        match &self.model {
+            Some(model) => format!("model `{}`", model.label),
+            None => format!("table `{}`", self.before.name),
+        }
+    }
+}
+
+/// The last step that touches `table`, for findings that compare the worlds rather than judge a statement.
+pub fn last_step_on<'a>(migration: &'a MigrationTrace, table: &QualifiedName) -> Option<&'a Step> {
+    migration.steps.iter().rev().find(|step| step.outcome.effects.locks.contains_key(table))
+}
+
+fn models_by_table(migration: &MigrationTrace, context: &Context, wanted: &BTreeSet<&QualifiedName>) -> Vec<OldModel> {
+    let resolver = Resolver::new(&migration.state_before, context);
+    let mut models = Vec::new();
+    for state in migration.state_before.models() {
+        if state.is_proxy() {
+            continue;
+        }
+        let Ok(table) = resolver.table(state).map(|table| table_name(&table)) else { continue };
+        if !wanted.contains(&table) {
+            continue;
+        }
+        let Ok(resolved) = resolver.model(&state.key()) else { continue };
+        let columns = resolved
+            .fields
+            .iter()
+            .filter_map(|field| field.as_ref().ok())
+            .filter_map(|field| {
+                Some(OldColumn {
+                    field: Arc::clone(&field.field.name),
+                    column: Ident::new(Arc::clone(field.column.as_ref()?)).truncated(),
+                    null: field.null,
+                })
+            })
+            .collect();
+        models.push(OldModel { label: format!("{}.{}", state.app, state.name), table, key: state.key(), columns });
+    }
+    if models.len() < wanted.len() {
+        many_to_many_tables(migration, resolver, wanted, &mut models);
+    }
+    models
+}
+
+/// The tables that Django makes for many-to-many fields: running code inserts into and reads from them by its two columns.
+fn many_to_many_tables(
+    migration: &MigrationTrace,
+    resolver: Resolver<'_>,
+    wanted: &BTreeSet<&QualifiedName>,
+    models: &mut Vec<OldModel>,
+) {
+    for state in migration.state_before.models() {
+        for field in state.fields.iter().filter(|field| field.django_class() == Some("ManyToManyField")) {
+            let Ok(resolved) = resolver.field_of(state, field) else { continue };
+            let Some(through) = resolved.auto_through() else { continue };
+            let Ok(table) = resolver.table(through).map(|table| table_name(&table)) else { continue };
+            if !wanted.contains(&table) {
+                continue;
+            }
+            let columns = through
+                .fields
+                .iter()
+                .filter_map(|own| {
+                    let resolved = resolver.field_of(through, own).ok()?;
+                    Some(OldColumn {
+                        field: Arc::clone(&own.name),
+                        column: Ident::new(Arc::clone(resolved.column.as_ref()?)).truncated(),
+                        null: resolved.null,
+                    })
+                })
+                .collect();
+            let label = format!("{}.{}.{}", state.app, state.name, field.name);
+            models.push(OldModel { label, table, key: state.key(), columns });
+        }
+    }
+}
+
+/// A model's `db_table` as the catalog has it: Django passes a name in quotes through as it is, so `"schema"."table"` names both.
+pub(crate) fn table_name(db_table: &str) -> QualifiedName {
+    let inner = db_table.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    match inner.map(|inner| inner.split_once("\".\"")) {
+        Some(Some((schema, name))) => QualifiedName::with_schema(schema, Ident::from(name).truncated()),
+        Some(None) => QualifiedName::new(Ident::from(inner.unwrap_or(db_table)).truncated()),
+        None => QualifiedName::new(Ident::from(db_table).truncated()),
+    }
+}

@@ -1,0 +1,70 @@
+//! A rule's page: front matter and Markdown.
+
+use zdm_source::{Code, Phase, Severity};
+
+/// What the front matter of a rule's page says, with the whole text of the page.
+#[derive(Clone, Copy, Debug)]
+pub struct Page {
+    pub code: Code,
+    pub summary: &'static str,
+    pub severity: Severity,
+    /// The lock mode that the finding is about, where there is one: `SHARE`.
+    pub lock: Option<&'static str>,
+    /// Whom it blocks, in words: `INSERT, UPDATE, DELETE`.
+    pub blocks: Option<&'static str>,
+    /// `safe`, `unsafe`, `display`, or `none`.
+    pub fix: &'static str,
+    /// The deploy phase that a finding of this rule puts its migration into; `None`: no other than `before`.
+    pub phase: Option<Phase>,
+    /// Off unless selected.
+    pub optional: bool,
+    /// The Markdown behind the front matter.
+    pub body: &'static str,
+}
+
+impl Page {
+    /// Reads a page; the error names what its front matter lacks.
+    pub fn parse(text: &'static str) -> Result<Self, String> {
+        let rest = text.strip_prefix("---\n").ok_or("the page does not begin with `---`")?;
+        let (front, body) = rest.split_once("\n---\n").ok_or("the front matter does not end with `---`")?;
+        let value = |key: &str| {
+            front
+                .lines()
+                .find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))
+                .map(str::trim)
+                .filter(|v| !v.is_empty())
+        };
+        let required = |key: &str| value(key).ok_or_else(|| format!("the front matter lacks `{key}`"));
+        for line in front.lines() {
+            let key = line.split(':').next().unwrap_or_default();
+            if !["code", "name", "summary", "severity", "lock", "blocks", "fix", "phase", "default"].contains(&key) {
+                return Err(format!("unknown key `{key}` in the front matter"));
+            }
+        }
+        Ok(Self {
+            code: Code { code: required("code")?, name: required("name")? },
+            summary: required("summary")?,
+            severity: required("severity")?.parse().map_err(|()| "severity is info, warning or error")?,
+            lock: value("lock"),
+            blocks: value("blocks"),
+            fix: value("fix").unwrap_or("none"),
+            phase: match value("phase") {
+                None => None,
+                Some("after") => Some(Phase::After),
+                Some("window") => Some(Phase::Window),
+                Some(_) => return Err("phase is after or window".to_owned()),
+            },
+            optional: match value("default") {
+                None | Some("on") => false,
+                Some("off") => true,
+                Some(_) => return Err("default is on or off".to_owned()),
+            },
+            body,
+        })
+    }
+
+    /// `ZDM101-index-not-concurrent.md`.
+    pub fn file_name(&self) -> String {
+        format!("{}-{}.md", self.code.code, self.code.name)
+    }
+}

@@ -1,0 +1,48 @@
+//! When each migration may run in a deploy, from what the rules found.
+
+use zdm_django::MigrationKey;
+use zdm_replay::Trace;
+use zdm_source::{Diagnostic, Phase, Severity};
+
+use crate::config::Config;
+use crate::registry::find_rule;
+
+/// A migration's deploy phase with the findings that put it there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MigrationPhase {
+    pub key: MigrationKey,
+    pub path: String,
+    pub phase: Phase,
+    /// `ZDM201: dropping …`, in the order of the file.
+    pub reasons: Vec<String>,
+}
+
+/// The phases of the reported migrations, in the order of the trace. Suppressed findings and mere information do not count.
+pub fn phases(trace: &Trace, config: &Config, diagnostics: &[Diagnostic]) -> Vec<MigrationPhase> {
+    let mut result = Vec::new();
+    for migration in &trace.migrations {
+        let key = &migration.migration.key;
+        if !config.reports(key) {
+            continue;
+        }
+        let mut phase = Phase::Before;
+        let mut reasons = Vec::new();
+        for diagnostic in diagnostics {
+            let about = diagnostic.subject.app.as_deref() == Some(&*key.app)
+                && diagnostic.subject.migration.as_deref() == Some(&*key.name);
+            if !about || diagnostic.suppressed.is_some() || diagnostic.severity < Severity::Warning {
+                continue;
+            }
+            let Some(of_rule) = find_rule(diagnostic.code.code).and_then(|rule| rule.page.phase) else { continue };
+            phase = phase.max(of_rule);
+            reasons.push(format!("{}: {}", diagnostic.code.code, diagnostic.message));
+        }
+        result.push(MigrationPhase {
+            key: key.clone(),
+            path: migration.migration.file.path().to_owned(),
+            phase,
+            reasons,
+        });
+    }
+    result
+}

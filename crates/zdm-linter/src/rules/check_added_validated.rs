@@ -1,0 +1,34 @@
+//! ZDM122: ADD CONSTRAINT … CHECK without NOT VALID.
+
+use zdm_postgres::statement::{AlterTableAction, TableConstraintKind};
+use zdm_source::Diagnostic;
+
+use super::alter_actions;
+use crate::context::Cx;
+
+pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
+    for step in cx.accepted() {
+        for (alter, action) in alter_actions(step) {
+            let AlterTableAction::AddConstraint(constraint) = action else { continue };
+            let table = &alter.name;
+            if !matches!(constraint.kind, TableConstraintKind::Check { .. })
+                || !cx.existed(step, table)
+                || !step.outcome.effects.scans.contains(table)
+            {
+                continue;
+            }
+            let name = constraint.name.as_ref().map(|name| format!(" `{name}`")).unwrap_or_default();
+            let mut diagnostic = cx
+                .at_step(
+                    step,
+                    format!(
+                        "adding check constraint{name} blocks every query on `{table}`, SELECT included, while PostgreSQL checks every row"
+                    ),
+                )
+                .with_fact(format!("the table is read under ACCESS EXCLUSIVE on `{table}`"))
+                .with_help("use `AddConstraintNotValid` here and `ValidateConstraint` in the next migration: validating takes SHARE UPDATE EXCLUSIVE, and reads and writes go on (both are in django.contrib.postgres.operations)");
+            cx.weigh(table, &mut diagnostic);
+            out.push(diagnostic);
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! ZDM201: a column that running code still names is gone.
+
+use zdm_postgres::Ident;
+use zdm_source::Diagnostic;
+
+use crate::context::Cx;
+use crate::rules::column_renamed::renamed_to;
+
+pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
+    for old in cx.old {
+        let Some(after) = old.after(cx.migration) else { continue };
+        let Some(model) = &old.model else { continue };
+        for column in &model.columns {
+            let gone =
+                old.before.column(column.column.as_str()).is_some() && after.column(column.column.as_str()).is_none();
+            if !gone || renamed_to(cx, old.name(), &column.column).is_some() {
+                continue;
+            }
+            let table = old.name();
+            let has = |catalog: &zdm_postgres::Catalog, column: &Ident| {
+                catalog.table(table).is_some_and(|table| table.column(column.as_str()).is_some())
+            };
+            let Some(step) = cx.step_where(|catalog| !has(catalog, &column.column)) else { continue };
+            out.push(
+                cx.at_step(
+                    step,
+                    format!(
+                        "dropping `{table}.{}` breaks the code that is still running: every query of model `{}` names it and fails with \"column does not exist\"",
+                        column.column, model.label
+                    ),
+                )
+                .with_fact(format!("until the last old process is gone, it still reads and writes `{}.{}`", model.label, column.field))
+                .with_help(format!(
+                    "in two releases: first remove the field from the state only (SeparateDatabaseAndState with RemoveField as its state operation; give the column a database default or make it nullable before), and release the code without `{}`; then drop the column",
+                    column.field
+                ))
+                .with_code(
+                    "release 1",
+                    "python",
+                    format!(
+                        "migrations.SeparateDatabaseAndState(\n    state_operations=[\n        migrations.RemoveField(model_name=\"{}\", name=\"{}\"),\n    ],\n)",
+                        model.key.model, column.field
+                    ),
+                )
+                .with_code(
+                    "release 2",
+                    "python",
+                    format!(
+                        "migrations.RunSQL(\n    'ALTER TABLE \"{table}\" DROP COLUMN \"{}\"',\n    migrations.RunSQL.noop,\n)",
+                        column.column
+                    ),
+                ),
+            );
+        }
+    }
+}

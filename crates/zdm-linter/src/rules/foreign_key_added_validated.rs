@@ -1,0 +1,49 @@
+//! ZDM123: a foreign key is added and validated at once, also where Django drops and re-adds it.
+
+use zdm_postgres::statement::{AlterTableAction, TableConstraintKind};
+use zdm_source::Diagnostic;
+
+use super::alter_actions;
+use crate::context::Cx;
+
+pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
+    for step in cx.accepted() {
+        for (alter, action) in alter_actions(step) {
+            let AlterTableAction::AddConstraint(constraint) = action else { continue };
+            let TableConstraintKind::ForeignKey { columns, references } = &constraint.kind else { continue };
+            let table = &alter.name;
+            if !cx.existed(step, table) || !step.outcome.effects.scans.contains(table) {
+                continue;
+            }
+            let column = columns.first().map(ToString::to_string).unwrap_or_default();
+            let readded = cx.migration.steps.iter().take_while(|other| !std::ptr::eq(*other, step)).any(|other| {
+                other.operation == step.operation
+                    && alter_actions(other).any(|(_, action)| matches!(action, AlterTableAction::DropConstraint { .. }))
+            });
+            let verb = if readded { "dropping and re-adding" } else { "adding" };
+            let mut diagnostic = cx
+                .at_step(
+                    step,
+                    format!(
+                        "{verb} the foreign key on `{table}.{column}` blocks writes to `{table}` and to `{}` while PostgreSQL checks every row",
+                        references.table
+                    ),
+                )
+                .with_fact(format!(
+                    "SHARE ROW EXCLUSIVE is held on both tables during the check: INSERT, UPDATE and DELETE wait on `{table}` and on `{}`",
+                    references.table
+                ));
+            if readded {
+                diagnostic = diagnostic.with_fact(
+                    "Django drops the constraint and adds it again whenever the column's nullability, type, name or index changes",
+                );
+            }
+            diagnostic = diagnostic.with_help(format!(
+                "send it as SQL with NOT VALID (`ALTER TABLE \"{table}\" ADD CONSTRAINT … FOREIGN KEY (\"{column}\") REFERENCES \"{}\" NOT VALID`) inside SeparateDatabaseAndState, and VALIDATE CONSTRAINT in the next migration",
+                references.table
+            ));
+            cx.weigh(table, &mut diagnostic);
+            out.push(diagnostic);
+        }
+    }
+}

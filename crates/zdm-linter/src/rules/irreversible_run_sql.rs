@@ -1,0 +1,37 @@
+//! ZDM502: RunSQL without `reverse_sql`.
+
+use zdm_django::operation::SqlSource;
+use zdm_django::{Operation, OperationKind};
+use zdm_source::Diagnostic;
+
+use crate::context::Cx;
+
+pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
+    for (index, operation) in cx.migration.migration.operations.iter().enumerate() {
+        check_operation(cx, index, operation, out);
+    }
+}
+
+fn check_operation(cx: &Cx<'_>, index: usize, operation: &Operation, out: &mut Vec<Diagnostic>) {
+    match &operation.kind {
+        OperationKind::SeparateDatabaseAndState { database_operations, .. } => {
+            for nested in database_operations {
+                check_operation(cx, index, nested, out);
+            }
+        }
+        OperationKind::RunSql(run) if run.reverse_sql.is_none() => {
+            if matches!(&run.sql, SqlSource::Texts(texts) if texts.is_empty()) {
+                return;
+            }
+            let mut diagnostic = cx
+                .at_operation(
+                    index,
+                    "RunSQL without `reverse_sql` cannot be unapplied, so neither can any migration before it",
+                )
+                .with_help("write the reverse; where nothing has to be undone, say so with `migrations.RunSQL.noop`");
+            diagnostic.primary.span = operation.span;
+            out.push(diagnostic);
+        }
+        _ => {}
+    }
+}

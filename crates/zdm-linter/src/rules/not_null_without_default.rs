@@ -1,0 +1,53 @@
+//! ZDM205: a new NOT NULL column that old code does not fill.
+
+use zdm_postgres::Catalog;
+use zdm_source::Diagnostic;
+
+use crate::context::Cx;
+use crate::rules::column_renamed::renamed_from;
+
+pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
+    for old in cx.old {
+        let Some(after) = old.after(cx.migration) else { continue };
+        for column in &after.columns {
+            let required =
+                column.not_null && column.default.is_none() && column.identity.is_none() && column.generated.is_none();
+            let named = old.model.as_ref().is_some_and(|model| model.names_column(&column.name));
+            // Under another name it was there before, which is a matter of the rename.
+            let renamed = renamed_from(cx, old.name(), &column.name);
+            let before = old.before.column(renamed.unwrap_or(&column.name).as_str());
+            let was_required =
+                before.is_some_and(|before| before.not_null && before.default.is_none() && before.identity.is_none());
+            if !required || named || was_required || (before.is_some() && old.model.is_none()) {
+                continue;
+            }
+            let table = old.name();
+            let is_required = |catalog: &Catalog| {
+                catalog
+                    .table(table)
+                    .and_then(|table| table.column(column.name.as_str()))
+                    .is_some_and(|column| column.not_null && column.default.is_none() && column.identity.is_none())
+            };
+            let Some(step) = cx.step_where(is_required) else { continue };
+            let dropped = cx
+                .steps()
+                .find(|other| other.operation == step.operation && !std::ptr::eq(*other, step) && !other.deferred);
+            let mut diagnostic = cx.at_step(
+                step,
+                format!(
+                    "`{table}.{}` is NOT NULL without a database default: every INSERT of the code that is still running fails, because it does not name the column",
+                    column.name
+                ),
+            );
+            if dropped.is_some() {
+                diagnostic = diagnostic.with_fact(
+                    "Django sends the field's Python `default` only to fill the existing rows, and drops it in the next statement",
+                );
+            }
+            diagnostic = diagnostic.with_help(
+                "give the field a `db_default` (Django 5.0 and later), which stays in the database; or add it with `null=True` now and make it NOT NULL once no old code runs",
+            );
+            out.push(diagnostic);
+        }
+    }
+}

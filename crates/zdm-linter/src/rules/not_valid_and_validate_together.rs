@@ -1,0 +1,41 @@
+//! ZDM142: a constraint is added NOT VALID and validated in one transaction.
+
+use zdm_postgres::statement::AlterTableAction;
+use zdm_source::Diagnostic;
+
+use super::alter_actions;
+use crate::context::Cx;
+
+pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
+    for step in cx.accepted() {
+        for (alter, action) in alter_actions(step) {
+            let AlterTableAction::ValidateConstraint { name } = action else { continue };
+            if !cx.existed(step, &alter.name) {
+                continue;
+            }
+            let added = cx.steps().find(|other| {
+                other.number <= step.number
+                    && (other.number == step.number
+                        || (other.transaction.is_some() && other.transaction == step.transaction))
+                    && alter_actions(other).any(|(other_alter, action)| {
+                        other_alter.name == alter.name
+                            && matches!(action, AlterTableAction::AddConstraint(constraint)
+                                if constraint.attributes.not_valid && constraint.name.as_ref() == Some(name))
+                    })
+            });
+            let Some(added) = added else { continue };
+            let mut diagnostic = cx
+                .at_step(
+                    step,
+                    format!(
+                        "validating `{name}` in the transaction that added it reads `{}` under the strong lock of the ADD, so NOT VALID gains nothing",
+                        alter.name
+                    ),
+                )
+                .with_related(cx.label_step(added, format!("`{name}` is added here, and its lock is held to the end of the transaction")))
+                .with_help("validate it in the next migration");
+            cx.weigh(&alter.name, &mut diagnostic);
+            out.push(diagnostic);
+        }
+    }
+}

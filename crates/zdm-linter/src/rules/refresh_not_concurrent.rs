@@ -1,0 +1,25 @@
+//! ZDM105: REFRESH MATERIALIZED VIEW without CONCURRENTLY.
+
+use zdm_postgres::Statement;
+use zdm_source::Diagnostic;
+
+use crate::context::Cx;
+
+pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
+    for step in cx.accepted() {
+        let Statement::RefreshMaterializedView { name, concurrently: false, with_data: true } = &step.statement else {
+            continue;
+        };
+        if cx.migration.catalog_before.relation(name).is_none() && !cx.migration.catalog_before.is_incomplete() {
+            continue;
+        }
+        out.push(
+            cx.at_step(
+                step,
+                format!("refreshing materialized view `{name}` blocks every query that reads it until it is finished"),
+            )
+            .with_fact("REFRESH MATERIALIZED VIEW holds ACCESS EXCLUSIVE on the view while the query runs")
+            .with_help("give the view a unique index over all rows and use REFRESH MATERIALIZED VIEW CONCURRENTLY"),
+        );
+    }
+}

@@ -1,0 +1,127 @@
+//! ZDM141: slow work runs while an earlier statement of the same transaction holds a strong lock.
+
+use zdm_django::OperationKind;
+use zdm_postgres::effects::Held;
+use zdm_postgres::{LockMode, QualifiedName, Statement};
+use zdm_replay::Step;
+use zdm_source::Diagnostic;
+
+use crate::context::{Cx, name_list, shortened};
+use crate::words;
+
+pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
+    for step in cx.accepted() {
+        if step.transaction.is_none() {
+            continue;
+        }
+        let Some(work) = slow_work(cx, step) else { continue };
+        let held = strong_locks(cx, step, |held| held.by < step.number);
+        if !held.is_empty() {
+            report(cx, cx.at_step(step, message(&work, &held)), &held, out);
+        }
+    }
+    for (index, operation) in cx.migration.migration.operations.iter().enumerate() {
+        let runs_python = cx.migration.operations.get(index).is_some_and(|trace| trace.python);
+        if !runs_python || !cx.migration.migration.atomic {
+            continue;
+        }
+        if let OperationKind::RunPython(run) = &operation.kind
+            && words::is_noop(&run.code)
+        {
+            continue;
+        }
+        let before = cx.steps().filter(|step| !step.deferred && step.operation < index).last();
+        let Some(before) = before.filter(|step| step.transaction.is_some()) else { continue };
+        let held = strong_locks(cx, before, |_| true);
+        if !held.is_empty() {
+            let work = format!("the Python code of {}", operation.name());
+            report(cx, cx.at_operation(index, message(&work, &held)), &held, out);
+        }
+    }
+}
+
+/// What takes time in a step, in words; nothing if it is quick.
+fn slow_work(cx: &Cx<'_>, step: &Step) -> Option<String> {
+    let effects = &step.outcome.effects;
+    let old = |names: &std::collections::BTreeSet<QualifiedName>| {
+        names.iter().filter(|name| cx.existed(step, name)).cloned().collect::<Vec<_>>()
+    };
+    if !old(&effects.rewrites).is_empty() {
+        return Some(format!("the rewrite of {}", name_list(old(&effects.rewrites))));
+    }
+    let changes_rows = match &step.statement {
+        Statement::Update(dml) | Statement::Delete(dml) | Statement::Merge(dml) => Some(dml),
+        Statement::Insert(dml) if dml.values_rows.is_none() => Some(dml),
+        _ => None,
+    };
+    if let Some(dml) = changes_rows
+        && cx.existed(step, &dml.table)
+    {
+        return Some(format!("the change of the rows of `{}`", dml.table));
+    }
+    let built: Vec<_> = effects.index_builds.iter().cloned().collect();
+    let scanned = old(&effects.scans);
+    if !built.is_empty() && !scanned.is_empty() {
+        return Some(format!("building {} (a scan of {})", name_list(built), name_list(scanned)));
+    }
+    if !scanned.is_empty() {
+        return Some(format!("the scan of {}", name_list(scanned)));
+    }
+    None
+}
+
+/// Locks that stop writers or more, on relations that running code may use.
+fn strong_locks<'a>(cx: &Cx<'_>, step: &'a Step, counts: impl Fn(&Held) -> bool) -> Vec<(&'a QualifiedName, Held)> {
+    step.outcome
+        .held
+        .iter()
+        .filter(|(name, held)| {
+            held.mode >= LockMode::Share
+                && counts(held)
+                && step.catalog_before.table(name).is_some()
+                && cx.existed(step, name)
+        })
+        .map(|(name, held)| (name, *held))
+        .collect()
+}
+
+fn message(work: &str, held: &[(&QualifiedName, Held)]) -> String {
+    let strongest = held.iter().map(|(_, held)| held.mode).max().unwrap_or(LockMode::Share);
+    let tables: Vec<_> = held.iter().filter(|(_, held)| held.mode == strongest).map(|(name, _)| *name).collect();
+    format!(
+        "{work} runs while {strongest} is still held on {}: {} until the migration commits",
+        name_list(tables),
+        if strongest.blocks_select() { "every query waits" } else { "INSERT, UPDATE and DELETE wait" }
+    )
+}
+
+fn report(cx: &Cx<'_>, mut diagnostic: Diagnostic, held: &[(&QualifiedName, Held)], out: &mut Vec<Diagnostic>) {
+    let mut taken_by: Vec<&Step> = Vec::new();
+    for (_, lock) in held {
+        if let Some(step) = cx.steps().find(|step| step.number == lock.by)
+            && !taken_by.iter().any(|other| std::ptr::eq(*other, step))
+        {
+            taken_by.push(step);
+        }
+    }
+    for step in taken_by {
+        let locks: Vec<String> = held
+            .iter()
+            .filter(|(_, lock)| lock.by == step.number)
+            .map(|(name, lock)| format!("{} on `{name}`", lock.mode))
+            .collect();
+        diagnostic = diagnostic.with_related(
+            cx.label_step(step, format!("{} is taken here, by `{}`", locks.join(" and "), shortened(&step.sql, 70))),
+        );
+    }
+    diagnostic = diagnostic
+        .with_fact("a transaction keeps every lock to its end; the quick statement's lock lasts as long as the slow work after it")
+        .with_help("split the migration: the quick change in one, the slow work in the next (indexes concurrently, with `atomic = False`)");
+    for (name, _) in held {
+        if cx.facts(name) != crate::config::TableFacts::default() {
+            cx.weigh(name, &mut diagnostic);
+            break;
+        }
+    }
+    out.push(diagnostic);
+}

@@ -1,0 +1,37 @@
+//! ZDM902: SQL that is not understood, or is opaque inside.
+
+use zdm_postgres::Statement;
+use zdm_postgres::statement::AlterTableAction;
+use zdm_source::Diagnostic;
+
+use super::alter_actions;
+use crate::context::{Cx, shortened};
+
+pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
+    for step in cx.steps() {
+        let diagnostic = match &step.statement {
+            Statement::Opaque(opaque) => {
+                cx.at_step(step, format!("`{}` is not understood: {}", shortened(&opaque.text, 60), opaque.reason))
+            }
+            Statement::Do { .. } => cx.at_step(step, "a DO block is not read: whatever it does is unknown here"),
+            Statement::Call { procedure } => {
+                cx.at_step(step, format!("procedure `{procedure}` is not read: whatever it does is unknown here"))
+            }
+            _ => {
+                let unknown = alter_actions(step).find_map(|(_, action)| match action {
+                    AlterTableAction::Unknown { text } => Some(text),
+                    _ => None,
+                });
+                match unknown {
+                    Some(text) => cx.at_step(step, format!("`{}` is not understood", shortened(text, 60))),
+                    None => continue,
+                }
+            }
+        };
+        out.push(
+            diagnostic
+                .with_fact("its locks and effects are unknown, and the tables that it changes are known less well from here on")
+                .with_help("try it on a copy of the database and look at its locks; then suppress this finding with the reason"),
+        );
+    }
+}

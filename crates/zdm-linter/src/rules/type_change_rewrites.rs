@@ -1,0 +1,48 @@
+//! ZDM112: ALTER COLUMN … TYPE rewrites the table.
+
+use zdm_postgres::effects::UncertainEffect;
+use zdm_postgres::statement::AlterTableAction;
+use zdm_source::Diagnostic;
+
+use super::{alter_actions, column_name};
+use crate::context::Cx;
+
+pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
+    for step in cx.accepted() {
+        for (alter, action) in alter_actions(step) {
+            let AlterTableAction::AlterColumnType { column, data_type, .. } = action else { continue };
+            let table = &alter.name;
+            if !cx.existed(step, table) {
+                continue;
+            }
+            let rewritten = step.outcome.effects.rewrites.contains(table);
+            let condition = step
+                .outcome
+                .effects
+                .uncertain
+                .iter()
+                .find(|uncertain| uncertain.effect == UncertainEffect::Rewrite && uncertain.relation == *table);
+            let old = step.catalog_before.table(table).and_then(|table| table.column(column.as_str()));
+            let from = old.map(|old| format!("from `{}` ", old.data_type)).unwrap_or_default();
+            let what = format!("changing the type of {} {from}to `{data_type}`", column_name(table, column));
+            let mut diagnostic = if rewritten {
+                cx.at_step(
+                    step,
+                    format!(
+                        "{what} rewrites the table and blocks every query on it, SELECT included, until it is done"
+                    ),
+                )
+                .with_fact(format!("every row and every index of `{table}` is written anew under ACCESS EXCLUSIVE"))
+            } else if let Some(condition) = condition {
+                cx.at_step(step, format!("{what} rewrites the table under ACCESS EXCLUSIVE if {}", condition.condition))
+            } else {
+                continue;
+            };
+            diagnostic = diagnostic.with_help(format!(
+                "add a second column of the new type, keep it equal by a trigger (`zdm mirror`), backfill it (`zdm backfill run --table {table} --source {column} --target {column}_new`), then swap the two names"
+            ));
+            cx.weigh(table, &mut diagnostic);
+            out.push(diagnostic);
+        }
+    }
+}

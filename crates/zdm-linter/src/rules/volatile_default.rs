@@ -1,0 +1,50 @@
+//! ZDM111: ADD COLUMN with a volatile default rewrites the table.
+
+use zdm_postgres::effects::UncertainEffect;
+use zdm_postgres::statement::AlterTableAction;
+use zdm_source::Diagnostic;
+
+use super::{alter_actions, column_name};
+use crate::context::{Cx, shortened};
+
+pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
+    for step in cx.accepted() {
+        for (alter, action) in alter_actions(step) {
+            let AlterTableAction::AddColumn { column, .. } = action else { continue };
+            let Some(default) = column.default_expr() else { continue };
+            let table = &alter.name;
+            if !cx.existed(step, table) {
+                continue;
+            }
+            let rewrites = step.outcome.effects.rewrites.contains(table);
+            let condition = step
+                .outcome
+                .effects
+                .uncertain
+                .iter()
+                .find(|uncertain| uncertain.effect == UncertainEffect::Rewrite && uncertain.relation == *table);
+            let expression = shortened(&default.text, 60);
+            let name = column_name(table, &column.name);
+            let mut diagnostic = if rewrites {
+                cx.at_step(
+                    step,
+                    format!("adding {name} with the default `{expression}` rewrites the table and blocks every query on it, SELECT included, until it is done"),
+                )
+                .with_fact("the default is volatile: PostgreSQL evaluates it for each existing row, so it writes every row anew under ACCESS EXCLUSIVE")
+            } else if let Some(condition) = condition {
+                cx.at_step(
+                    step,
+                    format!("adding {name} with the default `{expression}` may rewrite the table under ACCESS EXCLUSIVE, if {}", condition.condition),
+                )
+            } else {
+                continue;
+            };
+            diagnostic = diagnostic.with_help(format!(
+                "add the column without a default, set the default in a second statement (it then counts for new rows only), and fill the old rows in batches: `zdm backfill run --table {table} --set \"{} = {expression}\"`",
+                column.name
+            ));
+            cx.weigh(table, &mut diagnostic);
+            out.push(diagnostic);
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Suppressions in comments: `# zdm: ignore[ZDM101] reason` and `# zdm: ignore-file[ZDM101] reason`.
+//!
+//! A comment on a line of its own speaks for the operation that begins on the next line of code; a comment behind code
+//! speaks for the operation that covers its line. The reason is required; what suppresses nothing is reported.
+
+use zdm_django::{Migration, Operation};
+use zdm_source::{Diagnostic, Label, SourceFile, Span, Subject, Suppressed, SuppressionKind};
+
+use crate::config::{Config, selects};
+use crate::registry::{RULES, find_rule};
+
+const UNUSED: &str = "ZDM903";
+const MALFORMED: &str = "ZDM904";
+
+/// One comment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suppression {
+    /// The comment from `zdm:` to its end.
+    pub span: Span,
+    pub whole_file: bool,
+    /// What stands between the brackets.
+    pub selectors: Vec<String>,
+    pub reason: String,
+    /// The lines, counted from 0, whose code it speaks for; empty for a whole file.
+    lines: (usize, usize),
+}
+
+/// Marks the findings that the file's comments suppress, and adds findings about the comments themselves.
+pub fn apply(migration: &Migration, config: &Config, diagnostics: &mut Vec<Diagnostic>) {
+    let suppressions = suppressions(&migration.file, &migration.operations);
+    if suppressions.is_empty() {
+        return;
+    }
+    let file = &migration.file;
+    let mut about_comments = Vec::new();
+    let mut report = |code: &str, span: Span, message: String| {
+        let Some(rule) = find_rule(code) else { return };
+        if !config.is_enabled(&rule.page, file.path()) {
+            return;
+        }
+        let mut diagnostic = Diagnostic::new(
+            rule.page.code,
+            config.severity_of(&rule.page, file.path()),
+            message,
+            Label::new(file, span, ""),
+        );
+        diagnostic.subject = Subject {
+            app: Some(migration.key.app.clone()),
+            migration: Some(migration.key.name.clone()),
+            ..Subject::default()
+        };
+        about_comments.push(diagnostic);
+    };
+    for suppression in &suppressions {
+        if suppression.reason.is_empty() {
+            report(
+                MALFORMED,
+                suppression.span,
+                "a suppression needs a reason behind its bracket, and without one it has no effect".to_owned(),
+            );
+            continue;
+        }
+        if suppression.selectors.is_empty() {
+            report(MALFORMED, suppression.span, "a suppression names the rules that it is for in brackets".to_owned());
+            continue;
+        }
+        for selector in &suppression.selectors {
+            if !RULES.iter().any(|rule| selects(selector, &rule.page)) {
+                report(MALFORMED, suppression.span, format!("there is no rule `{selector}`"));
+                continue;
+            }
+            let mut used = false;
+            for diagnostic in diagnostics.iter_mut() {
+                let Some(rule) = find_rule(diagnostic.code.code) else { continue };
+                if !selects(selector, &rule.page) || !covers(suppression, file, diagnostic.primary.span) {
+                    continue;
+                }
+                used = true;
+                if diagnostic.suppressed.is_none() {
+                    diagnostic.suppressed = Some(Suppressed {
+                        kind: if suppression.whole_file { SuppressionKind::File } else { SuppressionKind::Comment },
+                        reason: Some(suppression.reason.clone()),
+                    });
+                }
+            }
+            let switched_off = RULES
+                .iter()
+                .filter(|rule| selects(selector, &rule.page))
+                .all(|rule| !config.is_enabled(&rule.page, file.path()));
+            if !used && !switched_off {
+                report(UNUSED, suppression.span, format!("`{selector}` is suppressed here, but finds nothing"));
+            }
+        }
+    }
+    diagnostics.append(&mut about_comments);
+}
+
+fn covers(suppression: &Suppression, file: &SourceFile, span: Span) -> bool {
+    let line = file.lines().line_of(span.start);
+    suppression.whole_file || (suppression.lines.0 <= line && line <= suppression.lines.1)
+}
+
+/// The suppressions of a file, in order. Text inside string literals that looks like one is taken for one only when its
+/// line begins with `#`.
+pub fn suppressions(file: &SourceFile, operations: &[Operation]) -> Vec<Suppression> {
+    let mut found = Vec::new();
+    if !file.text().contains("zdm:") {
+        return found;
+    }
+    let lines = file.lines();
+    for line in 0..lines.line_count() {
+        let line_span = lines.line_span(file.text(), line);
+        let text = file.slice(line_span);
+        let Some((hash, comment)) = comment_of(text) else { continue };
+        let Some(directive) = comment.strip_prefix("zdm:").map(str::trim_start) else { continue };
+        let (whole_file, rest) = match directive.strip_prefix("ignore-file") {
+            Some(rest) => (true, rest),
+            None => match directive.strip_prefix("ignore") {
+                Some(rest) => (false, rest),
+                None => continue,
+            },
+        };
+        let (selectors, reason) = match rest.trim_start().strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+            Some((selectors, reason)) => (
+                selectors.split(',').map(|part| part.trim().to_owned()).filter(|part| !part.is_empty()).collect(),
+                reason.trim().trim_start_matches([':', '-']).trim().to_owned(),
+            ),
+            None => (Vec::new(), rest.trim().to_owned()),
+        };
+        let alone = text[..hash].trim().is_empty();
+        let speaks_for = if alone { next_code_line(file, line) } else { line };
+        let start = line_span.start.saturating_add(u32::try_from(hash).unwrap_or(0));
+        found.push(Suppression {
+            span: Span::new(start, start.saturating_add(u32::try_from(text[hash..].trim_end().len()).unwrap_or(0))),
+            whole_file,
+            selectors,
+            reason,
+            lines: lines_of_operation(file, operations, speaks_for),
+        });
+    }
+    found
+}
+
+/// The place of the `#` and the comment's text, where the line has a comment that stands outside quotes.
+fn comment_of(line: &str) -> Option<(usize, &str)> {
+    let mut quote: Option<char> = None;
+    let mut escaped = false;
+    for (index, character) in line.char_indices() {
+        match quote {
+            Some(open) => {
+                if !escaped && character == open {
+                    quote = None;
+                }
+                escaped = !escaped && character == '\\';
+            }
+            None => match character {
+                '\'' | '"' => quote = Some(character),
+                '#' => return Some((index, line[index + 1..].trim())),
+                _ => {}
+            },
+        }
+    }
+    None
+}
+
+/// The next line that holds code.
+fn next_code_line(file: &SourceFile, line: usize) -> usize {
+    let lines = file.lines();
+    (line + 1..lines.line_count())
+        .find(|next| {
+            let text = file.slice(lines.line_span(file.text(), *next)).trim();
+            !text.is_empty() && !text.starts_with('#')
+        })
+        .unwrap_or(line)
+}
+
+/// The lines of the innermost operation that covers a line, else that line alone.
+fn lines_of_operation(file: &SourceFile, operations: &[Operation], line: usize) -> (usize, usize) {
+    let lines = file.lines();
+    let mut best: Option<(usize, usize)> = None;
+    let mut pending: Vec<&Operation> = operations.iter().collect();
+    while let Some(operation) = pending.pop() {
+        let first = lines.line_of(operation.span.start);
+        let last = lines.line_of(operation.span.end.saturating_sub(1));
+        if first <= line && line <= last && best.is_none_or(|(start, end)| last - first < end - start) {
+            best = Some((first, last));
+        }
+        if let zdm_django::OperationKind::SeparateDatabaseAndState { database_operations, state_operations } =
+            &operation.kind
+        {
+            pending.extend(database_operations.iter().chain(state_operations));
+        }
+    }
+    best.unwrap_or((line, line))
+}

@@ -1,0 +1,81 @@
+//! Phrases and corrected code that several rules share, with the user's own names.
+
+use zdm_django::{OperationKind, Value};
+use zdm_postgres::statement::{CreateIndex, IndexKey};
+use zdm_replay::Step;
+use zdm_source::Diagnostic;
+
+use crate::context::Cx;
+
+/// ``index `name` `` or, without a name, ``an index on `a, b` ``.
+pub(crate) fn index_name(create: &CreateIndex) -> String {
+    if let Some(name) = &create.name {
+        return format!("index `{name}`");
+    }
+    let keys: Vec<String> = create
+        .elements
+        .iter()
+        .map(|element| match &element.key {
+            IndexKey::Column(name) => name.to_string(),
+            IndexKey::Expr(expr) => expr.text.to_string(),
+        })
+        .collect();
+    format!("an index on `{}`", keys.join(", "))
+}
+
+/// How to build this index without blocking writers, in the words of the operation that builds it now.
+pub(crate) fn concurrent_index_help(cx: &Cx<'_>, step: &Step, diagnostic: Diagnostic) -> Diagnostic {
+    let Some(operation) = cx.operation(step.operation) else { return diagnostic };
+    let file = &cx.migration.migration.file;
+    match &operation.kind {
+        OperationKind::AddIndex { .. } => {
+            let text = file.slice(operation.span);
+            let arguments = text.find('(').map_or("(…)", |open| &text[open..]);
+            diagnostic
+                .with_help("build it with `AddIndexConcurrently` in a migration of its own with `atomic = False`")
+                .with_code(
+                    "the corrected migration",
+                    "python",
+                    format!(
+                        "from django.contrib.postgres.operations import AddIndexConcurrently\n\n\nclass Migration(migrations.Migration):\n    atomic = False\n\n    dependencies = […]\n\n    operations = [\n        AddIndexConcurrently{},\n    ]",
+                        reindented(arguments, &line_indent(file.text(), operation.span.start as usize), "        ")
+                    ),
+                )
+        }
+        OperationKind::RunSql(_) => {
+            diagnostic.with_help("write CREATE INDEX CONCURRENTLY, alone in a migration with `atomic = False`")
+        }
+        OperationKind::AddField { model_name, field, .. } | OperationKind::AlterField { model_name, field, .. } => {
+            diagnostic.with_help(format!(
+                "change `{}` with `db_index=False` first; then build the index in a migration of its own with `atomic = False`: SeparateDatabaseAndState with AddIndexConcurrently (or CREATE INDEX CONCURRENTLY in RunSQL) as its database operation and the AlterField of `{model_name}.{}` as its state operation",
+                field.name, field.name
+            ))
+        }
+        _ => diagnostic.with_help(
+            "build the index with CREATE INDEX CONCURRENTLY in a migration of its own with `atomic = False`, as the database operation of SeparateDatabaseAndState, and keep this operation as its state operation",
+        ),
+    }
+}
+
+fn line_indent(text: &str, offset: usize) -> String {
+    let before = text.get(..offset).unwrap_or("");
+    let line = before.rsplit(['\n', '\r']).next().unwrap_or("");
+    line.chars().take_while(|character| character.is_whitespace()).collect()
+}
+
+/// Lines behind the first lose `old` and get `new` in front.
+fn reindented(text: &str, old: &str, new: &str) -> String {
+    let mut lines = text.lines();
+    let mut result = lines.next().unwrap_or("").to_owned();
+    for line in lines {
+        result.push('\n');
+        result.push_str(new);
+        result.push_str(line.strip_prefix(old).unwrap_or(line.trim_start()));
+    }
+    result
+}
+
+/// `migrations.RunPython.noop`.
+pub(crate) fn is_noop(code: &Value) -> bool {
+    matches!(code, Value::Symbol(name) if name.ends_with("RunPython.noop"))
+}

@@ -1,0 +1,174 @@
+//! Reads a rule's page into examples, makes migration files of them, and lints a project of one app, `shop`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::sync::Arc;
+
+use zdm_django::project::sources::Sources;
+use zdm_django::project::{Project, ProjectConfig, ProjectInput};
+use zdm_django::resolve::Context;
+use zdm_django::{DjangoVersion, Value};
+use zdm_linter::{Config, Page, lint};
+use zdm_postgres::PgVersion;
+use zdm_replay::{Options, Trace, replay};
+use zdm_source::{Diagnostic, SourceFile};
+
+/// A fenced block of Python with the line of the page it begins on.
+#[derive(Clone, Debug)]
+pub(crate) struct Block {
+    pub(crate) line: usize,
+    pub(crate) text: String,
+}
+
+/// The examples of a page. `given` blocks are earlier migrations.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PageExamples {
+    pub(crate) given: Vec<Block>,
+    pub(crate) bad: Vec<Block>,
+    pub(crate) good: Vec<Block>,
+    pub(crate) silent: Vec<Block>,
+}
+
+pub(crate) fn read_page(page: &Page) -> PageExamples {
+    let mut examples = PageExamples::default();
+    let mut section = String::new();
+    let mut open: Option<(bool, Block)> = None;
+    for (index, line) in page.body.lines().enumerate() {
+        if let Some((given, mut block)) = open.take() {
+            if line != "```" {
+                block.text.push_str(line);
+                block.text.push('\n');
+                open = Some((given, block));
+                continue;
+            }
+            let target = match section.as_str() {
+                _ if given => &mut examples.given,
+                "Bad" => &mut examples.bad,
+                "Good" => &mut examples.good,
+                "When it stays silent" => &mut examples.silent,
+                other => panic!("{}: an example in section `{other}`", page.code.code),
+            };
+            target.push(block);
+        } else if let Some(title) = line.strip_prefix("## ") {
+            title.clone_into(&mut section);
+        } else if let Some(info) = line.strip_prefix("```python") {
+            let block = Block { line: index + 2, text: String::new() };
+            open = Some((info.trim() == "given", block));
+        }
+    }
+    assert!(open.is_none(), "{}: a block is not closed", page.code.code);
+    examples
+}
+
+const MARK: &str = "# error: ";
+
+/// The codes that each marked line of an example expects, by line of the example.
+pub(crate) fn expectations(text: &str) -> BTreeMap<usize, Vec<String>> {
+    let mut expected = BTreeMap::new();
+    for (index, line) in text.lines().enumerate() {
+        if let Some((_, codes)) = line.split_once(MARK) {
+            let mut codes: Vec<String> = codes.split(',').map(|code| code.trim().to_owned()).collect();
+            codes.sort();
+            expected.insert(index, codes);
+        }
+    }
+    expected
+}
+
+/// A line of an example without its mark.
+pub(crate) fn stripped_line(text: &str, line: usize) -> &str {
+    let line = text.lines().nth(line).unwrap_or("");
+    line.split_once(MARK).map_or(line, |(code, _)| code)
+}
+
+/// The name of the migration with that index: `0001_example`.
+pub(crate) fn migration_name(index: usize) -> String {
+    format!("{:04}_example", index + 1)
+}
+
+/// A whole migration file around an example: assignments become the body of the class, what stands before them the module's.
+pub(crate) fn migration_source(index: usize, example: &str) -> String {
+    let lines: Vec<&str> = (0..example.lines().count()).map(|line| stripped_line(example, line).trim_end()).collect();
+    let begins_class = |line: &&&str| {
+        ["operations", "atomic", "zdm_phase", "safe"]
+            .iter()
+            .any(|word| line.strip_prefix(word).is_some_and(|rest| rest.trim_start().starts_with(['=', '+'])))
+    };
+    let body = lines.iter().position(|line| begins_class(&line)).unwrap_or(lines.len());
+    let mut source = String::from(
+        "from django.contrib.postgres.operations import (\n    AddConstraintNotValid,\n    AddIndexConcurrently,\n    RemoveIndexConcurrently,\n    ValidateConstraint,\n)\nfrom django.db import migrations, models\n",
+    );
+    for line in &lines[..body] {
+        source.push_str(line);
+        source.push('\n');
+    }
+    source.push_str("\n\nclass Migration(migrations.Migration):\n");
+    if index > 0 {
+        let _ = write!(source, "    dependencies = [(\"shop\", \"{}\")]\n\n", migration_name(index - 1));
+    }
+    for line in &lines[body..] {
+        if !line.is_empty() {
+            source.push_str("    ");
+            source.push_str(line);
+        }
+        source.push('\n');
+    }
+    source
+}
+
+/// The files of an example behind `before`: one migration of the app `shop`, or whole files after lines `# file: path`.
+pub(crate) fn example_files(before: &[&Block], block: &Block) -> (Vec<SourceFile>, Vec<SourceFile>) {
+    let mut given = vec![SourceFile::new("shop/__init__.py", ""), SourceFile::new("shop/migrations/__init__.py", "")];
+    for (index, earlier) in before.iter().enumerate() {
+        let path = format!("shop/migrations/{}.py", migration_name(index));
+        given.push(SourceFile::new(path, migration_source(index, &earlier.text)));
+    }
+    if !block.text.starts_with(FILE) {
+        let path = format!("shop/migrations/{}.py", migration_name(before.len()));
+        return (given, vec![SourceFile::new(path, migration_source(before.len(), &block.text))]);
+    }
+    let mut files: Vec<(String, String)> = Vec::new();
+    for (index, line) in block.text.lines().enumerate() {
+        if let Some(path) = line.strip_prefix(FILE) {
+            files.push((path.trim().to_owned(), String::new()));
+        } else if let Some((_, text)) = files.last_mut() {
+            text.push_str(stripped_line(&block.text, index).trim_end());
+            text.push('\n');
+        }
+    }
+    (given, files.into_iter().map(|(path, text)| SourceFile::new(path, text)).collect())
+}
+
+const FILE: &str = "# file: ";
+
+/// The findings about `files`, in a project of them and the `given` ones.
+pub(crate) fn lint_files(given: &[SourceFile], files: &[SourceFile], config: &Config) -> Vec<Diagnostic> {
+    let project = Project::build(&ProjectInput {
+        sources: Sources::in_memory(given.iter().chain(files).cloned(), &[]),
+        environment: Vec::new(),
+        texts: Vec::new(),
+        config: ProjectConfig { settings: settings(), ..ProjectConfig::default() },
+    });
+    let trace = replay_project(&project);
+    let paths: BTreeSet<String> = files.iter().map(|file| file.path().to_owned()).collect();
+    let only = project
+        .migrations
+        .iter()
+        .filter(|migration| paths.contains(migration.file.path()))
+        .map(|migration| migration.key.clone())
+        .collect();
+    let config = Config { only: Some(only), only_paths: Some(paths), ..config.clone() };
+    lint(&trace, &project.problems, &config)
+}
+
+/// The examples are apps without a project; what a settings module would say.
+fn settings() -> BTreeMap<String, Value> {
+    BTreeMap::from([("DEFAULT_AUTO_FIELD".to_owned(), Value::str("django.db.models.BigAutoField"))])
+}
+
+/// Replays a project against the newest versions.
+pub(crate) fn replay_project(project: &Project) -> Trace {
+    let migrations: Vec<_> = project.in_order().cloned().map(Arc::new).collect();
+    let options = Options { postgres: PgVersion::NEWEST, context: Context::new(DjangoVersion::NEWEST) };
+    replay(&migrations, &options)
+}

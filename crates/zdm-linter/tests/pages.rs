@@ -1,0 +1,90 @@
+//! Runs every page of `rules/`: the examples are the tests.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use common::{Block, read_page};
+use zdm_linter::{Config, RULES};
+use zdm_source::Severity;
+
+#[test]
+fn every_page_holds() {
+    let mut failures = String::new();
+    let mut examples = 0;
+    for rule in RULES.iter() {
+        let page = read_page(&rule.page);
+        assert!(!page.bad.is_empty(), "{} has no Bad example", rule.page.code.code);
+        assert!(!page.good.is_empty(), "{} has no Good example", rule.page.code.code);
+        assert!(!page.silent.is_empty(), "{} has no example of silence", rule.page.code.code);
+        let marks_itself = page
+            .bad
+            .iter()
+            .any(|block| common::expectations(&block.text).values().flatten().any(|code| code == rule.page.code.code));
+        assert!(marks_itself, "{}: no Bad line is marked with the page's own code", rule.page.code.code);
+        for block in &page.bad {
+            examples += 1;
+            check(rule.page.code.code, "Bad", &page.given, &[], block, &mut failures);
+        }
+        let mut before = Vec::new();
+        for block in &page.good {
+            examples += 1;
+            check(rule.page.code.code, "Good", &page.given, &before, block, &mut failures);
+            before.push(block.clone());
+        }
+        for block in &page.silent {
+            examples += 1;
+            check(rule.page.code.code, "When it stays silent", &page.given, &[], block, &mut failures);
+        }
+    }
+    println!("{} pages, {examples} examples", RULES.len());
+    assert!(failures.is_empty(), "{failures}");
+}
+
+/// The marked lines are exactly the lines with findings of at least a warning; marked infos must be there too.
+fn check(page: &str, section: &str, given: &[Block], before: &[Block], block: &Block, failures: &mut String) {
+    let earlier: Vec<&Block> = given.iter().chain(before).collect();
+    let expected = common::expectations(&block.text);
+    let (given, files) = common::example_files(&earlier, block);
+    let found = common::lint_files(&given, &files, &Config::default());
+    let mut actual: BTreeMap<usize, Vec<String>> = BTreeMap::new();
+    for diagnostic in found.iter().filter(|diagnostic| diagnostic.suppressed.is_none()) {
+        let line = diagnostic.primary.file.lines().line_of(diagnostic.primary.span.start);
+        let text = diagnostic
+            .primary
+            .file
+            .slice(diagnostic.primary.file.lines().line_span(diagnostic.primary.file.text(), line));
+        let marked = expected.iter().find(|(line, codes)| {
+            common::stripped_line(&block.text, **line).trim() == text.trim()
+                && codes.iter().any(|code| code == diagnostic.code.code)
+        });
+        if diagnostic.severity < Severity::Warning && marked.is_none() {
+            continue;
+        }
+        let key = marked.map_or(usize::MAX, |(line, _)| *line);
+        actual.entry(key).or_default().push(diagnostic.code.code.to_owned());
+    }
+    for codes in actual.values_mut() {
+        codes.sort();
+        codes.dedup();
+    }
+    if actual == expected {
+        return;
+    }
+    let _ = writeln!(failures, "\n{page}, {section} (line {} of the page):\n{}", block.line, block.text);
+    let _ = writeln!(failures, "expected {expected:?}, found {actual:?}");
+    for diagnostic in &found {
+        let place = diagnostic.primary.file.line_column(diagnostic.primary.span.start);
+        let _ = writeln!(
+            failures,
+            "  {}:{} {} {:?}{}: {}",
+            place.line,
+            place.column,
+            diagnostic.code.code,
+            diagnostic.severity,
+            if diagnostic.suppressed.is_some() { " (suppressed)" } else { "" },
+            diagnostic.message
+        );
+    }
+}

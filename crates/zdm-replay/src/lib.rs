@@ -1,0 +1,12 @@
+//! Replays a project's migrations on both worlds and keeps what happened: the trace.
+//!
+//! The schema editor of `zdm-django` says what Django sends, `zdm-sql` reads it, a session of `zdm-postgres` executes it.
+//! This crate puts the three together and writes down every step. Rules stand on the [`Trace`] and nothing else.
+
+pub mod trace;
+
+pub mod replay;
+
+pub use replay::{Options, replay};
+pub use trace::{MigrationTrace, OperationTrace, Step, Trace};
+pub use {zdm_django as django, zdm_postgres as postgres};

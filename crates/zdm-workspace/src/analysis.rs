@@ -1,0 +1,337 @@
+//! From a place on disk to findings: find the project, read it, replay it, judge it.
+//!
+//! The command line, the language server and the runtime's gate all come through here, so that they cannot disagree.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use rayon::prelude::*;
+use zdm_django::migration::MigrationOrigin;
+use zdm_django::project::sources::{Folder, Sources};
+use zdm_django::project::{Project, ProjectConfig, ProjectInput};
+use zdm_django::resolve::Context;
+use zdm_django::{DjangoVersion, Migration, MigrationKey};
+use zdm_linter::config::{Level as LintLevel, RuleSet, TableFacts, TablePattern};
+use zdm_linter::{MigrationPhase, RULES};
+use zdm_postgres::PgVersion;
+use zdm_replay::{Options, Trace, replay};
+use zdm_source::{Diagnostic, SourceFile};
+
+use crate::base;
+use crate::changes::{ChangeSet, changes, open};
+use crate::config::{Config, KnownRule, Level, RuleSettings, Selector};
+use crate::discover::{ConfigChoice, Place, discover, site_packages};
+use crate::error::Error;
+use crate::files::Files;
+use crate::versions::{self, Origin, Target};
+use crate::walk::{Walk, walk};
+
+/// What a caller asks for, besides what the configuration says.
+#[derive(Clone, Debug, Default)]
+pub struct Request {
+    /// Where relative paths start, and where the project is looked for without a path.
+    pub current: PathBuf,
+    pub paths: Vec<PathBuf>,
+    pub config: ConfigChoice,
+    pub postgres: Option<PgVersion>,
+    pub django: Option<DjangoVersion>,
+    /// `--base`: a reference, or `auto`.
+    pub base: Option<String>,
+    /// On top of the configuration's rules.
+    pub rules: RuleSettings,
+    /// Report only on these apps, if any.
+    pub apps: Vec<String>,
+    /// Report only on these migrations, if any.
+    pub migrations: Vec<MigrationKey>,
+    /// The environment.
+    pub variables: BTreeMap<String, String>,
+}
+
+/// A project that was found and read.
+#[derive(Debug)]
+pub struct Workspace {
+    pub place: Place,
+    pub config: Config,
+    pub walk: Walk,
+    pub files: Arc<Files>,
+    pub project: Project,
+    pub postgres: Target<PgVersion>,
+    pub django: Target<DjangoVersion>,
+    /// The packages outside of the project, where a virtual environment was found.
+    pub packages: Option<PathBuf>,
+}
+
+/// A workspace with its replay and what was found in it.
+#[derive(Debug)]
+pub struct Analysis {
+    pub trace: Trace,
+    /// Sorted; suppressed ones are among them.
+    pub diagnostics: Vec<Diagnostic>,
+    pub phases: Vec<MigrationPhase>,
+    pub changes: Option<ChangeSet>,
+    pub counts: Counts,
+}
+
+/// How much was looked at. Apps outside of the project do not count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    pub apps: usize,
+    pub migrations: usize,
+    /// Migrations that are reported on.
+    pub reported: usize,
+    /// Top-level operations, and those of them that are analysed entirely.
+    pub operations: usize,
+    pub analysed: usize,
+}
+
+/// The names of all rules, for checking what users write.
+pub fn known_rules() -> Vec<KnownRule<'static>> {
+    RULES.iter().map(|rule| KnownRule { code: rule.page.code.code, name: rule.page.code.name }).collect()
+}
+
+impl Workspace {
+    /// Finds and reads the project. Files are read and parsed in parallel.
+    pub fn load(request: &Request) -> Result<Self, Error> {
+        let place = discover(&request.current, &request.paths, &request.config)?;
+        let config = match &place.config {
+            Some(path) => Config::load(path, &known_rules())?,
+            None => Config::default(),
+        };
+        let repository = open(&place.root).ok();
+        let walk = walk(&place.root, &config.exclude, repository.as_ref());
+        let packages = site_packages(&place, &walk.environments, &request.variables);
+        let mut folders = vec![place.root.clone()];
+        folders.extend(place.repository.clone().filter(|repository| *repository != place.root));
+        let django = chosen(request.django, config.django, || versions::django(&folders, packages.as_deref()));
+        let postgres = chosen(request.postgres, config.postgres, || versions::postgres(&folders));
+        let files = Arc::new(Files::new(place.root.clone(), walk.paths.clone()));
+        let project = build(&place, &config, &files, packages.as_deref(), django.version);
+        Ok(Self { place, config, walk, files, project, postgres, django, packages })
+    }
+
+    /// What the replay is told of the project.
+    pub fn options(&self) -> Options {
+        let settings = &self.project.settings;
+        let mut context = Context::new(self.django.version);
+        if let Some(field) = settings.default_auto_field() {
+            context.default_auto_field = field;
+        }
+        for (name, value) in settings.values() {
+            if let Some(text) = value.as_str()
+                && name.ends_with("_MODEL")
+            {
+                context.model_settings.insert(Arc::clone(name), Arc::from(text));
+            }
+        }
+        context.default_tablespace = settings.string("DEFAULT_TABLESPACE").filter(|name| !name.is_empty());
+        context.default_index_tablespace = settings.string("DEFAULT_INDEX_TABLESPACE").filter(|name| !name.is_empty());
+        if let Some(use_tz) = settings.use_tz() {
+            context.use_tz = use_tz;
+        }
+        if let Some(zone) = settings.string("TIME_ZONE") {
+            context.time_zone = zone;
+        }
+        Options { postgres: self.postgres.version, context }
+    }
+
+    pub fn replay(&self) -> Trace {
+        let migrations: Vec<Arc<Migration>> = self.project.in_order().cloned().map(Arc::new).collect();
+        replay(&migrations, &self.options())
+    }
+
+    /// Replays everything and judges what the request asks for.
+    pub fn analyse(&self, request: &Request) -> Result<Analysis, Error> {
+        let changes = self.changes(request)?;
+        let config = self.lint_config(request, changes.as_ref());
+        let trace = self.replay();
+        let diagnostics = zdm_linter::lint(&trace, &self.project.problems, &config);
+        let phases = zdm_linter::phases(&trace, &config, &diagnostics);
+        let mut counts = Counts::default();
+        let mut apps = BTreeSet::new();
+        for migration in &trace.migrations {
+            if migration.migration.origin != MigrationOrigin::Project {
+                continue;
+            }
+            apps.insert(&migration.migration.key.app);
+            counts.migrations += 1;
+            counts.reported += usize::from(config.reports(&migration.migration.key));
+            counts.operations += migration.operations.len();
+            counts.analysed += migration.operations.iter().filter(|part| part.not_analysed.is_empty()).count();
+        }
+        counts.apps = apps.len();
+        Ok(Analysis { trace, diagnostics, phases, changes, counts })
+    }
+
+    fn changes(&self, request: &Request) -> Result<Option<ChangeSet>, Error> {
+        let Some(base) = &request.base else { return Ok(None) };
+        let reference =
+            if base == "auto" { base::auto(&self.place.root, &request.variables)?.reference } else { base.clone() };
+        changes(&self.place.root, &reference).map(Some)
+    }
+
+    /// The linter's configuration: the file's, the command line's on top, and what is to be reported.
+    pub fn lint_config(&self, request: &Request, changes: Option<&ChangeSet>) -> zdm_linter::Config {
+        let concerns = |migration: &Migration| {
+            let path = migration.file.path();
+            migration.origin == MigrationOrigin::Project
+                && self.place.covers(path)
+                && changes.is_none_or(|changes| changes.is_changed(path))
+                && (request.apps.is_empty() || request.apps.iter().any(|app| **app == *migration.key.app))
+                && (request.migrations.is_empty() || request.migrations.contains(&migration.key))
+        };
+        let reported: Vec<&Migration> =
+            self.project.migrations.iter().filter(|migration| concerns(migration)).collect();
+        let narrowed = !self.place.only.is_empty()
+            || changes.is_some()
+            || !request.apps.is_empty()
+            || !request.migrations.is_empty();
+        let by_path = reported
+            .iter()
+            .filter_map(|migration| {
+                let path = migration.file.path();
+                let own: Vec<&RuleSettings> = self
+                    .config
+                    .paths
+                    .iter()
+                    .filter(|settings| settings.pattern.matches(path))
+                    .map(|settings| &settings.rules)
+                    .collect();
+                if own.is_empty() {
+                    return None;
+                }
+                let mut layers = vec![&self.config.rules];
+                layers.extend(own);
+                layers.push(&request.rules);
+                Some((path.to_owned(), Arc::new(rule_set(&layers))))
+            })
+            .collect();
+        zdm_linter::Config {
+            rules: rule_set(&[&self.config.rules, &request.rules]),
+            by_path,
+            only: Some(reported.iter().map(|migration| migration.key.clone()).collect()),
+            only_paths: narrowed.then(|| {
+                let changed = changes.into_iter().flat_map(|changes| changes.files.keys().cloned());
+                reported.iter().map(|migration| migration.file.path().to_owned()).chain(changed).collect()
+            }),
+            tables: self
+                .config
+                .tables
+                .iter()
+                .map(|table| {
+                    let facts = TableFacts { rows: table.rows, bytes: table.bytes, hot: table.hot };
+                    (TablePattern(table.pattern.as_str().to_owned()), facts)
+                })
+                .collect(),
+            small_table_rows: self.config.small_table_rows,
+        }
+    }
+
+    /// What was assumed about the versions, a sentence each.
+    pub fn notes(&self) -> Vec<String> {
+        [self.postgres.note("PostgreSQL"), self.django.note("Django")].into_iter().flatten().collect()
+    }
+}
+
+fn chosen<V>(asked: Option<V>, configured: Option<V>, found: impl FnOnce() -> Target<V>) -> Target<V> {
+    match (asked, configured) {
+        (Some(version), _) => Target { version, origin: Origin::CommandLine },
+        (None, Some(version)) => Target { version, origin: Origin::Configuration },
+        (None, None) => found(),
+    }
+}
+
+fn build(
+    place: &Place,
+    config: &Config,
+    files: &Arc<Files>,
+    packages: Option<&Path>,
+    django: DjangoVersion,
+) -> Project {
+    let import_roots: Vec<Arc<str>> = config.extra_roots.iter().map(|root| Arc::from(root.as_str())).collect();
+    let reader = Arc::clone(files);
+    let sources = Sources::new(files.paths().iter().cloned(), &import_roots, move |path| {
+        let text = reader.text(path);
+        match text.problem {
+            None => Ok(text.file),
+            Some(problem) => Err(problem.to_string()),
+        }
+    });
+    sources.likely().par_iter().for_each(|path| {
+        sources.module(path);
+    });
+    let environment: Vec<Arc<dyn Folder>> =
+        packages.map(|folder| Arc::new(Packages(folder.to_owned())) as Arc<dyn Folder>).into_iter().collect();
+    let texts = ["pyproject.toml", "pytest.ini", "setup.cfg", "tox.ini"]
+        .into_iter()
+        .map(|name| crate::files::read(&place.root, name))
+        .filter(|text| text.problem.is_none())
+        .map(|text| text.file)
+        .collect();
+    Project::build(&ProjectInput {
+        sources,
+        environment,
+        texts,
+        config: ProjectConfig {
+            settings_module: config.settings.clone(),
+            settings: BTreeMap::new(),
+            labels: config.apps.iter().map(|(label, folder)| (folder.clone(), label.clone())).collect(),
+            installed_apps: None,
+            django,
+        },
+    })
+}
+
+/// The packages of a virtual environment.
+#[derive(Debug)]
+struct Packages(PathBuf);
+
+impl Folder for Packages {
+    fn read(&self, path: &str) -> Option<SourceFile> {
+        let text = crate::files::read(&self.0, path);
+        match text.problem {
+            None => Some(SourceFile::new(format!("site-packages/{path}"), text.file.text())),
+            Some(_) => None,
+        }
+    }
+
+    fn modules_in(&self, folder: &str) -> Vec<String> {
+        let Ok(entries) = std::fs::read_dir(self.0.join(folder)) else { return Vec::new() };
+        let mut names: Vec<String> =
+            entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+        names.sort();
+        names
+    }
+}
+
+/// Wider settings first; what a narrower one says goes before what a wider one says.
+fn rule_set(layers: &[&RuleSettings]) -> RuleSet {
+    let mut levels = BTreeMap::new();
+    for rule in RULES.iter() {
+        let code = rule.page.code;
+        let mut level = None;
+        for layer in layers {
+            match layer.level(code.code, code.name) {
+                Some(Level::Off) => level = Some(LintLevel::Off),
+                Some(Level::On(severity)) => level = Some(LintLevel::Severity(severity)),
+                None if layer.selects(code.code, code.name) => {
+                    level = match level {
+                        Some(LintLevel::Severity(severity)) => Some(LintLevel::Severity(severity)),
+                        _ => Some(LintLevel::On),
+                    };
+                }
+                None => {}
+            }
+        }
+        if let Some(level) = level {
+            levels.insert(code.code, level);
+        }
+    }
+    RuleSet(levels)
+}
+
+/// Selectors as users write them on the command line; the error names the one that is wrong and the nearest rule.
+pub fn selectors(texts: &[String]) -> Result<Vec<Selector>, (String, Option<String>)> {
+    let known = known_rules();
+    texts.iter().map(|text| Selector::new(text.trim(), &known).map_err(|near| (text.clone(), near))).collect()
+}
