@@ -155,6 +155,7 @@ names! {
         FormatSpecifier = "format_specifier",
         Function = "function_definition",
         FutureImport = "future_import_statement",
+        GenericType = "generic_type",
         Generator = "generator_expression",
         Global = "global_statement",
         Identifier = "identifier",
@@ -205,6 +206,11 @@ names! {
         Type = "type",
         TypeAlias = "type_alias_statement",
         TypeConversion = "type_conversion",
+        TypeParameter = "type_parameter",
+        ConstrainedType = "constrained_type",
+        MemberType = "member_type",
+        SplatType = "splat_type",
+        UnionType = "union_type",
         TypedDefaultParameter = "typed_default_parameter",
         TypedParameter = "typed_parameter",
         Unary = "unary_operator",
@@ -626,6 +632,27 @@ impl<'t> Lowering<'t> {
             Some(found) => found,
             None => self.unknown(child.span, Why::Syntax),
         }
+    }
+
+    /// `list[int]` in an annotation, which has nodes of its own there.
+    fn generic_type(&mut self, at: Span) -> ExprKind {
+        let mut value = None;
+        let mut parameters = Vec::new();
+        let mut whole = at;
+        self.children(|this, child| match child.kind {
+            Kind::TypeParameter => {
+                whole = child.span;
+                parameters.extend(this.expressions());
+            }
+            _ if child.named && value.is_none() => value = Some(this.expr(child)),
+            _ => this.note_error(child),
+        });
+        let value = value.unwrap_or_else(|| self.missing_expr(at));
+        let index = match parameters.as_slice() {
+            [index] => *index,
+            _ => self.push(whole, ExprKind::Tuple(parameters.into())),
+        };
+        ExprKind::Subscript { value, index }
     }
 
     fn augmented(&mut self, at: Span) -> StmtKind {
@@ -1114,6 +1141,10 @@ impl<'t> Lowering<'t> {
             // `(a as b)` outside of `with`: the value is what counts.
             Kind::AsPattern => return self.as_pattern(child).0,
             Kind::Type => return self.annotation(child),
+            Kind::GenericType => self.generic_type(at),
+            Kind::UnionType | Kind::MemberType | Kind::ConstrainedType | Kind::SplatType => {
+                ExprKind::Unknown(Why::Dynamic("a type"))
+            }
             Kind::KeywordArgument => {
                 // Only inside of an error node, where the call around it was lost.
                 let mut value = None;

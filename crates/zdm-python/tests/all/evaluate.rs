@@ -584,3 +584,11 @@ fn modules_and_values_cross_threads() {
     check::<zdm_python::Value>();
     check::<zdm_python::Str>();
 }
+
+#[test]
+fn annotations_do_not_disturb() {
+    check(
+        "a: dict[str, int] = {'x': 1}\nb: int | None = None\nc: 'list[int]'\nclass C:\n    d: ClassVar[list] = [1]\n",
+        "a = {'x': 1}\nb = None\nC = <class m.C>\nd = [1]",
+    );
+}
