@@ -154,6 +154,7 @@ class Replay:
         state = executor._create_project_state(with_applied_migrations=True)
         only = set(self.options.only.split(",")) if self.options.only else None
         records = []
+        applied = []
         failed = set()
         with connection.execute_wrapper(self.on_execute):
             for migration, _ in plan:
@@ -181,17 +182,20 @@ class Replay:
                     continue
                 if "apps" not in state.__dict__:
                     state.apps  # Django renders all models before the first operation.
-                before = state.clone() if self.options.keep_going else None
                 self.prepare(migration)
                 try:
                     state = executor.apply_migration(state, migration)
+                    applied.append(migration)
                 except Exception as error:
                     self.record["error"] = self.describe(error)
                     failed.add(key)
                     self.operation = None
                     if not self.options.keep_going:
                         break
-                    state = before
+                    # The failed migration has left its mark on the state.
+                    state = executor._create_project_state()
+                    for done in applied:
+                        state = done.mutate_state(state, preserve=False)
                 finally:
                     self.owners.clear()
                 self.differences(state)

@@ -85,6 +85,12 @@ impl Django {
         self.dir.join("bin/python")
     }
 
+    /// Where its packages lie, Django's own sources among them; `None` if it has no such directory.
+    pub fn site_packages(&self) -> Option<PathBuf> {
+        let libraries = std::fs::read_dir(self.dir.join("lib")).ok()?.filter_map(Result::ok);
+        libraries.map(|entry| entry.path().join("site-packages")).find(|path| path.is_dir())
+    }
+
     /// A command that runs its interpreter, without the settings that the environment may carry.
     pub fn command(&self) -> Command {
         let mut command = Command::new(self.python());

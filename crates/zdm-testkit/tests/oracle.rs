@@ -22,6 +22,7 @@ fn every_django_replays_the_shop() {
     for django in Django::available_for("oracle", &DJANGOS) {
         let report = replay(&django, &server);
         assert!(report.django.starts_with(django.version()), "{} in {}", report.django, django.version());
+        assert!(django.site_packages().is_some_and(|path| path.join("django/contrib/auth/migrations").is_dir()));
         let (operations, statements) = report.counts();
         println!(
             "Django {}: {} migrations, {operations} operations, {statements} statements",
@@ -161,7 +162,16 @@ fn apps_without_a_project_and_a_failure_in_one_of_them() {
         );
         std::fs::write(migrations.join("0001_initial.py"), text).expect("a new file");
     };
-    app("broken", "migrations.RunSQL('SELECT 1/0')");
+    app(
+        "broken",
+        "migrations.CreateModel('Lost', [('id', models.AutoField(primary_key=True))]), migrations.RunSQL('SELECT 1/0')",
+    );
+    std::fs::write(
+        dir.path().join("broken/migrations/0002_more.py"),
+        "from django.db import migrations\n\n\nclass Migration(migrations.Migration):\n    \
+         dependencies = [('broken', '0001_initial')]\n    operations = []\n",
+    )
+    .expect("a new file");
     app("fine", "migrations.CreateModel('Thing', [('id', models.AutoField(primary_key=True))])");
     let server = Server::newest();
     for django in Django::available_for("oracle", &DJANGOS) {
@@ -174,7 +184,9 @@ fn apps_without_a_project_and_a_failure_in_one_of_them() {
         let failure = report.migration("broken", "0001_initial").and_then(|m| m.error.clone()).expect("it divides");
         assert_eq!(failure.sqlstate.as_deref(), Some("22012"));
         assert_eq!(failure.sql.as_deref(), Some("SELECT 1/0"));
-        assert_eq!(failure.operation, Some(0));
+        assert_eq!(failure.operation, Some(1));
+        let dependent = report.migration("broken", "0002_more").and_then(|m| m.skipped.clone());
+        assert_eq!(dependent.as_deref(), Some("depends on broken.0001_initial"));
         assert_eq!(report.tables.keys().collect::<Vec<_>>(), ["fine_thing"]);
         assert_eq!(report.models.keys().collect::<Vec<_>>(), ["fine.Thing"]);
     }
