@@ -498,6 +498,13 @@ impl Scan<'_> {
                 cursor.at += 2;
                 self.open(cursor, Role::Call);
             }
+            "MATCHED" if previous(&["WHEN", "NOT"]) => {
+                cursor.at += 1;
+                if cursor.accept("BY") {
+                    cursor.accept_any(&["SOURCE", "TARGET"]);
+                }
+            }
+            "UPDATE" | "DELETE" if previous(&["THEN"]) => cursor.at += 1,
             "INSERT" if previous(&["THEN"]) => {
                 cursor.at += 1;
                 if cursor.is_kind(Kind::LParen) {
@@ -558,6 +565,10 @@ impl Scan<'_> {
             };
             self.function(function);
             self.open(cursor, Role::Call);
+            if cursor.word_at(start, &["EXTRACT"]) && cursor.is_nth(1, "FROM") {
+                // The field, which is no column.
+                cursor.at += 1;
+            }
             return;
         }
         if cursor.peek().is_some_and(|token| is_string(token.kind)) {
