@@ -25,7 +25,6 @@ use zdm_python::{ClassRef, Evaluator, Module, ValueKind};
 use zdm_source::Span;
 
 use self::arguments::Reason;
-use self::convert::Convert;
 use crate::migration::{Dependency, DependencyTarget, Migration, MigrationKey, MigrationOrigin};
 use crate::project::settings::Settings;
 
@@ -55,10 +54,6 @@ impl<'a> Extractor<'a> {
 
     pub(crate) fn settings(&self) -> &Settings {
         self.settings
-    }
-
-    pub(crate) fn convert(&self) -> Convert<'_> {
-        Convert::new(self.settings)
     }
 
     /// The migration that a module holds; None where it has no `Migration`.
@@ -103,13 +98,13 @@ impl<'a> Extractor<'a> {
     fn attributes(&self, class: &ClassRef, reading: &mut Reading<'_>, migration: &mut Migration) {
         let attribute = |name: &str| self.evaluator.class_attribute(class, name);
         if let Some(value) = attribute("dependencies") {
-            migration.dependencies = self.dependencies(&value, "dependencies", reading);
+            migration.dependencies = Self::dependencies(&value, "dependencies", reading);
         }
         if let Some(value) = attribute("run_before") {
-            migration.run_before = self.dependencies(&value, "run_before", reading);
+            migration.run_before = Self::dependencies(&value, "run_before", reading);
         }
         if let Some(value) = attribute("replaces") {
-            for dependency in self.dependencies(&value, "replaces", reading) {
+            for dependency in Self::dependencies(&value, "replaces", reading) {
                 match dependency.target {
                     DependencyTarget::Migration(key) => migration.replaces.push(key),
                     _ => reading.problems.push((dependency.span, "an entry of `replaces` is not analysed".to_owned())),
@@ -145,11 +140,11 @@ impl<'a> Extractor<'a> {
     }
 
     /// The entries of `dependencies`, `run_before` or `replaces`.
-    fn dependencies(&self, value: &python::Value, name: &str, reading: &mut Reading<'_>) -> Vec<Dependency> {
+    fn dependencies(value: &python::Value, name: &str, reading: &mut Reading<'_>) -> Vec<Dependency> {
         let mut found = Vec::new();
         for (item, conditional) in flat_items(value) {
             let span = span_in(item, reading.module);
-            match self.dependency(item) {
+            match Self::dependency(item) {
                 Ok(target) => {
                     if conditional {
                         let message = format!("an entry of `{name}` stands under a condition; it is taken as given");
@@ -163,7 +158,7 @@ impl<'a> Extractor<'a> {
         found
     }
 
-    fn dependency(&self, item: &python::Value) -> Result<DependencyTarget, Reason> {
+    fn dependency(item: &python::Value) -> Result<DependencyTarget, Reason> {
         let target = |app: &str, name: &str| match name {
             "__first__" => DependencyTarget::First(Arc::from(app)),
             "__latest__" => DependencyTarget::Latest(Arc::from(app)),
@@ -177,18 +172,8 @@ impl<'a> Extractor<'a> {
         let name = convert::callee_name(&call.callee).unwrap_or_else(|| Arc::from(""));
         match &*name {
             "django.db.migrations.swappable_dependency" => {
-                let setting = call.args.first().map(|arg| self.convert().value(&arg.value));
+                let setting = call.args.first().map(|arg| convert::value(&arg.value));
                 Self::swappable_target(setting)
-            }
-            // swapper.dependency(app, model): the app of the model that is swapped in.
-            "swapper.dependency" => {
-                let app = call.arg(0, "app_label").map(|arg| arguments::string(&arg.value, "app_label"));
-                let model = call.arg(1, "model").map(|arg| arguments::string(&arg.value, "model"));
-                let (Some(Ok(app)), Some(Ok(model))) = (app, model) else { return Err(convert::reason(item)) };
-                match self.settings.get(&convert::swapper_setting(&app, &model)) {
-                    None => Ok(DependencyTarget::First(app)),
-                    setting => Self::swappable_target(setting),
-                }
             }
             _ => Err(convert::reason(item)),
         }

@@ -101,6 +101,7 @@ struct Builder<'a> {
     /// Nodes of each app, removed ones included.
     apps: BTreeMap<Arc<str>, Vec<NodeId>>,
     assumed: BTreeSet<Arc<str>>,
+    unknown_settings: BTreeSet<Arc<str>>,
     replaced: BTreeMap<MigrationKey, MigrationKey>,
     problems: Vec<Problem>,
 }
@@ -149,6 +150,7 @@ impl<'a> Builder<'a> {
             reasons: BTreeMap::new(),
             apps,
             assumed: BTreeSet::new(),
+            unknown_settings: BTreeSet::new(),
             replaced: BTreeMap::new(),
             problems,
         }
@@ -210,10 +212,14 @@ impl<'a> Builder<'a> {
             DependencyTarget::First(app) => (app, true),
             DependencyTarget::Latest(app) => (app, false),
             DependencyTarget::Swappable(setting) => {
+                // Said once for each setting: it is the setting that is to be corrected.
+                if !self.unknown_settings.insert(Arc::clone(setting)) {
+                    return None;
+                }
                 self.problems.push(
                     Problem::new(
                         ProblemKind::UnknownDependency,
-                        format!("the app behind `settings.{setting}` is not known; the dependency is ignored"),
+                        format!("the app behind `settings.{setting}` is not known; dependencies on it are ignored"),
                         format!("set `{setting}` under `[tool.zdm.settings]`"),
                     )
                     .at(&migration.file, dependency.span),

@@ -109,13 +109,18 @@ impl Project {
             input.environment.iter().map(|folder| Environment::new(Arc::clone(folder))).collect();
         let mut problems = Vec::new();
         let (settings, installed) = find_settings::find(input, &environment, &mut problems);
-        let loader = Loader { sources: &input.sources, environment: &environment, settings: Some(&settings) };
+        let loader = Loader {
+            sources: &input.sources,
+            environment: &environment,
+            settings: Some(&settings),
+            installed: installed.complete.then_some(&installed.entries),
+        };
         let extractor = Extractor::new(Evaluator::new(&loader), &settings);
-        let apps = apps::find(input, &environment, &extractor, installed.as_deref(), &mut problems);
+        let apps = apps::find(input, &environment, &extractor, &installed, &mut problems);
         let mut building =
             Building { input, environment: &environment, extractor: &extractor, migrations: Vec::new(), problems };
         let apps: Vec<App> = apps.into_iter().filter(|app| building.read_app(app)).collect();
-        building.add_builtin(&apps, installed.as_deref());
+        building.add_builtin(&apps, &installed.entries);
         let Building { mut migrations, mut problems, .. } = building;
         migrations.sort_by(|one, other| one.key.cmp(&other.key));
         let unmigrated = unmigrated(&apps, &migrations);
@@ -263,13 +268,13 @@ impl Building<'_> {
     }
 
     /// Django's own apps, where they are installed or needed and not read from files.
-    fn add_builtin(&mut self, apps: &[App], installed: Option<&[Arc<str>]>) {
+    fn add_builtin(&mut self, apps: &[App], installed: &[Arc<str>]) {
         let present: BTreeSet<Arc<str>> =
             self.migrations.iter().map(|migration| Arc::clone(&migration.key.app)).collect();
         let disabled: BTreeSet<&str> =
             apps.iter().filter(|app| app.migrations.is_none()).map(|app| &*app.label).collect();
         let mut wanted: BTreeSet<Arc<str>> = BTreeSet::new();
-        for entry in installed.unwrap_or_default() {
+        for entry in installed {
             if let Some(rest) = entry.strip_prefix("django.contrib.") {
                 wanted.insert(Arc::from(rest.split('.').next().unwrap_or(rest)));
             }

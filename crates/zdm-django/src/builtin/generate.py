@@ -75,9 +75,9 @@ def load():
         return call("django.db.migrations." + name, args, kwargs)
 
     def dependency(pair):
-        setting = getattr(pair, "setting", None)
-        if setting:
-            return f"django.db.migrations.swappable_dependency(settings.{setting})"
+        # `setting` is the model that the setting names.
+        if getattr(pair, "setting", None) == settings.AUTH_USER_MODEL:
+            return "django.db.migrations.swappable_dependency(settings.AUTH_USER_MODEL)"
         return text(tuple(pair))
 
     found = {}

@@ -6,7 +6,7 @@ use zdm_python as python;
 use zdm_python::{ArgKind, ValueKind};
 use zdm_source::Span;
 
-use super::convert::{self, Convert};
+use super::convert;
 use crate::value::Value;
 
 /// Why something is not analysed.
@@ -47,12 +47,45 @@ impl Arguments {
                 ArgKind::Unpack => {
                     found.unknown.get_or_insert_with(|| format!("`*` arguments: {}", convert::reason(&arg.value)));
                 }
+                ArgKind::UnpackMapping if found.unpack_alternatives(arg) => {}
                 ArgKind::UnpackMapping => {
                     found.unknown.get_or_insert_with(|| format!("`**` arguments: {}", convert::reason(&arg.value)));
                 }
             }
         }
         found
+    }
+
+    /// `**kwargs` where `kwargs` is one of several known dicts: what only some hold, or hold with another value, is
+    /// an argument that is not known.
+    fn unpack_alternatives(&mut self, arg: &python::Arg) -> bool {
+        let ValueKind::Alternatives(alternatives) = &arg.value.kind else { return false };
+        let mut names: Vec<&python::Str> = Vec::new();
+        for option in &alternatives.options {
+            let Some(entries) = option.as_dict() else { return false };
+            for entry in entries {
+                let Some(name) = entry.key.as_ref().and_then(python::Value::as_str) else { return false };
+                if !names.contains(&name) {
+                    names.push(name);
+                }
+            }
+        }
+        for name in names {
+            let values: Vec<Option<&python::Value>> =
+                alternatives.options.iter().map(|option| option.get(name)).collect();
+            let first = values.first().copied().flatten();
+            let same = |value: Option<&python::Value>| {
+                first
+                    .zip(value)
+                    .is_some_and(|(one, other)| one.origin == other.origin || one.equals(other) == Some(true))
+            };
+            let value = match first {
+                Some(first) if values.iter().copied().all(same) => first.clone(),
+                _ => python::Value::new(arg.value.kind.clone(), arg.value.origin.clone()),
+            };
+            self.named.push(Named { name: Arc::from(name.as_str()), value, span: arg.span });
+        }
+        true
     }
 
     fn push(&mut self, name: &str, arg: &python::Arg) {
@@ -100,8 +133,8 @@ impl Arguments {
         }
     }
 
-    pub(crate) fn data(&self, name: &str, convert: Convert<'_>) -> Option<Value> {
-        self.value(name).map(|value| convert.value(value))
+    pub(crate) fn data(&self, name: &str) -> Option<Value> {
+        self.value(name).map(convert::value)
     }
 }
 

@@ -9,7 +9,6 @@ use zdm_source::Span;
 
 use super::signature;
 use crate::operation::{SqlText, TextMap, TextSegment};
-use crate::project::settings::Settings;
 use crate::value::{Call, Value};
 
 /// Values nest no deeper than this; what does is unknown.
@@ -17,146 +16,97 @@ const MAX_DEPTH: u32 = 100;
 
 const SETTINGS: &str = "django.conf.settings.";
 
-/// Turns values into data; answers for the settings that are only asked for by a call.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Convert<'a> {
-    settings: &'a Settings,
+/// A Python value as data.
+pub(crate) fn value(from: &python::Value) -> Value {
+    convert(from, MAX_DEPTH)
 }
 
-impl<'a> Convert<'a> {
-    pub(crate) fn new(settings: &'a Settings) -> Self {
-        Self { settings }
+fn convert(from: &python::Value, depth: u32) -> Value {
+    let Some(depth) = depth.checked_sub(1) else {
+        return Value::unknown("nested too deeply");
+    };
+    let items = |items: &[python::Value]| -> Result<Arc<[Value]>, Value> {
+        match items.iter().find(|item| matches!(item.kind, ValueKind::Spread(_))) {
+            Some(spread) => Err(unknown(spread)),
+            None => Ok(items.iter().map(|item| convert(item, depth)).collect()),
+        }
+    };
+    match &from.kind {
+        ValueKind::None => Value::None,
+        ValueKind::Bool(value) => Value::Bool(*value),
+        ValueKind::Int(value) => {
+            value.as_i128().map_or_else(|| Value::unknown("a number of more than 128 bits"), Value::Int)
+        }
+        ValueKind::Float(value) => Value::Float(*value),
+        ValueKind::Str(text) => Value::Str(Arc::from(text.as_str())),
+        ValueKind::Bytes(bytes) => Value::Bytes(Arc::clone(bytes)),
+        ValueKind::List(values) => items(values).map_or_else(|value| value, Value::List),
+        ValueKind::Tuple(values) => items(values).map_or_else(|value| value, Value::Tuple),
+        ValueKind::Set(values) => items(values).map_or_else(|value| value, Value::Set),
+        ValueKind::Dict(entries) => {
+            let mut converted = Vec::with_capacity(entries.len());
+            for entry in entries.iter() {
+                let Some(key) = &entry.key else { return unknown(&entry.value) };
+                converted.push((convert(key, depth), convert(&entry.value, depth)));
+            }
+            Value::Dict(converted.into())
+        }
+        ValueKind::Symbol(name) => match name.strip_prefix(SETTINGS) {
+            Some(setting) if !setting.contains('.') => Value::Setting(Arc::from(setting)),
+            _ => Value::Symbol(public(name)),
+        },
+        ValueKind::Module(module) => Value::Symbol(Arc::from(module.name())),
+        ValueKind::Class(class) => Value::Symbol(class.name()),
+        ValueKind::Function(function) => Value::Symbol(function.name().into()),
+        ValueKind::Call(call) => convert_call(from, call, depth),
+        ValueKind::Unary(op, operand) => {
+            let callee = match op {
+                UnaryOp::Invert => "operator.invert",
+                UnaryOp::Minus => "operator.neg",
+                UnaryOp::Plus => "operator.pos",
+                UnaryOp::Not => "operator.not_",
+            };
+            operator(callee, vec![convert(operand, depth)], from.span())
+        }
+        ValueKind::Binary(op, operands) => {
+            let callee = match op {
+                BinaryOp::Add => "operator.add",
+                BinaryOp::Sub => "operator.sub",
+                BinaryOp::Mul => "operator.mul",
+                BinaryOp::Div => "operator.truediv",
+                BinaryOp::FloorDiv => "operator.floordiv",
+                BinaryOp::Mod => "operator.mod",
+                BinaryOp::Pow => "operator.pow",
+                BinaryOp::BitAnd => "operator.and_",
+                BinaryOp::BitOr => "operator.or_",
+                BinaryOp::BitXor => "operator.xor",
+                BinaryOp::ShiftLeft => "operator.lshift",
+                BinaryOp::ShiftRight => "operator.rshift",
+                BinaryOp::MatMul => "operator.matmul",
+            };
+            operator(callee, vec![convert(&operands.0, depth), convert(&operands.1, depth)], from.span())
+        }
+        ValueKind::Attribute(attribute) => match attribute.value.name() {
+            Some(name) => Value::Symbol(public(&format!("{name}.{}", attribute.name))),
+            None => unknown(from),
+        },
+        _ => unknown(from),
     }
+}
 
-    /// A Python value as data.
-    pub(crate) fn value(self, from: &python::Value) -> Value {
-        self.convert(from, MAX_DEPTH)
-    }
-
-    fn convert(self, from: &python::Value, depth: u32) -> Value {
-        let Some(depth) = depth.checked_sub(1) else {
-            return Value::unknown("nested too deeply");
-        };
-        let items = |items: &[python::Value]| -> Result<Arc<[Value]>, Value> {
-            match items.iter().find(|item| matches!(item.kind, ValueKind::Spread(_))) {
-                Some(spread) => Err(unknown(spread)),
-                None => Ok(items.iter().map(|item| self.convert(item, depth)).collect()),
+fn convert_call(from: &python::Value, call: &python::Call, depth: u32) -> Value {
+    let Some(callee) = callee_name(&call.callee) else { return unknown(from) };
+    let mut converted = Call { callee, args: Vec::new(), kwargs: Vec::new(), span: from.span() };
+    for arg in &call.args {
+        match &arg.kind {
+            ArgKind::Positional => converted.args.push(convert(&arg.value, depth)),
+            ArgKind::Keyword(name) => {
+                converted.kwargs.push((Arc::from(name.as_str()), convert(&arg.value, depth)));
             }
-        };
-        match &from.kind {
-            ValueKind::None => Value::None,
-            ValueKind::Bool(value) => Value::Bool(*value),
-            ValueKind::Int(value) => {
-                value.as_i128().map_or_else(|| Value::unknown("a number of more than 128 bits"), Value::Int)
-            }
-            ValueKind::Float(value) => Value::Float(*value),
-            ValueKind::Str(text) => Value::Str(Arc::from(text.as_str())),
-            ValueKind::Bytes(bytes) => Value::Bytes(Arc::clone(bytes)),
-            ValueKind::List(values) => items(values).map_or_else(|value| value, Value::List),
-            ValueKind::Tuple(values) => items(values).map_or_else(|value| value, Value::Tuple),
-            ValueKind::Set(values) => items(values).map_or_else(|value| value, Value::Set),
-            ValueKind::Dict(entries) => {
-                let mut converted = Vec::with_capacity(entries.len());
-                for entry in entries.iter() {
-                    let Some(key) = &entry.key else { return unknown(&entry.value) };
-                    converted.push((self.convert(key, depth), self.convert(&entry.value, depth)));
-                }
-                Value::Dict(converted.into())
-            }
-            ValueKind::Symbol(name) => match name.strip_prefix(SETTINGS) {
-                Some(setting) if !setting.contains('.') => Value::Setting(Arc::from(setting)),
-                _ => Value::Symbol(public(name)),
-            },
-            ValueKind::Module(module) => Value::Symbol(Arc::from(module.name())),
-            ValueKind::Class(class) => Value::Symbol(class.name()),
-            ValueKind::Function(function) => Value::Symbol(function.name().into()),
-            ValueKind::Call(call) => self.convert_call(from, call, depth),
-            ValueKind::Unary(op, operand) => {
-                let callee = match op {
-                    UnaryOp::Invert => "operator.invert",
-                    UnaryOp::Minus => "operator.neg",
-                    UnaryOp::Plus => "operator.pos",
-                    UnaryOp::Not => "operator.not_",
-                };
-                operator(callee, vec![self.convert(operand, depth)], from.span())
-            }
-            ValueKind::Binary(op, operands) => {
-                let callee = match op {
-                    BinaryOp::Add => "operator.add",
-                    BinaryOp::Sub => "operator.sub",
-                    BinaryOp::Mul => "operator.mul",
-                    BinaryOp::Div => "operator.truediv",
-                    BinaryOp::FloorDiv => "operator.floordiv",
-                    BinaryOp::Mod => "operator.mod",
-                    BinaryOp::Pow => "operator.pow",
-                    BinaryOp::BitAnd => "operator.and_",
-                    BinaryOp::BitOr => "operator.or_",
-                    BinaryOp::BitXor => "operator.xor",
-                    BinaryOp::ShiftLeft => "operator.lshift",
-                    BinaryOp::ShiftRight => "operator.rshift",
-                    BinaryOp::MatMul => "operator.matmul",
-                };
-                operator(callee, vec![self.convert(&operands.0, depth), self.convert(&operands.1, depth)], from.span())
-            }
-            ValueKind::Attribute(attribute) => match attribute.value.name() {
-                Some(name) => Value::Symbol(public(&format!("{name}.{}", attribute.name))),
-                None => unknown(from),
-            },
-            _ => unknown(from),
+            ArgKind::Unpack | ArgKind::UnpackMapping => return unknown(from),
         }
     }
-
-    fn convert_call(self, from: &python::Value, call: &python::Call, depth: u32) -> Value {
-        let Some(callee) = callee_name(&call.callee) else { return unknown(from) };
-        if let Some(value) = self.asked_setting(&callee, call, depth) {
-            return value;
-        }
-        let mut converted = Call { callee, args: Vec::new(), kwargs: Vec::new(), span: from.span() };
-        for arg in &call.args {
-            match &arg.kind {
-                ArgKind::Positional => converted.args.push(self.convert(&arg.value, depth)),
-                ArgKind::Keyword(name) => {
-                    converted.kwargs.push((Arc::from(name.as_str()), self.convert(&arg.value, depth)));
-                }
-                ArgKind::Unpack | ArgKind::UnpackMapping => return unknown(from),
-            }
-        }
-        Value::Call(Arc::new(converted))
-    }
-
-    /// Calls that stand for the value of a setting.
-    ///
-    /// `swapper.get_model_name("shop", "Order")` is the setting `SHOP_ORDER_MODEL`, or the model itself where that is
-    /// not set. Source: swapper's README.
-    fn asked_setting(self, callee: &str, call: &python::Call, depth: u32) -> Option<Value> {
-        match callee {
-            "swapper.get_model_name" => {
-                let app = self.convert(&call.arg(0, "app_label")?.value, depth);
-                let model = self.convert(&call.arg(1, "model")?.value, depth);
-                let (app, model) = (app.as_str()?, model.as_str()?);
-                let setting = swapper_setting(app, model);
-                Some(match self.settings.get(&setting) {
-                    Some(value) if value.has_unknown() => Value::Setting(setting.into()),
-                    Some(value) => value,
-                    None => Value::Str(format!("{app}.{model}").into()),
-                })
-            }
-            "builtins.getattr" => {
-                let [object, name, default @ ..] = call.args.as_slice() else { return None };
-                if !object.value.is_symbol("django.conf.settings") {
-                    return None;
-                }
-                let name = name.value.as_str()?;
-                Some(match self.settings.get(name) {
-                    Some(value) if value.has_unknown() => Value::Setting(Arc::from(name.as_str())),
-                    Some(value) => value,
-                    None if self.settings.is_complete() => self.convert(&default.first()?.value, depth),
-                    None => Value::Setting(Arc::from(name.as_str())),
-                })
-            }
-            _ => None,
-        }
-    }
+    Value::Call(Arc::new(converted))
 }
 
 /// The dotted name of what is called; a method of a class of the project is named through it.
@@ -169,11 +119,6 @@ pub(crate) fn callee_name(callee: &python::Value) -> Option<Arc<str>> {
         }
         _ => callee.name(),
     }
-}
-
-/// The setting that swapper asks for.
-pub(crate) fn swapper_setting(app: &str, model: &str) -> String {
-    format!("{}_{}_MODEL", app.to_uppercase(), model.to_uppercase())
 }
 
 fn operator(callee: &str, args: Vec<Value>, span: Span) -> Value {

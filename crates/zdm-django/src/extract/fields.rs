@@ -37,10 +37,11 @@ impl Extractor<'_> {
         let ValueKind::Call(call) = &value.kind else {
             return unknown("", convert::reason(value));
         };
-        let Some(written) = convert::callee_name(&call.callee) else {
-            return unknown("", convert::reason(&call.callee));
+        let callee = self.imported(&call.callee);
+        let Some(written) = convert::callee_name(&callee) else {
+            return unknown("", convert::reason(&callee));
         };
-        let resolved = self.resolve_field(&call.callee, &written, &call.args);
+        let resolved = self.resolve_field(&callee, &written, &call.args);
         let mut kind = resolved.kind;
         if let Some(reason) = &resolved.arguments.unknown {
             kind = FieldKind::Unknown { reason: Arc::from(reason.as_str()) };
@@ -56,13 +57,13 @@ impl Extractor<'_> {
     fn field_value(&self, name: &str, value: &python::Value) -> Value {
         match name {
             "base_field" | "output_field" => self.normal_field_call(value),
-            _ => self.convert().value(value),
+            _ => convert::value(value),
         }
     }
 
     /// A call of a field class with its arguments named, under the name of the Django class that it behaves as.
     fn normal_field_call(&self, value: &python::Value) -> Value {
-        let converted = self.convert().value(value);
+        let converted = convert::value(value);
         let (ValueKind::Call(call), Value::Call(data)) = (&value.kind, &converted) else { return converted };
         let resolved = self.resolve_field(&call.callee, &data.callee, &call.args);
         let FieldKind::Django(class) = &resolved.kind else { return converted };

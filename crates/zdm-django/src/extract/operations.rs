@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use zdm_python as python;
+use zdm_python::syntax::{ExprKind, Stmt, StmtKind};
 use zdm_python::{ClassRef, Module, ValueKind};
 use zdm_source::Span;
 
 use super::arguments::{Arguments, Reason, string, strings};
 use super::{Extractor, convert, flat_items, signature};
+use crate::field::FieldKind;
 use crate::operation::{
     Constraint, ConstraintKind, Index, KnownOperation, Operation, OperationKind, Options, RunPython, RunSql, SqlSource,
     SqlText, TextMap,
@@ -34,6 +36,47 @@ impl Place<'_> {
     }
 }
 
+/// What the call of an operation class comes down to.
+struct Found {
+    kind: Result<OperationKind, Reason>,
+    arguments: Arguments,
+    /// The class decides at run time whether it does anything.
+    conditional: bool,
+}
+
+impl Found {
+    fn new(kind: Result<OperationKind, Reason>, arguments: Arguments) -> Self {
+        Self { kind, arguments, conditional: false }
+    }
+
+    fn unknown(reason: Reason, args: &[python::Arg]) -> Self {
+        Self::new(Err(reason), Arguments::new(args, &[]))
+    }
+}
+
+/// What a subclass makes of a method of its base.
+enum Override {
+    /// Hands over to the base, perhaps only under a condition.
+    Base {
+        conditional: bool,
+    },
+    /// Calls nothing.
+    Nothing,
+    /// Executes these statements and nothing else.
+    Statements(Vec<SqlText>),
+    Other,
+}
+
+impl Override {
+    fn under_condition(self) -> Self {
+        match self {
+            Self::Base { .. } => Self::Base { conditional: true },
+            Self::Nothing => Self::Nothing,
+            Self::Statements(_) | Self::Other => Self::Other,
+        }
+    }
+}
+
 impl Extractor<'_> {
     /// The operations of a list, in order; what cannot be told stays in its place.
     pub(super) fn operations(&self, value: &python::Value, module: &Module, span: Span) -> Vec<Operation> {
@@ -44,9 +87,33 @@ impl Extractor<'_> {
         let mut operations = Vec::new();
         for (item, conditional) in flat_items(value) {
             let conditional = place.conditional || conditional;
-            operations.push(self.operation(item, Place { conditional, span: place.span(item), ..place }));
+            let place = Place { conditional, span: place.span(item), ..place };
+            match self.made_by_function(item) {
+                Some(made) if place.nesting < MAX_NESTING => {
+                    operations.extend(self.operation_list(&made, Place { nesting: place.nesting + 1, ..place }));
+                }
+                _ => operations.push(self.operation(item, place)),
+            }
         }
         operations
+    }
+
+    /// What a function of the project returns that is called in the place of an operation, or of a list of them.
+    fn made_by_function(&self, item: &python::Value) -> Option<python::Value> {
+        let call = match &item.kind {
+            ValueKind::Call(call) => call,
+            ValueKind::Spread(inner) => match &inner.kind {
+                ValueKind::Call(call) => call,
+                _ => return None,
+            },
+            _ => return None,
+        };
+        let function = call.callee.as_function()?;
+        let made = self.evaluator().returns(function, &call.args);
+        let known = |option: &python::Value| {
+            matches!(option.kind, ValueKind::List(_) | ValueKind::Tuple(_) | ValueKind::Call(_))
+        };
+        made.options().iter().all(known).then_some(made)
     }
 
     fn operation(&self, value: &python::Value, place: Place<'_>) -> Operation {
@@ -64,13 +131,14 @@ impl Extractor<'_> {
             }
             _ => return unknown("", convert::reason(value)),
         };
-        let Some(class) = convert::callee_name(&call.callee) else {
+        let callee = self.imported(&call.callee);
+        let Some(class) = convert::callee_name(&callee) else {
             return unknown("", convert::reason(value));
         };
         if place.nesting > MAX_NESTING {
             return unknown(&class, "nested too deeply".to_owned());
         }
-        let (kind, arguments) = self.resolve_operation(&call.callee, &class, &call.args, place);
+        let Found { kind, arguments, conditional } = self.resolve_operation(&callee, &class, &call.args, place);
         let in_file = |argument: &super::arguments::Named| {
             (argument.value.origin.module == *place.module).then(|| (Arc::clone(&argument.name), argument.span))
         };
@@ -79,44 +147,32 @@ impl Extractor<'_> {
             class,
             span: place.span,
             argument_spans: arguments.named.iter().filter_map(in_file).collect(),
-            conditional: place.conditional,
+            conditional: place.conditional || conditional,
         }
     }
 
-    fn resolve_operation(
-        &self,
-        callee: &python::Value,
-        class: &str,
-        args: &[python::Arg],
-        place: Place<'_>,
-    ) -> (Result<OperationKind, Reason>, Arguments) {
+    fn resolve_operation(&self, callee: &python::Value, class: &str, args: &[python::Arg], place: Place<'_>) -> Found {
         if let Some(found) = self.known_operation(class, args, place) {
             return found;
         }
         match &callee.kind {
             ValueKind::Class(class) => self.project_operation(class, args.to_vec(), place),
             ValueKind::Function(_) => {
-                let reason = format!("the result of `{class}` is not known without running it");
-                (Err(reason), Arguments::new(args, &[]))
+                Found::unknown(format!("the result of `{class}` is not known without running it"), args)
             }
-            _ => (Err(format!("the operation `{class}` is not known")), Arguments::new(args, &[])),
+            _ => Found::unknown(format!("the operation `{class}` is not known"), args),
         }
     }
 
     /// An operation of Django, or one that the table of third-party classes has.
-    fn known_operation(
-        &self,
-        class: &str,
-        args: &[python::Arg],
-        place: Place<'_>,
-    ) -> Option<(Result<OperationKind, Reason>, Arguments)> {
+    fn known_operation(&self, class: &str, args: &[python::Arg], place: Place<'_>) -> Option<Found> {
         let name = class.rsplit('.').next().unwrap_or(class);
         if class.starts_with("django.db.migrations.") || class.starts_with("django.contrib.postgres.") {
             let arguments = Arguments::new(args, signature::operation(name)?);
-            return Some((self.django_operation(name, &arguments, place), arguments));
+            return Some(Found::new(self.django_operation(name, &arguments, place), arguments));
         }
         let fact = third_party::operation(class)?;
-        let found = match fact {
+        let (kind, arguments) = match fact {
             OperationFact::NoOp => (Ok(OperationKind::NoOp), Arguments::new(args, &[])),
             OperationFact::As(base) => {
                 let arguments = Arguments::new(args, signature::operation(base).unwrap_or(&[]));
@@ -171,66 +227,151 @@ impl Extractor<'_> {
                 (self.run_sql(&arguments, place), arguments)
             }
         };
-        Some(found)
+        Some(Found::new(kind, arguments))
     }
 
-    /// A subclass of an operation in the project: its base, as long as it leaves the base's methods alone.
-    fn project_operation(
-        &self,
-        class: &ClassRef,
-        args: Vec<python::Arg>,
-        place: Place<'_>,
-    ) -> (Result<OperationKind, Reason>, Arguments) {
+    /// A subclass of an operation in the project: its base, with what the subclass makes of the base's methods.
+    fn project_operation(&self, class: &ClassRef, args: Vec<python::Arg>, place: Place<'_>) -> Found {
         let (line, base) = self.lineage(class);
         let mut args = args;
+        let mut database: Option<Override> = None;
+        let mut state: Option<Override> = None;
+        let mut found = None;
         for class in &line {
             let name = class.name();
-            if let Some(found) = self.known_operation(&name, &args, place) {
-                return found;
+            found = self.known_operation(&name, &args, place);
+            if found.is_some() {
+                break;
             }
             let body = self.evaluator().class_body(class);
-            for method in ["database_forwards", "state_forwards"] {
-                if let Some(method_value) = body.get(method)
-                    && !self.only_calls_base(method_value, method)
-                {
-                    return (Err(format!("`{name}` overrides `{method}`")), Arguments::new(&args, &[]));
+            for (method, how) in [("database_forwards", &mut database), ("state_forwards", &mut state)] {
+                let Some(value) = body.get(method) else { continue };
+                // An override that hands over to its base leaves the word to it.
+                if matches!(how, None | Some(Override::Base { .. })) {
+                    let own = self.override_of(value, method, place);
+                    if matches!(own, Override::Other) {
+                        return Found::unknown(format!("`{name}` overrides `{method}`"), &args);
+                    }
+                    let conditional =
+                        how.as_ref().is_some_and(|how| matches!(how, Override::Base { conditional: true }));
+                    *how = Some(if conditional { own.under_condition() } else { own });
                 }
             }
             if let Some(method) = body.get("__init__") {
                 match self.base_arguments(class, method, &args) {
                     Ok(changed) => args = changed,
-                    Err(reason) => return (Err(reason), Arguments::new(&args, &[])),
+                    Err(reason) => return Found::unknown(reason, &args),
                 }
             }
         }
         let written = base.as_ref().and_then(convert::callee_name);
-        let found = written.as_ref().and_then(|written| self.known_operation(written, &args, place));
-        found.unwrap_or_else(|| {
+        let found = found.or_else(|| self.known_operation(written.as_ref()?, &args, place));
+        let plain_base = written.as_deref() == Some("django.db.migrations.Operation");
+        let Some(mut found) = found else {
+            // Django's `Operation` itself does nothing but to raise.
+            if plain_base
+                && let Some(Override::Nothing | Override::Statements(_)) = &database
+                && matches!(state, Some(Override::Nothing))
+            {
+                let kind = match database {
+                    Some(Override::Statements(statements)) => known_statements(&class.name(), statements, Vec::new()),
+                    _ => OperationKind::NoOp,
+                };
+                return Found::new(Ok(kind), Arguments::new(&args, &[]));
+            }
             let reason = match written {
+                Some(_) if plain_base => format!("`{}` is an operation of its own", class.name()),
                 Some(written) => format!("`{written}`, a base of `{}`, is not known", class.name()),
                 None => format!("the bases of `{}` are not known", class.name()),
             };
-            (Err(reason), Arguments::new(&args, &[]))
-        })
+            return Found::unknown(reason, &args);
+        };
+        for how in [&database, &state].into_iter().flatten() {
+            found.conditional |= matches!(how, Override::Base { conditional: true });
+        }
+        let Ok(kind) = found.kind else { return found };
+        let keeps = |how: &Option<Override>| matches!(how, None | Some(Override::Base { .. }));
+        let operation = |kind: OperationKind| Operation {
+            kind,
+            class: written.clone().unwrap_or_else(|| class.name()),
+            span: place.span,
+            argument_spans: Vec::new(),
+            conditional: place.conditional,
+        };
+        found.kind = Ok(match (keeps(&database), keeps(&state)) {
+            (true, true) => kind,
+            (true, false) => OperationKind::SeparateDatabaseAndState {
+                database_operations: vec![operation(kind)],
+                state_operations: Vec::new(),
+            },
+            (false, keeps_state) => {
+                let state_operations = if keeps_state { vec![operation(kind)] } else { Vec::new() };
+                match database {
+                    Some(Override::Statements(statements)) => {
+                        known_statements(&class.name(), statements, state_operations)
+                    }
+                    _ => OperationKind::SeparateDatabaseAndState { database_operations: Vec::new(), state_operations },
+                }
+            }
+        });
+        found
     }
 
-    /// A method that hands over to the base class, once and always, and sends no SQL of its own.
-    fn only_calls_base(&self, method: &python::Value, name: &str) -> bool {
-        let Some(function) = method.as_function() else { return false };
-        let mut base_calls = 0;
-        for site in self.evaluator().calls(function) {
-            let Some(call) = site.call.as_call() else { return false };
+    /// What an overridden method of an operation does, by the calls in it.
+    fn override_of(&self, method: &python::Value, name: &str, place: Place<'_>) -> Override {
+        let Some(function) = method.as_function() else { return Override::Other };
+        let origin = &method.origin;
+        let symbol = |name: &str| python::Arg {
+            kind: python::ArgKind::Positional,
+            value: python::Value::new(ValueKind::Symbol(Arc::from(name)), origin.clone()),
+            span: origin.span,
+        };
+        let parameters: &[&str] = match name {
+            "database_forwards" => &["self", "app_label", "schema_editor", "from_state", "to_state"],
+            _ => &["self", "app_label", "state"],
+        };
+        let args: Vec<python::Arg> = parameters.iter().map(|name| symbol(name)).collect();
+        let mut base_calls: Option<bool> = None;
+        let mut statements = Vec::new();
+        for site in self.evaluator().calls_with(function, &args) {
+            let Some(call) = site.call.as_call() else { return Override::Other };
             if super::is_base_call(call, name) {
-                if site.conditional {
-                    return false;
+                let conditional = base_calls.is_some() || site.conditional;
+                base_calls = Some(conditional);
+            } else if call.callee.is_symbol("schema_editor.execute") && name == "database_forwards" && !site.conditional
+            {
+                match call.args.as_slice() {
+                    [text] => match Self::sql_text(&text.value, place) {
+                        Ok(text) => statements.push(text),
+                        Err(_) => return Override::Other,
+                    },
+                    _ => return Override::Other,
                 }
-                base_calls += 1;
-            } else if !call.callee.is_symbol("builtins.super") {
-                // Any other call may send SQL.
-                return false;
+            } else if !is_harmless(call) {
+                return Override::Other;
             }
         }
-        base_calls == 1
+        if changes_objects(&function.function().body, &function.module) {
+            return Override::Other;
+        }
+        match (base_calls, statements.is_empty()) {
+            (Some(conditional), true) => Override::Base { conditional },
+            // Without a call no SQL is sent, but a state can be changed by an assignment.
+            (None, true) if name == "database_forwards" || does_nothing(function) => Override::Nothing,
+            (None, true) => Override::Other,
+            (None, false) => Override::Statements(statements),
+            // The order of the two would have to be kept.
+            (Some(_), false) => Override::Other,
+        }
+    }
+
+    /// The class or function behind `import_string("…")`; other callees as they are.
+    pub(super) fn imported(&self, callee: &python::Value) -> python::Value {
+        let named = callee.as_call().filter(|call| call.callee.is_symbol("django.utils.module_loading.import_string"));
+        match named.and_then(|call| call.args.first()).and_then(|arg| arg.value.as_str()) {
+            Some(name) => self.evaluator().resolve(name, &callee.origin),
+            None => callee.clone(),
+        }
     }
 
     fn django_operation(&self, name: &str, arguments: &Arguments, place: Place<'_>) -> Result<OperationKind, Reason> {
@@ -240,7 +381,6 @@ impl Extractor<'_> {
         if !arguments.rest.is_empty() {
             return Err(format!("more arguments than `{name}` takes"));
         }
-        let convert = self.convert();
         Ok(match name {
             "CreateModel" => OperationKind::CreateModel {
                 name: arguments.string("name")?,
@@ -251,7 +391,7 @@ impl Extractor<'_> {
                 },
                 bases: match arguments.value("bases") {
                     Some(bases) => match bases.as_items() {
-                        Some(items) => items.iter().map(|item| convert.value(item)).collect(),
+                        Some(items) => items.iter().map(convert::value).collect(),
                         None => vec![Value::unknown(convert::reason(bases))],
                     },
                     None => Vec::new(),
@@ -273,11 +413,11 @@ impl Extractor<'_> {
             },
             "AlterUniqueTogether" => OperationKind::AlterUniqueTogether {
                 name: arguments.string("name")?,
-                unique_together: convert.value(arguments.required("unique_together")?),
+                unique_together: convert::value(arguments.required("unique_together")?),
             },
             "AlterIndexTogether" => OperationKind::AlterIndexTogether {
                 name: arguments.string("name")?,
-                index_together: convert.value(arguments.required("index_together")?),
+                index_together: convert::value(arguments.required("index_together")?),
             },
             "AlterOrderWithRespectTo" => OperationKind::AlterOrderWithRespectTo {
                 name: arguments.string("name")?,
@@ -364,7 +504,7 @@ impl Extractor<'_> {
                 deterministic: arguments.flag("deterministic", true)?,
             },
             "RunSQL" => self.run_sql(arguments, place)?,
-            "RunPython" => OperationKind::RunPython(self.run_python(arguments)?),
+            "RunPython" => OperationKind::RunPython(Self::run_python(arguments)?),
             "SeparateDatabaseAndState" => {
                 let list = |name: &str| match arguments.value(name) {
                     Some(value) if !value.is_none() => {
@@ -386,14 +526,18 @@ impl Extractor<'_> {
 
     /// The `fields` of `CreateModel`: pairs of name and field.
     fn model_fields(&self, value: &python::Value, place: Place<'_>) -> Result<Vec<crate::Field>, Reason> {
-        let items = value.as_items().ok_or_else(|| format!("`fields`: {}", convert::reason(value)))?;
-        let mut fields = Vec::with_capacity(items.len());
-        for item in items {
+        let mut fields = Vec::new();
+        for (item, conditional) in flat_items(value) {
             let Some([name, field]) = item.as_items() else {
                 return Err(format!("`fields`: {}", convert::reason(item)));
             };
             let name = string(name, "fields")?;
-            fields.push(self.field(&name, field, place.module, place.span(item)));
+            let mut field = self.field(&name, field, place.module, place.span(item));
+            if conditional {
+                let reason = Arc::from("it stands under a condition that is not known");
+                field.class.kind = FieldKind::Unknown { reason };
+            }
+            fields.push(field);
         }
         Ok(fields)
     }
@@ -418,7 +562,7 @@ impl Extractor<'_> {
                     options.constraints =
                         items.iter().map(|item| self.constraint(item, place)).collect::<Result<_, _>>()?;
                 }
-                _ => options.entries.push((key, self.convert().value(&entry.value))),
+                _ => options.entries.push((key, convert::value(&entry.value))),
             }
         }
         Ok(options)
@@ -446,14 +590,13 @@ impl Extractor<'_> {
         let (class, args) = self.class_and_arguments(call)?;
         index.class = Arc::clone(&class);
         let arguments = Arguments::new(&args, &[]);
-        let convert = self.convert();
-        index.expressions = arguments.rest.iter().map(|value| convert.value(value)).collect();
+        index.expressions = arguments.rest.iter().map(convert::value).collect();
         for argument in &arguments.named {
             match &*argument.name {
                 "name" => index.name = arguments.optional_string("name")?,
                 "fields" => index.fields = strings(&argument.value, "fields")?,
-                "condition" => index.condition = present(convert.value(&argument.value)),
-                _ => index.kwargs.push((Arc::clone(&argument.name), convert.value(&argument.value))),
+                "condition" => index.condition = present(convert::value(&argument.value)),
+                _ => index.kwargs.push((Arc::clone(&argument.name), convert::value(&argument.value))),
             }
         }
         if let Some(reason) = arguments.unknown {
@@ -505,7 +648,6 @@ impl Extractor<'_> {
     /// A constraint; without a name there is nothing that a state could hold.
     fn constraint(&self, value: &python::Value, place: Place<'_>) -> Result<Constraint, Reason> {
         let call = value.as_call().ok_or_else(|| convert::reason(value))?;
-        let convert = self.convert();
         let written = convert::callee_name(&call.callee).unwrap_or_else(|| Arc::from(""));
         let unknown_class = |reason: Reason| -> Result<Constraint, Reason> {
             let arguments = Arguments::new(&call.args, &[]);
@@ -530,11 +672,11 @@ impl Extractor<'_> {
             "ExclusionConstraint" => &["name", "expressions", "index_type", "condition"],
             _ => return unknown_class(format!("the constraint class `{written}` is not known")),
         };
-        let condition = || arguments.data("condition", convert).and_then(present);
+        let condition = || arguments.data("condition").and_then(present);
         let kind = match &*class {
             "CheckConstraint" => ConstraintKind::Check {
                 condition: condition()
-                    .or_else(|| arguments.data("check", convert))
+                    .or_else(|| arguments.data("check"))
                     .unwrap_or_else(|| Value::unknown("the argument `condition` is missing")),
             },
             "UniqueConstraint" => ConstraintKind::Unique {
@@ -542,14 +684,14 @@ impl Extractor<'_> {
                     Some(value) => strings(value, "fields")?,
                     None => Vec::new(),
                 },
-                expressions: arguments.rest.iter().map(|value| convert.value(value)).collect(),
+                expressions: arguments.rest.iter().map(convert::value).collect(),
                 condition: condition(),
             },
             _ => {
                 let expressions = arguments.required("expressions")?;
                 let items = expressions.as_items().ok_or_else(|| convert::reason(expressions))?;
                 let pair = |item: &python::Value| match item.as_items() {
-                    Some([expression, operator]) => Ok((convert.value(expression), convert.value(operator))),
+                    Some([expression, operator]) => Ok((convert::value(expression), convert::value(operator))),
                     _ => Err(convert::reason(item)),
                 };
                 ConstraintKind::Exclusion {
@@ -563,14 +705,14 @@ impl Extractor<'_> {
         Ok(Constraint {
             name: arguments.string("name")?,
             kind,
-            kwargs: rest.map(|argument| (Arc::clone(&argument.name), convert.value(&argument.value))).collect(),
+            kwargs: rest.map(|argument| (Arc::clone(&argument.name), convert::value(&argument.value))).collect(),
             span: place.span(value),
         })
     }
 
     fn run_sql(&self, arguments: &Arguments, place: Place<'_>) -> Result<OperationKind, Reason> {
         let reverse = match arguments.value("reverse_sql") {
-            Some(value) if !value.is_none() => Some(self.sql_source(value, place)),
+            Some(value) if !value.is_none() => Some(Self::sql_source(value, place)),
             _ => None,
         };
         let state_operations = match arguments.value("state_operations") {
@@ -580,21 +722,21 @@ impl Extractor<'_> {
             _ => Vec::new(),
         };
         Ok(OperationKind::RunSql(RunSql {
-            sql: self.sql_source(arguments.required("sql")?, place),
+            sql: Self::sql_source(arguments.required("sql")?, place),
             reverse_sql: reverse,
             state_operations,
             elidable: arguments.flag("elidable", false)?,
         }))
     }
 
-    fn sql_source(&self, value: &python::Value, place: Place<'_>) -> SqlSource {
-        match self.sql_texts(value, place) {
+    fn sql_source(value: &python::Value, place: Place<'_>) -> SqlSource {
+        match Self::sql_texts(value, place) {
             Ok(texts) => SqlSource::Texts(texts),
             Err(reason) => SqlSource::Unknown { reason: reason.into() },
         }
     }
 
-    fn sql_texts(&self, value: &python::Value, place: Place<'_>) -> Result<Vec<SqlText>, Reason> {
+    fn sql_texts(value: &python::Value, place: Place<'_>) -> Result<Vec<SqlText>, Reason> {
         if value.name().is_some_and(|name| *convert::public(&name) == *"django.db.migrations.RunSQL.noop") {
             return Ok(Vec::new());
         }
@@ -604,7 +746,7 @@ impl Extractor<'_> {
                 match item.as_items() {
                     Some([text, params]) => {
                         let mut text = Self::sql_text(text, place)?;
-                        text.params = present(self.convert().value(params));
+                        text.params = present(convert::value(params));
                         texts.push(text);
                     }
                     Some(_) => return Err("an entry of the list is not a pair of SQL and parameters".to_owned()),
@@ -625,8 +767,7 @@ impl Extractor<'_> {
         }
     }
 
-    fn run_python(&self, arguments: &Arguments) -> Result<RunPython, Reason> {
-        let convert = self.convert();
+    fn run_python(arguments: &Arguments) -> Result<RunPython, Reason> {
         let code = arguments.required("code")?;
         let reverse = arguments.value("reverse_code").filter(|value| !value.is_none());
         let atomic = match arguments.value("atomic") {
@@ -636,8 +777,8 @@ impl Extractor<'_> {
             _ => None,
         };
         Ok(RunPython {
-            code: convert.value(code),
-            reverse_code: reverse.map(|value| convert.value(value)),
+            code: convert::value(code),
+            reverse_code: reverse.map(convert::value),
             function: code.as_function().cloned(),
             reverse_function: reverse.and_then(|value| value.as_function().cloned()),
             atomic,
@@ -712,4 +853,67 @@ impl Extractor<'_> {
 /// None where Python's `None` was written.
 fn present(value: Value) -> Option<Value> {
     (value != Value::None).then_some(value)
+}
+
+fn known_statements(class: &str, statements: Vec<SqlText>, state_operations: Vec<Operation>) -> OperationKind {
+    OperationKind::Known(KnownOperation {
+        package: Arc::from(third_party::package(class)),
+        statements,
+        state_operations,
+        reversible: false,
+    })
+}
+
+/// Whether a block assigns to, or deletes, anything but local names.
+fn changes_objects(block: &[Stmt], module: &Module) -> bool {
+    block.iter().any(|stmt| {
+        let plain = |target: &python::syntax::ExprId| matches!(module.expr(*target).kind, ExprKind::Name);
+        let changes = match &stmt.kind {
+            StmtKind::Assign { targets, .. } => {
+                let unpacked = |target| matches!(module.expr(target).kind, ExprKind::Tuple(_) | ExprKind::List(_));
+                !targets.iter().all(|target| plain(target) || unpacked(*target))
+            }
+            StmtKind::AugAssign { target, .. } | StmtKind::AnnAssign { target, .. } => !plain(target),
+            StmtKind::Delete(targets) => !targets.iter().all(plain),
+            _ => false,
+        };
+        let mut inner = false;
+        stmt.for_each_block(&mut |block| inner |= changes_objects(block, module));
+        changes || inner
+    })
+}
+
+/// A body of nothing but `pass`, `return` and documentation.
+fn does_nothing(function: &python::FunctionRef) -> bool {
+    function
+        .function()
+        .body
+        .iter()
+        .all(|stmt| matches!(stmt.kind, StmtKind::Pass | StmtKind::Return(_) | StmtKind::Expr(_)))
+}
+
+/// A call that reaches neither the database nor the state: `super()`, a look at a value, a message.
+fn is_harmless(call: &python::Call) -> bool {
+    const BUILTINS: &[&str] =
+        &["super", "print", "isinstance", "len", "str", "repr", "hasattr", "format", "int", "bool", "list", "tuple"];
+    let logs = |value: &python::Value| {
+        let name = value.as_call().and_then(python::Call::name).or_else(|| value.name());
+        name.is_some_and(|name| name.starts_with("logging."))
+    };
+    if let Some((receiver, _)) = call.method() {
+        return logs(receiver) || receiver.is_constant();
+    }
+    call.name().is_some_and(|name| {
+        const READS: &[&str] = &[
+            "from_state.apps.",
+            "to_state.apps.",
+            "schema_editor.connection.introspection.",
+            "self.allow_migrate_model",
+        ];
+        let builtin = name.strip_prefix("builtins.").is_some_and(|name| BUILTINS.contains(&name));
+        builtin
+            || READS.iter().any(|start| name.starts_with(start))
+            || name.starts_with("logging.")
+            || name.starts_with("warnings.")
+    })
 }

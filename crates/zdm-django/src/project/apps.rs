@@ -11,6 +11,7 @@ use zdm_python as python;
 use zdm_python::{ClassRef, Module};
 use zdm_source::{SourceFile, Span};
 
+use super::find_settings::Installed;
 use super::layout::{file_name, folder, join};
 use super::sources::Environment;
 use super::{App, ProjectInput};
@@ -35,12 +36,12 @@ pub(super) fn find(
     input: &ProjectInput,
     environment: &[Environment],
     extractor: &Extractor<'_>,
-    installed: Option<&[Arc<str>]>,
+    installed: &Installed,
     problems: &mut Vec<Problem>,
 ) -> Vec<App> {
     let mut finder = Finder { input, environment, extractor, found: Vec::new() };
-    finder.installed_apps(installed.unwrap_or_default(), problems);
-    finder.folders(installed.is_some());
+    finder.installed_apps(&installed.entries, problems);
+    finder.folders(installed.complete);
     let mut apps = finder.found;
     move_migrations(input, extractor, &mut apps);
     keep_one_per_label(&mut apps, problems);

@@ -13,17 +13,27 @@ use super::sources::{Environment, Loader, Sources};
 use crate::extract::{convert, flat_items};
 use crate::problem::{Problem, ProblemKind};
 
-/// The settings, and `INSTALLED_APPS` where they say it.
+/// `INSTALLED_APPS`, as far as it is known.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Installed {
+    pub(super) entries: Vec<Arc<str>>,
+    /// There are no others.
+    pub(super) complete: bool,
+}
+
+/// The settings, and `INSTALLED_APPS`.
 pub(super) fn find(
     input: &ProjectInput,
     environment: &[Environment],
     problems: &mut Vec<Problem>,
-) -> (Settings, Option<Vec<Arc<str>>>) {
+) -> (Settings, Installed) {
     let config = &input.config;
-    let loader = Loader { sources: &input.sources, environment, settings: None };
+    let loader = Loader { sources: &input.sources, environment, settings: None, installed: None };
     let evaluator = Evaluator::new(&loader);
-    let mut installed: Option<Vec<Arc<str>>> =
-        config.installed_apps.as_ref().map(|apps| apps.iter().map(|app| Arc::from(app.as_str())).collect());
+    let mut installed = Installed::default();
+    if let Some(apps) = &config.installed_apps {
+        installed = Installed { entries: apps.iter().map(|app| Arc::from(app.as_str())).collect(), complete: true };
+    }
     let Some(module) = settings_module(input, &evaluator, problems) else {
         return (Settings::new(&config.settings, config.django), installed);
     };
@@ -41,24 +51,27 @@ pub(super) fn find(
             );
         }
     }
-    if installed.is_none()
+    if config.installed_apps.is_none()
         && let Some(value) = found.get("INSTALLED_APPS")
     {
-        let mut apps = Vec::new();
-        for (item, _) in flat_items(value) {
-            match &item.kind {
-                ValueKind::Str(text) => apps.push(Arc::from(text.as_str())),
-                _ => problems.push(
-                    Problem::new(
-                        ProblemKind::SettingNotRead,
-                        format!("an entry of `INSTALLED_APPS` is not known: {}", convert::reason(item)),
-                        "write the app's name, or list the apps as `installed-apps` in the configuration",
-                    )
-                    .at(item.file(), item.span()),
-                ),
+        installed.complete = true;
+        for (item, conditional) in flat_items(value) {
+            // Apps under a condition are in some installations.
+            installed.complete &= !conditional;
+            if let ValueKind::Str(text) = &item.kind {
+                installed.entries.push(Arc::from(text.as_str()));
+                continue;
             }
+            installed.complete = false;
+            problems.push(
+                Problem::new(
+                    ProblemKind::SettingNotRead,
+                    format!("an entry of `INSTALLED_APPS` is not known: {}", convert::reason(item)),
+                    "write the app's name, or list the apps as `installed-apps` in the configuration",
+                )
+                .at(item.file(), item.span()),
+            );
         }
-        installed = Some(apps);
     }
     (settings, installed)
 }
@@ -141,7 +154,7 @@ fn settings_names(file: &SourceFile) -> Vec<(String, SourceFile, Span)> {
 }
 
 /// Among the modules named like settings that bind `INSTALLED_APPS`, the one with the most usual name, the nearest to
-/// the root.
+/// the root. Settings of tests, examples and documentation are no project's.
 fn likeliest(sources: &Sources, evaluator: &Evaluator<'_>) -> Option<Module> {
     let rank = |path: &str| -> Option<u32> {
         let name = file_name(path);
@@ -158,9 +171,10 @@ fn likeliest(sources: &Sources, evaluator: &Evaluator<'_>) -> Option<Module> {
     };
     let mut candidates: BTreeSet<(usize, u32, &Arc<str>)> = BTreeSet::new();
     for path in sources.layout().paths() {
-        let tests = path.split('/').any(|part| part.starts_with("test") || part == "examples" || part == "docs");
-        if let Some(rank) = rank(path) {
-            candidates.insert((path.matches('/').count(), rank + if tests { 10 } else { 0 }, path));
+        let tests =
+            path.split('/').any(|part| part.starts_with("test") || matches!(part, "example" | "examples" | "docs"));
+        if !tests && let Some(rank) = rank(path) {
+            candidates.insert((path.matches('/').count(), rank, path));
         }
     }
     let mut best: BTreeMap<u32, Module> = BTreeMap::new();

@@ -67,7 +67,11 @@ impl Layout {
         }
         layout.roots = roots;
         for path in &layout.paths {
-            let above = strong.iter().filter(|root| root.is_empty() || path.starts_with(&format!("{root}/")));
+            // A `manage.py` inside of a package does not end the names of what lies around it.
+            let above = strong.iter().filter(|root| {
+                root.is_empty()
+                    || (path.starts_with(&format!("{root}/")) && !layout.contains(&join(root, "__init__.py")))
+            });
             let root = above.max_by_key(|root| root.len()).map_or("", |root| &**root);
             let name: Arc<str> = Arc::from(dotted(strip_folder(path, root)));
             layout.names.insert(Arc::clone(path), Arc::clone(&name));

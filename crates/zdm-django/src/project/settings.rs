@@ -6,7 +6,7 @@ use std::sync::Arc;
 use zdm_python as python;
 use zdm_python::{Evaluator, Module, ValueKind};
 
-use crate::extract::convert::Convert;
+use crate::extract::convert;
 use crate::value::Value;
 use crate::version::DjangoVersion;
 
@@ -49,14 +49,13 @@ impl Settings {
     ) -> (Self, BTreeMap<Arc<str>, python::Value>) {
         let mut settings =
             Self { module: Some(Arc::from(module.name())), complete: true, django: Some(django), ..Self::default() };
-        let empty = Self::default();
         let mut found = BTreeMap::new();
         for (name, value) in evaluator.globals(module) {
             if !name.starts_with(|first: char| first.is_ascii_uppercase()) || name.chars().any(char::is_lowercase) {
                 continue;
             }
             let name: Arc<str> = Arc::from(name.as_str());
-            settings.values.insert(Arc::clone(&name), Convert::new(&empty).value(&value));
+            settings.values.insert(Arc::clone(&name), convert::value(&value));
             if value.is_constant() {
                 settings.kinds.insert(Arc::clone(&name), value.kind.clone());
             }

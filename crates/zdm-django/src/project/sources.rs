@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use zdm_python::{Module, ModuleLoader, ValueKind};
+use zdm_python::{Arg, ArgKind, Module, ModuleLoader, Str, Value, ValueKind};
 use zdm_source::SourceFile;
 
 use super::layout::{Layout, file_name, folder, join};
@@ -161,6 +161,8 @@ pub(crate) struct Loader<'a> {
     pub(crate) sources: &'a Sources,
     pub(crate) environment: &'a [Environment],
     pub(crate) settings: Option<&'a Settings>,
+    /// `INSTALLED_APPS`, where all of it is known.
+    pub(crate) installed: Option<&'a [Arc<str>]>,
 }
 
 impl ModuleLoader for Loader<'_> {
@@ -186,18 +188,100 @@ impl ModuleLoader for Loader<'_> {
             {
                 Some(vendor())
             }
+            // `schema_editor.connection.vendor`, where the schema editor is a symbol.
+            None if name.ends_with(".connection.vendor") => Some(vendor()),
             None => None,
+        }
+    }
+
+    fn call(&self, name: &str, args: &[Arg]) -> Option<ValueKind> {
+        let text = |index: usize, keyword: &str| argument(args, index, keyword)?.as_str();
+        match name {
+            "builtins.getattr" => {
+                let [object, setting, default] = args else { return None };
+                if !object.value.is_symbol("django.conf.settings") {
+                    return None;
+                }
+                // What the settings set has been found as an attribute before; what they set and nobody can tell is
+                // not the default.
+                let settings = self.settings?;
+                let set = settings.values().contains_key(setting.value.as_str()?.as_str());
+                (!set).then(|| default.value.kind.clone())
+            }
+            "django.apps.apps.is_installed" => {
+                let app = text(0, "app_name")?;
+                Some(ValueKind::Bool(self.installed?.iter().any(|entry| {
+                    let config = entry.strip_prefix(app.as_str()).is_some_and(|rest| rest.starts_with(".apps."));
+                    **entry == *app.as_str() || config
+                })))
+            }
+            "django.utils.module_loading.import_string" => {
+                let name = text(0, "dotted_path")?;
+                // Classes of the project are for the extractor to find.
+                let first = name.split('.').next()?;
+                self.load(first).is_none().then(|| ValueKind::Symbol(Arc::from(name.as_str())))
+            }
+            // Source of swapper's functions: its README.
+            "swapper.get_model_name" => {
+                let (app, model) = (text(0, "app_label")?, text(1, "model")?);
+                let origin = &args.first()?.value.origin;
+                match self.swapped(app, model) {
+                    Some(kind) => Some(kind),
+                    None => Some(ValueKind::Str(Str::made(format!("{app}.{model}"), origin.clone()))),
+                }
+            }
+            "swapper.is_swapped" => {
+                let (app, model) = (text(0, "app_label")?, text(1, "model")?);
+                Some(self.swapped(app, model).unwrap_or(ValueKind::Bool(false)))
+            }
+            "swapper.split" => {
+                let first = args.first()?;
+                let (app, model) = first.value.as_str()?.rsplit_once('.')?;
+                Some(pair(&first.value, app, model))
+            }
+            "swapper.dependency" => {
+                let (app, model) = (text(0, "app_label")?, text(1, "model")?);
+                let first = &args.first()?.value;
+                match self.swapped(app, model) {
+                    Some(ValueKind::Str(name)) => Some(pair(first, name.split('.').next()?, "__first__")),
+                    Some(_) => None,
+                    None => Some(pair(first, app, "__first__")),
+                }
+            }
+            _ => None,
         }
     }
 }
 
+impl Loader<'_> {
+    /// The setting with which swapper lets a project replace a model: `SHOP_ORDER_MODEL`.
+    fn swapped(&self, app: &str, model: &str) -> Option<ValueKind> {
+        let settings = self.settings?;
+        let name = format!("{}_{}_MODEL", app.to_uppercase(), model.to_uppercase());
+        let symbol = || ValueKind::Symbol(Arc::from(format!("django.conf.settings.{name}")));
+        settings.values().contains_key(name.as_str()).then(|| settings.kind(&name).unwrap_or_else(symbol))
+    }
+}
+
+fn argument<'a>(args: &'a [Arg], index: usize, keyword: &str) -> Option<&'a Value> {
+    let positional = args.get(index).filter(|arg| arg.kind == ArgKind::Positional);
+    let by_name = || args.iter().find(|arg| matches!(&arg.kind, ArgKind::Keyword(name) if name.as_str() == keyword));
+    positional.or_else(by_name).map(|arg| &arg.value)
+}
+
+/// A tuple of two texts that stand for what `from` says.
+fn pair(from: &Value, one: &str, other: &str) -> ValueKind {
+    let text = |text: &str| Value::new(ValueKind::Str(Str::made(text, from.origin.clone())), from.origin.clone());
+    ValueKind::Tuple(Arc::new(vec![text(one), text(other)]))
+}
+
 /// zdm is about PostgreSQL.
 fn vendor() -> ValueKind {
-    static VENDOR: OnceLock<zdm_python::Str> = OnceLock::new();
+    static VENDOR: OnceLock<Str> = OnceLock::new();
     let text = VENDOR.get_or_init(|| {
         let module = zdm_python::parse(&SourceFile::new("django/db.py", "..."), "django.db");
         let origin = zdm_python::Origin::new(&module, zdm_source::Span::new(0, 3));
-        zdm_python::Str::made("postgresql", origin)
+        Str::made("postgresql", origin)
     });
     ValueKind::Str(text.clone())
 }

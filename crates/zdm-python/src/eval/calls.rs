@@ -28,7 +28,10 @@ impl Evaluator<'_> {
             }
             ValueKind::Symbol(name) => match builtins::call(self, name, &args, origin) {
                 Some(value) => value,
-                None => opaque(callee, args),
+                None => match self.loader.call(name, &args) {
+                    Some(kind) => Value::new(kind, origin.clone()),
+                    None => opaque(callee, args),
+                },
             },
             ValueKind::Attribute(attribute) => match builtins::method(&attribute.value, &attribute.name, &args, origin)
             {
