@@ -311,18 +311,27 @@ fn push_flat<'v>(value: &'v python::Value, conditional: bool, depth: u32, found:
                 })
                 .collect();
             let all = alternatives.options.len();
-            let mut seen: Vec<&python::Value> = Vec::new();
-            for items in &options {
+            // What an option adds stands behind the item that is before it in that option.
+            let mut merged: Vec<(&python::Value, bool, usize)> = Vec::new();
+            for items in options {
+                let mut next = 0;
                 for (item, inner) in items {
-                    let same = |other: &&python::Value| other.origin == item.origin;
-                    if seen.iter().any(same) {
-                        continue;
+                    let same = |(other, ..): &(&python::Value, bool, usize)| other.origin == item.origin;
+                    let ahead = merged.iter().skip(next).position(same).map(|index| index + next);
+                    if let Some(index) = ahead.or_else(|| merged.iter().position(same)) {
+                        if let Some((_, mark, holders)) = merged.get_mut(index) {
+                            *mark |= inner;
+                            *holders += 1;
+                        }
+                        next = next.max(index + 1);
+                    } else {
+                        merged.insert(next.min(merged.len()), (item, inner, 1));
+                        next += 1;
                     }
-                    seen.push(item);
-                    let holders = options.iter().filter(|items| items.iter().any(|(other, _)| same(other))).count();
-                    found.push((item, *inner || conditional || holders < all));
                 }
             }
+            found
+                .extend(merged.into_iter().map(|(item, inner, holders)| (item, inner || conditional || holders < all)));
         }
         ValueKind::Binary(python::syntax::BinaryOp::Add, operands) => {
             push_flat(&operands.0, conditional, depth + 1, found);

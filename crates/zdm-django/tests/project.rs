@@ -136,6 +136,103 @@ fn constants_concatenation_and_formatting() {
 }
 
 #[test]
+fn parts_of_a_swappable_model_s_name() {
+    check(
+        r#"
+        name = f"{settings.AUTH_USER_MODEL.rsplit('.', 1)[1].lower()}_ptr"
+        app = settings.AUTH_USER_MODEL.split(".", 1)[0]
+
+        class Migration(migrations.Migration):
+            operations = [migrations.RemoveField("a.b.c".rsplit(".", 1)[0], name), migrations.DeleteModel(app)]
+        "#,
+        r#"
+        RemoveField { model_name: "a.b", name: "user_ptr" }
+        DeleteModel { name: "auth" }
+        "#,
+    );
+}
+
+#[test]
+fn what_subclasses_of_operations_make_of_their_base() {
+    check(
+        r#"
+        class Fake(migrations.RemoveField):
+            """Only the state."""
+            def database_forwards(self, app_label, schema_editor, from_state, to_state):
+                pass
+
+        class Try(migrations.DeleteModel):
+            def database_forwards(self, app_label, schema_editor, from_state, to_state):
+                try:
+                    super().database_forwards(app_label, schema_editor, from_state, to_state)
+                except Exception as error:
+                    print(error)
+
+        class OnPostgres(migrations.DeleteModel):
+            def database_forwards(self, app_label, schema_editor, from_state, to_state):
+                if schema_editor.connection.vendor == "postgresql":
+                    super().database_forwards(app_label, schema_editor, from_state, to_state)
+
+        class Analyze(migrations.operations.base.Operation):
+            def state_forwards(self, app_label, state):
+                pass
+            def database_forwards(self, app_label, schema_editor, from_state, to_state):
+                schema_editor.execute("ANALYZE")
+
+        class Other(migrations.DeleteModel):
+            def database_forwards(self, app_label, schema_editor, from_state, to_state):
+                self.name = "X"
+                super().database_forwards(app_label, schema_editor, from_state, to_state)
+
+        class Named(migrations.RunSQL):
+            def __init__(self, table):
+                super().__init__(sql=f"ANALYZE {table}", reverse_sql="")
+
+        class Migration(migrations.Migration):
+            operations = [Fake("a", "b"), Try("A"), OnPostgres("A"), Analyze(), Other("A"), Named("t")]
+        "#,
+        r#"
+        Separate database [] state [RemoveField { model_name: "a", name: "b" }]
+        ? DeleteModel { name: "A" }
+        DeleteModel { name: "A" }
+        Known shop 1
+        Unknown shop.migrations.0001_initial.Other: `shop.migrations.0001_initial.Other` overrides `database_forwards`
+        RunSQL [ANALYZE t] reverse Some("")
+        "#,
+    );
+}
+
+#[test]
+fn functions_that_make_operations_and_fields_under_conditions() {
+    check(
+        r#"
+        import os
+
+        def two(name):
+            return [migrations.DeleteModel(name), migrations.DeleteModel(name + "2")]
+
+        def perhaps(step):
+            steps = [migrations.DeleteModel("A"), step]
+            if os.environ.get("SKIP"):
+                steps = [step]
+            return steps
+
+        class Migration(migrations.Migration):
+            operations = two("X") + perhaps(migrations.DeleteModel("B")) + [
+                migrations.CreateModel("M", [("id", models.AutoField(primary_key=True))] + ([("x", models.TextField())] if settings.FLAG else [])),
+            ]
+        "#,
+        r#"
+        DeleteModel { name: "X" }
+        DeleteModel { name: "X2" }
+        ? DeleteModel { name: "A" }
+        DeleteModel { name: "B" }
+        CreateModel M id Django("AutoField") primary_key=Bool(true) | x Unknown { reason: "it stands under a condition that is not known" }
+        "#,
+    );
+}
+
+#[test]
 fn what_is_not_known_stays_in_its_place() {
     check(
         r#"

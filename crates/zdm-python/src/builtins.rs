@@ -929,6 +929,40 @@ fn str_method(text: &Str, name: &str, args: &[Arg], origin: &Origin) -> Option<V
             words.push(made(ValueKind::Str(text.slice(start..text.len())), origin));
             Some(list(words, origin))
         }
+        ("split" | "rsplit", [separator, limit]) => {
+            let separator = separator.as_str()?;
+            let limit = usize::try_from(limit.as_int()?).ok()?;
+            if separator.is_empty() {
+                return None;
+            }
+            // The places where the text is cut, in order.
+            let cuts: Vec<usize> = if name == "split" {
+                text.match_indices(separator.as_str()).take(limit).map(|(index, _)| index).collect()
+            } else {
+                let mut cuts: Vec<usize> =
+                    text.rmatch_indices(separator.as_str()).take(limit).map(|(index, _)| index).collect();
+                cuts.reverse();
+                cuts
+            };
+            let mut words = Vec::new();
+            let mut start = 0;
+            for cut in cuts {
+                words.push(made(ValueKind::Str(text.slice(start..cut)), origin));
+                start = cut + separator.len();
+            }
+            words.push(made(ValueKind::Str(text.slice(start..text.len())), origin));
+            Some(list(words, origin))
+        }
+        ("rsplit", [separator]) if separator.as_str()?.len() == 1 => {
+            let words = text.split(separator.as_str()?.as_str());
+            let mut start = 0;
+            let mut found = Vec::new();
+            for word in words {
+                found.push(made(ValueKind::Str(text.slice(start..start + word.len())), origin));
+                start += word.len() + 1;
+            }
+            Some(list(found, origin))
+        }
         ("find", [part]) => {
             let found = text.find(part.as_str()?.as_str()).map(|index| text[..index].chars().count());
             let found = found.map_or(-1, |found| i64::try_from(found).unwrap_or(i64::MAX));
