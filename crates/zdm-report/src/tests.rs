@@ -2,6 +2,8 @@
 
 mod consumers;
 
+mod hostile;
+
 use zdm_source::{
     Applicability, Code, Diagnostic, Edit, Fix, FixFile, Label, Severity, SourceFile, Span, Subject, Suppressed,
     SuppressionKind,

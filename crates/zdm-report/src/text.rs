@@ -229,7 +229,7 @@ impl Page<'_> {
 
     fn code_line(&self, out: &mut String, line: &str) {
         let bar = self.paint(Paint::Dim, if self.options.unicode { "│" } else { "|" });
-        let line = line.trim_end();
+        let line = line.trim_end().replace('\t', "    ");
         let gap = if line.is_empty() { "" } else { " " };
         let _ = writeln!(out, "        {bar}{gap}{line}");
     }

@@ -202,13 +202,12 @@ impl<'a> Git<'a> {
         Some(Self { repository, index: repository.index().ok(), prefix })
     }
 
-    /// Whether git ignores a folder and tracks nothing in it.
+    /// Whether git ignores a folder and tracks nothing in it. The index is asked first: it is sorted and in memory,
+    /// while the other answer reads the ignore files on the way.
     fn ignores(&self, path: &str) -> bool {
         let full = format!("{}{path}/", self.prefix);
-        if !self.repository.is_path_ignored(&full).unwrap_or(false) {
-            return false;
-        }
-        self.index.as_ref().is_none_or(|index| index.find_prefix(&full).is_err())
+        let tracked = self.index.as_ref().is_some_and(|index| index.find_prefix(&full).is_ok());
+        !tracked && self.repository.is_path_ignored(&full).unwrap_or(false)
     }
 }
 
