@@ -312,16 +312,19 @@ struct Lowering<'t> {
 
 impl<'t> Lowering<'t> {
     fn here(&self) -> Child {
+        let number = self.cursor.field_id().map_or(0, |id| usize::from(id.get()));
+        let field = self.tables.fields.get(number).copied().unwrap_or(Field::Other);
+        Child { field, ..self.here_without_field() }
+    }
+
+    /// Looking the field up takes as long as all the rest; where the kind says enough, it is left out.
+    fn here_without_field(&self) -> Child {
         let node = self.cursor.node();
         // Error nodes have the number 65535, which no table holds.
         let kind = self.tables.kinds.get(usize::from(node.kind_id())).copied();
         let (kind, named) = kind.unwrap_or((Kind::Error, true));
-        let field = self
-            .cursor
-            .field_id()
-            .map_or(Field::Other, |id| self.tables.fields.get(usize::from(id.get())).copied().unwrap_or(Field::Other));
         let missing = self.has_error && node.is_missing();
-        Child { kind, field, span: span(node), named, missing }
+        Child { kind, field: Field::Other, span: span(node), named, missing }
     }
 
     fn slice(&self, span: Span) -> &'t str {
@@ -330,12 +333,21 @@ impl<'t> Lowering<'t> {
 
     /// Visit the children of the cursor's node; the cursor stands on each in turn and returns to the node.
     /// Comments are skipped, tokens that the parser made up are recorded.
-    fn children(&mut self, mut visit: impl FnMut(&mut Self, Child)) {
+    fn children(&mut self, visit: impl FnMut(&mut Self, Child)) {
+        self.children_by(Self::here, visit);
+    }
+
+    /// The same without the children's fields.
+    fn children_without_fields(&mut self, visit: impl FnMut(&mut Self, Child)) {
+        self.children_by(Self::here_without_field, visit);
+    }
+
+    fn children_by(&mut self, here: impl Fn(&Self) -> Child, mut visit: impl FnMut(&mut Self, Child)) {
         if !self.cursor.goto_first_child() {
             return;
         }
         loop {
-            let child = self.here();
+            let child = here(self);
             if child.missing {
                 self.errors.push(child.span);
             }
@@ -392,14 +404,14 @@ impl<'t> Lowering<'t> {
     /// The statements among the children of the cursor's node.
     fn block(&mut self) -> Block {
         let mut statements = Vec::new();
-        self.children(|this, child| this.statement(child, &mut statements));
+        self.children_without_fields(|this, child| this.statement(child, &mut statements));
         statements.into()
     }
 
     /// The block of a class or function behind what an error in front of it left over.
     fn body(&mut self, broken: Vec<Stmt>) -> Block {
         let mut statements = broken;
-        self.children(|this, child| this.statement(child, &mut statements));
+        self.children_without_fields(|this, child| this.statement(child, &mut statements));
         statements.into()
     }
 
@@ -524,7 +536,7 @@ impl<'t> Lowering<'t> {
 
     fn expressions(&mut self) -> Box<[ExprId]> {
         let mut found = Vec::new();
-        self.children(|this, child| {
+        self.children_without_fields(|this, child| {
             if child.named {
                 found.push(this.expr(child));
             }
@@ -1208,10 +1220,11 @@ impl<'t> Lowering<'t> {
 
     fn attribute(&mut self, at: Span) -> ExprKind {
         let (mut value, mut name) = (None, None);
-        self.children(|this, child| match child.field {
-            Field::Object => value = Some(this.expr(child)),
-            Field::Attribute => name = Some(child.span),
-            _ => this.note_error(child),
+        self.children_without_fields(|this, child| match child.kind {
+            Kind::Error => this.note_error(child),
+            _ if !child.named => {}
+            _ if value.is_none() => value = Some(this.expr(child)),
+            _ => name = Some(child.span),
         });
         let value = value.unwrap_or_else(|| self.missing_expr(at));
         ExprKind::Attribute { value, name: name.unwrap_or(Span::at(at.end)) }
@@ -1220,14 +1233,15 @@ impl<'t> Lowering<'t> {
     fn call(&mut self, at: Span) -> ExprKind {
         let mut callee = None;
         let mut args: Box<[Argument]> = Box::default();
-        self.children(|this, child| match (child.field, child.kind) {
-            (Field::Function, _) => callee = Some(this.expr(child)),
-            (Field::Arguments, Kind::Generator) => {
+        self.children_without_fields(|this, child| match child.kind {
+            Kind::Error => this.note_error(child),
+            _ if !child.named => {}
+            _ if callee.is_none() => callee = Some(this.expr(child)),
+            Kind::Generator => {
                 let value = this.expr(child);
                 args = Box::new([Argument { span: child.span, kind: ArgumentKind::Positional, value }]);
             }
-            (Field::Arguments, _) => args = this.arguments(),
-            _ => this.note_error(child),
+            _ => args = this.arguments(),
         });
         let callee = callee.unwrap_or_else(|| self.missing_expr(at));
         ExprKind::Call { callee, args }
@@ -1235,17 +1249,18 @@ impl<'t> Lowering<'t> {
 
     fn arguments(&mut self) -> Box<[Argument]> {
         let mut args = Vec::new();
-        self.children(|this, child| {
+        self.children_without_fields(|this, child| {
             if !child.named {
                 return;
             }
             let (kind, value) = match child.kind {
                 Kind::KeywordArgument => {
                     let (mut name, mut value) = (None, None);
-                    this.children(|this, part| match part.field {
-                        Field::Name => name = Some(part.span),
-                        Field::Value => value = Some(this.expr(part)),
-                        _ => this.note_error(part),
+                    this.children_without_fields(|this, part| match part.kind {
+                        Kind::Error => this.note_error(part),
+                        _ if !part.named => {}
+                        _ if name.is_none() => name = Some(part.span),
+                        _ => value = Some(this.expr(part)),
                     });
                     let value = value.unwrap_or_else(|| this.missing_expr(child.span));
                     (name.map_or(ArgumentKind::Positional, ArgumentKind::Keyword), value)
@@ -1274,7 +1289,7 @@ impl<'t> Lowering<'t> {
 
     fn dictionary(&mut self) -> ExprKind {
         let mut items = Vec::new();
-        self.children(|this, child| match child.kind {
+        self.children_without_fields(|this, child| match child.kind {
             Kind::Pair => {
                 let (key, value) = this.pair(child.span);
                 items.push(DictItem::Pair { key, value });
@@ -1294,10 +1309,11 @@ impl<'t> Lowering<'t> {
 
     fn pair(&mut self, at: Span) -> (ExprId, ExprId) {
         let (mut key, mut value) = (None, None);
-        self.children(|this, child| match child.field {
-            Field::Key => key = Some(this.expr(child)),
-            Field::Value => value = Some(this.expr(child)),
-            _ => this.note_error(child),
+        self.children_without_fields(|this, child| match child.kind {
+            Kind::Error => this.note_error(child),
+            _ if !child.named => {}
+            _ if key.is_none() => key = Some(this.expr(child)),
+            _ => value = Some(this.expr(child)),
         });
         (key.unwrap_or_else(|| self.missing_expr(at)), value.unwrap_or_else(|| self.missing_expr(at)))
     }
