@@ -8,9 +8,7 @@ use zdm_django::resolve::{Context, Resolver};
 use zdm_django::state::{ModelKey, ModelState, ProjectState};
 use zdm_postgres::catalog::{ConstraintKind, Table};
 use zdm_postgres::{Catalog, Ident};
-use zdm_replay::{MigrationTrace, Step};
-
-use crate::old_code::table_name;
+use zdm_replay::{MigrationTrace, Step, table_name};
 
 /// A way in which a model and its table do not meet.
 #[derive(Clone, Debug, PartialEq, Eq)]

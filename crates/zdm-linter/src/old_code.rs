@@ -10,7 +10,7 @@ use zdm_django::resolve::{Context, Resolver};
 use zdm_django::state::ModelKey;
 use zdm_postgres::catalog::Table;
 use zdm_postgres::{Ident, LockMode, QualifiedName};
-use zdm_replay::{MigrationTrace, Step};
+use zdm_replay::{MigrationTrace, Step, table_name};
 
 /// A model that running code uses, with the columns it names.
 #[derive(Clone, Debug)]
@@ -161,15 +161,5 @@ fn many_to_many_tables(
             let label = format!("{}.{}.{}", state.app, state.name, field.name);
             models.push(OldModel { label, table, key: state.key(), columns });
         }
-    }
-}
-
-/// A model's `db_table` as the catalog has it: Django passes a name in quotes through as it is, so `"schema"."table"` names both.
-pub(crate) fn table_name(db_table: &str) -> QualifiedName {
-    let inner = db_table.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
-    match inner.map(|inner| inner.split_once("\".\"")) {
-        Some(Some((schema, name))) => QualifiedName::with_schema(schema, Ident::from(name).truncated()),
-        Some(None) => QualifiedName::new(Ident::from(inner.unwrap_or(db_table)).truncated()),
-        None => QualifiedName::new(Ident::from(db_table).truncated()),
     }
 }

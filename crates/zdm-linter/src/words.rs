@@ -1,5 +1,6 @@
 //! Phrases and corrected code that several rules share, with the user's own names.
 
+use zdm_django::migration::DependencyTarget;
 use zdm_django::{OperationKind, Value};
 use zdm_postgres::statement::{CreateIndex, IndexKey};
 use zdm_replay::Step;
@@ -37,7 +38,8 @@ pub(crate) fn concurrent_index_help(cx: &Cx<'_>, step: &Step, diagnostic: Diagno
                     "the corrected migration",
                     "python",
                     format!(
-                        "from django.contrib.postgres.operations import AddIndexConcurrently\n\n\nclass Migration(migrations.Migration):\n    atomic = False\n\n    dependencies = […]\n\n    operations = [\n        AddIndexConcurrently{},\n    ]",
+                        "from django.contrib.postgres.operations import AddIndexConcurrently\n\n\nclass Migration(migrations.Migration):\n    atomic = False\n\n    dependencies = [{}]\n\n    operations = [\n        AddIndexConcurrently{},\n    ]",
+                        dependencies(cx),
                         reindented(arguments, &line_indent(file.text(), operation.span.start as usize), "        ")
                     ),
                 )
@@ -55,6 +57,15 @@ pub(crate) fn concurrent_index_help(cx: &Cx<'_>, step: &Step, diagnostic: Diagno
             "build the index with CREATE INDEX CONCURRENTLY in a migration of its own with `atomic = False`, as the database operation of SeparateDatabaseAndState, and keep this operation as its state operation",
         ),
     }
+}
+
+/// The migration's own dependencies, as they would be written again.
+fn dependencies(cx: &Cx<'_>) -> String {
+    let written = cx.migration.migration.dependencies.iter().map(|dependency| match &dependency.target {
+        DependencyTarget::Migration(key) => format!("(\"{}\", \"{}\")", key.app, key.name),
+        _ => cx.migration.migration.file.slice(dependency.span).to_owned(),
+    });
+    written.collect::<Vec<_>>().join(", ")
 }
 
 fn line_indent(text: &str, offset: usize) -> String {

@@ -107,6 +107,15 @@ impl Catalog {
         self.incomplete
     }
 
+    /// Adds a table of which nothing but its existence is known, unless there is a relation of that name.
+    pub fn assume_table(&mut self, name: QualifiedName) {
+        if self.relations.contains_key(&name) {
+            return;
+        }
+        let table = Table { assumed: true, ..Table::named(name.clone()) };
+        self.relations.insert_mut(name, Relation::Table(Arc::new(table)));
+    }
+
     /// From now on absence proves nothing.
     pub const fn mark_incomplete(&mut self) {
         self.incomplete = true;

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use zdm_django::editor::{Database, Origin, Sql, run_migration};
-use zdm_django::resolve::Context;
+use zdm_django::editor::{Database, NotAnalysed, Origin, Sql, run_migration};
+use zdm_django::resolve::{Context, Resolver};
+use zdm_django::state::ModelKey;
 use zdm_django::{Migration, Operation, OperationKind, ProjectState};
 use zdm_postgres::session::Session;
-use zdm_postgres::{Catalog, PgVersion, Statement};
+use zdm_postgres::{Catalog, Ident, PgVersion, QualifiedName, Statement};
 use zdm_source::Span;
 
 use crate::trace::{MigrationTrace, OperationTrace, Step, Trace};
@@ -16,6 +17,8 @@ use crate::trace::{MigrationTrace, OperationTrace, Step, Trace};
 pub struct Options {
     pub postgres: PgVersion,
     pub context: Context,
+    /// Apps that migrations depend on were not read, so that tables may exist which no statement made.
+    pub incomplete: bool,
 }
 
 /// Replays `migrations`, which stand in the order of execution, from an empty database.
@@ -29,7 +32,14 @@ pub fn replay(migrations: &[Arc<Migration>], options: &Options) -> Trace {
         steps: Vec::new(),
         operations: Vec::new(),
         state: ProjectState::new(),
+        context: options.context.clone(),
+        app: Arc::from(""),
+        created: None,
+        unknown: false,
     };
+    if options.incomplete {
+        recorder.session.catalog_mut().mark_incomplete();
+    }
     let mut traces = Vec::with_capacity(migrations.len());
     for migration in migrations {
         traces.push(replay_one(migration, &mut state, &mut recorder, &options.context));
@@ -47,6 +57,7 @@ fn replay_one(
     let catalog_before = recorder.session.catalog().clone();
     recorder.transactions = 0;
     recorder.state = state.clone();
+    recorder.app = Arc::clone(&migration.key.app);
     if migration.atomic {
         recorder.control(&Statement::Begin);
     }
@@ -86,6 +97,13 @@ struct Recorder {
     operations: Vec<OperationTrace>,
     /// After the last finished operation.
     state: ProjectState,
+    context: Context,
+    /// Of the migration under way.
+    app: Arc<str>,
+    /// The model that the operation under way creates.
+    created: Option<Arc<str>>,
+    /// The operation under way, or a part of it, is not analysed.
+    unknown: bool,
 }
 
 impl Recorder {
@@ -94,6 +112,21 @@ impl Recorder {
         self.session.execute(statement);
         self.number += 1;
         self.note_transaction();
+    }
+
+    /// Something happened that was not understood: absence proves nothing from here on, and a model's table that was not
+    /// created by a known statement is taken to exist.
+    fn assume(&mut self, state: &ProjectState) {
+        let catalog = self.session.catalog_mut();
+        catalog.mark_incomplete();
+        let Some(name) = &self.created else { return };
+        let resolver = Resolver::new(state, &self.context);
+        if let Some(model) = state.model(&ModelKey::new(&self.app, name))
+            && resolver.can_migrate(model)
+            && let Ok(table) = resolver.table(model)
+        {
+            catalog.assume_table(table_name(&table));
+        }
     }
 
     fn note_transaction(&mut self) {
@@ -114,6 +147,11 @@ impl Database for Recorder {
     }
 
     fn operation_started(&mut self, index: usize, operation: &Operation) {
+        self.unknown = false;
+        self.created = match &operation.kind {
+            OperationKind::CreateModel { name, .. } => Some(Arc::clone(name)),
+            _ => None,
+        };
         self.operations.push(OperationTrace {
             index,
             span: operation.span,
@@ -124,7 +162,14 @@ impl Database for Recorder {
         });
     }
 
+    fn not_analysed(&mut self, _reason: &NotAnalysed) {
+        self.unknown = true;
+    }
+
     fn operation_finished(&mut self, index: usize, state: &ProjectState) {
+        if std::mem::take(&mut self.unknown) {
+            self.assume(state);
+        }
         self.state = state.clone();
         if let Some(operation) = self.operations.get_mut(index) {
             operation.state_after = state.clone();
@@ -191,5 +236,16 @@ fn runs_python(operation: &Operation) -> bool {
             database_operations.iter().any(runs_python)
         }
         _ => false,
+    }
+}
+
+/// A model's `db_table` as the catalog has it: Django passes a name in quotes through as it is, so `"schema"."table"`
+/// names both.
+pub fn table_name(db_table: &str) -> QualifiedName {
+    let inner = db_table.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    match inner.map(|inner| inner.split_once("\".\"")) {
+        Some(Some((schema, name))) => QualifiedName::with_schema(schema, Ident::from(name).truncated()),
+        Some(None) => QualifiedName::new(Ident::from(inner.unwrap_or(db_table)).truncated()),
+        None => QualifiedName::new(Ident::from(db_table).truncated()),
     }
 }

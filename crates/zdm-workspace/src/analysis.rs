@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 use zdm_django::migration::MigrationOrigin;
+use zdm_django::problem::ProblemKind;
 use zdm_django::project::sources::{Folder, Sources};
 use zdm_django::project::{Project, ProjectConfig, ProjectInput};
 use zdm_django::resolve::Context;
@@ -132,7 +133,8 @@ impl Workspace {
         if let Some(zone) = settings.string("TIME_ZONE") {
             context.time_zone = zone;
         }
-        Options { postgres: self.postgres.version, context }
+        let incomplete = self.project.problems.iter().any(|problem| problem.kind == ProblemKind::ExternalAppAssumed);
+        Options { postgres: self.postgres.version, context, incomplete }
     }
 
     pub fn replay(&self) -> Trace {

@@ -169,6 +169,7 @@ fn settings() -> BTreeMap<String, Value> {
 /// Replays a project against the newest versions.
 pub(crate) fn replay_project(project: &Project) -> Trace {
     let migrations: Vec<_> = project.in_order().cloned().map(Arc::new).collect();
-    let options = Options { postgres: PgVersion::NEWEST, context: Context::new(DjangoVersion::NEWEST) };
+    let options =
+        Options { postgres: PgVersion::NEWEST, context: Context::new(DjangoVersion::NEWEST), incomplete: false };
     replay(&migrations, &options)
 }
