@@ -1,5 +1,7 @@
 //! The linter as a black box: the binary, its exit codes, what it says to bad input.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
