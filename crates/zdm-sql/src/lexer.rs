@@ -1,8 +1,8 @@
 //! Text to tokens, by the lexical rules of PostgreSQL's own scanner.
 //!
 //! Source of the rules: PostgreSQL manual, "Lexical Structure", with `standard_conforming_strings` on. Tokens own nothing: they are
-//! byte ranges of the text, so that reading a statement allocates only what the statement keeps. The library's tokenizer, which
-//! expressions go through, must see the same tokens; a differential test holds the two together.
+//! byte ranges of the text, so that reading a statement allocates only what the statement keeps. A differential test compares them with
+//! another tokenizer's.
 
 /// A token's kind with its byte range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -21,6 +21,7 @@ use zdm_postgres::statement::Opaque;
 
 use crate::cursor::{Cursor, Read, Unread};
 use crate::lexer::{Kind, Token};
+use crate::query;
 use crate::split::Piece;
 
 /// Reads one statement. What is not understood is opaque.
@@ -190,10 +191,32 @@ fn dispatch(cursor: &mut Cursor<'_>) -> Read<Statement> {
         "LOCK" => session::lock(cursor),
         "DO" => routine::do_block(cursor),
         "CALL" => routine::call(cursor),
+        "EXPLAIN" => explain(cursor),
         "SHOW" | "LISTEN" | "UNLISTEN" | "NOTIFY" | "DISCARD" | "PREPARE" | "EXECUTE" | "DEALLOCATE" | "DECLARE"
-        | "FETCH" | "MOVE" | "CLOSE" | "LOAD" | "EXPLAIN" => Ok(session::command(cursor)),
+        | "FETCH" | "MOVE" | "CLOSE" | "LOAD" => Ok(session::command(cursor)),
         other => Err(Unread(format!("`{other}` begins no statement"))),
     }
+}
+
+/// EXPLAIN ANALYZE executes its statement, which is what is read then.
+fn explain(cursor: &mut Cursor<'_>) -> Read<Statement> {
+    let start = cursor.at;
+    cursor.expect("EXPLAIN")?;
+    let mut analyze = false;
+    if cursor.is_kind(Kind::LParen) && !query::begins(cursor) {
+        analyze = index::spaced_options(cursor)?
+            .iter()
+            .any(|(name, value)| (name == "analyze" || name == "analyse") && index::is_on(value));
+    } else {
+        while let Some(word) = cursor.accept_any(&["ANALYZE", "ANALYSE", "VERBOSE"]) {
+            analyze |= word != "VERBOSE";
+        }
+    }
+    if analyze && !cursor.is("EXPLAIN") {
+        return dispatch(cursor);
+    }
+    cursor.at = start;
+    Ok(session::command(cursor))
 }
 
 fn create(cursor: &mut Cursor<'_>) -> Read<Statement> {
