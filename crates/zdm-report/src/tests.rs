@@ -175,6 +175,24 @@ fn text_narrow_ascii() {
 }
 
 #[test]
+fn labels_on_one_place_do_not_draw_two_brackets() {
+    let file = SourceFile::new("shop/migrations/0002.py", MIGRATION);
+    let start = MIGRATION.find("migrations.AddIndex").unwrap();
+    let span = Span::from_usize(start, MIGRATION.find(",\n        migrations.Remove").unwrap());
+    let long = "a label that is longer than the terminal is wide and therefore stands on several lines under its place";
+    let finding = Diagnostic::new(INDEX, Severity::Error, "m", Label::new(&file, span, long)).with_related(Label::new(
+        &file,
+        span,
+        "the lock is taken here",
+    ));
+    let mut report = report(&[]);
+    report.phases.clear();
+    let findings = [finding];
+    report.diagnostics = &findings;
+    insta::assert_snapshot!(text::render(&report, TextOptions { width: 70, ..TextOptions::default() }));
+}
+
+#[test]
 fn text_in_colour_is_the_same_text() {
     let findings = findings();
     let plain = text::render(&report(&findings), TextOptions::default());

@@ -106,10 +106,7 @@ impl Page<'_> {
             message: one_line(&diagnostic.message),
             severity: diagnostic.severity,
             source: self.source(&diagnostic.primary.file),
-            labels: std::iter::once((true, &diagnostic.primary))
-                .chain(same_file.iter().map(|label| (false, *label)))
-                .map(|(primary, label)| labeled(label, primary))
-                .collect(),
+            labels: self.labels(&diagnostic.primary, &same_file),
         };
         draw(&handler, out, &snippet);
         for label in elsewhere {
@@ -118,7 +115,7 @@ impl Page<'_> {
                 message: String::new(),
                 severity: Severity::Info,
                 source: self.source(&label.file),
-                labels: vec![labeled(label, true)],
+                labels: self.labels(label, &[]),
             };
             let mut drawn = String::new();
             draw(&handler, &mut drawn, &snippet);
@@ -132,6 +129,28 @@ impl Page<'_> {
             self.fix(out, fix, &diagnostic.notes);
         }
         out.push('\n');
+    }
+
+    /// Labels that can be drawn: spans lie on characters of the file and are not too long, and no two are the same, so
+    /// that brackets do not stand side by side.
+    fn labels(&self, primary: &Label, others: &[&Label]) -> Vec<LabeledSpan> {
+        // Brackets, line numbers and the label's own hook take about so much.
+        let width = self.options.width.saturating_sub(18).max(20);
+        let text = |label: &Label| {
+            Some(wrapped(&one_line(&label.message), width).join("\n")).filter(|message| !message.is_empty())
+        };
+        let place = |span: Span| SourceSpan::from(span.start as usize..span.end as usize);
+        let mut taken = vec![shortened(&primary.file, primary.span)];
+        let mut labels = vec![LabeledSpan::new_primary_with_span(text(primary), place(taken[0]))];
+        for label in others {
+            let mut span = shortened(&label.file, label.span);
+            if taken.contains(&span) {
+                span = first_line(&label.file, span);
+            }
+            taken.push(span);
+            labels.push(LabeledSpan::new_with_span(text(label), place(span)));
+        }
+        labels
     }
 
     fn source(&self, file: &SourceFile) -> NamedSource<String> {
@@ -364,18 +383,6 @@ fn draw(handler: &GraphicalReportHandler, out: &mut String, snippet: &Snippet) {
     let _ = handler.render_report(out, snippet);
 }
 
-/// The label with a span that lies on characters of the file and is short enough to be drawn.
-fn labeled(label: &Label, primary: bool) -> LabeledSpan {
-    let span = shortened(&label.file, label.span);
-    let place = SourceSpan::from(span.start as usize..span.end as usize);
-    let message = Some(one_line(&label.message)).filter(|message| !message.is_empty());
-    if primary {
-        LabeledSpan::new_primary_with_span(message, place)
-    } else {
-        LabeledSpan::new_with_span(message, place)
-    }
-}
-
 fn shortened(file: &SourceFile, span: Span) -> Span {
     let text = file.text();
     let inside = |offset: u32| {
@@ -392,10 +399,13 @@ fn shortened(file: &SourceFile, span: Span) -> Span {
         return last.map_or(Span::at(0), |(index, character)| Span::from_usize(index, index + character.len_utf8()));
     }
     let labelled = text.get(start..end).unwrap_or("");
-    if labelled.lines().count() <= LINES_OF_A_LABEL {
-        return Span::from_usize(start, end);
-    }
-    Span::from_usize(start, start + labelled.lines().next().map_or(0, str::len))
+    let span = Span::from_usize(start, end);
+    if labelled.lines().count() <= LINES_OF_A_LABEL { span } else { first_line(file, span) }
+}
+
+fn first_line(file: &SourceFile, span: Span) -> Span {
+    let length = file.slice(span).lines().next().map_or(0, str::len);
+    Span::from_usize(span.start as usize, span.start as usize + length)
 }
 
 /// The text with everything that would move a terminal's cursor or colours replaced, byte for byte, so that offsets
