@@ -7,3 +7,5 @@ mod common;
 mod strategies;
 
 mod resume;
+
+mod conditions;

@@ -1,0 +1,276 @@
+//! `cargo run --release -p zdm-backfill --example bench [ROWS] [MAJOR]`: ways to fill a column, side by side in one run.
+//!
+//! One table with a primary key and three more indexes, copied afresh for each way: one UPDATE, keyset batches in SQL,
+//! Django's `.update()` in keyset windows (where a Django is provisioned), ours. Then a steady load of point reads and
+//! writes, alone and beside ours. The machine's speed cancels out in the ratios.
+
+#![expect(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a benchmark")]
+
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::{mpsc, watch};
+use zdm_backfill::driver::{RunOptions, run};
+use zdm_backfill::plan::Choice;
+use zdm_backfill::throttle::Limits;
+use zdm_backfill::{Assignment, Definition, Outcome};
+use zdm_conn::{Environment, Ident, Settings, Timeouts};
+use zdm_testkit::{Client, Database, Django, Server, ServerOptions, available_majors};
+
+const BATCH: u64 = 10_000;
+/// Transactions per second of the steady load: half point reads, half writes.
+const LOAD: u64 = 300;
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if arguments.first().is_some_and(|first| first == "--child") {
+        return child(&arguments[1]);
+    }
+    let rows: u64 = arguments.first().map_or(4_000_000, |text| text.parse().unwrap());
+    let major = arguments.get(1).map_or_else(|| *available_majors().last().unwrap(), |text| text.parse().unwrap());
+    let server = ServerOptions::default()
+        .quiet()
+        .set("shared_buffers", "'1GB'")
+        .set("max_wal_size", "'8GB'")
+        .set("fsync", "on")
+        .set("synchronous_commit", "on")
+        .start(major);
+    let template = server.database();
+    make_table(&template, rows);
+    println!("PostgreSQL {}, {rows} rows, {BATCH} rows a batch", server.version());
+    let mut results = Vec::new();
+    results.push(measure("one UPDATE", &server, &template, rows, one_update));
+    results.push(measure("keyset batches in SQL", &server, &template, rows, keyset_batches));
+    if Django::env("5.2").is_some() {
+        results.push(measure("Django .update() in keyset windows", &server, &template, rows, django));
+    } else {
+        eprintln!("Django 5.2 is not provisioned: left out");
+    }
+    results.push(measure("zdm backfill", &server, &template, rows, |database, _| Some(ours(database, &[]))));
+    print_table(&results);
+    under_load(&server, &template, rows);
+}
+
+struct Measured {
+    name: &'static str,
+    seconds: f64,
+    rate: f64,
+    wal: f64,
+    growth: f64,
+    hot: f64,
+    memory: Option<String>,
+}
+
+fn make_table(database: &Database, rows: u64) {
+    let client = database.connect();
+    client.sql(&format!(
+        "CREATE TABLE big (id bigint PRIMARY KEY, a int, b text, c timestamptz, src int, payload text, dst bigint); \
+         INSERT INTO big SELECT i, i % 1000, md5(i::text), now() - i * interval '1 s', i, repeat('x', 130) \
+         FROM generate_series(1, {rows}) AS i"
+    ));
+    client.sql("CREATE INDEX ON big (a); CREATE INDEX ON big (b); CREATE INDEX ON big (c)");
+    client.sql("VACUUM ANALYZE big");
+    client.sql("CHECKPOINT");
+}
+
+fn number(client: &Client, sql: &str) -> f64 {
+    client.value(sql).parse().unwrap()
+}
+
+fn measure(
+    name: &'static str,
+    server: &Server,
+    template: &Database,
+    rows: u64,
+    way: impl FnOnce(&Database, u64) -> Option<String>,
+) -> Measured {
+    let database = server.database_like(template.name());
+    let client = database.connect();
+    client.sql("CHECKPOINT");
+    let size = number(&client, "SELECT pg_relation_size('big')");
+    let wal = number(&client, "SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn");
+    let started = Instant::now();
+    let memory = way(&database, rows);
+    let seconds = started.elapsed().as_secs_f64();
+    let wal = number(&client, "SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn") - wal;
+    let growth = number(&client, "SELECT pg_relation_size('big')") / size - 1.0;
+    assert_eq!(client.value("SELECT count(*) FROM big WHERE dst IS DISTINCT FROM src"), "0", "{name}");
+    std::thread::sleep(Duration::from_secs(1));
+    let hot = number(
+        &client,
+        "SELECT n_tup_hot_upd::float8 / greatest(n_tup_upd, 1) FROM pg_stat_user_tables WHERE relname = 'big'",
+    );
+    #[expect(clippy::cast_precision_loss, reason = "a rate")]
+    let rate = rows as f64 / seconds;
+    eprintln!("{name}: {seconds:.1} s");
+    Measured { name, seconds, rate, wal, growth, hot, memory }
+}
+
+fn print_table(results: &[Measured]) {
+    println!("\n| way | s | rows/s | ratio | WAL MB | ratio | heap growth | HOT | peak memory of the runner |");
+    println!("|---|---|---|---|---|---|---|---|---|");
+    let first = &results[0];
+    for way in results {
+        println!(
+            "| {} | {:.1} | {:.0} | {:.2} | {:.0} | {:.2} | {:.0} % | {:.0} % | {} |",
+            way.name,
+            way.seconds,
+            way.rate,
+            way.rate / first.rate,
+            way.wal / 1e6,
+            way.wal / first.wal,
+            way.growth * 100.0,
+            way.hot * 100.0,
+            way.memory.as_deref().unwrap_or("–")
+        );
+    }
+}
+
+fn one_update(database: &Database, _: u64) -> Option<String> {
+    database.connect().sql("UPDATE big SET dst = src WHERE dst IS DISTINCT FROM src");
+    None
+}
+
+fn keyset_batches(database: &Database, rows: u64) -> Option<String> {
+    let client = database.connect();
+    let mut from = 0;
+    while from < rows {
+        client.sql(&format!(
+            "UPDATE big SET dst = src WHERE id > {from} AND id <= {} AND dst IS DISTINCT FROM src",
+            from + BATCH
+        ));
+        from += BATCH;
+    }
+    None
+}
+
+fn django(database: &Database, rows: u64) -> Option<String> {
+    let script = format!(
+        "import django\n\
+         from django.conf import settings\n\
+         settings.configure(DATABASES={{'default': {{'ENGINE': 'django.db.backends.postgresql', 'NAME': '{}', \
+         'USER': '{}', 'HOST': '{}', 'PORT': '{}'}}}})\n\
+         django.setup()\n\
+         from django.db import models\n\
+         class Big(models.Model):\n\
+        \x20   id = models.BigIntegerField(primary_key=True)\n\
+        \x20   src = models.IntegerField()\n\
+        \x20   dst = models.BigIntegerField(null=True)\n\
+        \x20   class Meta:\n\
+        \x20       app_label = 'bench'\n\
+        \x20       db_table = 'big'\n\
+         for low in range(0, {rows}, {BATCH}):\n\
+        \x20   Big.objects.filter(id__gt=low, id__lte=low + {BATCH}).update(dst=models.F('src'))\n",
+        database.name(),
+        zdm_testkit::USER,
+        database.server().socket_dir().display(),
+        zdm_testkit::PORT,
+    );
+    let status = Django::get("5.2").command().arg("-c").arg(script).status().unwrap();
+    assert!(status.success(), "Django failed");
+    None
+}
+
+/// Runs ours in a process of its own, whose peak memory it reports.
+fn ours(database: &Database, limits: &[(&str, &str)]) -> String {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--child", &database.conninfo()])
+        .env("BENCH_LIMITS", limits.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(";"))
+        .stderr(Stdio::inherit())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "ours failed");
+    String::from_utf8(output.stdout).unwrap().trim().to_owned()
+}
+
+fn child(conninfo: &str) {
+    let mut limits = Limits::default();
+    for (name, value) in
+        std::env::var("BENCH_LIMITS").unwrap_or_default().split(';').filter_map(|pair| pair.split_once('='))
+    {
+        limits.set(name, value).unwrap();
+    }
+    let options = RunOptions {
+        settings: Settings::resolve(Some(conninfo), &Environment::default()).unwrap(),
+        what: Some(("big".to_owned(), Definition::new(vec![Assignment::parse("dst = src").unwrap()], None).unwrap())),
+        job: None,
+        choice: Choice::default(),
+        limits,
+        limits_given: true,
+        workers: 1,
+        stop_on_error: true,
+        most_bad_rows: 0,
+        restart: false,
+        vacuum: false,
+        state_schema: Ident::new("zdm").unwrap(),
+        timeouts: Timeouts::default(),
+        retry_for: Duration::from_secs(30),
+    };
+    let (events, _keep) = mpsc::unbounded_channel();
+    let (_stop, stopped) = watch::channel(false);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let outcome = runtime.block_on(run(options, events, stopped)).unwrap();
+    assert!(matches!(outcome, Outcome::Done { .. }), "{outcome:?}");
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    println!("{}", status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap_or("unknown").trim());
+}
+
+/// Latencies of writes while `beside` runs, in milliseconds, sorted.
+fn load(database: &Database, rows: u64, beside: impl FnOnce()) -> Vec<f64> {
+    let stop = Arc::new(AtomicBool::new(false));
+    let threads: Vec<_> = (0..3_u64)
+        .map(|thread| {
+            let client = database.connect();
+            let stop = Arc::clone(&stop);
+            std::thread::spawn(move || {
+                let mut latencies = Vec::new();
+                let mut random = 0x9e37_79b9_u64.wrapping_mul(thread + 1) | 1;
+                let period = Duration::from_micros(1_000_000 * 3 / LOAD);
+                let mut next = Instant::now();
+                while !stop.load(Ordering::Relaxed) {
+                    random ^= random << 13;
+                    random ^= random >> 7;
+                    random ^= random << 17;
+                    let id = random % rows + 1;
+                    // From the moment it was due: a stalled client does not hide the waits of those behind it.
+                    let due = next;
+                    if random.is_multiple_of(2) {
+                        client.sql(&format!("UPDATE big SET c = now() WHERE id = {id}"));
+                        latencies.push(due.elapsed().as_secs_f64() * 1000.0);
+                    } else {
+                        client.sql(&format!("SELECT * FROM big WHERE id = {id}"));
+                    }
+                    next += period;
+                    std::thread::sleep(next.saturating_duration_since(Instant::now()));
+                }
+                latencies
+            })
+        })
+        .collect();
+    beside();
+    stop.store(true, Ordering::Relaxed);
+    let mut all: Vec<f64> = threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect();
+    all.sort_by(f64::total_cmp);
+    all
+}
+
+fn under_load(server: &Server, template: &Database, rows: u64) {
+    println!("\n{LOAD} transactions/s, half of them writes of an indexed column");
+    println!("\n| beside the load | writes | p50 ms | p99 ms | longest ms |");
+    println!("|---|---|---|---|---|");
+    let show = |name: &str, latencies: &[f64]| {
+        let at = |share: usize| latencies.get(latencies.len() * share / 100).copied().unwrap_or(0.0);
+        let longest = latencies.last().copied().unwrap_or(0.0);
+        println!("| {name} | {} | {:.1} | {:.1} | {longest:.1} |", latencies.len(), at(50), at(99));
+    };
+    let database = server.database_like(template.name());
+    load(&database, rows, || std::thread::sleep(Duration::from_secs(5)));
+    show("nothing", &load(&database, rows, || std::thread::sleep(Duration::from_secs(20))));
+    show("zdm backfill", &load(&database, rows, || drop(ours(&database, &[]))));
+    database.connect().sql("CHECKPOINT");
+    let database = server.database_like(template.name());
+    show("keyset batches in SQL", &load(&database, rows, || drop(keyset_batches(&database, rows))));
+    show("nothing, again", &load(&database, rows, || std::thread::sleep(Duration::from_secs(10))));
+}
