@@ -130,6 +130,11 @@ impl Session {
         self.state.settings.get(name)
     }
 
+    /// Counts a statement that was executed on a copy of this session and is to have had no effect here.
+    pub const fn pass_over(&mut self) {
+        self.number += 1;
+    }
+
     /// Says that the table holds no row now; until something is written to it, nothing is read there.
     pub fn assume_empty(&mut self, table: QualifiedName) {
         self.state.assumed_empty.insert(table);

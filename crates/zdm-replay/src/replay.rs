@@ -193,9 +193,17 @@ impl Database for Recorder {
         for parsed in parsed {
             let catalog_before = self.session.catalog().clone();
             let transaction_before = self.transaction;
+            let before = self.session.clone();
             let outcome = self.session.execute(&parsed.statement);
             let number = self.number;
             self.number += 1;
+            if outcome.error.is_some() {
+                // The server would end the migration here. The rest is judged as if the statement were mended: the
+                // transaction goes on, and what the statement should have made may exist.
+                self.session = before;
+                self.session.pass_over();
+                self.session.catalog_mut().mark_incomplete();
+            }
             self.note_transaction();
             let (span, raw) = match &sql.origin {
                 Origin::SchemaEditor => (operation_span, false),

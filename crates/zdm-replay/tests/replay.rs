@@ -18,7 +18,9 @@ fn trace(bodies: &[&str]) -> Trace {
     for (index, body) in bodies.iter().enumerate() {
         let dependencies =
             if index == 0 { String::new() } else { format!("    dependencies = [(\"shop\", \"000{index}_m\")]\n") };
-        let mut text = String::from("from django.db import migrations, models\nfrom django.contrib.postgres.operations import AddIndexConcurrently\n\n\nclass Migration(migrations.Migration):\n");
+        let mut text = String::from(
+            "from django.db import migrations, models\nfrom django.contrib.postgres.operations import AddIndexConcurrently\n\n\nclass Migration(migrations.Migration):\n",
+        );
         text.push_str(&dependencies);
         for line in body.trim_matches('\n').lines() {
             let _ = writeln!(text, "    {line}");
@@ -32,7 +34,10 @@ fn trace(bodies: &[&str]) -> Trace {
         config: ProjectConfig::default(),
     });
     let migrations: Vec<_> = project.in_order().cloned().map(Arc::new).collect();
-    replay(&migrations, &Options { postgres: PgVersion::major(16), context: Context::new(DjangoVersion::new(5, 2)), incomplete: false })
+    replay(
+        &migrations,
+        &Options { postgres: PgVersion::major(16), context: Context::new(DjangoVersion::new(5, 2)), incomplete: false },
+    )
 }
 
 /// The last migration's part: one line a step, then what each operation did to the state.
@@ -43,7 +48,8 @@ fn check(bodies: &[&str]) -> String {
     for step in &last.steps {
         let file = &last.migration.file;
         let place = file.line_column(step.span.start);
-        let transaction = step.transaction.map_or_else(|| "autocommit".to_owned(), |number| format!("transaction {number}"));
+        let transaction =
+            step.transaction.map_or_else(|| "autocommit".to_owned(), |number| format!("transaction {number}"));
         let _ = writeln!(
             text,
             "operation {}{} at {}:{}, {transaction}: {}",
@@ -95,17 +101,22 @@ operations = [
 
 #[test]
 fn an_atomic_migration_holds_its_locks_to_the_end() {
-    assert_snapshot!(check(&[ORDER, r#"
+    assert_snapshot!(check(&[
+        ORDER,
+        r#"
 operations = [
     migrations.AddField("order", "note", models.TextField(null=True)),
     migrations.AddIndex("order", models.Index(fields=["number"], name="number_idx")),
 ]
-"#]));
+"#
+    ]));
 }
 
 #[test]
 fn deferred_statements_stand_at_the_end_and_name_their_operation() {
-    assert_snapshot!(check(&[ORDER, r#"
+    assert_snapshot!(check(&[
+        ORDER,
+        r#"
 operations = [
     migrations.CreateModel(
         "Line",
@@ -116,43 +127,55 @@ operations = [
     ),
     migrations.AddField("order", "note", models.TextField(null=True)),
 ]
-"#]));
+"#
+    ]));
 }
 
 #[test]
 fn a_migration_that_is_not_atomic_commits_each_statement() {
-    assert_snapshot!(check(&[ORDER, r#"
+    assert_snapshot!(check(&[
+        ORDER,
+        r#"
 atomic = False
 operations = [
     migrations.AddField("order", "note", models.TextField(null=True)),
     AddIndexConcurrently("order", models.Index(fields=["number"], name="number_idx")),
 ]
-"#]));
+"#
+    ]));
 }
 
 #[test]
 fn several_statements_in_one_string_are_one_transaction() {
-    assert_snapshot!(check(&[ORDER, r#"
+    assert_snapshot!(check(&[
+        ORDER,
+        r#"
 atomic = False
 operations = [
     migrations.RunSQL("ALTER TABLE shop_order ADD COLUMN a int; CREATE INDEX CONCURRENTLY b ON shop_order (id)"),
 ]
-"#]));
+"#
+    ]));
 }
 
 #[test]
 fn a_transaction_of_the_projects_own_is_followed() {
-    assert_snapshot!(check(&[ORDER, r#"
+    assert_snapshot!(check(&[
+        ORDER,
+        r#"
 atomic = False
 operations = [
     migrations.RunSQL("BEGIN; LOCK TABLE shop_order; COMMIT; SELECT 1"),
 ]
-"#]));
+"#
+    ]));
 }
 
 #[test]
 fn state_and_database_go_apart_when_the_migration_says_so() {
-    assert_snapshot!(check(&[ORDER, r#"
+    assert_snapshot!(check(&[
+        ORDER,
+        r#"
 operations = [
     migrations.SeparateDatabaseAndState(
         database_operations=[migrations.RunSQL("ALTER TABLE shop_order ALTER COLUMN number DROP NOT NULL")],
@@ -160,7 +183,8 @@ operations = [
     ),
     migrations.RunPython(migrations.RunPython.noop),
 ]
-"#]));
+"#
+    ]));
 }
 
 #[test]
