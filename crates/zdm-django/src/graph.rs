@@ -27,11 +27,19 @@ pub struct Graph {
     problems: Vec<Problem>,
 }
 
+/// What the graph needs to know of apps, by their labels.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Labels {
+    /// Apps that exist and have no migrations: a dependency on their `__first__` means nothing.
+    pub unmigrated: BTreeSet<Arc<str>>,
+    /// Apps that the settings do not install. Django does not know them; they come after the others.
+    pub not_installed: BTreeSet<Arc<str>>,
+}
+
 impl Graph {
-    /// The graph of all `migrations`. Apps in `unmigrated` exist and have no migrations: a dependency on their
-    /// `__first__` means nothing.
-    pub fn build(migrations: &[Migration], unmigrated: &BTreeSet<Arc<str>>) -> Self {
-        let mut builder = Builder::new(migrations, unmigrated);
+    /// The graph of all `migrations`.
+    pub fn build(migrations: &[Migration], apps: &Labels) -> Self {
+        let mut builder = Builder::new(migrations, apps);
         builder.add_edges();
         builder.replace();
         builder.drop_missing();
@@ -93,7 +101,7 @@ struct Node {
 
 struct Builder<'a> {
     migrations: &'a [Migration],
-    unmigrated: &'a BTreeSet<Arc<str>>,
+    labels: &'a Labels,
     ids: BTreeMap<MigrationKey, NodeId>,
     nodes: Vec<Node>,
     /// Child, parent → the dependency that says so and the migration that holds it.
@@ -107,7 +115,7 @@ struct Builder<'a> {
 }
 
 impl<'a> Builder<'a> {
-    fn new(migrations: &'a [Migration], unmigrated: &'a BTreeSet<Arc<str>>) -> Self {
+    fn new(migrations: &'a [Migration], labels: &'a Labels) -> Self {
         let mut problems = Vec::new();
         let mut first: BTreeMap<&MigrationKey, usize> = BTreeMap::new();
         for (index, migration) in migrations.iter().enumerate() {
@@ -144,7 +152,7 @@ impl<'a> Builder<'a> {
         }
         Self {
             migrations,
-            unmigrated,
+            labels,
             ids,
             nodes,
             reasons: BTreeMap::new(),
@@ -203,7 +211,7 @@ impl<'a> Builder<'a> {
     fn resolve(&mut self, migration: &Migration, dependency: &Dependency) -> Option<NodeId> {
         let end = match &dependency.target {
             DependencyTarget::Migration(key) => {
-                if self.has_app(&key.app) || self.unmigrated.contains(&key.app) {
+                if self.has_app(&key.app) || self.labels.unmigrated.contains(&key.app) {
                     return self.ids.get(key).copied();
                 }
                 self.assume(&key.app, migration, dependency.span);
@@ -246,7 +254,7 @@ impl<'a> Builder<'a> {
         if self.has_app(app) {
             return if first { self.roots(app).next() } else { self.leaves(app).next() };
         }
-        if !self.unmigrated.contains(app) {
+        if !self.labels.unmigrated.contains(app) {
             self.assume(app, migration, dependency.span);
         }
         None
@@ -490,9 +498,12 @@ impl<'a> Builder<'a> {
         }
         let mut state = vec![State::New; self.nodes.len()];
         let mut order = Vec::with_capacity(self.nodes.len());
+        let later =
+            |id: &NodeId| self.nodes[*id].key.as_ref().is_some_and(|key| self.labels.not_installed.contains(&key.app));
+        let (last, first): (Vec<NodeId>, Vec<NodeId>) = leaves.iter().copied().partition(later);
         // Nodes that only a circle keeps from having a leaf come last.
         let rest = 0..self.nodes.len();
-        for start in leaves.iter().copied().chain(rest) {
+        for start in first.into_iter().chain(last).chain(rest) {
             if self.nodes[start].removed {
                 continue;
             }

@@ -25,7 +25,7 @@ use self::settings::Settings;
 use self::sources::{Environment, Folder, Loader, Sources};
 use crate::builtin;
 use crate::extract::Extractor;
-use crate::graph::Graph;
+use crate::graph::{Graph, Labels};
 use crate::migration::{DependencyTarget, Migration, MigrationKey, MigrationOrigin};
 use crate::problem::{Problem, ProblemKind};
 use crate::value::Value;
@@ -123,8 +123,9 @@ impl Project {
         building.add_builtin(&apps, &installed.entries);
         let Building { mut migrations, mut problems, .. } = building;
         migrations.sort_by(|one, other| one.key.cmp(&other.key));
-        let unmigrated = unmigrated(&apps, &migrations);
-        let graph = Graph::build(&migrations, &unmigrated);
+        let not_installed = apps.iter().filter(|app| app.installed == Some(false)).map(|app| Arc::clone(&app.label));
+        let labels = Labels { unmigrated: unmigrated(&apps, &migrations), not_installed: not_installed.collect() };
+        let graph = Graph::build(&migrations, &labels);
         problems.extend_from_slice(graph.problems());
         for migration in &migrations {
             problems.extend(migration.problems.iter().map(|(span, message)| {

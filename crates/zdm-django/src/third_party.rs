@@ -303,6 +303,14 @@ pub(crate) fn operation(name: &str) -> Option<OperationFact> {
     find(OPERATIONS, name)
 }
 
+/// The prefix of swapper's settings for an app, where `swapper.set_app_prefix` has given it another than its label.
+pub(crate) fn swapper_prefix(app: &str) -> &str {
+    match app {
+        "wagtailcore" => "wagtail",
+        app => app,
+    }
+}
+
 /// The name of the package as it is installed, for messages.
 pub(crate) fn package(name: &str) -> &str {
     match name.split('.').next().unwrap_or(name) {

@@ -104,6 +104,14 @@ impl Extractor<'_> {
                 "GenericForeignKey" | "GenericRelation" if written.starts_with("django.contrib.contenttypes.") => {
                     FieldKind::NoColumn
                 }
+                // Removed in Django 4.0 for all but old migrations, in which it is a nullable `BooleanField`.
+                "NullBooleanField" => {
+                    let mut arguments = Arguments::new(args, signature::field(class));
+                    for name in ["null", "blank"] {
+                        arguments.set(name, python::Value::new(ValueKind::Bool(true), origin.clone()));
+                    }
+                    return Some(Resolved { kind: FieldKind::Django(Arc::from("BooleanField")), arguments });
+                }
                 _ if signature::is_field(class) => FieldKind::Django(Arc::from(class)),
                 _ => return None,
             };

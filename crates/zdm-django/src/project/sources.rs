@@ -160,6 +160,7 @@ impl Environment {
 pub(crate) struct Loader<'a> {
     pub(crate) sources: &'a Sources,
     pub(crate) environment: &'a [Environment],
+    /// None while the settings themselves are read.
     pub(crate) settings: Option<&'a Settings>,
     /// `INSTALLED_APPS`, where all of it is known.
     pub(crate) installed: Option<&'a [Arc<str>]>,
@@ -167,7 +168,8 @@ pub(crate) struct Loader<'a> {
 
 impl ModuleLoader for Loader<'_> {
     fn load(&self, name: &str) -> Option<Module> {
-        if name == "django" || name.starts_with("django.") {
+        // Packages whose calls are answered below, and Django, which stays a world of symbols.
+        if matches!(name.split('.').next(), Some("django" | "swapper")) {
             return None;
         }
         if let Some(path) = self.sources.layout().resolve(name)
@@ -197,6 +199,12 @@ impl ModuleLoader for Loader<'_> {
     fn call(&self, name: &str, args: &[Arg]) -> Option<ValueKind> {
         let text = |index: usize, keyword: &str| argument(args, index, keyword)?.as_str();
         match name {
+            // Settings are read as they are without any environment variable set.
+            "os.environ.get" | "os.getenv" if self.settings.is_none() => {
+                text(0, "key")?;
+                Some(argument(args, 1, "default").map_or(ValueKind::None, |default| default.kind.clone()))
+            }
+            "decouple.config" if self.settings.is_none() => Some(argument(args, 1, "default")?.kind.clone()),
             "builtins.getattr" => {
                 let [object, setting, default] = args else { return None };
                 if !object.value.is_symbol("django.conf.settings") {
@@ -230,6 +238,11 @@ impl ModuleLoader for Loader<'_> {
                     None => Some(ValueKind::Str(Str::made(format!("{app}.{model}"), origin.clone()))),
                 }
             }
+            "swapper.swappable_setting" => {
+                let (app, model) = (text(0, "app_label")?, text(1, "model")?);
+                let name = swapper_setting(app, model);
+                Some(ValueKind::Str(Str::made(name, args.first()?.value.origin.clone())))
+            }
             "swapper.is_swapped" => {
                 let (app, model) = (text(0, "app_label")?, text(1, "model")?);
                 Some(self.swapped(app, model).unwrap_or(ValueKind::Bool(false)))
@@ -253,11 +266,17 @@ impl ModuleLoader for Loader<'_> {
     }
 }
 
+/// The setting with which swapper lets a project replace a model: `SHOP_ORDER_MODEL`.
+fn swapper_setting(app: &str, model: &str) -> String {
+    let prefix = crate::third_party::swapper_prefix(app);
+    format!("{}_{}_MODEL", prefix.to_uppercase(), model.to_uppercase())
+}
+
 impl Loader<'_> {
-    /// The setting with which swapper lets a project replace a model: `SHOP_ORDER_MODEL`.
+    /// What the settings say about a model that swapper lets a project replace.
     fn swapped(&self, app: &str, model: &str) -> Option<ValueKind> {
         let settings = self.settings?;
-        let name = format!("{}_{}_MODEL", app.to_uppercase(), model.to_uppercase());
+        let name = swapper_setting(app, model);
         let symbol = || ValueKind::Symbol(Arc::from(format!("django.conf.settings.{name}")));
         settings.values().contains_key(name.as_str()).then(|| settings.kind(&name).unwrap_or_else(symbol))
     }
