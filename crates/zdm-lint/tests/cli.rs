@@ -123,6 +123,25 @@ fn only_what_is_new_is_reported_and_everything_is_replayed() {
 }
 
 #[test]
+fn a_merged_migration_that_changes_is_found() {
+    let folder = project(&[("0001_initial", INITIAL.as_bytes()), ("0002_index", INDEX.as_bytes())]);
+    git(folder.path(), &["init"]);
+    git(folder.path(), &["add", "."]);
+    git(folder.path(), &["commit", "-m", "start"]);
+    let file = folder.path().join("shop/migrations/0002_index.py");
+    fs::write(&file, format!("# a comment\n{INDEX}")).unwrap();
+    let comment = run(folder.path(), &["--base", "main", "--format", "concise", "--select", "ZDM607"]);
+    assert_eq!((comment.code, comment.out.as_str()), (0, ""), "{}", comment.err);
+    fs::write(&file, INDEX.replace("[\"number\"]", "[\"number\", \"id\"]")).unwrap();
+    let edited = run(folder.path(), &["--base", "main", "--format", "concise"]);
+    assert!(edited.out.contains("0002_index.py:7") && edited.out.contains("ZDM607"), "{}", edited.out);
+    fs::remove_file(&file).unwrap();
+    let deleted = run(folder.path(), &["--base", "main", "--format", "concise"]);
+    assert_eq!(deleted.code, 1);
+    assert!(deleted.out.contains("ZDM607") && deleted.out.contains("is deleted here"), "{}", deleted.out);
+}
+
+#[test]
 fn a_shallow_clone_without_the_merge_base_says_what_to_set() {
     let folder = project(&[("0001_initial", INITIAL.as_bytes())]);
     git(folder.path(), &["init"]);

@@ -20,6 +20,8 @@ mod words;
 
 pub mod lint;
 
+pub mod merged;
+
 pub mod phase;
 
 pub mod project_problems;

@@ -74,6 +74,7 @@ registry! {
     "ZDM604-same-number" => rules::made_elsewhere::check,
     "ZDM605-duplicate-label" => rules::made_elsewhere::check,
     "ZDM606-bad-replacement" => rules::made_elsewhere::check,
+    "ZDM607-merged-migration-changed" => rules::made_elsewhere::check,
     // 6xx graph and state: drift between the two worlds
     "ZDM611-model-without-column" => rules::model_without_column::check,
     "ZDM612-column-not-filled" => rules::column_not_filled::check,

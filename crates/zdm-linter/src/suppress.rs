@@ -142,7 +142,7 @@ pub fn suppressions(file: &SourceFile, operations: &[Operation]) -> Vec<Suppress
 }
 
 /// The place of the `#` and the comment's text, where the line has a comment that stands outside quotes.
-fn comment_of(line: &str) -> Option<(usize, &str)> {
+pub(crate) fn comment_of(line: &str) -> Option<(usize, &str)> {
     let mut quote: Option<char> = None;
     let mut escaped = false;
     for (index, character) in line.char_indices() {

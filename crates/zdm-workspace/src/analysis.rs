@@ -14,13 +14,14 @@ use zdm_django::project::{Project, ProjectConfig, ProjectInput};
 use zdm_django::resolve::Context;
 use zdm_django::{DjangoVersion, Migration, MigrationKey};
 use zdm_linter::config::{Level as LintLevel, RuleSet, TableFacts, TablePattern};
+use zdm_linter::merged::{MergedChange, Now};
 use zdm_linter::{MigrationPhase, RULES};
 use zdm_postgres::PgVersion;
 use zdm_replay::{Options, Trace, replay};
 use zdm_source::{Diagnostic, SourceFile};
 
 use crate::base;
-use crate::changes::{ChangeSet, changes, open};
+use crate::changes::{ChangeKind, ChangeSet, changes, open};
 use crate::config::{Config, KnownRule, Level, RuleSettings, Selector};
 use crate::discover::{ConfigChoice, Place, discover, site_packages};
 use crate::error::Error;
@@ -147,7 +148,8 @@ impl Workspace {
         let changes = self.changes(request)?;
         let config = self.lint_config(request, changes.as_ref());
         let trace = self.replay();
-        let diagnostics = zdm_linter::lint(&trace, &self.project.problems, &config);
+        let merged = changes.as_ref().map(|changes| self.merged_changes(changes, &config)).unwrap_or_default();
+        let diagnostics = zdm_linter::lint(&trace, &self.project.problems, &merged, &config);
         let phases = zdm_linter::phases(&trace, &config, &diagnostics);
         let mut counts = Counts::default();
         let mut apps = BTreeSet::new();
@@ -163,6 +165,50 @@ impl Workspace {
         }
         counts.apps = apps.len();
         Ok(Analysis { trace, diagnostics, phases, changes, counts })
+    }
+
+    /// Migrations of the merge-base that are not the same now.
+    fn merged_changes(&self, changes: &ChangeSet, config: &zdm_linter::Config) -> Vec<MergedChange> {
+        let mut merged = Vec::new();
+        for (path, change) in &changes.files {
+            let Some(before) = &change.before else { continue };
+            let old_path = before.path();
+            let Some((folder, file_name)) = old_path.rsplit_once('/') else { continue };
+            let Some(name) = file_name.strip_suffix(".py").filter(|name| !name.starts_with('_')) else { continue };
+            let Some(app) = self.project.apps.iter().find(|app| app.migrations.as_deref() == Some(folder)) else {
+                continue;
+            };
+            // A helper module that never was a migration may change.
+            if !before.text().contains("Migration") {
+                continue;
+            }
+            let now = match &change.kind {
+                ChangeKind::Modified => self.project.migration_at(path).map(|now| Now::Edited(now.file.clone())),
+                ChangeKind::Renamed { .. } => self.project.migration_at(path).map(|now| Now::Renamed(now.file.clone())),
+                ChangeKind::Deleted => {
+                    let key = MigrationKey::new(Arc::clone(&app.label), name);
+                    let replaced = self.project.migrations.iter().any(|other| other.replaces.contains(&key));
+                    Some(Now::Deleted { replaced })
+                }
+                ChangeKind::Added | ChangeKind::Whitespace | ChangeKind::Mode => None,
+            };
+            let Some(now) = now else { continue };
+            let reported = config.only.as_ref().is_none_or(|only| match &now {
+                Now::Edited(file) | Now::Renamed(file) => {
+                    self.project.migration_at(file.path()).is_some_and(|migration| only.contains(&migration.key))
+                }
+                Now::Deleted { .. } => self.place.covers(old_path),
+            });
+            if reported {
+                merged.push(MergedChange {
+                    app: Arc::clone(&app.label),
+                    name: Arc::from(name),
+                    before: before.clone(),
+                    now,
+                });
+            }
+        }
+        merged
     }
 
     fn changes(&self, request: &Request) -> Result<Option<ChangeSet>, Error> {

@@ -1,5 +1,5 @@
-//! Findings that no trace of a single migration tells: about suppressions ([`crate::suppress`]) and about the project as
-//! a whole ([`crate::project_problems`]).
+//! Findings that no trace of a single migration tells: about suppressions ([`crate::suppress`]), about the project as
+//! a whole ([`crate::project_problems`]), and about what git knows ([`crate::merged`]).
 
 use zdm_source::Diagnostic;
 

@@ -158,7 +158,7 @@ pub(crate) fn lint_files(given: &[SourceFile], files: &[SourceFile], config: &Co
         .map(|migration| migration.key.clone())
         .collect();
     let config = Config { only: Some(only), only_paths: Some(paths), ..config.clone() };
-    lint(&trace, &project.problems, &config)
+    lint(&trace, &project.problems, &[], &config)
 }
 
 /// The examples are apps without a project; what a settings module would say.
