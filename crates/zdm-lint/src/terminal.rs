@@ -10,11 +10,13 @@ use crate::args::Color;
 pub(crate) struct Failure {
     message: String,
     help: Option<String>,
+    /// Below the message, as it is: mistakes in their lines of a file.
+    drawn: String,
 }
 
 impl Failure {
     pub(crate) fn new(message: impl Into<String>) -> Self {
-        Self { message: message.into(), help: None }
+        Self { message: message.into(), help: None, drawn: String::new() }
     }
 
     pub(crate) fn with_help(mut self, help: impl Into<String>) -> Self {
@@ -26,7 +28,10 @@ impl Failure {
     pub(crate) fn report(self) -> ExitCode {
         say(&format!("zdm-lint: {}", self.message));
         if let Some(help) = self.help {
-            say(&format!("  help: {help}"));
+            say(&format!("  help: {}", help.replace('\n', "\n        ")));
+        }
+        if !self.drawn.is_empty() {
+            say(self.drawn.trim_end());
         }
         ExitCode::from(crate::FAILED)
     }
@@ -34,7 +39,15 @@ impl Failure {
 
 impl From<zdm_workspace::Error> for Failure {
     fn from(error: zdm_workspace::Error) -> Self {
-        Self { message: error.to_string(), help: error.help() }
+        if let zdm_workspace::Error::Config(mistakes) = &error {
+            let count = mistakes.problems.len();
+            let message = format!("{count} mistake{} in `{}`", if count == 1 { "" } else { "s" }, mistakes.file.path());
+            let color =
+                std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && std::io::stderr().is_terminal();
+            let drawn = zdm_workspace::config::render::render(mistakes, color, true, width());
+            return Self { message, help: None, drawn };
+        }
+        Self { message: error.to_string(), help: error.help(), drawn: String::new() }
     }
 }
 

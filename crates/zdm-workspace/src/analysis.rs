@@ -97,7 +97,7 @@ impl Workspace {
     pub fn load(request: &Request) -> Result<Self, Error> {
         let place = discover(&request.current, &request.paths, &request.config)?;
         let config = match &place.config {
-            Some(path) => Config::load(path, &known_rules())?,
+            Some(path) => Config::load(path, &place.shown(path), &known_rules())?,
             None => Config::default(),
         };
         let repository = open(&place.root).ok();

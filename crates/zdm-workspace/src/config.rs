@@ -201,8 +201,8 @@ impl RuleSettings {
 }
 
 impl Config {
-    /// Read a file; `name` is how it is called in messages, and decides whether `[tool.zdm]` is looked for.
-    pub fn load(path: &Path, known: &[KnownRule<'_>]) -> Result<Self, Error> {
+    /// Read a file, which messages call `shown`. In a `pyproject.toml` only `[tool.zdm]` counts.
+    pub fn load(path: &Path, shown: &str, known: &[KnownRule<'_>]) -> Result<Self, Error> {
         let folder = path.parent().unwrap_or(path);
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or(ZDM_TOML);
         let text = read_file(folder, name);
@@ -211,7 +211,7 @@ impl Config {
             Some(problem) => return Err(Error::Unreadable { path: path.to_owned(), reason: problem.to_string() }),
             None => {}
         }
-        let file = SourceFile::new(path.to_string_lossy().replace('\\', "/"), text.file.text());
+        let file = SourceFile::new(shown, text.file.text());
         let mut config = Self::parse(&file, known).map_err(|error| Error::Config(Box::new(error)))?;
         config.source = ConfigSource::File(path.to_owned());
         Ok(config)

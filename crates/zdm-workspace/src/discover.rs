@@ -30,6 +30,14 @@ pub struct Place {
 }
 
 impl Place {
+    /// A path for people: from the current directory if it lies below the root, else as it is.
+    pub fn shown(&self, path: &Path) -> String {
+        match path.strip_prefix(&self.root).ok().and_then(relative_text) {
+            Some(relative) => format!("{}{relative}", self.display_prefix),
+            None => path.display().to_string(),
+        }
+    }
+
     /// Whether a file, relative to the root, is among those asked for.
     pub fn covers(&self, path: &str) -> bool {
         self.only.is_empty()

@@ -104,8 +104,9 @@ fn bad_paths_are_errors_with_remedies() {
         assert!(error.help().is_some_and(|help| !help.is_empty()), "{error}");
     }
     let place = find(&["broken"], &ConfigChoice::Search).unwrap();
-    let error = Config::load(&place.config.unwrap(), &[]).unwrap_err();
-    assert!(error.to_string().contains("zdm.toml:1:1: unknown key `selct`"), "{error}");
+    let config = place.config.clone().unwrap();
+    let error = Config::load(&config, &place.shown(&config), &[]).unwrap_err();
+    assert!(error.to_string().starts_with("broken/zdm.toml:1:1: unknown key `selct`"), "{error}");
     // Isolated: the file is not even looked for.
     assert_eq!(find(&["broken"], &ConfigChoice::Isolated).unwrap().config, None);
     let chosen = find(&["a"], &ConfigChoice::File("broken/zdm.toml".into())).unwrap();

@@ -20,7 +20,10 @@ pub fn render(error: &ConfigError, color: bool, unicode: bool, width: usize) -> 
         .without_cause_chain()
         .without_syntax_highlighting();
     let mut out = String::new();
-    for problem in &error.problems {
+    for (index, problem) in error.problems.iter().enumerate() {
+        if index > 0 {
+            out.push('\n');
+        }
         let drawn = Drawn { source: NamedSource::new(error.file.path(), error.file.text().to_owned()), problem };
         // Writing into a string does not fail.
         let _ = handler.render_report(&mut out, &drawn);
