@@ -323,6 +323,7 @@ impl fmt::Debug for Database {
 
 /// Starts the server, waits for its end or for the closing of the pipe, stops it, removes the directory. `$1` is the
 /// directory, `$2` the template, `$3` the programs. A server that has ended is not signalled: its id may be another's.
+/// The signal is repeated, because a server that has just been started does not heed it yet.
 const WATCH: &str = r#"
 dir=$1
 cd "$dir" || exit
@@ -332,7 +333,10 @@ if cp -a "$2" data 2>log && cat settings.conf >>data/postgresql.conf; then
     server=$!
     (
         read -r _ <&3
-        [ -e ended ] || kill -INT "$server"
+        until [ -e ended ]; do
+            kill -INT "$server" 2>/dev/null
+            sleep 0.05
+        done
     ) &
     reader=$!
     wait "$server"

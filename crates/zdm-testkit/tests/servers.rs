@@ -1,6 +1,7 @@
 //! Temporary servers: every major starts, serves, and leaves nothing behind.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::thread;
@@ -127,6 +128,47 @@ fn a_killed_test_process_leaves_nothing() {
     }
     assert!(!is_running(pid), "server {pid} survives");
     assert!(!Path::new(dir).exists(), "{dir} is left");
+}
+
+/// A test process may be killed at any time, also while its server is being made.
+#[test]
+fn a_test_process_killed_early_leaves_nothing() {
+    const ROLE: &str = "ZDM_TESTKIT_KILLED_EARLY";
+    if std::env::var_os(ROLE).is_some() {
+        let _server = Server::start(majors_for("servers")[0]);
+        thread::sleep(Duration::from_mins(2));
+        unreachable!("killed long before");
+    }
+    // A directory for the servers of the child alone, open to the account that they run under.
+    let place = tempfile::Builder::new().prefix("zdm-early-").tempdir_in("/tmp").expect("a temporary directory");
+    std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o1777)).expect("our own directory");
+    let mut seen = 0;
+    for delay in [5, 20, 40, 60, 80, 110, 150, 200, 300] {
+        let mut child = Command::new(std::env::current_exe().expect("a test binary has a path"))
+            .args(["--exact", "a_test_process_killed_early_leaves_nothing", "--nocapture"])
+            .env(ROLE, "1")
+            .env("TMPDIR", place.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the test binary runs");
+        thread::sleep(Duration::from_millis(delay));
+        child.kill().expect("the child runs");
+        child.wait().expect("the child was started here");
+        // What the watching process has begun to fill, it must remove. A directory that was killed before it had one
+        // is empty but for the settings.
+        let left = || {
+            let entries = std::fs::read_dir(place.path()).expect("our own directory").filter_map(Result::ok);
+            entries.filter(|entry| entry.path().join("log").exists()).count()
+        };
+        seen += left();
+        let deadline = Instant::now() + Duration::from_mins(1);
+        while left() > 0 && Instant::now() < deadline {
+            thread::sleep(Duration::from_millis(20));
+        }
+        assert_eq!(left(), 0, "killed after {delay} ms");
+    }
+    assert!(seen > 0, "no child got as far as to make a server");
 }
 
 fn is_running(pid: u32) -> bool {
