@@ -6,8 +6,8 @@
 //! The grammar is PostgreSQL's own, version 18 with what older ones wrote otherwise; newer forms are read whatever the server's version.
 //! The driver's placeholders (`%s`, `%(name)s`) are operands, and psql's meta-commands are statements that are not understood.
 //!
-//! The way of a text: [`lexer`] (tokens), [`split`] (where statements begin and end), [`cursor`] (names, lists and types on tokens),
-//! [`statement`] (one typed reader for each statement form), [`expr`] and [`query`] (what the statements hold).
+//! The way of a text: `lexer` (tokens), `split` (where statements begin and end), `cursor` (names, lists and types on tokens),
+//! `statement` (one typed reader for each statement form), `expr` and `query` (what the statements hold).
 
 mod lexer;
 

@@ -156,6 +156,7 @@ fn dispatch(cursor: &mut Cursor<'_>) -> Read<Statement> {
         return cursor.unexpected("a statement");
     }
     let word = cursor.source(first);
+    let start = cursor.at;
     // The longest of the words below.
     if word.len() > 10 {
         return Err(Unread(format!("`{word}` begins no statement")));
@@ -165,10 +166,10 @@ fn dispatch(cursor: &mut Cursor<'_>) -> Read<Statement> {
         "CREATE" => create(cursor),
         "DROP" => object::drop(cursor),
         "SELECT" | "WITH" | "VALUES" | "TABLE" => data::select(cursor),
-        "INSERT" => data::insert(cursor, 0),
-        "UPDATE" => data::update(cursor, 0),
-        "DELETE" => data::delete(cursor, 0),
-        "MERGE" => data::merge(cursor, 0),
+        "INSERT" => data::insert(cursor, start),
+        "UPDATE" => data::update(cursor, start),
+        "DELETE" => data::delete(cursor, start),
+        "MERGE" => data::merge(cursor, start),
         "TRUNCATE" => data::truncate(cursor),
         "COPY" => data::copy(cursor),
         "COMMENT" => object::comment(cursor),

@@ -735,3 +735,65 @@ fn placeholders_of_the_driver_are_operands() {
     check_expr("a %% b", r#"Infix{operator:"%%", left:Column{name:"a"}, right:Column{name:"b"}}"#);
     check_expr("a % size", r#"Infix{operator:"%", left:Column{name:"a"}, right:Column{name:"size"}}"#);
 }
+
+/// Forms that a plainer reading gets wrong.
+#[test]
+fn what_looks_like_something_else() {
+    // EXPLAIN ANALYZE executes its statement.
+    check(
+        "EXPLAIN (ANALYZE, COSTS OFF) DELETE FROM t",
+        r#"Delete(Dml{table:t, query:Query{text:"EXPLAIN (ANALYZE, COSTS OFF) DELETE FROM t"}})"#,
+    );
+    check("EXPLAIN (ANALYZE off) DELETE FROM t", r#"Session{command:"EXPLAIN"}"#);
+    // The server takes a column in parentheses for the column.
+    check(
+        "CREATE INDEX i ON t ((a), (b COLLATE \"C\"))",
+        r#"CreateIndex{name:i, table:t, elements:[IndexElement{key:Column("a")}, IndexElement{key:Column("b"), collation:C}]}"#,
+    );
+    // A recursive view reads itself, which is no relation yet.
+    check(
+        "CREATE RECURSIVE VIEW v (n) AS SELECT 1 UNION ALL SELECT n FROM v, t",
+        r#"CreateView{name:v, with_data:true, columns:["n"], query:Query{text:"SELECT 1 UNION ALL SELECT n FROM v, t", relations:[t], columns:["n"], output:[OutputColumn{expr:"1"}]}}"#,
+    );
+    // Each name of a recursive list is visible in all of it; a plain list's only behind it.
+    check(
+        "WITH RECURSIVE a AS (SELECT 1 FROM b), b AS (SELECT 2 FROM t) SELECT 1 FROM a; WITH a AS (SELECT 1 FROM b), b AS (SELECT 2 FROM t) SELECT 1 FROM a",
+        r#"
+        Select(Query{text:"WITH RECURSIVE a AS (SELECT 1 FROM b), b AS (SELECT 2 FROM t) SELECT 1 FROM a", relations:[t], output:[OutputColumn{expr:"1"}]})
+        Select(Query{text:"WITH a AS (SELECT 1 FROM b), b AS (SELECT 2 FROM t) SELECT 1 FROM a", relations:[b, t], output:[OutputColumn{expr:"1"}]})
+        "#,
+    );
+    // The words FROM, FOR and USING inside an expression or a join.
+    check(
+        "SELECT substring(a FROM 2 FOR 3) FROM t JOIN u USING (id) WHERE a IS DISTINCT FROM b",
+        r#"Select(Query{text:"SELECT substring(a FROM 2 FOR 3) FROM t JOIN u USING (id) WHERE a IS DISTINCT FROM b", relations:[t, u], columns:["a", "id", "b"], functions:[substring], output:[OutputColumn{name:"substring", expr:"substring(a FROM 2 FOR 3)"}]})"#,
+    );
+    // COPY's data are not SQL, and a table may have the name of a kind.
+    check(
+        "GRANT SELECT ON type TO r; DROP TABLE view",
+        "Grant{kind:Table, names:[type]}\nDrop(DropObjects{kind:Table, names:[view]})",
+    );
+    // SETs that are not parameters by form.
+    check(
+        "SET LOCAL SESSION AUTHORIZATION r; SET TRANSACTION ISOLATION LEVEL READ COMMITTED; SET NAMES 'UTF8'; SET SCHEMA 's'",
+        r#"
+        Set(SetParameter{name:"session_authorization", value:"r", local:true})
+        Set(SetParameter{name:"transaction", value:"ISOLATION LEVEL READ COMMITTED"})
+        Set(SetParameter{name:"client_encoding", value:"UTF8"})
+        Set(SetParameter{name:"search_path", value:"s"})
+        "#,
+    );
+}
+
+/// What Django's schema editor and its `sequence_reset` and `COMMENT` statements look like.
+#[test]
+fn names_keep_their_quoted_spelling() {
+    check(
+        r#"ALTER TABLE "Shop"."Order" ADD COLUMN "a""b" "My"."Type"; ALTER TABLE Shop.Order_ RENAME TO U&"d\0061ta"; COMMENT ON COLUMN "public"."T"."C" IS ''"#,
+        r#"
+        AlterTable{keyword:Table, name:Shop.Order, actions:[AddColumn{column:ColumnDef{name:"a\"b", data_type:My.Type}}]}
+        AlterTable{keyword:Table, name:shop.order_, actions:[RenameTo{name:"data"}]}
+        Comment{kind:Column, name:T, column:"C"}
+        "#,
+    );
+}
