@@ -32,9 +32,10 @@ fn main() {
     let major = arguments.get(1).map_or_else(|| *available_majors().last().unwrap(), |text| text.parse().unwrap());
     let server = ServerOptions::default()
         .quiet()
-        .set("shared_buffers", "'1GB'")
-        .set("max_wal_size", "'8GB'")
+        .set("shared_buffers", "1GB")
+        .set("max_wal_size", "8GB")
         .set("fsync", "on")
+        .set("full_page_writes", "on")
         .set("synchronous_commit", "on")
         .start(major);
     let template = server.database();

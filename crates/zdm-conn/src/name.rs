@@ -60,7 +60,7 @@ impl Ident {
 
 impl fmt::Display for Ident {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{}\"", self.0.replace('"', "\"\""))
+        f.write_str(&zdm_postgres::name::quote_identifier(&self.0))
     }
 }
 
@@ -103,8 +103,7 @@ impl Literal {
 
 impl fmt::Display for Literal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let quoted = self.0.replace('\'', "''");
-        if quoted.contains('\\') { write!(f, " E'{}'", quoted.replace('\\', "\\\\")) } else { write!(f, "'{quoted}'") }
+        f.write_str(&zdm_postgres::name::quote_literal(&self.0))
     }
 }
 
@@ -271,7 +270,7 @@ mod tests {
     #[test]
     fn literals_survive_quotes_and_backslashes() {
         assert_eq!(Literal::new("a'b").unwrap().to_string(), "'a''b'");
-        assert_eq!(Literal::new("a\\'b").unwrap().to_string(), " E'a\\\\''b'");
+        assert_eq!(Literal::new("a\\'b").unwrap().to_string(), "E'a\\\\''b'");
         assert!(Literal::new("\0").is_err());
     }
 
