@@ -72,9 +72,9 @@ fn brought_about(
     context: &Context,
 ) -> bool {
     match drift {
-        Drift::MissingColumn { .. } | Drift::UnfilledColumn { .. } => true,
+        Drift::MissingColumn { .. } => true,
         Drift::NotNullInDatabase { field, .. } => before.field(field) != after.field(field),
-        Drift::ForeignKeyLeft { column, .. } => {
+        Drift::ForeignKeyLeft { column, .. } | Drift::UnfilledColumn { column } => {
             let resolver = Resolver::new(state_before, context);
             resolver.model(&before.key()).is_ok_and(|resolved| {
                 resolved

@@ -28,6 +28,8 @@ pub struct OldColumn {
     pub field: Arc<str>,
     pub column: Ident,
     pub null: bool,
+    /// The field has a database default, so that INSERT leaves the column to the database.
+    pub db_default: bool,
 }
 
 impl OldModel {
@@ -120,6 +122,7 @@ fn models_by_table(migration: &MigrationTrace, context: &Context, wanted: &BTree
                     field: Arc::clone(&field.field.name),
                     column: Ident::new(Arc::clone(field.column.as_ref()?)).truncated(),
                     null: field.null,
+                    db_default: field.db_default().is_some(),
                 })
             })
             .collect();
@@ -155,6 +158,7 @@ fn many_to_many_tables(
                         field: Arc::clone(&own.name),
                         column: Ident::new(Arc::clone(resolved.column.as_ref()?)).truncated(),
                         null: resolved.null,
+                        db_default: resolved.db_default().is_some(),
                     })
                 })
                 .collect();

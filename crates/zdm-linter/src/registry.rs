@@ -29,6 +29,7 @@ registry! {
     "ZDM103-constraint-builds-index" => rules::constraint_builds_index::check,
     "ZDM104-reindex-not-concurrent" => rules::reindex_not_concurrent::check,
     "ZDM105-refresh-not-concurrent" => rules::refresh_not_concurrent::check,
+    "ZDM106-partition-detached-with-lock" => rules::partition_detached_with_lock::check,
     // 1xx lock-heavy: rewrites
     "ZDM111-volatile-default" => rules::volatile_default::check,
     "ZDM112-type-change-rewrites" => rules::type_change_rewrites::check,
@@ -40,6 +41,8 @@ registry! {
     "ZDM123-foreign-key-added-validated" => rules::foreign_key_added_validated::check,
     "ZDM124-type-change-scans" => rules::type_change_scans::check,
     "ZDM125-added-column-scans" => rules::added_column_scans::check,
+    "ZDM126-partition-attached-with-scan" => rules::partition_attached_with_scan::check,
+    "ZDM127-primary-key-using-index-scans" => rules::primary_key_using_index_scans::check,
     // 1xx lock-heavy: locks on other tables, locks held
     "ZDM131-locks-referenced-table" => rules::locks_referenced_table::check,
     "ZDM141-slow-work-under-lock" => rules::slow_work_under_lock::check,
@@ -55,6 +58,9 @@ registry! {
     "ZDM206-column-made-not-null" => rules::column_made_not_null::check,
     "ZDM207-new-restriction" => rules::new_restriction::check,
     "ZDM208-type-changed" => rules::type_changed::check,
+    "ZDM209-default-dropped" => rules::default_dropped::check,
+    "ZDM210-object-dropped" => rules::object_dropped::check,
+    "ZDM211-column-made-nullable" => rules::column_made_nullable::check,
     // 3xx data
     "ZDM301-whole-table-in-one-statement" => rules::whole_table_in_one_statement::check,
     "ZDM302-data-and-schema-together" => rules::data_and_schema_together::check,
@@ -64,6 +70,9 @@ registry! {
     "ZDM401-concurrently-in-transaction" => rules::concurrently_in_transaction::check,
     "ZDM402-transaction-control-in-sql" => rules::transaction_control_in_sql::check,
     "ZDM403-non-atomic-mixed" => rules::non_atomic_mixed::check,
+    "ZDM404-if-not-exists-keeps-invalid-index" => rules::if_not_exists_keeps_invalid_index::check,
+    "ZDM406-concurrent-build-corrupts" => rules::concurrent_build_corrupts::check,
+    "ZDM407-timeout-setting-leaks" => rules::timeout_setting_leaks::check,
     // 5xx reversibility
     "ZDM501-irreversible-run-python" => rules::irreversible_run_python::check,
     "ZDM502-irreversible-run-sql" => rules::irreversible_run_sql::check,
@@ -83,6 +92,7 @@ registry! {
     // 7xx will fail
     "ZDM701-statement-refused" => rules::statement_refused::check,
     "ZDM702-identifier-too-long" => rules::identifier_too_long::check,
+    "ZDM703-not-null-column-fails" => rules::not_null_column_fails::check,
     // 9xx limits of the analysis
     "ZDM901-operation-not-analysed" => rules::operation_not_analysed::check,
     "ZDM902-sql-not-understood" => rules::sql_not_understood::check,

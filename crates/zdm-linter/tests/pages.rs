@@ -51,7 +51,7 @@ fn check(page: &str, section: &str, given: &[Block], before: &[Block], block: &B
     let earlier: Vec<&Block> = given.iter().chain(before).collect();
     let expected = common::expectations(&block.text);
     let (given, files) = common::example_files(&earlier, block);
-    let found = common::lint_files(&given, &files, &Config::default());
+    let found = common::lint_files(&given, &files, common::postgres_of(block), &Config::default());
     let mut actual: BTreeMap<usize, Vec<String>> = BTreeMap::new();
     for diagnostic in found.iter().filter(|diagnostic| diagnostic.suppressed.is_none()) {
         let line = diagnostic.primary.file.lines().line_of(diagnostic.primary.span.start);

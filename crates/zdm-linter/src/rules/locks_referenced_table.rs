@@ -1,6 +1,6 @@
 //! ZDM131: a statement locks a table that it does not name, through a foreign key.
 
-use zdm_postgres::statement::ObjectKind;
+use zdm_postgres::statement::{AlterTableAction, ObjectKind};
 use zdm_postgres::{LockMode, QualifiedName, Statement};
 use zdm_source::{Diagnostic, Severity};
 
@@ -9,7 +9,14 @@ use crate::context::{Cx, shortened};
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for step in cx.accepted() {
         let named: Vec<&QualifiedName> = match &step.statement {
-            Statement::AlterTable(alter) => vec![&alter.name],
+            Statement::AlterTable(alter) => std::iter::once(&alter.name)
+                .chain(alter.actions.iter().filter_map(|action| match action {
+                    AlterTableAction::AttachPartition { partition, .. }
+                    | AlterTableAction::DetachPartition { partition, .. } => Some(partition),
+                    AlterTableAction::Inherit { parent } | AlterTableAction::NoInherit { parent } => Some(parent),
+                    _ => None,
+                }))
+                .collect(),
             Statement::CreateTable(create) => vec![&create.name],
             Statement::Drop(drop) if drop.kind == ObjectKind::Table => drop.names.iter().collect(),
             _ => continue,

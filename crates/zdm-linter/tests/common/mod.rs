@@ -98,7 +98,7 @@ pub(crate) fn migration_source(index: usize, example: &str) -> String {
     let mut source = String::from(
         "from django.contrib.postgres.operations import (\n    AddConstraintNotValid,\n    AddIndexConcurrently,\n    RemoveIndexConcurrently,\n    ValidateConstraint,\n)\nfrom django.db import migrations, models\n",
     );
-    for line in &lines[..body] {
+    for line in lines[..body].iter().filter(|line| !line.starts_with(POSTGRES)) {
         source.push_str(line);
         source.push('\n');
     }
@@ -139,17 +139,34 @@ pub(crate) fn example_files(before: &[&Block], block: &Block) -> (Vec<SourceFile
     (given, files.into_iter().map(|(path, text)| SourceFile::new(path, text)).collect())
 }
 
+/// `postgres = "14.2"` in front of an example: the server it is for.
+const POSTGRES: &str = "postgres = ";
+
+/// The version that an example is for, else the newest.
+pub(crate) fn postgres_of(block: &Block) -> PgVersion {
+    let first = block.text.lines().next().unwrap_or("");
+    first
+        .strip_prefix(POSTGRES)
+        .and_then(|version| version.trim().trim_matches('"').parse().ok())
+        .unwrap_or(PgVersion::NEWEST)
+}
+
 const FILE: &str = "# file: ";
 
 /// The findings about `files`, in a project of them and the `given` ones.
-pub(crate) fn lint_files(given: &[SourceFile], files: &[SourceFile], config: &Config) -> Vec<Diagnostic> {
+pub(crate) fn lint_files(
+    given: &[SourceFile],
+    files: &[SourceFile],
+    postgres: PgVersion,
+    config: &Config,
+) -> Vec<Diagnostic> {
     let project = Project::build(&ProjectInput {
         sources: Sources::in_memory(given.iter().chain(files).cloned(), &[]),
         environment: Vec::new(),
         texts: Vec::new(),
         config: ProjectConfig { settings: settings(), ..ProjectConfig::default() },
     });
-    let trace = replay_project(&project);
+    let trace = replay_project(&project, postgres);
     let paths: BTreeSet<String> = files.iter().map(|file| file.path().to_owned()).collect();
     let only = project
         .migrations
@@ -166,10 +183,9 @@ fn settings() -> BTreeMap<String, Value> {
     BTreeMap::from([("DEFAULT_AUTO_FIELD".to_owned(), Value::str("django.db.models.BigAutoField"))])
 }
 
-/// Replays a project against the newest versions.
-pub(crate) fn replay_project(project: &Project) -> Trace {
+/// Replays a project against the newest Django.
+pub(crate) fn replay_project(project: &Project, postgres: PgVersion) -> Trace {
     let migrations: Vec<_> = project.in_order().cloned().map(Arc::new).collect();
-    let options =
-        Options { postgres: PgVersion::NEWEST, context: Context::new(DjangoVersion::NEWEST), incomplete: false };
+    let options = Options { postgres, context: Context::new(DjangoVersion::NEWEST), incomplete: false };
     replay(&migrations, &options)
 }

@@ -1,0 +1,43 @@
+//! ZDM210: a view, function, type or trigger is dropped that running code may use.
+
+use zdm_postgres::Statement;
+use zdm_postgres::statement::ObjectKind;
+use zdm_source::Diagnostic;
+
+use crate::context::{Cx, name_list};
+
+pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
+    for step in cx.accepted() {
+        let Statement::Drop(drop) = &step.statement else { continue };
+        let before = &cx.migration.catalog_before;
+        let (what, there): (&str, Box<dyn Fn(&zdm_postgres::QualifiedName) -> bool>) = match drop.kind {
+            ObjectKind::View | ObjectKind::MaterializedView => ("view", Box::new(|name| before.view(name).is_some())),
+            ObjectKind::Function | ObjectKind::Procedure | ObjectKind::Routine => {
+                ("function", Box::new(|name| !before.functions(name).is_empty()))
+            }
+            ObjectKind::Type | ObjectKind::Domain => ("type", Box::new(|name| before.user_type(name).is_some())),
+            ObjectKind::Sequence => ("sequence", Box::new(|name| before.sequence(name).is_some())),
+            _ => continue,
+        };
+        // What is made again in the same migration is replaced, not gone.
+        let after = &cx.migration.catalog_after;
+        let gone: Vec<_> = drop
+            .names
+            .iter()
+            .filter(|name| there(name))
+            .filter(|name| {
+                after.relation(name).is_none() && after.functions(name).is_empty() && after.user_type(name).is_none()
+            })
+            .collect();
+        if gone.is_empty() {
+            continue;
+        }
+        out.push(
+            cx.at_step(
+                step,
+                format!("dropping {what} {} breaks code that is still running, if it uses it", name_list(gone)),
+            )
+            .with_help("drop it one release after the last code that uses it"),
+        );
+    }
+}

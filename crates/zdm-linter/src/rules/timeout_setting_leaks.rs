@@ -1,0 +1,37 @@
+//! ZDM407: RunSQL sets a timeout for the rest of the session.
+
+use zdm_postgres::Statement;
+use zdm_source::Diagnostic;
+
+use crate::context::Cx;
+
+pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
+    for step in cx.accepted().filter(|step| step.raw) {
+        let Statement::Set(set) = &step.statement else { continue };
+        if set.local || !matches!(set.name.as_str(), "lock_timeout" | "statement_timeout") {
+            continue;
+        }
+        // Undone in the same migration.
+        let undone =
+            cx.steps().skip_while(|other| !std::ptr::eq(*other, step)).skip(1).any(|other| match &other.statement {
+                Statement::Set(other) => other.name == set.name,
+                Statement::Reset { parameter } => parameter.as_ref().is_none_or(|name| *name == set.name),
+                _ => false,
+            });
+        if undone {
+            continue;
+        }
+        let help = if cx.migration.migration.atomic {
+            format!("write SET LOCAL {}, which ends with the transaction", set.name)
+        } else {
+            format!("send RESET {} at the end of the migration", set.name)
+        };
+        out.push(
+            cx.at_step(
+                step,
+                format!("`{}` stays set for every migration that runs after this one in the same session", set.name),
+            )
+            .with_help(help),
+        );
+    }
+}
