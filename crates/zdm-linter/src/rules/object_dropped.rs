@@ -1,7 +1,7 @@
 //! ZDM210: a view, function, type or trigger is dropped that running code may use.
 
-use zdm_postgres::Statement;
 use zdm_postgres::statement::ObjectKind;
+use zdm_postgres::{QualifiedName, Statement};
 use zdm_source::Diagnostic;
 
 use crate::context::{Cx, name_list};
@@ -10,14 +10,18 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for step in cx.accepted() {
         let Statement::Drop(drop) = &step.statement else { continue };
         let before = &cx.migration.catalog_before;
-        let (what, there): (&str, Box<dyn Fn(&zdm_postgres::QualifiedName) -> bool>) = match drop.kind {
-            ObjectKind::View | ObjectKind::MaterializedView => ("view", Box::new(|name| before.view(name).is_some())),
-            ObjectKind::Function | ObjectKind::Procedure | ObjectKind::Routine => {
-                ("function", Box::new(|name| !before.functions(name).is_empty()))
-            }
-            ObjectKind::Type | ObjectKind::Domain => ("type", Box::new(|name| before.user_type(name).is_some())),
-            ObjectKind::Sequence => ("sequence", Box::new(|name| before.sequence(name).is_some())),
+        let what = match drop.kind {
+            ObjectKind::View | ObjectKind::MaterializedView => "view",
+            ObjectKind::Function | ObjectKind::Procedure | ObjectKind::Routine => "function",
+            ObjectKind::Type | ObjectKind::Domain => "type",
+            ObjectKind::Sequence => "sequence",
             _ => continue,
+        };
+        let there = |name: &QualifiedName| match what {
+            "view" => before.view(name).is_some(),
+            "function" => !before.functions(name).is_empty(),
+            "type" => before.user_type(name).is_some(),
+            _ => before.sequence(name).is_some(),
         };
         // What is made again in the same migration is replaced, not gone.
         let after = &cx.migration.catalog_after;
