@@ -88,6 +88,21 @@ pub(crate) struct CheckArgs {
     /// Report only on this migration
     #[arg(long, value_name = "APP.NAME")]
     pub(crate) migration: Vec<String>,
+    /// Findings recorded in this file do not count
+    #[arg(long, value_name = "FILE")]
+    pub(crate) baseline: Option<PathBuf>,
+    /// Record every finding in the baseline, so that only new ones count from now on
+    #[arg(long, conflicts_with_all = ["fix", "diff"])]
+    pub(crate) write_baseline: bool,
+    /// Apply the safe fixes
+    #[arg(long)]
+    pub(crate) fix: bool,
+    /// With --fix or --diff: the fixes that change what a migration does, too
+    #[arg(long)]
+    pub(crate) unsafe_fixes: bool,
+    /// Show the fixes as a unified diff and change nothing; exit 1 if there are any
+    #[arg(long, conflicts_with = "fix")]
+    pub(crate) diff: bool,
     /// Finding no migration is not an error
     #[arg(long)]
     pub(crate) allow_empty: bool,

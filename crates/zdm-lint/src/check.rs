@@ -14,6 +14,7 @@ use zdm_workspace::config::{FailOn, Level, RuleSettings};
 use zdm_workspace::discover::ConfigChoice;
 use zdm_workspace::{Analysis, Request, Workspace};
 
+use crate::adopt;
 use crate::args::{CheckArgs, Format, ProjectArgs};
 use crate::terminal::{self, Failure, print, say};
 use crate::trace_command::parse_postgres;
@@ -23,14 +24,26 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
     let outputs = outputs(args)?;
     let fail_on = args.fail_on.as_deref().map(parse_fail_on).transpose()?;
     let request = request(args)?;
-    let workspace = Workspace::load(&request)?;
+    let mut workspace = Workspace::load(&request)?;
     unknown_names(args, &workspace)?;
-    let analysis = workspace.analyse(&request)?;
+    let mut analysis = workspace.analyse(&request)?;
     if args.verbose {
         tell(&workspace, &analysis);
     }
     if analysis.counts.migrations == 0 && !args.allow_empty {
         return Err(nothing_found(&workspace));
+    }
+    if args.write_baseline {
+        return adopt::write_baseline(args, &workspace, &mut analysis);
+    }
+    adopt::apply_baseline(args, &workspace, &mut analysis)?;
+    if args.diff {
+        return Ok(adopt::diff(args, &analysis));
+    }
+    if (args.fix || args.unsafe_fixes)
+        && let Some(fixed) = adopt::fix(args, &request, &workspace.place.root, &analysis)?
+    {
+        (workspace, analysis) = fixed;
     }
     let fail_on = fail_on.or(workspace.config.fail_on).unwrap_or(FailOn::At(Severity::Warning)).severity();
     let rules = rule_infos();

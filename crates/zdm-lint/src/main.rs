@@ -1,5 +1,6 @@
 //! The command line of the linter: arguments, terminal, exit codes.
 
+mod adopt;
 mod args;
 mod check;
 mod explain;
