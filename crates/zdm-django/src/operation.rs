@@ -332,9 +332,17 @@ pub struct RunPython {
 pub struct KnownOperation {
     /// `django-pgtrigger`.
     pub package: Arc<str>,
+    /// What the statements are made from, by name: `model_name`, `name`, `value`.
+    pub arguments: Vec<(Arc<str>, Value)>,
     /// SQL sent forwards, where it can be told.
     pub statements: Vec<SqlText>,
     /// What it does to the state, if anything.
     pub state_operations: Vec<Operation>,
     pub reversible: bool,
+}
+
+impl KnownOperation {
+    pub fn argument(&self, name: &str) -> Option<&Value> {
+        self.arguments.iter().find(|(key, _)| &**key == name).map(|(_, value)| value)
+    }
 }

@@ -14,6 +14,8 @@ mod apps;
 
 mod find_settings;
 
+mod known;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -126,6 +128,7 @@ impl Project {
         let not_installed = apps.iter().filter(|app| app.installed == Some(false)).map(|app| Arc::clone(&app.label));
         let labels = Labels { unmigrated: unmigrated(&apps, &migrations), not_installed: not_installed.collect() };
         let graph = Graph::build(&migrations, &labels);
+        known::complete(&mut migrations, graph.order());
         problems.extend_from_slice(graph.problems());
         for migration in &migrations {
             problems.extend(migration.problems.iter().map(|(span, message)| {

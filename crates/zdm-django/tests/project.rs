@@ -88,7 +88,10 @@ fn show(operation: &Operation) -> String {
             let list = |operations: &[Operation]| operations.iter().map(show).collect::<Vec<_>>().join(", ");
             format!("Separate database [{}] state [{}]", list(database_operations), list(state_operations))
         }
-        OperationKind::Known(known) => format!("Known {} {}", known.package, known.statements.len()),
+        OperationKind::Known(known) => {
+            let texts: Vec<&str> = known.statements.iter().map(|text| &*text.text).collect();
+            format!("Known {} [{}]", known.package, texts.join("; ").split_whitespace().collect::<Vec<_>>().join(" "))
+        }
         kind => format!("{kind:?}"),
     };
     format!("{mark}{text}")
@@ -195,7 +198,7 @@ fn what_subclasses_of_operations_make_of_their_base() {
         Separate database [] state [RemoveField { model_name: "a", name: "b" }]
         ? DeleteModel { name: "A" }
         DeleteModel { name: "A" }
-        Known shop 1
+        Known shop [ANALYZE]
         Unknown shop.migrations.0001_initial.Other: `shop.migrations.0001_initial.Other` overrides `database_forwards`
         RunSQL [ANALYZE t] reverse Some("")
         "#,
@@ -228,6 +231,50 @@ fn functions_that_make_operations_and_fields_under_conditions() {
         ? DeleteModel { name: "A" }
         DeleteModel { name: "B" }
         CreateModel M id Django("AutoField") primary_key=Bool(true) | x Unknown { reason: "it stands under a condition that is not known" }
+        "#,
+    );
+}
+
+#[test]
+fn third_party_operations_get_their_statements_from_the_history() {
+    check(
+        r#"
+        import pgtrigger.compiler
+        import pgtrigger.migrations
+        from django_add_default_value import NOW, AddDefaultValue
+        from django_migration_linter import IgnoreMigration
+
+        class Migration(migrations.Migration):
+            operations = [
+                IgnoreMigration(),
+                migrations.CreateModel("Order", [("note", models.TextField()), ("user", models.ForeignKey("auth.User", models.CASCADE))]),
+                migrations.RenameField("order", "note", "remark"),
+                AddDefaultValue(model_name="order", name="remark", value="it's"),
+                AddDefaultValue(model_name="order", name="user", value=1),
+                AddDefaultValue(model_name="order", name="made", value=NOW),
+                pgtrigger.migrations.AddTrigger(
+                    model_name="order",
+                    trigger=pgtrigger.compiler.Trigger(
+                        name="keep",
+                        sql=pgtrigger.compiler.UpsertTriggerSql(
+                            func="RAISE EXCEPTION 'no';", hash="ab", operation="DELETE", pgid="pgtrigger_keep_1a2b3", table="shop_order", when="BEFORE",
+                        ),
+                    ),
+                ),
+                pgtrigger.migrations.RemoveTrigger(model_name="order", name="keep"),
+                pgtrigger.migrations.RemoveTrigger(model_name="order", name="keep"),
+            ]
+        "#,
+        r#"
+        NoOp
+        CreateModel Order note Django("TextField") | user Django("ForeignKey") on_delete=Symbol("django.db.models.CASCADE") to=Str("auth.User")
+        RenameField { model_name: "order", old_name: "note", new_name: "remark" }
+        Known django-add-default-value [ALTER TABLE "shop_order" ALTER COLUMN "remark" SET DEFAULT 'it''s']
+        Known django-add-default-value [ALTER TABLE "shop_order" ALTER COLUMN "user_id" SET DEFAULT '1']
+        Unknown django_add_default_value.AddDefaultValue: the column of `order.made` is not known
+        Known django-pgtrigger [CREATE OR REPLACE FUNCTION pgtrigger_keep_1a2b3() RETURNS TRIGGER AS $$ BEGIN RAISE EXCEPTION 'no'; END; $$ LANGUAGE plpgsql; DROP TRIGGER IF EXISTS pgtrigger_keep_1a2b3 ON "shop_order"; CREATE TRIGGER pgtrigger_keep_1a2b3 BEFORE DELETE ON "shop_order" FOR EACH ROW EXECUTE PROCEDURE pgtrigger_keep_1a2b3(); COMMENT ON TRIGGER pgtrigger_keep_1a2b3 ON "shop_order" IS 'ab']
+        Known django-pgtrigger [DROP TRIGGER IF EXISTS pgtrigger_keep_1a2b3 ON "shop_order"]
+        Unknown pgtrigger.migrations.RemoveTrigger: no migration that was analysed adds the trigger `keep`
         "#,
     );
 }

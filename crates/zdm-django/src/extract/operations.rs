@@ -187,23 +187,11 @@ impl Extractor<'_> {
             }
             OperationFact::RemoveTrigger => {
                 let arguments = Arguments::new(args, &["model_name", "name"]);
-                let known = KnownOperation {
-                    package: Arc::from(third_party::package(class)),
-                    statements: Vec::new(),
-                    state_operations: Vec::new(),
-                    reversible: true,
-                };
-                (arguments.string("model_name").map(|_| OperationKind::Known(known)), arguments)
+                (later(class, &arguments), arguments)
             }
             OperationFact::AddDefaultValue => {
                 let arguments = Arguments::new(args, &["model_name", "name", "value"]);
-                let known = KnownOperation {
-                    package: Arc::from(third_party::package(class)),
-                    statements: Vec::new(),
-                    state_operations: Vec::new(),
-                    reversible: true,
-                };
-                (arguments.string("model_name").map(|_| OperationKind::Known(known)), arguments)
+                (later(class, &arguments), arguments)
             }
             OperationFact::StateLike(base) => {
                 let arguments = Arguments::new(args, signature::operation(base).unwrap_or(&[]));
@@ -821,6 +809,7 @@ impl Extractor<'_> {
             text("declare")?,
             text("func")?
         );
+        let execute = parts.optional_string("execute")?.unwrap_or_else(|| format!("{pgid}()").into());
         let quoted = table.replace('"', "\"\"");
         let join = |parts: &[&str]| {
             parts.iter().filter(|part| !part.trim().is_empty()).map(|part| part.trim()).collect::<Vec<_>>().join(" ")
@@ -829,10 +818,11 @@ impl Extractor<'_> {
         let created = join(&[
             &format!("{header} ON \"{quoted}\""),
             &timing,
+            &text("referencing")?,
             "FOR EACH",
             parts.optional_string("level")?.as_deref().unwrap_or("ROW"),
             &condition,
-            &format!("EXECUTE PROCEDURE {pgid}()"),
+            &format!("EXECUTE PROCEDURE {execute}"),
         ]);
         let dropped = format!("DROP TRIGGER IF EXISTS {pgid} ON \"{quoted}\"");
         let comment = format!("COMMENT ON TRIGGER {pgid} ON \"{quoted}\" IS '{}'", text("hash")?.replace('\'', "''"));
@@ -843,6 +833,12 @@ impl Extractor<'_> {
         };
         Ok(OperationKind::Known(KnownOperation {
             package: Arc::from(third_party::package(class)),
+            arguments: vec![
+                (Arc::from("model_name"), Value::Str(arguments.string("model_name")?)),
+                (Arc::from("name"), Value::Str(trigger.string("name")?)),
+                (Arc::from("pgid"), Value::Str(pgid)),
+                (Arc::from("table"), Value::Str(table)),
+            ],
             statements: [function, dropped, created, comment].into_iter().map(statement).collect(),
             state_operations: Vec::new(),
             reversible: true,
@@ -855,9 +851,25 @@ fn present(value: Value) -> Option<Value> {
     (value != Value::None).then_some(value)
 }
 
+/// An operation whose statements depend on what came before it; `project::known` fills them in.
+fn later(class: &str, arguments: &Arguments) -> Result<OperationKind, Reason> {
+    if let Some(reason) = &arguments.unknown {
+        return Err(reason.clone());
+    }
+    let data = |argument: &super::arguments::Named| (Arc::clone(&argument.name), convert::value(&argument.value));
+    Ok(OperationKind::Known(KnownOperation {
+        package: Arc::from(third_party::package(class)),
+        arguments: arguments.named.iter().map(data).collect(),
+        statements: Vec::new(),
+        state_operations: Vec::new(),
+        reversible: true,
+    }))
+}
+
 fn known_statements(class: &str, statements: Vec<SqlText>, state_operations: Vec<Operation>) -> OperationKind {
     OperationKind::Known(KnownOperation {
         package: Arc::from(third_party::package(class)),
+        arguments: Vec::new(),
         statements,
         state_operations,
         reversible: false,
