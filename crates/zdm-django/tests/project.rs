@@ -418,3 +418,166 @@ fn a_project_is_ordered_with_django_s_own_apps() {
     let labels: Vec<&Arc<str>> = project.apps.iter().map(|app| &app.label).collect();
     assert_eq!(labels.iter().map(|label| &***label).collect::<Vec<_>>(), ["cart", "store"]);
 }
+
+/// Apps as `label folder migrations`, then the problems.
+#[track_caller]
+fn check_apps(files: &str, expect: &str) {
+    let project = project(files);
+    let mut found: Vec<String> = project
+        .apps
+        .iter()
+        .map(|app| {
+            let migrations = app.migrations.as_deref().unwrap_or("none");
+            let installed = match app.installed {
+                Some(true) => "installed",
+                Some(false) => "not installed",
+                None => "unknown",
+            };
+            format!("{} in {}, migrations {migrations}, {installed}", app.label, app.folder)
+        })
+        .collect();
+    found.extend(project.problems.iter().map(|problem| format!("{}: {}", problem.kind.as_str(), problem.message)));
+    let expect: Vec<&str> = expect.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    assert_eq!(found, expect);
+}
+
+#[test]
+fn settings_in_several_files_and_moved_migrations() {
+    check_apps(
+        r#"
+        == backend/manage.py
+        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "conf.settings.local")
+        == backend/conf/settings/__init__.py
+        == backend/conf/settings/base.py
+        import os
+        OURS = ["shop", "cart"]
+        INSTALLED_APPS = ["django.contrib.auth", *OURS]
+        MIGRATION_MODULES = {"shop": "conf.moved.shop", "legacy": None}
+        AUTH_USER_MODEL = os.environ.get("USER_MODEL", "shop.Customer")
+        == backend/conf/settings/local.py
+        from .base import *
+        INSTALLED_APPS += ["legacy.apps.LegacyConfig"]
+        == backend/conf/moved/shop/__init__.py
+        == backend/conf/moved/shop/0001_initial.py
+        from django.db import migrations
+        class Migration(migrations.Migration):
+            pass
+        == backend/shop/__init__.py
+        == backend/cart/__init__.py
+        == backend/legacy/__init__.py
+        == backend/legacy/apps.py
+        from django.apps import AppConfig
+        class LegacyConfig(AppConfig):
+            name = "legacy"
+        == backend/legacy/migrations/__init__.py
+        == backend/legacy/migrations/0001_initial.py
+        from django.db import migrations
+        class Migration(migrations.Migration):
+            pass
+        == backend/extra/migrations/__init__.py
+        == backend/extra/migrations/0001_initial.py
+        from django.db import migrations
+        class Migration(migrations.Migration):
+            dependencies = [("legacy", "__first__")]
+        "#,
+        "
+        cart in backend/cart, migrations none, installed
+        extra in backend/extra, migrations backend/extra/migrations, not installed
+        legacy in backend/legacy, migrations none, installed
+        shop in backend/shop, migrations backend/conf/moved/shop, installed
+        ",
+    );
+}
+
+#[test]
+fn labels_come_from_the_configuration_and_are_unique() {
+    check_apps(
+        r#"
+        == one/core/__init__.py
+        == one/core/migrations/__init__.py
+        == one/core/migrations/0001_initial.py
+        from django.db import migrations
+        class Migration(migrations.Migration):
+            pass
+        == two/core/__init__.py
+        == two/core/migrations/__init__.py
+        == two/core/migrations/0001_initial.py
+        from django.db import migrations
+        class Migration(migrations.Migration):
+            pass
+        == two/named/apps.py
+        from django.apps import AppConfig
+        class Base(AppConfig):
+            name = "two.named"
+            default = False
+        class Config(Base):
+            default = True
+            label = "other"
+            default_auto_field = "django.db.models.BigAutoField"
+        == two/named/__init__.py
+        == two/named/migrations/__init__.py
+        == two/named/migrations/0001_initial.py
+        from django.db import migrations
+        class Migration(migrations.Migration):
+            pass
+        "#,
+        "
+        core in one/core, migrations one/core/migrations, unknown
+        other in two/named, migrations two/named/migrations, unknown
+        duplicate-label: `one/core` and `two/core` have the same app label `core`; the migrations of `two/core` are left out
+        settings-not-found: no settings module was found; Django's defaults are assumed
+        ",
+    );
+}
+
+#[derive(Debug)]
+struct Memory(Vec<(&'static str, &'static str)>);
+
+impl zdm_django::project::sources::Folder for Memory {
+    fn read(&self, path: &str) -> Option<SourceFile> {
+        let (_, text) = self.0.iter().find(|(found, _)| *found == path)?;
+        Some(SourceFile::new(format!(".venv/{path}"), *text))
+    }
+
+    fn modules_in(&self, folder: &str) -> Vec<String> {
+        let names = self.0.iter().filter_map(|(path, _)| path.strip_prefix(folder)?.strip_prefix('/'));
+        names.filter(|name| !name.contains('/')).map(str::to_owned).collect()
+    }
+}
+
+#[test]
+fn packages_of_the_environment_are_read() {
+    let packages = Memory(vec![
+        ("wallet/__init__.py", ""),
+        (
+            "wallet/apps.py",
+            "from django.apps import AppConfig\nclass W(AppConfig):\n    name = 'wallet'\n    label = 'purse'\n",
+        ),
+        ("wallet/fields.py", "from django.db import models\nclass Coin(models.IntegerField):\n    pass\n"),
+        (
+            "wallet/migrations/0001_initial.py",
+            "from django.db import migrations\nclass Migration(migrations.Migration):\n    operations = []\n",
+        ),
+    ]);
+    let files = [
+        SourceFile::new("settings.py", "INSTALLED_APPS = ['wallet', 'shop']\n"),
+        SourceFile::new(
+            "shop/migrations/0001_initial.py",
+            "import wallet.fields\nfrom django.db import migrations\nclass Migration(migrations.Migration):\n    dependencies = \
+             [('purse', '0001_initial')]\n    operations = [migrations.AddField('a', 'b', wallet.fields.Coin())]\n",
+        ),
+        SourceFile::new("shop/migrations/__init__.py", ""),
+    ];
+    let project = Project::build(&ProjectInput {
+        sources: Sources::in_memory(files, &[]),
+        environment: vec![Arc::new(packages)],
+        texts: Vec::new(),
+        config: ProjectConfig::default(),
+    });
+    let order: Vec<String> =
+        project.in_order().map(|migration| format!("{} {:?}", migration.key, migration.origin)).collect();
+    assert_eq!(order, ["purse.0001_initial Environment", "shop.0001_initial Project"]);
+    assert_eq!(project.problems, []);
+    let operation = project.migrations.last().and_then(|migration| migration.operations.first());
+    assert_eq!(operation.map(show).as_deref(), Some("AddField a.b Django(\"IntegerField\")"));
+}

@@ -23,8 +23,14 @@ type ModelKey = (Arc<str>, String);
 #[derive(Default)]
 struct History {
     models: BTreeMap<ModelKey, Model>,
-    /// The name in the database and the table of each trigger of django-pgtrigger.
-    triggers: BTreeMap<(ModelKey, Arc<str>), (Arc<str>, Arc<str>)>,
+    /// Of django-pgtrigger, by model and name.
+    triggers: BTreeMap<(ModelKey, Arc<str>), Trigger>,
+}
+
+struct Trigger {
+    /// Its name in the database.
+    pgid: Arc<str>,
+    table: Arc<str>,
 }
 
 #[derive(Default)]
@@ -128,13 +134,13 @@ impl History {
                 let (Some(pgid), Some(table)) = (argument("pgid"), argument("table")) else {
                     return Err(missing("pgid"));
                 };
-                self.triggers.insert(((Arc::clone(app), model.to_lowercase()), name), (pgid, table));
+                self.triggers.insert(((Arc::clone(app), model.to_lowercase()), name), Trigger { pgid, table });
             }
             ("django-pgtrigger", "RemoveTrigger") => {
                 let model = argument("model_name").ok_or_else(|| missing("model_name"))?;
                 let name = argument("name").ok_or_else(|| missing("name"))?;
                 let found = self.triggers.remove(&((Arc::clone(app), model.to_lowercase()), Arc::clone(&name)));
-                let (pgid, table) =
+                let Trigger { pgid, table } =
                     found.ok_or_else(|| format!("no migration that was analysed adds the trigger `{name}`"))?;
                 known.statements =
                     vec![statement(format!("DROP TRIGGER IF EXISTS {pgid} ON {}", quoted(&table)), span)];
