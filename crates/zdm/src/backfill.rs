@@ -363,7 +363,11 @@ fn stop_on_signals() -> Result<watch::Receiver<bool>, Error> {
             }
             if sender.send_replace(true) {
                 output::note("zdm: ended at once; the job is resumable");
-                std::process::abort();
+                #[expect(
+                    clippy::exit,
+                    reason = "the operator asked twice; a step under way is rolled back by the server"
+                )]
+                std::process::exit(i32::from(Exit::Interrupted.code()));
             }
         }
     });

@@ -49,6 +49,9 @@ pub(super) async fn run(shared: Arc<Shared>) -> Result<End, Error> {
             }
             Err(error) => error,
         };
+        if *shared.stop.borrow() && (error.is_transient() || matches!(error, Error::GaveUp { .. })) {
+            return Ok(End::Interrupted);
+        }
         if !error.is_transient() {
             return Err(error);
         }

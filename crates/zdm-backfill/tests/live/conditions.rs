@@ -163,7 +163,7 @@ fn a_locked_table_ends_with_giving_up() {
     let server = Server::newest();
     let database = server.database();
     let client = database.connect();
-    table(&client, 5000);
+    table(&client, 60_000);
     let mut options = slow(&database);
     options.retry_for = Duration::from_secs(1);
     let mut run = Background::start(options);
@@ -342,6 +342,50 @@ fn a_dropped_or_altered_table_ends_it() {
 }
 
 #[test]
+fn a_dropped_partition_is_passed_over() {
+    let server = Server::newest();
+    let database = server.database();
+    let client = database.connect();
+    client.sql(
+        "CREATE TABLE t (id int PRIMARY KEY, src int, dst bigint) PARTITION BY RANGE (id); \
+         CREATE TABLE t_1 PARTITION OF t FOR VALUES FROM (1) TO (10001); \
+         CREATE TABLE t_2 PARTITION OF t FOR VALUES FROM (10001) TO (30001); \
+         INSERT INTO t SELECT i, i FROM generate_series(1, 30000) AS i",
+    );
+    let mut run = Background::start(slow(&database));
+    run.wait_for("progress", |event| matches!(event, Event::Progress(progress) if progress.rows_updated > 0));
+    client.sql("DROP TABLE t_1");
+    client.sql("UPDATE zdm.backfill_job SET limits = array_append(limits, 'max-rate=none')");
+    let (outcome, events) = run.finish();
+    assert!(matches!(outcome, Ok(Outcome::Done { .. })), "{outcome:?}");
+    assert!(events.iter().any(|event| matches!(event, Event::Warning { kind: "dropped", .. })), "{events:?}");
+    assert_eq!(filled(&client), 20_000);
+}
+
+/// Somebody waits for a row that a step has updated: the wait is as short as a step, and steps become shorter.
+#[test]
+fn waits_of_others_are_short() {
+    let server = Server::newest();
+    let database = server.database();
+    let client = database.connect();
+    table(&client, 60_000);
+    let run = Background::start(options(&database, "t", &["dst = src"], None));
+    let mut longest = Duration::ZERO;
+    let mut writes = 0;
+    while !run.is_finished() {
+        let started = Instant::now();
+        client.sql(&format!("UPDATE t SET other = 1 WHERE id = {}", writes * 7919 % 60_000 + 1));
+        longest = longest.max(started.elapsed());
+        writes += 1;
+    }
+    let (outcome, _) = run.finish();
+    assert!(matches!(outcome, Ok(Outcome::Done { .. })), "{outcome:?}");
+    assert_eq!(client.value("SELECT count(*) FROM t WHERE dst IS DISTINCT FROM src"), "0");
+    // Ten times the target, for machines that do much else; one UPDATE would block for its whole length.
+    assert!(longest < Duration::from_millis(500), "a writer waited {longest:?}");
+}
+
+#[test]
 fn an_unrelated_change_and_a_rewrite_do_not_disturb() {
     let server = Server::newest();
     let database = server.database();
@@ -412,6 +456,7 @@ fn replication_lag_makes_it_hold() {
     table(&client, 20_000);
     let mut options = slow(&database);
     options.limits.set("max-lag-bytes", "64kB").unwrap();
+    options.limits.set("max-rate", "2000").unwrap();
     let standby = lagging_standby(&server, &client.value("SELECT pg_current_wal_lsn()"));
     let mut run = Background::start(options);
     run.wait_for("replication lag", |event| matches!(event, Event::Holding { kind: "replication_lag_bytes", .. }));

@@ -90,6 +90,7 @@ fn its_backends_are_killed() {
     counted_table(&client, ROWS);
     let mut options = options(&database, "t", &["dst = src"], None);
     slow(&mut options);
+    options.limits.set("max-rate", "8000").unwrap();
     options.workers = 2;
     let run = Background::start(options);
     let mut killed = 0;
