@@ -88,6 +88,9 @@ pub(crate) struct CheckArgs {
     /// Report only on this migration
     #[arg(long, value_name = "APP.NAME")]
     pub(crate) migration: Vec<String>,
+    /// Table sizes and traffic, as "zdm stats" writes them
+    #[arg(long, value_name = "FILE")]
+    pub(crate) stats: Option<PathBuf>,
     /// Findings recorded in this file do not count
     #[arg(long, value_name = "FILE")]
     pub(crate) baseline: Option<PathBuf>,

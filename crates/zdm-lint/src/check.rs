@@ -144,6 +144,7 @@ fn request(args: &CheckArgs) -> Result<Request, Failure> {
         severity,
     };
     request.base.clone_from(&args.base);
+    request.stats.clone_from(&args.stats);
     request.apps.clone_from(&args.app);
     for migration in &args.migration {
         let (app, name) = migration.split_once('.').ok_or_else(|| {

@@ -109,3 +109,27 @@ fn fixes_are_shown_and_applied_and_end_the_finding() {
     assert!(err.contains("0 fixes applied"), "{err}");
     assert_eq!(run(root, &["--diff", "--unsafe-fixes"]).0, 0);
 }
+
+#[test]
+fn measured_tables_move_the_severity() {
+    let folder = project(&[("0001_initial", INITIAL), ("0002_index", INDEX)]);
+    let root = folder.path();
+    let severity = |stats: &str| {
+        fs::write(root.join("stats.json"), stats).unwrap();
+        let (_, out, err) = run(root, &["--stats", "stats.json", "--select", "ZDM101", "--format", "concise"]);
+        out.split(' ').nth(2).unwrap_or(&err).to_owned()
+    };
+    let table = |facts: &str| format!("{{\"version\": 1, \"tables\": {{\"shop_order\": {facts}}}}}");
+    assert_eq!(severity(&table("{}")), "warning");
+    assert_eq!(severity(&table("{\"rows\": 200000000, \"writes_per_second\": 300}")), "error");
+    fs::write(root.join("zdm.toml"), "small-table-rows = 1000\nstats = \"stats.json\"\n").unwrap();
+    assert_eq!(severity(&table("{\"rows\": 10}")), "info");
+    // What the configuration says goes before what was measured.
+    fs::write(root.join("zdm.toml"), "small-table-rows = 1000\n[tables]\n\"shop_*\" = { rows = 20 }\n").unwrap();
+    assert_eq!(severity(&table("{\"rows\": 200000000}")), "info");
+    let (code, _, err) = run(root, &["--stats", "none.json"]);
+    assert!(code == 2 && err.contains("`") && err.contains("none.json"), "{err}");
+    fs::write(root.join("stats.json"), "[]").unwrap();
+    let (code, _, err) = run(root, &["--stats", "stats.json"]);
+    assert!(code == 2 && err.contains("holds no table statistics: it has no `version`"), "{err}");
+}

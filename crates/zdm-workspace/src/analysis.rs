@@ -26,6 +26,7 @@ use crate::config::{Config, KnownRule, Level, RuleSettings, Selector};
 use crate::discover::{ConfigChoice, Place, discover, site_packages};
 use crate::error::Error;
 use crate::files::Files;
+use crate::stats::Stats;
 use crate::versions::{self, Origin, Target};
 use crate::walk::{Walk, walk};
 
@@ -40,6 +41,8 @@ pub struct Request {
     pub django: Option<DjangoVersion>,
     /// `--base`: a reference, or `auto`.
     pub base: Option<String>,
+    /// `--stats`, relative to `current`; goes before the configuration's.
+    pub stats: Option<PathBuf>,
     /// On top of the configuration's rules.
     pub rules: RuleSettings,
     /// Report only on these apps, if any.
@@ -55,6 +58,8 @@ pub struct Request {
 pub struct Workspace {
     pub place: Place,
     pub config: Config,
+    /// Sizes and traffic of tables, where a file tells them.
+    pub stats: Option<Stats>,
     pub walk: Walk,
     pub files: Arc<Files>,
     pub project: Project,
@@ -100,6 +105,11 @@ impl Workspace {
             Some(path) => Config::load(path, &place.shown(path), &known_rules())?,
             None => Config::default(),
         };
+        let stats = match (&request.stats, &config.stats) {
+            (Some(path), _) => Some(Stats::load(&request.current.join(path))?),
+            (None, Some(path)) => Some(Stats::load(&place.root.join(path))?),
+            (None, None) => None,
+        };
         let repository = open(&place.root).ok();
         let walk = walk(&place.root, &config.exclude, repository.as_ref());
         let packages = site_packages(&place, &walk.environments, &request.variables);
@@ -109,7 +119,7 @@ impl Workspace {
         let postgres = chosen(request.postgres, config.postgres, || versions::postgres(&folders));
         let files = Arc::new(Files::new(place.root.clone(), walk.paths.clone()));
         let project = build(&place, &config, &files, packages.as_deref(), django.version);
-        Ok(Self { place, config, walk, files, project, postgres, django, packages })
+        Ok(Self { place, config, stats, walk, files, project, postgres, django, packages })
     }
 
     /// What the replay is told of the project.
@@ -262,17 +272,30 @@ impl Workspace {
                 let changed = changes.into_iter().flat_map(|changes| changes.files.keys().cloned());
                 reported.iter().map(|migration| migration.file.path().to_owned()).chain(changed).collect()
             }),
-            tables: self
-                .config
-                .tables
-                .iter()
-                .map(|table| {
-                    let facts = TableFacts { rows: table.rows, bytes: table.bytes, hot: table.hot };
-                    (TablePattern(table.pattern.as_str().to_owned()), facts)
-                })
-                .collect(),
+            tables: self.tables(),
             small_table_rows: self.config.small_table_rows,
         }
+    }
+
+    /// What is known of tables, the measured ones first, because they are single tables. What the configuration says
+    /// of one goes before what was measured.
+    fn tables(&self) -> Vec<(TablePattern, TableFacts)> {
+        let configured = &self.config.tables;
+        let measured = self.stats.iter().flat_map(|stats| &stats.tables).map(|(name, table)| {
+            let name = name.strip_prefix("public.").unwrap_or(name);
+            let said = configured.iter().find(|settings| settings.pattern.matches(name));
+            let facts = TableFacts {
+                rows: said.and_then(|said| said.rows).or(table.rows),
+                bytes: said.and_then(|said| said.bytes).or_else(|| table.total_bytes()),
+                hot: said.and_then(|said| said.hot).or_else(|| table.hot()),
+            };
+            (TablePattern(name.to_owned()), facts)
+        });
+        let patterns = configured.iter().map(|table| {
+            let facts = TableFacts { rows: table.rows, bytes: table.bytes, hot: table.hot };
+            (TablePattern(table.pattern.as_str().to_owned()), facts)
+        });
+        measured.chain(patterns).collect()
     }
 
     /// What was assumed about the versions, a sentence each.

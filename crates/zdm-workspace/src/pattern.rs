@@ -45,19 +45,27 @@ impl PathPattern {
     }
 }
 
-/// A pattern on table names: `shop_order`, `audit_*`, `archive.*`.
+/// A pattern on table names, in which only `*` is special: `shop_order`, `audit_*`, `archive.*`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamePattern {
+    text: String,
     pattern: Pattern,
 }
 
 impl NamePattern {
     pub fn new(text: &str) -> Result<Self, PatternError> {
-        Ok(Self { pattern: Pattern::new(text)? })
+        let parts: Vec<String> = text.split('*').map(Pattern::escape).collect();
+        // Two stars are one here; the pattern language would read them as folders.
+        let mut joined = parts.join("*");
+        while joined.contains("**") {
+            joined = joined.replace("**", "*");
+        }
+        Ok(Self { text: text.to_owned(), pattern: Pattern::new(&joined)? })
     }
 
+    /// As written.
     pub fn as_str(&self) -> &str {
-        self.pattern.as_str()
+        &self.text
     }
 
     pub fn matches(&self, name: &str) -> bool {
@@ -68,6 +76,13 @@ impl NamePattern {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn names() {
+        let check = |pattern: &str, name: &str| NamePattern::new(pattern).unwrap().matches(name);
+        assert!(check("audit_*", "audit_log") && check("*", "x") && check("a**b", "a.b") && check("a[1]?", "a[1]?"));
+        assert!(!check("audit_*", "xaudit_") && !check("a?", "ab") && !check("a", "A"));
+    }
 
     #[test]
     fn paths() {

@@ -48,6 +48,22 @@ pub struct TableStats {
     pub longest_transaction_seconds: Option<f64>,
 }
 
+/// Statements per second from which on a table is hot: a lock that is held for a second makes so many wait.
+const HOT: f64 = 10.0;
+
+impl TableStats {
+    /// Whether the table is read or written all the time; `None` where traffic was not measured.
+    pub fn hot(&self) -> Option<bool> {
+        let rates = [self.reads_per_second, self.writes_per_second];
+        rates.iter().any(Option::is_some).then(|| rates.iter().flatten().sum::<f64>() >= HOT)
+    }
+
+    /// With its indexes; `None` where the table was not measured.
+    pub fn total_bytes(&self) -> Option<u64> {
+        Some(self.bytes?.saturating_add(self.index_bytes.unwrap_or_default()))
+    }
+}
+
 impl Stats {
     pub const fn new(tables: BTreeMap<String, TableStats>) -> Self {
         Self { version: VERSION, postgres: None, measured_at: None, interval_seconds: None, tables }
@@ -110,6 +126,10 @@ mod tests {
         assert_eq!(read, stats);
         assert_eq!(read.table("public.shop_order"), Some(&orders));
         assert_eq!(read.table("archive.shop_order"), None);
+        assert_eq!((orders.hot(), orders.total_bytes()), (Some(false), None));
+        let busy = TableStats { reads_per_second: Some(9.5), bytes: Some(1), index_bytes: Some(2), ..orders };
+        assert_eq!((busy.hot(), busy.total_bytes()), (Some(true), Some(3)));
+        assert_eq!(TableStats::default().hot(), None);
     }
 
     #[test]
