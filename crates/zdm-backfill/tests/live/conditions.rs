@@ -260,6 +260,53 @@ fn check_and_verify_look_at_values() {
     assert_eq!((found.rows, found.mismatches, found.examples[0].key.as_str()), (50_000, 1, "40000"));
 }
 
+#[test]
+fn a_verification_is_resumed() {
+    let server = Server::newest();
+    let database = server.database();
+    let client = database.connect();
+    client.sql(
+        "CREATE TABLE t (id int PRIMARY KEY, src int, dst bigint) PARTITION BY RANGE (id); \
+         CREATE TABLE t_1 PARTITION OF t FOR VALUES FROM (1) TO (10001); \
+         CREATE TABLE t_2 PARTITION OF t DEFAULT; \
+         INSERT INTO t SELECT i, i, i FROM generate_series(1, 20000) AS i; UPDATE t SET dst = 0 WHERE id IN (5, 15000)",
+    );
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let (events, _keep) = tokio::sync::mpsc::unbounded_channel();
+    let (_stop, stopped) = tokio::sync::watch::channel(true);
+    let first = runtime.block_on(verify(&looking(&database, "dst = src"), &events, &stopped)).unwrap();
+    assert!(first.interrupted && !first.resumed);
+    // As if the first partition had been compared before the interruption.
+    client.sql(
+        "UPDATE zdm.backfill_part SET is_open = false, rows_scanned = 10000, rows_updated = 1 WHERE table_name = 't_1'",
+    );
+    let second = verified(&database, "dst = src");
+    assert!(second.resumed && !second.interrupted);
+    assert_eq!((second.rows, second.mismatches), (20_000, 2));
+    let keys: Vec<&str> = second.examples.iter().map(|row| row.key.as_str()).collect();
+    assert_eq!(keys, ["15000"], "the first partition is not compared again");
+    let third = verified(&database, "dst = src");
+    assert!(!third.resumed, "a finished one begins again");
+    assert_eq!((third.mismatches, third.examples.len()), (2, 2));
+}
+
+#[test]
+fn vacuums_at_intervals_and_at_the_end() {
+    let server = Server::newest();
+    let database = server.database();
+    let client = database.connect();
+    table(&client, 30_000);
+    let mut options = slow(&database);
+    options.vacuum = true;
+    options.limits.set("vacuum-every", "5000").unwrap();
+    let (outcome, events) = run_to_end(options);
+    assert_eq!(outcome.unwrap(), Outcome::Done { rows_updated: 30_000 });
+    let vacuums = events.iter().filter(|event| matches!(event, Event::Vacuumed { .. })).count();
+    assert!((2..=7).contains(&vacuums), "{vacuums}");
+    let held_by_its_own = events.iter().any(|event| matches!(event, Event::Holding { kind: "vacuum", .. }));
+    assert!(!held_by_its_own, "its own vacuum is no reason to hold");
+}
+
 /// Writers of every kind, a trigger that fills what they write, and stale saves, during the whole run.
 #[test]
 fn writers_go_on_and_nothing_is_lost() {
