@@ -31,6 +31,14 @@ pub struct Catalog {
     pub(crate) extensions: RedBlackTreeMapSync<Ident, ()>,
     /// Extended statistics by name: the table of each.
     pub(crate) statistics: RedBlackTreeMapSync<QualifiedName, QualifiedName>,
+    /// Derived from the above, kept by every change: the tables whose foreign keys reference a table.
+    referencing: RedBlackTreeMapSync<QualifiedName, Arc<Vec<QualifiedName>>>,
+    /// Derived: the sequences that a table's columns own.
+    owned: RedBlackTreeMapSync<QualifiedName, Arc<Vec<QualifiedName>>>,
+    /// Derived: all views.
+    views: RedBlackTreeMapSync<QualifiedName, ()>,
+    /// Derived: how many constraints of a schema bear a name.
+    constraint_names: RedBlackTreeMapSync<QualifiedName, u32>,
     /// Something happened that was not understood, so an object that is not here may exist all the same.
     pub(crate) incomplete: bool,
 }
@@ -133,7 +141,8 @@ impl Catalog {
     /// The foreign keys that reference a table: the referencing tables with their constraints, sorted by table.
     pub fn foreign_keys_to(&self, name: &QualifiedName) -> Vec<(QualifiedName, Constraint, ForeignKey)> {
         let mut found = Vec::new();
-        for table in self.tables() {
+        let Some(referencing) = self.referencing.get(name) else { return found };
+        for table in referencing.iter().filter_map(|table| self.table(table)) {
             for constraint in &table.constraints {
                 if let ConstraintKind::ForeignKey(key) = &constraint.kind
                     && key.table == *name
@@ -147,28 +156,24 @@ impl Catalog {
 
     /// The views and materialized views that read a relation directly, with the columns they read of it.
     pub fn views_on(&self, name: &QualifiedName) -> Vec<(QualifiedName, Vec<Ident>)> {
-        self.relations
-            .values()
-            .filter_map(|relation| match relation {
-                Relation::View(view) => {
-                    let (_, columns) = view.dependencies.iter().find(|(relation, _)| relation == name)?;
-                    Some((view.name.clone(), columns.clone()))
-                }
-                _ => None,
+        self.views
+            .keys()
+            .filter_map(|view| {
+                let view = self.view(view)?;
+                let (_, columns) = view.dependencies.iter().find(|(relation, _)| relation == name)?;
+                Some((view.name.clone(), columns.clone()))
             })
             .collect()
     }
 
     /// The sequences owned by a table's columns: (column, sequence).
     pub fn sequences_of(&self, table: &QualifiedName) -> Vec<(Ident, QualifiedName)> {
-        self.relations
-            .values()
-            .filter_map(|relation| match relation {
-                Relation::Sequence(sequence) => match &sequence.owned_by {
-                    Some((owner, column)) if owner == table => Some((column.clone(), sequence.name.clone())),
-                    _ => None,
-                },
-                _ => None,
+        let Some(owned) = self.owned.get(table) else { return Vec::new() };
+        owned
+            .iter()
+            .filter_map(|name| {
+                let (_, column) = self.sequence(name)?.owned_by.clone()?;
+                Some((column, name.clone()))
             })
             .collect()
     }
@@ -194,26 +199,35 @@ impl Catalog {
 
     /// Whether a constraint of that name exists on any table of the schema.
     pub(crate) fn has_constraint_name(&self, schema: Option<&Ident>, name: &Ident) -> bool {
-        self.tables().any(|table| {
-            table.name.schema.as_ref() == schema && table.constraints.iter().any(|constraint| constraint.name == *name)
-        })
+        let key = QualifiedName { schema: schema.cloned(), name: name.clone() };
+        self.constraint_names.get(&key).is_some_and(|count| *count > 0)
     }
 
     pub(crate) fn put_table(&mut self, table: Table) {
-        self.relations.insert_mut(table.name.clone(), Relation::Table(Arc::new(table)));
+        self.put(table.name.clone(), Relation::Table(Arc::new(table)));
     }
 
     pub(crate) fn put(&mut self, name: QualifiedName, relation: Relation) {
+        self.remove(&name);
+        self.derive(&name, &relation, true);
         self.relations.insert_mut(name, relation);
     }
 
     pub(crate) fn remove(&mut self, name: &QualifiedName) {
-        self.relations.remove_mut(name);
+        if let Some(relation) = self.relations.get(name).cloned() {
+            self.derive(name, &relation, false);
+            self.relations.remove_mut(name);
+        }
     }
 
     pub(crate) fn edit_table(&mut self, name: &QualifiedName, edit: impl FnOnce(&mut Table)) {
-        if let Some(Relation::Table(table)) = self.relations.get_mut(name) {
-            edit(Arc::make_mut(table));
+        let Some(Relation::Table(table)) = self.relations.get_mut(name) else { return };
+        let before = table.clone();
+        edit(Arc::make_mut(table));
+        let after = table.clone();
+        if before.constraints != after.constraints || before.name != after.name {
+            self.derive(name, &Relation::Table(before), false);
+            self.derive(name, &Relation::Table(after), true);
         }
     }
 
@@ -224,9 +238,74 @@ impl Catalog {
     }
 
     pub(crate) fn edit_sequence(&mut self, name: &QualifiedName, edit: impl FnOnce(&mut Sequence)) {
-        if let Some(Relation::Sequence(sequence)) = self.relations.get_mut(name) {
-            edit(Arc::make_mut(sequence));
+        let Some(Relation::Sequence(sequence)) = self.relations.get_mut(name) else { return };
+        let before = sequence.clone();
+        edit(Arc::make_mut(sequence));
+        let after = sequence.clone();
+        self.derive(name, &Relation::Sequence(before), false);
+        self.derive(name, &Relation::Sequence(after), true);
+    }
+
+    /// Enters what follows from a relation into the derived maps, or takes it out of them.
+    fn derive(&mut self, name: &QualifiedName, relation: &Relation, enter: bool) {
+        match relation {
+            Relation::Table(table) => {
+                let mut targets: Vec<&QualifiedName> = Vec::new();
+                for constraint in &table.constraints {
+                    if let ConstraintKind::ForeignKey(key) = &constraint.kind
+                        && !targets.contains(&&key.table)
+                    {
+                        targets.push(&key.table);
+                    }
+                    let key = name.sibling(constraint.name.clone());
+                    let count = self.constraint_names.get(&key).copied().unwrap_or(0);
+                    match if enter { count.saturating_add(1) } else { count.saturating_sub(1) } {
+                        0 => {
+                            self.constraint_names.remove_mut(&key);
+                        }
+                        count => self.constraint_names.insert_mut(key, count),
+                    }
+                }
+                for target in targets {
+                    enter_name(&mut self.referencing, target, name, enter);
+                }
+            }
+            Relation::Sequence(sequence) => {
+                if let Some((table, _)) = &sequence.owned_by {
+                    enter_name(&mut self.owned, table, name, enter);
+                }
+            }
+            Relation::View(_) => {
+                if enter {
+                    self.views.insert_mut(name.clone(), ());
+                } else {
+                    self.views.remove_mut(name);
+                }
+            }
+            Relation::Index { .. } => {}
         }
+    }
+}
+
+/// Lists stay sorted, so that nothing depends on the order of changes.
+fn enter_name(
+    map: &mut RedBlackTreeMapSync<QualifiedName, Arc<Vec<QualifiedName>>>,
+    key: &QualifiedName,
+    name: &QualifiedName,
+    enter: bool,
+) {
+    let mut list = map.get(key).map(|list| list.as_ref().clone()).unwrap_or_default();
+    match (list.binary_search(name), enter) {
+        (Err(place), true) => list.insert(place, name.clone()),
+        (Ok(place), false) => {
+            list.remove(place);
+        }
+        _ => return,
+    }
+    if list.is_empty() {
+        map.remove_mut(key);
+    } else {
+        map.insert_mut(key.clone(), Arc::new(list));
     }
 }
 

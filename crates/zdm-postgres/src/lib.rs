@@ -31,6 +31,8 @@ mod proof;
 
 pub mod session;
 
+pub mod deparse;
+
 mod execute;
 
 pub use catalog::Catalog;

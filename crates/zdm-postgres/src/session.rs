@@ -432,6 +432,16 @@ fn blocks(
             *entry = entry.union(more);
         }
     };
+    // The check of a new row's foreign key opens the referenced table, unless it is put off to the commit.
+    let referencing = |name: &QualifiedName, mode: LockMode, add: &mut dyn FnMut(&QualifiedName, Blocks)| {
+        if mode.blocks_select_for_update() {
+            for (referencing, constraint, _) in before.foreign_keys_to(name) {
+                if constraint.attributes.enforced && !constraint.attributes.initially_deferred {
+                    add(&referencing, Blocks { insert: true, ..Blocks::default() });
+                }
+            }
+        }
+    };
     for (name, more) in row_locks {
         if !facts.created.contains(name) {
             add(facts.committed_name.get(name).unwrap_or(name), *more);
@@ -444,20 +454,18 @@ fn blocks(
         }
         let name = if dropped { name } else { facts.committed_name.get(name).unwrap_or(name) };
         match before.relation(name) {
-            Some(Relation::Table(_)) => add(name, Blocks::by_lock(*mode)),
-            Some(Relation::Index { table }) => match before.relation(table) {
-                Some(Relation::View(_)) => add(table, Blocks { select: mode.blocks_select(), ..Blocks::default() }),
-                _ => add(
-                    table,
-                    Blocks {
-                        select: mode.blocks_select(),
-                        insert: mode.blocks_writes(),
-                        update: mode.blocks_writes(),
-                        select_for_update: mode.blocks_select_for_update(),
-                        nextval: false,
-                    },
-                ),
-            },
+            Some(Relation::Table(_)) => {
+                add(name, Blocks::by_lock(*mode));
+                referencing(name, *mode, &mut add);
+            }
+            Some(Relation::Index { table }) => {
+                if let Some(Relation::View(_)) = before.relation(table) {
+                    add(table, Blocks { select: mode.blocks_select(), ..Blocks::default() });
+                } else {
+                    add(table, Blocks::by_lock(*mode));
+                    referencing(table, *mode, &mut add);
+                }
+            }
             Some(Relation::View(_)) => add(name, Blocks { select: mode.blocks_select(), ..Blocks::default() }),
             Some(Relation::Sequence(sequence)) => {
                 let nextval = mode.blocks_writes();

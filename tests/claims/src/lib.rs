@@ -2,6 +2,7 @@
 //!
 //! - [`truth`]: the recorded measurements (`truth.json`) of versions 12 to 18.
 //! - [`predict`]: the model's answer to the same case.
+//! - [`measure`]: what a live server does.
 //! - [`observed`]: what both are compared as.
 //!
 //! The tests hold the three together: `recorded` needs no server, `live` and `random` start one per version.
@@ -11,3 +12,13 @@ pub mod observed;
 pub mod predict;
 
 pub mod truth;
+
+pub mod measure;
+
+pub mod report;
+
+pub mod known;
+
+pub mod cases;
+
+pub mod generate;

@@ -14,6 +14,8 @@ pub struct Observed {
     pub builds: BTreeSet<String>,
     /// Relation → who waits: `r` SELECT, `i` INSERT, `u` UPDATE, `f` SELECT FOR UPDATE, `n` nextval.
     pub blocked: BTreeMap<String, String>,
+    /// What the catalog is afterwards, one line for each column, default, constraint and index.
+    pub catalog: BTreeSet<String>,
     /// SQLSTATE and message.
     pub error: Option<(String, String)>,
 }
@@ -36,10 +38,12 @@ pub enum Respect {
     Builds,
     Blocks,
     Errors,
+    Catalog,
 }
 
 impl Respect {
-    pub const ALL: [Self; 6] = [Self::Locks, Self::Rewrites, Self::Scans, Self::Builds, Self::Blocks, Self::Errors];
+    pub const ALL: [Self; 7] =
+        [Self::Locks, Self::Rewrites, Self::Scans, Self::Builds, Self::Blocks, Self::Errors, Self::Catalog];
 }
 
 impl fmt::Display for Respect {
@@ -51,6 +55,7 @@ impl fmt::Display for Respect {
             Self::Builds => "builds",
             Self::Blocks => "blocks",
             Self::Errors => "errors",
+            Self::Catalog => "catalog",
         })
     }
 }
@@ -74,10 +79,12 @@ pub struct Scope {
     pub blocks: bool,
     /// Every waiting command was found; otherwise only those on relations that were just worked on.
     pub all_blocks: bool,
+    pub catalog: bool,
 }
 
 impl Scope {
-    pub const FULL: Self = Self { all_locks: true, no_locks: false, scans: true, blocks: true, all_blocks: true };
+    pub const FULL: Self =
+        Self { all_locks: true, no_locks: false, scans: true, blocks: true, all_blocks: true, catalog: true };
 }
 
 /// All differences between prediction and measurement.
@@ -125,6 +132,16 @@ pub fn differences(predicted: &Observed, uncertain: &Uncertain, measured: &Obser
     };
     if scope.blocks && !blocks_equal {
         differ(Respect::Blocks, format!("{:?}", predicted.blocked), format!("{:?}", measured.blocked));
+    }
+    if scope.catalog && predicted.catalog != measured.catalog {
+        let only = |these: &BTreeSet<String>, those: &BTreeSet<String>| {
+            these.difference(those).cloned().collect::<Vec<_>>().join("\n           ")
+        };
+        differ(
+            Respect::Catalog,
+            only(&predicted.catalog, &measured.catalog),
+            only(&measured.catalog, &predicted.catalog),
+        );
     }
     found
 }

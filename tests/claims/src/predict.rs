@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use zdm_postgres::deparse;
 use zdm_postgres::effects::{Blocks, UncertainEffect};
 use zdm_postgres::{Catalog, PgVersion, QualifiedName, Session, Statement};
 
@@ -64,6 +65,7 @@ pub fn predict(case: &Case<'_>, version: PgVersion) -> Prediction {
             prediction.observed.blocked.insert(plain(&name), letters(blocks));
         }
     }
+    prediction.observed.catalog = catalog(&session);
     prediction
 }
 
@@ -72,6 +74,11 @@ fn run(session: &mut Session, statement: &Statement, prediction: &mut Prediction
     let in_transaction = session.in_transaction();
     let outcome = session.execute(statement);
     let observed = &mut prediction.observed;
+    if matches!(statement, Statement::RollbackToSavepoint(_)) {
+        // What was taken after the savepoint is given back.
+        observed.locks =
+            session.held().iter().map(|(name, held)| (plain(name), held.mode.initials().to_owned())).collect();
+    }
     if let Some(refusal) = outcome.error {
         observed.error = Some((refusal.sqlstate.to_owned(), refusal.message));
         return true;
@@ -112,6 +119,37 @@ fn run(session: &mut Session, statement: &Statement, prediction: &mut Prediction
         observed.builds.extend(outcome.effects.index_builds.iter().map(plain));
     }
     false
+}
+
+/// As [`crate::measure`] reads it from a server.
+fn catalog(session: &Session) -> BTreeSet<String> {
+    let catalog = session.catalog();
+    let mut lines = BTreeSet::new();
+    for table in catalog.tables().filter(|table| table.name.schema.as_ref().is_some_and(|schema| *schema == "s")) {
+        let name = &table.name.name;
+        for column in &table.columns {
+            let not_null = if column.not_null { " not null" } else { "" };
+            lines.insert(format!("column {name}.{} {}{not_null}", column.name, column.data_type));
+            if let Some(default) = deparse::default(catalog, table, column) {
+                lines.insert(format!("default {name}.{} {default}", column.name));
+            }
+        }
+        for constraint in &table.constraints {
+            let definition = deparse::constraint(catalog, table, constraint);
+            lines.insert(format!("constraint {name}.{} {definition}", constraint.name));
+        }
+        for index in &table.indexes {
+            let valid = if index.valid { "" } else { "invalid " };
+            let definition = deparse::index(catalog, table, index);
+            lines.insert(format!("index {name}.{} {valid}{definition}", index.name));
+        }
+    }
+    lines.iter().map(|line| without_schema(line)).collect()
+}
+
+/// The schema of the cases is on the search path in one place and not in another.
+pub fn without_schema(line: &str) -> String {
+    line.replace(" s.", " ").replace("('s.", "('").replace("(s.", "(").replace("::s.", "::")
 }
 
 pub fn statements(text: &str) -> Vec<Statement> {

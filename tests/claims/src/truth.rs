@@ -75,8 +75,6 @@ impl Entry {
         };
         let mut locks = modes("locks");
         locks.extend(modes("waited_locks"));
-        // The transaction held these as well, but another session's view of them was too late.
-        locks.extend(modes("hidden_locks"));
         let mut builds = names("index_build");
         builds.extend(names("index_rebuilt"));
         let error = summary.get("error").and_then(|error| error.as_str()).map(|error| {
@@ -92,6 +90,7 @@ impl Entry {
                 scans: names("scan"),
                 builds,
                 blocked: modes("blocked"),
+                catalog: BTreeSet::new(),
                 error,
             },
             scope: Scope {
@@ -100,6 +99,7 @@ impl Entry {
                 scans: transaction,
                 blocks: transaction || !not_sampled,
                 all_blocks: self.mode != Mode::Busy,
+                catalog: false,
             },
         })
     }
@@ -111,7 +111,7 @@ fn plain_index_name(name: &str) -> String {
 }
 
 /// `12-18` or `15`.
-fn covers(range: &str, major: u16) -> bool {
+pub fn covers(range: &str, major: u16) -> bool {
     let (first, last) = range.split_once('-').unwrap_or((range, range));
     match (first.parse::<u16>(), last.parse::<u16>()) {
         (Ok(first), Ok(last)) => (first..=last).contains(&major),

@@ -116,7 +116,7 @@ impl Run {
 
     /// Keys of new columns become indexes before other constraints are added.
     fn finish_keys(&mut self, name: &QualifiedName, late: &mut Parts, mode: LockMode, queue: &mut Queue) -> Step {
-        for key in merge_keys(std::mem::take(&mut late.keys))? {
+        for key in merge_keys(name, std::mem::take(&mut late.keys))? {
             self.add_key_to(name, &key, mode, queue)?;
         }
         Ok(())
@@ -176,6 +176,9 @@ impl Run {
                 self.add_column(name, column, *if_not_exists, (only, mode), late, queue)
             }
             AlterTableAction::DropColumn { name: column, if_exists, behavior } => {
+                if only {
+                    self.leave_column_to_children(name, column, mode)?;
+                }
                 let tables = self.tree(only, name, mode);
                 self.drop_column(&tables, column, *if_exists, *behavior)
             }
@@ -199,7 +202,7 @@ impl Run {
                             format!("column \"{column}\" of relation \"{}\" is a generated column", tables[0].name),
                         );
                     }
-                    known.default = Some(expr.clone()).filter(|expr| *expr.node != ExprNode::Null);
+                    known.default = super::create_table::stored_default(expr, &known.data_type);
                     Ok(())
                 })
             }
@@ -223,7 +226,12 @@ impl Run {
                 })
             }
             AlterTableAction::SetNotNull { column } => {
-                let tables = self.tree(only, name, mode);
+                // Nothing reaches the children where the parent's column is settled; since 18 of plain parents as well.
+                let table = self.table(name);
+                let settled = table.column(column.as_str()).is_some_and(|column| column.not_null)
+                    && not_null_constraint(&table, column).is_none_or(|constraint| constraint.valid)
+                    && (table.partition_by.is_some() || self.version.at_least(18));
+                let tables = self.tree(only || settled, name, mode);
                 self.set_column_not_null(&tables, column, None, true, queue)
             }
             AlterTableAction::DropNotNull { column } => {
@@ -338,8 +346,7 @@ impl Run {
                 Ok(())
             }
             AlterTableAction::SetLogged | AlterTableAction::SetUnlogged => {
-                self.set_persistence(name, matches!(action, AlterTableAction::SetLogged), queue);
-                Ok(())
+                self.set_persistence(name, matches!(action, AlterTableAction::SetLogged), queue)
             }
             AlterTableAction::Inherit { parent } => self.inherit(name, parent, queue),
             AlterTableAction::NoInherit { parent } => self.no_inherit(name, parent),
@@ -437,7 +444,7 @@ impl Run {
         let column = self.new_column(name, &mut parts, definition)?;
         let default = self.effective_default(&column);
         let constrained_domain = crate::cast::domain_has_constraints(self.catalog(), &column.data_type);
-        let tables = self.tree(only, name, mode);
+        let tables = self.tables_to_extend(name, &column.name, mode);
         for (position, target) in tables.iter().enumerate() {
             let mut column = column.clone();
             if position > 0 {
@@ -484,16 +491,21 @@ impl Run {
             if virtual_column && not_null {
                 queue.entry(target.clone()).or_default().verify = true;
             }
-            if default.is_none() && generated.is_none() && !identity && !self.is_empty(target) {
+            if default.as_ref().is_none_or(|default| *default.node == ExprNode::Null)
+                && generated.is_none()
+                && !identity
+                && !self.is_empty(target)
+            {
                 self.state.facts.null_columns.insert((target.clone(), column_name));
             }
         }
         for not_null in &parts.not_nulls {
             for (position, target) in tables.iter().enumerate() {
                 if self.version.at_least(18) {
-                    let valid =
-                        NotNull { name: if position == 0 { not_null.name.clone() } else { None }, ..not_null.clone() };
-                    self.name_not_null(target, &valid, position > 0);
+                    let root = not_null_constraint(&self.table(name), &not_null.column)
+                        .map(|constraint| constraint.name.clone());
+                    let chosen = if position == 0 { not_null.name.clone() } else { root };
+                    self.name_not_null(target, &NotNull { name: chosen, ..not_null.clone() }, position > 0);
                 }
             }
         }
@@ -501,6 +513,26 @@ impl Run {
         late.keys.append(&mut parts.keys);
         late.foreign_keys.append(&mut parts.foreign_keys);
         Ok(())
+    }
+
+    /// The table and those below it, but not below one that has such a column already.
+    fn tables_to_extend(&mut self, name: &QualifiedName, column: &Ident, mode: LockMode) -> Vec<QualifiedName> {
+        let mut tables = vec![name.clone()];
+        let mut next = 0;
+        while let Some(current) = tables.get(next).cloned() {
+            next += 1;
+            let table = self.table(&current);
+            if next > 1 && table.column(column.as_str()).is_some() {
+                continue;
+            }
+            for child in &table.children {
+                if !tables.contains(child) {
+                    self.lock(child, mode);
+                    tables.push(child.clone());
+                }
+            }
+        }
+        tables
     }
 
     /// The column's default or its domain's.
@@ -568,7 +600,10 @@ impl Run {
             self.catalog_mut().edit_table(name, |table| set_not_null(table, column));
             if self.version.at_least(18) && !pending {
                 let name_it = constraint.cloned().unwrap_or_else(|| plain_not_null(column));
-                let name_it = if position == 0 { name_it } else { NotNull { name: None, ..name_it } };
+                let root = tables.first().filter(|_| position > 0).and_then(|root| {
+                    not_null_constraint(&self.table(root), column).map(|constraint| constraint.name.clone())
+                });
+                let name_it = if root.is_some() { NotNull { name: root, ..name_it } } else { name_it };
                 self.name_not_null(name, &name_it, position > 0);
             }
         }
@@ -611,6 +646,24 @@ impl Run {
                 table.constraints.retain(|constraint| {
                     !matches!(&constraint.kind, ConstraintKind::NotNull { column: known, .. } if *known == column)
                 });
+            });
+        }
+        Ok(())
+    }
+
+    /// DROP COLUMN of ONLY the parent: the children keep the column as their own.
+    fn leave_column_to_children(&mut self, name: &QualifiedName, column: &Ident, mode: LockMode) -> Step {
+        let table = self.table(name);
+        if table.partition_by.is_some() && !table.children.is_empty() {
+            return refuse("42P16", "cannot drop column from only the partitioned table when partitions exist");
+        }
+        for child in &table.children {
+            self.lock(child, mode);
+            let column = column.clone();
+            self.catalog_mut().edit_table(child, |table| {
+                if let Some(known) = table.columns.iter_mut().find(|known| known.name == column) {
+                    known.inherited = false;
+                }
             });
         }
         Ok(())
@@ -715,6 +768,9 @@ impl Run {
     ) -> Step {
         self.check_enforced(constraint.attributes)?;
         let mut parts = Parts::default();
+        if self.version.at_least(18) {
+            self.tree(only, name, mode);
+        }
         match &constraint.kind {
             TableConstraintKind::Check { .. } => {
                 Self::table_constraint(&mut parts, constraint);
@@ -810,8 +866,9 @@ impl Run {
                 .filter(|column| table.column(column.as_str()).is_some_and(|column| !column.not_null))
                 .cloned()
                 .collect();
-            let reaches_children = self.version.at_least(18) || !nullable.is_empty();
-            let tables = self.tree(!reaches_children || table.partition_by.is_none(), name, mode);
+            // Of a partitioned table the children cannot be nullable where the parent is not.
+            let reaches_children = self.version.at_least(18) || !nullable.is_empty() || table.partition_by.is_none();
+            let tables = self.tree(!reaches_children, name, mode);
             for column in &nullable {
                 // A column of this very statement was just made: its check of NULLs is the column's.
                 self.set_column_not_null(&tables, column, None, true, queue)?;
@@ -1102,11 +1159,25 @@ impl Run {
             return self.drop_not_null(&tables, column);
         }
         self.drop_constraint_of(name, &known, behavior)?;
+        let mut dropped_indexes = vec![name.sibling(constraint.clone())];
         if !only {
             for child in self.catalog().descendants(name) {
                 self.lock(&child, mode);
-                let inherited =
-                    self.table(&child).constraint(constraint.as_str()).filter(|known| known.inherited).cloned();
+                let table = self.table(&child);
+                let of_index = |index: &Ident| {
+                    table
+                        .index(index.as_str())
+                        .and_then(|index| index.parent.as_ref())
+                        .is_some_and(|parent| dropped_indexes.contains(parent))
+                };
+                let inherited = table
+                    .constraints
+                    .iter()
+                    .find(|known| known.inherited && (known.name == *constraint || of_index(&known.name)))
+                    .cloned();
+                if let Some(inherited) = &inherited {
+                    dropped_indexes.push(child.sibling(inherited.name.clone()));
+                }
                 if let Some(inherited) = inherited {
                     self.drop_constraint_of(&child, &inherited, behavior)?;
                 }
@@ -1115,13 +1186,14 @@ impl Run {
         Ok(())
     }
 
-    fn set_persistence(&mut self, name: &QualifiedName, logged: bool, queue: &mut Queue) {
+    fn set_persistence(&mut self, name: &QualifiedName, logged: bool, queue: &mut Queue) -> Step {
         use crate::statement::Persistence;
         let table = self.table(name);
         let wanted = if logged { Persistence::Permanent } else { Persistence::Unlogged };
         if table.persistence == wanted {
-            return;
+            return Ok(());
         }
+        self.check_persistence_of_keys(name, wanted)?;
         queue.entry(name.clone()).or_default().rewrite = true;
         if self.version.at_least(15) {
             for (_, sequence) in self.catalog().sequences_of(name) {
@@ -1129,6 +1201,43 @@ impl Run {
             }
         }
         self.catalog_mut().edit_table(name, |table| table.persistence = wanted);
+        Ok(())
+    }
+
+    /// A logged table cannot reference an unlogged one.
+    fn check_persistence_of_keys(&self, name: &QualifiedName, wanted: crate::statement::Persistence) -> Step {
+        use crate::statement::Persistence;
+        let unlogged = |table: &QualifiedName| self.table(table).persistence == Persistence::Unlogged;
+        if wanted == Persistence::Permanent {
+            for constraint in &self.table(name).constraints {
+                if let ConstraintKind::ForeignKey(key) = &constraint.kind
+                    && key.table != *name
+                    && unlogged(&key.table)
+                {
+                    return refuse(
+                        "42P16",
+                        format!(
+                            "could not change table \"{}\" to logged because it references unlogged table \"{}\"",
+                            name.name, key.table.name
+                        ),
+                    );
+                }
+            }
+            return Ok(());
+        }
+        for (referencing, _, _) in self.catalog().foreign_keys_to(name) {
+            if referencing != *name && !unlogged(&referencing) {
+                // The server's words, though the reference goes the other way.
+                return refuse(
+                    "42P16",
+                    format!(
+                        "could not change table \"{}\" to unlogged because it references logged table \"{}\"",
+                        name.name, referencing.name
+                    ),
+                );
+            }
+        }
+        Ok(())
     }
 
     fn enable_trigger(

@@ -87,13 +87,26 @@ impl Run {
                 .edit_sequence(&identity.sequence, |sequence| sequence.options.data_type = Some(data_type));
         }
         let new_collation = collation.cloned();
-        let changed = Column { data_type: new_type.clone(), collation: new_collation.clone(), ..known.clone() };
+        // A literal keeps the type in which it was stored.
+        let default = known.default.as_ref().map(|default| match &*default.node {
+            ExprNode::Text(_) => SqlExpr::new(
+                default.text.clone(),
+                ExprNode::Cast {
+                    expr: Box::new(ExprNode::clone(&default.node)),
+                    data_type: DataType { modifiers: Vec::new(), ..known.data_type.clone() },
+                },
+            ),
+            _ => default.clone(),
+        });
+        let changed =
+            Column { default, data_type: new_type.clone(), collation: new_collation.clone(), ..known.clone() };
         self.remake_indexes(name, &known, &changed, queue);
         self.remake_constraints(name, &known, &changed, queue)?;
         self.catalog_mut().edit_table(name, |table| {
             if let Some(slot) = table.columns.iter_mut().find(|slot| slot.name == changed.name) {
                 slot.data_type = changed.data_type;
                 slot.collation = changed.collation;
+                slot.default = changed.default;
             }
         });
         Ok(())
@@ -132,6 +145,7 @@ impl Run {
                 work.maybe_rewrite.push(format!("{} and {new_type} are not stored alike", column.data_type));
             }
             Change::Impossible => {
+                let new_type = DataType { modifiers: Vec::new(), fields: None, ..new_type.clone() };
                 return refuse(
                     "42804",
                     match using {
@@ -210,6 +224,7 @@ impl Run {
             _ => None,
         };
         if source.is_some_and(|source| !crate::cast::is_assignable(self.catalog(), &source, new_type)) {
+            let new_type = DataType { modifiers: Vec::new(), fields: None, ..new_type.clone() };
             return refuse(
                 "42804",
                 format!("default for column \"{column}\" cannot be cast automatically to type {new_type}"),
@@ -263,14 +278,14 @@ impl Run {
                     queue.entry(name.clone()).or_default().verify = true;
                 }
                 ConstraintKind::ForeignKey(key) if key.columns.contains(&old.name) => {
-                    self.remake_foreign_key(name, constraint, key, old, new, queue)?;
+                    self.remake_foreign_key(name, constraint, key, name, (old, new), queue)?;
                 }
                 _ => {}
             }
         }
         for (referencing, constraint, key) in self.catalog().foreign_keys_to(name) {
             if key.references.contains(&old.name) && referencing != *name {
-                self.remake_foreign_key(&referencing, &constraint, &key, old, new, queue)?;
+                self.remake_foreign_key(&referencing, &constraint, &key, name, (old, new), queue)?;
             }
         }
         Ok(())
@@ -281,14 +296,30 @@ impl Run {
         referencing: &QualifiedName,
         constraint: &Constraint,
         key: &ForeignKey,
-        old: &Column,
-        new: &Column,
+        changed: &QualifiedName,
+        (old, new): (&Column, &Column),
         queue: &mut Queue,
     ) -> Step {
         if constraint.inherited {
             return Ok(());
         }
-        self.unhook_foreign_key(referencing, key)?;
+        self.unhook_foreign_key(referencing, key);
+        let side = |table: &QualifiedName, column: &Ident| {
+            if column == &old.name && table == changed {
+                return Some(new.data_type.clone());
+            }
+            self.table(table).column(column.as_str()).map(|column| column.data_type.clone())
+        };
+        for (from, to) in key.columns.iter().zip(&key.references) {
+            if let (Some(from), Some(to)) = (side(referencing, from), side(&key.table, to))
+                && !self.comparable(&from, &to)
+            {
+                return refuse(
+                    "42804",
+                    format!("foreign key constraint \"{}\" cannot be implemented", constraint.name),
+                );
+            }
+        }
         if !constraint.valid {
             return Ok(());
         }

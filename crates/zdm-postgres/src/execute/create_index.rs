@@ -18,7 +18,7 @@ impl Run {
             Some(_) => {
                 return refuse(
                     "42809",
-                    if self.version.at_least(14) {
+                    if self.version.at_least(15) {
                         format!("cannot create index on relation \"{}\"", name.name)
                     } else {
                         format!("\"{}\" is not a table or materialized view", name.name)

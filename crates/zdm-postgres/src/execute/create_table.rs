@@ -159,7 +159,7 @@ impl Run {
             self.inherit_constraints(&name, parent);
         }
         self.name_not_nulls(&name, &parts.not_nulls);
-        for key in merge_keys(std::mem::take(&mut parts.keys))? {
+        for key in merge_keys(&name, std::mem::take(&mut parts.keys))? {
             self.add_key(&name, &key, true)?;
         }
         if create.partition_of.is_some()
@@ -285,6 +285,17 @@ impl Run {
                 copy.identity = Some(Identity { always: identity.always, sequence });
             }
             table.columns.push(copy);
+        }
+        // The not-null constraints of 18 come along under their names.
+        for constraint in &original.constraints {
+            if let ConstraintKind::NotNull { column, no_inherit } = &constraint.kind {
+                parts.not_nulls.push(NotNull {
+                    name: Some(constraint.name.clone()),
+                    column: column.clone(),
+                    no_inherit: *no_inherit,
+                    valid: constraint.valid,
+                });
+            }
         }
         if including("CONSTRAINTS") {
             for constraint in &original.constraints {
@@ -464,7 +475,7 @@ impl Run {
                     }
                     Self::check_default(expr)?;
                     self.check_functions(&expr.node)?;
-                    column.default = Some(expr.clone()).filter(|expr| *expr.node != ExprNode::Null);
+                    column.default = stored_default(expr, &column.data_type);
                 }
                 ColumnConstraintKind::Check { expr, no_inherit } => {
                     self.check_enforced(constraint.attributes)?;
@@ -925,10 +936,10 @@ fn key_of(name: Option<Ident>, kind: KeyKind, key: &KeyConstraint, attributes: C
 }
 
 /// The primary key first, then the others; a key that repeats another is one with it (`transformIndexConstraints`).
-pub(super) fn merge_keys(keys: Vec<Key>) -> Step<Vec<Key>> {
+pub(super) fn merge_keys(table: &QualifiedName, keys: Vec<Key>) -> Step<Vec<Key>> {
     let primaries = keys.iter().filter(|key| matches!(key.kind, KeyKind::Primary(_))).count();
     if primaries > 1 {
-        return refuse("42P16", "multiple primary keys are not allowed");
+        return refuse("42P16", format!("multiple primary keys for table \"{}\" are not allowed", table.name));
     }
     let (mut merged, others): (Vec<Key>, Vec<Key>) =
         keys.into_iter().partition(|key| matches!(key.kind, KeyKind::Primary(_)));
@@ -979,6 +990,11 @@ pub(super) fn not_null_constraint<'a>(table: &'a Table, column: &Ident) -> Optio
 
 pub(super) fn is_system_column(column: &Ident) -> bool {
     matches!(column.as_str(), "ctid" | "tableoid" | "xmin" | "xmax" | "cmin" | "cmax")
+}
+
+/// DEFAULT NULL is no default, unless a length has to be applied to the NULL.
+pub(super) fn stored_default(expr: &SqlExpr, data_type: &DataType) -> Option<SqlExpr> {
+    (*expr.node != ExprNode::Null || !data_type.modifiers.is_empty()).then(|| expr.clone())
 }
 
 fn plain_column(name: &Ident, data_type: &DataType) -> Column {

@@ -49,7 +49,7 @@ impl Run {
                 }
             }
             let mode = if locked.contains(&name) { LockMode::RowShare } else { LockMode::AccessShare };
-            self.read(&name, mode, whole)?;
+            self.read(&name, mode, whole, 0);
         }
         for statement in &query.modifies {
             self.execute(statement)?;
@@ -68,26 +68,31 @@ impl Run {
     }
 
     /// A relation in a query's FROM, with what is under it.
-    fn read(&mut self, name: &QualifiedName, mode: LockMode, whole: bool) -> Step {
+    fn read(&mut self, name: &QualifiedName, mode: LockMode, whole: bool, depth: u8) {
         match self.catalog().relation(name).cloned() {
             Some(Relation::View(view)) if !view.materialized => {
                 self.lock(name, mode);
                 for (under, _) in &view.dependencies {
-                    self.read(under, mode, whole)?;
+                    // Views over views end; only a broken history could make a circle of them.
+                    if depth < 64 {
+                        self.read(under, mode, whole, depth + 1);
+                    }
                 }
             }
             Some(Relation::Sequence(_)) => self.lock(name, mode),
             _ => {
                 self.plan(name, mode, true);
-                if whole {
-                    self.scan(name);
-                    for child in self.catalog().descendants(name) {
-                        self.scan(&child);
+                let mut tables = vec![name.clone()];
+                tables.extend(self.catalog().descendants(name));
+                for table in tables {
+                    if whole {
+                        self.scan(&table);
+                    } else if self.has_storage(&table) && !self.is_empty(&table) {
+                        self.maybe(&table, UncertainEffect::Scan, "the planner uses no index");
                     }
                 }
             }
         }
-        Ok(())
     }
 
     /// `nextval('s')` and `setval('s', …)` in the output.
@@ -132,15 +137,26 @@ impl Run {
             self.lock_indexes(&name, LockMode::RowExclusive);
         }
         let table = self.table(&name);
-        for column in &table.columns {
-            if !dml.columns.is_empty() && dml.columns.contains(&column.name) {
-                continue;
-            }
-            // INSERT without a column list that gives every column draws from no sequence, but that is rare.
-            if let Some(identity) = &column.identity {
-                self.lock(&identity.sequence.clone(), LockMode::RowExclusive);
-            } else if let Some(default) = &column.default {
-                self.draw_from(&default.node.clone());
+        // Without a list of columns the first ones are given, as many as there are values.
+        let counted = !dml.columns.is_empty() || dml.query.text.to_ascii_lowercase().contains("default values");
+        for column in table.columns.iter().filter(|column| !dml.columns.contains(&column.name)) {
+            let sequences: Vec<QualifiedName> = match (&column.identity, &column.default) {
+                (Some(identity), _) => vec![identity.sequence.clone()],
+                (None, Some(default)) => {
+                    sequences_in(&default.node).iter().filter_map(|sequence| self.find(sequence)).collect()
+                }
+                (None, None) => Vec::new(),
+            };
+            for sequence in sequences {
+                if counted {
+                    self.lock(&sequence, LockMode::RowExclusive);
+                } else {
+                    self.maybe(
+                        &sequence,
+                        UncertainEffect::Lock(LockMode::RowExclusive),
+                        format!("no value is given for {}", column.name),
+                    );
+                }
             }
         }
         if table.partition_by.is_some() {
@@ -149,15 +165,25 @@ impl Run {
             }
         }
         self.check_enum_values(&name, dml)?;
-        self.rows_inserted(&name, &dml.columns);
+        self.rows_inserted(&name, &dml.columns, dml.values_rows.is_none());
         Ok(())
     }
 
     /// The checks and triggers of new rows.
-    pub(super) fn rows_inserted(&mut self, name: &QualifiedName, columns: &[Ident]) {
+    pub(super) fn rows_inserted(&mut self, name: &QualifiedName, columns: &[Ident], many: bool) {
         self.written_to(name);
-        self.check_keys_of(name, Change::Insert, columns);
+        self.check_keys_of(name, Change::Insert, columns, many);
+        self.read_bound_of(name);
         self.fire_triggers(name, "INSERT");
+    }
+
+    /// A row written to a partition by its own name is checked against the bound, which the parent's key gives.
+    fn read_bound_of(&mut self, name: &QualifiedName) {
+        let mut current = name.clone();
+        while let Some((parent, _)) = self.table(&current).partition_of.clone() {
+            self.lock(&parent, LockMode::AccessShare);
+            current = parent;
+        }
     }
 
     fn check_enum_values(&self, name: &QualifiedName, dml: &Dml) -> Step {
@@ -182,7 +208,8 @@ impl Run {
         self.need_written_columns(&name, &dml.columns)?;
         self.check_enum_values(&name, dml)?;
         if self.touches_rows(&name) {
-            self.check_keys_of(&name, Change::Update, &dml.columns);
+            self.check_keys_of(&name, Change::Update, &dml.columns, dml.predicate.is_none());
+            self.read_bound_of(&name);
             self.check_keys_to(&name, Change::Update, &dml.columns);
         }
         self.fire_triggers(&name, "UPDATE");
@@ -203,7 +230,7 @@ impl Run {
         self.since(15, "MERGE")?;
         let name = self.change_rows(dml)?;
         if self.touches_rows(&name) {
-            self.check_keys_of(&name, Change::Insert, &[]);
+            self.check_keys_of(&name, Change::Insert, &[], true);
         }
         self.written_in_tree(&name);
         Ok(())
@@ -236,9 +263,20 @@ impl Run {
     /// UPDATE and DELETE plan over the target: ROW EXCLUSIVE on the tables below and on every index.
     fn change_rows(&mut self, dml: &Dml) -> Step<QualifiedName> {
         let name = self.open(&dml.table)?;
-        self.plan(&name, LockMode::RowExclusive, !dml.only.0);
+        let prunes = self.prunes(&name, dml.predicate.as_ref());
+        self.plan(&name, LockMode::RowExclusive, !dml.only.0 && !prunes);
         let mut tables = vec![name.clone()];
-        if !dml.only.0 {
+        if prunes {
+            for child in self.catalog().descendants(&name) {
+                let condition = format!("rows of {child} may satisfy the condition");
+                self.maybe(&child, UncertainEffect::Lock(LockMode::RowExclusive), condition.clone());
+                self.maybe(&child, UncertainEffect::Scan, condition);
+                for index in self.catalog().indexes_of(&child).to_vec() {
+                    let index = child.sibling(index.name);
+                    self.maybe(&index, UncertainEffect::Lock(LockMode::RowExclusive), format!("{child} is changed"));
+                }
+            }
+        } else if !dml.only.0 {
             tables.extend(self.catalog().descendants(&name));
         }
         match self.access(&name, dml.predicate.as_ref()) {
@@ -264,6 +302,13 @@ impl Run {
         };
         self.run_query(&query)?;
         Ok(name)
+    }
+
+    /// Whether the condition names the partition key, so that the planner leaves partitions out.
+    fn prunes(&self, name: &QualifiedName, predicate: Option<&SqlExpr>) -> bool {
+        let table = self.table(name);
+        let (Some(partition_by), Some(predicate)) = (&table.partition_by, predicate) else { return false };
+        predicate.node.columns().iter().any(|column| partition_by.columns.contains(column))
     }
 
     /// Whether an index can find the rows.
@@ -292,7 +337,7 @@ impl Run {
     }
 
     /// The foreign keys of the table whose rows were written.
-    fn check_keys_of(&mut self, name: &QualifiedName, change: Change, columns: &[Ident]) {
+    fn check_keys_of(&mut self, name: &QualifiedName, change: Change, columns: &[Ident], many: bool) {
         let table = self.table(name);
         for constraint in &table.constraints {
             let ConstraintKind::ForeignKey(key) = &constraint.kind else { continue };
@@ -306,23 +351,28 @@ impl Run {
             if !concerned {
                 continue;
             }
-            // An INSERT that leaves the key NULL checks nothing.
-            if change == Change::Insert
-                && !columns.is_empty()
-                && key.columns.iter().any(|column| {
-                    !columns.contains(column)
-                        && table
-                            .column(column.as_str())
-                            .is_some_and(|column| column.default.is_none() && column.identity.is_none())
-                })
-                && key.match_type.is_none()
-            {
-                continue;
-            }
             if self.is_deferred(name, &constraint.name, constraint.attributes) {
                 self.state.facts.pending.insert((name.clone(), (name.clone(), constraint.name.clone())));
-            } else {
-                self.plan(&key.table.clone(), LockMode::RowShare, false);
+                continue;
+            }
+            // The check of a key that is NULL opens the table and ends before it looks for anything.
+            let left_null = |column: &Ident| {
+                !columns.contains(column)
+                    && table
+                        .column(column.as_str())
+                        .is_some_and(|column| column.default.is_none() && column.identity.is_none())
+            };
+            if change == Change::Insert
+                && !columns.is_empty()
+                && key.columns.iter().any(left_null)
+                && key.match_type.is_none()
+            {
+                self.lock(&key.table, LockMode::RowShare);
+                continue;
+            }
+            self.plan(&key.table, LockMode::RowShare, false);
+            if many {
+                self.maybe(&key.table, UncertainEffect::Scan, "as many keys are looked up");
             }
         }
     }
@@ -441,7 +491,7 @@ impl Run {
                 }
                 return refuse("42704", format!("constraint \"{}\" does not exist", written_name.name));
             }
-            if matching.iter().any(|(_, deferrable)| !deferrable) {
+            if deferred && matching.iter().any(|(_, deferrable)| !deferrable) {
                 return refuse("42809", format!("constraint \"{}\" is not deferrable", written_name.name));
             }
             for (table, _) in matching {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::column_type::index_uses;
 use super::{Run, Step, refuse, written};
 use crate::catalog::{Constraint, ConstraintKind, Relation};
+use crate::data_type::quoted_if_needed;
 use crate::effects::Waits;
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
@@ -96,7 +97,7 @@ impl Run {
             }
             dependents.retain(|dependent| !doomed.contains(dependent));
             if let (false, Some(root)) = (cascade || dependents.is_empty(), roots.first()) {
-                return self.depended_on(word, root);
+                return self.depended_on(word, root, roots.len());
             }
             doomed.extend(dependents);
         }
@@ -107,18 +108,29 @@ impl Run {
                     continue;
                 }
                 if !cascade && let Some(root) = roots.first() {
-                    return self.depended_on(word, root);
+                    return self.depended_on(word, root, roots.len());
                 }
-                self.unhook_foreign_key(&referencing, &key)?;
+                self.unhook_foreign_key(&referencing, &key);
                 self.catalog_mut()
                     .edit_table(&referencing, |table| table.constraints.retain(|known| known.name != constraint.name));
             }
             if self.catalog().sequence(name).is_some() {
-                let identity = self.catalog().sequence(name).is_some_and(|sequence| sequence.identity);
-                if identity && let Some(root) = roots.first() {
+                let owner = self
+                    .catalog()
+                    .sequence(name)
+                    .filter(|sequence| sequence.identity)
+                    .and_then(|sequence| sequence.owned_by.clone());
+                if let Some((table, column)) = owner
+                    && !doomed.contains(&table)
+                {
                     return refuse(
                         "2BP01",
-                        format!("cannot drop sequence {} because column of table requires it", written(root)),
+                        format!(
+                            "cannot drop sequence {} because column {} of table {} requires it",
+                            quoted_if_needed(&name.name),
+                            quoted_if_needed(&column),
+                            quoted_if_needed(&table.name)
+                        ),
                     );
                 }
                 let users: Vec<(QualifiedName, Ident)> = self
@@ -138,7 +150,7 @@ impl Run {
                         continue;
                     }
                     if !cascade && let Some(root) = roots.first() {
-                        return self.depended_on(word, root);
+                        return self.depended_on(word, root, roots.len());
                     }
                     self.lock(&user, LockMode::AccessExclusive);
                     self.catalog_mut().edit_table(&user, |table| {
@@ -153,13 +165,16 @@ impl Run {
             self.check_not_in_use(name, &format!("DROP {}", word.to_ascii_uppercase()))?;
         }
         for name in doomed {
-            self.remove_relation(&name)?;
+            self.remove_relation(&name);
         }
         Ok(())
     }
 
-    fn depended_on(&self, word: &str, root: &QualifiedName) -> Step {
-        let name = crate::data_type::quoted_if_needed(&root.name);
+    fn depended_on(&self, word: &str, root: &QualifiedName, roots: usize) -> Step {
+        if roots > 1 {
+            return refuse("2BP01", "cannot drop desired object(s) because other objects depend on them");
+        }
+        let name = quoted_if_needed(&root.name);
         let word = match self.catalog().relation(root) {
             Some(Relation::View(view)) if view.materialized => "materialized view",
             Some(Relation::View(_)) => "view",
@@ -169,7 +184,7 @@ impl Run {
         refuse("2BP01", format!("cannot drop {word} {name} because other objects depend on it"))
     }
 
-    fn remove_relation(&mut self, name: &QualifiedName) -> Step {
+    fn remove_relation(&mut self, name: &QualifiedName) {
         self.lock(name, LockMode::AccessExclusive);
         self.lock_indexes(name, LockMode::AccessExclusive);
         let table = self.table(name);
@@ -178,7 +193,7 @@ impl Run {
                 && key.table != *name
                 && self.catalog().relation(&key.table).is_some()
             {
-                self.unhook_foreign_key(name, key)?;
+                self.unhook_foreign_key(name, key);
             }
         }
         for (_, sequence) in self.catalog().sequences_of(name) {
@@ -199,12 +214,11 @@ impl Run {
         }
         self.catalog_mut().remove(name);
         self.forget(name);
-        Ok(())
     }
 
     /// The name may be used again: nothing known of the old relation holds for the new one.
     pub(super) fn forget(&mut self, name: &QualifiedName) {
-        if !self.state.facts.created.remove(name) {
+        if !self.state.facts.created.contains(name) {
             let committed = self.state.facts.committed_name.remove(name).unwrap_or_else(|| name.clone());
             self.state.facts.dropped.insert(committed);
         }
@@ -326,7 +340,7 @@ impl Run {
             if behavior == DropBehavior::Restrict {
                 return refuse("2BP01", format!("cannot drop index {} because other objects depend on it", index.name));
             }
-            self.unhook_foreign_key(&referencing, &key)?;
+            self.unhook_foreign_key(&referencing, &key);
             self.catalog_mut()
                 .edit_table(&referencing, |table| table.constraints.retain(|known| known.name != constraint.name));
         }
@@ -361,7 +375,7 @@ impl Run {
         behavior: DropBehavior,
     ) -> Step {
         match &constraint.kind {
-            ConstraintKind::ForeignKey(key) => self.unhook_foreign_key(name, key)?,
+            ConstraintKind::ForeignKey(key) => self.unhook_foreign_key(name, key),
             ConstraintKind::PrimaryKey { columns, .. } | ConstraintKind::Unique { columns, .. } => {
                 for (referencing, dependent, key) in self.catalog().foreign_keys_to(name) {
                     if !same_set(columns, &key.references) || dependent.inherited {
@@ -376,7 +390,7 @@ impl Run {
                             ),
                         );
                     }
-                    self.unhook_foreign_key(&referencing, &key)?;
+                    self.unhook_foreign_key(&referencing, &key);
                     self.catalog_mut().edit_table(&referencing, |table| {
                         table.constraints.retain(|known| known.name != dependent.name);
                     });
@@ -440,8 +454,8 @@ impl Run {
                 "2BP01",
                 format!(
                     "cannot drop column {} of table {} because other objects depend on it",
-                    crate::data_type::quoted_if_needed(column),
-                    crate::data_type::quoted_if_needed(&name.name)
+                    quoted_if_needed(column),
+                    quoted_if_needed(&name.name)
                 ),
             )
         };
@@ -458,6 +472,7 @@ impl Run {
             }
             self.remove_relations(&views, DropBehavior::Cascade, "view")?;
         }
+        let known_plain = table.column(column.as_str()).is_some_and(|column| column.generated.is_none());
         let generated: Vec<Ident> = table
             .columns
             .iter()
@@ -470,8 +485,13 @@ impl Run {
         if !generated.is_empty() && !cascade && self.version.at_least(15) {
             return refusal();
         }
+        // Generated columns do not depend on generated columns, so this ends after one step.
         for other in generated {
-            self.drop_column_of(name, &other, behavior)?;
+            let leaf =
+                self.table(name).column(other.as_str()).is_some_and(|other| other.generated.is_some()) && known_plain;
+            if leaf {
+                self.drop_column_of(name, &other, behavior)?;
+            }
         }
         let table = self.table(name);
         let triggers: BTreeSet<Ident> = table

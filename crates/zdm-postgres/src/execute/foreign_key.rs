@@ -83,8 +83,10 @@ impl Run {
             inherited: false,
         };
         self.catalog_mut().edit_table(name, |table| table.constraints.push(constraint.clone()));
-        for partition in self.catalog().descendants(&referenced) {
-            self.lock(&partition, LockMode::ShareRowExclusive);
+        if target.partition_by.is_some() {
+            for partition in self.catalog().descendants(&referenced) {
+                self.lock(&partition, LockMode::ShareRowExclusive);
+            }
         }
         if table.partition_by.is_some() {
             for partition in self.catalog().descendants(name) {
@@ -164,7 +166,7 @@ impl Run {
     }
 
     /// Whether `pk = fk` has an operator in the key's index.
-    fn comparable(&self, from: &DataType, to: &DataType) -> bool {
+    pub(super) fn comparable(&self, from: &DataType, to: &DataType) -> bool {
         let catalog = self.catalog();
         let from = crate::cast::operator_class_type(catalog, from);
         let to = crate::cast::operator_class_type(catalog, to);
@@ -225,8 +227,7 @@ impl Run {
     }
 
     /// Removing a foreign key removes its triggers on both tables: ACCESS EXCLUSIVE on the referenced one.
-    pub(super) fn unhook_foreign_key(&mut self, name: &QualifiedName, key: &ForeignKey) -> Step {
-        self.check_not_in_use(&key.table, "DROP TRIGGER")?;
+    pub(super) fn unhook_foreign_key(&mut self, name: &QualifiedName, key: &ForeignKey) {
         self.lock(name, LockMode::AccessExclusive);
         self.lock(&key.table, LockMode::AccessExclusive);
         for partition in self.catalog().descendants(&key.table) {
@@ -234,6 +235,5 @@ impl Run {
                 self.lock(&partition, LockMode::AccessExclusive);
             }
         }
-        Ok(())
     }
 }

@@ -180,7 +180,6 @@ impl Run {
                 self.effects.index_builds.insert(index);
             } else {
                 self.lock(&table, LockMode::Share);
-                self.check_not_in_use(&table, "REINDEX INDEX")?;
                 self.build(&index);
             }
             self.scan(&table);
@@ -193,7 +192,7 @@ impl Run {
         let name = self.open(table)?;
         if from {
             self.lock(&name, LockMode::RowExclusive);
-            self.rows_inserted(&name, &[]);
+            self.rows_inserted(&name, &[], true);
         } else {
             self.lock(&name, LockMode::AccessShare);
             self.scan(&name);
@@ -201,7 +200,7 @@ impl Run {
         Ok(())
     }
 
-    /// COMMENT takes SHARE UPDATE EXCLUSIVE on the relation that the object is or belongs to.
+    /// COMMENT takes SHARE UPDATE EXCLUSIVE on a relation, and only ACCESS SHARE where the object belongs to one.
     pub(super) fn comment(&mut self, kind: ObjectKind, name: &QualifiedName, on: Option<&QualifiedName>) -> Step {
         let relation = match kind {
             ObjectKind::Table
@@ -219,7 +218,9 @@ impl Run {
             return Ok(());
         }
         let relation = self.open(relation)?;
-        self.lock(&relation, LockMode::ShareUpdateExclusive);
+        let of_relation =
+            matches!(kind, ObjectKind::Constraint | ObjectKind::Trigger | ObjectKind::Rule | ObjectKind::Policy);
+        self.lock(&relation, if of_relation { LockMode::AccessShare } else { LockMode::ShareUpdateExclusive });
         Ok(())
     }
 

@@ -70,7 +70,7 @@ impl Run {
             Statement::Lock { tables, mode, .. } => {
                 for (table, only) in tables {
                     let name = self.open(table)?;
-                    self.lock_tree(&name, *mode, only.0);
+                    self.lock_tree(&name, *mode, only.0, 0);
                 }
             }
             Statement::Reindex(reindex) => return self.reindex(reindex),
@@ -83,11 +83,13 @@ impl Run {
         Ok(())
     }
 
-    fn lock_tree(&mut self, name: &QualifiedName, mode: LockMode, only: bool) {
+    fn lock_tree(&mut self, name: &QualifiedName, mode: LockMode, only: bool, depth: u8) {
         self.lock(name, mode);
         if let Some(view) = self.catalog().view(name).cloned() {
             for (under, _) in &view.dependencies {
-                self.lock_tree(under, mode, false);
+                if depth < 64 {
+                    self.lock_tree(under, mode, false, depth + 1);
+                }
             }
         } else if !only {
             for child in self.catalog().descendants(name) {
@@ -296,6 +298,10 @@ impl Run {
                     let weak = options.iter().all(|option| super::alter_table::weak_option(option, ObjectKind::Index));
                     let mode = if weak && index { LockMode::ShareUpdateExclusive } else { LockMode::AccessExclusive };
                     self.lock(name, mode);
+                    if let Some(Relation::Index { table }) = &relation {
+                        let reset = matches!(action, AlterTableAction::ResetOptions { .. });
+                        self.set_index_options(table, &name.name, options, reset);
+                    }
                 }
                 AlterTableAction::SetStatistics { .. } => self.lock(name, LockMode::ShareUpdateExclusive),
                 AlterTableAction::SetTablespace { .. } => {
@@ -314,6 +320,21 @@ impl Run {
             }
         }
         Ok(())
+    }
+
+    fn set_index_options(&mut self, table: &QualifiedName, index: &Ident, options: &[String], reset: bool) {
+        self.catalog_mut().edit_table(table, |table| {
+            for known in table.indexes.iter_mut().filter(|known| known.name == *index) {
+                for option in options {
+                    let (name, value) = option.split_once('=').unwrap_or((option, "true"));
+                    let (name, value) = (name.trim().to_ascii_lowercase(), value.trim().to_owned());
+                    known.options.retain(|(known, _)| *known != name);
+                    if !reset {
+                        known.options.push((name, value));
+                    }
+                }
+            }
+        });
     }
 
     pub(super) fn drop_other(&mut self, drop: &DropObjects) -> Step {
@@ -337,13 +358,11 @@ impl Run {
         for name in &drop.names {
             if !self.has_object(&table, drop.kind, &name.name) {
                 if drop.if_exists {
-                    self.lock(&table, LockMode::AccessShare);
                     continue;
                 }
                 return missing_object(drop.kind, &name.name, &table);
             }
             self.lock(&table, LockMode::AccessExclusive);
-            self.check_not_in_use(&table, "DROP TRIGGER")?;
             let mut tables = vec![table.clone()];
             if drop.kind == ObjectKind::Trigger && self.table(&table).partition_by.is_some() {
                 for child in self.catalog().descendants(&table) {

@@ -34,7 +34,14 @@ impl Run {
         };
         let table = self.table(name);
         if table.partition_by.is_none() && !table.assumed {
-            return refuse("42809", format!("table \"{}\" is not partitioned", name.name));
+            return if self.version.at_least(18) {
+                refuse(
+                    "42809",
+                    format!("ALTER action ATTACH PARTITION cannot be performed on relation \"{}\"", name.name),
+                )
+            } else {
+                refuse("42P17", format!("table \"{}\" is not partitioned", name.name))
+            };
         }
         self.check_not_in_use(name, "ALTER TABLE")?;
         let child = self.open(partition)?;
@@ -43,6 +50,9 @@ impl Run {
             self.lock(&below, LockMode::AccessExclusive);
         }
         let child_table = self.table(&child);
+        if child == *name || self.catalog().descendants(&child).contains(name) {
+            return refuse("42P07", "circular inheritance not allowed");
+        }
         if child_table.partition_of.is_some() {
             return refuse("42809", format!("\"{}\" is already a partition", child.name));
         }
@@ -76,7 +86,11 @@ impl Run {
             if column.not_null && !own.not_null {
                 return refuse(
                     "42804",
-                    format!("column \"{}\" in child table \"{}\" must be marked NOT NULL", column.name, child.name),
+                    if self.version.at_least(18) {
+                        format!("column \"{}\" in child table \"{}\" must be marked NOT NULL", column.name, child.name)
+                    } else {
+                        format!("column \"{}\" in child table must be marked NOT NULL", column.name)
+                    },
                 );
             }
         }
@@ -282,6 +296,9 @@ impl Run {
             self.detached.insert(child.clone());
         }
         self.detach_references(name, &child);
+        for index in self.table(&child).indexes.iter().filter(|index| index.parent.is_some()) {
+            self.lock(&child.sibling(index.name.clone()), LockMode::AccessExclusive);
+        }
         self.catalog_mut().edit_table(name, |table| table.children.retain(|known| *known != child));
         self.catalog_mut().edit_table(&child, |table| {
             table.partition_of = None;
@@ -326,6 +343,9 @@ impl Run {
         self.lock(&parent, LockMode::ShareUpdateExclusive);
         let table = self.table(name);
         let parent_table = self.table(&parent);
+        if parent == *name || self.catalog().descendants(name).contains(&parent) {
+            return refuse("42P07", "circular inheritance not allowed");
+        }
         if table.inherits.contains(&parent) {
             return refuse("42P07", format!("relation \"{}\" would be inherited from more than once", parent.name));
         }
@@ -345,7 +365,11 @@ impl Run {
             if column.not_null && !own.not_null {
                 return refuse(
                     "42804",
-                    format!("column \"{}\" in child table \"{}\" must be marked NOT NULL", column.name, name.name),
+                    if self.version.at_least(18) {
+                        format!("column \"{}\" in child table \"{}\" must be marked NOT NULL", column.name, name.name)
+                    } else {
+                        format!("column \"{}\" in child table must be marked NOT NULL", column.name)
+                    },
                 );
             }
         }

@@ -352,7 +352,7 @@ impl Run {
             if self.catalog().relation(&name.sibling(to.clone())).is_some() {
                 return refuse("42P07", format!("relation \"{to}\" already exists"));
             }
-            self.lock(&name.sibling(from.clone()), LockMode::AccessExclusive);
+            self.lock(&name.sibling(from.clone()), LockMode::ShareUpdateExclusive);
             self.rename_index(&name, from, &to);
         }
         let mut tables = vec![name.clone()];

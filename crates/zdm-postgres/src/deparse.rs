@@ -1,0 +1,613 @@
+//! Definitions as the server prints them: `pg_get_expr`, `pg_get_constraintdef`, `pg_get_indexdef`.
+//!
+//! The server prints expressions after analysis: with the casts that it added itself, `IN` as `= ANY (ARRAY[…])`,
+//! every operation in parentheses. So the types of columns and literals are followed here as far as operators and
+//! functions of everyday constraints need it; what is not understood is printed as it was written.
+
+use std::fmt::Write as _;
+
+use crate::catalog::{Catalog, Column, Constraint, ConstraintKind, Index, Table};
+use crate::data_type::{DataType, quoted_if_needed};
+use crate::expr::{ExprNode, SqlExpr};
+use crate::name::{Ident, QualifiedName, quote_literal};
+use crate::statement::{IndexElement, IndexKey};
+
+/// A column's default as `pg_get_expr(adbin, adrelid)`; a generated column's expression as well.
+pub fn default(catalog: &Catalog, table: &Table, column: &Column) -> Option<String> {
+    let printer = Printer { catalog, table };
+    if let Some(generated) = &column.generated {
+        return Some(printer.top(&generated.expr, None));
+    }
+    column.default.as_ref().map(|default| printer.top(default, Some(&column.data_type)))
+}
+
+/// `pg_get_constraintdef(oid)`.
+pub fn constraint(catalog: &Catalog, table: &Table, constraint: &Constraint) -> String {
+    let printer = Printer { catalog, table };
+    let mut text = match &constraint.kind {
+        ConstraintKind::Check { expr, no_inherit } => {
+            let inherit = if *no_inherit { " NO INHERIT" } else { "" };
+            format!("CHECK ({}){inherit}", printer.condition(expr))
+        }
+        ConstraintKind::PrimaryKey { columns, include } => {
+            format!("PRIMARY KEY ({}){}", names(columns), included(include))
+        }
+        ConstraintKind::Unique { columns, include, nulls_not_distinct } => {
+            let nulls = if *nulls_not_distinct { "NULLS NOT DISTINCT " } else { "" };
+            format!("UNIQUE {nulls}({}){}", names(columns), included(include))
+        }
+        ConstraintKind::ForeignKey(key) => {
+            let mut text = format!("FOREIGN KEY ({}) REFERENCES {}", names(&key.columns), relation(&key.table));
+            if !key.references.is_empty() {
+                let _ = write!(text, "({})", names(&key.references));
+            }
+            if let Some(match_type) = &key.match_type {
+                let _ = write!(text, " MATCH {}", match_type.to_ascii_uppercase());
+            }
+            for (event, action) in [("UPDATE", &key.on_update), ("DELETE", &key.on_delete)] {
+                if let Some(action) = action
+                    && !action.eq_ignore_ascii_case("NO ACTION")
+                {
+                    let _ = write!(text, " ON {event} {}", action.to_ascii_uppercase());
+                }
+            }
+            text
+        }
+        ConstraintKind::Exclude { elements, predicate } => {
+            let method = table
+                .index(constraint.name.as_str())
+                .map_or_else(|| "gist".to_owned(), |index| quoted_if_needed(&index.method));
+            let list: Vec<String> = elements
+                .iter()
+                .map(|(element, operator)| format!("{} WITH {operator}", printer.element(element)))
+                .collect();
+            let condition = predicate.as_ref().map(|predicate| format!(" WHERE ({})", printer.condition(predicate)));
+            format!("EXCLUDE USING {method} ({}){}", list.join(", "), condition.unwrap_or_default())
+        }
+        ConstraintKind::NotNull { column, no_inherit } => {
+            format!("NOT NULL {}{}", quoted_if_needed(column), if *no_inherit { " NO INHERIT" } else { "" })
+        }
+    };
+    if constraint.attributes.deferrable || constraint.attributes.initially_deferred {
+        text.push_str(" DEFERRABLE");
+    }
+    if constraint.attributes.initially_deferred {
+        text.push_str(" INITIALLY DEFERRED");
+    }
+    if !constraint.attributes.enforced {
+        text.push_str(" NOT ENFORCED");
+    } else if !constraint.valid {
+        text.push_str(" NOT VALID");
+    }
+    text
+}
+
+/// `pg_get_indexdef(oid)`: always with the schema.
+pub fn index(catalog: &Catalog, table: &Table, index: &Index) -> String {
+    let printer = Printer { catalog, table };
+    let schema = table.name.schema.as_ref().map_or_else(|| "public".to_owned(), quoted_if_needed);
+    let elements: Vec<String> = index.elements.iter().map(|element| printer.element(element)).collect();
+    let mut text = format!(
+        "CREATE {}INDEX {} ON {}{schema}.{} USING {} ({})",
+        if index.unique { "UNIQUE " } else { "" },
+        quoted_if_needed(&index.name),
+        if table.partition_by.is_some() { "ONLY " } else { "" },
+        quoted_if_needed(&table.name.name),
+        quoted_if_needed(&index.method),
+        elements.join(", "),
+    );
+    text.push_str(&included(&index.include));
+    if index.nulls_not_distinct {
+        text.push_str(" NULLS NOT DISTINCT");
+    }
+    if !index.options.is_empty() {
+        let options: Vec<String> = index
+            .options
+            .iter()
+            .map(|(name, value)| format!("{name}={}", quote_literal(value.trim_matches('\''))))
+            .collect();
+        let _ = write!(text, " WITH ({})", options.join(", "));
+    }
+    if let Some(predicate) = &index.predicate {
+        let _ = write!(text, " WHERE {}", printer.condition(predicate));
+    }
+    text
+}
+
+fn names(columns: &[Ident]) -> String {
+    columns.iter().map(quoted_if_needed).collect::<Vec<_>>().join(", ")
+}
+
+fn included(columns: &[Ident]) -> String {
+    if columns.is_empty() { String::new() } else { format!(" INCLUDE ({})", names(columns)) }
+}
+
+fn relation(name: &QualifiedName) -> String {
+    match &name.schema {
+        Some(schema) => format!("{}.{}", quoted_if_needed(schema), quoted_if_needed(&name.name)),
+        None => quoted_if_needed(&name.name),
+    }
+}
+
+struct Printer<'a> {
+    catalog: &'a Catalog,
+    table: &'a Table,
+}
+
+/// Printed text with its type; `None` is the type of an untyped literal or one that is not known.
+struct Typed {
+    text: String,
+    data_type: Option<DataType>,
+    /// A literal whose type is still open: its value.
+    literal: Option<String>,
+}
+
+impl Typed {
+    fn new(text: impl Into<String>, data_type: Option<DataType>) -> Self {
+        Self { text: text.into(), data_type, literal: None }
+    }
+
+    fn is(&self, name: &str) -> bool {
+        self.data_type.as_ref().is_some_and(|data_type| data_type.is(name))
+    }
+}
+
+fn plain(data_type: &DataType) -> DataType {
+    DataType { modifiers: Vec::new(), fields: None, ..data_type.clone() }
+}
+
+/// How far numbers of one type convert to the other by themselves.
+fn number_rank(data_type: &DataType) -> Option<u8> {
+    if data_type.is_array() || data_type.name.schema.is_some() {
+        return None;
+    }
+    Some(match data_type.name.name.as_str() {
+        "int2" => 0,
+        "int4" => 1,
+        "int8" => 2,
+        "numeric" => 3,
+        "float4" => 4,
+        "float8" => 5,
+        _ => return None,
+    })
+}
+
+impl Printer<'_> {
+    /// A whole expression where the server hides the cast it added itself.
+    fn top(&self, expr: &SqlExpr, target: Option<&DataType>) -> String {
+        let typed = self.print(&expr.node);
+        match (typed.literal, target) {
+            (Some(value), Some(target)) => literal_of(&value, target),
+            (Some(value), None) => literal_of(&value, &DataType::named("text")),
+            (None, Some(target)) if *expr.node == ExprNode::Null => format!("NULL::{}", plain(target)),
+            (None, _) => typed.text,
+        }
+    }
+
+    /// A condition: a bare column or function call stands for itself.
+    fn condition(&self, expr: &SqlExpr) -> String {
+        self.top(expr, Some(&DataType::named("bool")))
+    }
+
+    fn element(&self, element: &IndexElement) -> String {
+        let mut text = match &element.key {
+            IndexKey::Column(column) => quoted_if_needed(column),
+            IndexKey::Expr(expr) => {
+                let printed = self.top(expr, Some(&DataType::named("text")));
+                let call = matches!(&*expr.node, ExprNode::Call { keyword: false, .. })
+                    && !printed.starts_with('(')
+                    && !printed.starts_with("COALESCE");
+                if call { printed } else { format!("({printed})") }
+            }
+        };
+        if let Some(collation) = &element.collation {
+            let _ = write!(text, " COLLATE {}", relation(collation));
+        }
+        if let Some(opclass) = &element.opclass {
+            let _ = write!(text, " {}", relation(opclass));
+        }
+        match (element.descending, element.nulls_first) {
+            (true, Some(false)) => text.push_str(" DESC NULLS LAST"),
+            (true, _) => text.push_str(" DESC"),
+            (false, Some(true)) => text.push_str(" NULLS FIRST"),
+            (false, _) => {}
+        }
+        text
+    }
+
+    fn print(&self, node: &ExprNode) -> Typed {
+        match node {
+            ExprNode::Null => Typed { text: "NULL".to_owned(), data_type: None, literal: None },
+            ExprNode::Bool(value) => Typed::new(value.to_string(), Some(DataType::named("bool"))),
+            ExprNode::Number(text) => Typed::new(text.clone(), Some(number_type(text))),
+            ExprNode::Text(value) => {
+                Typed { text: quote_literal(value), data_type: None, literal: Some(value.clone()) }
+            }
+            ExprNode::Column { name, .. } => Typed::new(
+                quoted_if_needed(name),
+                self.table.column(name.as_str()).map(|column| column.data_type.clone()),
+            ),
+            ExprNode::Default => Typed::new("DEFAULT", None),
+            ExprNode::Call { function, args, keyword } => self.call(function, args, *keyword),
+            ExprNode::Cast { expr, data_type } => self.cast(expr, data_type),
+            ExprNode::Not(expr) => Typed::new(
+                format!("(NOT {})", self.operand(expr, &DataType::named("bool"))),
+                Some(DataType::named("bool")),
+            ),
+            ExprNode::And(list) => self.chain(list, " AND "),
+            ExprNode::Or(list) => self.chain(list, " OR "),
+            ExprNode::Prefix { operator, expr } => {
+                if operator == "-"
+                    && let ExprNode::Number(text) = &**expr
+                {
+                    let data_type = number_type(text);
+                    return Typed::new(format!("'-{text}'::{data_type}"), Some(data_type));
+                }
+                let operand = self.print(expr);
+                let data_type = operand.data_type.clone();
+                Typed::new(format!("({operator} {})", operand.text), data_type)
+            }
+            ExprNode::Infix { operator, left, right } => self.infix(operator, left, right),
+            ExprNode::IsNull { expr, negated } => {
+                let operand = self.print(expr);
+                Typed::new(
+                    format!("({} IS {}NULL)", operand.text, if *negated { "NOT " } else { "" }),
+                    Some(DataType::named("bool")),
+                )
+            }
+            ExprNode::IsTruth { expr, value, negated } => {
+                let operand = self.print(expr);
+                let value = match value {
+                    Some(true) => "TRUE",
+                    Some(false) => "FALSE",
+                    None => "UNKNOWN",
+                };
+                Typed::new(
+                    format!("({} IS {}{value})", operand.text, if *negated { "NOT " } else { "" }),
+                    Some(DataType::named("bool")),
+                )
+            }
+            ExprNode::IsDistinctFrom { left, right, negated } => {
+                let (left, right) = self.balanced(left, right);
+                let text = format!("({left} IS DISTINCT FROM {right})");
+                Typed::new(if *negated { format!("(NOT {text})") } else { text }, Some(DataType::named("bool")))
+            }
+            ExprNode::InList { expr, list, negated } => self.in_list(expr, list, *negated),
+            ExprNode::Between { expr, low, high, negated } => {
+                let (left, low) = self.balanced(expr, low);
+                let (again, high) = self.balanced(expr, high);
+                let text = if *negated {
+                    format!("(({left} < {low}) OR ({again} > {high}))")
+                } else {
+                    format!("(({left} >= {low}) AND ({again} <= {high}))")
+                };
+                Typed::new(text, Some(DataType::named("bool")))
+            }
+            ExprNode::Like { operator, expr, pattern, negated } => {
+                let symbol = match (operator.as_str(), negated) {
+                    ("LIKE", false) => "~~",
+                    ("LIKE", true) => "!~~",
+                    ("ILIKE", false) => "~~*",
+                    ("ILIKE", true) => "!~~*",
+                    _ => return Typed::new(self.written(node), Some(DataType::named("bool"))),
+                };
+                let (left, right) = self.balanced(expr, pattern);
+                Typed::new(format!("({left} {symbol} {right})"), Some(DataType::named("bool")))
+            }
+            ExprNode::Case { operand, branches, otherwise } => {
+                let mut text = "CASE".to_owned();
+                if let Some(operand) = operand {
+                    let _ = write!(text, " {}", self.print(operand).text);
+                }
+                let data_type = branches
+                    .iter()
+                    .map(|(_, then)| then)
+                    .chain(otherwise.as_deref())
+                    .find_map(|then| self.print(then).data_type)
+                    .unwrap_or_else(|| DataType::named("text"));
+                for (when, then) in branches {
+                    let when = self.operand(when, &DataType::named("bool"));
+                    let _ = write!(text, " WHEN {when} THEN {}", self.operand(then, &data_type));
+                }
+                let otherwise = otherwise.as_ref().map(|otherwise| self.operand(otherwise, &data_type));
+                let _ =
+                    write!(text, " ELSE {} END", otherwise.unwrap_or_else(|| format!("NULL::{}", plain(&data_type))));
+                Typed::new(text, Some(data_type))
+            }
+            ExprNode::Array(list) => {
+                let element =
+                    list.iter().find_map(|item| self.print(item).data_type).unwrap_or_else(|| DataType::named("text"));
+                let items: Vec<String> = list.iter().map(|item| self.operand(item, &element)).collect();
+                Typed::new(format!("ARRAY[{}]", items.join(", ")), Some(plain(&element).array()))
+            }
+            ExprNode::Row(list) => {
+                let items: Vec<String> = list.iter().map(|item| self.print(item).text).collect();
+                Typed::new(format!("ROW({})", items.join(", ")), None)
+            }
+            ExprNode::Collate { expr, collation } => {
+                let operand = self.print(expr);
+                Typed::new(format!("({} COLLATE {})", operand.text, collate_name(collation)), operand.data_type)
+            }
+            ExprNode::AtTimeZone { expr, zone } => {
+                let operand = self.print(expr);
+                let result = if operand.is("timestamptz") {
+                    Some(DataType::named("timestamp"))
+                } else {
+                    Some(DataType::named("timestamptz"))
+                };
+                Typed::new(
+                    format!("({} AT TIME ZONE {})", operand.text, self.operand(zone, &DataType::named("text"))),
+                    result,
+                )
+            }
+            ExprNode::Subscript { expr, index } => {
+                let operand = self.print(expr);
+                let element = operand.data_type.clone().map(|data_type| DataType { array_dimensions: 0, ..data_type });
+                Typed::new(format!("{}[{}]", operand.text, self.print(index).text), element)
+            }
+            ExprNode::Subquery { .. } | ExprNode::Other { .. } => Typed::new(self.written(node), None),
+        }
+    }
+
+    fn written(&self, node: &ExprNode) -> String {
+        if let ExprNode::Other { text, .. } = node {
+            text.clone()
+        } else {
+            let parts: Vec<String> = node.children().into_iter().map(|child| self.print(child).text).collect();
+            parts.join(", ")
+        }
+    }
+
+    fn chain(&self, list: &[ExprNode], word: &str) -> Typed {
+        let parts: Vec<String> = list.iter().map(|part| self.operand(part, &DataType::named("bool"))).collect();
+        Typed::new(format!("({})", parts.join(word)), Some(DataType::named("bool")))
+    }
+
+    /// An operand where a value of the type is wanted: literals take it, others get the cast that the server adds.
+    fn operand(&self, node: &ExprNode, wanted: &DataType) -> String {
+        let typed = self.print(node);
+        self.coerced(typed, node, wanted)
+    }
+
+    fn coerced(&self, typed: Typed, node: &ExprNode, wanted: &DataType) -> String {
+        if let Some(value) = &typed.literal {
+            return literal_of(value, wanted);
+        }
+        if *node == ExprNode::Null {
+            return format!("NULL::{}", plain(wanted));
+        }
+        let Some(actual) = &typed.data_type else { return typed.text };
+        let actual_base = crate::cast::base_type(self.catalog, actual);
+        let same = actual_base.name == wanted.name && actual_base.is_array() == wanted.is_array();
+        if same {
+            return typed.text;
+        }
+        let text_like = wanted.is("text") && (actual_base.is("varchar") || actual_base.is("bpchar"));
+        let wider = matches!((number_rank(&actual_base), number_rank(wanted)), (Some(from), Some(to)) if from < to);
+        let stamp = wanted.is("timestamptz") && (actual_base.is("timestamp") || actual_base.is("date"))
+            || wanted.is("timestamp") && actual_base.is("date");
+        if text_like || wider || stamp { format!("({})::{}", typed.text, plain(wanted)) } else { typed.text }
+    }
+
+    /// The type in which an operator compares two values.
+    fn common(&self, left: &Typed, right: &Typed) -> Option<DataType> {
+        let base = |typed: &Typed| {
+            typed.data_type.as_ref().map(|data_type| plain(&crate::cast::base_type(self.catalog, data_type)))
+        };
+        let text = |data_type: DataType| if data_type.is("varchar") { DataType::named("text") } else { data_type };
+        match (base(left), base(right)) {
+            (Some(left), Some(right)) => match (number_rank(&left), number_rank(&right)) {
+                // The integers have operators across their types.
+                (Some(from), Some(to)) if from <= 2 && to <= 2 => None,
+                (Some(from), Some(to)) if from.min(to) == 4 && from.max(to) == 5 => None,
+                (Some(from), Some(to)) => Some(if from.max(to) >= 4 {
+                    DataType::named("float8")
+                } else if from >= to {
+                    left
+                } else {
+                    right
+                }),
+                _ if left.is("varchar") || right.is("varchar") => Some(DataType::named("text")),
+                _ => None,
+            },
+            (Some(left), None) => Some(text(left)),
+            (None, Some(right)) => Some(text(right)),
+            (None, None) => None,
+        }
+    }
+
+    fn balanced(&self, left: &ExprNode, right: &ExprNode) -> (String, String) {
+        let (typed_left, typed_right) = (self.print(left), self.print(right));
+        if let Some(wanted) = self.common(&typed_left, &typed_right) {
+            (self.coerced(typed_left, left, &wanted), self.coerced(typed_right, right, &wanted))
+        } else {
+            let fallback = DataType::named("text");
+            let finish = |typed: Typed| match &typed.literal {
+                Some(value) => literal_of(value, &fallback),
+                None => typed.text,
+            };
+            (finish(typed_left), finish(typed_right))
+        }
+    }
+
+    fn infix(&self, operator: &str, left: &ExprNode, right: &ExprNode) -> Typed {
+        let comparison = matches!(operator, "=" | "<" | ">" | "<=" | ">=" | "<>" | "!=");
+        let symbol = if operator == "!=" { "<>" } else { operator };
+        if matches!(operator, "->" | "->>" | "#>" | "#>>" | "?" | "@>" | "<@" | "||" | "~" | "~*" | "!~" | "!~*") {
+            let (typed_left, typed_right) = (self.print(left), self.print(right));
+            let wanted = match operator {
+                "->" | "->>" | "?" | "~" | "~*" | "!~" | "!~*" => DataType::named("text"),
+                "#>" | "#>>" => DataType::named("text").array(),
+                "||" if typed_left.data_type.as_ref().is_none_or(|left| left.is("varchar") || left.is("text")) => {
+                    DataType::named("text")
+                }
+                _ => typed_left.data_type.as_ref().map_or_else(|| DataType::named("text"), plain),
+            };
+            let result = match operator {
+                "->" | "#>" => typed_left.data_type.clone(),
+                "->>" | "#>>" => Some(DataType::named("text")),
+                "||" => Some(wanted.clone()),
+                _ => Some(DataType::named("bool")),
+            };
+            let textual = matches!(operator, "||" | "~" | "~*" | "!~" | "!~*");
+            let left_text = if textual { self.coerced(typed_left, left, &wanted) } else { typed_left.text };
+            return Typed::new(format!("({left_text} {symbol} {})", self.coerced(typed_right, right, &wanted)), result);
+        }
+        let typed_left = self.print(left);
+        let typed_right = self.print(right);
+        let result = if comparison {
+            Some(DataType::named("bool"))
+        } else {
+            self.common(&typed_left, &typed_right).or_else(|| {
+                let rank = |typed: &Typed| typed.data_type.as_ref().and_then(number_rank).unwrap_or(0);
+                if rank(&typed_left) >= rank(&typed_right) {
+                    typed_left.data_type.clone()
+                } else {
+                    typed_right.data_type.clone()
+                }
+            })
+        };
+        let (left, right) = self.balanced(left, right);
+        Typed::new(format!("({left} {symbol} {right})"), result)
+    }
+
+    fn in_list(&self, expr: &ExprNode, list: &[ExprNode], negated: bool) -> Typed {
+        if let [only] = list {
+            return self.infix(if negated { "<>" } else { "=" }, expr, only);
+        }
+        let operand = self.print(expr);
+        let quantifier = if negated { "<> ALL" } else { "= ANY" };
+        let varying = operand.is("varchar") && list.iter().all(|item| matches!(item, ExprNode::Text(_)));
+        if varying {
+            let items: Vec<String> = list.iter().map(|item| self.operand(item, &DataType::named("varchar"))).collect();
+            return Typed::new(
+                format!("(({})::text {quantifier} ((ARRAY[{}])::text[]))", operand.text, items.join(", ")),
+                Some(DataType::named("bool")),
+            );
+        }
+        let wanted = operand.data_type.as_ref().map_or_else(|| DataType::named("text"), plain);
+        let items: Vec<String> = list.iter().map(|item| self.operand(item, &wanted)).collect();
+        Typed::new(
+            format!("({} {quantifier} (ARRAY[{}]))", operand.text, items.join(", ")),
+            Some(DataType::named("bool")),
+        )
+    }
+
+    fn cast(&self, expr: &ExprNode, data_type: &DataType) -> Typed {
+        let inner = self.print(expr);
+        if let (ExprNode::Array(items), true) = (expr, data_type.is_array()) {
+            if items.is_empty() {
+                return Typed::new(format!("ARRAY[]::{}", plain(data_type)), Some(data_type.clone()));
+            }
+            let element = DataType { array_dimensions: 0, ..data_type.clone() };
+            let items: Vec<String> = items.iter().map(|item| self.operand(item, &element)).collect();
+            return Typed::new(format!("ARRAY[{}]", items.join(", ")), Some(data_type.clone()));
+        }
+        if let Some(value) = &inner.literal {
+            // A literal that is cast is a constant of that type; a length is applied on top.
+            return Typed::new(literal_of(value, data_type), Some(data_type.clone()));
+        }
+        if *expr == ExprNode::Null {
+            return Typed::new(format!("NULL::{}", plain(data_type)), Some(data_type.clone()));
+        }
+        if inner.data_type.as_ref() == Some(data_type) {
+            return inner;
+        }
+        Typed::new(format!("({})::{data_type}", inner.text), Some(data_type.clone()))
+    }
+
+    fn call(&self, function: &QualifiedName, args: &[ExprNode], keyword: bool) -> Typed {
+        let lower = function.name.as_str().to_ascii_lowercase();
+        if keyword && args.is_empty() {
+            let data_type = match lower.as_str() {
+                "current_timestamp" => Some(DataType::named("timestamptz")),
+                "current_date" => Some(DataType::named("date")),
+                "localtimestamp" => Some(DataType::named("timestamp")),
+                _ => None,
+            };
+            return Typed::new(lower.to_ascii_uppercase(), data_type);
+        }
+        if matches!(lower.as_str(), "coalesce" | "greatest" | "least" | "nullif") {
+            let wanted = args
+                .iter()
+                .find_map(|arg| self.print(arg).data_type)
+                .map_or_else(|| DataType::named("text"), |data_type| plain(&data_type));
+            let items: Vec<String> = args.iter().map(|arg| self.operand(arg, &wanted)).collect();
+            return Typed::new(format!("{}({})", lower.to_ascii_uppercase(), items.join(", ")), Some(wanted));
+        }
+        // Arguments of any type leave literals as they are.
+        let any = matches!(
+            lower.as_str(),
+            "concat" | "format" | "json_build_object" | "jsonb_build_object" | "json_build_array" | "jsonb_build_array"
+        );
+        let (argument, result) = signature(&lower);
+        let items: Vec<String> = args
+            .iter()
+            .map(|arg| {
+                let wanted = argument.clone().unwrap_or_else(|| DataType::named("text"));
+                let typed = self.print(arg);
+                if any {
+                    typed.text
+                } else if argument.is_some() || typed.literal.is_some() {
+                    self.coerced(typed, arg, &wanted)
+                } else {
+                    typed.text
+                }
+            })
+            .collect();
+        Typed::new(format!("{}({})", relation(function), items.join(", ")), result)
+    }
+}
+
+fn number_type(text: &str) -> DataType {
+    if text.parse::<i32>().is_ok() {
+        DataType::named("int4")
+    } else if text.parse::<i64>().is_ok() {
+        DataType::named("int8")
+    } else {
+        DataType::named("numeric")
+    }
+}
+
+/// The argument type that functions on text ask for, and the type of the result.
+fn signature(function: &str) -> (Option<DataType>, Option<DataType>) {
+    match function {
+        "lower" | "upper" | "btrim" | "ltrim" | "rtrim" | "md5" | "initcap" | "replace" | "concat_ws" => {
+            (Some(DataType::named("text")), Some(DataType::named("text")))
+        }
+        "length" | "char_length" | "octet_length" | "strpos" => {
+            (Some(DataType::named("text")), Some(DataType::named("int4")))
+        }
+        "now" | "statement_timestamp" | "transaction_timestamp" | "clock_timestamp" => {
+            (None, Some(DataType::named("timestamptz")))
+        }
+        "gen_random_uuid" | "uuid_generate_v4" => (None, Some(DataType::named("uuid"))),
+        "random" => (None, Some(DataType::named("float8"))),
+        "nextval" | "currval" | "setval" => (Some(DataType::named("regclass")), Some(DataType::named("int8"))),
+        "to_tsvector" => (None, Some(DataType::named("tsvector"))),
+        "abs" => (None, None),
+        _ => (None, None),
+    }
+}
+
+/// `'value'::type`, numbers and booleans bare where the server prints them so.
+fn literal_of(value: &str, data_type: &DataType) -> String {
+    let bare = if data_type.is_array() || data_type.name.schema.is_some() { "" } else { data_type.name.name.as_str() };
+    match bare {
+        "int4" if value.parse::<i32>().is_ok_and(|number| number >= 0) => value.to_owned(),
+        "numeric" if value.parse::<f64>().is_ok_and(|number| number >= 0.0) && value.contains('.') => value.to_owned(),
+        "bool" => match value.to_ascii_lowercase().as_str() {
+            "t" | "true" | "yes" | "on" | "1" => "true".to_owned(),
+            "f" | "false" | "no" | "off" | "0" => "false".to_owned(),
+            _ => format!("{}::boolean", quote_literal(value)),
+        },
+        _ => format!("{}::{}", quote_literal(value), plain(data_type)),
+    }
+}
+
+fn collate_name(collation: &QualifiedName) -> String {
+    match &collation.schema {
+        Some(schema) => format!("{}.{}", quoted_if_needed(schema), quoted_if_needed(&collation.name)),
+        None => quoted_if_needed(&collation.name),
+    }
+}

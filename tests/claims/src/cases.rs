@@ -1,0 +1,58 @@
+//! Our own cases: `cases.sql`, several statements on one setup.
+
+use crate::predict::Case;
+use crate::truth::Mode;
+
+/// One case of `cases.sql`, named by its base and its line.
+#[derive(Clone, Debug)]
+pub struct OwnCase {
+    pub name: String,
+    pub setup: String,
+    pub pre: String,
+    pub statement: String,
+}
+
+impl OwnCase {
+    pub fn case(&self) -> Case<'_> {
+        let outside = self.statement.contains("CONCURRENTLY") || self.statement.starts_with("VACUUM");
+        Case {
+            setup: &self.setup,
+            session: "",
+            pre: &self.pre,
+            statement: &self.statement,
+            mode: if outside { Mode::NoTx } else { Mode::Tx },
+        }
+    }
+}
+
+pub fn own() -> Vec<OwnCase> {
+    read(include_str!("../cases.sql"))
+}
+
+fn read(text: &str) -> Vec<OwnCase> {
+    let mut cases = Vec::new();
+    let (mut base, mut setup, mut in_cases) = (String::new(), String::new(), false);
+    for (number, line) in text.lines().enumerate() {
+        let line = line.trim();
+        if let Some(name) = line.strip_prefix("-- base ") {
+            name.clone_into(&mut base);
+            setup.clear();
+            in_cases = false;
+        } else if line == "-- cases" {
+            in_cases = true;
+        } else if line.is_empty() || line.starts_with("--") {
+        } else if in_cases {
+            let (pre, statement) = line.split_once(" ==> ").unwrap_or(("", line));
+            cases.push(OwnCase {
+                name: format!("{base}:{}", number + 1),
+                setup: setup.clone(),
+                pre: pre.to_owned(),
+                statement: statement.to_owned(),
+            });
+        } else {
+            setup.push_str(line);
+            setup.push('\n');
+        }
+    }
+    cases
+}

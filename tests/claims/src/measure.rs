@@ -1,0 +1,360 @@
+//! What a live server does with a case.
+//!
+//! Every case runs in a schema `s` of its own, with few rows (`scaled`), inside a transaction that is rolled back:
+//! locks are read from `pg_locks`, rewrites and builds from changed file nodes and DEBUG1 messages, scans from the
+//! transaction's counters, and waiting commands are really tried from another session with a lock timeout.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use zdm_testkit::{Client, Database, Server};
+
+use crate::observed::{Observed, Scope};
+use crate::predict::Case;
+use crate::truth::Mode;
+
+/// Rows that must have been read for a table to count as scanned.
+const SCANNED: u64 = 1000;
+
+/// What each database of the measurements has once: see [`crate::predict::PREAMBLE`].
+const ONCE: &str = r"
+CREATE SCHEMA s2;
+CREATE EXTENSION citext SCHEMA public;
+CREATE EXTENSION btree_gist SCHEMA public;
+CREATE EXTENSION pg_trgm SCHEMA public;
+CREATE ACCESS METHOD heap2 TYPE TABLE HANDLER heap_tableam_handler;
+CREATE FUNCTION public.probe(relation text, kind text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  blocked text := '';
+  target text;
+  middle text := format('(SELECT ctid FROM %s OFFSET (SELECT count(*) / 2 FROM %s) LIMIT 1)', relation, relation);
+BEGIN
+  IF kind = 'S' THEN
+    BEGIN
+      PERFORM nextval(relation::regclass);
+    EXCEPTION WHEN lock_not_available THEN blocked := 'n'; WHEN OTHERS THEN NULL;
+    END;
+    RETURN blocked;
+  END IF;
+  BEGIN
+    EXECUTE format('SELECT 1 FROM %s LIMIT 1', relation);
+  EXCEPTION WHEN lock_not_available THEN blocked := blocked || 'r'; WHEN OTHERS THEN NULL;
+  END;
+  IF kind IN ('v', 'm') THEN RETURN blocked; END IF;
+  BEGIN
+    EXECUTE format('INSERT INTO %s DEFAULT VALUES', relation);
+  EXCEPTION WHEN lock_not_available THEN blocked := blocked || 'i'; WHEN OTHERS THEN NULL;
+  END;
+  BEGIN
+    SELECT attname INTO target FROM pg_attribute
+      WHERE attrelid = relation::regclass AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
+      ORDER BY attidentity <> '', attnum DESC LIMIT 1;
+    EXECUTE format('UPDATE %s SET %I = %I WHERE ctid = %s', relation, target, target, middle);
+  EXCEPTION WHEN lock_not_available THEN blocked := blocked || 'u'; WHEN OTHERS THEN NULL;
+  END;
+  BEGIN
+    EXECUTE format('SELECT 1 FROM %s WHERE ctid = %s FOR UPDATE', relation, middle);
+  EXCEPTION WHEN lock_not_available THEN blocked := blocked || 'f'; WHEN OTHERS THEN NULL;
+  END;
+  RETURN blocked;
+END $$;
+";
+
+/// Puts everything away that a case leaves behind.
+const CLEAN: &str = r"
+RESET ALL; SET client_min_messages = error;
+DO $$
+DECLARE name text;
+BEGIN
+  FOR name IN SELECT pubname FROM pg_publication LOOP EXECUTE format('DROP PUBLICATION %I', name); END LOOP;
+  FOR name IN SELECT evtname FROM pg_event_trigger LOOP EXECUTE format('DROP EVENT TRIGGER %I', name); END LOOP;
+END $$;
+DROP SCHEMA IF EXISTS s CASCADE;
+CREATE SCHEMA s;
+SET search_path = s, public;
+SET client_min_messages = warning;
+";
+
+/// A database for cases on one server.
+#[derive(Debug)]
+pub struct Bench {
+    database: Database,
+    session: Client,
+    full_size: bool,
+}
+
+/// What was seen, and how much of it could be.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    Measured(Observed, Scope),
+    /// The setup fails on this version: the case does not apply to it.
+    SetupFails(String),
+}
+
+impl Bench {
+    pub fn new(server: &Server) -> Self {
+        let database = server.database();
+        let session = database.connect();
+        session.sql(ONCE);
+        let _ = session.try_sql("SET allow_in_place_tablespaces = on");
+        let _ = session.try_sql("CREATE TABLESPACE ts2 LOCATION ''");
+        let _ = session.try_sql("RESET ALL");
+        let _ = session.try_sql("CREATE ROLE other");
+        Self { database, session, full_size: false }
+    }
+
+    /// Tables as large as the cases say, for recording.
+    pub fn in_full_size(self) -> Self {
+        Self { full_size: true, ..self }
+    }
+
+    fn sized(&self, text: &str) -> String {
+        if self.full_size { text.to_owned() } else { scaled(text) }
+    }
+
+    /// Runs the case and forgets it.
+    pub fn measure(&self, case: &Case<'_>) -> Answer {
+        let session = &self.session;
+        let _ = session.try_sql("ROLLBACK");
+        session.sql(CLEAN);
+        for text in [case.setup, case.session] {
+            if let Err(error) = session.try_sql(&self.sized(text)) {
+                return Answer::SetupFails(format!("{} {}", error.sqlstate, error.message));
+            }
+        }
+        if case.mode == Mode::Tx { self.in_transaction(case) } else { self.outside(case) }
+    }
+
+    fn in_transaction(&self, case: &Case<'_>) -> Answer {
+        let session = &self.session;
+        let before = relations(session);
+        session.sql("SET client_min_messages = debug1");
+        session.sql("BEGIN");
+        let mut observed = Observed::default();
+        if !case.pre.is_empty()
+            && let Err(error) = session.try_sql(&self.sized(case.pre))
+        {
+            observed.error = Some((error.sqlstate, error.message));
+            return Answer::Measured(observed, Scope::FULL);
+        }
+        let middle = relations(session);
+        let read_before = self.rows_read();
+        session.take_notices();
+        if let Err(error) = session.try_sql(&self.sized(case.statement)) {
+            observed.error = Some((error.sqlstate, error.message));
+            session.sql("ROLLBACK");
+            return Answer::Measured(observed, Scope::FULL);
+        }
+        let notices = session.take_notices();
+        session.sql("SET LOCAL client_min_messages = error");
+        let after = relations(session);
+        let name_of = |oid: &str| before.get(oid).or_else(|| middle.get(oid)).or_else(|| after.get(oid));
+        for row in session.sql(
+            "SELECT relation::oid::text, mode FROM pg_locks WHERE pid = pg_backend_pid() AND locktype = 'relation' \
+             AND database = (SELECT oid FROM pg_database WHERE datname = current_database())",
+        ) {
+            let (Some(oid), Some(mode)) = (&row[0], &row[1]) else { continue };
+            let Some(relation) = name_of(oid) else { continue };
+            let Some(mode) = lock_mode(mode) else { continue };
+            let known = observed.locks.get(&relation.name).and_then(|known| zdm_postgres::LockMode::parse(known));
+            if known.is_none_or(|known| known < mode) {
+                observed.locks.insert(relation.name.clone(), mode.initials().to_owned());
+            }
+        }
+        for (oid, relation) in &after {
+            let changed = middle.get(oid).is_some_and(|old| old.file != relation.file);
+            let name = name_of(oid).map_or_else(|| relation.name.clone(), |relation| relation.name.clone());
+            match relation.kind.as_str() {
+                // TRUNCATE gives an empty file; nothing is written anew.
+                "r" | "m" if changed && !(relation.empty && middle.get(oid).is_some_and(|old| !old.empty)) => {
+                    observed.rewrites.insert(name);
+                }
+                "i" if changed => {
+                    observed.builds.insert(name);
+                }
+                _ => {}
+            }
+        }
+        for notice in &notices {
+            if let Some(rest) = notice.message.strip_prefix("building index \"")
+                && let Some((name, rest)) = rest.split_once('"')
+            {
+                let own = rest.strip_prefix(" on table \"").and_then(|rest| rest.split_once('"'));
+                let toast = own.is_some_and(|(table, _)| table.starts_with("pg_toast"));
+                if !toast && !name.starts_with("pg_toast") {
+                    // The message has no schema.
+                    let known = after.values().map(|relation| &relation.name).find(|known| {
+                        known.as_str() == name || known.rsplit_once('.').is_some_and(|(_, last)| last == name)
+                    });
+                    observed.builds.insert(known.cloned().unwrap_or_else(|| name.to_owned()));
+                }
+            }
+            if let Some(name) =
+                notice.message.strip_prefix("verifying table \"").and_then(|rest| rest.strip_suffix('"'))
+                && after.values().any(|relation| relation.name == name && !relation.empty)
+            {
+                observed.scans.insert(name.to_owned());
+            }
+        }
+        let read_after = self.rows_read();
+        for (oid, rows) in &read_after {
+            let read = rows.saturating_sub(read_before.get(oid).copied().unwrap_or(0));
+            if read >= SCANNED
+                && let Some(relation) = name_of(oid)
+            {
+                observed.scans.insert(relation.name.clone());
+            }
+        }
+        observed.blocked = self.blocked(&before);
+        observed.catalog = catalog(session);
+        session.sql("ROLLBACK");
+        Answer::Measured(observed, Scope::FULL)
+    }
+
+    fn outside(&self, case: &Case<'_>) -> Answer {
+        let session = &self.session;
+        let mut observed = Observed::default();
+        session.sql("SET client_min_messages = error");
+        let before = relations(session);
+        if let Err(error) = session.try_sql(&self.sized(case.statement)) {
+            observed.error = Some((error.sqlstate, error.message));
+        } else {
+            let after = relations(session);
+            for (oid, relation) in &after {
+                let old = before.get(oid);
+                let fresh = old.is_none_or(|old| old.file != relation.file);
+                match relation.kind.as_str() {
+                    "i" if fresh => {
+                        observed.builds.insert(relation.name.clone());
+                    }
+                    "r" | "m" if fresh && old.is_some() => {
+                        observed.rewrites.insert(relation.name.clone());
+                    }
+                    _ => {}
+                }
+            }
+        }
+        Answer::Measured(
+            observed,
+            Scope { all_locks: false, no_locks: true, scans: false, blocks: false, all_blocks: false, catalog: false },
+        )
+    }
+
+    /// Rows read by the open transaction, by table.
+    fn rows_read(&self) -> BTreeMap<String, u64> {
+        self.session
+            .sql(
+                "SELECT relid::text, (coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))::text \
+                 FROM pg_stat_xact_user_tables",
+            )
+            .into_iter()
+            .filter_map(|row| {
+                let mut values = row.into_iter().flatten();
+                Some((values.next()?, values.next()?.parse().ok()?))
+            })
+            .collect()
+    }
+
+    /// Tries the commands of other sessions on everything that they can see.
+    fn blocked(&self, relations: &BTreeMap<String, Relation>) -> BTreeMap<String, String> {
+        let prober = self.database.connect();
+        prober.sql("SET lock_timeout = '1ms'; SET client_min_messages = error; SET search_path = s, public");
+        let mut calls = Vec::new();
+        for relation in relations.values() {
+            if matches!(relation.kind.as_str(), "r" | "p" | "v" | "m" | "S") && !relation.name.contains('.') {
+                let name =
+                    zdm_postgres::quote_literal(&format!("s.{}", zdm_postgres::quote_identifier(&relation.name)));
+                let plain = zdm_postgres::quote_literal(&relation.name);
+                calls.push(format!("({plain}, {name}, '{}')", relation.kind));
+            }
+        }
+        if calls.is_empty() {
+            return BTreeMap::new();
+        }
+        prober.sql("BEGIN");
+        let rows = prober.sql(&format!(
+            "SELECT name, public.probe(relation, kind) FROM (VALUES {}) AS probes (name, relation, kind)",
+            calls.join(", ")
+        ));
+        prober.sql("ROLLBACK");
+        rows.into_iter()
+            .filter_map(|row| {
+                let mut values = row.into_iter().flatten();
+                Some((values.next()?, values.next()?))
+            })
+            .filter(|(_, letters)| !letters.is_empty())
+            .collect()
+    }
+}
+
+/// One line for each column, default, constraint and index of the tables in the schema of the cases.
+fn catalog(session: &Client) -> BTreeSet<String> {
+    let rows = session.sql(
+        "WITH t AS (SELECT oid, relname FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = 's'::regnamespace), \
+         x AS ( \
+         SELECT 'column ' || t.relname || '.' || attname || ' ' || format_type(atttypid, atttypmod) \
+                || CASE WHEN attnotnull THEN ' not null' ELSE '' END AS line \
+           FROM t JOIN pg_attribute a ON attrelid = t.oid WHERE attnum > 0 AND NOT attisdropped \
+         UNION ALL SELECT 'default ' || t.relname || '.' || attname || ' ' || pg_get_expr(adbin, adrelid) \
+           FROM t JOIN pg_attrdef d ON adrelid = t.oid JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.adnum \
+         UNION ALL SELECT 'constraint ' || t.relname || '.' || conname || ' ' || pg_get_constraintdef(c.oid) \
+           FROM t JOIN pg_constraint c ON conrelid = t.oid WHERE contype <> 't' \
+         UNION ALL SELECT 'index ' || t.relname || '.' || ic.relname || CASE WHEN indisvalid THEN ' ' ELSE ' invalid ' END \
+                || pg_get_indexdef(indexrelid) \
+           FROM t JOIN pg_index i ON indrelid = t.oid JOIN pg_class ic ON ic.oid = indexrelid) \
+         SELECT line FROM x",
+    );
+    rows.into_iter().flatten().flatten().map(|line| crate::predict::without_schema(&line)).collect()
+}
+
+/// By object id: what there is in the schema of the cases, as the session sees it.
+fn relations(session: &Client) -> BTreeMap<String, Relation> {
+    let rows = session.sql(
+        "SELECT c.oid::text, c.relname, c.relkind::text, coalesce(pg_relation_filenode(c.oid), 0)::text, \
+                n.nspname, CASE WHEN c.relkind IN ('r', 'm') THEN pg_relation_size(c.oid) ELSE 0 END::text \
+         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
+         WHERE n.nspname IN ('s', 's2') OR (n.nspname LIKE 'pg_temp%' AND c.relpersistence = 't')",
+    );
+    rows.into_iter()
+        .filter_map(|row| {
+            let mut values = row.into_iter().flatten();
+            let (oid, name, kind) = (values.next()?, values.next()?, values.next()?);
+            let (file, schema, size) = (values.next()?, values.next()?, values.next()?);
+            let name = match schema.as_str() {
+                "s" => name,
+                "s2" => format!("s2.{name}"),
+                _ => format!("pg_temp.{name}"),
+            };
+            Some((oid, Relation { name, kind, file, empty: size == "0" }))
+        })
+        .collect()
+}
+
+#[derive(Clone, Debug)]
+struct Relation {
+    name: String,
+    kind: String,
+    file: String,
+    empty: bool,
+}
+
+/// `AccessExclusiveLock` as `pg_locks` spells it.
+fn lock_mode(mode: &str) -> Option<zdm_postgres::LockMode> {
+    let mut spelled = String::new();
+    for character in mode.strip_suffix("Lock")?.chars() {
+        if character.is_ascii_uppercase() && !spelled.is_empty() {
+            spelled.push(' ');
+        }
+        spelled.push(character.to_ascii_uppercase());
+    }
+    zdm_postgres::LockMode::parse(&spelled)
+}
+
+/// The recorded cases have tables of 5 to 30 thousand rows; a tenth of it tells the same and takes a tenth of the time.
+pub fn scaled(text: &str) -> String {
+    let mut scaled = text.to_owned();
+    for (from, to) in [("30000", "3000"), ("20000", "2000"), ("19990", "1990"), ("10000", "1500"), ("1,5000", "1,1500")]
+    {
+        scaled = scaled.replace(from, to);
+    }
+    scaled
+}
