@@ -148,6 +148,9 @@ impl Database for Recorder {
 
     fn operation_started(&mut self, index: usize, operation: &Operation) {
         self.unknown = false;
+        if runs_python_of_its_own(operation) {
+            self.session.catalog_mut().mark_incomplete();
+        }
         self.created = match &operation.kind {
             OperationKind::CreateModel { name, .. } => Some(Arc::clone(name)),
             _ => None,
@@ -256,4 +259,10 @@ pub fn table_name(db_table: &str) -> QualifiedName {
         Some(None) => QualifiedName::new(Ident::from(inner.unwrap_or(db_table)).truncated()),
         None => QualifiedName::new(Ident::from(db_table).truncated()),
     }
+}
+
+/// A subclass of `RunPython`, which may do anything around the code: one that chooses the code by what it finds in the
+/// database, say.
+fn runs_python_of_its_own(operation: &Operation) -> bool {
+    matches!(operation.kind, OperationKind::RunPython(_)) && !operation.class.starts_with("django.")
 }

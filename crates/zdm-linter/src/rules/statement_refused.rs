@@ -1,7 +1,7 @@
 //! ZDM701: PostgreSQL would refuse the statement.
 
 use zdm_postgres::effects::TransactionUse;
-use zdm_source::Diagnostic;
+use zdm_source::{Diagnostic, Severity};
 
 use crate::context::{Cx, shortened};
 
@@ -14,10 +14,22 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
         if told_elsewhere {
             continue;
         }
-        out.push(
-            cx.at_step(step, format!("PostgreSQL refuses this statement: {} ({})", error.message, error.sqlstate))
-                .with_fact(format!("the statement is `{}`", shortened(&step.sql, 120)))
-                .with_help("compare it with what the migrations before have made: `zdm-lint state` shows the tables as they are here"),
-        );
+        let uncertain = step.catalog_before.is_incomplete();
+        let message = if uncertain {
+            format!("PostgreSQL may refuse this statement: {} ({})", error.message, error.sqlstate)
+        } else {
+            format!("PostgreSQL refuses this statement: {} ({})", error.message, error.sqlstate)
+        };
+        let mut diagnostic = cx
+            .at_step(step, message)
+            .with_fact(format!("the statement is `{}`", shortened(&step.sql, 120)))
+            .with_help("compare it with what the migrations before have made: `zdm-lint sqlmigrate --all` shows what each of them sends");
+        if uncertain {
+            diagnostic = diagnostic.with_fact(
+                "operations before it were not analysed, and they may have made or removed what is in question",
+            );
+            diagnostic.severity = diagnostic.severity.min(Severity::Warning);
+        }
+        out.push(diagnostic);
     }
 }
