@@ -190,6 +190,14 @@ class Replay:
                     self.record["error"] = self.describe(error)
                     failed.add(key)
                     self.operation = None
+                    if connection.in_atomic_block:
+                        # An error in a deferred statement leaves the schema editor's transaction open.
+                        connection.connection.rollback()
+                        connection.in_atomic_block = False
+                        connection.atomic_blocks = []
+                        connection.savepoint_ids = []
+                        connection.needs_rollback = False
+                        connection.set_autocommit(True)
                     if not self.options.keep_going:
                         break
                     # The failed migration has left its mark on the state.

@@ -142,8 +142,13 @@ pub fn run_migration(
         editor.database.operation_finished(index, &state);
     }
     for deferred in std::mem::take(&mut editor.deferred) {
+        let mut text = deferred.statement.sql();
+        if !context.version.at_least(5, 0) {
+            // Up to 4.2 percent signs are doubled in conditions, and only a deferred statement is formatted again.
+            text = text.replace("%%", "%");
+        }
         editor.database.execute(Sql {
-            text: Arc::from(deferred.statement.sql()),
+            text: Arc::from(text),
             operation: deferred.operation,
             deferred: true,
             origin: Origin::SchemaEditor,
@@ -403,12 +408,12 @@ impl Editor<'_> {
     }
 
     fn table_comment(&mut self, table: &str, comment: Option<&str>) {
-        let comment = literal::quoted(comment.unwrap_or_default(), self.context.driver);
+        let comment = literal::quoted(comment.unwrap_or_default(), self.context);
         self.execute(format!("COMMENT ON TABLE {} IS {comment}", quote_name(table)));
     }
 
     fn column_comment_sql(&self, table: &str, field: &ResolvedField) -> String {
-        let comment = literal::quoted(field.comment.as_deref().unwrap_or_default(), self.context.driver);
+        let comment = literal::quoted(field.comment.as_deref().unwrap_or_default(), self.context);
         format!("COMMENT ON COLUMN {}.{} IS {comment}", quote_name(table), quote_name(&field.column_name()))
     }
 
@@ -443,8 +448,8 @@ impl Editor<'_> {
             definition.text.push(' ');
             definition.text.push_str(&sql);
             definition.has_params |= has_params;
-        } else if !field.null {
-            definition.text.push_str(" NOT NULL");
+        } else {
+            definition.text.push_str(if field.null { " NULL" } else { " NOT NULL" });
         }
         if field.primary_key {
             definition.text.push_str(" PRIMARY KEY");
@@ -652,21 +657,15 @@ fn columns_of(resolver: Resolver<'_>, model: &ModelState, names: &[Arc<str>]) ->
     names.iter().map(|name| Ok(resolver.field(model, name)?.column_name())).collect()
 }
 
-/// The field names of `CompositePrimaryKey("a", "b")`: its positional arguments, kept under any name.
+/// The field names of `CompositePrimaryKey("a", "b")`: its positional arguments.
 fn composite_key_fields(field: &crate::field::Field) -> Vec<Arc<str>> {
     let mut names = Vec::new();
+    // `field_0`, `field_1` …: in their order.
     for (key, value) in field.kwargs.iter() {
-        match value {
-            Value::Tuple(items) | Value::List(items) => {
-                names.extend(items.iter().filter_map(|item| match item {
-                    Value::Str(name) => Some(name.clone()),
-                    _ => None,
-                }));
-            }
-            Value::Str(name) if !matches!(&**key, "verbose_name" | "db_column" | "help_text") => {
-                names.push(name.clone());
-            }
-            _ => {}
+        if let Value::Str(name) = value
+            && key.starts_with("field_")
+        {
+            names.push(name.clone());
         }
     }
     names

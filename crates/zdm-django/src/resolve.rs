@@ -13,6 +13,7 @@ use zdm_source::Span;
 use crate::editor::naming;
 use crate::field::{Field, FieldClass, FieldKind};
 use crate::operation::Options;
+use crate::project::settings::Settings;
 use crate::state::{ModelKey, ModelState, ProjectState, RelationTarget, model_reference};
 use crate::value::{Call, Value};
 use crate::version::DjangoVersion;
@@ -52,6 +53,35 @@ impl Context {
             use_tz: version.at_least(5, 0),
             time_zone: Arc::from("America/Chicago"),
         }
+    }
+
+    /// As a project's settings say, Django's defaults where they are silent.
+    pub fn from_settings(settings: &Settings, version: DjangoVersion) -> Self {
+        let mut context = Self::new(version);
+        if let Some(path) = settings.default_auto_field() {
+            context.default_auto_field = path;
+        }
+        if let Some(use_tz) = settings.use_tz() {
+            context.use_tz = use_tz;
+        }
+        if let Some(zone) = settings.string("TIME_ZONE") {
+            context.time_zone = zone;
+        }
+        context.default_tablespace = settings.string("DEFAULT_TABLESPACE").filter(|name| !name.is_empty());
+        context.default_index_tablespace = settings.string("DEFAULT_INDEX_TABLESPACE").filter(|name| !name.is_empty());
+        for (name, value) in settings.values() {
+            // `app.Model`: settings for swappable models are named `…_MODEL`.
+            if let Value::Str(label) = value
+                && name.ends_with("_MODEL")
+                && label.split_once('.').is_some_and(|(app, model)| !app.is_empty() && !model.contains('.'))
+            {
+                context.model_settings.insert(name.clone(), label.clone());
+            }
+        }
+        if let Some(label) = settings.auth_user_model() {
+            context.model_settings.insert(Arc::from("AUTH_USER_MODEL"), label);
+        }
+        context
     }
 }
 
@@ -391,6 +421,13 @@ impl<'a> Resolver<'a> {
         if depth > MAX_DEPTH {
             return Err(format!("the bases of `{}` go around in a circle", model.key()));
         }
+        // A one-to-one field may be a parent link, which becomes the key where no other is declared.
+        if !model.is_proxy()
+            && let Some(field) = model.field(name)
+            && !field.is("OneToOneField")
+        {
+            return Ok((field.clone(), None));
+        }
         let fields = self.all_fields(model);
         if name == "pk"
             && let Some(field) = fields.iter().find(|field| field.flag("primary_key"))
@@ -435,6 +472,11 @@ impl<'a> Resolver<'a> {
 
     fn primary_key_at(&self, model: &ModelState, depth: u8) -> Result<ResolvedField, Reason> {
         let concrete = self.concrete(model)?;
+        if let Some(field) =
+            concrete.fields.iter().find(|field| field.flag("primary_key") && !field.is("CompositePrimaryKey"))
+        {
+            return self.resolve(concrete, field, depth);
+        }
         let fields = self.all_fields(concrete);
         let field = fields
             .iter()
@@ -481,9 +523,11 @@ impl<'a> Resolver<'a> {
         };
         if matches!(class, "CompositePrimaryKey" | "GenericForeignKey" | "GenericRelation") {
             resolved.internal_type = Arc::from(class);
+            resolved.primary_key = class == "CompositePrimaryKey";
+            resolved.unique = resolved.primary_key;
             return Ok(resolved);
         }
-        if class == "NullBooleanField" || class == "GeneratedField" && field.kwarg("null").is_none() {
+        if class == "NullBooleanField" {
             resolved.null = true;
         }
         resolved.unique = flag(field, "unique", class == "OneToOneField")? || resolved.primary_key;

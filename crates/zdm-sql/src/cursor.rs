@@ -331,8 +331,13 @@ impl<'t> Cursor<'t> {
     }
 }
 
-/// The identifier that a token is: unquoted spelling folded as the server does it (ASCII letters only).
+/// The identifier that a token is: unquoted spelling folded as the server does it (ASCII letters only), and cut to what
+/// the server's lexer keeps.
 pub(crate) fn identifier(text: &str, token: Token) -> Option<Ident> {
+    whole_identifier(text, token).map(|name| name.truncated())
+}
+
+fn whole_identifier(text: &str, token: Token) -> Option<Ident> {
     let source = text.get(token.start..token.end)?;
     match token.kind {
         Kind::Word if source.bytes().any(|byte| byte.is_ascii_uppercase()) => {

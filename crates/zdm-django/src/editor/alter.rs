@@ -90,6 +90,16 @@ impl Editor<'_> {
                 self.report(format!("whether `{}` changes cannot be told", new.field.name()));
             }
         }
+        // A database default can be written in several ways that give the same SQL.
+        if let (Some(before), Some(now)) = (old.field.db_default(), new.field.db_default())
+            && is_truthy(before)
+            && is_truthy(now)
+            && let Ok(before) = self.db_default_sql(old.resolver, old.model, old.field, before)
+            && self.db_default_sql(new.resolver, new.model, new.field, now).is_ok_and(|now| now == before)
+        {
+            old_kwargs.remove("db_default");
+            new_kwargs.remove("db_default");
+        }
         old_path != new_path || old_kwargs != new_kwargs
     }
 
@@ -319,11 +329,9 @@ impl Editor<'_> {
                 None => (new_default.text().to_owned(), new_default.is_wildcard()),
             };
             let column = quote_name(&new_column);
+            let immediate = if version.at_least(4, 0) { "; SET CONSTRAINTS ALL IMMEDIATE" } else { "" };
             self.execute_with(
-                format!(
-                    "UPDATE {} SET {column} = {value} WHERE {column} IS NULL; SET CONSTRAINTS ALL IMMEDIATE",
-                    quote_name(table)
-                ),
+                format!("UPDATE {} SET {column} = {value} WHERE {column} IS NULL{immediate}", quote_name(table)),
                 marked,
             );
             if let Some(action) = null_action {
@@ -706,6 +714,21 @@ fn relation_name(owner: &ModelState, field: &Field) -> String {
             .replace("%(model_name)s", &owner.name.to_lowercase())
             .replace("%(app_label)s", &owner.app),
         None => owner.option_str("default_related_name").map_or_else(|| owner.name.to_lowercase(), str::to_owned),
+    }
+}
+
+/// Python's `bool(value)`.
+fn is_truthy(value: &Value) -> bool {
+    match value {
+        Value::None => false,
+        Value::Bool(truth) => *truth,
+        Value::Int(number) => *number != 0,
+        Value::Float(number) => *number != 0.0,
+        Value::Str(text) => !text.is_empty(),
+        Value::Bytes(bytes) => !bytes.is_empty(),
+        Value::List(items) | Value::Tuple(items) | Value::Set(items) => !items.is_empty(),
+        Value::Dict(entries) => !entries.is_empty(),
+        Value::Symbol(_) | Value::Call(_) | Value::Setting(_) | Value::Unknown(_) => true,
     }
 }
 

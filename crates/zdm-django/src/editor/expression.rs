@@ -334,9 +334,20 @@ impl Compiler<'_> {
                     "lt" => "<",
                     _ => "<=",
                 };
+                // Integer columns are compared with what a fraction is rounded to.
+                let rounded = match value {
+                    #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
+                    Value::Float(number) if number.abs() < 1e15 && field.value_type.ends_with("IntegerField") => {
+                        match lookup {
+                            "gte" | "lt" => Value::Int(number.ceil() as i128),
+                            _ => value.clone(),
+                        }
+                    }
+                    value => value.clone(),
+                };
                 sql.kind = Kind::Other;
                 sql.push(&format!(" {operator} "));
-                sql.append(self.right_side(value, field, depth)?);
+                sql.append(self.right_side(&rounded, field, depth)?);
             }
             "in" if !special => {
                 let items = value.items().ok_or_else(unsupported)?;
@@ -406,8 +417,10 @@ impl Compiler<'_> {
 
     /// A string as Django quotes it in conditions and index expressions: up to 4.2 it doubles percent signs.
     fn string(&self, text: &str) -> Compiled {
-        let doubled = if self.context.version.at_least(5, 0) { text.to_owned() } else { text.replace('%', "%%") };
-        Compiled::literal(&Literal::Known(literal::quoted(&doubled, self.context.driver)))
+        // 3.2 doubles them in every literal.
+        let doubles = self.context.version.at_least(4, 0) && !self.context.version.at_least(5, 0);
+        let doubled = if doubles { text.replace('%', "%%") } else { text.to_owned() };
+        Compiled::literal(&Literal::Known(literal::quoted(&doubled, self.context)))
     }
 
     fn right_side(&self, value: &Value, field: &ResolvedField, depth: u8) -> Result<Compiled, Reason> {
@@ -419,7 +432,11 @@ impl Compiler<'_> {
             let wrapped = self.context.version.at_least(4, 0) && !bare && !compiled.sql.sql().starts_with('(');
             return Ok(if wrapped { compiled.wrapped("(", ")") } else { compiled });
         }
-        Ok(Compiled::literal(&literal::prepared(field, value, self.context)))
+        let doubles = self.context.version.at_least(4, 0) && !self.context.version.at_least(5, 0);
+        Ok(Compiled::literal(&match literal::prepared(field, value, self.context) {
+            Literal::Known(text) if doubles => Literal::Known(text.replace('%', "%%")),
+            literal => literal,
+        }))
     }
 
     /// Any expression.

@@ -84,7 +84,7 @@ fn scalar(class: &str, max_digits: Option<u32>, value: &Value, context: &Context
         | "PositiveSmallIntegerField" => integer(value).map(|number| signed(number.to_string())),
         "BooleanField" | "NullBooleanField" => boolean(value).map(|truth| truth.to_string()),
         "CharField" | "TextField" | "SlugField" | "FileField" | "FilePathField" | "CICharField" | "CITextField" => {
-            python_str(value).map(|text| quoted(&text, driver))
+            python_str(value).map(|text| quoted(&text, context))
         }
         "FloatField" => float(value).map(|number| signed(float_repr(number))),
         "DecimalField" => decimal(value, max_digits).map(signed),
@@ -97,13 +97,28 @@ fn scalar(class: &str, max_digits: Option<u32>, value: &Value, context: &Context
             let mut text = String::new();
             json(value, &mut text, 0)?;
             let cast = if context.version.at_least(4, 2) { "::jsonb" } else { "" };
-            Some(format!("{}{cast}", quoted(&text, driver)))
+            Some(format!("{}{cast}", quoted(&text, context)))
         }
         "BinaryField" => match value {
             Value::Bytes(bytes) => {
-                let mut text = String::from("'\\x");
-                for byte in bytes.iter() {
-                    let _ = write!(text, "{byte:02x}");
+                let mut text = String::from("'");
+                if context.version.at_least(4, 0) {
+                    text.push_str("\\x");
+                    for byte in bytes.iter() {
+                        let _ = write!(text, "{byte:02x}");
+                    }
+                } else {
+                    // The old escape format, without a connection to ask.
+                    for byte in bytes.iter() {
+                        match byte {
+                            b'\'' => text.push_str("''"),
+                            b'\\' => text.push_str("\\\\\\\\"),
+                            b' '..=b'~' => text.push(char::from(*byte)),
+                            _ => {
+                                let _ = write!(text, "\\\\{byte:03o}");
+                            }
+                        }
+                    }
                 }
                 text.push_str("'::bytea");
                 Some(text)
@@ -124,13 +139,19 @@ fn signed(number: String) -> String {
 }
 
 /// A string literal as the driver writes it.
-pub(crate) fn quoted(text: &str, driver: Driver) -> String {
+///
+/// Up to 3.2 Django inlines parameters itself where it prints statements; such literals are without `E` and have their
+/// percent signs doubled.
+pub(crate) fn quoted(text: &str, context: &Context) -> String {
     let doubled = text.replace('\'', "''");
+    if !context.version.at_least(4, 0) {
+        return format!("'{}'", doubled.replace('%', "%%"));
+    }
     if !doubled.contains('\\') {
         return format!("'{doubled}'");
     }
     let escaped = doubled.replace('\\', "\\\\");
-    match driver {
+    match context.driver {
         Driver::Psycopg3 => format!(" E'{escaped}'"),
         Driver::Psycopg2 => format!("E'{escaped}'"),
     }
@@ -537,7 +558,7 @@ fn array(field: &ResolvedField, value: &Value, context: &Context) -> Option<Stri
         (Driver::Psycopg3, "CharField" | "TextField" | "SlugField") => {
             let texts: Vec<String> =
                 items.iter().map(|item| python_str(item).map(|text| array_element(&text))).collect::<Option<_>>()?;
-            Some(quoted(&format!("{{{}}}", texts.join(",")), context.driver))
+            Some(quoted(&format!("{{{}}}", texts.join(",")), context))
         }
         (Driver::Psycopg2, _) if base.base.is_none() => {
             let texts: Vec<String> = items

@@ -95,8 +95,24 @@ fn convert(from: &python::Value, depth: u32) -> Value {
 }
 
 fn convert_call(from: &python::Value, call: &python::Call, depth: u32) -> Value {
-    let Some(callee) = callee_name(&call.callee) else { return unknown(from) };
-    let mut converted = Call { callee, args: Vec::new(), kwargs: Vec::new(), span: from.span() };
+    // A method of data, `Lower("name").desc()`: the receiver is the first argument.
+    let receiver = match &call.callee.kind {
+        ValueKind::Attribute(attribute) if matches!(attribute.value.kind, ValueKind::Call(_)) => {
+            match convert(&attribute.value, depth) {
+                Value::Call(inner) => Some((Arc::from(format!("{}.{}", inner.callee, attribute.name)), inner)),
+                _ => return unknown(from),
+            }
+        }
+        _ => None,
+    };
+    let (callee, args) = match receiver {
+        Some((callee, receiver)) => (callee, vec![Value::Call(receiver)]),
+        None => match callee_name(&call.callee) {
+            Some(callee) => (callee, Vec::new()),
+            None => return unknown(from),
+        },
+    };
+    let mut converted = Call { callee, args, kwargs: Vec::new(), span: from.span() };
     for arg in &call.args {
         match &arg.kind {
             ArgKind::Positional => converted.args.push(convert(&arg.value, depth)),

@@ -41,6 +41,10 @@ pub(crate) fn field(class: &str) -> &'static [&'static str] {
         "FilePathField" => &["verbose_name", "name", "path", "match", "recursive", "allow_files", "allow_folders"],
         "URLField" => &["verbose_name", "name"],
         "UUIDField" => &["verbose_name"],
+        // `CompositePrimaryKey("tenant", "id")`: names of fields, as many as there are.
+        "CompositePrimaryKey" => {
+            &["field_0", "field_1", "field_2", "field_3", "field_4", "field_5", "field_6", "field_7"]
+        }
         "JSONField" => &["verbose_name", "name", "encoder", "decoder"],
         "GenericIPAddressField" => {
             &["verbose_name", "name", "protocol", "unpack_ipv4", "primary_key", "max_length", "unique", "blank", "null"]

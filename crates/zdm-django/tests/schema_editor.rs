@@ -1,0 +1,202 @@
+//! Predicted statements and states against real Django on a real server.
+//!
+//! Every operation's statements are compared with those that Django executed, in order; groups whose order Django
+//! itself leaves to a set are compared as sets. What was not analysed is counted apart, never as equal.
+//!
+//! Each case of the generated suite runs in one Django, and with `ZDM_THOROUGH=1` in every one that it fits.
+
+mod schema_editor {
+    pub(crate) mod cases;
+    pub(crate) mod compare;
+    pub(crate) mod random;
+    pub(crate) mod replay;
+}
+
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use schema_editor::cases::{self, Case};
+use schema_editor::compare::{Score, table};
+use schema_editor::{random, replay};
+use zdm_django::{Context, DjangoVersion, Driver, Project};
+use zdm_testkit::{DJANGOS, Detail, Django, Oracle, OracleReport, Server, cache, skip};
+
+fn version(report: &OracleReport) -> DjangoVersion {
+    report.django.parse().expect("Django's version")
+}
+
+/// The context of a replay: the project's settings, and the driver that the report names.
+fn context(report: &OracleReport, project: &Project) -> Context {
+    let mut context = Context::from_settings(&project.settings, version(report));
+    context.driver = if report.psycopg.starts_with("2.") { Driver::Psycopg2 } else { Driver::Psycopg3 };
+    context
+}
+
+#[test]
+fn every_operation_by_every_field() {
+    let server = Server::newest();
+    let thorough = std::env::var_os("ZDM_THOROUGH").is_some();
+    let mut rows = Vec::new();
+    let mut differences = Vec::new();
+    let all = cases::all();
+    let djangos = Django::available_for("schema editor", &DJANGOS);
+    for (place, django) in djangos.iter().enumerate() {
+        let release: DjangoVersion = django.version().parse().expect("a version");
+        let cases: Vec<&Case> = all
+            .iter()
+            .enumerate()
+            .filter(|(number, case)| {
+                // A case that does not fit the release it falls on runs in the first or the last that it fits.
+                let fitting: Vec<usize> = (0..djangos.len())
+                    .filter(|at| case.runs_on(djangos[*at].version().parse().expect("a version")))
+                    .collect();
+                case.runs_on(release) && (thorough || fitting.get(number % fitting.len().max(1)) == Some(&place))
+            })
+            .map(|(_, case)| case)
+            .collect();
+        let chunks: Vec<&[&Case]> = cases.chunks(CASES_PER_REPLAY).collect();
+        let next = AtomicUsize::new(0);
+        let score = Mutex::new(Score::default());
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    while let Some(chunk) = chunks.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        let chunk = replay_cases(django, &server, chunk);
+                        score.lock().expect("no thread has panicked").add(chunk);
+                    }
+                });
+            }
+        });
+        let score = score.into_inner().expect("no thread has panicked");
+        differences
+            .extend(score.differences.iter().map(|difference| format!("Django {}: {difference}", django.version())));
+        rows.push(Row { project: "generated cases".to_owned(), django: django.version().to_owned(), score });
+    }
+    finish(&rows, &differences);
+}
+
+/// Each case has models of its own; the more there are in one history, the longer Django takes for each.
+const CASES_PER_REPLAY: usize = 40;
+
+fn replay_cases(django: &Django, server: &Server, cases: &[&Case]) -> Score {
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    let apps = cases::write(cases, dir.path());
+    replay_apps(django, server, dir.path(), &apps)
+}
+
+/// Replays the apps below a directory.
+fn replay_apps<S: AsRef<str>>(django: &Django, server: &Server, dir: &Path, apps: &[S]) -> Score {
+    let database = server.database();
+    let report = Oracle::apps(apps)
+        .path(dir)
+        .setting("DEFAULT_AUTO_FIELD", "django.db.models.AutoField")
+        .keep_going()
+        .models(Detail::End)
+        .tables(Detail::None)
+        .replay(django, &database);
+    let project = replay::build(replay::files(dir), Vec::new(), None, version(&report));
+    let mut context = context(&report, &project);
+    context.default_auto_field = "django.db.models.AutoField".into();
+    context.time_zone = "UTC".into();
+    context.use_tz = true;
+    replay::compare(&report, &project, &context)
+}
+
+#[test]
+fn the_shop() {
+    let server = Server::newest();
+    let root = cache::workspace().join("fixtures/shop");
+    let mut rows = Vec::new();
+    let mut differences = Vec::new();
+    for django in Django::available_for("schema editor", &DJANGOS) {
+        let database = server.database();
+        let report = Oracle::settings(&root, "shop.settings").tables(Detail::None).replay(&django, &database);
+        let project =
+            replay::build(replay::files(&root), replay::packages(&django), Some("shop.settings"), version(&report));
+        let context = context(&report, &project);
+        let score = replay::compare(&report, &project, &context);
+        differences
+            .extend(score.differences.iter().map(|difference| format!("Django {}: {difference}", django.version())));
+        rows.push(Row { project: "fixtures/shop".to_owned(), django: report.django.clone(), score });
+    }
+    finish(&rows, &differences);
+}
+
+/// Seeds of the random histories, and how long each is.
+const SEEDS: std::ops::Range<u64> = 1..9;
+const MIGRATIONS_PER_HISTORY: usize = 12;
+
+#[test]
+fn random_histories() {
+    let server = Server::newest();
+    let mut rows = Vec::new();
+    let mut differences = Vec::new();
+    for django in Django::available_for("schema editor", &DJANGOS) {
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let histories: Vec<random::History> = SEEDS.map(|seed| random::history(seed, MIGRATIONS_PER_HISTORY)).collect();
+        for history in &histories {
+            random::write(history, dir.path());
+        }
+        let apps: Vec<&str> = histories.iter().map(|history| &*history.app).collect();
+        let score = replay_apps(&django, &server, dir.path(), &apps);
+        differences
+            .extend(score.differences.iter().map(|difference| format!("Django {}: {difference}", django.version())));
+        rows.push(Row { project: "random histories".to_owned(), django: django.version().to_owned(), score });
+    }
+    finish(&rows, &differences);
+}
+
+/// The public projects whose histories are compared.
+const REPLAYED: [&str; 2] = ["django-guardian", "reusable-apps"];
+
+/// Whole histories of projects that nobody here wrote, in every environment that is provisioned for them.
+#[test]
+fn public_projects() {
+    let server = Server::newest();
+    let mut rows = Vec::new();
+    let mut differences = Vec::new();
+    let mut replayed = 0;
+    for public in zdm_testkit::projects() {
+        let Some(settings) = public.settings().filter(|_| REPLAYED.contains(&public.name())) else { continue };
+        replayed += 1;
+        let files = replay::files(public.root());
+        for django in public.environments() {
+            let report = public.oracle().tables(Detail::None).replay(&django, &server.database());
+            let project = replay::build(files.clone(), replay::packages(&django), Some(settings), version(&report));
+            let context = context(&report, &project);
+            let score = replay::compare(&report, &project, &context);
+            let name = format!("{} {}", public.name(), public.version());
+            differences.extend(
+                score.differences.iter().map(|difference| format!("{name}, Django {}: {difference}", django.version())),
+            );
+            rows.push(Row { project: name, django: report.django.clone(), score });
+        }
+    }
+    if replayed < REPLAYED.len() {
+        skip::record("schema editor", "not every public project is provisioned");
+    }
+    finish(&rows, &differences);
+}
+
+struct Row {
+    project: String,
+    django: String,
+    score: Score,
+}
+
+fn finish(rows: &[Row], differences: &[String]) {
+    let rows: Vec<(&str, &str, &Score)> = rows.iter().map(|row| (&*row.project, &*row.django, &row.score)).collect();
+    print(&table(&rows));
+    for (_, django, score) in &rows {
+        for failure in &score.failures {
+            print(&format!("failed: Django {django}: {failure}"));
+        }
+    }
+    assert!(differences.is_empty(), "{} differences:\n{}", differences.len(), differences.join("\n"));
+}
+
+#[expect(clippy::print_stdout, reason = "the table is what the test is run for")]
+fn print(text: &str) {
+    println!("{text}");
+}

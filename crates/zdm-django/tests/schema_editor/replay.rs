@@ -1,0 +1,289 @@
+//! Our replay of a history in the order in which Django ran it, and its comparison with what Django did.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use zdm_django::editor::PLACEHOLDER;
+use zdm_django::project::sources::{Folder, Sources};
+use zdm_django::state::ModelKey;
+use zdm_django::{
+    Context, Database, DjangoVersion, MigrationKey, NotAnalysed, Project, ProjectConfig, ProjectInput, ProjectState,
+    Resolver, Sql, run_migration,
+};
+use zdm_postgres::catalog::Catalog;
+use zdm_postgres::{PgVersion, Session};
+use zdm_source::SourceFile;
+use zdm_testkit::oracle::Operation;
+use zdm_testkit::{Django, OracleReport, compare};
+
+use super::compare::Score;
+
+/// The Python files below a directory, by path relative to it.
+pub(crate) fn files(root: &Path) -> Vec<SourceFile> {
+    let mut files = Vec::new();
+    let mut folders: Vec<PathBuf> = vec![root.to_path_buf()];
+    while let Some(folder) = folders.pop() {
+        let Ok(entries) = fs::read_dir(&folder) else { continue };
+        for entry in entries.filter_map(Result::ok) {
+            let path = entry.path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "py")
+                && let Ok(text) = fs::read_to_string(&path)
+                && let Ok(relative) = path.strip_prefix(root)
+            {
+                files.push(SourceFile::new(relative.to_string_lossy().as_ref(), text));
+            }
+        }
+    }
+    files
+}
+
+/// The packages of an environment, read as they are asked for.
+#[derive(Debug)]
+struct Packages(PathBuf);
+
+impl Folder for Packages {
+    fn read(&self, path: &str) -> Option<SourceFile> {
+        fs::read_to_string(self.0.join(path)).ok().map(|text| SourceFile::new(path, text))
+    }
+
+    fn modules_in(&self, folder: &str) -> Vec<String> {
+        let Ok(entries) = fs::read_dir(self.0.join(folder)) else { return Vec::new() };
+        let names = entries.filter_map(Result::ok).filter_map(|entry| entry.file_name().into_string().ok());
+        names.filter(|name| Path::new(name).extension().is_some_and(|extension| extension == "py")).collect()
+    }
+}
+
+/// The folder of packages of an environment.
+pub(crate) fn packages(django: &Django) -> Vec<Arc<dyn Folder>> {
+    let lib = django.dir().join("lib");
+    let Ok(entries) = fs::read_dir(&lib) else { return Vec::new() };
+    let folders = entries.filter_map(Result::ok).map(|entry| entry.path().join("site-packages"));
+    folders.filter(|path| path.is_dir()).map(|path| Arc::new(Packages(path)) as Arc<dyn Folder>).collect()
+}
+
+/// Sends statements to a session, and keeps them by operation.
+struct Recorder {
+    session: Session,
+    statements: Vec<Sql>,
+    refused: Vec<String>,
+}
+
+impl Database for Recorder {
+    fn catalog(&self) -> &Catalog {
+        self.session.catalog()
+    }
+
+    fn execute(&mut self, sql: Sql) {
+        for parsed in zdm_sql::parse(&sql.text) {
+            let outcome = self.session.execute(&parsed.statement);
+            if let Some(error) = &outcome.error {
+                self.refused.push(format!("{error:?}: {}", sql.text));
+            }
+        }
+        self.statements.push(sql);
+    }
+}
+
+/// A project of these files.
+pub(crate) fn build(
+    files: Vec<SourceFile>,
+    environment: Vec<Arc<dyn Folder>>,
+    settings: Option<&str>,
+    version: DjangoVersion,
+) -> Project {
+    let config =
+        ProjectConfig { settings_module: settings.map(str::to_owned), django: version, ..ProjectConfig::default() };
+    Project::build(&ProjectInput { sources: Sources::in_memory(files, &[]), environment, texts: Vec::new(), config })
+}
+
+/// Replays what the report says was run, and compares each operation's statements and the state in the end.
+pub(crate) fn compare(report: &OracleReport, project: &Project, context: &Context) -> Score {
+    let mut score = Score { failures: report.failures(), ..Score::default() };
+    let postgres: u32 = report.postgres.split('.').next().and_then(|major| major.parse().ok()).expect("a version");
+    let version = PgVersion::major(u16::try_from(postgres).expect("a small number"));
+    let mut recorder =
+        Recorder { session: Session::new(Catalog::new(), version), statements: Vec::new(), refused: Vec::new() };
+    let mut state = ProjectState::new();
+    for executed in &report.migrations {
+        if executed.skipped.is_some() {
+            continue;
+        }
+        let key = MigrationKey::new(&*executed.app, &*executed.name);
+        let Some(migration) = project.migration(&key) else {
+            score.differences.push(format!("{key}: not found"));
+            continue;
+        };
+        let before = recorder.session.clone();
+        recorder.statements.clear();
+        recorder.refused.clear();
+        let outcome = run_migration(migration, &state, context, &mut recorder);
+        let failed = executed.error.as_ref().map(|error| error.operation.unwrap_or(executed.operations.len()));
+        if failed.is_none() {
+            score.differences.extend(recorder.refused.iter().map(|refusal| format!("{key}: refused: {refusal}")));
+        } else {
+            score.failed += 1;
+        }
+        for operation in &executed.operations {
+            // The one that failed sent what the server refused, and nothing after it ran.
+            if failed.is_some_and(|failed| operation.index >= failed) {
+                break;
+            }
+            compare_operation(
+                &key,
+                operation,
+                &recorder.statements,
+                &outcome.not_analysed,
+                failed.is_some(),
+                context.version,
+                &mut score,
+            );
+        }
+        if failed.is_some() {
+            recorder.session = before;
+        } else {
+            state = outcome.state;
+        }
+    }
+    compare_state(report, &Resolver::new(&state, context), &mut score);
+    score
+}
+
+fn compare_operation(
+    key: &MigrationKey,
+    operation: &Operation,
+    statements: &[Sql],
+    not_analysed: &[NotAnalysed],
+    failed: bool,
+    version: DjangoVersion,
+    score: &mut Score,
+) {
+    score.operations += 1;
+    let reasons: Vec<&str> = not_analysed
+        .iter()
+        .filter(|reason| reason.operation == operation.index)
+        .map(|reason| &*reason.reason)
+        .collect();
+    let name = format!("{key} operation {} ({})", operation.index, operation.operation);
+    if !reasons.is_empty() {
+        score.not_analysed.push(format!("{name}: {}", reasons.join("; ")));
+        return;
+    }
+    score.analysed += 1;
+    let predicted = |deferred: bool| -> Vec<String> {
+        statements
+            .iter()
+            .filter(|sql| sql.operation == operation.index && sql.deferred == deferred)
+            .map(|sql| sql.text.replace(PLACEHOLDER, compare::WILDCARD))
+            .collect()
+    };
+    let executed = |statements: &[zdm_testkit::oracle::Statement]| -> Vec<String> {
+        statements.iter().filter(|statement| statement.editor).map(|statement| statement.sql.clone()).collect()
+    };
+    let (immediate, deferred) = (executed(&operation.statements), executed(&operation.deferred));
+    score.statements += immediate.len() + deferred.len();
+    // Django goes through sets there; up to 3.2 relations come in the order in which the models were last rendered.
+    let unordered = match &*operation.operation {
+        "AlterUniqueTogether" | "AlterIndexTogether" | "RenameModel" => true,
+        "AlterField" => !version.at_least(4, 0),
+        _ => false,
+    };
+    let own = predicted(false);
+    // Several indexes of one column come in the order of the server's aggregation.
+    let drops = immediate.len() > 1 && immediate.iter().all(|sql| sql.starts_with("DROP INDEX"));
+    let result = if unordered || drops { compare::sets(&immediate, &own) } else { compare::lists(&immediate, &own) };
+    let mut equal = true;
+    if let Err(difference) = result {
+        equal = false;
+        score.differences.push(format!("{name}:\n{difference}"));
+    }
+    if !failed && let Err(difference) = compare::sets(&deferred, &predicted(true)) {
+        equal = false;
+        score.differences.push(format!("{name}, deferred:\n{difference}"));
+    }
+    if equal {
+        score.equal += 1;
+    }
+}
+
+/// Each model of the report against the state.
+fn compare_state(report: &OracleReport, resolver: &Resolver<'_>, score: &mut Score) {
+    for (label, expected) in &report.models {
+        score.models += 1;
+        let Some((app, name)) = label.split_once('.') else { continue };
+        let found = match resolver.model(&ModelKey::new(app, name)) {
+            Ok(found) => found,
+            Err(reason) => {
+                score.models_not_analysed.push(format!("{label}: {reason}"));
+                continue;
+            }
+        };
+        let mut differences = Vec::new();
+        let mut check = |what: &str, expected: String, found: String| {
+            if expected != found {
+                differences.push(format!("{what}: Django has {expected}, we {found}"));
+            }
+        };
+        check("table", expected.db_table.clone(), found.table.to_string());
+        check("managed", expected.managed.to_string(), found.managed.to_string());
+        check("proxy", expected.proxy.to_string(), found.proxy.to_string());
+        let mut unknown = false;
+        for field in &expected.fields {
+            let own = found.fields.iter().find(|own| match own {
+                Ok(own) => **own.name() == *field.name,
+                Err((name, _)) => **name == *field.name,
+            });
+            match own {
+                None => differences.push(format!("no field {}", field.name)),
+                Some(Err((name, reason))) => {
+                    unknown = true;
+                    score.models_not_analysed.push(format!("{label}.{name}: {reason}"));
+                }
+                Some(Ok(own)) => {
+                    let references = |table: &str, column: &str| format!("{table}({column})");
+                    let expected = format!(
+                        "{:?} {:?} {} {} {} {} {} {:?}",
+                        field.column,
+                        field.db_type,
+                        field.null,
+                        field.primary_key,
+                        field.unique,
+                        field.db_index,
+                        field.has_db_default,
+                        field.references.as_ref().map(|to| references(&to.table, &to.column))
+                    );
+                    let column = if own.is_many_to_many() { None } else { own.column.as_deref().map(str::to_owned) };
+                    let found = format!(
+                        "{:?} {:?} {} {} {} {} {} {:?}",
+                        column,
+                        own.db_type.as_deref().map(str::to_owned),
+                        own.null,
+                        own.primary_key,
+                        own.unique,
+                        own.db_index,
+                        own.db_default().is_some(),
+                        own.foreign_key().map(|to| references(&to.table, to.column.as_deref().unwrap_or_default()))
+                    );
+                    if expected != found {
+                        differences.push(format!("{}: Django has {expected}, we {found}", field.name));
+                    }
+                }
+            }
+        }
+        for own in found.fields.iter().flatten() {
+            if !expected.fields.iter().any(|field| *field.name == **own.name()) {
+                let virtual_field = own.column.is_none() && !own.is_many_to_many();
+                if !virtual_field {
+                    differences.push(format!("a field too many: {}", own.name()));
+                }
+            }
+        }
+        if differences.is_empty() && !unknown {
+            score.models_equal += 1;
+        } else if !differences.is_empty() {
+            score.differences.push(format!("state of {label}: {}", differences.join("; ")));
+        }
+    }
+}
