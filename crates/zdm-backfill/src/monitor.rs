@@ -89,6 +89,7 @@ const SNAPSHOT_PERIOD: Duration = Duration::from_secs(5);
 const BLIND_AFTER: Duration = Duration::from_secs(5);
 
 /// State between samples.
+#[derive(Default)]
 struct Running {
     last_wal: Option<(Instant, f64)>,
     wal_rate: Option<u64>,
@@ -105,18 +106,7 @@ struct Running {
 impl Monitor {
     /// Runs until the receiver is gone. Lost connections are made anew; meanwhile the workers hold.
     pub(crate) async fn run(self, signal: watch::Sender<Signal>) {
-        let mut running = Running {
-            last_wal: None,
-            wal_rate: None,
-            reported: BTreeSet::new(),
-            progress: Progress::default(),
-            last_progress: None,
-            last_snapshots: None,
-            rates: Vec::new(),
-            holding: None,
-            hidden_reported: false,
-            number: 0,
-        };
+        let mut running = Running::default();
         let mut silent_since: Option<Instant> = None;
         while !signal.is_closed() {
             if let Ok(session) = Session::open(&self.settings, &self.application_name, self.timeouts).await {
@@ -149,42 +139,22 @@ impl Monitor {
 
     /// One look at everything.
     pub(crate) async fn first(&self, session: &Session) -> Result<Signal, Error> {
-        let mut running = Running {
-            last_wal: None,
-            wal_rate: None,
-            reported: BTreeSet::new(),
-            progress: Progress::default(),
-            last_progress: Some(Instant::now()),
-            last_snapshots: Some(Instant::now()),
-            rates: Vec::new(),
-            holding: None,
-            hidden_reported: true,
-            number: 0,
-        };
+        // Warnings and progress are told by the samples that follow.
+        let now = Some(Instant::now());
+        let mut running =
+            Running { last_progress: now, last_snapshots: now, hidden_reported: true, ..Running::default() };
         self.sample(session, &mut running).await
     }
 
     async fn sample(&self, session: &Session, running: &mut Running) -> Result<Signal, Error> {
-        let job = self
-            .store
-            .find_job(session.client(), &self.job.name, Kind::Run)
-            .await?
-            .filter(|job| job.id == self.job.id)
-            .ok_or_else(|| Error::Forbidden("the job was deleted".to_owned()));
-        let (state, limits, reason) = match job {
-            Ok(job) => (job.state, job.limits, job.reason),
+        let found = self.store.find_job(session.client(), &self.job.name, Kind::Run).await?;
+        let (state, limits) = match found.filter(|job| job.id == self.job.id) {
+            Some(job) => (job.state, job.limits),
             // Replaced by another run with --restart: this one ends.
-            Err(Error::Forbidden(_)) => (State::Cancelled, self.job.limits.clone(), None),
-            Err(error) => return Err(error),
+            None => (State::Cancelled, self.job.limits.clone()),
         };
         let sample = self.signals(session, running, &limits).await?;
-        let hold = match state {
-            State::Paused => {
-                drop(reason);
-                Some(Reason::PausedByOperator)
-            }
-            _ => decide(&sample, &limits),
-        };
+        let hold = if state == State::Paused { Some(Reason::PausedByOperator) } else { decide(&sample, &limits) };
         if running.last_progress.is_none_or(|at| at.elapsed() >= PROGRESS_PERIOD) {
             running.last_progress = Some(Instant::now());
             self.progress(session, running, &sample).await?;

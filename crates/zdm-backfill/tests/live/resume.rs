@@ -238,7 +238,12 @@ fn a_third_worker_dies() {
     let client = database.connect();
     counted_table(&client, ROWS);
     let mut third = child(&database.conninfo());
-    std::thread::sleep(Duration::from_millis(300));
+    let has_updated = "SELECT count(*) FROM zdm.backfill_window WHERE rows_updated > 0";
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while client.try_sql(has_updated).map_or(true, |rows| rows[0][0].as_deref() == Some("0")) {
+        assert!(std::time::Instant::now() < deadline, "the third worker began");
+        std::thread::sleep(Duration::from_millis(10));
+    }
     third.kill().unwrap();
     third.wait().unwrap();
     let left: i64 = client.value("SELECT count(*) FROM zdm.backfill_window").parse().unwrap();
