@@ -22,7 +22,7 @@ use zdm_source::{Diagnostic, SourceFile};
 
 use crate::base;
 use crate::changes::{ChangeKind, ChangeSet, changes, open};
-use crate::config::{Config, KnownRule, Level, RuleSettings, Selector};
+use crate::config::{Config, KnownRule, Level, RuleSettings, Selector, TableSettings};
 use crate::discover::{ConfigChoice, Place, discover, site_packages};
 use crate::error::Error;
 use crate::files::Files;
@@ -287,12 +287,12 @@ impl Workspace {
             let facts = TableFacts {
                 rows: said.and_then(|said| said.rows).or(table.rows),
                 bytes: said.and_then(|said| said.bytes).or_else(|| table.total_bytes()),
-                hot: said.and_then(|said| said.hot).or_else(|| table.hot()),
+                hot: said.and_then(TableSettings::is_hot).or_else(|| table.hot()),
             };
             (TablePattern(name.to_owned()), facts)
         });
         let patterns = configured.iter().map(|table| {
-            let facts = TableFacts { rows: table.rows, bytes: table.bytes, hot: table.hot };
+            let facts = TableFacts { rows: table.rows, bytes: table.bytes, hot: table.is_hot() };
             (TablePattern(table.pattern.as_str().to_owned()), facts)
         });
         measured.chain(patterns).collect()

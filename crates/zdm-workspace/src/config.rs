@@ -20,6 +20,7 @@ use zdm_source::{Severity, SourceFile, Span};
 use crate::error::Error;
 use crate::files::{FileProblem, read as read_file};
 use crate::pattern::{NamePattern, PathPattern};
+use crate::stats::is_hot;
 
 pub const ZDM_TOML: &str = "zdm.toml";
 pub const PYPROJECT: &str = "pyproject.toml";
@@ -87,7 +88,13 @@ pub struct TableSettings {
     pub hot: Option<bool>,
     pub reads_per_second: Option<f64>,
     pub writes_per_second: Option<f64>,
-    pub rules: RuleSettings,
+}
+
+impl TableSettings {
+    /// Whether the tables are read or written all the time: as it is said, else by the traffic.
+    pub fn is_hot(&self) -> Option<bool> {
+        self.hot.or_else(|| is_hot(self.reads_per_second, self.writes_per_second))
+    }
 }
 
 /// Names rules: a code, the beginning of codes, a name, or `ALL`.

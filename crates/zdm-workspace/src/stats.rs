@@ -51,11 +51,15 @@ pub struct TableStats {
 /// Statements per second from which on a table is hot: a lock that is held for a second makes so many wait.
 const HOT: f64 = 10.0;
 
+pub(crate) fn is_hot(reads: Option<f64>, writes: Option<f64>) -> Option<bool> {
+    let rates = [reads, writes];
+    rates.iter().any(Option::is_some).then(|| rates.iter().flatten().sum::<f64>() >= HOT)
+}
+
 impl TableStats {
     /// Whether the table is read or written all the time; `None` where traffic was not measured.
     pub fn hot(&self) -> Option<bool> {
-        let rates = [self.reads_per_second, self.writes_per_second];
-        rates.iter().any(Option::is_some).then(|| rates.iter().flatten().sum::<f64>() >= HOT)
+        is_hot(self.reads_per_second, self.writes_per_second)
     }
 
     /// With its indexes; `None` where the table was not measured.

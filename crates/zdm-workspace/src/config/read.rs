@@ -166,7 +166,6 @@ impl Reader<'_> {
             hot: None,
             reads_per_second: None,
             writes_per_second: None,
-            rules: RuleSettings::default(),
         };
         let table = item.get_ref().as_table();
         let Some(table) = table else {
@@ -182,8 +181,7 @@ impl Reader<'_> {
                     None => self.wrong_type(item, key.name, "`true` or `false`"),
                 },
                 "reads-per-second" => settings.reads_per_second = self.rate(item, key.name),
-                "writes-per-second" => settings.writes_per_second = self.rate(item, key.name),
-                name => self.rule_setting(name, item, &mut settings.rules),
+                _ => settings.writes_per_second = self.rate(item, key.name),
             }
         }
         Some(settings)

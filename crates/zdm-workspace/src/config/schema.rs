@@ -63,6 +63,59 @@ fn quantity(unit: &str) -> Value {
     json!({"oneOf": [{"type": "integer", "minimum": 0}, {"type": "string", "pattern": pattern}]})
 }
 
+/// The reference for people, in Markdown, with a final line end.
+pub fn reference() -> String {
+    let mut out = String::from(INTRODUCTION);
+    for (of, title, words) in [
+        (Section::Top, "Keys", "In `[tool.zdm]`, or at the top of `zdm.toml`."),
+        (Section::Path, "Per path", PATHS),
+        (Section::Table, "Per table", TABLES),
+    ] {
+        let _ = writeln!(out, "## {title}\n\n{words}\n\n| key | example | meaning |\n|---|---|---|");
+        for key in keys(of) {
+            let _ = writeln!(out, "| `{}` | `{}` | {} |", key.name, key.example, key.doc);
+        }
+        out.push('\n');
+    }
+    out.push_str(BASELINE);
+    out
+}
+
+const INTRODUCTION: &str = "\
+# Configuration
+
+zdm reads `zdm.toml`, or `[tool.zdm]` of `pyproject.toml`, from the nearest folder upward that has one; the search ends
+at the root of the git repository. That folder is the project's root, and all paths in the file are relative to it.
+Where one folder has both, `zdm.toml` counts. `--config FILE` names another file, `--isolated` reads none. Everything
+works without a configuration.
+
+An unknown key, an unknown rule or a value of the wrong kind is an error that names its line and what was probably
+meant. Editors complete and check `zdm.toml` with [zdm.schema.json](zdm.schema.json).
+
+The command line goes before the file. Rules are named by code (`ZDM101`), by the beginning of codes (`ZDM1`), by name
+(`index-not-concurrent`), or all at once (`ALL`); where two settings speak of one rule, the narrower one decides.
+
+";
+
+const PATHS: &str = "\
+In `[tool.zdm.paths.\"PATTERN\"]`. A pattern without `/` matches at any depth, one with a leading `/` from the root; one
+that matches a folder matches everything in it. `*` stops at `/`, `**` does not. Later sections go before earlier ones.";
+
+const TABLES: &str = "\
+In `[tool.zdm.tables]`, as `NAME = { … }` or `[tool.zdm.tables.\"NAME\"]`; `*` in a name stands for anything, and the first
+entry that matches counts. Known size and traffic move severities: what only takes time is information on a small table
+and an error on a large or hot one. A table with ten or more reads and writes per second is hot. What stands here goes
+before what `--stats FILE` tells.";
+
+const BASELINE: &str = "\
+## Adopting it on an old project
+
+`zdm-lint --write-baseline` records every finding of today in `zdm-baseline.json`; with `baseline = \"zdm-baseline.json\"`
+only new ones count from then on. A finding is recognised by its rule, its migration and its code, so that moving lines or
+formatting a file does not bring it back. Entries without a finding are reported and go away when the file is written
+again.
+";
+
 /// Where the commented configuration goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {

@@ -49,7 +49,7 @@ severity = { ZDM1 = "error" }
 
 [tool.zdm.tables]
 shop_order = { rows = "1.5M", bytes = "2GB", hot = true, reads-per-second = 20, writes-per-second = 0.5 }
-"audit_*" = { rows = 3, ignore = ["index-not-concurrent"] }
+"audit_*" = { rows = 3 }
 
 [[tool.zdm.mirror]]
 table = "shop_order"
@@ -72,6 +72,7 @@ table = "shop_order"
     assert_eq!(order.pattern.as_str(), "shop_order");
     assert_eq!((order.rows, order.bytes, order.hot), (Some(1_500_000), Some(2 << 30), Some(true)));
     assert_eq!((order.reads_per_second, order.writes_per_second), (Some(20.0), Some(0.5)));
+    assert_eq!((order.is_hot(), config.tables[1].is_hot()), (Some(true), None));
     assert!(config.tables[1].pattern.matches("audit_log"));
     assert_eq!(config.runtime["mirror"][0]["table"].as_str(), Some("shop_order"));
     let level = |code, name| config.rules.level(code, name);
@@ -220,12 +221,17 @@ fn the_template_is_a_configuration_with_and_without_its_comments() {
 }
 
 #[test]
-fn the_published_schema_is_in_sync() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/zdm.schema.json");
+fn the_published_schema_and_reference_are_in_sync() {
+    in_sync("zdm.schema.json", &schema::json_schema());
+    in_sync("configuration.md", &schema::reference());
+}
+
+#[track_caller]
+fn in_sync(name: &str, made: &str) {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs").join(name);
     let published = std::fs::read_to_string(&path).unwrap_or_default();
-    let made = schema::json_schema();
     if published != made && std::env::var_os("ZDM_UPDATE").is_some() {
-        std::fs::write(&path, &made).unwrap();
+        std::fs::write(&path, made).unwrap();
         return;
     }
     assert_eq!(published, made, "run the test once with ZDM_UPDATE=1");
