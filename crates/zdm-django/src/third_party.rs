@@ -57,6 +57,7 @@ const IMAGE: FieldFact = As("ImageField", &[]);
 const FILE: FieldFact = As("FileField", &[]);
 const KEY: FieldFact = As("ForeignKey", &[]);
 const CHAR: FieldFact = As("CharField", &[]);
+const NULLABLE: &[(&str, Literal)] = &[("null", Bool(true)), ("blank", Bool(true)), ("default", Null)];
 const SORTED: FieldFact = FieldFact::Unknown("its through table has a column for the order");
 
 /// Package, class, fact. Sorted by package, then class.
@@ -173,6 +174,8 @@ const FIELDS: &[(&str, &str, FieldFact)] = &[
     ("hashid_field", "BigHashidField", As("BigIntegerField", &[])),
     ("hashid_field", "HashidAutoField", As("AutoField", &[])),
     ("hashid_field", "HashidField", As("IntegerField", &[])),
+    ("i18nfield", "I18nCharField", TEXT),
+    ("i18nfield", "I18nTextField", TEXT),
     ("image_cropping", "ImageCropField", IMAGE),
     ("image_cropping", "ImageRatioField", varchar(&[("max_length", Int(255))])),
     ("imagekit", "ProcessedImageField", IMAGE),
@@ -211,6 +214,7 @@ const FIELDS: &[(&str, &str, FieldFact)] = &[
     ("modelcluster", "ClusterTaggableManager", NoColumn),
     ("modelcluster", "ParentalKey", KEY),
     ("modelcluster", "ParentalManyToManyField", As("ManyToManyField", &[])),
+    ("morango", "UUIDField", As("UUIDField", &[("max_length", Int(32))])),
     ("mptt", "TreeForeignKey", KEY),
     ("mptt", "TreeManyToManyField", As("ManyToManyField", &[])),
     ("mptt", "TreeOneToOneField", As("OneToOneField", &[])),
@@ -222,6 +226,12 @@ const FIELDS: &[(&str, &str, FieldFact)] = &[
     ("netfields", "MACAddressField", Column("macaddr")),
     ("oauth2_provider", "ClientSecretField", CHAR),
     ("oauth2_provider", "TokenChecksumField", CHAR),
+    ("openwisp_utils", "FallbackBooleanChoiceField", As("BooleanField", NULLABLE)),
+    ("openwisp_utils", "FallbackCharField", As("CharField", NULLABLE)),
+    ("openwisp_utils", "FallbackPositiveIntegerField", As("PositiveIntegerField", NULLABLE)),
+    ("openwisp_utils", "FallbackTextField", As("TextField", NULLABLE)),
+    ("openwisp_utils", "FallbackURLField", As("URLField", NULLABLE)),
+    ("openwisp_utils", "KeyField", varchar(&[("max_length", Int(64))])),
     ("organizations", "AutoCreatedField", As("DateTimeField", &[])),
     ("organizations", "AutoLastModifiedField", As("DateTimeField", &[])),
     ("organizations", "SlugField", As("SlugField", &[])),
@@ -277,6 +287,10 @@ const FIELDS: &[(&str, &str, FieldFact)] = &[
 const OPERATIONS: &[(&str, &str, OperationFact)] = &[
     ("django_add_default_value", "AddDefaultValue", OperationFact::AddDefaultValue),
     ("django_db_views", "ViewRunPython", OperationFact::As("RunPython")),
+    ("django_migrate_sql", "AlterSQL", OperationFact::NamedSql),
+    ("django_migrate_sql", "CreateSQL", OperationFact::NamedSql),
+    ("django_migrate_sql", "DeleteSQL", OperationFact::NamedSql),
+    ("django_migrate_sql", "ReverseAlterSQL", OperationFact::NamedSql),
     ("django_migration_linter", "IgnoreMigration", OperationFact::NoOp),
     ("migrate_sql", "AlterSQL", OperationFact::NamedSql),
     ("migrate_sql", "CreateSQL", OperationFact::NamedSql),
@@ -318,7 +332,7 @@ pub(crate) fn package(name: &str) -> &str {
         "django_add_default_value" => "django-add-default-value",
         "django_migration_linter" => "django-migration-linter",
         "psqlextra" => "django-postgres-extra",
-        "migrate_sql" => "django-migrate-sql",
+        "migrate_sql" | "django_migrate_sql" => "django-migrate-sql",
         package => package,
     }
 }

@@ -353,6 +353,20 @@ impl Extractor<'_> {
         }
     }
 
+    /// A method of an index or a constraint that, on PostgreSQL, does what its base does.
+    fn hands_over(&self, method: &python::Value, name: &str) -> bool {
+        let Some(function) = method.as_function() else { return false };
+        let symbol = |name: &str| python::Arg {
+            kind: python::ArgKind::Positional,
+            value: python::Value::new(ValueKind::Symbol(Arc::from(name)), method.origin.clone()),
+            span: method.origin.span,
+        };
+        let args: Vec<python::Arg> = ["self", "model", "schema_editor"].iter().map(|name| symbol(name)).collect();
+        let returned = self.evaluator().returns(function, &args);
+        returned.as_call().is_some_and(|call| super::is_base_call(call, name))
+            && !changes_objects(&function.function().body, &function.module)
+    }
+
     /// The class or function behind `import_string("…")`; other callees as they are.
     pub(super) fn imported(&self, callee: &python::Value) -> python::Value {
         let named = callee.as_call().filter(|call| call.callee.is_symbol("django.utils.module_loading.import_string"));
@@ -612,7 +626,9 @@ impl Extractor<'_> {
         for class in &line {
             let body = self.evaluator().class_body(class);
             for method in ["create_sql", "remove_sql", "constraint_sql", "get_with_params", "create_with_fields"] {
-                if body.get(method).is_some() {
+                if let Some(value) = body.get(method)
+                    && !self.hands_over(value, method)
+                {
                     return Err(format!("`{}` overrides `{method}`", class.name()));
                 }
             }
@@ -921,6 +937,8 @@ fn is_harmless(call: &python::Call) -> bool {
             "to_state.apps.",
             "schema_editor.connection.introspection.",
             "self.allow_migrate_model",
+            // A cursor by itself does nothing; what is executed on it is a call of its own.
+            "schema_editor.connection.cursor",
         ];
         let builtin = name.strip_prefix("builtins.").is_some_and(|name| BUILTINS.contains(&name));
         builtin

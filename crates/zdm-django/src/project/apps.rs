@@ -78,7 +78,7 @@ impl Finder<'_> {
                 }
                 continue;
             }
-            if self.environment_app(entry) {
+            if self.environment_app(entry) || self.is_class(entry) {
                 continue;
             }
             let first = entry.split('.').next().unwrap_or(entry);
@@ -217,6 +217,13 @@ impl Finder<'_> {
         let name = entry.rsplit('.').next()?;
         let class = self.extractor.evaluator().class(module, name)?;
         self.config(&class)
+    }
+
+    /// A class of the project that says of itself neither name nor label: its base outside of the project does.
+    fn is_class(&self, entry: &str) -> bool {
+        let module =
+            self.input.sources.layout().resolve(parent_name(entry)).and_then(|path| self.input.sources.module(path));
+        module.is_some_and(|module| self.extractor.evaluator().class(module, last_part(entry)).is_some())
     }
 
     /// An app of a package outside of the project; false where its package is not at hand.

@@ -127,6 +127,14 @@ impl Layout {
         self.by_name.get(name)
     }
 
+    /// Whether modules stand below a name that is no module itself: a folder without `__init__.py`.
+    pub fn is_namespace(&self, name: &str) -> bool {
+        let prefix = format!("{name}.");
+        let mut below =
+            self.by_name.range::<str, _>((std::ops::Bound::Excluded(prefix.as_str()), std::ops::Bound::Unbounded));
+        self.resolve(name).is_none() && below.next().is_some_and(|(found, _)| found.starts_with(&prefix))
+    }
+
     /// The folder that a dotted name of a package stands for, `__init__.py` or not.
     pub fn package_folder(&self, name: &str) -> Option<String> {
         if let Some(path) = self.resolve(name)

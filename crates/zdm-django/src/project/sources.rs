@@ -18,6 +18,7 @@ pub type Reader = dyn Fn(&str) -> Result<SourceFile, String> + Send + Sync;
 pub struct Sources {
     layout: Layout,
     modules: BTreeMap<Arc<str>, OnceLock<Result<Module, String>>>,
+    namespaces: Mutex<BTreeMap<String, Module>>,
     read: Box<Reader>,
 }
 
@@ -38,7 +39,7 @@ impl Sources {
     ) -> Self {
         let layout = Layout::new(paths, import_roots);
         let modules = layout.paths().iter().map(|path| (Arc::clone(path), OnceLock::new())).collect();
-        Self { layout, modules, read: Box::new(read) }
+        Self { layout, modules, namespaces: Mutex::default(), read: Box::new(read) }
     }
 
     /// Files that are in memory already.
@@ -94,6 +95,19 @@ impl Sources {
     /// Why a file cannot be read, if so.
     pub fn error(&self, path: &str) -> Option<&str> {
         self.parsed(path)?.as_ref().err().map(String::as_str)
+    }
+
+    /// An empty package in place of a folder without `__init__.py` that modules are imported from.
+    fn namespace(&self, name: &str) -> Option<Module> {
+        if !self.layout.is_namespace(name) {
+            return None;
+        }
+        let mut namespaces = self.namespaces.lock().unwrap_or_else(PoisonError::into_inner);
+        let module = namespaces.entry(name.to_owned()).or_insert_with(|| {
+            let path = format!("{}/__init__.py", name.replace('.', "/"));
+            zdm_python::parse(&SourceFile::new(path, ""), name)
+        });
+        Some(module.clone())
     }
 
     fn parsed(&self, path: &str) -> Option<&Result<Module, String>> {
@@ -176,6 +190,9 @@ impl ModuleLoader for Loader<'_> {
             && let Some(module) = self.sources.module(path)
         {
             return Some(module.clone());
+        }
+        if let Some(module) = self.sources.namespace(name) {
+            return Some(module);
         }
         self.environment.iter().find_map(|environment| environment.load(name))
     }
