@@ -33,6 +33,14 @@ pub(crate) enum Command {
     },
     /// Print the SQL that Django will send, per operation, with its effects; no Django needed
     Sqlmigrate(SqlmigrateArgs),
+    /// Write a commented configuration, and print snippets for CI and pre-commit
+    Init {
+        /// The project's root; found from the current directory upward without it
+        #[arg(long, value_name = "DIR")]
+        root: Option<PathBuf>,
+        #[command(flatten)]
+        project: ProjectArgs,
+    },
     /// Print the effects of plain SQL, statement by statement; earlier statements build the catalog
     Trace(TraceArgs),
 }

@@ -4,6 +4,7 @@ mod adopt;
 mod args;
 mod check;
 mod explain;
+mod init;
 mod sqlmigrate;
 mod terminal;
 mod trace_command;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
         Some(Command::Explain { rule }) => explain::explain(&rule).map(|page| print(&page)),
         Some(Command::Rules { format }) => explain::rules(format).map(|list| print(&list)),
         Some(Command::Sqlmigrate(args)) => sqlmigrate::run(&args),
+        Some(Command::Init { root, project }) => init::run(root, &project),
         Some(Command::Trace(args)) => trace_command::run(&args),
     };
     match result {

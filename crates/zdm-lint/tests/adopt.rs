@@ -128,8 +128,30 @@ fn measured_tables_move_the_severity() {
     fs::write(root.join("zdm.toml"), "small-table-rows = 1000\n[tables]\n\"shop_*\" = { rows = 20 }\n").unwrap();
     assert_eq!(severity(&table("{\"rows\": 200000000}")), "info");
     let (code, _, err) = run(root, &["--stats", "none.json"]);
-    assert!(code == 2 && err.contains("`") && err.contains("none.json"), "{err}");
+    assert!(code == 2 && err.contains("none.json"), "{err}");
     fs::write(root.join("stats.json"), "[]").unwrap();
     let (code, _, err) = run(root, &["--stats", "stats.json"]);
     assert!(code == 2 && err.contains("holds no table statistics: it has no `version`"), "{err}");
+}
+
+#[test]
+fn init_writes_a_configuration_that_is_read() {
+    let folder = project(&[("0001_initial", INITIAL)]);
+    let root = folder.path();
+    let (code, out, err) = run(root, &["init"]);
+    assert_eq!((code, err.as_str()), (0, "zdm-lint: wrote zdm.toml\n"), "{out}");
+    for word in ["fetch-depth: 0", "GIT_DEPTH: 0", "pre-commit", "--base auto"] {
+        assert!(out.contains(word), "{word}");
+    }
+    assert!(fs::read_to_string(root.join("zdm.toml")).unwrap().starts_with("# The oldest PostgreSQL"));
+    assert_eq!(run(root, &[]).0, 0);
+    let (code, _, err) = run(root, &["init"]);
+    assert!(code == 2 && err.contains("`zdm.toml` configures this project already"), "{err}");
+    // A project with a pyproject.toml keeps what stands there.
+    fs::remove_file(root.join("zdm.toml")).unwrap();
+    fs::write(root.join("pyproject.toml"), "[tool.black]\nline-length = 100\n").unwrap();
+    assert_eq!(run(root, &["init"]).0, 0);
+    let text = fs::read_to_string(root.join("pyproject.toml")).unwrap();
+    assert!(text.starts_with("[tool.black]\nline-length = 100\n\n[tool.zdm]\n"), "{text}");
+    assert_eq!(run(root, &[]).0, 0);
 }
