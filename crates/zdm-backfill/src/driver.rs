@@ -89,10 +89,12 @@ impl Shared {
 /// # Errors
 /// See [`Error`]. The job stays resumable.
 pub async fn run(
-    options: RunOptions,
+    mut options: RunOptions,
     events: mpsc::UnboundedSender<Event>,
     stop: watch::Receiver<bool>,
 ) -> Result<Outcome, Error> {
+    // After a failover the old primary may be back as a standby: among several hosts, the writable one is meant.
+    options.settings.needs_writable = true;
     let (session, prepared) = begin(&options, &events, &stop).await?;
     let store = Store::new(options.state_schema.clone());
     let job = prepared.job;
