@@ -72,6 +72,7 @@ impl Run {
             return self.detach_partition(&name, partition, *concurrently, *finalize);
         }
         self.check_not_in_use(&name, "ALTER TABLE")?;
+        self.prepare_type_changes(&name, &alter.actions)?;
         let mut queue = Queue::new();
         let mut passes: Vec<(Pass, usize)> =
             alter.actions.iter().enumerate().map(|(position, action)| (pass_of(action), position)).collect();
@@ -235,7 +236,10 @@ impl Run {
                 self.set_column_not_null(&tables, column, None, true, queue)
             }
             AlterTableAction::DropNotNull { column } => {
-                let tables = self.tree(only, name, mode);
+                // Since 18 nothing reaches the children where the parent's column is nullable already.
+                let settled = self.version.at_least(18)
+                    && self.table(name).column(column.as_str()).is_some_and(|column| !column.not_null);
+                let tables = self.tree(only || settled, name, mode);
                 self.drop_not_null(&tables, column)
             }
             AlterTableAction::SetExpression { column, expr } => {

@@ -12,7 +12,7 @@ use crate::data_type::DataType;
 use crate::expr::{ExprNode, SqlExpr};
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
-use crate::statement::{IndexElement, IndexKey};
+use crate::statement::{AlterTableAction, IndexElement, IndexKey};
 
 impl Run {
     pub(super) fn alter_column_type(
@@ -36,6 +36,58 @@ impl Run {
         }
         for name in tables {
             self.alter_column_type_of(name, column, &new_type, collation, using, queue)?;
+        }
+        Ok(())
+    }
+
+    /// What is refused before any action of the statement is carried out.
+    pub(super) fn prepare_type_changes(&self, name: &QualifiedName, actions: &[AlterTableAction]) -> Step {
+        let table = self.table(name);
+        let changes = || {
+            actions.iter().filter_map(|action| match action {
+                AlterTableAction::AlterColumnType { column, data_type, using, .. } => {
+                    Some((table.column(column.as_str())?, data_type, using.as_ref()))
+                }
+                _ => None,
+            })
+        };
+        for (column, _, using) in changes() {
+            let Some(using) = using else { continue };
+            if let ExprNode::Cast { expr, data_type } = &*using.node
+                && matches!(&**expr, ExprNode::Column { name, .. } if *name == column.name)
+            {
+                let target = self.resolve_type(data_type)?;
+                let zone = TimeZone::Unknown;
+                let change = crate::cast::change(self.catalog(), &column.data_type, &target, Context::Explicit, zone);
+                if change == Change::Impossible {
+                    let bare =
+                        |data_type: &DataType| DataType { modifiers: Vec::new(), fields: None, ..data_type.clone() };
+                    return refuse(
+                        "42846",
+                        format!("cannot cast type {} to {}", bare(&column.data_type), bare(&target)),
+                    );
+                }
+            }
+        }
+        let mut seen: Vec<&Ident> = Vec::new();
+        for (column, data_type, using) in changes() {
+            if column.inherited {
+                return refuse("42P16", format!("cannot alter inherited column \"{}\"", column.name));
+            }
+            let target = self.resolve_type(data_type)?;
+            if using.is_none() && !crate::cast::is_assignable(self.catalog(), &column.data_type, &target) {
+                let target = DataType { modifiers: Vec::new(), fields: None, ..target };
+                return refuse(
+                    "42804",
+                    format!("column \"{}\" cannot be cast automatically to type {target}", column.name),
+                );
+            }
+        }
+        for (column, ..) in changes() {
+            if seen.contains(&&column.name) {
+                return refuse("0A000", format!("cannot alter type of column \"{}\" twice", column.name));
+            }
+            seen.push(&column.name);
         }
         Ok(())
     }

@@ -279,16 +279,14 @@ impl Run {
         } else if !dml.only.0 {
             tables.extend(self.catalog().descendants(&name));
         }
-        match self.access(&name, dml.predicate.as_ref()) {
-            Access::Whole => tables.iter().for_each(|table| self.scan(table)),
-            Access::Perhaps => {
-                for table in &tables {
-                    if !self.is_empty(table) && self.has_storage(table) {
-                        self.maybe(table, UncertainEffect::Scan, "the planner uses no index");
-                    }
+        for table in &tables {
+            match self.access(table, dml.predicate.as_ref()) {
+                Access::Whole => self.scan(table),
+                Access::Perhaps if !self.is_empty(table) && self.has_storage(table) => {
+                    self.maybe(table, UncertainEffect::Scan, "the planner uses no index");
                 }
+                Access::Perhaps | Access::ByIndex => {}
             }
-            Access::ByIndex => {}
         }
         if dml.predicate.is_none() {
             for table in &tables {
@@ -576,6 +574,7 @@ impl Run {
                 }
             }
             self.state.facts.pending.retain(|(table, _)| *table != name);
+            self.state.facts.empty.insert(name);
         }
         Ok(())
     }

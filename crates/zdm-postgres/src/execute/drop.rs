@@ -278,7 +278,12 @@ impl Run {
             self.check_not_in_use(&table_name, "DROP INDEX")?;
             self.refuse_key_of_foreign_key(&table_name, &index, drop.behavior)?;
             let mut doomed = vec![(table_name.clone(), index.name.clone())];
-            for child in self.catalog().descendants(&table_name) {
+            let partitions = if self.table(&table_name).partition_by.is_some() {
+                self.catalog().descendants(&table_name)
+            } else {
+                Vec::new()
+            };
+            for child in partitions {
                 let of_child: Vec<Ident> = self
                     .table(&child)
                     .indexes

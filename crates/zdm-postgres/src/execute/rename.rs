@@ -206,7 +206,8 @@ impl Run {
         if alter.only.0 && !table.children.is_empty() {
             return refuse("42P16", format!("inherited column \"{from}\" must be renamed in child tables too"));
         }
-        for name in &tables {
+        // The children come first.
+        for name in tables.iter().skip(1).chain(tables.first()) {
             if self.table(name).column(to.as_str()).is_some() {
                 return refuse("42701", format!("column \"{to}\" of relation \"{}\" already exists", name.name));
             }
