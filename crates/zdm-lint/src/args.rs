@@ -20,7 +20,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Check the migrations of a project (the default command)
-    Check(CheckArgs),
+    Check(Box<CheckArgs>),
     /// Print a rule's page
     Explain {
         /// The rule's code or name: ZDM101, index-not-concurrent
