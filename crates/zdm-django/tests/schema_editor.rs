@@ -148,7 +148,7 @@ fn random_histories() {
 }
 
 /// The public projects whose histories are compared.
-const REPLAYED: [&str; 2] = ["django-guardian", "reusable-apps"];
+const REPLAYED: [&str; 3] = ["django-cms", "django-guardian", "reusable-apps"];
 
 /// Whole histories of projects that nobody here wrote, in every environment that is provisioned for them.
 #[test]

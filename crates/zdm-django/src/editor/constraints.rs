@@ -56,7 +56,12 @@ impl Editor<'_> {
             Some(_) => return Err("`db_tablespace` of an index is not known".to_owned()),
         };
         let tablespace = self.index_tablespace_sql(model, &fields, tablespace.as_deref());
-        let with = if parameters.is_empty() { String::new() } else { format!(" WITH ({})", parameters.join(", ")) };
+        // 3.2 has the blank on the other side.
+        let with = match (parameters.is_empty(), self.context.version.at_least(4, 0)) {
+            (true, _) => String::new(),
+            (false, true) => format!(" WITH ({})", parameters.join(", ")),
+            (false, false) => format!("WITH ({}) ", parameters.join(", ")),
+        };
         Ok(Statement {
             table,
             kind: StatementKind::Index(IndexStatement {

@@ -580,3 +580,45 @@ fn array_element(text: &str) -> String {
         text.to_owned()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::version::DjangoVersion;
+
+    #[track_caller]
+    fn check(class: &str, max_digits: Option<u32>, value: &Value, expect: Option<&str>) {
+        let context = Context::new(DjangoVersion::new(5, 2));
+        assert_eq!(scalar(class, max_digits, value, &context).as_deref(), expect);
+    }
+
+    /// What psycopg 3 writes for Django 5.2.
+    #[test]
+    fn literals_equal_the_drivers() {
+        check("IntegerField", None, &Value::Int(-5), Some(" -5"));
+        check("IntegerField", None, &Value::str("7"), Some("7"));
+        check("CharField", None, &Value::str("it's"), Some("'it''s'"));
+        check("CharField", None, &Value::str("a\\b"), Some(" E'a\\\\b'"));
+        check("FloatField", None, &Value::Int(1), Some("1.0"));
+        check("FloatField", None, &Value::Float(-1.5e20), Some(" -1.5e+20"));
+        check("FloatField", None, &Value::Float(0.00001), Some("1e-05"));
+        check("DecimalField", Some(5), &Value::Float(0.1), Some("0.10000"));
+        check("DecimalField", Some(5), &Value::Float(0.5), Some("0.5"));
+        check("DecimalField", Some(5), &Value::str("1.50"), Some("1.50"));
+        check("DateField", None, &Value::str("2020-01-02"), Some("'2020-01-02'::date"));
+        check(
+            "JSONField",
+            None,
+            &Value::List([Value::str("é"), Value::None].into()),
+            Some(" E'[\"\\\\u00e9\", null]'::jsonb"),
+        );
+    }
+
+    #[test]
+    fn what_is_not_evaluated_is_no_literal() {
+        check("DecimalField", Some(5), &Value::str("1e5"), None);
+        check("DateTimeField", None, &Value::Symbol("django.utils.timezone.now".into()), None);
+        check("UUIDField", None, &Value::Symbol("uuid.uuid4".into()), None);
+        check("CharField", None, &Value::unknown("a lambda"), None);
+    }
+}
