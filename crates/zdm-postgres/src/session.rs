@@ -125,6 +125,11 @@ impl Session {
         self.state.facts.created.contains(relation)
     }
 
+    /// What other sessions call the relation: its name before the open transaction renamed it.
+    pub fn committed_name<'a>(&'a self, relation: &'a QualifiedName) -> &'a QualifiedName {
+        self.state.facts.committed_name.get(relation).unwrap_or(relation)
+    }
+
     /// The value that SET or SET LOCAL gave a parameter (`lock_timeout`), as far as the session has seen one.
     pub fn setting(&self, name: &str) -> Option<&str> {
         self.state.settings.get(name)

@@ -72,6 +72,9 @@ pub fn predict(case: &Case<'_>, version: PgVersion) -> Prediction {
 /// Runs one statement and adds its effects; answers whether it was refused.
 fn run(session: &mut Session, statement: &Statement, prediction: &mut Prediction, counted: bool) -> bool {
     let in_transaction = session.in_transaction();
+    // The effects name relations as they are called before the statement; the servers were asked before the transaction.
+    let before = session.clone();
+    let plain = |name: &QualifiedName| plain(before.committed_name(name));
     let outcome = session.execute(statement);
     let observed = &mut prediction.observed;
     if matches!(statement, Statement::RollbackToSavepoint(_)) {
@@ -114,9 +117,9 @@ fn run(session: &mut Session, statement: &Statement, prediction: &mut Prediction
         }
     }
     if counted {
-        observed.rewrites.extend(outcome.effects.rewrites.iter().map(plain));
-        observed.scans.extend(outcome.effects.scans.iter().map(plain));
-        observed.builds.extend(outcome.effects.index_builds.iter().map(plain));
+        observed.rewrites.extend(outcome.effects.rewrites.iter().map(&plain));
+        observed.scans.extend(outcome.effects.scans.iter().map(&plain));
+        observed.builds.extend(outcome.effects.index_builds.iter().map(&plain));
     }
     false
 }
