@@ -6,7 +6,7 @@
 //! [`Value::Unknown`](crate::value::Value::Unknown) with the reason.
 //!
 //! Reading order: [`convert`] (values), [`arguments`] (calls), [`signature`] (Django's parameters), [`fields`],
-//! [`operations`].
+//! [`operations`], [`code`].
 
 pub(crate) mod convert;
 
@@ -17,6 +17,8 @@ pub(crate) mod signature;
 mod fields;
 
 mod operations;
+
+mod code;
 
 use std::sync::Arc;
 

@@ -322,9 +322,56 @@ pub struct RunPython {
     /// The function behind `code`, where it is one of the project.
     pub function: Option<FunctionRef>,
     pub reverse_function: Option<FunctionRef>,
+    /// What the forwards function does to rows.
+    pub body: CodeFacts,
     /// The keyword's value where it was written.
     pub atomic: Option<bool>,
     pub elidable: bool,
+}
+
+/// What a function does to rows, as far as its text tells. Code that is not judged leaves no fact.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct CodeFacts {
+    /// In source order, those of helper functions of the same file included.
+    pub facts: Vec<CodeFact>,
+    /// Why the function was not read at all.
+    pub unread: Option<Arc<str>>,
+}
+
+/// One thing that a function does, with its place in the migration's file.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CodeFact {
+    pub kind: CodeFactKind,
+    pub span: Span,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub enum CodeFactKind {
+    /// `queryset.update(…)`, with its keywords; None where not all of them are known.
+    Updates { model: CodeModel, rows: Rows, set: Option<Vec<(Arc<str>, Value)>> },
+    /// `queryset.delete()`.
+    Deletes { model: CodeModel, rows: Rows },
+    /// `save()` on each object of a queryset, in each round of the loop.
+    SavesEach { model: CodeModel, rows: Rows },
+    /// `bulk_update(queryset, …)`.
+    BulkUpdates { model: CodeModel, rows: Rows },
+    /// A manager of a model class that was imported, or fetched from the registry of today; as written.
+    ModelOfToday { class: Arc<str> },
+}
+
+/// A model of the migration's state, as given to `apps.get_model`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CodeModel {
+    pub app: Arc<str>,
+    pub name: Arc<str>,
+}
+
+/// Which rows of a table a queryset holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Rows {
+    All,
+    /// Those where this field is NULL.
+    WhereNull(Arc<str>),
 }
 
 /// A third-party operation that is a template of SQL.

@@ -66,6 +66,10 @@ registry! {
     "ZDM302-data-and-schema-together" => rules::data_and_schema_together::check,
     "ZDM303-pending-trigger-events" => rules::pending_trigger_events::check,
     "ZDM304-truncate" => rules::truncate::check,
+    "ZDM305-python-changes-whole-table" => rules::python_changes_whole_table::check,
+    "ZDM306-python-saves-row-by-row" => rules::python_saves_row_by_row::check,
+    "ZDM307-model-imported" => rules::model_imported::check,
+    "ZDM308-same-value-for-unique-column" => rules::same_value_for_unique_column::check,
     // 4xx transactions
     "ZDM401-concurrently-in-transaction" => rules::concurrently_in_transaction::check,
     "ZDM402-transaction-control-in-sql" => rules::transaction_control_in_sql::check,

@@ -1,7 +1,12 @@
 //! Phrases and corrected code that several rules share, with the user's own names.
 
+use std::sync::Arc;
+
 use zdm_django::migration::DependencyTarget;
-use zdm_django::{OperationKind, Value};
+use zdm_django::operation::{CodeModel, Rows, RunPython};
+use zdm_django::state::{ModelKey, ModelState};
+use zdm_django::{Operation, OperationKind, Resolver, Value};
+use zdm_postgres::QualifiedName;
 use zdm_postgres::statement::{CreateIndex, IndexKey};
 use zdm_replay::Step;
 use zdm_source::Diagnostic;
@@ -89,4 +94,52 @@ fn reindented(text: &str, old: &str, new: &str) -> String {
 /// `migrations.RunPython.noop`.
 pub(crate) fn is_noop(code: &Value) -> bool {
     matches!(code, Value::Symbol(name) if name.ends_with("RunPython.noop"))
+}
+
+/// Each `RunPython` that changes the database, with the index of its top-level operation.
+pub(crate) fn python_operations<'a>(cx: &Cx<'a>) -> Vec<(usize, &'a RunPython)> {
+    let mut found = Vec::new();
+    for (index, operation) in cx.migration.migration.operations.iter().enumerate() {
+        collect_python(index, operation, &mut found);
+    }
+    found
+}
+
+fn collect_python<'a>(index: usize, operation: &'a Operation, found: &mut Vec<(usize, &'a RunPython)>) {
+    match &operation.kind {
+        OperationKind::RunPython(run) => found.push((index, run)),
+        OperationKind::SeparateDatabaseAndState { database_operations, .. } => {
+            for nested in database_operations {
+                collect_python(index, nested, found);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// The state of a model that Python code names, and its table, where the table was there before the migration.
+pub(crate) fn old_table_of<'a>(
+    cx: &Cx<'a>,
+    index: usize,
+    model: &CodeModel,
+) -> Option<(&'a Arc<ModelState>, QualifiedName)> {
+    let state = &cx.migration.operations.get(index)?.state_before;
+    let resolver = Resolver::new(state, &cx.trace.context);
+    let model = state.model(&ModelKey::new(&model.app, &model.name))?;
+    let table = zdm_replay::table_name(&resolver.table(model).ok()?);
+    cx.migration.catalog_before.table(&table)?;
+    Some((model, table))
+}
+
+/// Whether what a `RunPython` does stays locked until the end: Django puts it into a transaction of its own if asked.
+pub(crate) fn in_transaction(cx: &Cx<'_>, run: &RunPython) -> bool {
+    cx.migration.migration.atomic || run.atomic == Some(true)
+}
+
+/// ``every row of `shop_order` ``, or those where a field is NULL.
+pub(crate) fn rows_of(rows: &Rows, table: &QualifiedName) -> String {
+    match rows {
+        Rows::All => format!("every row of `{table}`"),
+        Rows::WhereNull(field) => format!("every row of `{table}` where `{field}` is NULL"),
+    }
 }

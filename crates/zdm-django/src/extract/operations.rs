@@ -506,7 +506,7 @@ impl Extractor<'_> {
                 deterministic: arguments.flag("deterministic", true)?,
             },
             "RunSQL" => self.run_sql(arguments, place)?,
-            "RunPython" => OperationKind::RunPython(Self::run_python(arguments)?),
+            "RunPython" => OperationKind::RunPython(self.run_python(arguments, place)?),
             "SeparateDatabaseAndState" => {
                 let list = |name: &str| match arguments.value(name) {
                     Some(value) if !value.is_none() => {
@@ -771,7 +771,7 @@ impl Extractor<'_> {
         }
     }
 
-    fn run_python(arguments: &Arguments) -> Result<RunPython, Reason> {
+    fn run_python(&self, arguments: &Arguments, place: Place<'_>) -> Result<RunPython, Reason> {
         let code = arguments.required("code")?;
         let reverse = arguments.value("reverse_code").filter(|value| !value.is_none());
         let atomic = match arguments.value("atomic") {
@@ -785,6 +785,7 @@ impl Extractor<'_> {
             reverse_code: reverse.map(convert::value),
             function: code.as_function().cloned(),
             reverse_function: reverse.and_then(|value| value.as_function().cloned()),
+            body: self.code_facts(code, place.module),
             atomic,
             elidable: arguments.flag("elidable", false)?,
         })

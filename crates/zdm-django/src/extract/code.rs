@@ -1,0 +1,295 @@
+//! What the function of a `RunPython` does to rows, read without running it.
+//!
+//! A model comes from `apps.get_model`, a queryset from one of its managers, and each method in the chain says which
+//! rows are left. A chain with a method that is not listed here is not judged: the facts are what is certain.
+
+use std::sync::Arc;
+
+use zdm_python as python;
+use zdm_python::syntax::{Stmt, StmtKind};
+use zdm_python::{Call, FunctionRef, Module, ValueKind};
+use zdm_source::Span;
+
+use super::{Extractor, convert};
+use crate::operation::{CodeFact, CodeFactKind, CodeFacts, CodeModel, Rows};
+
+/// Helper functions inside of each other.
+const MAX_DEPTH: u32 = 4;
+/// Functions read for one operation.
+const MAX_FUNCTIONS: u32 = 64;
+/// Calls in one chain.
+const MAX_CHAIN: u32 = 50;
+
+/// Managers that every model has in a migration's state, or that Django itself goes by.
+const MANAGERS: &[&str] = &["objects", "_default_manager", "_base_manager"];
+
+/// Methods that leave the rows of a queryset as they are.
+const SAME_ROWS: &[&str] = &[
+    "all",
+    "annotate",
+    "db_manager",
+    "defer",
+    "get_queryset",
+    "iterator",
+    "only",
+    "order_by",
+    "prefetch_related",
+    "reverse",
+    "select_for_update",
+    "select_related",
+    "using",
+];
+
+/// A function that is being read, and what was found.
+struct Reading<'m> {
+    module: &'m Module,
+    functions: u32,
+    facts: Vec<CodeFact>,
+}
+
+/// The rows of a queryset, where they are certain.
+struct QuerySet {
+    model: CodeModel,
+    rows: Rows,
+}
+
+impl Extractor<'_> {
+    /// What the forwards function does; `module` is that of the migration.
+    pub(super) fn code_facts(&self, code: &python::Value, module: &Module) -> CodeFacts {
+        let unread = |reason: &str| CodeFacts { facts: Vec::new(), unread: Some(Arc::from(reason)) };
+        let Some(function) = code.undecorated() else {
+            return unread("it is not a function of the project");
+        };
+        if function.module != *module {
+            return unread("it is a function of another file");
+        }
+        let mut reading = Reading { module, functions: 0, facts: Vec::new() };
+        self.read_function(function, &[], 0, &mut reading);
+        reading.facts.sort_by_key(|fact| (fact.span.start, fact.span.end));
+        CodeFacts { facts: reading.facts, unread: None }
+    }
+
+    fn read_function(&self, function: &FunctionRef, args: &[python::Arg], depth: u32, reading: &mut Reading<'_>) {
+        if depth > MAX_DEPTH || reading.functions >= MAX_FUNCTIONS || function.module != *reading.module {
+            return;
+        }
+        reading.functions += 1;
+        let mut each_round = Vec::new();
+        find_loops(&function.function().body, &mut each_round);
+        for site in self.evaluator().calls_with(function, args) {
+            let Some(call) = site.call.as_call() else { continue };
+            if site.call.origin.module != *reading.module {
+                continue;
+            }
+            if let Some(helper) = call.callee.as_function() {
+                self.read_function(helper, &call.args, depth + 1, reading);
+                continue;
+            }
+            let span = site.call.span();
+            let each_time = |span: Span| each_round.iter().any(|stmt| stmt.start <= span.start && span.end <= stmt.end);
+            if let Some(kind) = changed_rows(call)
+                && (!matches!(kind, CodeFactKind::SavesEach { .. }) || each_time(span))
+            {
+                reading.push(kind, span);
+            }
+            if let Some(class) = self.model_of_today(call, reading.module) {
+                let class = as_written(reading.module.text(span)).unwrap_or(class);
+                reading.push_once(CodeFactKind::ModelOfToday { class }, span);
+            }
+        }
+    }
+
+    /// The model class of a manager's call, where it does not come from the migration's own state.
+    fn model_of_today(&self, call: &Call, module: &Module) -> Option<Arc<str>> {
+        if let ValueKind::Symbol(name) = &call.callee.kind {
+            // A class outside of what is read: `django.contrib.auth.models.Group.objects.filter`.
+            if &**name == "django.apps.apps.get_model" {
+                return Some(Arc::from("django.apps.apps.get_model()"));
+            }
+            let mut parts = name.split('.').rev();
+            let (_, manager, class) = (parts.next()?, parts.next()?, parts.next()?);
+            let is_class = class.chars().next().is_some_and(char::is_uppercase);
+            return (is_class && MANAGERS.contains(&manager)).then(|| Arc::from(class));
+        }
+        let (receiver, _) = call.method()?;
+        if let ValueKind::Attribute(manager) = &receiver.kind
+            && MANAGERS.contains(&manager.name.as_str())
+        {
+            return match &manager.value.kind {
+                ValueKind::Class(class) if self.is_model(class) => Some(own_name(&class.name())),
+                ValueKind::Call(call) if call.callee.is_symbol("django.contrib.auth.get_user_model") => {
+                    Some(Arc::from("get_user_model()"))
+                }
+                _ => None,
+            };
+        }
+        // A manager of the class' own: its value is what the class binds, in the class' file.
+        let place = &receiver.origin;
+        if place.module == *module || !matches!(receiver.kind, ValueKind::Call(_)) {
+            return None;
+        }
+        let (id, _) = place
+            .module
+            .classes()
+            .find(|(_, class)| class.span.start <= place.span.start && place.span.end <= class.span.end)?;
+        let class = python::ClassRef { module: place.module.clone(), id };
+        self.is_model(&class).then(|| own_name(&class.name()))
+    }
+
+    fn is_model(&self, class: &python::ClassRef) -> bool {
+        let (_, outside) = self.evaluator().ancestors(class);
+        outside
+            .iter()
+            .any(|base| base.name().is_some_and(|name| matches!(&*convert::public(&name), "django.db.models.Model")))
+    }
+}
+
+impl Reading<'_> {
+    fn push(&mut self, kind: CodeFactKind, span: Span) {
+        let fact = CodeFact { kind, span };
+        if !self.facts.contains(&fact) {
+            self.facts.push(fact);
+        }
+    }
+
+    fn push_once(&mut self, kind: CodeFactKind, span: Span) {
+        if !self.facts.iter().any(|fact| fact.kind == kind) {
+            self.push(kind, span);
+        }
+    }
+}
+
+/// The name in front of the manager, as the file has it: classes are imported under other names, managers inherited.
+fn as_written(call: &str) -> Option<Arc<str>> {
+    let name = MANAGERS.iter().find_map(|manager| Some(call.split_once(&format!(".{manager}"))?.0))?;
+    let is_name = name.chars().all(|character| character.is_alphanumeric() || "_.".contains(character));
+    (is_name && !name.is_empty()).then(|| Arc::from(name))
+}
+
+/// The statements that run in each round of a `for` loop.
+fn find_loops(block: &[Stmt], found: &mut Vec<Span>) {
+    for stmt in block {
+        match &stmt.kind {
+            StmtKind::For { body, .. } => {
+                each_round(body, found);
+            }
+            _ => stmt.for_each_block(&mut |block| find_loops(block, found)),
+        }
+    }
+}
+
+/// Adds the statements of a loop's body up to the first one that may leave the round; false where there is one.
+fn each_round(body: &[Stmt], found: &mut Vec<Span>) -> bool {
+    for stmt in body {
+        let goes_on = match &stmt.kind {
+            StmtKind::With { body, .. } => each_round(body, found),
+            // An exception is not the rule; what its handler does is not looked at.
+            StmtKind::Try { body, orelse, finally, .. } => {
+                each_round(body, found) && each_round(orelse, found) && each_round(finally, found)
+            }
+            StmtKind::For { body, .. } => {
+                each_round(body, found);
+                true
+            }
+            StmtKind::Continue | StmtKind::Break | StmtKind::Return(_) | StmtKind::Raise(_) => false,
+            StmtKind::Expr(_) | StmtKind::Assign { .. } => {
+                found.push(stmt.span);
+                true
+            }
+            _ => !leaves(stmt),
+        };
+        if !goes_on {
+            return false;
+        }
+    }
+    true
+}
+
+/// Whether a statement may end the round that it stands in.
+fn leaves(stmt: &Stmt) -> bool {
+    let mut found =
+        matches!(stmt.kind, StmtKind::Continue | StmtKind::Break | StmtKind::Return(_) | StmtKind::Raise(_));
+    stmt.for_each_block(&mut |block| found |= block.iter().any(leaves));
+    found
+}
+
+fn own_name(dotted: &str) -> Arc<str> {
+    Arc::from(dotted.rsplit('.').next().unwrap_or(dotted))
+}
+
+fn changed_rows(call: &Call) -> Option<CodeFactKind> {
+    let (receiver, method) = call.method()?;
+    match method.as_str() {
+        "update" => {
+            let found = queryset(receiver, 0)?;
+            let set = call.keywords().map(|(name, arg)| (Arc::from(name.as_str()), convert::value(&arg.value)));
+            let set = (!call.has_unpacked()).then(|| set.collect());
+            Some(CodeFactKind::Updates { model: found.model, rows: found.rows, set })
+        }
+        "delete" => {
+            let found = queryset(receiver, 0)?;
+            Some(CodeFactKind::Deletes { model: found.model, rows: found.rows })
+        }
+        "save" => {
+            let ValueKind::Element(iterable) = &receiver.kind else { return None };
+            let found = queryset(iterable, 0)?;
+            Some(CodeFactKind::SavesEach { model: found.model, rows: found.rows })
+        }
+        "bulk_update" => {
+            let found = queryset(&call.arg(0, "objs")?.value, 0)?;
+            Some(CodeFactKind::BulkUpdates { model: found.model, rows: found.rows })
+        }
+        _ => None,
+    }
+}
+
+/// The rows of a manager or queryset; None where they are fewer than all, or not certain.
+fn queryset(value: &python::Value, depth: u32) -> Option<QuerySet> {
+    if depth > MAX_CHAIN {
+        return None;
+    }
+    match &value.kind {
+        ValueKind::Attribute(attribute) if MANAGERS.contains(&attribute.name.as_str()) => {
+            Some(QuerySet { model: state_model(&attribute.value)?, rows: Rows::All })
+        }
+        ValueKind::Call(call) => {
+            let Some((receiver, method)) = call.method() else {
+                let listed = call.callee.is_symbol("builtins.list");
+                return if listed { queryset(&call.positional(0)?.value, depth + 1) } else { None };
+            };
+            let found = queryset(receiver, depth + 1)?;
+            match method.as_str() {
+                name if SAME_ROWS.contains(&name) => Some(found),
+                "filter" if call.args.is_empty() => Some(found),
+                "filter" => {
+                    let [arg] = call.args.as_slice() else { return None };
+                    let (name, _) = call.keywords().next()?;
+                    let field = match name.as_str().strip_suffix("__isnull") {
+                        Some(field) if arg.value.truth() == Some(true) => field,
+                        None if arg.value.is_none() => name.as_str(),
+                        _ => return None,
+                    };
+                    let own = !field.contains("__") && found.rows == Rows::All;
+                    own.then(|| QuerySet { rows: Rows::WhereNull(Arc::from(field)), ..found })
+                }
+                _ => None,
+            }
+        }
+        _ => None,
+    }
+}
+
+/// The model that `apps.get_model("shop", "Order")` or `apps.get_model("shop.Order")` returns.
+fn state_model(value: &python::Value) -> Option<CodeModel> {
+    let call = value.as_call()?;
+    let (receiver, method) = call.method()?;
+    if method.as_str() != "get_model" || !matches!(receiver.kind, ValueKind::Parameter(_)) {
+        return None;
+    }
+    let first = call.arg(0, "app_label")?.value.as_str()?;
+    let (app, name) = match call.arg(1, "model_name") {
+        Some(model) => (first.as_str(), model.value.as_str()?.as_str()),
+        None => first.as_str().split_once('.')?,
+    };
+    Some(CodeModel { app: Arc::from(app), name: Arc::from(name) })
+}

@@ -1,0 +1,90 @@
+//! ZDM305: Python code changes all rows of a table at once.
+
+use std::sync::Arc;
+
+use zdm_django::operation::{CodeFactKind, Rows};
+use zdm_django::state::ModelState;
+use zdm_django::{Resolver, Value};
+use zdm_source::Diagnostic;
+
+use crate::context::Cx;
+use crate::words::{in_transaction, old_table_of, python_operations, rows_of};
+
+pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
+    for (index, run) in python_operations(cx) {
+        for fact in &run.body.facts {
+            let (call, verb, model, rows) = match &fact.kind {
+                CodeFactKind::Updates { model, rows, .. } => ("update", "updates", model, rows),
+                CodeFactKind::BulkUpdates { model, rows } => ("bulk_update", "updates", model, rows),
+                CodeFactKind::Deletes { model, rows } => ("delete", "deletes", model, rows),
+                CodeFactKind::SavesEach { .. } | CodeFactKind::ModelOfToday { .. } => continue,
+            };
+            let Some((state, table)) = old_table_of(cx, index, model) else { continue };
+            let rows = rows_of(rows, &table);
+            let end = if in_transaction(cx, run) { "the migration commits" } else { "it is done" };
+            let mut diagnostic = cx
+                .at_span(
+                    fact.span,
+                    format!("`{call}()` {verb} {rows} and keeps them locked until {end}: writers of these rows wait for all of it"),
+                )
+                .with_fact("the dead versions of all these rows stay until the end: the table and its indexes grow, replicas lag, and vacuum cannot clean up");
+            diagnostic.primary.message = format!("{verb} {rows}");
+            diagnostic.subject.operation = Some(index);
+            let backfill = match &fact.kind {
+                CodeFactKind::Updates { set: Some(set), rows, .. } => assignments(cx, index, state, set, rows),
+                _ => None,
+            };
+            diagnostic = match backfill {
+                Some(options) => diagnostic.with_help(format!(
+                    "fill it in batches outside of the migration: `zdm backfill run --table {table} {options}`"
+                )),
+                None => diagnostic.with_help(
+                    "work in batches by primary key ranges, each in a transaction of its own, in a migration with `atomic = False`",
+                ),
+            };
+            cx.weigh(&table, &mut diagnostic);
+            out.push(diagnostic);
+        }
+    }
+}
+
+/// `--set "total = 0" --where "total IS NULL"`; None where an assignment is not a constant or a column.
+fn assignments(
+    cx: &Cx<'_>,
+    index: usize,
+    model: &Arc<ModelState>,
+    set: &[(Arc<str>, Value)],
+    rows: &Rows,
+) -> Option<String> {
+    let resolver = Resolver::new(&cx.migration.operations.get(index)?.state_before, &cx.trace.context);
+    let column = |name: &str| {
+        model.field(name).or_else(|| model.field(name.strip_suffix("_id")?))?;
+        let field =
+            resolver.field(model, name).or_else(|_| resolver.field(model, name.strip_suffix("_id").unwrap_or(name)));
+        field.ok()?.column
+    };
+    let mut options = Vec::new();
+    for (name, value) in set {
+        let value = match value {
+            Value::None => "NULL".to_owned(),
+            Value::Bool(value) => value.to_string(),
+            Value::Int(value) => value.to_string(),
+            Value::Str(text) if !text.contains(['"', '\\', '$', '`', '\n']) => {
+                format!("'{}'", text.replace('\'', "''"))
+            }
+            Value::Call(call) if call.name() == "F" => match call.args.as_slice() {
+                [Value::Str(other)] => column(other)?.to_string(),
+                _ => return None,
+            },
+            _ => return None,
+        };
+        options.push(format!("--set \"{} = {value}\"", column(name)?));
+    }
+    if options.is_empty() {
+        return None;
+    }
+    if let Rows::WhereNull(field) = rows {
+        options.push(format!("--where \"{} IS NULL\"", column(field)?));
+    }
+    Some(options.join(" "))
+}

@@ -1,0 +1,30 @@
+//! ZDM306: Python code saves each row of a table in one transaction.
+
+use zdm_django::operation::CodeFactKind;
+use zdm_source::Diagnostic;
+
+use crate::context::Cx;
+use crate::words::{in_transaction, old_table_of, python_operations, rows_of};
+
+pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
+    for (index, run) in python_operations(cx) {
+        if !in_transaction(cx, run) {
+            continue;
+        }
+        for fact in &run.body.facts {
+            let CodeFactKind::SavesEach { model, rows } = &fact.kind else { continue };
+            let Some((_, table)) = old_table_of(cx, index, model) else { continue };
+            let mut diagnostic = cx
+                .at_span(
+                    fact.span,
+                    format!("the loop saves {} one by one in one transaction: each row stays locked until the last one is saved, and its writers wait", rows_of(rows, &table)),
+                )
+                .with_fact("each row costs a round trip to the server, and nothing is kept if the migration is interrupted")
+                .with_help("fill the rows in batches outside of the migration with `zdm backfill`; where the value needs Python, put `atomic = False` on the migration and commit each batch of primary keys by itself");
+            diagnostic.primary.message = String::from("saved in a loop");
+            diagnostic.subject.operation = Some(index);
+            cx.weigh(&table, &mut diagnostic);
+            out.push(diagnostic);
+        }
+    }
+}
