@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use zdm_django::editor::PLACEHOLDER;
+use zdm_django::field::FieldKind;
 use zdm_django::project::sources::{Folder, Sources};
 use zdm_django::state::ModelKey;
 use zdm_django::{
@@ -243,6 +244,12 @@ fn compare_state(report: &OracleReport, resolver: &Resolver<'_>, score: &mut Sco
                 Some(Err((name, reason))) => {
                     unknown = true;
                     score.models_not_analysed.push(format!("{label}.{name}: {reason}"));
+                }
+                // A manager of tags and its like: only that it has no column is known of it, and matters.
+                Some(Ok(own)) if matches!(own.field.class.kind, FieldKind::NoColumn) => {
+                    if field.column.is_some() || field.db_type.is_some() {
+                        differences.push(format!("{} has a column", field.name));
+                    }
                 }
                 Some(Ok(own)) => {
                     let references = |table: &str, column: &str| format!("{table}({column})");
