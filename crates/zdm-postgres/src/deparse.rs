@@ -541,10 +541,17 @@ impl Printer<'_> {
             "concat" | "format" | "json_build_object" | "jsonb_build_object" | "json_build_array" | "jsonb_build_array"
         );
         let (argument, result) = signature(&lower);
+        let text_search = lower.ends_with("to_tsvector") || lower.ends_with("to_tsquery");
         let items: Vec<String> = args
             .iter()
-            .map(|arg| {
-                let wanted = argument.clone().unwrap_or_else(|| DataType::named("text"));
+            .enumerate()
+            .map(|(place, arg)| {
+                // The configuration comes first where there are two arguments.
+                let wanted = if text_search && args.len() == 2 && place == 0 {
+                    DataType::named("regconfig")
+                } else {
+                    argument.clone().unwrap_or_else(|| DataType::named("text"))
+                };
                 let typed = self.print(arg);
                 if any {
                     typed.text
@@ -584,7 +591,7 @@ fn signature(function: &str) -> (Option<DataType>, Option<DataType>) {
         "gen_random_uuid" | "uuid_generate_v4" => (None, Some(DataType::named("uuid"))),
         "random" => (None, Some(DataType::named("float8"))),
         "nextval" | "currval" | "setval" => (Some(DataType::named("regclass")), Some(DataType::named("int8"))),
-        "to_tsvector" => (None, Some(DataType::named("tsvector"))),
+        "to_tsvector" => (Some(DataType::named("text")), Some(DataType::named("tsvector"))),
         "abs" => (None, None),
         _ => (None, None),
     }

@@ -291,7 +291,7 @@ impl Bench {
 /// A foreign key to a partitioned table has rows of its own for each partition, on the same table: these are left out.
 fn catalog(session: &Client) -> BTreeSet<String> {
     let rows = session.sql(
-        "WITH t AS (SELECT oid, relname FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = 's'::regnamespace), \
+        "WITH t AS (SELECT oid, relname FROM pg_class WHERE relkind IN ('r', 'p') AND relnamespace = (SELECT oid FROM pg_namespace WHERE nspname = 's')), \
          x AS ( \
          SELECT 'column ' || t.relname || '.' || attname || ' ' || format_type(atttypid, atttypmod) \
                 || CASE WHEN attnotnull THEN ' not null' ELSE '' END AS line \
