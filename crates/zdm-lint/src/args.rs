@@ -41,6 +41,8 @@ pub(crate) enum Command {
         #[command(flatten)]
         project: ProjectArgs,
     },
+    /// Print both worlds, Django's state and PostgreSQL's catalog, after everything or after one migration
+    State(StateArgs),
     /// Print the effects of plain SQL, statement by statement; earlier statements build the catalog
     Trace(TraceArgs),
 }
@@ -142,6 +144,20 @@ pub(crate) struct SqlmigrateArgs {
     /// Every migration of the project, in the order of execution
     #[arg(long, conflicts_with_all = ["app", "name"])]
     pub(crate) all: bool,
+    /// The project's root; found from the current directory upward without it
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: Option<PathBuf>,
+    #[arg(long, value_enum, default_value_t = ListFormat::Text)]
+    pub(crate) format: ListFormat,
+    #[command(flatten)]
+    pub(crate) project: ProjectArgs,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct StateArgs {
+    /// After this migration instead of after all
+    #[arg(long, value_name = "APP.NAME")]
+    pub(crate) at: Option<String>,
     /// The project's root; found from the current directory upward without it
     #[arg(long, value_name = "DIR")]
     pub(crate) root: Option<PathBuf>,

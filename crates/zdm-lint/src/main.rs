@@ -6,6 +6,7 @@ mod check;
 mod explain;
 mod init;
 mod sqlmigrate;
+mod state;
 mod terminal;
 mod trace_command;
 mod wire;
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         Some(Command::Rules { format }) => explain::rules(format).map(|list| print(&list)),
         Some(Command::Sqlmigrate(args)) => sqlmigrate::run(&args),
         Some(Command::Init { root, project }) => init::run(root, &project),
+        Some(Command::State(args)) => state::run(&args),
         Some(Command::Trace(args)) => trace_command::run(&args),
     };
     match result {
