@@ -2,7 +2,7 @@
 
 use zdm_postgres::Ident;
 use zdm_postgres::Statement;
-use zdm_postgres::name::MAX_IDENTIFIER_BYTES;
+use zdm_postgres::name::{MAX_IDENTIFIER_BYTES, truncate_bytes};
 use zdm_postgres::statement::AlterTableAction;
 use zdm_replay::Step;
 use zdm_source::Diagnostic;
@@ -11,23 +11,67 @@ use crate::context::Cx;
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for step in cx.steps() {
-        for name in made(step) {
-            if name.as_str().len() <= MAX_IDENTIFIER_BYTES {
+        let made = made(step);
+        if made.is_empty() {
+            continue;
+        }
+        for written in long_identifiers(&step.sql) {
+            let kept = truncate_bytes(&written, MAX_IDENTIFIER_BYTES);
+            if !made.iter().any(|name| name.truncated() == kept) {
                 continue;
             }
             out.push(
                 cx.at_step(
                     step,
                     format!(
-                        "the name `{name}` has {} bytes, and PostgreSQL keeps only the first {MAX_IDENTIFIER_BYTES}: `{}`",
-                        name.as_str().len(),
-                        name.truncated()
+                        "the name `{written}` has {} bytes, and PostgreSQL keeps only the first {MAX_IDENTIFIER_BYTES}: `{kept}`",
+                        written.len()
                     ),
                 )
                 .with_help("choose a shorter name; two long names may be cut to the same one"),
             );
         }
     }
+}
+
+/// The identifiers of a statement's text that are too long, each once. The reader of SQL cuts names as the server does,
+/// so the text alone still has them whole.
+fn long_identifiers(sql: &str) -> Vec<String> {
+    let mut found: Vec<String> = Vec::new();
+    let mut characters = sql.char_indices().peekable();
+    while let Some((start, first)) = characters.next() {
+        let name = match first {
+            // A string's content is no name.
+            '\'' => {
+                while characters.next().is_some_and(|(_, character)| character != '\'') {}
+                continue;
+            }
+            '"' => {
+                let mut name = String::new();
+                while let Some((_, character)) = characters.next() {
+                    if character == '"' && characters.next_if(|(_, next)| *next == '"').is_none() {
+                        break;
+                    }
+                    name.push(character);
+                }
+                name
+            }
+            _ if first.is_alphabetic() || first == '_' => {
+                let mut end = start + first.len_utf8();
+                while let Some((index, character)) =
+                    characters.next_if(|(_, next)| next.is_alphanumeric() || matches!(next, '_' | '$'))
+                {
+                    end = index + character.len_utf8();
+                }
+                sql[start..end].to_lowercase()
+            }
+            _ => continue,
+        };
+        if name.len() > MAX_IDENTIFIER_BYTES && !found.contains(&name) {
+            found.push(name);
+        }
+    }
+    found
 }
 
 /// The names that a statement gives.
