@@ -53,6 +53,7 @@ pub(crate) fn run() -> Result<(), String> {
     let results = [
         step("formatting", cargo().args(["fmt", "--all", "--check"])),
         step("clippy", cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
+        core_is_pure(),
         docs_in_sync(),
         test(&[]),
     ];
@@ -63,6 +64,20 @@ pub(crate) fn run() -> Result<(), String> {
     } else {
         Err(failed.join("; "))
     }
+}
+
+/// The crates whose libraries do no I/O.
+const CORE: [&str; 8] =
+    ["zdm-source", "zdm-python", "zdm-sql", "zdm-postgres", "zdm-django", "zdm-replay", "zdm-linter", "zdm-report"];
+
+/// Clippy over the core's libraries with the methods that they must not call.
+fn core_is_pure() -> Result<(), String> {
+    let mut command = cargo();
+    command.env("CLIPPY_CONF_DIR", cache::workspace().join(".clippy/core")).args(["clippy", "--lib"]);
+    for package in CORE {
+        command.args(["--package", package]);
+    }
+    step("the core does no I/O", command.args(["--", "-D", "clippy::disallowed_methods"]))
 }
 
 /// Documents that list what the repository has, against the repository. Each check adds what it misses.

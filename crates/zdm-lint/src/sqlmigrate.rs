@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use serde::Serialize;
 use zdm_django::Operation;
+use zdm_postgres::Effects;
 use zdm_replay::{MigrationTrace, Step, Trace};
 use zdm_workspace::Workspace;
 
@@ -197,6 +198,9 @@ struct WireStatement<'a> {
     placeholder: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<WireError<'a>>,
+    /// The single statements, where several are sent together.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    parts: Vec<WireStatement<'a>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -221,8 +225,8 @@ fn as_json(chosen: &[&MigrationTrace], workspace: &Workspace) -> Result<String, 
                     analysed: part.not_analysed.is_empty(),
                     not_analysed: part.not_analysed.iter().map(|(_, reason)| reason.as_str()).collect(),
                     python: part.python,
-                    statements: trace.steps_of(part.index).filter(|step| !step.deferred).map(wire_step).collect(),
-                    deferred: trace.steps_of(part.index).filter(|step| step.deferred).map(wire_step).collect(),
+                    statements: wire_calls(trace.steps_of(part.index).filter(|step| !step.deferred)),
+                    deferred: wire_calls(trace.steps_of(part.index).filter(|step| step.deferred)),
                 })
                 .collect();
             WireMigration {
@@ -244,12 +248,42 @@ fn as_json(chosen: &[&MigrationTrace], workspace: &Workspace) -> Result<String, 
         .map_err(|error| Failure::new(format!("the SQL cannot be written as JSON: {error}")))
 }
 
-fn wire_step(step: &Step) -> WireStatement<'_> {
+/// One entry per message that Django sends; where it holds several statements, its effects are those of all of them,
+/// and each stands in `parts`.
+fn wire_calls<'a>(steps: impl Iterator<Item = &'a Step>) -> Vec<WireStatement<'a>> {
+    let steps: Vec<&Step> = steps.collect();
+    steps
+        .chunk_by(|one, other| one.call == other.call)
+        .filter_map(|call| match call {
+            [] => None,
+            [one] => Some(wire_step(one, &one.sent)),
+            [first, ..] => {
+                let mut entry = wire_step(first, &first.sent);
+                let mut effects = Effects::default();
+                for step in call {
+                    effects.add(&step.outcome.effects);
+                }
+                entry.effects = WireEffects::from(&effects);
+                entry.placeholder = call.iter().any(|step| step.placeholder);
+                entry.error = call.iter().find_map(|step| wire_error(step));
+                entry.parts = call.iter().map(|step| wire_step(step, &step.sql)).collect();
+                Some(entry)
+            }
+        })
+        .collect()
+}
+
+fn wire_step<'a>(step: &'a Step, sql: &'a str) -> WireStatement<'a> {
     WireStatement {
-        sql: &step.sql,
+        sql,
         effects: WireEffects::from(&step.outcome.effects),
-        in_transaction: step.transaction.is_some(),
+        in_transaction: step.transaction.is_some() && !step.implicit,
         placeholder: step.placeholder,
-        error: step.outcome.error.as_ref().map(|error| WireError { sqlstate: error.sqlstate, message: &error.message }),
+        error: wire_error(step),
+        parts: Vec::new(),
     }
+}
+
+fn wire_error(step: &Step) -> Option<WireError<'_>> {
+    step.outcome.error.as_ref().map(|error| WireError { sqlstate: error.sqlstate, message: &error.message })
 }

@@ -194,7 +194,8 @@ fn wire_table(table: &Table, catalog: &Catalog) -> WireTable {
                 name: column.name.to_string(),
                 r#type: column.data_type.to_string(),
                 null: !column.not_null,
-                default: deparse::default(catalog, table, column),
+                // A generated column's expression is no default.
+                default: if column.generated.is_some() { None } else { deparse::default(catalog, table, column) },
             })
             .collect(),
         constraints: table

@@ -608,8 +608,38 @@ fn literal_of(value: &str, data_type: &DataType) -> String {
             "f" | "false" | "no" | "off" | "0" => "false".to_owned(),
             _ => format!("{}::boolean", quote_literal(value)),
         },
+        "regclass" => format!("{}::regclass", quote_literal(&printed_relation(value))),
         _ => format!("{}::{}", quote_literal(value), plain(data_type)),
     }
+}
+
+/// A relation's name inside a `regclass` constant as the server prints it: quotes only where they are needed, the default
+/// schema left out. What is not a name stays as it is.
+fn printed_relation(text: &str) -> String {
+    let mut parts: Vec<Ident> = Vec::new();
+    let mut rest = text;
+    loop {
+        let (part, behind) = match rest.strip_prefix('"') {
+            Some(quoted) => match quoted.split_once('"') {
+                Some((part, behind)) if !behind.starts_with('"') => (Ident::from(part), behind),
+                _ => return text.to_owned(),
+            },
+            None => {
+                let end = rest.find('.').unwrap_or(rest.len());
+                (Ident::from(rest[..end].to_lowercase()), &rest[end..])
+            }
+        };
+        parts.push(part);
+        match behind.strip_prefix('.') {
+            Some(next) => rest = next,
+            None if behind.is_empty() => break,
+            None => return text.to_owned(),
+        }
+    }
+    if parts.len() == 2 && parts[0] == "public" {
+        parts.remove(0);
+    }
+    parts.iter().map(quoted_if_needed).collect::<Vec<_>>().join(".")
 }
 
 fn collate_name(collation: &QualifiedName) -> String {

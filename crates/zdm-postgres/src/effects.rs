@@ -99,6 +99,26 @@ impl Effects {
         *held = mode.max(*held);
     }
 
+    /// Adds the effects of a statement that is sent together with this one.
+    pub fn add(&mut self, other: &Self) {
+        for (relation, mode) in &other.locks {
+            self.lock(relation.clone(), *mode);
+        }
+        self.rewrites.extend(other.rewrites.iter().cloned());
+        self.scans.extend(other.scans.iter().cloned());
+        self.index_builds.extend(other.index_builds.iter().cloned());
+        for (relation, blocks) in &other.blocks {
+            let entry = self.blocks.entry(relation.clone()).or_default();
+            *entry = entry.union(*blocks);
+        }
+        for (relation, blocks) in &other.row_locks {
+            let entry = self.row_locks.entry(relation.clone()).or_default();
+            *entry = entry.union(*blocks);
+        }
+        self.waits_for = self.waits_for.or(other.waits_for);
+        self.uncertain.extend(other.uncertain.iter().cloned());
+    }
+
     pub fn is_empty(&self) -> bool {
         self.locks.is_empty()
             && self.rewrites.is_empty()

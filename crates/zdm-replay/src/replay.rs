@@ -29,6 +29,7 @@ pub fn replay(migrations: &[Arc<Migration>], options: &Options) -> Trace {
         number: 0,
         transactions: 0,
         transaction: None,
+        calls: 0,
         steps: Vec::new(),
         operations: Vec::new(),
         state: ProjectState::new(),
@@ -56,6 +57,7 @@ fn replay_one(
     let state_before = state.clone();
     let catalog_before = recorder.session.catalog().clone();
     recorder.transactions = 0;
+    recorder.calls = 0;
     recorder.state = state.clone();
     recorder.app = Arc::clone(&migration.key.app);
     if migration.atomic {
@@ -92,6 +94,8 @@ struct Recorder {
     /// How many transactions this migration has opened.
     transactions: u32,
     transaction: Option<u32>,
+    /// How many messages this migration has sent.
+    calls: u32,
     steps: Vec<Step>,
     /// Of this migration, finished or under way.
     operations: Vec<OperationTrace>,
@@ -193,6 +197,8 @@ impl Database for Recorder {
         }
         let operation_span = self.operations.get(sql.operation).map_or_else(Span::default, |operation| operation.span);
         let several = parsed.len() > 1;
+        let call = self.calls;
+        self.calls += 1;
         for parsed in parsed {
             let catalog_before = self.session.catalog().clone();
             let transaction_before = self.transaction;
@@ -222,6 +228,8 @@ impl Database for Recorder {
                 number,
                 operation: sql.operation,
                 deferred: sql.deferred,
+                call,
+                sent: Arc::clone(&sql.text),
                 sql: text,
                 span,
                 raw,
@@ -231,6 +239,7 @@ impl Database for Recorder {
                 catalog_before,
                 catalog_after: self.session.catalog().clone(),
                 transaction: transaction_before.or(self.transaction),
+                implicit,
             });
         }
         if implicit {

@@ -68,6 +68,10 @@ pub struct Step {
     pub operation: usize,
     /// Runs after all operations of the migration.
     pub deferred: bool,
+    /// Numbers the messages that Django sends in a migration: several statements of one string go together.
+    pub call: u32,
+    /// The whole message.
+    pub sent: Arc<str>,
     pub sql: Arc<str>,
     /// Where it comes from in the migration's file: the statement inside a SQL literal, else the operation.
     pub span: Span,
@@ -81,6 +85,8 @@ pub struct Step {
     pub catalog_after: Catalog,
     /// Numbers the transactions of a migration; `None` where the statement runs in autocommit.
     pub transaction: Option<u32>,
+    /// The transaction is the server's own, around several statements that were sent together.
+    pub implicit: bool,
 }
 
 impl Step {

@@ -61,6 +61,9 @@ enum Paint {
     Dim,
 }
 
+/// How many migrations of a phase are named: on a branch all of them, on a whole history the rest is counted.
+const MOST_PHASES: usize = 12;
+
 impl Page<'_> {
     fn paint(&self, paint: Paint, text: &str) -> String {
         if !self.options.color || text.is_empty() {
@@ -290,7 +293,8 @@ impl Page<'_> {
                 let _ = writeln!(out, "    {}", plural(entries.len(), "migration"));
                 continue;
             }
-            for entry in entries {
+            let more = entries.len().saturating_sub(MOST_PHASES);
+            for entry in entries.into_iter().take(MOST_PHASES) {
                 let name = format!("{}.{}", entry.app, entry.migration);
                 match entry.reasons.first() {
                     Some(reason) => {
@@ -300,6 +304,9 @@ impl Page<'_> {
                         let _ = writeln!(out, "    {name}");
                     }
                 }
+            }
+            if more > 0 {
+                let _ = writeln!(out, "    and {more} more; `--base REF` narrows the report to what a branch adds");
             }
         }
         out.push('\n');

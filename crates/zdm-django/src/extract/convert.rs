@@ -90,8 +90,20 @@ fn convert(from: &python::Value, depth: u32) -> Value {
             Some(name) => Value::Symbol(public(&format!("{name}.{}", attribute.name))),
             None => unknown(from),
         },
+        // A member of an enumeration by its name, as Django's migration writer puts it: `models.Deferrable["DEFERRED"]`.
+        ValueKind::Subscript(pair) => match (&pair.0.kind, &pair.1.kind) {
+            (ValueKind::Symbol(name), ValueKind::Str(member)) if names_a_class(name) => {
+                Value::Symbol(public(&format!("{name}.{}", member.as_str())))
+            }
+            _ => unknown(from),
+        },
         _ => unknown(from),
     }
+}
+
+/// By Python's convention: the last part begins with a capital.
+fn names_a_class(name: &str) -> bool {
+    name.rsplit('.').next().is_some_and(|last| last.starts_with(|first: char| first.is_ascii_uppercase()))
 }
 
 fn convert_call(from: &python::Value, call: &python::Call, depth: u32) -> Value {
