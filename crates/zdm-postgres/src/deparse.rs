@@ -619,15 +619,14 @@ fn printed_relation(text: &str) -> String {
     let mut parts: Vec<Ident> = Vec::new();
     let mut rest = text;
     loop {
-        let (part, behind) = match rest.strip_prefix('"') {
-            Some(quoted) => match quoted.split_once('"') {
+        let (part, behind) = if let Some(quoted) = rest.strip_prefix('"') {
+            match quoted.split_once('"') {
                 Some((part, behind)) if !behind.starts_with('"') => (Ident::from(part), behind),
                 _ => return text.to_owned(),
-            },
-            None => {
-                let end = rest.find('.').unwrap_or(rest.len());
-                (Ident::from(rest[..end].to_lowercase()), &rest[end..])
             }
+        } else {
+            let end = rest.find('.').unwrap_or(rest.len());
+            (Ident::from(rest[..end].to_lowercase()), &rest[end..])
         };
         parts.push(part);
         match behind.strip_prefix('.') {

@@ -59,21 +59,18 @@ fn check(bodies: &[&str]) -> String {
             place.column,
             step.sql
         );
-        match &step.outcome.error {
-            Some(error) => {
-                let _ = writeln!(text, "    refused: {}", error.message);
-            }
-            None => {
-                let held: Vec<String> = step
-                    .outcome
-                    .held
-                    .iter()
-                    .filter(|(name, _)| step.catalog_before.table(name).is_some())
-                    .map(|(name, held)| format!("{name} {} by {}", held.mode.initials(), held.by))
-                    .collect();
-                let _ = writeln!(text, "    number {}, holds [{}]", step.number, held.join(", "));
-            }
+        if let Some(error) = &step.outcome.error {
+            let _ = writeln!(text, "    refused: {}", error.message);
+            continue;
         }
+        let held: Vec<String> = step
+            .outcome
+            .held
+            .iter()
+            .filter(|(name, _)| step.catalog_before.table(name).is_some())
+            .map(|(name, held)| format!("{name} {} by {}", held.mode.initials(), held.by))
+            .collect();
+        let _ = writeln!(text, "    number {}, holds [{}]", step.number, held.join(", "));
     }
     for operation in &last.operations {
         let changed = operation
