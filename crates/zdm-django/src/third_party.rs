@@ -58,6 +58,7 @@ const FILE: FieldFact = As("FileField", &[]);
 const KEY: FieldFact = As("ForeignKey", &[]);
 const CHAR: FieldFact = As("CharField", &[]);
 const NULLABLE: &[(&str, Literal)] = &[("null", Bool(true)), ("blank", Bool(true)), ("default", Null)];
+const NULL_AND_BLANK: &[(&str, Literal)] = &[("null", Bool(true)), ("blank", Bool(true))];
 const SORTED: FieldFact = FieldFact::Unknown("its through table has a column for the order");
 
 /// Package, class, fact. Sorted by package, then class.
@@ -236,7 +237,7 @@ const FIELDS: &[(&str, &str, FieldFact)] = &[
     ("organizations", "AutoLastModifiedField", As("DateTimeField", &[])),
     ("organizations", "SlugField", As("SlugField", &[])),
     ("oscar", "AutoSlugField", As("SlugField", &[])),
-    ("oscar", "NullCharField", CHAR),
+    ("oscar", "NullCharField", As("CharField", NULL_AND_BLANK)),
     ("oscar", "PhoneNumberField", varchar(&[("max_length", Int(128))])),
     ("oscar", "UppercaseCharField", CHAR),
     ("parler", "TranslatedField", NoColumn),

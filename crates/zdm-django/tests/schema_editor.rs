@@ -148,7 +148,7 @@ fn random_histories() {
 }
 
 /// The public projects whose histories are compared.
-const REPLAYED: [&str; 4] = ["django-cms", "django-guardian", "reusable-apps", "wagtail"];
+const REPLAYED: [&str; 5] = ["django-cms", "django-guardian", "django-oscar", "reusable-apps", "wagtail"];
 
 /// Whole histories of projects that nobody here wrote.
 #[test]
