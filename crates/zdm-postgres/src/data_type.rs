@@ -117,7 +117,13 @@ impl fmt::Display for DataType {
                 if let Some(schema) = &self.name.schema {
                     write!(formatter, "{}.", quoted_if_needed(schema))?;
                 }
-                write!(formatter, "{}{modifiers}", quoted_if_needed(&self.name.name))?;
+                let name = &self.name.name;
+                // Types whose names are key words of the grammar itself.
+                if builtin && (*name == "numeric" || *name == "json") {
+                    write!(formatter, "{name}{modifiers}")?;
+                } else {
+                    write!(formatter, "{}{modifiers}", quoted_if_needed(name))?;
+                }
             }
         }
         if self.is_array() {
@@ -130,9 +136,178 @@ impl fmt::Display for DataType {
 pub(crate) fn quoted_if_needed(name: &Ident) -> String {
     let text = name.as_str();
     let plain = text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')
-        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '$');
-    if plain { text.to_owned() } else { crate::name::quote_identifier(text) }
+        && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    if plain && KEYWORDS.binary_search(&text).is_err() { text.to_owned() } else { crate::name::quote_identifier(text) }
 }
+
+/// Every key word that is not "non-reserved" (PostgreSQL manual, appendix "SQL Key Words", columns of version 18):
+/// `quote_identifier()` puts these in quotes. Sorted.
+const KEYWORDS: &[&str] = &[
+    "all",
+    "analyse",
+    "analyze",
+    "and",
+    "any",
+    "array",
+    "as",
+    "asc",
+    "asymmetric",
+    "authorization",
+    "between",
+    "bigint",
+    "binary",
+    "bit",
+    "boolean",
+    "both",
+    "case",
+    "cast",
+    "char",
+    "character",
+    "check",
+    "coalesce",
+    "collate",
+    "collation",
+    "column",
+    "concurrently",
+    "constraint",
+    "create",
+    "cross",
+    "current_catalog",
+    "current_date",
+    "current_role",
+    "current_schema",
+    "current_time",
+    "current_timestamp",
+    "current_user",
+    "dec",
+    "decimal",
+    "default",
+    "deferrable",
+    "desc",
+    "distinct",
+    "do",
+    "else",
+    "end",
+    "except",
+    "exists",
+    "extract",
+    "false",
+    "fetch",
+    "float",
+    "for",
+    "foreign",
+    "freeze",
+    "from",
+    "full",
+    "grant",
+    "greatest",
+    "group",
+    "grouping",
+    "having",
+    "ilike",
+    "in",
+    "initially",
+    "inner",
+    "inout",
+    "int",
+    "integer",
+    "intersect",
+    "interval",
+    "into",
+    "is",
+    "isnull",
+    "join",
+    "json",
+    "json_array",
+    "json_arrayagg",
+    "json_exists",
+    "json_object",
+    "json_objectagg",
+    "json_query",
+    "json_scalar",
+    "json_serialize",
+    "json_table",
+    "json_value",
+    "lateral",
+    "leading",
+    "least",
+    "left",
+    "like",
+    "limit",
+    "localtime",
+    "localtimestamp",
+    "merge_action",
+    "national",
+    "natural",
+    "nchar",
+    "none",
+    "normalize",
+    "not",
+    "notnull",
+    "null",
+    "nullif",
+    "numeric",
+    "offset",
+    "on",
+    "only",
+    "or",
+    "order",
+    "out",
+    "outer",
+    "overlaps",
+    "overlay",
+    "placing",
+    "position",
+    "precision",
+    "primary",
+    "real",
+    "references",
+    "returning",
+    "right",
+    "row",
+    "select",
+    "session_user",
+    "setof",
+    "similar",
+    "smallint",
+    "some",
+    "substring",
+    "symmetric",
+    "system_user",
+    "table",
+    "tablesample",
+    "then",
+    "time",
+    "timestamp",
+    "to",
+    "trailing",
+    "treat",
+    "trim",
+    "true",
+    "union",
+    "unique",
+    "user",
+    "using",
+    "values",
+    "varchar",
+    "variadic",
+    "verbose",
+    "when",
+    "where",
+    "window",
+    "with",
+    "xmlattributes",
+    "xmlconcat",
+    "xmlelement",
+    "xmlexists",
+    "xmlforest",
+    "xmlnamespaces",
+    "xmlparse",
+    "xmlpi",
+    "xmlroot",
+    "xmlserialize",
+    "xmltable",
+];
 
 /// The name in `pg_type` for a spelling of a base type, without modifiers and brackets; unknown names come back as they are.
 pub fn canonical_type_name(name: &str) -> &str {
@@ -176,6 +351,15 @@ mod tests {
         for (data_type, expected) in cases {
             assert_eq!(data_type.to_string(), expected);
         }
+    }
+
+    #[test]
+    fn key_words_are_sorted_and_quoted() {
+        assert!(KEYWORDS.is_sorted());
+        assert_eq!(quoted_if_needed(&Ident::from("order")), "\"order\"");
+        assert_eq!(quoted_if_needed(&Ident::from("name")), "name");
+        assert_eq!(DataType::named("decimal").with_modifiers([10, 2]).to_string(), "numeric(10,2)");
+        assert_eq!(DataType::named("json").to_string(), "json");
     }
 
     #[test]

@@ -52,14 +52,15 @@ pub struct Prediction<'a> {
     pub state: &'a Value,
 }
 
-/// Compares a whole history. Apps that the prediction has no migration of are left out on both sides.
+/// Compares a whole history. Apps that either side has no migration of are left out.
 pub fn agreement(project: &str, report: &OracleReport, prediction: Prediction<'_>) -> Agreement {
     let mut result = Agreement { project: project.to_owned(), django: report.django.clone(), ..Agreement::default() };
     let predicted: BTreeMap<(&str, &str), &Value> = list(prediction.sqlmigrate, "migrations")
         .iter()
         .map(|migration| ((text(migration, "app"), text(migration, "name")), migration))
         .collect();
-    let apps: BTreeSet<&str> = predicted.keys().map(|(app, _)| *app).collect();
+    let replayed: BTreeSet<&str> = report.migrations.iter().map(|migration| migration.app.as_str()).collect();
+    let apps: BTreeSet<&str> = predicted.keys().map(|(app, _)| *app).filter(|app| replayed.contains(app)).collect();
 
     for migration in report.migrations.iter().filter(|migration| apps.contains(migration.app.as_str())) {
         let place = format!("{}.{}", migration.app, migration.name);
@@ -85,7 +86,19 @@ pub fn agreement(project: &str, report: &OracleReport, prediction: Prediction<'_
     let foreign = foreign_tables(report, &in_apps);
     let real = report.tables.iter().filter(|(name, _)| !foreign.contains(name.as_str()));
     let real: BTreeMap<String, Value> = real.map(|(name, table)| (name.clone(), table_shape(table))).collect();
-    let ours = map(prediction.state, "tables").filter(|(name, _)| !foreign.contains(name.as_str()));
+    // Apps that only the prediction has: their tables, and those of their many-to-many fields.
+    let unplayed: Vec<String> = map(prediction.state, "models")
+        .filter(|(label, _)| !in_apps(label))
+        .filter_map(|(_, model)| model["db_table"].as_str().map(str::to_owned))
+        .collect();
+    let is_unplayed = |name: &str| {
+        unplayed
+            .iter()
+            .any(|table| name.strip_prefix(table.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('_')))
+    };
+    let ours = map(prediction.state, "tables")
+        .filter(|(name, _)| !foreign.contains(name.as_str()))
+        .filter(|(name, _)| report.tables.contains_key(name) || !is_unplayed(name));
     let ours: BTreeMap<String, Value> = ours.map(|(name, table)| (name, contract_table(&table))).collect();
     (result.tables, result.tables_equal) = compare_maps(&mut result.differences, "table", &real, &ours);
     result
@@ -128,6 +141,16 @@ impl fmt::Display for Agreement {
     }
 }
 
+/// The SQL of a predicted statement; a Python value that could not be told matches any.
+fn predicted_sql(statement: &Value) -> String {
+    let sql = text(statement, "sql");
+    if statement["placeholder"] == Value::Bool(true) {
+        sql.replace("'<python value>'", compare::WILDCARD)
+    } else {
+        sql.to_owned()
+    }
+}
+
 fn compare_operation(result: &mut Agreement, place: &str, operation: &oracle::Operation, other: Option<&Value>) {
     let Some(other) = other else {
         result.differences.push(format!("{place}, operation {} is not predicted", operation.index));
@@ -143,13 +166,15 @@ fn compare_operation(result: &mut Agreement, place: &str, operation: &oracle::Op
     if class != operation.operation {
         result.differences.push(format!("{place} is taken for a {class}"));
     }
-    // Django keeps groups of fields in a set, so that its order may differ from run to run.
-    let ordered = !matches!(class, "AlterUniqueTogether" | "AlterIndexTogether");
+    // Django keeps groups of fields, and the models that point at a renamed one, in sets, so that its order may differ
+    // from run to run.
+    let ordered = !matches!(class, "AlterUniqueTogether" | "AlterIndexTogether" | "RenameModel");
     for (kind, real, ordered) in
         [("statements", &operation.statements, ordered), ("deferred", &operation.deferred, false)]
     {
         let real: Vec<&str> = real.iter().map(|statement| statement.sql.as_str()).collect();
-        let ours: Vec<&str> = list(other, kind).iter().map(|statement| text(statement, "sql")).collect();
+        let ours: Vec<String> = list(other, kind).iter().map(predicted_sql).collect();
+        let ours: Vec<&str> = ours.iter().map(String::as_str).collect();
         result.statements += real.len();
         let (equal, wrong) = matched(&real, &ours);
         result.statements_wrong += wrong;
