@@ -81,6 +81,8 @@ struct Worker<'a> {
     idle_rows: usize,
     /// A bound that a timeout set on windows.
     most_window_rows: usize,
+    /// The part in which a range is looked for.
+    claiming: Option<i32>,
     looked_for_abandoned: Option<Instant>,
     /// The job's state as the last step saw it, when it was not `running`.
     told_to_hold: bool,
@@ -120,6 +122,7 @@ impl<'a> Worker<'a> {
             pace,
             idle_rows: 0,
             most_window_rows: MOST_WINDOW_ROWS,
+            claiming: None,
             looked_for_abandoned: None,
             told_to_hold: false,
             may_continue_at: Instant::now(),
@@ -238,6 +241,11 @@ impl<'a> Worker<'a> {
                     self.most_window_rows = (self.window_rows(1) / 2).max(1);
                     self.idle_rows = 0;
                 }
+                // A partition that was dropped before its turn came.
+                Err(Error::Sql { error, doing }) if classify(&error) == FailureClass::Schema => {
+                    let Some(part) = self.claiming.take() else { return Err(Error::Sql { doing, error }) };
+                    self.explain_schema_error(part, &error).await?;
+                }
                 other => return other,
             }
         }
@@ -262,6 +270,7 @@ impl<'a> Worker<'a> {
             transaction.rollback().await.doing("claiming a range")?;
             return Ok(None);
         };
+        self.claiming = Some(part.number);
         let plan = usize::try_from(part.number)
             .ok()
             .and_then(|number| shared.plans.get(number))
