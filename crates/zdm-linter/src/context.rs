@@ -97,8 +97,10 @@ impl<'a> Cx<'a> {
 
     /// The relation that a step names was there before this migration, under this or another name: running code may use it.
     pub fn existed(&self, step: &Step, name: &QualifiedName) -> bool {
-        let fresh = self.migration.steps.iter().position(|other| std::ptr::eq(other, step));
-        let Some(index) = fresh else { return true };
+        // Steps are numbered in order.
+        let Ok(index) = self.migration.steps.binary_search_by_key(&step.number, |other| other.number) else {
+            return true;
+        };
         let made_here = self.fresh[index].contains(name);
         // A table whose creation was not understood is in the catalog without a statement that made it.
         let assumed_here = step.catalog_before.table(name).is_some_and(|table| table.assumed)
