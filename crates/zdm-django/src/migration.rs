@@ -38,7 +38,7 @@ pub enum MigrationOrigin {
 }
 
 /// One migration, as written.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Migration {
     pub key: MigrationKey,
     pub file: SourceFile,

@@ -97,6 +97,15 @@ impl Problem {
         self
     }
 
+    /// Whether a file is a place of it.
+    pub fn concerns(&self, path: &str) -> bool {
+        self.place
+            .iter()
+            .map(|(file, _)| file)
+            .chain(self.related.iter().map(|(file, ..)| file))
+            .any(|file| file.path() == path)
+    }
+
     /// Path, position, kind, message: the order of every list of problems.
     pub fn sort_key(&self) -> (&str, Span, ProblemKind, &str) {
         let (path, span) = self.place.as_ref().map_or(("", Span::default()), |(file, span)| (file.path(), *span));

@@ -10,6 +10,8 @@ pub mod sources;
 
 pub mod settings;
 
+pub mod revise;
+
 mod apps;
 
 mod find_settings;
@@ -22,6 +24,7 @@ use std::sync::Arc;
 use zdm_python::Evaluator;
 use zdm_source::{SourceFile, Span};
 
+use self::find_settings::Installed;
 use self::layout::file_name;
 use self::settings::Settings;
 use self::sources::{Environment, Folder, Loader, Sources};
@@ -103,6 +106,11 @@ pub struct Project {
     pub graph: Graph,
     /// Sorted by place; those of the graph and of the single migrations included.
     pub problems: Vec<Problem>,
+    /// Of settings, apps and files: those that neither the graph nor a single migration has.
+    own_problems: Vec<Problem>,
+    labels: Labels,
+    installed: Installed,
+    environment: Vec<Environment>,
 }
 
 impl Project {
@@ -123,27 +131,14 @@ impl Project {
             Building { input, environment: &environment, extractor: &extractor, migrations: Vec::new(), problems };
         let apps: Vec<App> = apps.into_iter().filter(|app| building.read_app(app)).collect();
         building.add_builtin(&apps, &installed.entries);
-        let Building { mut migrations, mut problems, .. } = building;
+        let Building { mut migrations, problems: own_problems, .. } = building;
         migrations.sort_by(|one, other| one.key.cmp(&other.key));
         let not_installed = apps.iter().filter(|app| app.installed == Some(false)).map(|app| Arc::clone(&app.label));
         let labels = Labels { unmigrated: unmigrated(&apps, &migrations), not_installed: not_installed.collect() };
         let graph = Graph::build(&migrations, &labels);
         known::complete(&mut migrations, graph.order());
-        problems.extend_from_slice(graph.problems());
-        for migration in &migrations {
-            problems.extend(migration.problems.iter().map(|(span, message)| {
-                let syntax = message.starts_with("syntax error");
-                let (kind, help) = if syntax {
-                    (ProblemKind::SyntaxError, "correct the file; Python cannot import it")
-                } else {
-                    (ProblemKind::NotAnalysed, "write it as literal values")
-                };
-                Problem::new(kind, message.clone(), help).at(&migration.file, *span)
-            }));
-        }
-        problems.sort_by(|one, other| one.sort_key().cmp(&other.sort_key()));
-        problems.dedup();
-        Self { settings, apps, migrations, graph, problems }
+        let problems = assemble(&own_problems, &graph, &migrations);
+        Self { settings, apps, migrations, graph, problems, own_problems, labels, installed, environment }
     }
 
     pub fn migration(&self, key: &MigrationKey) -> Option<&Migration> {
@@ -163,6 +158,26 @@ impl Project {
     pub fn migration_at(&self, path: &str) -> Option<&Migration> {
         self.migrations.iter().find(|migration| migration.file.path() == path)
     }
+}
+
+/// All problems of a project, sorted by place.
+fn assemble(own: &[Problem], graph: &Graph, migrations: &[Migration]) -> Vec<Problem> {
+    let mut problems = own.to_vec();
+    problems.extend_from_slice(graph.problems());
+    for migration in migrations {
+        problems.extend(migration.problems.iter().map(|(span, message)| {
+            let syntax = message.starts_with("syntax error");
+            let (kind, help) = if syntax {
+                (ProblemKind::SyntaxError, "correct the file; Python cannot import it")
+            } else {
+                (ProblemKind::NotAnalysed, "write it as literal values")
+            };
+            Problem::new(kind, message.clone(), help).at(&migration.file, *span)
+        }));
+    }
+    problems.sort_by(|one, other| one.sort_key().cmp(&other.sort_key()));
+    problems.dedup();
+    problems
 }
 
 /// Apps that exist and have no migrations.

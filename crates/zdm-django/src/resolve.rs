@@ -25,7 +25,7 @@ pub type Reason = String;
 const MAX_DEPTH: u8 = 16;
 
 /// What Django's settings and environment say, as far as it reaches the database.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Context {
     pub version: DjangoVersion,
     pub driver: Driver,

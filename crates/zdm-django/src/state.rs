@@ -7,6 +7,7 @@
 //! Source: Django's `ProjectState`, and "Migration Operations" of its documentation.
 
 mod relations;
+mod same;
 mod transition;
 
 use std::sync::Arc;

@@ -48,6 +48,23 @@ impl Catalog {
         Self::default()
     }
 
+    /// Whether both hold the same objects. What they share is not looked into.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let same_relation = |one: &Relation, other: &Relation| match (one, other) {
+            (Relation::Table(one), Relation::Table(other)) => Arc::ptr_eq(one, other) || one == other,
+            (Relation::Sequence(one), Relation::Sequence(other)) => Arc::ptr_eq(one, other) || one == other,
+            (Relation::View(one), Relation::View(other)) => Arc::ptr_eq(one, other) || one == other,
+            _ => one == other,
+        };
+        self.incomplete == other.incomplete
+            && same_entries(&self.relations, &other.relations, same_relation)
+            && same_entries(&self.types, &other.types, |one, other| Arc::ptr_eq(one, other) || one == other)
+            && same_entries(&self.functions, &other.functions, |one, other| Arc::ptr_eq(one, other) || one == other)
+            && same_entries(&self.schemas, &other.schemas, |(), ()| true)
+            && same_entries(&self.extensions, &other.extensions, |(), ()| true)
+            && same_entries(&self.statistics, &other.statistics, |one, other| one == other)
+    }
+
     pub fn relation(&self, name: &QualifiedName) -> Option<&Relation> {
         self.relations.get(name)
     }
@@ -307,6 +324,19 @@ fn enter_name(
     } else {
         map.insert_mut(key.clone(), Arc::new(list));
     }
+}
+
+/// Both maps have the same keys, and under each of them the same value.
+fn same_entries<K: Ord, V>(
+    one: &RedBlackTreeMapSync<K, V>,
+    other: &RedBlackTreeMapSync<K, V>,
+    same: impl Fn(&V, &V) -> bool,
+) -> bool {
+    one.size() == other.size()
+        && one.iter().zip(other.iter()).all(|((key, value), (other_key, other_value))| {
+            (std::ptr::eq(value, other_value) || same(value, other_value))
+                && (std::ptr::eq(key, other_key) || key == other_key)
+        })
 }
 
 /// An entry of the namespace that tables, indexes, sequences and views share.

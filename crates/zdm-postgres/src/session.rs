@@ -67,7 +67,7 @@ pub(crate) struct TransactionFacts {
 /// A deferred constraint: the table it is on and its name.
 pub(crate) type PendingConstraint = (QualifiedName, Ident);
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Settings {
     /// `None`: unknown, the server's default.
     pub(crate) time_zone: Option<String>,
@@ -133,6 +133,18 @@ impl Session {
     /// The value that SET or SET LOCAL gave a parameter (`lock_timeout`), as far as the session has seen one.
     pub fn setting(&self, name: &str) -> Option<&str> {
         self.state.settings.get(name)
+    }
+
+    /// Whether every statement would have the same outcome here and there. Two sessions with open transactions never are
+    /// the same; the count of statements does not matter.
+    pub fn is_same(&self, other: &Self) -> bool {
+        self.version == other.version
+            && self.transaction.is_none()
+            && other.transaction.is_none()
+            && self.state.settings == other.state.settings
+            && self.state.lasting == other.state.lasting
+            && self.state.assumed_empty == other.state.assumed_empty
+            && self.state.catalog.is_same(&other.state.catalog)
     }
 
     /// Counts a statement that was executed on a copy of this session and is to have had no effect here.

@@ -7,6 +7,9 @@ pub mod trace;
 
 pub mod replay;
 
-pub use replay::{Options, replay, table_name};
+pub mod history;
+
+pub use history::{History, Settled};
+pub use replay::{Options, Replayer, replay, table_name};
 pub use trace::{MigrationTrace, OperationTrace, Step, Trace};
 pub use {zdm_django as django, zdm_postgres as postgres};

@@ -13,7 +13,7 @@ use zdm_source::Span;
 use crate::trace::{MigrationTrace, OperationTrace, Step, Trace};
 
 /// What the replay is told besides the migrations.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Options {
     pub postgres: PgVersion,
     pub context: Context,
@@ -23,67 +23,83 @@ pub struct Options {
 
 /// Replays `migrations`, which stand in the order of execution, from an empty database.
 pub fn replay(migrations: &[Arc<Migration>], options: &Options) -> Trace {
-    let mut state = ProjectState::new();
-    let mut recorder = Recorder {
-        session: Session::new(Catalog::new(), options.postgres),
-        number: 0,
-        transactions: 0,
-        transaction: None,
-        calls: 0,
-        steps: Vec::new(),
-        operations: Vec::new(),
-        state: ProjectState::new(),
-        context: options.context.clone(),
-        app: Arc::from(""),
-        created: None,
-        unknown: false,
-    };
-    if options.incomplete {
-        recorder.session.catalog_mut().mark_incomplete();
-    }
-    let mut traces = Vec::with_capacity(migrations.len());
-    for migration in migrations {
-        traces.push(replay_one(migration, &mut state, &mut recorder, &options.context));
-    }
+    let mut replayer = Replayer::new(options);
+    let traces = migrations.iter().map(|migration| replayer.run(migration)).collect();
     Trace { context: options.context.clone(), postgres: options.postgres, migrations: traces }
 }
 
-fn replay_one(
-    migration: &Arc<Migration>,
-    state: &mut ProjectState,
-    recorder: &mut Recorder,
-    context: &Context,
-) -> MigrationTrace {
-    let state_before = state.clone();
-    let catalog_before = recorder.session.catalog().clone();
-    recorder.transactions = 0;
-    recorder.calls = 0;
-    recorder.state = state.clone();
-    recorder.app = Arc::clone(&migration.key.app);
-    if migration.atomic {
-        recorder.control(&Statement::Begin);
+/// A replay that stands between two migrations. A clone costs a few pointers, so that any point of the history can be kept
+/// and gone on from.
+#[derive(Clone, Debug)]
+pub struct Replayer {
+    state: ProjectState,
+    session: Session,
+    /// The number of the next step.
+    number: usize,
+    context: Arc<Context>,
+}
+
+impl Replayer {
+    /// Before the first migration, on an empty database.
+    pub fn new(options: &Options) -> Self {
+        let mut session = Session::new(Catalog::new(), options.postgres);
+        if options.incomplete {
+            session.catalog_mut().mark_incomplete();
+        }
+        Self { state: ProjectState::new(), session, number: 0, context: Arc::new(options.context.clone()) }
     }
-    let run = run_migration(migration, state, context, recorder);
-    // A migration that opened a transaction itself ends here in any case.
-    if recorder.transaction.is_some() {
-        recorder.control(&Statement::Commit { and_chain: false });
-    }
-    let steps = std::mem::take(&mut recorder.steps);
-    let mut operations = std::mem::take(&mut recorder.operations);
-    *state = run.state;
-    for part in run.not_analysed {
-        if let Some(operation) = operations.get_mut(part.operation) {
-            operation.not_analysed.push((part.span, part.reason));
+
+    /// Runs the next migration.
+    pub fn run(&mut self, migration: &Arc<Migration>) -> MigrationTrace {
+        let state_before = self.state.clone();
+        let catalog_before = self.session.catalog().clone();
+        let mut recorder = Recorder {
+            session: self.session.clone(),
+            number: self.number,
+            transactions: 0,
+            transaction: None,
+            calls: 0,
+            steps: Vec::new(),
+            operations: Vec::new(),
+            state: state_before.clone(),
+            context: Arc::clone(&self.context),
+            app: Arc::clone(&migration.key.app),
+            created: None,
+            unknown: false,
+        };
+        if migration.atomic {
+            recorder.control(&Statement::Begin);
+        }
+        let run = run_migration(migration, &self.state, &self.context, &mut recorder);
+        // A migration that opened a transaction itself ends here in any case.
+        if recorder.transaction.is_some() {
+            recorder.control(&Statement::Commit { and_chain: false });
+        }
+        let Recorder { session, number, steps, mut operations, .. } = recorder;
+        for part in run.not_analysed {
+            if let Some(operation) = operations.get_mut(part.operation) {
+                operation.not_analysed.push((part.span, part.reason));
+            }
+        }
+        self.state = run.state;
+        self.session = session;
+        self.number = number;
+        MigrationTrace {
+            migration: Arc::clone(migration),
+            state_before,
+            state_after: self.state.clone(),
+            catalog_before,
+            catalog_after: self.session.catalog().clone(),
+            operations,
+            steps,
         }
     }
-    MigrationTrace {
-        migration: Arc::clone(migration),
-        state_before,
-        state_after: state.clone(),
-        catalog_before,
-        catalog_after: recorder.session.catalog().clone(),
-        operations,
-        steps,
+
+    /// Whether everything that comes after would be the same from here as from there: equal worlds and an equal session.
+    ///
+    /// Cheap where the two share their parts. Places in files do not count, nor does the count of steps.
+    pub fn meets(&self, other: &Self) -> bool {
+        self.session.is_same(&other.session) && self.state.is_same(&other.state)
     }
 }
 
@@ -101,7 +117,7 @@ struct Recorder {
     operations: Vec<OperationTrace>,
     /// After the last finished operation.
     state: ProjectState,
-    context: Context,
+    context: Arc<Context>,
     /// Of the migration under way.
     app: Arc<str>,
     /// The model that the operation under way creates.

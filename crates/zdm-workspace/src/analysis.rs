@@ -28,7 +28,7 @@ use crate::error::Error;
 use crate::files::Files;
 use crate::stats::Stats;
 use crate::versions::{self, Origin, Target};
-use crate::walk::{Walk, walk};
+use crate::walk::{Walk, is_python, walk};
 
 /// What a caller asks for, besides what the configuration says.
 #[derive(Clone, Debug, Default)]
@@ -100,6 +100,16 @@ pub fn known_rules() -> Vec<KnownRule<'static>> {
 impl Workspace {
     /// Finds and reads the project. Files are read and parsed in parallel.
     pub fn load(request: &Request) -> Result<Self, Error> {
+        Self::load_with(request, &BTreeMap::new(), None).map(|(workspace, _)| workspace)
+    }
+
+    /// The same with unsaved texts by path, which go before those on disk; what is given of an earlier load is not parsed
+    /// again but for the paths that are said to have changed.
+    pub(crate) fn load_with(
+        request: &Request,
+        unsaved: &BTreeMap<Arc<str>, Arc<str>>,
+        older: Option<(&Sources, &BTreeSet<Arc<str>>)>,
+    ) -> Result<(Self, ProjectInput), Error> {
         let place = discover(&request.current, &request.paths, &request.config)?;
         let config = match &place.config {
             Some(path) => Config::load(path, &place.shown(path), &known_rules())?,
@@ -117,9 +127,17 @@ impl Workspace {
         folders.extend(place.repository.clone().filter(|repository| *repository != place.root));
         let django = chosen(request.django, config.django, || versions::django(&folders, packages.as_deref()));
         let postgres = chosen(request.postgres, config.postgres, || versions::postgres(&folders));
-        let files = Arc::new(Files::new(place.root.clone(), walk.paths.clone()));
-        let project = build(&place, &config, &files, packages.as_deref(), django.version);
-        Ok(Self { place, config, stats, walk, files, project, postgres, django, packages })
+        let mut paths = walk.paths.clone();
+        let new = |path: &&Arc<str>| is_python(path) && walk.paths.binary_search(path).is_err();
+        paths.extend(unsaved.keys().filter(new).cloned());
+        paths.sort();
+        let files = Arc::new(Files::new(place.root.clone(), paths));
+        for (path, text) in unsaved {
+            files.overlay(path, text);
+        }
+        let input = input(&place, &config, &files, packages.as_deref(), django.version, older);
+        let project = Project::build(&input);
+        Ok((Self { place, config, stats, walk, files, project, postgres, django, packages }, input))
     }
 
     /// What the replay is told of the project.
@@ -312,13 +330,15 @@ fn chosen<V>(asked: Option<V>, configured: Option<V>, found: impl FnOnce() -> Ta
     }
 }
 
-fn build(
+/// What the project is built from; what it needs in any case is parsed.
+fn input(
     place: &Place,
     config: &Config,
     files: &Arc<Files>,
     packages: Option<&Path>,
     django: DjangoVersion,
-) -> Project {
+    older: Option<(&Sources, &BTreeSet<Arc<str>>)>,
+) -> ProjectInput {
     let import_roots: Vec<Arc<str>> = config.extra_roots.iter().map(|root| Arc::from(root.as_str())).collect();
     let reader = Arc::clone(files);
     let sources = Sources::new(files.paths().iter().cloned(), &import_roots, move |path| {
@@ -328,6 +348,9 @@ fn build(
             Some(problem) => Err(problem.to_string()),
         }
     });
+    if let Some((older, changed)) = older {
+        sources.reuse(older, |path| changed.contains(path));
+    }
     sources.likely().par_iter().for_each(|path| {
         sources.module(path);
     });
@@ -339,7 +362,7 @@ fn build(
         .filter(|text| text.problem.is_none())
         .map(|text| text.file)
         .collect();
-    Project::build(&ProjectInput {
+    ProjectInput {
         sources,
         environment,
         texts,
@@ -350,7 +373,7 @@ fn build(
             installed_apps: None,
             django,
         },
-    })
+    }
 }
 
 /// The packages of a virtual environment.

@@ -34,11 +34,14 @@ pub mod base;
 
 pub mod analysis;
 
+pub mod live;
+
 pub use analysis::{Analysis, Counts, Request, Workspace};
 pub use changes::{Change, ChangeKind, ChangeSet};
 pub use config::{Config, ConfigError, ConfigSource, KnownRule};
 pub use discover::Place;
 pub use error::Error;
 pub use files::{FileProblem, Files, Text};
+pub use live::Live;
 pub use stats::Stats;
 pub use versions::{Origin, Target};

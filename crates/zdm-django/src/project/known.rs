@@ -43,9 +43,7 @@ struct Model {
 
 /// Give every such operation of `migrations` its statements; `order` are the indices in the order of execution.
 pub(super) fn complete(migrations: &mut [Migration], order: &[usize]) {
-    let pending = |operation: &Operation| matches!(operation.kind, OperationKind::Known(_));
-    let any = |migration: &Migration| migration.operations.iter().any(|operation| any_nested(operation, &pending));
-    if !migrations.iter().any(any) {
+    if !migrations.iter().any(looks_back) {
         return;
     }
     let mut history = History::default();
@@ -56,6 +54,12 @@ pub(super) fn complete(migrations: &mut [Migration], order: &[usize]) {
             history.apply(&app, operation);
         }
     }
+}
+
+/// Whether the statements of one of its operations depend on the history.
+pub(super) fn looks_back(migration: &Migration) -> bool {
+    let pending = |operation: &Operation| matches!(operation.kind, OperationKind::Known(_));
+    migration.operations.iter().any(|operation| any_nested(operation, &pending))
 }
 
 fn any_nested(operation: &Operation, test: &dyn Fn(&Operation) -> bool) -> bool {

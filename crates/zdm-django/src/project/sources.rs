@@ -1,6 +1,6 @@
 //! The files of a project and of the packages around it, parsed when they are needed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -19,6 +19,8 @@ pub struct Sources {
     layout: Layout,
     modules: BTreeMap<Arc<str>, OnceLock<Result<Module, String>>>,
     namespaces: Mutex<BTreeMap<String, Module>>,
+    /// Files that another module imported, or that were looked for as one.
+    imported: Mutex<BTreeSet<Arc<str>>>,
     read: Box<Reader>,
 }
 
@@ -39,7 +41,7 @@ impl Sources {
     ) -> Self {
         let layout = Layout::new(paths, import_roots);
         let modules = layout.paths().iter().map(|path| (Arc::clone(path), OnceLock::new())).collect();
-        Self { layout, modules, namespaces: Mutex::default(), read: Box::new(read) }
+        Self { layout, modules, namespaces: Mutex::default(), imported: Mutex::default(), read: Box::new(read) }
     }
 
     /// Files that are in memory already.
@@ -62,6 +64,37 @@ impl Sources {
             {
                 let _ = slot.set(parsed.clone());
             }
+        }
+    }
+
+    /// Puts another text in place of a file's; false where the project has no such file.
+    pub fn replace(&mut self, file: &SourceFile) -> bool {
+        let Some(slot) = self.modules.get_mut(file.path()) else { return false };
+        let name = self.layout.name(file.path()).map(|name| name.name).unwrap_or_default();
+        *slot = OnceLock::from(Ok(zdm_python::parse(file, name)));
+        true
+    }
+
+    /// Whether anybody has asked for that file; otherwise nothing depends on what it says.
+    pub fn was_read(&self, path: &str) -> bool {
+        self.modules.get(path).is_some_and(|slot| slot.get().is_some())
+    }
+
+    /// Whether that text was read for the file.
+    pub fn has_text(&self, file: &SourceFile) -> bool {
+        let parsed = self.modules.get(file.path()).and_then(OnceLock::get);
+        parsed.and_then(|parsed| parsed.as_ref().ok()).is_some_and(|module| module.file() == file)
+    }
+
+    /// Whether another module has asked for that file, so that what it says may stand elsewhere too.
+    pub fn is_imported(&self, path: &str) -> bool {
+        self.imported.lock().unwrap_or_else(PoisonError::into_inner).contains(path)
+    }
+
+    fn note_import(&self, path: &str) {
+        let mut imported = self.imported.lock().unwrap_or_else(PoisonError::into_inner);
+        if !imported.contains(path) {
+            imported.insert(Arc::from(path));
         }
     }
 
@@ -189,6 +222,7 @@ impl ModuleLoader for Loader<'_> {
         if let Some(path) = self.sources.layout().resolve(name)
             && let Some(module) = self.sources.module(path)
         {
+            self.sources.note_import(path);
             return Some(module.clone());
         }
         if let Some(module) = self.sources.namespace(name) {

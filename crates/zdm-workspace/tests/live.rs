@@ -1,0 +1,256 @@
+//! A project under an editor ends with the findings of a whole analysis, whatever was typed on the way.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot set up its folders should end")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use zdm_workspace::live::Reach;
+use zdm_workspace::{Live, Request, Workspace};
+
+fn fixture() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/shop")
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+fn request(root: &Path) -> Request {
+    Request { current: root.to_owned(), paths: vec![root.to_owned()], ..Request::default() }
+}
+
+/// A small generator of numbers, so that a failure can be repeated (xorshift).
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % limit.max(1) as u64).unwrap()
+    }
+
+    fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
+        &items[self.below(items.len())]
+    }
+}
+
+/// A project that is edited, with a second copy on disk that is read as a whole.
+struct Pair {
+    live: Live,
+    folder: tempfile::TempDir,
+    texts: BTreeMap<String, String>,
+}
+
+impl Pair {
+    fn new(extra: &[(&str, &str)]) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let live_root = folder.path().join("live");
+        let whole_root = folder.path().join("whole");
+        for root in [&live_root, &whole_root] {
+            copy(&fixture(), root);
+            for (path, text) in extra {
+                fs::write(root.join(path), text).unwrap();
+            }
+        }
+        let live = Live::load(request(&live_root), BTreeMap::new()).unwrap();
+        let texts = live
+            .workspace()
+            .files
+            .paths()
+            .iter()
+            .map(|path| (path.to_string(), fs::read_to_string(live_root.join(&**path)).unwrap()))
+            .collect();
+        Self { live, folder, texts }
+    }
+
+    fn set(&mut self, path: &str, text: &str) -> Reach {
+        fs::write(self.folder.path().join("whole").join(path), text).unwrap();
+        self.texts.insert(path.to_owned(), text.to_owned());
+        let reach = self.live.set_text(path, text);
+        self.live.update().unwrap();
+        self.live.refresh(path);
+        reach
+    }
+
+    fn replace(&mut self, path: &str, from: &str, to: &str) -> Reach {
+        let text = self.texts[path].clone();
+        assert!(text.contains(from), "{path} has no `{from}`");
+        self.set(path, &text.replacen(from, to, 1))
+    }
+
+    /// Settles and compares everything with a whole analysis.
+    fn compare(&mut self, what: &str) {
+        self.live.settle(|| true);
+        assert!(self.live.is_settled());
+        let request = request(&self.folder.path().join("whole"));
+        let workspace = Workspace::load(&request).unwrap();
+        let whole = workspace.analyse(&request).unwrap();
+        let mut findings = self.live.findings_without_place().to_vec();
+        for path in self.live.paths() {
+            findings.extend(self.live.findings(&path).into_iter().cloned());
+        }
+        findings.sort_by(|one, other| one.sort_key().cmp(&other.sort_key()));
+        let shown = |diagnostics: &[zdm_source::Diagnostic]| -> Vec<String> {
+            diagnostics
+                .iter()
+                .map(|found| format!("{} {} {}", found.primary.file.path(), found.code.code, found.message))
+                .collect()
+        };
+        assert_eq!(shown(&findings), shown(&whole.diagnostics), "{what}");
+        assert_eq!(findings, whole.diagnostics, "{what}");
+        let history = self.live.history();
+        assert_eq!(history.len(), whole.trace.migrations.len(), "{what}");
+        for (index, other) in whole.trace.migrations.iter().enumerate() {
+            let own = history.trace(index).unwrap();
+            let key = &other.migration.key;
+            assert_eq!(own.migration.key, *key, "{what}");
+            assert!(own.state_after.is_same(&other.state_after), "{what}: the state after {key}");
+            assert!(own.catalog_after.is_same(&other.catalog_after), "{what}: the catalog after {key}");
+            let sql = |trace: &zdm_replay::MigrationTrace| -> Vec<_> {
+                trace.steps.iter().map(|step| (step.sql.clone(), step.span, step.outcome.effects.clone())).collect()
+            };
+            assert_eq!(sql(own), sql(other), "{what}: {key}");
+        }
+    }
+}
+
+#[test]
+fn nothing_edited_is_the_same() {
+    let mut pair = Pair::new(&[]);
+    pair.compare("at once");
+    let path = "orders/migrations/0001_initial.py";
+    let text = pair.texts[path].clone();
+    assert_eq!(pair.live.set_text(path, &text), Reach::Nothing);
+}
+
+#[test]
+fn an_edit_reaches_as_far_as_it_must() {
+    let mut pair = Pair::new(&[]);
+    pair.compare("before");
+    let path = "orders/migrations/0001_initial.py";
+    assert_eq!(pair.replace(path, "from django", "# a comment\nfrom django"), Reach::Migration);
+    let changed = pair.live.settle(|| true);
+    assert!(changed.is_empty(), "a comment changes nothing in later migrations: {changed:?}");
+    pair.compare("a comment in the first migration");
+    assert_eq!(pair.replace("shop/settings.py", "USE_TZ = True", "USE_TZ = False"), Reach::Project);
+    pair.compare("a setting");
+    assert_eq!(pair.set("orders/models.py", "nobody reads this"), Reach::Nothing);
+    pair.compare("models are not read");
+}
+
+#[test]
+fn migrations_come_and_go() {
+    let mut pair = Pair::new(&[]);
+    pair.compare("before");
+    let text = "from django.db import migrations, models\n\n\nclass Migration(migrations.Migration):\n    \
+                dependencies = [(\"catalog\", \"0012_remove_product_weight\")]\n    operations = [\n        \
+                migrations.AddIndex(\"product\", models.Index(fields=[\"name\"], name=\"by_name\")),\n    ]\n";
+    let path = "catalog/migrations/0013_by_name.py";
+    assert_eq!(pair.set(path, text), Reach::Project);
+    pair.compare("a new migration");
+    assert!(pair.live.findings(path).iter().any(|found| found.code.code == "ZDM101"));
+    assert_eq!(pair.replace(path, "0012_remove_product_weight", "0011_product_search"), Reach::Migration);
+    pair.compare("it makes a second leaf");
+    assert_eq!(pair.replace(path, "0011_product_search", "0012_remove_product_weight"), Reach::Migration);
+    pair.compare("and no more");
+    assert_eq!(pair.replace(path, "class Migration", "class Other"), Reach::Project);
+    pair.compare("it has no migration class");
+    fs::remove_file(pair.folder.path().join("whole").join(path)).unwrap();
+    assert_eq!(pair.live.read_again(path), Reach::Project);
+    pair.live.update().unwrap();
+    pair.compare("it is gone");
+}
+
+#[test]
+fn a_module_that_migrations_import_concerns_them() {
+    let helper = "catalog/defaults.py";
+    let mut pair = Pair::new(&[(helper, "LENGTH = 30\n")]);
+    let path = "catalog/migrations/0012_remove_product_weight.py";
+    let text = pair.texts[path].clone();
+    let text = text
+        .replacen("from django", "from catalog.defaults import LENGTH\nfrom django", 1)
+        .replacen("operations = [", "operations = [\n        migrations.AddField(\"product\", \"extra\", models.CharField(max_length=LENGTH, null=True)),\n", 1)
+        .replace("import migrations\n", "import migrations, models\n");
+    pair.set(path, &text);
+    pair.compare("it imports");
+    assert_eq!(pair.set(helper, "LENGTH = 31\n"), Reach::Project);
+    pair.compare("what it imports changed");
+}
+
+#[test]
+fn random_edits_end_where_a_whole_analysis_does() {
+    let pieces = [
+        "(",
+        ")",
+        "[",
+        "]",
+        ",",
+        "\"",
+        "'",
+        "\n",
+        " ",
+        "#",
+        "x",
+        "0",
+        "=",
+        ".",
+        "null=True",
+        "# zdm: ignore[ZDM1] so\n",
+        "migrations.RunSQL(\"DROP TABLE orders_order\"),\n",
+        "atomic = False\n",
+        "models.TextField()",
+        "é",
+    ];
+    let mut pair = Pair::new(&[]);
+    let paths: Vec<String> = pair.texts.keys().filter(|path| path.contains("/migrations/0")).cloned().collect();
+    let originals = pair.texts.clone();
+    let mut random = Random(0x5EED_2026_1120);
+    for round in 0..25 {
+        for _ in 0..12 {
+            let path = random.pick(&paths).clone();
+            let text = pair.texts[&path].clone();
+            let boundaries: Vec<usize> = (0..=text.len()).filter(|index| text.is_char_boundary(*index)).collect();
+            let edited = match random.below(8) {
+                0 => originals[&path].clone(),
+                1 | 2 => {
+                    let lines: Vec<&str> = text.lines().collect();
+                    let gone = random.below(lines.len());
+                    let kept = lines.iter().enumerate().filter(|(at, _)| *at != gone).map(|(_, line)| *line);
+                    kept.flat_map(|line| [line, "\n"]).collect()
+                }
+                3 => text.replacen(random.pick(&["True", "CharField", "Add", "max_length", "name", "0001"]), "", 1),
+                4 => {
+                    let (start, end) = (*random.pick(&boundaries), *random.pick(&boundaries));
+                    let (start, end) = (start.min(end), start.max(end).min(start.min(end) + 20));
+                    let end = boundaries.iter().copied().find(|at| *at >= end).unwrap_or(text.len());
+                    format!("{}{}", &text[..start], &text[end..])
+                }
+                _ => {
+                    let at = *random.pick(&boundaries);
+                    format!("{}{}{}", &text[..at], random.pick(&pieces), &text[at..])
+                }
+            };
+            pair.set(&path, &edited);
+            let mut steps = random.below(6);
+            if steps > 0 {
+                pair.live.settle(|| {
+                    steps -= 1;
+                    steps > 0
+                });
+            }
+        }
+        pair.compare(&format!("round {round}"));
+    }
+}
