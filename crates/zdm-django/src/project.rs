@@ -19,9 +19,9 @@ mod find_settings;
 mod known;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use zdm_python::Evaluator;
+use zdm_python::{Evaluator, Module};
 use zdm_source::{SourceFile, Span};
 
 use self::find_settings::Installed;
@@ -113,8 +113,21 @@ pub struct Project {
     environment: Vec<Environment>,
 }
 
+/// Does the work of each number below the count, in any order, on any threads, and returns when all is done.
+pub type ForEach<'f> = dyn Fn(usize, &(dyn Fn(usize) + Sync)) + 'f;
+
+/// How many migrations of an app one evaluator reads. What it learns of the modules that they share serves all of them;
+/// the next evaluator starts anew, so that the result does not depend on who works on what.
+const MIGRATIONS_PER_EVALUATOR: usize = 16;
+
 impl Project {
+    /// On one thread.
     pub fn build(input: &ProjectInput) -> Self {
+        Self::build_with(input, &|count, work| (0..count).for_each(work))
+    }
+
+    /// Migrations are read through `for_each`, which may use several threads; the result is the same.
+    pub fn build_with(input: &ProjectInput, for_each: &ForEach<'_>) -> Self {
         let environment: Vec<Environment> =
             input.environment.iter().map(|folder| Environment::new(Arc::clone(folder))).collect();
         let mut problems = Vec::new();
@@ -127,9 +140,30 @@ impl Project {
         };
         let extractor = Extractor::new(Evaluator::new(&loader), &settings);
         let apps = apps::find(input, &environment, &extractor, &installed, &mut problems);
-        let mut building =
-            Building { input, environment: &environment, extractor: &extractor, migrations: Vec::new(), problems };
-        let apps: Vec<App> = apps.into_iter().filter(|app| building.read_app(app)).collect();
+        let files = migration_files(input, &environment, &apps);
+        let chunks: Vec<&[MigrationFile<'_>]> = files
+            .chunk_by(|one, other| Arc::ptr_eq(&one.app.label, &other.app.label))
+            .flat_map(|of_app| of_app.chunks(MIGRATIONS_PER_EVALUATOR))
+            .collect();
+        let read: Vec<OnceLock<Vec<Read>>> = chunks.iter().map(|_| OnceLock::new()).collect();
+        for_each(chunks.len(), &|index| {
+            if let (Some(chunk), Some(place)) = (chunks.get(index), read.get(index)) {
+                let extractor = Extractor::new(Evaluator::new(&loader), &settings);
+                let _ = place.set(chunk.iter().map(|file| file.read(&extractor)).collect());
+            }
+        });
+        let mut by_app: BTreeMap<Arc<str>, Vec<Read>> = BTreeMap::new();
+        for (chunk, read) in chunks.iter().zip(read) {
+            if let Some(file) = chunk.first() {
+                by_app.entry(Arc::clone(&file.app.label)).or_default().extend(read.into_inner().unwrap_or_default());
+            }
+        }
+        let mut building = Building { input, extractor: &extractor, migrations: Vec::new(), problems };
+        let apps: Vec<App> = apps
+            .iter()
+            .filter(|app| building.add_app(app, by_app.remove(&app.label).unwrap_or_default()))
+            .cloned()
+            .collect();
         building.add_builtin(&apps, &installed.entries);
         let Building { mut migrations, problems: own_problems, .. } = building;
         migrations.sort_by(|one, other| one.key.cmp(&other.key));
@@ -187,53 +221,126 @@ fn unmigrated(apps: &[App], migrations: &[Migration]) -> BTreeSet<Arc<str>> {
     without.chain(builtin::UNMIGRATED.iter().map(|label| Arc::from(*label))).collect()
 }
 
-struct Building<'a> {
+/// A module of a migrations folder.
+struct MigrationFile<'a> {
+    app: &'a App,
+    name: String,
+    source: FileSource<'a>,
+}
+
+enum FileSource<'a> {
+    Project { sources: &'a Sources, path: &'a Arc<str> },
+    Environment { environment: &'a Environment, path: String },
+}
+
+/// What became of a [`MigrationFile`].
+enum Read {
+    Migration(Box<Migration>),
+    /// There is no `Migration` in it.
+    Without(Module),
+    /// The file cannot be read: its path and why.
+    Unreadable(Arc<str>, String),
+}
+
+/// The modules of all migrations folders, app by app in the order of `apps`.
+fn migration_files<'a>(
     input: &'a ProjectInput,
     environment: &'a [Environment],
+    apps: &'a [App],
+) -> Vec<MigrationFile<'a>> {
+    let mut files = Vec::new();
+    for app in apps {
+        let Some(folder) = &app.migrations else { continue };
+        match app.origin {
+            MigrationOrigin::Project => {
+                let sources = &input.sources;
+                for path in sources.layout().modules_in(folder) {
+                    let Some(name) = migration_name(path) else { continue };
+                    let source = FileSource::Project { sources, path };
+                    files.push(MigrationFile { app, name: name.to_owned(), source });
+                }
+            }
+            MigrationOrigin::Environment => {
+                let mut found = environment.iter().map(|environment| (environment, environment.modules_in(folder)));
+                let Some((environment, paths)) = found.find(|(_, paths)| !paths.is_empty()) else {
+                    continue;
+                };
+                for path in paths {
+                    let Some(name) = migration_name(&path).map(str::to_owned) else { continue };
+                    files.push(MigrationFile { app, name, source: FileSource::Environment { environment, path } });
+                }
+            }
+            MigrationOrigin::Builtin => {}
+        }
+    }
+    files
+}
+
+impl MigrationFile<'_> {
+    fn read(&self, extractor: &Extractor<'_>) -> Read {
+        let found = match &self.source {
+            FileSource::Environment { environment, path } => environment.module(path),
+            FileSource::Project { sources, path } => sources.module(path).cloned(),
+        };
+        let Some(module) = found else {
+            return match &self.source {
+                FileSource::Project { sources, path } => {
+                    Read::Unreadable(Arc::clone(path), sources.error(path).unwrap_or("no such file").to_owned())
+                }
+                FileSource::Environment { path, .. } => Read::Unreadable(Arc::from(path.as_str()), String::new()),
+            };
+        };
+        let key = MigrationKey::new(Arc::clone(&self.app.label), self.name.as_str());
+        match extractor.migration(&module, &key, self.app.origin) {
+            Some(migration) => Read::Migration(Box::new(migration)),
+            None => Read::Without(module),
+        }
+    }
+}
+
+struct Building<'a> {
+    input: &'a ProjectInput,
     extractor: &'a Extractor<'a>,
     migrations: Vec<Migration>,
     problems: Vec<Problem>,
 }
 
 impl Building<'_> {
-    /// Read an app's migrations; false for a folder that turns out to hold none and is not known to be an app.
-    fn read_app(&mut self, app: &App) -> bool {
+    /// Add what was read of an app; false for a folder that turns out to hold no migrations and is not known to be an app.
+    fn add_app(&mut self, app: &App, read: Vec<Read>) -> bool {
         let Some(folder) = &app.migrations else { return true };
         match app.origin {
-            MigrationOrigin::Project => self.read_project_app(app, folder),
-            MigrationOrigin::Environment => self.read_environment_app(app, folder),
-            MigrationOrigin::Builtin => true,
+            MigrationOrigin::Project => self.add_project_app(app, folder, read),
+            MigrationOrigin::Environment | MigrationOrigin::Builtin => {
+                self.migrations.extend(read.into_iter().filter_map(|read| match read {
+                    Read::Migration(migration) => Some(*migration),
+                    Read::Without(_) | Read::Unreadable(..) => None,
+                }));
+                true
+            }
         }
     }
 
-    fn read_project_app(&mut self, app: &App, folder: &str) -> bool {
+    fn add_project_app(&mut self, app: &App, folder: &str, read: Vec<Read>) -> bool {
         let sources = &self.input.sources;
         let before = self.migrations.len();
         let mut without = Vec::new();
-        for path in sources.layout().modules_in(folder) {
-            let Some(name) = migration_name(path) else { continue };
-            let Some(module) = sources.module(path) else {
-                if let Some(error) = sources.error(path) {
-                    self.problems.push(
-                        Problem::new(
-                            ProblemKind::UnreadableFile,
-                            format!("`{path}` cannot be read: {error}"),
-                            "save the file as UTF-8 text",
-                        )
-                        .at(&SourceFile::new(Arc::clone(path), ""), Span::default()),
-                    );
-                }
-                continue;
-            };
-            let key = MigrationKey::new(Arc::clone(&app.label), name);
-            match self.extractor.migration(module, &key, MigrationOrigin::Project) {
-                Some(migration) => self.migrations.push(migration),
-                None => without.push(module.clone()),
+        for read in read {
+            match read {
+                Read::Migration(migration) => self.migrations.push(*migration),
+                Read::Without(module) => without.push(module),
+                Read::Unreadable(path, error) => self.problems.push(
+                    Problem::new(
+                        ProblemKind::UnreadableFile,
+                        format!("`{path}` cannot be read: {error}"),
+                        "save the file as UTF-8 text",
+                    )
+                    .at(&SourceFile::new(path, ""), Span::default()),
+                ),
             }
         }
-        let numbered = |module: &zdm_python::Module| {
-            file_name(module.file().path()).starts_with(|first: char| first.is_ascii_digit())
-        };
+        let numbered =
+            |module: &Module| file_name(module.file().path()).starts_with(|first: char| first.is_ascii_digit());
         if self.migrations.len() == before && !without.iter().any(numbered) {
             return app.installed == Some(true) || app.config.is_some();
         }
@@ -265,23 +372,6 @@ impl Building<'_> {
             };
             let span = module.syntax_errors().first().copied().unwrap_or_default();
             self.problems.push(Problem::new(ProblemKind::NoMigrationClass, message, help).at(module.file(), span));
-        }
-        true
-    }
-
-    fn read_environment_app(&mut self, app: &App, folder: &str) -> bool {
-        for environment in self.environment {
-            let paths = environment.modules_in(folder);
-            if paths.is_empty() {
-                continue;
-            }
-            for path in paths {
-                let Some(name) = migration_name(&path) else { continue };
-                let Some(module) = environment.module(&path) else { continue };
-                let key = MigrationKey::new(Arc::clone(&app.label), name);
-                self.migrations.extend(self.extractor.migration(&module, &key, MigrationOrigin::Environment));
-            }
-            break;
         }
         true
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -24,9 +25,10 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
     let outputs = outputs(args)?;
     let fail_on = args.fail_on.as_deref().map(parse_fail_on).transpose()?;
     let request = request(args)?;
-    let mut workspace = Workspace::load(&request)?;
+    // The process ends with the command: giving back what it learned piece by piece would only take time.
+    let mut workspace = ManuallyDrop::new(Workspace::load(&request)?);
     unknown_names(args, &workspace)?;
-    let mut analysis = workspace.analyse(&request)?;
+    let mut analysis = ManuallyDrop::new(workspace.analyse(&request)?);
     if args.verbose {
         tell(&workspace, &analysis);
     }
@@ -43,7 +45,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
     if (args.fix || args.unsafe_fixes)
         && let Some(fixed) = adopt::fix(args, &request, &workspace.place.root, &analysis)?
     {
-        (workspace, analysis) = fixed;
+        (workspace, analysis) = (ManuallyDrop::new(fixed.0), ManuallyDrop::new(fixed.1));
     }
     let fail_on = fail_on.or(workspace.config.fail_on).unwrap_or(FailOn::At(Severity::Warning)).severity();
     let rules = rule_infos();

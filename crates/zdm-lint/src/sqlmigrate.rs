@@ -1,6 +1,7 @@
 //! `zdm-lint sqlmigrate`: the SQL that Django will send, per operation, with its effects.
 
 use std::fmt::Write as _;
+use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 
 use serde::Serialize;
@@ -16,11 +17,12 @@ use crate::wire::{WireEffects, in_words};
 
 pub(crate) fn run(args: &SqlmigrateArgs) -> Result<ExitCode, Failure> {
     let request = project_request(&args.project, args.root.iter().cloned().collect())?;
-    let workspace = Workspace::load(&request)?;
+    // The process ends with the command: giving back what it learned piece by piece would only take time.
+    let workspace = ManuallyDrop::new(Workspace::load(&request)?);
     if workspace.project.migrations.is_empty() {
         return Err(nothing_found(&workspace));
     }
-    let trace = workspace.replay();
+    let trace = ManuallyDrop::new(workspace.replay());
     let chosen: Vec<&MigrationTrace> = match (&args.app, &args.name) {
         (Some(app), Some(name)) => vec![find(&trace, app, name)?],
         _ => trace.migrations.iter().filter(|trace| of_project(trace)).collect(),

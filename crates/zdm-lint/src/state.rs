@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::mem::ManuallyDrop;
 use std::process::ExitCode;
 
 use serde::Serialize;
@@ -19,11 +20,12 @@ use crate::terminal::{Failure, print};
 
 pub(crate) fn run(args: &StateArgs) -> Result<ExitCode, Failure> {
     let request = project_request(&args.project, args.root.iter().cloned().collect())?;
-    let workspace = Workspace::load(&request)?;
+    // The process ends with the command: giving back what it learned piece by piece would only take time.
+    let workspace = ManuallyDrop::new(Workspace::load(&request)?);
     if workspace.project.migrations.is_empty() {
         return Err(nothing_found(&workspace));
     }
-    let trace = workspace.replay();
+    let trace = ManuallyDrop::new(workspace.replay());
     let chosen = match &args.at {
         None => trace.migrations.last(),
         Some(at) => {

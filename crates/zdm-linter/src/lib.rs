@@ -31,7 +31,7 @@ pub mod new_code;
 pub mod old_code;
 
 pub use config::Config;
-pub use lint::{lint, lint_migration, lint_project};
+pub use lint::{ForEach, lint, lint_migration, lint_project, lint_with};
 pub use page::Page;
 pub use phase::{MigrationPhase, phases};
 pub use registry::{RULES, Rule, find_rule};

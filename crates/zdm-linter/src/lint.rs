@@ -1,4 +1,9 @@
 //! The walk: every rule over every migration, then suppressions, then order.
+//!
+//! Migrations are judged one by one and independently, so that a caller with several threads may share them out.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
 
 use zdm_django::problem::Problem;
 use zdm_source::Diagnostic;
@@ -13,19 +18,44 @@ use crate::registry::RULES;
 use crate::suppress;
 use zdm_replay::{MigrationTrace, Trace};
 
+/// Does the work of each number below the count, in any order, on any threads, and returns when all is done.
+pub type ForEach<'f> = dyn Fn(usize, &(dyn Fn(usize) + Sync)) + 'f;
+
 /// All findings of a trace and of the project it was made from, sorted by path, position and code. Suppressed ones are among them and say so.
 pub fn lint(trace: &Trace, problems: &[Problem], merged: &[MergedChange], config: &Config) -> Vec<Diagnostic> {
+    lint_with(trace, problems, merged, config, &|count, work| (0..count).for_each(work))
+}
+
+/// As [`lint`], with the migrations shared out by `for_each`; the result is the same.
+pub fn lint_with(
+    trace: &Trace,
+    problems: &[Problem],
+    merged: &[MergedChange],
+    config: &Config,
+    for_each: &ForEach<'_>,
+) -> Vec<Diagnostic> {
     let mut diagnostics = lint_project(problems, config);
-    let mut about_merged = Vec::new();
-    merged::check(merged, config, &mut about_merged);
-    for migration in &trace.migrations {
-        if config.reports(&migration.migration.key) {
-            let path = migration.migration.file.path();
-            let more = about_merged.extract_if(.., |diagnostic| diagnostic.primary.file.path() == path).collect();
-            diagnostics.append(&mut lint_migration(trace, migration, more, config));
-        }
+    let mut found = Vec::new();
+    merged::check(merged, config, &mut found);
+    let mut about_merged: BTreeMap<String, Vec<Diagnostic>> = BTreeMap::new();
+    for diagnostic in found {
+        about_merged.entry(diagnostic.primary.file.path().to_owned()).or_default().push(diagnostic);
     }
-    diagnostics.append(&mut about_merged);
+    let reported: Vec<&MigrationTrace> =
+        trace.migrations.iter().filter(|migration| config.reports(&migration.migration.key)).collect();
+    let results: Vec<OnceLock<Vec<Diagnostic>>> = reported.iter().map(|_| OnceLock::new()).collect();
+    for_each(reported.len(), &|index| {
+        if let (Some(migration), Some(place)) = (reported.get(index), results.get(index)) {
+            // Comments of the file speak for these too.
+            let about = about_merged.get(migration.migration.file.path()).cloned().unwrap_or_default();
+            let _ = place.set(lint_migration(trace, migration, about, config));
+        }
+    });
+    diagnostics.extend(results.into_iter().filter_map(OnceLock::into_inner).flatten());
+    for migration in reported {
+        about_merged.remove(migration.migration.file.path());
+    }
+    diagnostics.extend(about_merged.into_values().flatten());
     diagnostics.sort_by(|left, right| left.sort_key().cmp(&right.sort_key()));
     diagnostics
 }

@@ -1,5 +1,7 @@
 //! When each migration may run in a deploy, from what the rules found.
 
+use std::collections::BTreeMap;
+
 use zdm_django::MigrationKey;
 use zdm_replay::Trace;
 use zdm_source::{Diagnostic, Phase, Severity};
@@ -19,6 +21,12 @@ pub struct MigrationPhase {
 
 /// The phases of the reported migrations, in the order of the trace. Suppressed findings and mere information do not count.
 pub fn phases(trace: &Trace, config: &Config, diagnostics: &[Diagnostic]) -> Vec<MigrationPhase> {
+    let mut by_migration: BTreeMap<(&str, &str), Vec<&Diagnostic>> = BTreeMap::new();
+    for diagnostic in diagnostics {
+        if let (Some(app), Some(name)) = (&diagnostic.subject.app, &diagnostic.subject.migration) {
+            by_migration.entry((app, name)).or_default().push(diagnostic);
+        }
+    }
     let mut result = Vec::new();
     for migration in &trace.migrations {
         let key = &migration.migration.key;
@@ -27,10 +35,8 @@ pub fn phases(trace: &Trace, config: &Config, diagnostics: &[Diagnostic]) -> Vec
         }
         let mut phase = Phase::Before;
         let mut reasons = Vec::new();
-        for diagnostic in diagnostics {
-            let about = diagnostic.subject.app.as_deref() == Some(&*key.app)
-                && diagnostic.subject.migration.as_deref() == Some(&*key.name);
-            if !about || diagnostic.suppressed.is_some() || diagnostic.severity < Severity::Warning {
+        for diagnostic in by_migration.get(&(&*key.app, &*key.name)).into_iter().flatten() {
+            if diagnostic.suppressed.is_some() || diagnostic.severity < Severity::Warning {
                 continue;
             }
             let Some(of_rule) = find_rule(diagnostic.code.code).and_then(|rule| rule.page.phase) else { continue };

@@ -12,6 +12,7 @@ use rpds::RedBlackTreeMapSync;
 
 use crate::data_type::DataType;
 use crate::expr::{ExprNode, SqlExpr};
+use crate::list::List;
 use crate::name::{Ident, QualifiedName};
 use crate::statement::{
     ConstraintAttributes, IndexElement, PartitionBound, PartitionBy, Persistence, Query, SequenceOptions,
@@ -37,8 +38,8 @@ pub struct Catalog {
     owned: RedBlackTreeMapSync<QualifiedName, Arc<Vec<QualifiedName>>>,
     /// Derived: all views.
     views: RedBlackTreeMapSync<QualifiedName, ()>,
-    /// Derived: how many constraints of a schema bear a name.
-    constraint_names: RedBlackTreeMapSync<QualifiedName, u32>,
+    /// Derived: the tables with a constraint or a constraint trigger of a name.
+    constraint_names: RedBlackTreeMapSync<Ident, Arc<Vec<QualifiedName>>>,
     /// Something happened that was not understood, so an object that is not here may exist all the same.
     pub(crate) incomplete: bool,
 }
@@ -216,8 +217,17 @@ impl Catalog {
 
     /// Whether a constraint of that name exists on any table of the schema.
     pub(crate) fn has_constraint_name(&self, schema: Option<&Ident>, name: &Ident) -> bool {
-        let key = QualifiedName { schema: schema.cloned(), name: name.clone() };
-        self.constraint_names.get(&key).is_some_and(|count| *count > 0)
+        let tables = self.constraint_names.get(name).into_iter().flat_map(|tables| tables.iter());
+        tables
+            .filter(|table| table.schema.as_ref() == schema)
+            .filter_map(|table| self.table(table))
+            .any(|table| table.constraint(name.as_str()).is_some())
+    }
+
+    /// The tables with a constraint or a constraint trigger of that name, sorted.
+    pub(crate) fn tables_with_constraint(&self, name: &Ident) -> impl Iterator<Item = &Arc<Table>> {
+        let tables = self.constraint_names.get(name).into_iter().flat_map(|tables| tables.iter());
+        tables.filter_map(|table| self.table(table))
     }
 
     pub(crate) fn put_table(&mut self, table: Table) {
@@ -225,14 +235,14 @@ impl Catalog {
     }
 
     pub(crate) fn put(&mut self, name: QualifiedName, relation: Relation) {
-        self.remove(&name);
-        self.derive(&name, &relation, true);
+        let before = self.relations.get(&name).cloned();
+        self.derive(&name, before.as_ref(), Some(&relation));
         self.relations.insert_mut(name, relation);
     }
 
     pub(crate) fn remove(&mut self, name: &QualifiedName) {
         if let Some(relation) = self.relations.get(name).cloned() {
-            self.derive(name, &relation, false);
+            self.derive(name, Some(&relation), None);
             self.relations.remove_mut(name);
         }
     }
@@ -242,9 +252,8 @@ impl Catalog {
         let before = table.clone();
         edit(Arc::make_mut(table));
         let after = table.clone();
-        if before.constraints != after.constraints || before.name != after.name {
-            self.derive(name, &Relation::Table(before), false);
-            self.derive(name, &Relation::Table(after), true);
+        if !before.constraints.is_same(&after.constraints) || !before.triggers.is_same(&after.triggers) {
+            self.derive(name, Some(&Relation::Table(before)), Some(&Relation::Table(after)));
         }
     }
 
@@ -259,55 +268,66 @@ impl Catalog {
         let before = sequence.clone();
         edit(Arc::make_mut(sequence));
         let after = sequence.clone();
-        self.derive(name, &Relation::Sequence(before), false);
-        self.derive(name, &Relation::Sequence(after), true);
+        self.derive(name, Some(&Relation::Sequence(before)), Some(&Relation::Sequence(after)));
     }
 
-    /// Enters what follows from a relation into the derived maps, or takes it out of them.
-    fn derive(&mut self, name: &QualifiedName, relation: &Relation, enter: bool) {
+    /// Takes what followed from a relation out of the derived maps, and enters what follows from it now.
+    fn derive(&mut self, name: &QualifiedName, before: Option<&Relation>, after: Option<&Relation>) {
+        let before = before.map(Derived::of).unwrap_or_default();
+        let after = after.map(Derived::of).unwrap_or_default();
+        for derived in before.iter().filter(|derived| !after.contains(derived)) {
+            self.enter(name, *derived, false);
+        }
+        for derived in after.iter().filter(|derived| !before.contains(derived)) {
+            self.enter(name, *derived, true);
+        }
+    }
+
+    fn enter(&mut self, name: &QualifiedName, derived: Derived<'_>, enter: bool) {
+        match derived {
+            Derived::References(table) => enter_name(&mut self.referencing, table, name, enter),
+            Derived::HasConstraint(constraint) => enter_name(&mut self.constraint_names, constraint, name, enter),
+            Derived::OwnedBy(table) => enter_name(&mut self.owned, table, name, enter),
+            Derived::View if enter => self.views.insert_mut(name.clone(), ()),
+            Derived::View => {
+                self.views.remove_mut(name);
+            }
+        }
+    }
+}
+
+/// What follows from one relation for the derived maps.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Derived<'a> {
+    References(&'a QualifiedName),
+    HasConstraint(&'a Ident),
+    OwnedBy(&'a QualifiedName),
+    View,
+}
+
+impl<'a> Derived<'a> {
+    fn of(relation: &'a Relation) -> Vec<Self> {
         match relation {
             Relation::Table(table) => {
-                let mut targets: Vec<&QualifiedName> = Vec::new();
-                for constraint in &table.constraints {
-                    if let ConstraintKind::ForeignKey(key) = &constraint.kind
-                        && !targets.contains(&&key.table)
-                    {
-                        targets.push(&key.table);
-                    }
-                    let key = name.sibling(constraint.name.clone());
-                    let count = self.constraint_names.get(&key).copied().unwrap_or(0);
-                    match if enter { count.saturating_add(1) } else { count.saturating_sub(1) } {
-                        0 => {
-                            self.constraint_names.remove_mut(&key);
-                        }
-                        count => self.constraint_names.insert_mut(key, count),
-                    }
-                }
-                for target in targets {
-                    enter_name(&mut self.referencing, target, name, enter);
-                }
+                let keys = table.constraints.iter().filter_map(|constraint| match &constraint.kind {
+                    ConstraintKind::ForeignKey(key) => Some(Self::References(&key.table)),
+                    _ => None,
+                });
+                let names = table.constraints.iter().map(|constraint| Self::HasConstraint(&constraint.name));
+                let triggers = table.triggers.iter().filter(|trigger| trigger.constraint);
+                keys.chain(names).chain(triggers.map(|trigger| Self::HasConstraint(&trigger.name))).collect()
             }
-            Relation::Sequence(sequence) => {
-                if let Some((table, _)) = &sequence.owned_by {
-                    enter_name(&mut self.owned, table, name, enter);
-                }
-            }
-            Relation::View(_) => {
-                if enter {
-                    self.views.insert_mut(name.clone(), ());
-                } else {
-                    self.views.remove_mut(name);
-                }
-            }
-            Relation::Index { .. } => {}
+            Relation::Sequence(sequence) => sequence.owned_by.iter().map(|(table, _)| Self::OwnedBy(table)).collect(),
+            Relation::View(_) => vec![Self::View],
+            Relation::Index { .. } => Vec::new(),
         }
     }
 }
 
 /// Lists stay sorted, so that nothing depends on the order of changes.
-fn enter_name(
-    map: &mut RedBlackTreeMapSync<QualifiedName, Arc<Vec<QualifiedName>>>,
-    key: &QualifiedName,
+fn enter_name<K: Ord + Clone>(
+    map: &mut RedBlackTreeMapSync<K, Arc<Vec<QualifiedName>>>,
+    key: &K,
     name: &QualifiedName,
     enter: bool,
 ) {
@@ -351,10 +371,10 @@ pub enum Relation {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table {
     pub name: QualifiedName,
-    pub columns: Vec<Column>,
-    pub constraints: Vec<Constraint>,
-    pub indexes: Vec<Index>,
-    pub triggers: Vec<Trigger>,
+    pub columns: List<Column>,
+    pub constraints: List<Constraint>,
+    pub indexes: List<Index>,
+    pub triggers: List<Trigger>,
     pub rules: Vec<Ident>,
     pub policies: Vec<Policy>,
     pub row_security: bool,
@@ -377,10 +397,10 @@ impl Table {
     pub fn named(name: QualifiedName) -> Self {
         Self {
             name,
-            columns: Vec::new(),
-            constraints: Vec::new(),
-            indexes: Vec::new(),
-            triggers: Vec::new(),
+            columns: List::new(),
+            constraints: List::new(),
+            indexes: List::new(),
+            triggers: List::new(),
             rules: Vec::new(),
             policies: Vec::new(),
             row_security: false,

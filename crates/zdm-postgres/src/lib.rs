@@ -17,6 +17,8 @@ pub mod expr;
 
 pub mod statement;
 
+pub mod list;
+
 pub mod catalog;
 
 pub mod effects;

@@ -75,7 +75,9 @@ impl Replayer {
         if recorder.transaction.is_some() {
             recorder.control(&Statement::Commit { and_chain: false });
         }
-        let Recorder { session, number, steps, mut operations, .. } = recorder;
+        let Recorder { session, number, mut steps, mut operations, .. } = recorder;
+        // The trace is kept as it is from here on.
+        steps.shrink_to_fit();
         for part in run.not_analysed {
             if let Some(operation) = operations.get_mut(part.operation) {
                 operation.not_analysed.push((part.span, part.reason));

@@ -100,7 +100,10 @@ pub fn known_rules() -> Vec<KnownRule<'static>> {
 impl Workspace {
     /// Finds and reads the project. Files are read and parsed in parallel.
     pub fn load(request: &Request) -> Result<Self, Error> {
-        Self::load_with(request, &BTreeMap::new(), None).map(|(workspace, _)| workspace)
+        let (workspace, input) = Self::load_with(request, &BTreeMap::new(), None)?;
+        // Giving back the parsed files takes as long as some of the work ahead, and nobody waits for it.
+        rayon::spawn(move || drop(input));
+        Ok(workspace)
     }
 
     /// The same with unsaved texts by path, which go before those on disk; what is given of an earlier load is not parsed
@@ -136,7 +139,7 @@ impl Workspace {
             files.overlay(path, text);
         }
         let input = input(&place, &config, &files, packages.as_deref(), django.version, older);
-        let project = Project::build(&input);
+        let project = Project::build_with(&input, &|count, work| (0..count).into_par_iter().for_each(work));
         Ok((Self { place, config, stats, walk, files, project, postgres, django, packages }, input))
     }
 
@@ -177,7 +180,9 @@ impl Workspace {
         let config = self.lint_config(request, changes.as_ref());
         let trace = self.replay();
         let merged = changes.as_ref().map(|changes| self.merged_changes(changes, &config)).unwrap_or_default();
-        let diagnostics = zdm_linter::lint(&trace, &self.project.problems, &merged, &config);
+        let diagnostics = zdm_linter::lint_with(&trace, &self.project.problems, &merged, &config, &|count, work| {
+            (0..count).into_par_iter().for_each(work);
+        });
         let phases = zdm_linter::phases(&trace, &config, &diagnostics);
         let mut counts = Counts::default();
         let mut apps = BTreeSet::new();

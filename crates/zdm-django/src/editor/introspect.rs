@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use zdm_postgres::catalog::{ConstraintKind, Relation, Table};
+use zdm_postgres::catalog::{ConstraintKind, Table};
 use zdm_postgres::name::{Ident, QualifiedName};
 use zdm_postgres::statement::{IndexElement, IndexKey};
 
@@ -70,13 +70,8 @@ impl Editor<'_> {
         if let Some(identity) = known.column(column).and_then(|column| column.identity.as_ref()) {
             return Some(identity.sequence.name.to_string());
         }
-        catalog.relations().find_map(|(_, relation)| match relation {
-            Relation::Sequence(sequence) => {
-                let (owner, owned) = sequence.owned_by.as_ref()?;
-                (*owner == name && *owned == *column).then(|| sequence.name.name.to_string())
-            }
-            _ => None,
-        })
+        let owned = catalog.sequences_of(&name);
+        owned.into_iter().find(|(owner, _)| *owner == *column).map(|(_, sequence)| sequence.name.to_string())
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use zdm_python::{Arg, ArgKind, Module, ModuleLoader, Str, Value, ValueKind};
 use zdm_source::SourceFile;
@@ -177,16 +177,19 @@ impl Environment {
     }
 
     pub(crate) fn module(&self, path: &str) -> Option<Module> {
-        let mut modules = self.modules.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(found) = modules.get(path) {
+        if let Some(found) = self.lock().get(path) {
             return found.clone();
         }
         let dotted = path.strip_suffix(".py").unwrap_or(path);
         let dotted = dotted.strip_suffix("/__init__").unwrap_or(dotted).replace('/', ".");
         // The name must not depend on the path that reports use, of which `parse` reads only the last part.
         let module = self.folder.read(path).map(|file| zdm_python::parse(&file, dotted));
-        modules.insert(path.to_owned(), module.clone());
-        module
+        // Another thread may have been faster; there is one parse of each file.
+        self.lock().entry(path.to_owned()).or_insert(module).clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Option<Module>>> {
+        self.modules.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(crate) fn modules_in(&self, folder: &str) -> Vec<String> {

@@ -6,7 +6,9 @@
 use std::sync::Arc;
 
 use super::{Run, Step, candidates, refuse, written};
-use crate::catalog::{Column, Constraint, ConstraintKind, Generated, Identity, Index, Relation, Sequence, Table};
+use crate::catalog::{
+    Catalog, Column, Constraint, ConstraintKind, Generated, Identity, Index, Relation, Sequence, Table,
+};
 use crate::data_type::DataType;
 use crate::expr::{ExprNode, SqlExpr};
 use crate::lock::LockMode;
@@ -213,7 +215,8 @@ impl Run {
             if !partition || !self.version.at_least(17) {
                 copy.identity = None;
             }
-            table.columns.insert(position.min(table.columns.len()), copy);
+            let place = position.min(table.columns.len());
+            table.columns.insert(place, copy);
             position += 1;
         }
         table.assumed |= parent.assumed;
@@ -376,7 +379,7 @@ impl Run {
                 self.build(&name);
                 self.catalog_mut().put(name, Relation::Index { table: table.name.clone() });
             }
-            table.indexes = placed;
+            table.indexes = placed.into();
         }
         Ok(())
     }
@@ -689,8 +692,20 @@ impl Run {
         if !self.version.at_least(18) {
             return;
         }
+        let table = self.table(name);
+        let mut names: Vec<Ident> = Vec::new();
+        let mut made: Vec<Constraint> = Vec::new();
         for not_null in not_nulls {
-            self.name_not_null(name, not_null, false);
+            let here = |constraint: &Constraint| matches!(&constraint.kind, ConstraintKind::NotNull { column, .. } if *column == not_null.column);
+            if table.constraints.iter().chain(&made).any(here) {
+                continue;
+            }
+            let constraint = not_null_of(self.catalog(), name, not_null, &names, false);
+            names.push(constraint.name.clone());
+            made.push(constraint);
+        }
+        if !made.is_empty() {
+            self.catalog_mut().edit_table(name, |table| table.constraints.extend(made));
         }
     }
 
@@ -698,17 +713,7 @@ impl Run {
         if not_null_constraint(&self.table(name), &not_null.column).is_some() {
             return;
         }
-        let constraint_name = not_null.name.as_ref().map_or_else(
-            || naming::constraint_name(self.catalog(), name, Some(not_null.column.as_str()), "not_null", &[]),
-            Ident::truncated,
-        );
-        let constraint = Constraint {
-            name: constraint_name,
-            kind: ConstraintKind::NotNull { column: not_null.column.clone(), no_inherit: not_null.no_inherit },
-            valid: not_null.valid,
-            attributes: ConstraintAttributes::default(),
-            inherited,
-        };
+        let constraint = not_null_of(self.catalog(), name, not_null, &[], inherited);
         self.catalog_mut().edit_table(name, |table| table.constraints.push(constraint));
     }
 
@@ -851,7 +856,7 @@ impl Run {
         let mut table = Table::named(name);
         table.persistence = create.persistence;
         match columns {
-            Some(columns) => table.columns = columns,
+            Some(columns) => table.columns = columns.into(),
             None => table.assumed = true,
         }
         for (column, given) in table.columns.iter_mut().zip(&create.columns) {
@@ -981,6 +986,27 @@ pub(super) fn set_not_null(table: &mut Table, column: &Ident) {
 }
 
 /// The not-null constraint of a column (18).
+/// The constraint of one NOT NULL; `more` are names given in the same statement and not yet in the catalog.
+fn not_null_of(
+    catalog: &Catalog,
+    table: &QualifiedName,
+    not_null: &NotNull,
+    more: &[Ident],
+    inherited: bool,
+) -> Constraint {
+    let name = not_null.name.as_ref().map_or_else(
+        || naming::constraint_name(catalog, table, Some(not_null.column.as_str()), "not_null", more),
+        Ident::truncated,
+    );
+    Constraint {
+        name,
+        kind: ConstraintKind::NotNull { column: not_null.column.clone(), no_inherit: not_null.no_inherit },
+        valid: not_null.valid,
+        attributes: ConstraintAttributes::default(),
+        inherited,
+    }
+}
+
 pub(super) fn not_null_constraint<'a>(table: &'a Table, column: &Ident) -> Option<&'a Constraint> {
     table
         .constraints

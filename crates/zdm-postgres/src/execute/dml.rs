@@ -461,7 +461,7 @@ impl Run {
         for written_name in names {
             let matching: Vec<(QualifiedName, bool)> = self
                 .catalog()
-                .tables()
+                .tables_with_constraint(&written_name.name)
                 .flat_map(|table| {
                     let by_constraint =
                         table.constraints.iter().filter(|constraint| constraint.name == written_name.name).map(
@@ -483,8 +483,7 @@ impl Run {
                 })
                 .collect();
             if matching.is_empty() {
-                let assumed = self.catalog().tables().any(|table| table.assumed);
-                if self.catalog().is_incomplete() || assumed {
+                if self.catalog().is_incomplete() || self.catalog().tables().any(|table| table.assumed) {
                     continue;
                 }
                 return refuse("42704", format!("constraint \"{}\" does not exist", written_name.name));

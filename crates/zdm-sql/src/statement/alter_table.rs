@@ -57,6 +57,7 @@ pub(super) fn read(cursor: &mut Cursor<'_>) -> Read<Statement> {
             break;
         }
     }
+    actions.shrink_to_fit();
     Ok(Statement::AlterTable(AlterTable { keyword, name, if_exists, only, actions }))
 }
 

@@ -232,6 +232,8 @@ fn column_tail(cursor: &mut Cursor<'_>, column: &mut ColumnDef) -> Read<()> {
         } else if let Some(constraint) = column_constraint(cursor)? {
             column.constraints.push(constraint);
         } else {
+            // Most columns have one, and every statement of a long history is kept.
+            column.constraints.shrink_to_fit();
             return Ok(());
         }
     }
