@@ -18,6 +18,11 @@ pub(crate) struct ConnectionArguments {
 }
 
 impl ConnectionArguments {
+    /// Whether `--dsn` was there.
+    pub(crate) fn is_given(&self) -> bool {
+        self.dsn.is_some() || std::env::var_os(MOVED_DSN).is_some()
+    }
+
     pub(crate) fn settings(&self) -> Result<Settings, ConfigError> {
         let environment = Environment::from_process();
         let moved = environment.variables.get(MOVED_DSN).cloned();

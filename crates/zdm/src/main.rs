@@ -1,7 +1,9 @@
 //! `zdm`, the runtime: argv, progress and exit codes. What it does is in the crates that it calls.
 //!
-//! One module per subcommand: [`backfill`]. Shared by all: [`connection`] (where the database is), [`exit`] (what the
-//! process's exit code says), [`output`] (standard output and standard error, the only place that prints).
+//! One module per subcommand: [`migrate`], [`backfill`]. Shared by all: [`connection`] (where the database is), [`exit`]
+//! (what the process's exit code says), [`output`] (standard output and standard error, the only place that prints).
+
+mod migrate;
 
 mod backfill;
 
@@ -32,11 +34,16 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Run migrations under timeouts, behind a gate, watched: `zdm migrate -- python manage.py migrate`.
+    Migrate(Box<migrate::Arguments>),
     /// Fill columns of a table of any size while the application runs.
-    Backfill(backfill::Arguments),
+    Backfill(Box<backfill::Arguments>),
 }
 
 fn main() -> ExitCode {
+    if let Some(exit) = migrate::launch() {
+        return exit.into();
+    }
     connection::hide_dsn();
     let arguments = match Arguments::try_parse() {
         Ok(arguments) => arguments,
@@ -48,6 +55,7 @@ fn main() -> ExitCode {
         }
     };
     match arguments.command {
+        Command::Migrate(arguments) => migrate::main(&arguments).into(),
         Command::Backfill(arguments) => backfill::main(&arguments).into(),
     }
 }

@@ -1,0 +1,37 @@
+//! Why a run did not do what it was asked.
+
+use thiserror::Error;
+use zdm_conn::SessionError;
+use zdm_conn::connect::describe;
+
+#[derive(Debug, Error)]
+pub enum Error {
+    /// Wrong usage or configuration.
+    #[error("{0}")]
+    Usage(String),
+    /// Refused before or while it ran; what ran before is whole.
+    #[error("{0}")]
+    Refused(String),
+    /// Gave up on a lock; nothing is half-done.
+    #[error("{0}")]
+    GaveUp(String),
+    /// The command failed, or could not be watched any more.
+    #[error("{0}")]
+    Failed(String),
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    #[error("{what}: {}", describe(error))]
+    Sql { what: &'static str, error: tokio_postgres::Error },
+    #[error("{what}: {error}")]
+    Io { what: &'static str, error: std::io::Error },
+}
+
+impl Error {
+    pub(crate) fn sql(what: &'static str) -> impl FnOnce(tokio_postgres::Error) -> Self {
+        move |error| Self::Sql { what, error }
+    }
+
+    pub(crate) fn io(what: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        move |error| Self::Io { what, error }
+    }
+}

@@ -1,0 +1,257 @@
+//! A small Django project on disk with a database of its own, and `zdm` run on it.
+
+use std::fmt;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use zdm_testkit::{Client, Database, Django, Server};
+
+/// A project `site` with one app `shop`.
+pub(crate) struct Site {
+    pub(crate) directory: TempDir,
+    pub(crate) django: Django,
+    pub(crate) database: Database,
+}
+
+/// What a run of `zdm` left.
+pub(crate) struct Run {
+    pub(crate) exit: Option<i32>,
+    pub(crate) stdout: String,
+    /// Of `zdm` and of the command.
+    pub(crate) stderr: String,
+    /// `Value::Null` where none was written.
+    pub(crate) report: Value,
+    pub(crate) took: Duration,
+}
+
+impl Site {
+    /// On a server of this major, with the Django of this version.
+    pub(crate) fn new(major: u32, django: &str) -> Self {
+        Self::on(&Server::shared(major), django)
+    }
+
+    pub(crate) fn on(server: &Server, django: &str) -> Self {
+        let site = Self {
+            directory: tempfile::Builder::new().prefix("zdm-site-").tempdir().unwrap(),
+            django: Django::get(django),
+            database: server.database(),
+        };
+        site.write(
+            "manage.py",
+            "#!/usr/bin/env python\nimport os, sys\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'site_settings')\n\
+             from django.core.management import execute_from_command_line\nexecute_from_command_line(sys.argv)\n",
+        );
+        site.settings("{}", "");
+        site.write("shop/__init__.py", "");
+        site.write("shop/models.py", "");
+        site.write("shop/migrations/__init__.py", "");
+        site
+    }
+
+    /// The newest server and Django that are provisioned.
+    pub(crate) fn newest() -> Self {
+        Self::on(&Server::newest(), Django::available().last().unwrap().version())
+    }
+
+    pub(crate) fn write(&self, path: &str, text: &str) {
+        let path = self.directory.path().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    /// Settings with these `OPTIONS`, and more at the end.
+    pub(crate) fn settings(&self, options: &str, more: &str) {
+        let server = self.database.server();
+        self.settings_at(&server.socket_dir().display().to_string(), server.port(), options, more);
+    }
+
+    pub(crate) fn settings_at(&self, host: &str, port: u16, options: &str, more: &str) {
+        let name = self.database.name();
+        let user = zdm_testkit::USER;
+        self.write(
+            "site_settings.py",
+            &format!(
+                "SECRET_KEY = 'x'\nUSE_TZ = True\nDEFAULT_AUTO_FIELD = 'django.db.models.BigAutoField'\n\
+                 INSTALLED_APPS = ['shop']\n\
+                 DATABASES = {{'default': {{'ENGINE': 'django.db.backends.postgresql', 'HOST': '{host}', \
+                 'PORT': {port}, 'NAME': '{name}', 'USER': '{user}', 'OPTIONS': {options}}}}}\n{more}\n"
+            ),
+        );
+    }
+
+    /// A migration of `shop`: its class's body, behind a dependency on the one before.
+    pub(crate) fn migration(&self, name: &str, after: Option<&str>, body: &str) {
+        let dependencies = after.map_or_else(String::new, |after| format!("('shop', '{after}')"));
+        let body = format!("    {}", body.replace('\n', "\n    "));
+        self.write(
+            &format!("shop/migrations/{name}.py"),
+            &format!(
+                "from django.db import migrations, models\n\
+                 from django.contrib.postgres.operations import AddIndexConcurrently, RemoveIndexConcurrently\n\n\n\
+                 def run(function):\n    return migrations.RunPython(function, migrations.RunPython.noop)\n\n\n\
+                 class Migration(migrations.Migration):\n    dependencies = [{dependencies}]\n{body}\n"
+            ),
+        );
+    }
+
+    /// `0001_initial` with the table `shop_order`, already applied, and some rows in it.
+    pub(crate) fn with_orders(self, rows: u32) -> Self {
+        self.migration(
+            "0001_initial",
+            None,
+            "operations = [migrations.CreateModel('Order', [\n\
+             \x20   ('id', models.BigAutoField(primary_key=True)),\n\
+             \x20   ('total', models.IntegerField(default=0)),\n\
+             \x20   ('note', models.TextField(default='')),\n])]",
+        );
+        let output = self.manage(&["migrate", "-v0"]);
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        self.client().sql(&format!(
+            "INSERT INTO shop_order (total, note) SELECT i, 'x' FROM generate_series(1, {rows}) AS i; ANALYZE shop_order"
+        ));
+        self
+    }
+
+    /// `manage.py` without `zdm`.
+    pub(crate) fn manage(&self, arguments: &[&str]) -> Output {
+        self.django.command().arg("manage.py").args(arguments).current_dir(self.path()).output().unwrap()
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.directory.path()
+    }
+
+    pub(crate) fn client(&self) -> Client {
+        self.database.connect()
+    }
+
+    fn report_path(&self) -> PathBuf {
+        self.path().join("report.json")
+    }
+
+    /// `zdm migrate OPTIONS -- COMMAND`, with an environment of nothing but what is given. An empty command is
+    /// `python manage.py migrate`.
+    pub(crate) fn zdm(&self, options: &[&str], command: &[&str]) -> Command {
+        let python = self.django.python().display().to_string();
+        let usual = [python.as_str(), "manage.py", "migrate"];
+        let words = if command.is_empty() { &usual[..] } else { command };
+        let report = self.report_path().display().to_string();
+        drop(fs::remove_file(self.report_path()));
+        let mut zdm = Command::new(env!("CARGO_BIN_EXE_zdm"));
+        zdm.env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("TMPDIR", self.path())
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .current_dir(self.path())
+            .args(["migrate", "--report", &report])
+            .args(options);
+        if !options.contains(&"status") && !options.contains(&"--plan") {
+            zdm.arg("--").args(words);
+        }
+        zdm
+    }
+
+    pub(crate) fn run(&self, options: &[&str]) -> Run {
+        self.run_command(options, &[])
+    }
+
+    pub(crate) fn run_command(&self, options: &[&str], command: &[&str]) -> Run {
+        let child = self.start(options, command);
+        self.finish(child)
+    }
+
+    pub(crate) fn start(&self, options: &[&str], command: &[&str]) -> Running {
+        let mut zdm = self.zdm(options, command);
+        let child = zdm.stdout(Stdio::piped()).stderr(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
+        Running { child, since: Instant::now() }
+    }
+
+    pub(crate) fn finish(&self, running: Running) -> Run {
+        let output = running.child.wait_with_output().unwrap();
+        let report = fs::read_to_string(self.report_path()).ok();
+        Run {
+            exit: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+            report: report.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default(),
+            took: running.since.elapsed(),
+        }
+    }
+
+    /// Nothing of a run may be left on disk or in the server.
+    #[track_caller]
+    pub(crate) fn assert_no_trace(&self) {
+        let left: Vec<String> = fs::read_dir(self.path())
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| name.starts_with("zdm-"))
+            .collect();
+        assert!(left.is_empty(), "{left:?}");
+        let sessions = self.client().value(
+            "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'zdm%' AND application_name <> 'zdm-test' \
+             AND datname = current_database()",
+        );
+        assert_eq!(sessions, "0");
+    }
+
+    pub(crate) fn invalid_indexes(&self) -> String {
+        self.client().value("SELECT count(*) FROM pg_index WHERE NOT indisvalid")
+    }
+}
+
+pub(crate) struct Running {
+    pub(crate) child: Child,
+    pub(crate) since: Instant,
+}
+
+impl fmt::Debug for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "exit {:?} after {:?}\n{}\n{}", self.exit, self.took, self.stdout, self.stderr)?;
+        for migration in self.report["migrations"].as_array().into_iter().flatten() {
+            writeln!(f, "{migration}")?;
+        }
+        for one in self.report["statements"].as_array().into_iter().flatten() {
+            let (sql, class, outcome) = (&one["sql"], &one["class"], &one["outcome"]);
+            if sql.as_str().is_some_and(|sql| sql.trim_start().starts_with("SELECT")) && one["error"].is_null() {
+                continue;
+            }
+            writeln!(
+                f,
+                "{outcome} {class} {} s, waited {}: {sql} {}",
+                one["seconds"], one["waited_seconds"], one["error"]
+            )?;
+        }
+        writeln!(f, "{}", self.report["interventions"])
+    }
+}
+
+impl Run {
+    #[track_caller]
+    pub(crate) fn expect(&self, exit: i32, texts: &[&str]) -> &Self {
+        assert_eq!(self.exit, Some(exit), "{self:#?}");
+        for text in texts {
+            assert!(self.stdout.contains(text) || self.stderr.contains(text), "no `{text}` in {self:#?}");
+        }
+        self
+    }
+
+    /// The recorded statements that contain a text.
+    pub(crate) fn statements(&self, text: &str) -> Vec<&Value> {
+        let all = self.report["statements"].as_array().unwrap();
+        all.iter().filter(|one| one["sql"].as_str().unwrap().contains(text)).collect()
+    }
+}
+
+/// Waits for something that must come.
+#[track_caller]
+pub(crate) fn until(what: &str, reached: impl Fn() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !reached() {
+        assert!(Instant::now() < deadline, "no {what} within 30 s");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
