@@ -200,8 +200,7 @@ async fn find_index(session: &Session, build: &ConcurrentBuild) -> Result<Found,
         let row = session.simple_row(&sql).await?;
         let [valid, full_name, definition, building] = row.as_slice() else { return Ok(Found::Nothing) };
         if valid == "t" {
-            // The model leaves out the schema that a table has by default.
-            return Ok(Found::Valid { definition: definition.replace(" ON public.", " ON ") });
+            return Ok(Found::Valid { definition: definition.clone() });
         }
         if building != "t" || begun.elapsed() > PATIENCE {
             return Ok(Found::Invalid { drop: format!("DROP INDEX CONCURRENTLY IF EXISTS {full_name}") });

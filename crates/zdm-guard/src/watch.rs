@@ -125,10 +125,9 @@ impl Watcher {
         let now = Instant::now();
         self.we_wait(&sample, now).await?;
         self.others_wait(&sample, now).await?;
-        if self.progress.is_none_or(|at| now.duration_since(at) >= PROGRESS_PERIOD) {
-            if self.show_progress(&sample).await? {
-                self.progress = Some(now);
-            }
+        let due = self.progress.is_none_or(|at| now.duration_since(at) >= PROGRESS_PERIOD);
+        if due && self.show_progress(&sample).await? {
+            self.progress = Some(now);
         }
         Ok(())
     }
