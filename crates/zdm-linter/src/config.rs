@@ -17,6 +17,9 @@ pub struct Config {
     pub by_path: BTreeMap<String, Arc<RuleSet>>,
     /// Report only on these migrations; `None`: on all.
     pub only: Option<BTreeSet<MigrationKey>>,
+    /// Migrations that are released together, as far as a release is known: the same old code runs while any of them is
+    /// applied.
+    pub together: Option<BTreeSet<MigrationKey>>,
     /// Report problems of the project only where they concern these files; `None`: all.
     pub only_paths: Option<BTreeSet<String>>,
     /// What is known of tables, first match wins.

@@ -23,7 +23,7 @@ pub struct Cx<'a> {
     pub migration: &'a MigrationTrace,
     pub config: &'a Config,
     pub page: &'a Page,
-    /// Per step: the relations that this migration made before it.
+    /// Per step, and for the end: the relations that this migration, or an earlier one of its release, has made.
     pub fresh: &'a [Arc<BTreeSet<QualifiedName>>],
     /// The tables that it touches, with the old code that uses them.
     pub old: &'a [OldTable],
@@ -31,10 +31,14 @@ pub struct Cx<'a> {
     pub new: &'a [Drifted],
 }
 
-/// Per step of a migration: the relations that the migration itself made before it, under their name at that step.
-pub fn fresh_relations(migration: &MigrationTrace) -> Vec<Arc<BTreeSet<QualifiedName>>> {
-    let mut fresh: Arc<BTreeSet<QualifiedName>> = Arc::default();
-    let mut result = Vec::with_capacity(migration.steps.len());
+/// Per step of a migration, and once more for its end: the relations that nobody uses yet, under their name at that step,
+/// because the migration itself has made them, or an earlier one of its release.
+pub fn fresh_relations(
+    migration: &MigrationTrace,
+    made_before: &Arc<BTreeSet<QualifiedName>>,
+) -> Vec<Arc<BTreeSet<QualifiedName>>> {
+    let mut fresh = Arc::clone(made_before);
+    let mut result = Vec::with_capacity(migration.steps.len() + 1);
     for step in &migration.steps {
         result.push(Arc::clone(&fresh));
         if step.is_refused() {
@@ -70,6 +74,7 @@ pub fn fresh_relations(migration: &MigrationTrace) -> Vec<Arc<BTreeSet<Qualified
             _ => {}
         }
     }
+    result.push(fresh);
     result
 }
 

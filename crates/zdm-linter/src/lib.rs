@@ -7,6 +7,7 @@
 pub mod page;
 
 pub mod registry;
+mod release;
 
 pub mod config;
 

@@ -15,6 +15,7 @@ use crate::new_code::drift;
 use crate::old_code::old_tables;
 use crate::project_problems;
 use crate::registry::RULES;
+use crate::release::Release;
 use crate::suppress;
 use zdm_replay::{MigrationTrace, Trace};
 
@@ -43,12 +44,13 @@ pub fn lint_with(
     }
     let reported: Vec<&MigrationTrace> =
         trace.migrations.iter().filter(|migration| config.reports(&migration.migration.key)).collect();
+    let release = config.together.as_ref().map(|together| Release::new(trace, together));
     let results: Vec<OnceLock<Vec<Diagnostic>>> = reported.iter().map(|_| OnceLock::new()).collect();
     for_each(reported.len(), &|index| {
         if let (Some(migration), Some(place)) = (reported.get(index), results.get(index)) {
             // Comments of the file speak for these too.
             let about = about_merged.get(migration.migration.file.path()).cloned().unwrap_or_default();
-            let _ = place.set(lint_migration(trace, migration, about, config));
+            let _ = place.set(judge(trace, migration, about, config, release.as_ref()));
         }
     });
     diagnostics.extend(results.into_iter().filter_map(OnceLock::into_inner).flatten());
@@ -61,15 +63,29 @@ pub fn lint_with(
 }
 
 /// The findings of one migration, in no particular order. `trace` says what it is replayed on; the migration need not be
-/// in it. `more` are findings made elsewhere that the comments of its file speak for too.
+/// in it, and is taken to be a release of its own. `more` are findings made elsewhere that the comments of its file speak
+/// for too.
 pub fn lint_migration(
     trace: &Trace,
     migration: &MigrationTrace,
     more: Vec<Diagnostic>,
     config: &Config,
 ) -> Vec<Diagnostic> {
-    let fresh = fresh_relations(migration);
-    let old = old_tables(migration, &trace.context);
+    judge(trace, migration, more, config, None)
+}
+
+fn judge(
+    trace: &Trace,
+    migration: &MigrationTrace,
+    more: Vec<Diagnostic>,
+    config: &Config,
+    release: Option<&Release>,
+) -> Vec<Diagnostic> {
+    let release = release.filter(|release| release.contains(&migration.migration.key));
+    let made = release.map(|release| release.made_before(&migration.migration.key)).unwrap_or_default();
+    let running = release.map_or(&migration.state_before, |release| &release.running);
+    let fresh = fresh_relations(migration, &made);
+    let old = old_tables(migration, running, &made, &trace.context);
     let new = drift(migration, &trace.context);
     let mut found = Vec::new();
     let path = migration.migration.file.path();

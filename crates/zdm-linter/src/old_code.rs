@@ -1,4 +1,5 @@
-//! The code that is still running while a migration is applied: the models of the state before it, as they read and write.
+//! The code that is still running while a migration is applied: the models of the state before it, or before its release
+//! where that is known, as they read and write.
 //!
 //! A model of the old state SELECTs and INSERTs each of its columns by name, and UPDATEs any of them
 //! (Django's documentation, "QuerySet API": a model's query names every concrete field).
@@ -6,6 +7,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use zdm_django::ProjectState;
 use zdm_django::resolve::{Context, Resolver};
 use zdm_django::state::ModelKey;
 use zdm_postgres::catalog::Table;
@@ -49,8 +51,14 @@ pub struct OldTable {
     pub model: Option<OldModel>,
 }
 
-/// The tables that the migration touches, sorted by name.
-pub fn old_tables(migration: &MigrationTrace, context: &Context) -> Vec<OldTable> {
+/// The tables that the migration touches and that running code may use, sorted by name: those that its release has made
+/// are not among them. `running` is the state of that code.
+pub fn old_tables(
+    migration: &MigrationTrace,
+    running: &ProjectState,
+    made: &BTreeSet<QualifiedName>,
+    context: &Context,
+) -> Vec<OldTable> {
     let mut names: BTreeSet<&QualifiedName> = BTreeSet::new();
     for step in &migration.steps {
         for (name, mode) in &step.outcome.effects.locks {
@@ -61,13 +69,14 @@ pub fn old_tables(migration: &MigrationTrace, context: &Context) -> Vec<OldTable
     }
     let tables: Vec<&Arc<Table>> = names
         .into_iter()
+        .filter(|name| !made.contains(name))
         .filter_map(|name| migration.catalog_before.table(name))
         .filter(|table| !table.assumed)
         .collect();
     if tables.is_empty() {
         return Vec::new();
     }
-    let mut models = models_by_table(migration, context, &tables.iter().map(|table| &table.name).collect());
+    let mut models = models_by_table(running, context, &tables.iter().map(|table| &table.name).collect());
     tables
         .into_iter()
         .map(|before| {
@@ -101,10 +110,10 @@ pub fn last_step_on<'a>(migration: &'a MigrationTrace, table: &QualifiedName) ->
     migration.steps.iter().rev().find(|step| step.outcome.effects.locks.contains_key(table))
 }
 
-fn models_by_table(migration: &MigrationTrace, context: &Context, wanted: &BTreeSet<&QualifiedName>) -> Vec<OldModel> {
-    let resolver = Resolver::new(&migration.state_before, context);
+fn models_by_table(running: &ProjectState, context: &Context, wanted: &BTreeSet<&QualifiedName>) -> Vec<OldModel> {
+    let resolver = Resolver::new(running, context);
     let mut models = Vec::new();
-    for state in migration.state_before.models() {
+    for state in running.models() {
         if state.is_proxy() {
             continue;
         }
@@ -129,19 +138,19 @@ fn models_by_table(migration: &MigrationTrace, context: &Context, wanted: &BTree
         models.push(OldModel { label: format!("{}.{}", state.app, state.name), table, key: state.key(), columns });
     }
     if models.len() < wanted.len() {
-        many_to_many_tables(migration, resolver, wanted, &mut models);
+        many_to_many_tables(running, resolver, wanted, &mut models);
     }
     models
 }
 
 /// The tables that Django makes for many-to-many fields: running code inserts into and reads from them by its two columns.
 fn many_to_many_tables(
-    migration: &MigrationTrace,
+    running: &ProjectState,
     resolver: Resolver<'_>,
     wanted: &BTreeSet<&QualifiedName>,
     models: &mut Vec<OldModel>,
 ) {
-    for state in migration.state_before.models() {
+    for state in running.models() {
         for field in state.fields.iter().filter(|field| field.django_class() == Some("ManyToManyField")) {
             let Ok(resolved) = resolver.field_of(state, field) else { continue };
             let Some(through) = resolved.auto_through() else { continue };

@@ -290,6 +290,13 @@ impl Workspace {
         zdm_linter::Config {
             rules: rule_set(&[&self.config.rules, &request.rules]),
             by_path,
+            // The whole change set, whatever part of it is reported.
+            together: changes.map(|changes| {
+                let changed = self.project.migrations.iter().filter(|migration| {
+                    migration.origin == MigrationOrigin::Project && changes.is_changed(migration.file.path())
+                });
+                changed.map(|migration| migration.key.clone()).collect()
+            }),
             only: Some(reported.iter().map(|migration| migration.key.clone()).collect()),
             only_paths: narrowed.then(|| {
                 let changed = changes.into_iter().flat_map(|changes| changes.files.keys().cloned());

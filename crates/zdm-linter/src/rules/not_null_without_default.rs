@@ -16,8 +16,8 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             // Under another name it was there before, which is a matter of the rename.
             let renamed = renamed_from(cx, old.name(), &column.name);
             let before = old.before.column(renamed.unwrap_or(&column.name).as_str());
-            let was_required =
-                before.is_some_and(|before| before.not_null && before.default.is_none() && before.identity.is_none());
+            // A NOT NULL column that loses its default is a matter of that (ZDM209).
+            let was_required = before.is_some_and(|before| before.not_null && before.identity.is_none());
             if !required || named || was_required || (before.is_some() && old.model.is_none()) {
                 continue;
             }

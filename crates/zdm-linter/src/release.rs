@@ -1,0 +1,59 @@
+//! Migrations that are released together: the same old code runs while each of them is applied.
+//!
+//! Without knowledge of releases the old code of a migration is taken to be the state right before it, as if every
+//! migration had a release of its own. Where the set is known (what a branch adds to its merge-base, what is pending on a
+//! database), the old code is the state without any of them: it knows no field that an earlier one adds, it still uses
+//! one that an earlier one removes from the state, and nobody uses a table that an earlier one has made.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use zdm_django::{MigrationKey, ProjectState};
+use zdm_postgres::QualifiedName;
+use zdm_replay::Trace;
+
+use crate::context::fresh_relations;
+
+/// What is known of the release that the migrations of a set belong to.
+#[derive(Clone, Debug)]
+pub(crate) struct Release {
+    /// The models of the code that runs until the release is rolled out.
+    pub(crate) running: ProjectState,
+    /// By migration of the set: the relations that earlier ones have made.
+    made: BTreeMap<MigrationKey, Arc<BTreeSet<QualifiedName>>>,
+}
+
+impl Release {
+    /// Of a set of migrations of the trace.
+    pub(crate) fn new(trace: &Trace, together: &BTreeSet<MigrationKey>) -> Self {
+        let mut running = None;
+        let mut made = BTreeMap::new();
+        let mut so_far = Arc::<BTreeSet<QualifiedName>>::default();
+        for migration in &trace.migrations {
+            let key = &migration.migration.key;
+            if together.contains(key) {
+                running.get_or_insert_with(|| migration.state_before.clone());
+                made.insert(key.clone(), Arc::clone(&so_far));
+                if let Some(last) = fresh_relations(migration, &so_far).pop() {
+                    so_far = last;
+                }
+            } else if let Some(state) = &mut running {
+                for operation in &migration.migration.operations {
+                    // What cannot be applied is reported where the migration itself is judged.
+                    drop(state.apply(&key.app, operation));
+                }
+            }
+        }
+        Self { running: running.unwrap_or_default(), made }
+    }
+
+    /// Whether the migration is one of the set.
+    pub(crate) fn contains(&self, key: &MigrationKey) -> bool {
+        self.made.contains_key(key)
+    }
+
+    /// The relations that earlier migrations of the release have made.
+    pub(crate) fn made_before(&self, key: &MigrationKey) -> Arc<BTreeSet<QualifiedName>> {
+        self.made.get(key).map(Arc::clone).unwrap_or_default()
+    }
+}
