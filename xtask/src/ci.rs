@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use zdm_testkit::{available_majors, cache, skip};
 
-use crate::setup;
+use crate::{packages, setup};
 
 /// Provides what the tests need, runs them all, and says what could not be tested.
 pub(crate) fn test(arguments: &[String]) -> Result<(), String> {
@@ -56,6 +56,7 @@ pub(crate) fn run() -> Result<(), String> {
         core_is_pure(),
         docs_in_sync(),
         test(&[]),
+        packages::run(),
     ];
     let failed: Vec<String> = results.into_iter().filter_map(Result::err).collect();
     if failed.is_empty() {

@@ -5,9 +5,9 @@
 
 #![expect(clippy::print_stdout, reason = "a command for the terminal")]
 
-mod bench;
 mod ci;
 mod consumers;
+mod packages;
 mod pins;
 mod projects;
 mod python;
@@ -34,8 +34,8 @@ enum Command {
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Measure the linter against tree-sitter, Django and django-migration-linter
-    Bench(bench::Options),
+    /// Build the wheel, and test it with the action, the hook and the CI systems' snippets
+    Packages,
     /// What continuous integration runs: formatting, clippy, docs in sync, `test`
     Ci,
 }
@@ -44,7 +44,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Setup(options) => setup::run(&options).map(|outcome| outcome.report()),
         Command::Test { arguments } => ci::test(&arguments),
-        Command::Bench(options) => bench::run(&options),
+        Command::Packages => packages::run(),
         Command::Ci => ci::run(),
     };
     match result {

@@ -102,16 +102,6 @@ pub(crate) const ENVIRONMENTS: [Environment; 4] = [
     },
 ];
 
-/// What the benchmark runs beside the linter, in one environment.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Peers {
-    /// A series of [`DJANGO`].
-    pub(crate) django: &'static str,
-    pub(crate) packages: &'static [&'static str],
-}
-
-pub(crate) const PEERS: Peers = Peers { django: "5.2", packages: &["django-migration-linter==6.0.0"] };
-
 /// A public project that the tests read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Project {
@@ -242,9 +232,16 @@ pub(crate) const PROJECTS: [Project; 13] = [
     Project { name: "mayan-edms", version: "4.12.2", source: Source::Wheel },
 ];
 
-/// Packages that read the reports: JSON schemas with their formats, JUnit's XML, Markdown.
-pub(crate) const CONSUMERS: [&str; 3] =
-    ["jsonschema[format-nongpl]==4.26.0", "junitparser==5.0.3", "markdown-it-py==4.3.0"];
+/// Packages that read the reports (JSON schemas with their formats, JUnit's XML, Markdown), build the wheel, and run the
+/// hook and the CI systems' snippets.
+pub(crate) const CONSUMERS: [&str; 6] = [
+    "jsonschema[format-nongpl]==4.26.0",
+    "junitparser==5.0.3",
+    "markdown-it-py==4.3.0",
+    "maturin==1.16.0",
+    "pre-commit==4.7.0",
+    "pyyaml==6.0.3",
+];
 
 /// A package of the npm registry with SARIF's published schema, and the schema's place in it.
 pub(crate) const SARIF_SCHEMA: (&str, &str) =

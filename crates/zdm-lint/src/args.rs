@@ -33,14 +33,18 @@ pub(crate) enum Command {
     },
     /// Print the SQL that Django will send, per operation, with its effects; no Django needed
     Sqlmigrate(SqlmigrateArgs),
-    /// Write a commented configuration, and print snippets for CI and pre-commit
-    Init {
+    /// Write a commented configuration, and offer what to put into CI and pre-commit
+    Init(InitArgs),
+    /// Print what "--base auto" stands for here
+    Base {
         /// The project's root; found from the current directory upward without it
         #[arg(long, value_name = "DIR")]
         root: Option<PathBuf>,
-        #[command(flatten)]
-        project: ProjectArgs,
+        #[arg(long, value_enum, default_value_t = ListFormat::Text)]
+        format: ListFormat,
     },
+    /// Print completions for a shell
+    Completions { shell: clap_complete::Shell },
     /// Print both worlds, Django's state and PostgreSQL's catalog, after everything or after one migration
     State(StateArgs),
     /// Print the effects of plain SQL, statement by statement; earlier statements build the catalog
@@ -116,6 +120,9 @@ pub(crate) struct CheckArgs {
     /// Show the fixes as a unified diff and change nothing; exit 1 if there are any
     #[arg(long, conflicts_with = "fix")]
     pub(crate) diff: bool,
+    /// Do not use or write the cache of earlier outcomes
+    #[arg(long)]
+    pub(crate) no_cache: bool,
     /// Finding no migration is not an error
     #[arg(long)]
     pub(crate) allow_empty: bool,
@@ -131,6 +138,32 @@ pub(crate) struct CheckArgs {
     /// Print how often each rule spoke
     #[arg(long)]
     pub(crate) statistics: bool,
+}
+
+#[derive(Clone, Debug, Args)]
+pub(crate) struct InitArgs {
+    /// Write the workflow for GitHub, or print the lines for another CI system; no configuration is written
+    #[arg(long, value_enum, value_name = "SYSTEM")]
+    pub(crate) ci: Vec<CiSystem>,
+    /// Write the hook into .pre-commit-config.yaml, or print it where that file exists; no configuration is written
+    #[arg(long)]
+    pub(crate) pre_commit: bool,
+    /// The project's root; found from the current directory upward without it
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) project: ProjectArgs,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CiSystem {
+    Github,
+    Gitlab,
+    Bitbucket,
+    Azure,
+    Jenkins,
+    Circleci,
+    Buildkite,
 }
 
 #[derive(Clone, Debug, Args)]

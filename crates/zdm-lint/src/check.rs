@@ -2,21 +2,25 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
+use zdm_django::migration::MigrationOrigin;
 use zdm_django::{DjangoVersion, MigrationKey};
-use zdm_linter::RULES;
+use zdm_linter::{Page, RULES};
 use zdm_report::{Base, MigrationPhase, PathPrefixes, Report, RuleInfo, Summary};
 use zdm_source::Severity;
 use zdm_workspace::analysis::selectors;
 use zdm_workspace::config::{FailOn, Level, RuleSettings};
 use zdm_workspace::discover::ConfigChoice;
-use zdm_workspace::{Analysis, Request, Workspace};
+use zdm_workspace::walk::Walk;
+use zdm_workspace::write::write_file;
+use zdm_workspace::{Cache, Checked, Origin, Outcome, Place, Request, check};
 
 use crate::adopt;
 use crate::args::{CheckArgs, Format, ProjectArgs};
+use crate::progress::Shown;
 use crate::terminal::{self, Failure, print, say};
 use crate::trace_command::parse_postgres;
 use crate::{CLEAN, FINDINGS};
@@ -25,51 +29,53 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
     let outputs = outputs(args)?;
     let fail_on = args.fail_on.as_deref().map(parse_fail_on).transpose()?;
     let request = request(args)?;
-    // The process ends with the command: giving back what it learned piece by piece would only take time.
-    let mut workspace = ManuallyDrop::new(Workspace::load(&request)?);
-    unknown_names(args, &workspace)?;
-    let mut analysis = ManuallyDrop::new(workspace.analyse(&request)?);
+    let cache = if args.no_cache { None } else { Cache::of(&request.variables) };
+    let shown = Shown::start(args.quiet);
+    let mut checked = check(&request, cache.as_ref(), shown.progress())?;
+    unknown_names(args, &checked.outcome)?;
     if args.verbose {
-        tell(&workspace, &analysis);
+        shown.clear();
+        tell(&checked);
     }
-    if analysis.counts.migrations == 0 && !args.allow_empty {
-        return Err(nothing_found(&workspace));
+    if checked.outcome.counts.migrations == 0 && !args.allow_empty {
+        return Err(nothing_found(&checked.ground.place, &checked.ground.walk));
     }
     if args.write_baseline {
-        return adopt::write_baseline(args, &workspace, &mut analysis);
+        return adopt::write_baseline(args, &mut checked);
     }
-    adopt::apply_baseline(args, &workspace, &mut analysis)?;
+    adopt::apply_baseline(args, &mut checked)?;
     if args.diff {
-        return Ok(adopt::diff(args, &analysis));
+        shown.clear();
+        return Ok(adopt::diff(args, &checked.outcome));
     }
     if (args.fix || args.unsafe_fixes)
-        && let Some(fixed) = adopt::fix(args, &request, &workspace.place.root, &analysis)?
+        && let Some(fixed) = adopt::fix(args, &request, &checked)?
     {
-        (workspace, analysis) = (ManuallyDrop::new(fixed.0), ManuallyDrop::new(fixed.1));
+        checked = fixed;
     }
-    let fail_on = fail_on.or(workspace.config.fail_on).unwrap_or(FailOn::At(Severity::Warning)).severity();
+    let fail_on = fail_on.or(checked.ground.config.fail_on).unwrap_or(FailOn::At(Severity::Warning)).severity();
     let rules = rule_infos();
-    let report = report(&workspace, &analysis, &rules, fail_on, args.quiet);
+    let report = report(&checked, &rules, fail_on, args.quiet);
     for (format, target) in &outputs {
         let colour = target.is_none() && terminal::coloured(args.color);
         let text = render(&report, *format, colour);
         match target {
             None => {
+                shown.clear();
                 print(&text);
             }
-            Some(path) => std::fs::write(path, &text).map_err(|error| {
-                Failure::new(format!("`{}` cannot be written: {error}", path.display()))
-                    .with_help("check that the folder exists and is writable")
-            })?,
+            Some(path) => write_file(path, &text)
+                .map_err(|error| Failure::new(error.to_string()).with_help("check that the folder is writable"))?,
         }
     }
+    shown.clear();
     if args.statistics {
-        say(&statistics(&analysis));
+        say(&statistics(&checked.outcome));
     }
-    let failing = analysis
-        .diagnostics
-        .iter()
-        .any(|diagnostic| diagnostic.suppressed.is_none() && fail_on.is_some_and(|level| diagnostic.severity >= level));
+    let failing =
+        checked.outcome.diagnostics.iter().any(|diagnostic| {
+            diagnostic.suppressed.is_none() && fail_on.is_some_and(|level| diagnostic.severity >= level)
+        });
     Ok(ExitCode::from(if failing { FINDINGS } else { CLEAN }))
 }
 
@@ -172,11 +178,10 @@ pub(crate) fn parse_django(text: &str) -> Result<DjangoVersion, Failure> {
 }
 
 /// Apps and migrations that were named and are not there.
-fn unknown_names(args: &CheckArgs, workspace: &Workspace) -> Result<(), Failure> {
-    let project = &workspace.project;
+fn unknown_names(args: &CheckArgs, outcome: &Outcome) -> Result<(), Failure> {
     for app in &args.app {
-        if !project.migrations.iter().any(|migration| *migration.key.app == **app) {
-            let labels = project.apps.iter().map(|app| &*app.label);
+        if !outcome.migrations.iter().any(|key| *key.app == **app) {
+            let labels = outcome.apps.iter().map(|app| &*app.label);
             let failure = Failure::new(format!("no app `{app}` with migrations was found"));
             return Err(match zdm_workspace::config::nearest(app, labels) {
                 Some(near) => failure.with_help(format!("did you mean `{near}`?")),
@@ -185,9 +190,8 @@ fn unknown_names(args: &CheckArgs, workspace: &Workspace) -> Result<(), Failure>
         }
     }
     for name in &args.migration {
-        let known = project.migrations.iter().any(|migration| migration.key.to_string() == *name);
-        if !known {
-            let names: Vec<String> = project.migrations.iter().map(|migration| migration.key.to_string()).collect();
+        let names: Vec<String> = outcome.migrations.iter().map(MigrationKey::to_string).collect();
+        if !names.contains(name) {
             let failure = Failure::new(format!("there is no migration `{name}`"));
             return Err(match zdm_workspace::config::nearest(name, names.iter().map(String::as_str)) {
                 Some(near) => failure.with_help(format!("did you mean `{near}`?")),
@@ -198,15 +202,12 @@ fn unknown_names(args: &CheckArgs, workspace: &Workspace) -> Result<(), Failure>
     Ok(())
 }
 
-pub(crate) fn nothing_found(workspace: &Workspace) -> Failure {
-    let root = workspace.place.root.display();
-    let skipped = workspace.walk.skipped.len();
+pub(crate) fn nothing_found(place: &Place, walk: &Walk) -> Failure {
+    let root = place.root.display();
+    let skipped = walk.skipped.len();
     let left_out = if skipped > 0 { format!("; {skipped} folders were left out") } else { String::new() };
-    Failure::new(format!(
-        "no migration was found below `{root}` ({} Python files{left_out})",
-        workspace.walk.paths.len()
-    ))
-    .with_help("name the project's folder: zdm-lint PATH; or pass --allow-empty if that is expected")
+    Failure::new(format!("no migration was found below `{root}` ({} Python files{left_out})", walk.paths.len()))
+        .with_help("name the project's folder: zdm-lint PATH; or pass --allow-empty if that is expected")
 }
 
 pub(crate) fn rule_infos() -> Vec<RuleInfo<'static>> {
@@ -218,28 +219,35 @@ pub(crate) fn rule_infos() -> Vec<RuleInfo<'static>> {
             summary: rule.page.summary,
             severity: rule.page.severity,
             page_markdown: rule.page.body,
-            url: "",
+            url: rule_url(&rule.page),
         })
         .collect()
 }
 
-fn report<'a>(
-    workspace: &Workspace,
-    analysis: &'a Analysis,
-    rules: &'a [RuleInfo<'a>],
-    fail_on: Option<Severity>,
-    quiet: bool,
-) -> Report<'a> {
-    let counts = &analysis.counts;
+/// Where the rule's page of this version stands.
+fn rule_url(page: &Page) -> &'static str {
+    static URLS: OnceLock<BTreeMap<&'static str, String>> = OnceLock::new();
+    let urls = URLS.get_or_init(|| {
+        let folder = concat!(env!("CARGO_PKG_REPOSITORY"), "/blob/v", env!("CARGO_PKG_VERSION"), "/rules/");
+        RULES.iter().map(|rule| (rule.page.code.code, format!("{folder}{}", rule.page.file_name()))).collect()
+    });
+    urls.get(page.code.code).map_or("", String::as_str)
+}
+
+fn report<'a>(checked: &'a Checked, rules: &'a [RuleInfo<'a>], fail_on: Option<Severity>, quiet: bool) -> Report<'a> {
+    let Checked { ground, outcome, changes, cache: _ } = checked;
+    let counts = &outcome.counts;
+    let mut notes = if quiet { Vec::new() } else { ground.notes() };
+    // What could not be compared with the base is part of the answer.
+    notes.extend(changes.iter().flat_map(|changes| changes.notes.iter().cloned()));
     Report {
         tool_version: env!("CARGO_PKG_VERSION"),
-        postgres: workspace.postgres.version.to_string(),
-        django: workspace.django.version.to_string(),
-        base: analysis
-            .changes
+        postgres: ground.postgres.version.to_string(),
+        django: ground.django.version.to_string(),
+        base: changes
             .as_ref()
             .map(|changes| Base { reference: changes.reference.clone(), merge_base: changes.merge_base().to_owned() }),
-        diagnostics: &analysis.diagnostics,
+        diagnostics: &outcome.diagnostics,
         rules,
         summary: Summary {
             migrations: counts.migrations,
@@ -248,7 +256,7 @@ fn report<'a>(
             analysed: counts.analysed,
             apps: counts.apps,
         },
-        phases: analysis
+        phases: outcome
             .phases
             .iter()
             .map(|phase| MigrationPhase {
@@ -259,11 +267,11 @@ fn report<'a>(
                 reasons: phase.reasons.clone(),
             })
             .collect(),
-        notes: if quiet { Vec::new() } else { workspace.notes() },
+        notes,
         fail_on,
         paths: PathPrefixes {
-            display: workspace.place.display_prefix.clone(),
-            repository: workspace.place.repository_prefix.clone(),
+            display: ground.place.display_prefix.clone(),
+            repository: ground.place.repository_prefix.clone(),
         },
     }
 }
@@ -285,41 +293,74 @@ fn render(report: &Report<'_>, format: Format, colour: bool) -> String {
 }
 
 /// What was found where, on standard error.
-fn tell(workspace: &Workspace, analysis: &Analysis) {
-    say(&format!("project: {}", workspace.place.root.display()));
-    match &workspace.place.config {
+fn tell(checked: &Checked) {
+    let Checked { ground, outcome, changes, cache } = checked;
+    say(&format!("project: {}", ground.place.root.display()));
+    match &ground.place.config {
         Some(path) => say(&format!("configuration: {}", path.display())),
         None => say("configuration: none"),
     }
-    match workspace.project.settings.module() {
+    match &outcome.settings {
         Some(module) => say(&format!("settings: {module}")),
         None => say("settings: none found"),
     }
-    say(&format!("PostgreSQL {}, Django {}", workspace.postgres.version, workspace.django.version));
-    for note in workspace.notes() {
-        say(&format!("  {note}"));
+    for (product, version, why) in [
+        ("PostgreSQL", ground.postgres.version.to_string(), origin(&ground.postgres.origin)),
+        ("Django", ground.django.version.to_string(), origin(&ground.django.origin)),
+    ] {
+        say(&format!("{product}: {version} ({why})"));
     }
-    match &workspace.packages {
+    match &ground.packages {
         Some(path) => say(&format!("packages: {}", path.display())),
         None => say("packages: no virtual environment found; apps outside of the project are assumed"),
     }
-    for app in &workspace.project.apps {
-        let count = workspace.project.migrations.iter().filter(|migration| migration.key.app == app.label).count();
-        say(&format!("app {}: {count} migrations in {}", app.label, app.folder));
+    if let Some(changes) = changes {
+        let found_in = changes.found_in.as_ref().map(|place| format!(", from {place}")).unwrap_or_default();
+        say(&format!("base: {}{found_in}", changes.reference));
+        for commit in &changes.merge_bases {
+            say(&format!("merge-base: {commit}"));
+        }
+        say(&format!("changed: {} files below the project", changes.files.len()));
+        for note in &changes.notes {
+            say(&format!("  {note}"));
+        }
     }
-    for (path, reason) in &workspace.walk.skipped {
-        say(&format!("left out: {path} ({reason:?})"));
+    for app in &outcome.apps {
+        let place = match app.origin {
+            MigrationOrigin::Project => &*app.folder,
+            MigrationOrigin::Environment => &format!("{} of the packages", app.folder),
+            MigrationOrigin::Builtin => "Django, as zdm knows it",
+        };
+        let noun = if app.migrations == 1 { "migration" } else { "migrations" };
+        say(&format!("app {}: {} {noun} in {place}", app.label, app.migrations));
     }
-    let counts = &analysis.counts;
+    for sentence in &outcome.assumed {
+        say(&format!("assumed: {sentence}"));
+    }
+    for (path, reason) in &ground.walk.skipped {
+        say(&format!("left out: {path} ({reason})"));
+    }
+    let counts = &outcome.counts;
     say(&format!(
-        "{} migrations in {} apps, {} of {} operations analysed",
+        "replayed: {} migrations in {} apps, {} of {} operations analysed",
         counts.migrations, counts.apps, counts.analysed, counts.operations
     ));
+    say(&format!("cache: {cache}"));
 }
 
-fn statistics(analysis: &Analysis) -> String {
+fn origin(origin: &Origin) -> String {
+    match origin {
+        Origin::CommandLine => "the command line".to_owned(),
+        Origin::Configuration => "the configuration".to_owned(),
+        Origin::Found { file, text } => format!("`{text}` in {file}"),
+        Origin::Clamped { file, text } => format!("`{text}` in {file} is not supported"),
+        Origin::Assumed => "assumed, the newest".to_owned(),
+    }
+}
+
+fn statistics(outcome: &Outcome) -> String {
     let mut by_code: BTreeMap<&str, (usize, &str)> = BTreeMap::new();
-    for diagnostic in analysis.diagnostics.iter().filter(|diagnostic| diagnostic.suppressed.is_none()) {
+    for diagnostic in outcome.diagnostics.iter().filter(|diagnostic| diagnostic.suppressed.is_none()) {
         by_code.entry(diagnostic.code.code).or_insert((0, diagnostic.code.name)).0 += 1;
     }
     let mut text = String::new();

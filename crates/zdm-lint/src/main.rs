@@ -2,9 +2,11 @@
 
 mod adopt;
 mod args;
+mod base;
 mod check;
 mod explain;
 mod init;
+mod progress;
 mod sqlmigrate;
 mod state;
 mod terminal;
@@ -13,7 +15,7 @@ mod wire;
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 
 use args::{Cli, Command};
 use terminal::{Failure, print};
@@ -26,7 +28,9 @@ fn main() -> ExitCode {
         Some(Command::Explain { rule }) => explain::explain(&rule).map(|page| print(&page)),
         Some(Command::Rules { format }) => explain::rules(format).map(|list| print(&list)),
         Some(Command::Sqlmigrate(args)) => sqlmigrate::run(&args),
-        Some(Command::Init { root, project }) => init::run(root, &project),
+        Some(Command::Init(args)) => init::run(&args),
+        Some(Command::Base { root, format }) => base::run(root, format),
+        Some(Command::Completions { shell }) => Ok(completions(shell)),
         Some(Command::State(args)) => state::run(&args),
         Some(Command::Trace(args)) => trace_command::run(&args),
     };
@@ -34,6 +38,12 @@ fn main() -> ExitCode {
         Ok(code) => code,
         Err(failure) => failure.report(),
     }
+}
+
+fn completions(shell: clap_complete::Shell) -> ExitCode {
+    let mut text = Vec::new();
+    clap_complete::generate(shell, &mut Cli::command(), "zdm-lint", &mut text);
+    print(&String::from_utf8_lossy(&text))
 }
 
 /// Nothing was found, or nothing was asked.

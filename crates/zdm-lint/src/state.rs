@@ -23,7 +23,7 @@ pub(crate) fn run(args: &StateArgs) -> Result<ExitCode, Failure> {
     // The process ends with the command: giving back what it learned piece by piece would only take time.
     let workspace = ManuallyDrop::new(Workspace::load(&request)?);
     if workspace.project.migrations.is_empty() {
-        return Err(nothing_found(&workspace));
+        return Err(nothing_found(&workspace.place, &workspace.walk));
     }
     let trace = ManuallyDrop::new(workspace.replay());
     let chosen = match &args.at {

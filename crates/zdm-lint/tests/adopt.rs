@@ -35,6 +35,7 @@ fn run(folder: &Path, args: &[&str]) -> (i32, String, String) {
         .current_dir(folder)
         .env_clear()
         .env("HOME", folder)
+        .env("ZDM_CACHE_DIR", concat!(env!("CARGO_TARGET_TMPDIR"), "/cache"))
         .output()
         .unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
@@ -140,7 +141,7 @@ fn init_writes_a_configuration_that_is_read() {
     let root = folder.path();
     let (code, out, err) = run(root, &["init"]);
     assert_eq!((code, err.as_str()), (0, "zdm-lint: wrote zdm.toml\n"), "{out}");
-    for word in ["fetch-depth: 0", "GIT_DEPTH: 0", "pre-commit", "--base auto"] {
+    for word in ["--write-baseline", "init --ci github", "init --ci gitlab", "init --pre-commit"] {
         assert!(out.contains(word), "{word}");
     }
     assert!(fs::read_to_string(root.join("zdm.toml")).unwrap().starts_with("# The oldest PostgreSQL"));

@@ -25,6 +25,7 @@ fn run_with(folder: &Path, args: &[&str], variables: &[(&str, &str)], input: &st
         .current_dir(folder)
         .env_clear()
         .env("HOME", folder)
+        .env("ZDM_CACHE_DIR", concat!(env!("CARGO_TARGET_TMPDIR"), "/cache"))
         .envs(variables.iter().copied())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -309,33 +310,73 @@ fn trace_follows_plain_sql() {
     assert_eq!(statements[5]["line"], 6);
 }
 
-/// Every block behind a comment `<!-- zdm-lint … -->` in the README is what that command prints. With `ZDM_BLESS` set the
-/// README is written anew.
+/// Every block behind a comment `<!-- zdm-lint … -->` in the README and in `docs` is what that command prints, both
+/// streams together. With `ZDM_BLESS` set the pages are written anew.
 #[test]
-fn the_readme_shows_real_output() {
-    let path = root().join("README.md");
-    let text = fs::read_to_string(&path).unwrap();
-    let mut fresh = String::new();
-    let mut rest = text.as_str();
+fn the_documentation_shows_real_output() {
     let mut shown = 0;
-    while let Some((before, behind)) = rest.split_once("<!-- zdm-lint ") {
-        let (command, behind) = behind.split_once(" -->\n```text\n").unwrap();
-        let (_, behind) = behind.split_once("```\n").unwrap();
-        let args: Vec<&str> = command.split_whitespace().collect();
-        let run = run(&root(), &args);
-        assert_ne!(run.code, 2, "{command}: {}", run.err);
-        fresh.push_str(before);
-        let _ = write!(fresh, "<!-- zdm-lint {command} -->\n```text\n{}```\n", run.out);
-        rest = behind;
-        shown += 1;
+    let mut pages = vec![root().join("README.md")];
+    pages.extend(fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path()));
+    for path in pages.iter().filter(|path| path.extension().is_some_and(|extension| extension == "md")) {
+        let text = fs::read_to_string(path).unwrap();
+        let mut fresh = String::new();
+        let mut rest = text.as_str();
+        while let Some((before, behind)) = rest.split_once("<!-- zdm-lint ") {
+            let (command, behind) = behind.split_once(" -->\n```text\n").unwrap();
+            let (_, behind) = behind.split_once("```\n").unwrap();
+            let args: Vec<&str> = command.split_whitespace().collect();
+            let run = run(&root(), &args);
+            assert_ne!(run.code, 2, "{command}: {}", run.err);
+            fresh.push_str(before);
+            let _ = write!(fresh, "<!-- zdm-lint {command} -->\n```text\n{}{}```\n", run.out, run.err);
+            rest = behind;
+            shown += 1;
+        }
+        fresh.push_str(rest);
+        if std::env::var_os("ZDM_BLESS").is_some() {
+            fs::write(path, &fresh).unwrap();
+        } else {
+            let shown = path.display();
+            assert_eq!(text, fresh, "{shown} differs from what the program prints; run the test with ZDM_BLESS=1");
+        }
     }
-    fresh.push_str(rest);
     assert!(shown > 0);
-    if std::env::var_os("ZDM_BLESS").is_some() {
-        fs::write(&path, &fresh).unwrap();
-        return;
+}
+
+/// Links between pages lead somewhere, and to a heading that is there.
+#[test]
+fn links_in_the_documentation_lead_somewhere() {
+    let mut pages = vec![root().join("README.md"), root().join("CONTRIBUTING.md"), root().join("ARCHITECTURE.md")];
+    pages.extend(fs::read_dir(root().join("docs")).unwrap().map(|entry| entry.unwrap().path()));
+    let mut links = 0;
+    for page in pages.iter().filter(|path| path.extension().is_some_and(|extension| extension == "md")) {
+        let text = fs::read_to_string(page).unwrap();
+        for code in text.split("ZDM").skip(1).filter_map(|behind| behind.get(..3)) {
+            let known = zdm_linter::find_rule(&format!("ZDM{code}")).is_some();
+            assert!(known || code.parse::<u16>().is_err(), "{}: there is no ZDM{code}", page.display());
+        }
+        for behind in text.split("](").skip(1) {
+            let Some((target, _)) = behind.split_once(')') else { continue };
+            if target.contains("://") || target.contains(char::is_whitespace) {
+                continue;
+            }
+            let (file, heading) = target.split_once('#').unwrap_or((target, ""));
+            let path = if file.is_empty() { page.clone() } else { page.parent().unwrap().join(file) };
+            assert!(path.exists(), "{}: {target}", page.display());
+            if !heading.is_empty() {
+                let slug = |line: &str| -> String {
+                    let words = line.trim_start_matches('#').trim().to_lowercase();
+                    let kept = words.chars().filter(|letter| letter.is_alphanumeric() || " -_".contains(*letter));
+                    kept.map(|letter| if letter == ' ' { '-' } else { letter }).collect()
+                };
+                let there = fs::read_to_string(&path).unwrap();
+                let found = there.lines().filter(|line| line.starts_with('#')).any(|line| slug(line) == heading);
+                assert!(found, "{}: {target}", page.display());
+            }
+            links += 1;
+        }
     }
-    assert_eq!(text, fresh, "README.md differs from what the program prints; run the test with ZDM_BLESS=1");
+    assert!(links > 5);
 }
 
 #[test]
@@ -347,4 +388,123 @@ fn the_configuration_in_the_readme_is_valid() {
     fs::write(folder.path().join("zdm.toml"), config).unwrap();
     let run = run(folder.path(), &[]);
     assert_eq!(run.code, 0, "{}", run.err);
+}
+
+#[test]
+fn the_cache_changes_nothing_but_the_time() {
+    let folder = project(&[("0001_initial", INITIAL.as_bytes()), ("0002_index", INDEX.as_bytes())]);
+    let cache = tempfile::tempdir().unwrap();
+    let variables = [("ZDM_CACHE_DIR", cache.path().to_str().unwrap())];
+    let run = |args: &[&str]| run_with(folder.path(), args, &variables, "");
+    let without = run(&["--no-cache", "--format", "json"]);
+    assert_eq!(fs::read_dir(cache.path()).unwrap().count(), 0, "--no-cache writes nothing");
+    for _ in 0..2 {
+        assert_eq!(run(&["--format", "json"]).out, without.out);
+        assert_eq!(run(&["--select", "ZDM2", "--format", "concise"]).out, "");
+        assert!(run(&["--format", "concise"]).out.contains("ZDM101"));
+    }
+    assert!(run(&["-v"]).err.contains("cache: nothing changed since"));
+    assert!(run(&["-v", "--no-cache"]).err.contains("cache: not used"));
+    // A fix is applied to what is there, and the next run sees it.
+    assert_eq!(run(&["--write-baseline"]).code, 0);
+    assert_eq!(run(&["--baseline", "zdm-baseline.json"]).code, 0);
+    assert_eq!(run(&[]).code, 1, "what a baseline takes away is not kept");
+}
+
+#[test]
+fn verbose_tells_what_was_found_where() {
+    let folder = project(&[("0001_initial", INITIAL.as_bytes())]);
+    fs::write(
+        folder.path().join("manage.py"),
+        "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'settings')\n",
+    )
+    .unwrap();
+    fs::write(folder.path().join("settings.py"), "INSTALLED_APPS = ['django.contrib.auth', 'shop']\n").unwrap();
+    fs::write(folder.path().join("requirements.txt"), "django==5.1\n").unwrap();
+    fs::write(folder.path().join("zdm.toml"), "postgres = '15'\n").unwrap();
+    git(folder.path(), &["init"]);
+    git(folder.path(), &["add", "."]);
+    git(folder.path(), &["commit", "-m", "start"]);
+    let variables = [("GITHUB_BASE_REF", "main")];
+    git(folder.path(), &["update-ref", "refs/remotes/origin/main", "HEAD"]);
+    let said = run_with(folder.path(), &["-v", "--base", "auto"], &variables, "").err;
+    for line in [
+        "configuration: ",
+        "settings: settings",
+        "PostgreSQL: 15 (the configuration)",
+        "Django: 5.1 (`django ==5.1` in requirements.txt)",
+        "packages: no virtual environment found",
+        "base: origin/main, from GITHUB_BASE_REF",
+        "merge-base: ",
+        "app shop: 1 migration in shop",
+        "Django, as zdm knows it",
+        "replayed: 1 migrations in 1 apps",
+        "cache: nothing known of this command yet; written to ",
+    ] {
+        assert!(said.contains(line), "{line}\n{said}");
+    }
+    let quiet = run_with(folder.path(), &["--base", "auto"], &variables, "");
+    assert_eq!(quiet.err, "", "without -v nothing is told");
+}
+
+#[test]
+fn the_base_of_a_ci_run() {
+    let folder = project(&[("0001_initial", INITIAL.as_bytes())]);
+    git(folder.path(), &["init"]);
+    git(folder.path(), &["add", "."]);
+    git(folder.path(), &["commit", "-m", "start"]);
+    let of = |args: &[&str], variables: &[(&str, &str)]| run_with(folder.path(), args, variables, "");
+    assert_eq!(of(&["base"], &[("CHANGE_TARGET", "release")]).out, "origin/release\n");
+    assert_eq!(of(&["base"], &[]).out, "main\n");
+    let json: serde_json::Value =
+        serde_json::from_str(&of(&["base", "--format", "json"], &[("GITHUB_BASE_REF", "dev")]).out).unwrap();
+    assert_eq!(json, serde_json::json!({"version": 1, "reference": "origin/dev", "found_in": "GITHUB_BASE_REF"}));
+    let outside = tempfile::tempdir().unwrap();
+    assert_eq!(run(outside.path(), &["base"]).code, 2);
+}
+
+#[test]
+fn init_writes_a_configuration_and_offers_the_rest() {
+    let folder = project(&[("0001_initial", INITIAL.as_bytes())]);
+    git(folder.path(), &["init"]);
+    fs::write(folder.path().join("requirements.txt"), "django==5.1\n").unwrap();
+    let first = run(folder.path(), &["init"]);
+    assert_eq!(first.code, 0, "{}", first.err);
+    assert_eq!(first.err, "zdm-lint: wrote zdm.toml\n");
+    let written = fs::read_to_string(folder.path().join("zdm.toml")).unwrap();
+    assert!(written.contains("django = \"5.1\"") && written.contains("# postgres = "), "{written}");
+    assert_eq!(run(folder.path(), &[]).code, 0, "what was written is valid");
+    for system in ["github", "gitlab", "bitbucket", "azure", "jenkins", "circleci", "buildkite"] {
+        assert!(first.out.contains(&format!("zdm-lint init --ci {system}")), "{}", first.out);
+        let snippet = run(folder.path(), &["init", "--ci", system]);
+        assert_eq!(snippet.code, 0, "{}", snippet.err);
+        assert_eq!(snippet.out.is_empty(), system == "github", "{system}: {}", snippet.out);
+    }
+    let workflow = fs::read_to_string(folder.path().join(".github/workflows/migrations.yml")).unwrap();
+    assert_eq!(workflow, fs::read_to_string(root().join("docs/ci/github.yml")).unwrap());
+    let again = run(folder.path(), &["init", "--ci", "github"]);
+    assert_eq!(again.code, 2);
+    assert!(again.err.contains("exists already"), "{}", again.err);
+    let configured = run(folder.path(), &["init"]);
+    assert_eq!(configured.code, 2);
+    assert!(configured.err.contains("--ci SYSTEM"), "{}", configured.err);
+    assert_eq!(run(folder.path(), &["init", "--pre-commit"]).err, "zdm-lint: wrote .pre-commit-config.yaml\n");
+    assert!(run(folder.path(), &["init", "--pre-commit"]).out.contains("id: zdm-lint"), "printed where there is one");
+    // Only what the project uses is offered, where that can be told; and a pyproject.toml takes the configuration.
+    fs::remove_file(folder.path().join("zdm.toml")).unwrap();
+    fs::write(folder.path().join("pyproject.toml"), "[project]\nname = \"x\"\n").unwrap();
+    let second = run(folder.path(), &["init"]);
+    assert_eq!(second.err, "zdm-lint: wrote [tool.zdm] into pyproject.toml\n");
+    assert!(second.out.contains("--ci github") && !second.out.contains("--ci gitlab"), "{}", second.out);
+    assert_eq!(run(folder.path(), &[]).code, 0);
+}
+
+#[test]
+fn completions_know_the_options() {
+    let folder = tempfile::tempdir().unwrap();
+    for shell in ["bash", "zsh", "fish", "powershell", "elvish"] {
+        let done = run(folder.path(), &["completions", shell]);
+        assert_eq!(done.code, 0, "{}", done.err);
+        assert!(done.out.contains("sqlmigrate") && done.out.contains("base"), "{shell}");
+    }
 }

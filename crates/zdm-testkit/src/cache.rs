@@ -56,7 +56,8 @@ pub fn pieces(kind: &str) -> Vec<String> {
     names
 }
 
-fn target() -> PathBuf {
+/// Cargo's target directory.
+pub fn target() -> PathBuf {
     if let Some(dir) = env::var_os("CARGO_TARGET_DIR").filter(|dir| !dir.is_empty()) {
         return absolute(Path::new(&dir));
     }

@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use rayon::prelude::*;
 use zdm_django::migration::MigrationOrigin;
@@ -25,7 +25,8 @@ use crate::changes::{ChangeKind, ChangeSet, changes, open};
 use crate::config::{Config, KnownRule, Level, RuleSettings, Selector, TableSettings};
 use crate::discover::{ConfigChoice, Place, discover, site_packages};
 use crate::error::Error;
-use crate::files::Files;
+use crate::files::{Files, Text};
+use crate::progress::{Progress, Stage};
 use crate::stats::Stats;
 use crate::versions::{self, Origin, Target};
 use crate::walk::{Walk, is_python, walk};
@@ -53,6 +54,20 @@ pub struct Request {
     pub variables: BTreeMap<String, String>,
 }
 
+/// Where a project is and what it is judged against: everything but its sources.
+#[derive(Debug)]
+pub struct Ground {
+    pub place: Place,
+    pub config: Config,
+    /// Sizes and traffic of tables, where a file tells them.
+    pub stats: Option<Stats>,
+    pub walk: Walk,
+    /// The packages outside of the project, where a virtual environment was found.
+    pub packages: Option<PathBuf>,
+    pub postgres: Target<PgVersion>,
+    pub django: Target<DjangoVersion>,
+}
+
 /// A project that was found and read.
 #[derive(Debug)]
 pub struct Workspace {
@@ -67,6 +82,8 @@ pub struct Workspace {
     pub django: Target<DjangoVersion>,
     /// The packages outside of the project, where a virtual environment was found.
     pub packages: Option<PathBuf>,
+    /// What was read of them.
+    pub(crate) outside: Option<Arc<Packages>>,
 }
 
 /// A workspace with its replay and what was found in it.
@@ -97,22 +114,9 @@ pub fn known_rules() -> Vec<KnownRule<'static>> {
     RULES.iter().map(|rule| KnownRule { code: rule.page.code.code, name: rule.page.code.name }).collect()
 }
 
-impl Workspace {
-    /// Finds and reads the project. Files are read and parsed in parallel.
-    pub fn load(request: &Request) -> Result<Self, Error> {
-        let (workspace, input) = Self::load_with(request, &BTreeMap::new(), None)?;
-        // Giving back the parsed files takes as long as some of the work ahead, and nobody waits for it.
-        rayon::spawn(move || drop(input));
-        Ok(workspace)
-    }
-
-    /// The same with unsaved texts by path, which go before those on disk; what is given of an earlier load is not parsed
-    /// again but for the paths that are said to have changed.
-    pub(crate) fn load_with(
-        request: &Request,
-        unsaved: &BTreeMap<Arc<str>, Arc<str>>,
-        older: Option<(&Sources, &BTreeSet<Arc<str>>)>,
-    ) -> Result<(Self, ProjectInput), Error> {
+impl Ground {
+    /// Finds the project and its configuration, and lists its files.
+    pub fn find(request: &Request) -> Result<Self, Error> {
         let place = discover(&request.current, &request.paths, &request.config)?;
         let config = match &place.config {
             Some(path) => Config::load(path, &place.shown(path), &known_rules())?,
@@ -130,6 +134,50 @@ impl Workspace {
         folders.extend(place.repository.clone().filter(|repository| *repository != place.root));
         let django = chosen(request.django, config.django, || versions::django(&folders, packages.as_deref()));
         let postgres = chosen(request.postgres, config.postgres, || versions::postgres(&folders));
+        Ok(Self { place, config, stats, walk, packages, postgres, django })
+    }
+
+    /// What was assumed about the versions, a sentence each.
+    pub fn notes(&self) -> Vec<String> {
+        [self.postgres.note("PostgreSQL"), self.django.note("Django")].into_iter().flatten().collect()
+    }
+
+    /// What changed since the base that the request names, if it names one.
+    pub(crate) fn changes(&self, request: &Request) -> Result<Option<ChangeSet>, Error> {
+        changes_for(&self.place, request)
+    }
+}
+
+impl Workspace {
+    /// Finds and reads the project. Files are read and parsed in parallel.
+    pub fn load(request: &Request) -> Result<Self, Error> {
+        Ok(Self::read(Ground::find(request)?))
+    }
+
+    /// Reads the project's sources, in parallel.
+    pub fn read(ground: Ground) -> Self {
+        let (workspace, input) = Self::read_with(ground, &BTreeMap::new(), None);
+        // Giving back the parsed files takes as long as some of the work ahead, and nobody waits for it.
+        rayon::spawn(move || drop(input));
+        workspace
+    }
+
+    /// [`Workspace::load`] with unsaved texts by path, which go before those on disk; what is given of an earlier load is
+    /// not parsed again but for the paths that are said to have changed.
+    pub(crate) fn load_with(
+        request: &Request,
+        unsaved: &BTreeMap<Arc<str>, Arc<str>>,
+        older: Option<(&Sources, &BTreeSet<Arc<str>>)>,
+    ) -> Result<(Self, ProjectInput), Error> {
+        Ok(Self::read_with(Ground::find(request)?, unsaved, older))
+    }
+
+    fn read_with(
+        ground: Ground,
+        unsaved: &BTreeMap<Arc<str>, Arc<str>>,
+        older: Option<(&Sources, &BTreeSet<Arc<str>>)>,
+    ) -> (Self, ProjectInput) {
+        let Ground { place, config, stats, walk, packages, postgres, django } = ground;
         let mut paths = walk.paths.clone();
         let new = |path: &&Arc<str>| is_python(path) && walk.paths.binary_search(path).is_err();
         paths.extend(unsaved.keys().filter(new).cloned());
@@ -138,9 +186,16 @@ impl Workspace {
         for (path, text) in unsaved {
             files.overlay(path, text);
         }
-        let input = input(&place, &config, &files, packages.as_deref(), django.version, older);
+        let outside = packages.clone().map(|folder| Arc::new(Packages::new(folder)));
+        let input = input(&config, &files, outside.clone(), django.version, older);
         let project = Project::build_with(&input, &|count, work| (0..count).into_par_iter().for_each(work));
-        Ok((Self { place, config, stats, walk, files, project, postgres, django, packages }, input))
+        (Self { place, config, stats, walk, files, project, postgres, django, packages, outside }, input)
+    }
+
+    /// The way back of [`Workspace::read`], and what is left over.
+    pub(crate) fn into_ground(self) -> (Ground, impl Send) {
+        let Self { place, config, stats, walk, files, project, postgres, django, packages, outside } = self;
+        (Ground { place, config, stats, walk, packages, postgres, django }, (files, project, outside))
     }
 
     /// What the replay is told of the project.
@@ -176,9 +231,15 @@ impl Workspace {
 
     /// Replays everything and judges what the request asks for.
     pub fn analyse(&self, request: &Request) -> Result<Analysis, Error> {
-        let changes = self.changes(request)?;
+        Ok(self.judge(request, changes_for(&self.place, request)?, &Progress::default()))
+    }
+
+    /// The same with what changed in git.
+    pub(crate) fn judge(&self, request: &Request, changes: Option<ChangeSet>, progress: &Progress) -> Analysis {
         let config = self.lint_config(request, changes.as_ref());
+        progress.reach(Stage::Replaying(self.project.migrations.len()));
         let trace = self.replay();
+        progress.reach(Stage::Judging(trace.migrations.len()));
         let merged = changes.as_ref().map(|changes| self.merged_changes(changes, &config)).unwrap_or_default();
         let diagnostics = zdm_linter::lint_with(&trace, &self.project.problems, &merged, &config, &|count, work| {
             (0..count).into_par_iter().for_each(work);
@@ -197,7 +258,7 @@ impl Workspace {
             counts.analysed += migration.operations.iter().filter(|part| part.not_analysed.is_empty()).count();
         }
         counts.apps = apps.len();
-        Ok(Analysis { trace, diagnostics, phases, changes, counts })
+        Analysis { trace, diagnostics, phases, changes, counts }
     }
 
     /// Migrations of the merge-base that are not the same now.
@@ -206,49 +267,68 @@ impl Workspace {
         for (path, change) in &changes.files {
             let Some(before) = &change.before else { continue };
             let old_path = before.path();
-            let Some((folder, file_name)) = old_path.rsplit_once('/') else { continue };
-            let Some(name) = file_name.strip_suffix(".py").filter(|name| !name.starts_with('_')) else { continue };
-            let Some(app) = self.project.apps.iter().find(|app| app.migrations.as_deref() == Some(folder)) else {
-                continue;
-            };
+            let Some(key) = self.key_before(old_path) else { continue };
             // A helper module that never was a migration may change.
             if !before.text().contains("Migration") {
                 continue;
             }
-            let now = match &change.kind {
-                ChangeKind::Modified => self.project.migration_at(path).map(|now| Now::Edited(now.file.clone())),
-                ChangeKind::Renamed { .. } => self.project.migration_at(path).map(|now| Now::Renamed(now.file.clone())),
-                ChangeKind::Deleted => {
-                    let key = MigrationKey::new(Arc::clone(&app.label), name);
-                    let replaced = self.project.migrations.iter().any(|other| other.replaces.contains(&key));
-                    Some(Now::Deleted { replaced })
+            // Where two files are alike, git's choice of the renamed one says nothing: the key does.
+            let gone = || {
+                let same = self.project.migrations.iter().find(|other| other.key == key);
+                let replaced = || self.project.migrations.iter().any(|other| other.replaces.contains(&key));
+                same.map_or_else(|| Now::Deleted { replaced: replaced() }, |now| Now::Edited(now.file.clone()))
+            };
+            let now = match (&change.kind, self.project.migration_at(path)) {
+                (ChangeKind::Modified, Some(now)) => Some(Now::Edited(now.file.clone())),
+                // No migration any more, but still there.
+                (ChangeKind::Modified, None) => Some(Now::Edited(self.files.text(path).file)),
+                // A folder that moves takes its migrations along: Django knows them by label and name.
+                (ChangeKind::Renamed { .. }, Some(now)) if now.key == key => Some(Now::Edited(now.file.clone())),
+                // One that replaces it says so, however alike the two are.
+                (ChangeKind::Renamed { .. }, Some(now)) if !now.replaces.contains(&key) => {
+                    Some(Now::Renamed(now.file.clone()))
                 }
-                ChangeKind::Added | ChangeKind::Whitespace | ChangeKind::Mode => None,
+                (ChangeKind::Renamed { .. } | ChangeKind::Deleted, _) => Some(gone()),
+                (ChangeKind::Added | ChangeKind::Whitespace | ChangeKind::Mode, _) => None,
             };
             let Some(now) = now else { continue };
             let reported = config.only.as_ref().is_none_or(|only| match &now {
-                Now::Edited(file) | Now::Renamed(file) => {
-                    self.project.migration_at(file.path()).is_some_and(|migration| only.contains(&migration.key))
-                }
+                Now::Edited(file) | Now::Renamed(file) => match self.project.migration_at(file.path()) {
+                    Some(migration) => only.contains(&migration.key),
+                    None => self.place.covers(file.path()),
+                },
                 Now::Deleted { .. } => self.place.covers(old_path),
             });
             if reported {
-                merged.push(MergedChange {
-                    app: Arc::clone(&app.label),
-                    name: Arc::from(name),
-                    before: before.clone(),
-                    now,
-                });
+                let MigrationKey { app, name } = key;
+                merged.push(MergedChange { app, name, before: before.clone(), now });
             }
         }
         merged
     }
 
-    fn changes(&self, request: &Request) -> Result<Option<ChangeSet>, Error> {
-        let Some(base) = &request.base else { return Ok(None) };
-        let reference =
-            if base == "auto" { base::auto(&self.place.root, &request.variables)?.reference } else { base.clone() };
-        changes(&self.place.root, &reference).map(Some)
+    /// Which migration a file of the merge-base was, by its path there; `None` for what was none.
+    ///
+    /// An app that is gone with all of its migrations is taken to have had the label of its folder.
+    fn key_before(&self, path: &str) -> Option<MigrationKey> {
+        let (folder, file_name) = path.rsplit_once('/')?;
+        let name = file_name.strip_suffix(".py").filter(|name| !name.starts_with('_'))?;
+        if let Some(app) = self.project.apps.iter().find(|app| app.migrations.as_deref() == Some(folder)) {
+            return Some(MigrationKey::new(Arc::clone(&app.label), name));
+        }
+        let label = folder.strip_suffix("/migrations")?.rsplit('/').next()?;
+        let gone = !self.files.paths().iter().any(|path| in_folder(path, folder));
+        gone.then(|| MigrationKey::new(label, name))
+    }
+
+    /// Whether a migration is new or says something else than at the merge-base.
+    fn is_changed(&self, migration: &Migration, changes: &ChangeSet) -> bool {
+        let path = migration.file.path();
+        let moved = changes.get(path).is_some_and(|change| {
+            let ChangeKind::Renamed { from, modified: false } = &change.kind else { return false };
+            self.key_before(from).is_some_and(|key| key == migration.key)
+        });
+        changes.is_changed(path) && !moved
     }
 
     /// The linter's configuration: the file's, the command line's on top, and what is to be reported.
@@ -257,7 +337,7 @@ impl Workspace {
             let path = migration.file.path();
             migration.origin == MigrationOrigin::Project
                 && self.place.covers(path)
-                && changes.is_none_or(|changes| changes.is_changed(path))
+                && changes.is_none_or(|changes| self.is_changed(migration, changes))
                 && (request.apps.is_empty() || request.apps.iter().any(|app| **app == *migration.key.app))
                 && (request.migrations.is_empty() || request.migrations.contains(&migration.key))
         };
@@ -293,7 +373,7 @@ impl Workspace {
             // The whole change set, whatever part of it is reported.
             together: changes.map(|changes| {
                 let changed = self.project.migrations.iter().filter(|migration| {
-                    migration.origin == MigrationOrigin::Project && changes.is_changed(migration.file.path())
+                    migration.origin == MigrationOrigin::Project && self.is_changed(migration, changes)
                 });
                 changed.map(|migration| migration.key.clone()).collect()
             }),
@@ -334,6 +414,22 @@ impl Workspace {
     }
 }
 
+/// Whether a path stands directly in a folder or below it.
+fn in_folder(path: &str, folder: &str) -> bool {
+    path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
+}
+
+fn changes_for(place: &Place, request: &Request) -> Result<Option<ChangeSet>, Error> {
+    let Some(base) = &request.base else { return Ok(None) };
+    let (reference, found_in) = if base == "auto" {
+        let auto = base::auto(&place.root, &request.variables)?;
+        (auto.reference, Some(auto.found_in))
+    } else {
+        (base.clone(), None)
+    };
+    Ok(Some(ChangeSet { found_in, ..changes(&place.root, &reference)? }))
+}
+
 fn chosen<V>(asked: Option<V>, configured: Option<V>, found: impl FnOnce() -> Target<V>) -> Target<V> {
     match (asked, configured) {
         (Some(version), _) => Target { version, origin: Origin::CommandLine },
@@ -344,10 +440,9 @@ fn chosen<V>(asked: Option<V>, configured: Option<V>, found: impl FnOnce() -> Ta
 
 /// What the project is built from; what it needs in any case is parsed.
 fn input(
-    place: &Place,
     config: &Config,
     files: &Arc<Files>,
-    packages: Option<&Path>,
+    packages: Option<Arc<Packages>>,
     django: DjangoVersion,
     older: Option<(&Sources, &BTreeSet<Arc<str>>)>,
 ) -> ProjectInput {
@@ -366,11 +461,10 @@ fn input(
     sources.likely().par_iter().for_each(|path| {
         sources.module(path);
     });
-    let environment: Vec<Arc<dyn Folder>> =
-        packages.map(|folder| Arc::new(Packages(folder.to_owned())) as Arc<dyn Folder>).into_iter().collect();
-    let texts = ["pyproject.toml", "pytest.ini", "setup.cfg", "tox.ini"]
+    let environment: Vec<Arc<dyn Folder>> = packages.map(|folder| folder as Arc<dyn Folder>).into_iter().collect();
+    let texts = TEXTS
         .into_iter()
-        .map(|name| crate::files::read(&place.root, name))
+        .map(|name| files.text(name))
         .filter(|text| text.problem.is_none())
         .map(|text| text.file)
         .collect();
@@ -388,13 +482,39 @@ fn input(
     }
 }
 
-/// The packages of a virtual environment.
+/// Files that may name the settings module.
+const TEXTS: [&str; 4] = ["pyproject.toml", "pytest.ini", "setup.cfg", "tox.ini"];
+
+/// The packages of a virtual environment, and what was read of them.
 #[derive(Debug)]
-struct Packages(PathBuf);
+pub(crate) struct Packages {
+    folder: PathBuf,
+    read: Mutex<BTreeMap<String, Text>>,
+    listed: Mutex<BTreeMap<String, Vec<String>>>,
+}
+
+impl Packages {
+    pub(crate) fn new(folder: PathBuf) -> Self {
+        Self { folder, read: Mutex::default(), listed: Mutex::default() }
+    }
+
+    /// The files that were asked for, with their text as it was.
+    pub(crate) fn texts(&self) -> BTreeMap<String, Text> {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The folders whose names were asked for, with those names.
+    pub(crate) fn listings(&self) -> BTreeMap<String, Vec<String>> {
+        self.listed.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
 
 impl Folder for Packages {
     fn read(&self, path: &str) -> Option<SourceFile> {
-        let text = crate::files::read(&self.0, path);
+        let text = crate::files::read(&self.folder, path);
+        // What is on disk may change while the project is read; the first answer is the one that was used first.
+        let mut known = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = known.entry(path.to_owned()).or_insert(text);
         match text.problem {
             None => Some(SourceFile::new(format!("site-packages/{path}"), text.file.text())),
             Some(_) => None,
@@ -402,12 +522,18 @@ impl Folder for Packages {
     }
 
     fn modules_in(&self, folder: &str) -> Vec<String> {
-        let Ok(entries) = std::fs::read_dir(self.0.join(folder)) else { return Vec::new() };
-        let mut names: Vec<String> =
-            entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
-        names.sort();
-        names
+        let names = names_in(&self.folder.join(folder));
+        let mut known = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        known.entry(folder.to_owned()).or_insert(names).clone()
     }
+}
+
+/// The names in a folder, sorted; none where it cannot be read.
+pub(crate) fn names_in(folder: &Path) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(folder) else { return Vec::new() };
+    let mut names: Vec<String> = entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
+    names.sort();
+    names
 }
 
 /// Wider settings first; what a narrower one says goes before what a wider one says.

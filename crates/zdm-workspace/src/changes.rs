@@ -22,6 +22,8 @@ use crate::walk::{is_python, prefix_in};
 pub struct ChangeSet {
     /// As it was resolved: `main`, or `origin/main` where only that is known.
     pub reference: String,
+    /// What named the reference, where it was looked for: `GITHUB_BASE_REF`.
+    pub found_in: Option<String>,
     /// Full hexadecimal ids, sorted; more than one after criss-cross merges.
     pub merge_bases: Vec<String>,
     /// By the path that the file has now, or had where it is deleted; relative to the project root.
@@ -125,7 +127,7 @@ pub fn changes(root: &Path, reference: &str) -> Result<ChangeSet, Error> {
     notes.dedup();
     let mut merge_bases: Vec<String> = bases.iter().map(Oid::to_string).collect();
     merge_bases.sort();
-    Ok(ChangeSet { reference: resolved, merge_bases, files: files.unwrap_or_default(), notes })
+    Ok(ChangeSet { reference: resolved, found_in: None, merge_bases, files: files.unwrap_or_default(), notes })
 }
 
 /// The repository around `root`, with its working tree.

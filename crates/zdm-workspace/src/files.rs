@@ -132,6 +132,11 @@ impl Files {
         self.lock().remove(path);
     }
 
+    /// The files that were read so far, by path.
+    pub(crate) fn read_so_far(&self) -> BTreeMap<Arc<str>, Text> {
+        self.lock().clone()
+    }
+
     /// What is wrong with the files that were read so far, by path.
     pub fn problems(&self) -> Vec<(Arc<str>, FileProblem)> {
         self.lock().iter().filter_map(|(path, text)| Some((Arc::clone(path), text.problem.clone()?))).collect()

@@ -6,7 +6,8 @@
 //!
 //! Reading order: [`discover`] (which project), [`config`] (what its users want), [`walk`] (which files it has),
 //! [`decode`] and [`files`] (their text), [`versions`] (which Django and PostgreSQL), [`changes`] and [`base`]
-//! (what is new on this branch).
+//! (what is new on this branch), [`analysis`] (replay and findings), [`outcome`] (what of them a report needs), [`cache`]
+//! (the outcome of an earlier run over the same files).
 
 pub mod error;
 
@@ -34,14 +35,23 @@ pub mod base;
 
 pub mod analysis;
 
+pub mod outcome;
+
+pub mod progress;
+
 pub mod live;
 
-pub use analysis::{Analysis, Counts, Request, Workspace};
+pub mod cache;
+
+pub use analysis::{Analysis, Counts, Ground, Request, Workspace};
+pub use cache::{Cache, Use};
 pub use changes::{Change, ChangeKind, ChangeSet};
 pub use config::{Config, ConfigError, ConfigSource, KnownRule};
 pub use discover::Place;
 pub use error::Error;
 pub use files::{FileProblem, Files, Text};
 pub use live::Live;
+pub use outcome::{Checked, Outcome, check};
+pub use progress::{Progress, Stage};
 pub use stats::Stats;
 pub use versions::{Origin, Target};

@@ -40,7 +40,8 @@ enum Command {
     Backfill(Box<backfill::Arguments>),
 }
 
-fn main() -> ExitCode {
+/// Runs the program on the process's arguments.
+pub fn main() -> ExitCode {
     if let Some(exit) = migrate::launch() {
         return exit.into();
     }

@@ -1,0 +1,61 @@
+//! `cargo xtask packages`: the wheel, built and installed, and everything that people meet through it: the action, the
+//! hook, the CI systems' snippets. The tests themselves are `packaging/tests`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use zdm_testkit::cache;
+
+/// Builds the wheel as fast as it can be built, and runs the tests of the packages with it.
+///
+/// What is not there is the answer's first part: then nothing was tested.
+pub(crate) fn run() -> Result<(), String> {
+    println!("── packages");
+    let root = cache::workspace();
+    let environment = cache::root().join("consumers");
+    if cache::stamp(&environment).is_none() {
+        return Err("packages: run `cargo xtask setup` first, it provides maturin and pre-commit".to_owned());
+    }
+    let python = environment.join("bin/python");
+    installed_by_cargo(&root)?;
+    let wheels = wheels(&root, &python)?;
+    let mut tests = Command::new(&python);
+    tests.args(["-B", "-W", "ignore::ResourceWarning", "-m", "unittest", "discover", "--start-directory"]);
+    tests.arg(root.join("packaging/tests")).env("ZDM_WHEELS", &wheels).current_dir(&root);
+    let status = tests.status().map_err(|error| format!("cannot run {}: {error}", python.display()))?;
+    if status.success() { Ok(()) } else { Err("packages: the tests failed".to_owned()) }
+}
+
+/// `cargo install` works, and what it installs runs.
+fn installed_by_cargo(root: &Path) -> Result<(), String> {
+    let folder = cache::target().join("installed");
+    let mut install = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    install.args(["install", "--quiet", "--debug", "--locked", "--force", "--no-track", "--path", "crates/zdm-lint"]);
+    install.arg("--root").arg(&folder).env("CARGO_TARGET_DIR", cache::target()).current_dir(root);
+    let status = install.status().map_err(|error| format!("cannot run cargo install: {error}"))?;
+    let version = Command::new(folder.join("bin/zdm-lint")).arg("--version").status();
+    if status.success() && version.is_ok_and(|status| status.success()) {
+        Ok(())
+    } else {
+        Err("packages: cargo install does not give a program that runs".to_owned())
+    }
+}
+
+/// The wheel of this checkout, without optimisation; its folder holds nothing else.
+fn wheels(root: &Path, python: &Path) -> Result<PathBuf, String> {
+    let folder = cache::target().join("wheels");
+    match fs::remove_dir_all(&folder) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(format!("cannot remove {}: {error}", folder.display()));
+        }
+        _ => {}
+    }
+    let mut maturin = Command::new(python);
+    // The profile of the tests, so that what they have built is used again; any Linux of this machine's kind will do.
+    maturin.args(["-m", "maturin", "build", "--quiet", "--locked", "--profile", "dev", "--auditwheel", "skip"]);
+    maturin.arg("--out").arg(&folder).current_dir(root);
+    maturin.env("CARGO_TARGET_DIR", cache::target());
+    let status = maturin.status().map_err(|error| format!("cannot run maturin: {error}"))?;
+    if status.success() { Ok(folder) } else { Err("packages: the wheel was not built".to_owned()) }
+}
