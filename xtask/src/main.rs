@@ -5,6 +5,7 @@
 
 #![expect(clippy::print_stdout, reason = "a command for the terminal")]
 
+mod bench;
 mod ci;
 mod consumers;
 mod packages;
@@ -36,6 +37,8 @@ enum Command {
     },
     /// Build the wheel, and test it with the action, the hook and the CI systems' snippets
     Packages,
+    /// Measure the linter against tree-sitter, Django and django-migration-linter
+    Bench(bench::Options),
     /// What continuous integration runs: formatting, clippy, docs in sync, `test`
     Ci,
 }
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Command::Setup(options) => setup::run(&options).map(|outcome| outcome.report()),
         Command::Test { arguments } => ci::test(&arguments),
         Command::Packages => packages::run(),
+        Command::Bench(options) => bench::run(&options),
         Command::Ci => ci::run(),
     };
     match result {

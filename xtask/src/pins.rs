@@ -102,6 +102,16 @@ pub(crate) const ENVIRONMENTS: [Environment; 4] = [
     },
 ];
 
+/// What the benchmark runs beside the linter, in one environment.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Peers {
+    /// A series of [`DJANGO`].
+    pub(crate) django: &'static str,
+    pub(crate) packages: &'static [&'static str],
+}
+
+pub(crate) const PEERS: Peers = Peers { django: "5.2", packages: &["django-migration-linter==6.0.0"] };
+
 /// A public project that the tests read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Project {

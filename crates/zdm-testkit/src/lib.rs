@@ -63,10 +63,15 @@
 //!     }
 //! }
 //! ```
+//!
+//! # Projects of any size
+//! [`generate::write`] makes a project of so many migrations, as real ones are written: for benchmarks, and wherever a
+//! test needs much history. Django runs it.
 
 pub mod agreement;
 pub mod cache;
 pub mod compare;
+pub mod generate;
 pub mod oracle;
 pub mod skip;
 
