@@ -20,6 +20,8 @@ pub(crate) struct Traced {
     line: u32,
     statement: Statement,
     outcome: Outcome,
+    /// `lock_timeout` as it is in force for the statement, where the text sets one.
+    lock_timeout: Option<String>,
 }
 
 /// Runs the statements of `text` on an empty catalog.
@@ -29,8 +31,10 @@ pub(crate) fn trace(text: &str, version: PgVersion) -> Vec<Traced> {
     zdm_sql::parse(text)
         .into_iter()
         .map(|parsed| {
+            let lock_timeout = session.setting("lock_timeout").map(str::to_owned);
             let outcome = session.execute(&parsed.statement);
             Traced {
+                lock_timeout,
                 sql: file.slice(parsed.span).to_owned(),
                 line: file.line_column(parsed.span.start).line,
                 statement: parsed.statement,
@@ -42,7 +46,7 @@ pub(crate) fn trace(text: &str, version: PgVersion) -> Vec<Traced> {
 
 pub(crate) fn as_text(traced: &[Traced]) -> String {
     let mut text = String::new();
-    for statement in traced {
+    for (position, statement) in traced.iter().enumerate() {
         let _ = writeln!(text, "{}: {}", statement.line, zdm_linter::context::shortened(&statement.sql, 100));
         match &statement.outcome.error {
             Some(error) => {
@@ -52,11 +56,63 @@ pub(crate) fn as_text(traced: &[Traced]) -> String {
                 let _ = writeln!(text, "    not understood: its effects are unknown");
             }
             None => {
-                let _ = writeln!(text, "    {}", in_words(&statement.outcome.effects));
+                let effects = &statement.outcome.effects;
+                let _ = writeln!(text, "    {}", in_words(effects));
+                for may_fail in &effects.may_fail {
+                    let _ = writeln!(text, "    fails if {} ({})", may_fail.condition, may_fail.sqlstate);
+                }
+                if let Some(queue) = queue(statement) {
+                    let _ = writeln!(text, "    {queue}");
+                }
+                if let Some(held) = still_held(traced, position) {
+                    let _ = writeln!(text, "    {held}");
+                }
             }
         }
     }
     text
+}
+
+/// What waiting for the statement's own locks does to others.
+///
+/// PostgreSQL grants locks in the order in which they were asked for: whoever wants a lock that conflicts with one that
+/// waits has to wait behind it, even where it would not conflict with what is held.
+fn queue(statement: &Traced) -> Option<String> {
+    let effects = &statement.outcome.effects;
+    let relations: Vec<String> = effects
+        .locks
+        .iter()
+        .filter(|(relation, mode)| mode.blocks_writes() && effects.blocks.contains_key(*relation))
+        .map(|(relation, mode)| format!("{mode} on {relation}"))
+        .collect();
+    if relations.is_empty() {
+        return None;
+    }
+    let limit = match statement.lock_timeout.as_deref().map(str::trim) {
+        Some(timeout) if !matches!(timeout, "0" | "") => {
+            format!("for at most lock_timeout = {timeout} before it gives up")
+        }
+        _ => "and no lock_timeout ends that".to_owned(),
+    };
+    Some(format!(
+        "queue: while it waits for {}, everyone it would block already waits behind it, {limit}",
+        relations.join(", ")
+    ))
+}
+
+/// Strong locks of earlier statements that the transaction keeps while this one works.
+fn still_held(traced: &[Traced], position: usize) -> Option<String> {
+    let statement = traced.get(position)?;
+    let held: Vec<String> = statement
+        .outcome
+        .held
+        .iter()
+        .filter(|(_, held)| held.by < position && held.mode.blocks_writes())
+        .filter_map(|(relation, held)| {
+            Some(format!("{} on {relation} since line {}", held.mode, traced.get(held.by)?.line))
+        })
+        .collect();
+    (!held.is_empty()).then(|| format!("still held: {}", held.join("; ")))
 }
 
 pub(crate) fn as_json(traced: &[Traced], version: PgVersion) -> String {
@@ -78,6 +134,7 @@ pub(crate) fn as_json(traced: &[Traced], version: PgVersion) -> String {
                 },
                 effects: WireEffects::from(&traced.outcome.effects),
                 held,
+                lock_timeout: traced.lock_timeout.as_deref(),
                 error: traced
                     .outcome
                     .error
@@ -106,6 +163,7 @@ struct WireStatement<'a> {
     transaction: &'static str,
     effects: WireEffects,
     held: Vec<WireLock>,
+    lock_timeout: Option<&'a str>,
     error: Option<WireError<'a>>,
 }
 

@@ -1,7 +1,7 @@
 //! The JSON of effects, as the contract has it: the same everywhere.
 
 use serde::Serialize;
-use zdm_postgres::effects::{Blocks, Effects};
+use zdm_postgres::effects::{Blocks, Effects, UncertainEffect};
 use zdm_postgres::{LockMode, QualifiedName};
 
 #[derive(Debug, Default, Serialize)]
@@ -14,6 +14,18 @@ pub(crate) struct WireEffects {
     /// Effects that depend on what is not known, with the condition.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     uncertain: Vec<WireUncertain>,
+    /// Errors that only the rows decide.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    may_fail: Vec<WireMayFail>,
+    /// Code that runs with the statement and is not read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unread: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct WireMayFail {
+    sqlstate: &'static str,
+    condition: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -29,6 +41,9 @@ struct WireBlocks {
     insert: bool,
     update: bool,
     select_for_update: bool,
+    /// Of sequences.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    nextval: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -62,8 +77,8 @@ impl From<&Effects> for WireEffects {
             .iter()
             .filter(|(_, blocks)| !blocks.is_empty())
             .map(|(relation, blocks)| {
-                let Blocks { select, insert, update, select_for_update, .. } = *blocks;
-                WireBlocks { relation: relation.to_string(), select, insert, update, select_for_update }
+                let Blocks { select, insert, update, select_for_update, nextval } = *blocks;
+                WireBlocks { relation: relation.to_string(), select, insert, update, select_for_update, nextval }
             })
             .collect();
         blocks.sort_by(|left, right| left.relation.cmp(&right.relation));
@@ -79,14 +94,21 @@ impl From<&Effects> for WireEffects {
                 .map(|uncertain| WireUncertain {
                     relation: uncertain.relation.to_string(),
                     effect: match uncertain.effect {
-                        zdm_postgres::effects::UncertainEffect::Rewrite => "rewrite".to_owned(),
-                        zdm_postgres::effects::UncertainEffect::Scan => "scan".to_owned(),
-                        zdm_postgres::effects::UncertainEffect::IndexBuild => "index build".to_owned(),
-                        zdm_postgres::effects::UncertainEffect::Lock(mode) => format!("lock {mode}"),
+                        UncertainEffect::Rewrite => "rewrite".to_owned(),
+                        UncertainEffect::Scan => "scan".to_owned(),
+                        UncertainEffect::IndexBuild => "index build".to_owned(),
+                        UncertainEffect::Lock(mode) => format!("lock {mode}"),
+                        UncertainEffect::RowLocks => "row locks".to_owned(),
                     },
                     condition: uncertain.condition.clone(),
                 })
                 .collect(),
+            may_fail: effects
+                .may_fail
+                .iter()
+                .map(|may_fail| WireMayFail { sqlstate: may_fail.sqlstate, condition: may_fail.condition.clone() })
+                .collect(),
+            unread: effects.unread.iter().cloned().collect(),
         }
     }
 }
@@ -119,7 +141,18 @@ pub(crate) fn in_words(effects: &Effects) -> String {
         }
     }
     for uncertain in &effects.uncertain {
-        parts.push(format!("may do more on {}: if {}", uncertain.relation, uncertain.condition));
+        let relation = &uncertain.relation;
+        let effect = match uncertain.effect {
+            UncertainEffect::Rewrite => format!("rewrite {relation}"),
+            UncertainEffect::Scan => format!("scan {relation}"),
+            UncertainEffect::IndexBuild => format!("build index {relation}"),
+            UncertainEffect::Lock(mode) => format!("take {mode} on {relation}"),
+            UncertainEffect::RowLocks => format!("lock rows of {relation}"),
+        };
+        parts.push(format!("may {effect} if {}", uncertain.condition));
+    }
+    for unread in &effects.unread {
+        parts.push(format!("may do more, because this is not read: {unread}"));
     }
     if parts.is_empty() { "no lock on a relation".to_owned() } else { parts.join("; ") }
 }

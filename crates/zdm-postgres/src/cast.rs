@@ -260,7 +260,8 @@ fn pathway(catalog: &Catalog, source: &DataType, target: &DataType, context: Con
     }
     // Any type goes to a string type by assignment, and from one explicitly, through its text form.
     let text = |data_type: &DataType| {
-        !data_type.is_array() && data_type.name.schema.is_none() && is_text_like(data_type.name.name.as_str())
+        let name = data_type.name.name.as_str();
+        !data_type.is_array() && data_type.name.schema.is_none() && (is_text_like(name) || name == "name")
     };
     if text(target) && context >= Context::Assignment {
         return Some(Method::Text);

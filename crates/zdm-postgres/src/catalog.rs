@@ -15,8 +15,8 @@ use crate::expr::{ExprNode, SqlExpr};
 use crate::list::List;
 use crate::name::{Ident, QualifiedName};
 use crate::statement::{
-    ConstraintAttributes, IndexElement, PartitionBound, PartitionBy, Persistence, Query, SequenceOptions,
-    TypeDefinition, Volatility,
+    ConstraintAttributes, IndexElement, PartitionBound, PartitionBy, Persistence, PublishedPart, Query,
+    SequenceOptions, Statement, TypeDefinition, Volatility,
 };
 
 /// The state of one database. See the module's description.
@@ -32,6 +32,10 @@ pub struct Catalog {
     pub(crate) extensions: RedBlackTreeMapSync<Ident, ()>,
     /// Extended statistics by name: the table of each.
     pub(crate) statistics: RedBlackTreeMapSync<QualifiedName, QualifiedName>,
+    /// Publications by name, with those tables of which not everything is published.
+    pub(crate) publications: RedBlackTreeMapSync<Ident, Arc<Vec<PublishedPart>>>,
+    /// Event triggers: they run with every change of the schema.
+    pub(crate) event_triggers: RedBlackTreeMapSync<Ident, ()>,
     /// Derived from the above, kept by every change: the tables whose foreign keys reference a table.
     referencing: RedBlackTreeMapSync<QualifiedName, Arc<Vec<QualifiedName>>>,
     /// Derived: the sequences that a table's columns own.
@@ -446,6 +450,8 @@ pub struct Column {
     pub comment: Option<String>,
     /// Comes from a parent table (INHERITS or a partition's parent).
     pub inherited: bool,
+    /// Of an inherited column: the table defined it by itself as well, and keeps it when the parent drops its own.
+    pub own: bool,
 }
 
 impl Column {
@@ -671,4 +677,8 @@ pub struct Function {
     pub language: Option<Ident>,
     pub volatility: Volatility,
     pub body: Option<String>,
+    /// The body's statements where it is SQL and understood.
+    pub statements: Option<Arc<Vec<Statement>>>,
+    /// The relations and columns that a body of the standard's form depends on.
+    pub dependencies: Vec<(QualifiedName, Vec<Ident>)>,
 }

@@ -416,8 +416,19 @@ impl Printer<'_> {
         }
     }
 
+    /// Operators are those of the type under a domain.
+    fn of_base_type(&self, typed: Typed) -> Typed {
+        let Some(domain) =
+            typed.data_type.as_ref().filter(|data_type| crate::cast::domain_of(self.catalog, data_type).is_some())
+        else {
+            return typed;
+        };
+        let base = crate::cast::base_type(self.catalog, domain);
+        Typed::new(format!("({})::{}", typed.text, plain(&base)), Some(base))
+    }
+
     fn balanced(&self, left: &ExprNode, right: &ExprNode) -> (String, String) {
-        let (typed_left, typed_right) = (self.print(left), self.print(right));
+        let (typed_left, typed_right) = (self.of_base_type(self.print(left)), self.of_base_type(self.print(right)));
         if let Some(wanted) = self.common(&typed_left, &typed_right) {
             (self.coerced(typed_left, left, &wanted), self.coerced(typed_right, right, &wanted))
         } else {

@@ -27,6 +27,11 @@ pub struct Effects {
     pub row_locks: BTreeMap<QualifiedName, Blocks>,
     /// Effects that depend on what cannot be known here.
     pub uncertain: Vec<Uncertain>,
+    /// Errors that only the rows decide.
+    pub may_fail: Vec<MayFail>,
+    /// Code that runs with the statement and is not read here, so that it may do more than is said:
+    /// `the body of function f()`, `the DO block`.
+    pub unread: BTreeSet<String>,
 }
 
 /// Which commands of other sessions wait.
@@ -90,6 +95,25 @@ pub enum UncertainEffect {
     Scan,
     IndexBuild,
     Lock(LockMode),
+    /// Some rows are changed or locked, and whoever wants the same rows waits until the transaction ends.
+    RowLocks,
+}
+
+/// An error that depends on the rows, which are not known here.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct MayFail {
+    /// Five characters; `22000` and `23000` stand for any error of their class.
+    pub sqlstate: &'static str,
+    /// `a row of t has NULL in c`.
+    pub condition: String,
+}
+
+impl MayFail {
+    /// Whether that error was announced by this.
+    pub fn covers(&self, sqlstate: &str) -> bool {
+        self.sqlstate == sqlstate
+            || (matches!(self.sqlstate, "22000" | "23000") && sqlstate.get(..2) == self.sqlstate.get(..2))
+    }
 }
 
 impl Effects {
@@ -117,6 +141,12 @@ impl Effects {
         }
         self.waits_for = self.waits_for.or(other.waits_for);
         self.uncertain.extend(other.uncertain.iter().cloned());
+        for more in &other.may_fail {
+            if !self.may_fail.contains(more) {
+                self.may_fail.push(more.clone());
+            }
+        }
+        self.unread.extend(other.unread.iter().cloned());
     }
 
     pub fn is_empty(&self) -> bool {
@@ -125,6 +155,7 @@ impl Effects {
             && self.scans.is_empty()
             && self.index_builds.is_empty()
             && self.uncertain.is_empty()
+            && self.unread.is_empty()
     }
 
     /// Work whose duration grows with the size of a table.

@@ -14,6 +14,7 @@ mod maintenance;
 mod other;
 mod partition;
 mod rename;
+mod routine;
 mod user_type;
 mod view;
 
@@ -22,7 +23,7 @@ use std::sync::Arc;
 
 use crate::catalog::{Catalog, Relation, Table};
 use crate::data_type::DataType;
-use crate::effects::{Effects, Refusal, Uncertain, UncertainEffect};
+use crate::effects::{Effects, MayFail, Refusal, Uncertain, UncertainEffect};
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
 use crate::session::{Settings, State};
@@ -43,14 +44,24 @@ pub(crate) struct Run {
     pub(crate) effects: Effects,
     /// Relations renamed by this statement, in order: (from, to).
     pub(crate) renames: Vec<(QualifiedName, QualifiedName)>,
-    in_block: bool,
+    pub(crate) in_block: bool,
+    /// How many bodies of functions this runs inside.
+    pub(crate) depth: u8,
     /// Partitions that other sessions no longer see below their parent while this statement waits.
     pub(crate) detached: BTreeSet<QualifiedName>,
 }
 
 impl Run {
     pub(crate) fn new(state: State, version: PgVersion, in_block: bool) -> Self {
-        Self { state, version, effects: Effects::default(), renames: Vec::new(), in_block, detached: BTreeSet::new() }
+        Self {
+            state,
+            version,
+            effects: Effects::default(),
+            renames: Vec::new(),
+            in_block,
+            depth: 0,
+            detached: BTreeSet::new(),
+        }
     }
 
     /// The command's name if it cannot run inside a transaction block.
@@ -58,6 +69,7 @@ impl Run {
         statement: &Statement,
         catalog: &Catalog,
         settings: &Settings,
+        version: PgVersion,
     ) -> Option<String> {
         let command = match statement {
             Statement::CreateIndex(index) if index.concurrently => "CREATE INDEX CONCURRENTLY",
@@ -71,6 +83,7 @@ impl Run {
                 (ReindexTarget::Database(_), _) => "REINDEX DATABASE",
                 (ReindexTarget::System(_), _) => "REINDEX SYSTEM",
                 (_, true) => "REINDEX CONCURRENTLY",
+                (ReindexTarget::Table(_), false) if !version.at_least(14) => return None,
                 (ReindexTarget::Table(name), false)
                     if resolve(catalog, settings, name)
                         .and_then(|name| catalog.table(&name))
@@ -95,6 +108,10 @@ impl Run {
     }
 
     pub(crate) fn execute(&mut self, statement: &Statement) -> Step {
+        if !self.catalog().event_triggers.is_empty() && changes_schema(statement) {
+            let triggers: Vec<String> = self.catalog().event_triggers.keys().map(ToString::to_string).collect();
+            self.unread(format!("event trigger {}", triggers.join(", ")));
+        }
         match statement {
             Statement::CreateTable(create) => self.create_table(create),
             Statement::CreateTableAs(create) => self.create_table_as(create),
@@ -106,8 +123,8 @@ impl Run {
             Statement::Update(dml) => self.update(dml),
             Statement::Delete(dml) => self.delete(dml),
             Statement::Merge(dml) => self.merge(dml),
-            Statement::Truncate { tables, restart_identity, behavior } => {
-                self.truncate(tables, *restart_identity, *behavior)
+            Statement::Truncate { tables, only, restart_identity, behavior } => {
+                self.truncate(tables, only, *restart_identity, *behavior)
             }
             Statement::SetConstraints { names, deferred } => self.set_constraints(names.as_deref(), *deferred),
             _ => self.other(statement),
@@ -225,7 +242,29 @@ impl Run {
     /// Builds an index under ACCESS EXCLUSIVE on it.
     pub(crate) fn build(&mut self, index: &QualifiedName) {
         self.lock(index, LockMode::AccessExclusive);
+        self.fill(index);
+    }
+
+    /// The entries of an index are made from the rows.
+    pub(crate) fn fill(&mut self, index: &QualifiedName) {
         self.effects.index_builds.insert(index.clone());
+        let Some(Relation::Index { table }) = self.catalog().relation(index).cloned() else { return };
+        let known = self.catalog().indexes_of(&table).iter().find(|known| known.name == index.name).cloned();
+        let Some(known) = known else { return };
+        if self.is_empty(&table) {
+            return;
+        }
+        if known.unique {
+            self.may_fail(&table, "23505", format!("two rows of {table} have the same key in {index}"));
+        } else if known.constraint {
+            self.may_fail(&table, "23P01", format!("two rows of {table} conflict in {index}"));
+        }
+        let computed = known.predicate.is_some()
+            || known.elements.iter().any(|element| matches!(element.key, crate::statement::IndexKey::Expr(_)));
+        if computed {
+            self.may_fail(&table, "22000", format!("an expression of {index} fails for a row"));
+            self.run_functions_of_index(&known);
+        }
     }
 
     pub(crate) fn maybe(&mut self, name: &QualifiedName, effect: UncertainEffect, condition: impl Into<String>) {
@@ -233,6 +272,22 @@ impl Run {
         if !self.effects.uncertain.contains(&uncertain) {
             self.effects.uncertain.push(uncertain);
         }
+    }
+
+    /// An error that the rows of the table decide; an empty table gives none.
+    pub(crate) fn may_fail(&mut self, name: &QualifiedName, sqlstate: &'static str, condition: impl Into<String>) {
+        if self.is_empty(name) {
+            return;
+        }
+        let may_fail = MayFail { sqlstate, condition: condition.into() };
+        if !self.effects.may_fail.contains(&may_fail) {
+            self.effects.may_fail.push(may_fail);
+        }
+    }
+
+    /// Code that runs and is not read here.
+    pub(crate) fn unread(&mut self, what: impl Into<String>) {
+        self.effects.unread.insert(what.into());
     }
 
     /// A relation that this statement makes: nobody else sees it before the commit.
@@ -276,6 +331,16 @@ impl Run {
 
     // --- types ---
 
+    /// The type as it stands in messages: without modifiers, and without a schema that is on the search path.
+    pub(crate) fn shown(&self, data_type: &DataType) -> DataType {
+        let mut shown = DataType { modifiers: Vec::new(), fields: None, ..data_type.clone() };
+        let bare = QualifiedName::new(shown.name.name.clone());
+        if self.find_type(&bare).as_ref() == Some(&shown.name) {
+            shown.name = bare;
+        }
+        shown
+    }
+
     /// The type with its catalog name; 42704 where it cannot exist.
     pub(crate) fn resolve_type(&self, data_type: &DataType) -> Step<DataType> {
         if let Some(name) = self.find_type(&data_type.name) {
@@ -302,6 +367,33 @@ impl Run {
     pub(crate) fn find_type(&self, name: &QualifiedName) -> Option<QualifiedName> {
         candidates(&self.state.settings, name).find(|candidate| self.catalog().user_type(candidate).is_some())
     }
+}
+
+/// Whether event triggers fire for it.
+const fn changes_schema(statement: &Statement) -> bool {
+    !matches!(
+        statement,
+        Statement::Select(_)
+            | Statement::Insert(_)
+            | Statement::Update(_)
+            | Statement::Delete(_)
+            | Statement::Merge(_)
+            | Statement::Truncate { .. }
+            | Statement::Copy { .. }
+            | Statement::Vacuum { .. }
+            | Statement::Analyze { .. }
+            | Statement::Cluster { .. }
+            | Statement::Checkpoint
+            | Statement::Set(_)
+            | Statement::Reset { .. }
+            | Statement::SetConstraints { .. }
+            | Statement::Lock { .. }
+            | Statement::Session { .. }
+            | Statement::Do { .. }
+            | Statement::Call { .. }
+            | Statement::Opaque(_)
+            | Statement::CreateOther { .. }
+    )
 }
 
 /// `char` is `char(1)`, `bit` is `bit(1)`; a numeric precision alone has scale 0.

@@ -29,6 +29,8 @@ mod cast;
 
 mod volatility;
 
+mod mutability;
+
 mod proof;
 
 pub mod session;

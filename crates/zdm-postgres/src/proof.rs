@@ -74,7 +74,7 @@ impl Literal {
         }
     }
 
-    fn compare(&self, other: &Self) -> Option<std::cmp::Ordering> {
+    pub(crate) fn compare(&self, other: &Self) -> Option<std::cmp::Ordering> {
         match (self, other) {
             (Self::Number(left), Self::Number(right)) => left.partial_cmp(right),
             // ISO dates and times of one length sort as their text does.

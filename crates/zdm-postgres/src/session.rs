@@ -185,7 +185,7 @@ impl Session {
             Statement::ReleaseSavepoint(name) => return self.release(name),
             _ => {}
         }
-        let forbidden = Run::transaction_forbidden(statement, &self.state.catalog, &self.state.settings);
+        let forbidden = Run::transaction_forbidden(statement, &self.state.catalog, &self.state.settings, self.version);
         if let Some(command) = &forbidden
             && self.transaction.is_some()
         {
@@ -388,7 +388,7 @@ impl State {
 }
 
 impl Settings {
-    fn get(&self, name: &str) -> Option<&str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         let name = name.to_ascii_lowercase();
         if name == "timezone" { self.time_zone.as_deref() } else { self.other.get(&name).map(String::as_str) }
     }
@@ -522,9 +522,23 @@ fn blocks(
             continue;
         }
         let name = if dropped { name } else { facts.committed_name.get(name).unwrap_or(name) };
-        if before.table(name).is_some_and(|table| table.partition_by.is_some()) {
+        if let Some(partition_by) = before.table(name).and_then(|table| table.partition_by.clone()) {
             for child in before.descendants(name) {
-                let more = Blocks { insert: !version.at_least(14), update: true, ..Blocks::default() };
+                let Some(table) = before.table(&child) else { continue };
+                // The bound of a partition that is partitioned itself is read for every plan over it.
+                let divided = table.partition_by.is_some();
+                // Since 14 the bound is read last for a new row, behind the columns that must have a value.
+                let complete = partition_by.columns.iter().all(|key| {
+                    table.column(key.as_str()).is_some_and(|column| !column.not_null || column.default.is_some())
+                });
+                let insert = !version.at_least(14) || complete;
+                let more = Blocks {
+                    select: divided,
+                    insert: insert || divided,
+                    update: true,
+                    select_for_update: divided,
+                    ..Blocks::default()
+                };
                 let entry = blocked.entry(child).or_default();
                 *entry = entry.union(more);
             }

@@ -76,6 +76,8 @@ pub enum Statement {
     CreateSchema {
         name: Ident,
         if_not_exists: bool,
+        /// The objects that are made in it, in the order in which they are written.
+        elements: Vec<Statement>,
     },
     CreateExtension {
         name: Ident,
@@ -90,10 +92,15 @@ pub enum Statement {
         name: Ident,
         tables: Vec<QualifiedName>,
         all_tables: bool,
+        /// Of `tables`, those with a list of columns or a condition.
+        parts: Vec<PublishedPart>,
     },
+    /// ADD, SET or DROP of tables.
     AlterPublication {
         name: Ident,
         tables: Vec<QualifiedName>,
+        change: PublicationChange,
+        parts: Vec<PublishedPart>,
     },
     /// Another object's creation that takes no lock on user tables (roles, casts, operators, collations, subscriptions …).
     CreateOther {
@@ -106,6 +113,30 @@ pub enum Statement {
         name: QualifiedName,
         rename_to: Option<Ident>,
         set_schema: Option<Ident>,
+    },
+    /// `ALTER STATISTICS … SET STATISTICS n` (13).
+    AlterStatisticsTarget {
+        name: QualifiedName,
+        if_exists: bool,
+    },
+    /// `SECURITY LABEL … ON kind name IS …`: locks as COMMENT does.
+    SecurityLabel {
+        kind: ObjectKind,
+        name: QualifiedName,
+    },
+    /// `ALTER TABLE | INDEX | MATERIALIZED VIEW ALL IN TABLESPACE a … SET TABLESPACE b`.
+    MoveAll {
+        kind: ObjectKind,
+        from: Ident,
+        to: Ident,
+    },
+    /// `DROP OWNED BY role, …`: everything of theirs in this database, whatever it is.
+    DropOwned {
+        behavior: DropBehavior,
+    },
+    /// `IMPORT FOREIGN SCHEMA … INTO schema`: foreign tables whose names the other server has.
+    ImportForeignSchema {
+        into: Ident,
     },
     Comment {
         kind: ObjectKind,
@@ -126,12 +157,18 @@ pub enum Statement {
     Merge(Dml),
     Truncate {
         tables: Vec<QualifiedName>,
+        /// Of `tables`, those whose descendants are left alone.
+        only: Vec<QualifiedName>,
         restart_identity: bool,
         behavior: DropBehavior,
     },
     Copy {
         table: Option<QualifiedName>,
         from: bool,
+        /// The columns that are named.
+        columns: Vec<Ident>,
+        /// `COPY ( query ) TO`.
+        query: Option<Box<Statement>>,
     },
     // Maintenance
     Vacuum {
@@ -193,6 +230,23 @@ pub struct Opaque {
     pub kind: String,
     pub text: String,
     pub reason: String,
+}
+
+/// A published table of which not everything is published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PublishedPart {
+    pub table: QualifiedName,
+    /// The list of columns; empty where there is none.
+    pub columns: Vec<Ident>,
+    /// The columns that its WHERE names.
+    pub filter: Vec<Ident>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PublicationChange {
+    Add,
+    Set,
+    Drop,
 }
 
 /// `ONLY name` or `name` with its descendants.
@@ -742,15 +796,39 @@ pub enum TypeDefinition {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AlterTypeAction {
-    AddValue { value: String, if_not_exists: bool, before: Option<String>, after: Option<String> },
-    RenameValue { from: String, to: String },
+    AddValue {
+        value: String,
+        if_not_exists: bool,
+        before: Option<String>,
+        after: Option<String>,
+    },
+    RenameValue {
+        from: String,
+        to: String,
+    },
     RenameTo(Ident),
     SetSchema(Ident),
     OwnerTo(Ident),
-    AddAttribute { name: Ident, data_type: DataType, behavior: DropBehavior },
-    DropAttribute { name: Ident, behavior: DropBehavior },
-    AlterAttribute { name: Ident, data_type: DataType, behavior: DropBehavior },
-    RenameAttribute { from: Ident, to: Ident },
+    AddAttribute {
+        name: Ident,
+        data_type: DataType,
+        behavior: DropBehavior,
+    },
+    DropAttribute {
+        name: Ident,
+        behavior: DropBehavior,
+    },
+    AlterAttribute {
+        name: Ident,
+        data_type: DataType,
+        behavior: DropBehavior,
+    },
+    RenameAttribute {
+        from: Ident,
+        to: Ident,
+    },
+    /// Several attribute actions in one statement.
+    Several(Vec<AlterTypeAction>),
     SetProperties,
 }
 
@@ -800,6 +878,10 @@ pub struct CreateFunction {
     pub volatility: Volatility,
     pub strict: bool,
     pub body: Option<String>,
+    /// The body's statements where its language is SQL; `None` where it is another one or was not understood.
+    pub statements: Option<Vec<Statement>>,
+    /// The body is of the SQL standard's form (14): it depends on what it names.
+    pub standard_body: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -868,6 +950,13 @@ impl Statement {
             Self::CreatePublication { .. } => "CREATE PUBLICATION",
             Self::AlterPublication { .. } => "ALTER PUBLICATION",
             Self::CreateOther { kind, .. } => kind.create_command(),
+            Self::AlterStatisticsTarget { .. } => "ALTER STATISTICS",
+            Self::SecurityLabel { .. } => "SECURITY LABEL",
+            Self::MoveAll { kind: ObjectKind::Index, .. } => "ALTER INDEX",
+            Self::MoveAll { kind: ObjectKind::MaterializedView, .. } => "ALTER MATERIALIZED VIEW",
+            Self::MoveAll { .. } => "ALTER TABLE",
+            Self::DropOwned { .. } => "DROP OWNED",
+            Self::ImportForeignSchema { .. } => "IMPORT FOREIGN SCHEMA",
             Self::Comment { .. } => "COMMENT",
             Self::Grant { revoke: true, .. } => "REVOKE",
             Self::Grant { .. } => "GRANT",

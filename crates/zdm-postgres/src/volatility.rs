@@ -18,6 +18,8 @@ struct Builtin {
     least_arguments: u8,
     /// `u8::MAX` where the last argument repeats.
     most_arguments: u8,
+    /// Of the least and of the most volatile of the overloads.
+    least: Volatility,
     volatility: Volatility,
     since: u16,
     until: u16,
@@ -31,11 +33,13 @@ fn builtins() -> &'static BTreeMap<&'static str, Vec<Builtin>> {
             let mut words = line.split_whitespace();
             let Some(name) = words.next().filter(|name| !name.starts_with('#')) else { continue };
             let Some((least, most)) = words.next().and_then(|range| range.split_once('-')) else { continue };
-            let volatility = match words.next() {
-                Some("i") => Volatility::Immutable,
-                Some("s") => Volatility::Stable,
+            let letters = words.next().unwrap_or("v");
+            let volatility = |letter: Option<char>| match letter {
+                Some('i') => Volatility::Immutable,
+                Some('s') => Volatility::Stable,
                 _ => Volatility::Volatile,
             };
+            let (least_volatile, volatility) = (volatility(letters.chars().next()), volatility(letters.chars().last()));
             let mut since = 0;
             let mut until = u16::MAX;
             for word in words {
@@ -48,6 +52,7 @@ fn builtins() -> &'static BTreeMap<&'static str, Vec<Builtin>> {
             table.entry(name).or_default().push(Builtin {
                 least_arguments: least.parse().unwrap_or(0),
                 most_arguments: most.parse().unwrap_or(u8::MAX),
+                least: least_volatile,
                 volatility,
                 since,
                 until,
@@ -84,18 +89,25 @@ pub(crate) fn builtin(name: &str, arguments: usize, version: PgVersion) -> Known
     exact.or(any).map_or(Known::NotInThisVersion, Known::Volatility)
 }
 
+/// The least and the most volatile of the built-in functions of that name with that number of arguments.
+pub(crate) fn builtin_range(name: &str, arguments: usize, version: PgVersion) -> Option<(Volatility, Volatility)> {
+    let alike = builtins().get(name)?.iter().filter(|overload| {
+        let repeats = overload.most_arguments == u8::MAX;
+        (overload.since..=overload.until).contains(&version.major)
+            && arguments >= usize::from(overload.least_arguments)
+            && (repeats || arguments <= usize::from(overload.most_arguments))
+    });
+    let least = alike.clone().map(|overload| overload.least).min()?;
+    let most = alike.map(|overload| overload.volatility).max()?;
+    Some((least, most))
+}
+
 /// The volatility of an expression: the most volatile function in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ExprVolatility {
     Known(Volatility),
     /// At least this, and more if these functions are.
     Unknown(Vec<QualifiedName>),
-}
-
-impl ExprVolatility {
-    pub(crate) const fn is_volatile(&self) -> bool {
-        matches!(self, Self::Known(Volatility::Volatile))
-    }
 }
 
 /// `resolve` finds user functions: the candidates of a written name.

@@ -32,7 +32,7 @@ pub(crate) fn read(text: &str, piece: Piece<'_>) -> Statement {
 fn read_cursor(cursor: &Cursor<'_>, unfinished: Option<&'static str>) -> Statement {
     let result = match unfinished {
         Some(reason) => Err(Unread(reason.to_owned())),
-        None if cursor.is_kind(Kind::Meta) => Err(Unread("a psql meta-command".to_owned())),
+        None if cursor.is_kind(Kind::Meta) => session::meta_command(cursor),
         None => {
             let mut cursor = cursor.clone();
             dispatch(&mut cursor).and_then(|statement| cursor.expect_end().map(|()| statement))
@@ -44,6 +44,21 @@ fn read_cursor(cursor: &Cursor<'_>, unfinished: Option<&'static str>) -> Stateme
 /// Reads a statement inside another one.
 pub(crate) fn read_nested(text: &str, tokens: &[Token]) -> Statement {
     read_cursor(&Cursor { nested: true, ..Cursor::new(text, tokens) }, None)
+}
+
+/// Reads a part of a statement that is a statement by itself.
+pub(super) fn read_part(cursor: &Cursor<'_>, start: usize, end: usize) -> Statement {
+    let tokens = cursor.tokens.get(start..end).unwrap_or_default();
+    read_cursor(&Cursor { nested: cursor.nested, ..Cursor::new(cursor.text, tokens) }, None)
+}
+
+/// The statements of a routine's body. What they hold themselves is not taken apart any further.
+pub(super) fn read_body(text: &str) -> Vec<Statement> {
+    let mut statements = Vec::new();
+    crate::split::each_statement(text, |piece| {
+        statements.push(read_cursor(&Cursor { nested: true, ..Cursor::new(text, piece.tokens) }, piece.unfinished));
+    });
+    statements
 }
 
 /// The statement as far as nothing of it is understood.

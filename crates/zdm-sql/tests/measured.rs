@@ -29,8 +29,10 @@ fn nothing_of_the_measurements_is_opaque() {
                 }
                 _ => {}
             }
-            // The argument of `count(*)` is none.
-            let debug = format!("{:?}", parsed.statement).replace("Other { text: \"*\", parts: [] }", "");
+            // The argument of `count(*)` is none, and that of a function's body has no structure.
+            let debug = format!("{:?}", parsed.statement)
+                .replace("Other { text: \"*\", parts: [] }", "")
+                .replace("Other { text: \"$1\", parts: [] }", "");
             if debug.contains("Other { text:") {
                 failures.push(format!("an expression of {text}: {debug}"));
             }

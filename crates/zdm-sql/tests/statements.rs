@@ -242,7 +242,7 @@ fn objects() {
         Drop(DropObjects{kind:Trigger, names:[g], if_exists:true, on:t})
         Drop(DropObjects{kind:Function, names:[f, g]})
         Drop(DropObjects{kind:Policy, names:[p], on:s.t})
-        Opaque{kind:"DROP OWNED", text:"DROP OWNED BY r", reason:"it drops objects that it does not name"}
+        DropOwned{}
         "#,
     );
     check(
@@ -289,9 +289,9 @@ fn objects() {
         CreateSchema{name:"s", if_not_exists:true}
         CreateExtension{name:"uuid-ossp", if_not_exists:true}
         CreateStatistics{name:st, table:t}
-        CreatePublication{name:"p", tables:[a, b]}
+        CreatePublication{name:"p", tables:[a, b], parts:[PublishedPart{table:b, columns:["x"], filter:["y"]}]}
         CreatePublication{name:"q", all_tables:true}
-        AlterPublication{name:"p", tables:[a]}
+        AlterPublication{name:"p", tables:[a], change:Drop}
         "#,
     );
     check(
@@ -348,9 +348,9 @@ fn routines() {
     check(
         "CREATE FUNCTION f() RETURNS TABLE (a int) BEGIN ATOMIC SELECT 1; SELECT 2; END; CREATE PROCEDURE p() LANGUAGE sql AS 'x'; CREATE FUNCTION g(int) RETURNS int RETURN $1 + 1",
         r#"
-        CreateFunction{name:f, returns:record, volatility:Volatile, body:"BEGIN ATOMIC SELECT 1; SELECT 2; END"}
+        CreateFunction{name:f, returns:record, volatility:Volatile, body:"BEGIN ATOMIC SELECT 1; SELECT 2; END", statements:[Select(Query{text:"SELECT 1", output:[OutputColumn{expr:"1"}]}), Select(Query{text:"SELECT 2", output:[OutputColumn{expr:"2"}]})], standard_body:true}
         CreateFunction{name:p, procedure:true, language:"sql", volatility:Volatile, body:"x"}
-        CreateFunction{name:g, arguments:[int4], returns:int4, volatility:Volatile, body:"RETURN $1 + 1"}
+        CreateFunction{name:g, arguments:[int4], returns:int4, volatility:Volatile, body:"RETURN $1 + 1", statements:[Select(Query{text:"SELECT $1 + 1", output:[OutputColumn{expr:"$1 + 1"}]})], standard_body:true}
         "#,
     );
     check(
@@ -418,9 +418,9 @@ fn data() {
     check(
         "TRUNCATE TABLE a, ONLY b RESTART IDENTITY CASCADE; COPY t (a) FROM stdin; COPY (SELECT 1) TO '/x'",
         "
-        Truncate{tables:[a, b], restart_identity:true, behavior:Cascade}
-        Copy{table:t, from:true}
-        Copy{}
+        Truncate{tables:[a, b], only:[b], restart_identity:true, behavior:Cascade}
+        Copy{table:t, from:true, columns:["a"]}
+        Copy{query:Select(Query{text:"SELECT 1", output:[OutputColumn{expr:"1"}]})}
         ",
     );
 }
@@ -477,10 +477,10 @@ fn session() {
 #[test]
 fn opaque() {
     check(
-        r"FROB x; \d t",
+        r"FROB x; \i other.sql",
         r#"
         Opaque{kind:"FROB", text:"FROB x", reason:"`FROB` begins no statement"}
-        Opaque{kind:"", text:"\\d t", reason:"a psql meta-command"}
+        Opaque{kind:"", text:"\\i other.sql", reason:"a psql meta-command"}
         "#,
     );
     check(
@@ -491,7 +491,7 @@ fn opaque() {
         Opaque{kind:"SELECT", text:"SELECT 1 FROM (", reason:"missing `)`"}
         Opaque{kind:"DROP TABLE", text:"DROP TABLE a b", reason:"unexpected `b`, expected the end of the statement"}
         Opaque{kind:"UPDATE", text:"UPDATE t", reason:"unexpected end, expected a name"}
-        Opaque{kind:"SECURITY LABEL ON TABLE", text:"SECURITY LABEL ON TABLE t IS 'x'", reason:"this form is not read"}
+        SecurityLabel{kind:Table, name:t}
         "#,
     );
     check(

@@ -12,7 +12,7 @@ use std::io::Write as _;
 use serde_json::{Map, Value, json};
 use zdm_claims::measure::{Answer, Bench};
 use zdm_claims::observed::Observed;
-use zdm_claims::predict::Case;
+use zdm_claims::predict::{Case, Holds};
 use zdm_claims::truth::{Entry, Mode, covers, entries};
 use zdm_testkit::{Server, majors_for};
 
@@ -49,6 +49,7 @@ fn summary(entry: &Entry, old: &Value, benches: &[(u16, Bench)]) -> Value {
                 pre: &entry.pre,
                 statement: &entry.statement,
                 mode: entry.mode,
+                holds: Holds::These(&entry.holds),
             };
             match bench.measure(&case) {
                 Answer::Measured(observed, _) => written(&observed),

@@ -1,6 +1,6 @@
 //! Our own cases: `cases.sql`, several statements on one setup.
 
-use crate::predict::Case;
+use crate::predict::{Case, Holds};
 use crate::truth::Mode;
 
 /// One case of `cases.sql`, named by its base and its line.
@@ -21,6 +21,7 @@ impl OwnCase {
             pre: &self.pre,
             statement: &self.statement,
             mode: if outside { Mode::NoTx } else { Mode::Tx },
+            holds: if outside { Holds::EveryTable } else { Holds::Nothing },
         }
     }
 }

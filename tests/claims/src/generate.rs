@@ -22,16 +22,16 @@ impl Random {
         mixed ^ (mixed >> 31)
     }
 
-    fn below(&mut self, limit: usize) -> usize {
+    pub(crate) fn below(&mut self, limit: usize) -> usize {
         usize::try_from(self.next() % u64::try_from(limit.max(1)).unwrap_or(1)).unwrap_or(0)
     }
 
-    fn pick<'a, T>(&mut self, list: &'a [T]) -> &'a T {
+    pub(crate) fn pick<'a, T>(&mut self, list: &'a [T]) -> &'a T {
         let place = self.below(list.len());
         &list[place]
     }
 
-    fn chance(&mut self, percent: usize) -> bool {
+    pub(crate) fn chance(&mut self, percent: usize) -> bool {
         self.below(100) < percent
     }
 }
@@ -67,6 +67,9 @@ pub struct Generated {
 
 pub fn generate(seed: u64) -> Generated {
     let mut random = Random::new(seed);
+    if random.chance(60) {
+        return crate::generate_rich::generate(&mut random);
+    }
     let tree = random.chance(30);
     let (setup, tables): (String, &[&str]) = match (tree, random.chance(60)) {
         (false, _) => (setup(&mut random), &TABLES),

@@ -22,3 +22,5 @@ pub mod known;
 pub mod cases;
 
 pub mod generate;
+
+mod generate_rich;

@@ -3,13 +3,17 @@
 //! Every case runs in a schema `s` of its own, with few rows (`scaled`), inside a transaction that is rolled back:
 //! locks are read from `pg_locks`, rewrites and builds from changed file nodes and DEBUG1 messages, scans from the
 //! transaction's counters, and waiting commands are really tried from another session with a lock timeout.
+//! What cannot run inside a transaction is held back by other transactions and looked at while it waits for them.
 
 use std::collections::{BTreeMap, BTreeSet};
+
+use std::thread;
+use std::time::Duration;
 
 use zdm_testkit::{Client, Database, Server};
 
 use crate::observed::{Observed, Scope};
-use crate::predict::Case;
+use crate::predict::{Case, Holds};
 use crate::truth::Mode;
 
 /// Rows that must have been read for a table to count as scanned.
@@ -26,6 +30,8 @@ CREATE FUNCTION public.probe(relation text, kind text) RETURNS text LANGUAGE plp
 DECLARE
   blocked text := '';
   target text;
+  names text;
+  literals text;
   middle text := format('(SELECT ctid FROM %s OFFSET (SELECT count(*) / 2 FROM %s) LIMIT 1)', relation, relation);
 BEGIN
   IF kind = 'S' THEN
@@ -40,8 +46,26 @@ BEGIN
   EXCEPTION WHEN lock_not_available THEN blocked := blocked || 'r'; WHEN OTHERS THEN NULL;
   END;
   IF kind IN ('v', 'm') THEN RETURN blocked; END IF;
+  -- A column that must have a value gets one, so that the foreign keys are looked at; a partition's key does not,
+  -- because the value would decide where the row goes.
+  SELECT string_agg(quote_ident(attname), ', '),
+         string_agg(quote_literal(CASE typcategory WHEN 'N' THEN '32001' WHEN 'D' THEN '2001-01-01' WHEN 'B' THEN 'true'
+           WHEN 'S' THEN 'x' WHEN 'A' THEN '{}' WHEN 'T' THEN '1 day' ELSE '1' END)
+           || '::' || format_type(atttypid, atttypmod), ', ')
+    INTO names, literals
+    FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid
+    WHERE attrelid = relation::regclass AND attnum > 0 AND NOT attisdropped AND attnotnull AND NOT atthasdef AND attidentity = ''
+      AND attname NOT IN (SELECT k.attname FROM pg_partitioned_table p
+        JOIN pg_attribute k ON k.attrelid = p.partrelid AND k.attnum = ANY (p.partattrs::int2[])
+        WHERE p.partrelid IN (SELECT relid FROM pg_partition_ancestors(relation::regclass) AS a (relid)));
   BEGIN
-    EXECUTE format('INSERT INTO %s DEFAULT VALUES', relation);
+    IF names IS NULL THEN
+      EXECUTE format('INSERT INTO %s DEFAULT VALUES', relation);
+    ELSE
+      EXECUTE format('INSERT INTO %s (%s) VALUES (%s)', relation, names, literals);
+    END IF;
+    -- The row would stand among those that are tried next.
+    RAISE EXCEPTION 'undone';
   EXCEPTION WHEN lock_not_available THEN blocked := blocked || 'i'; WHEN OTHERS THEN NULL;
   END;
   BEGIN
@@ -130,11 +154,13 @@ impl Bench {
         session.sql("SET client_min_messages = debug1");
         session.sql("BEGIN");
         let mut observed = Observed::default();
-        if !case.pre.is_empty()
-            && let Err(error) = session.try_sql(&self.sized(case.pre))
-        {
-            observed.error = Some((error.sqlstate, error.message));
-            return Answer::Measured(observed, Scope::FULL);
+        // One by one: a syntax error in one of them is none of the others'.
+        let pre = self.sized(case.pre);
+        for parsed in zdm_sql::parse(&pre) {
+            if let Err(error) = session.try_sql(pre.get(parsed.span.range()).unwrap_or_default()) {
+                observed.error = Some((error.sqlstate, error.message));
+                return Answer::Measured(observed, Scope::FULL);
+            }
         }
         let middle = relations(session);
         let read_before = self.rows_read();
@@ -210,12 +236,68 @@ impl Bench {
         Answer::Measured(observed, Scope::FULL)
     }
 
+    /// A statement in a transaction of its own: seen while it waits for the other transactions, which end one by one,
+    /// or, where it takes long by itself, while it runs.
     fn outside(&self, case: &Case<'_>) -> Answer {
         let session = &self.session;
         let mut observed = Observed::default();
         session.sql("SET client_min_messages = error");
         let before = relations(session);
-        if let Err(error) = session.try_sql(&self.sized(case.statement)) {
+        let mut holders = self.holders(case.holds, &before);
+        let (result, looks) = thread::scope(|scope| {
+            let (started, pid) = std::sync::mpsc::channel();
+            let (session_text, statement) = (self.sized(case.session), self.sized(case.statement));
+            let worker = scope.spawn(move || {
+                let worker = self.database.connect();
+                worker.sql("SET client_min_messages = error; SET search_path = s, public");
+                if !session_text.is_empty() {
+                    worker.sql(&session_text);
+                }
+                let _ = started.send(worker.backend_pid());
+                worker.try_sql(&statement)
+            });
+            let pid = pid.recv().unwrap_or_default();
+            let mut looks = 0_u32;
+            let mut waits = 0_u32;
+            while !worker.is_finished() {
+                let seen = self.look(pid, &before);
+                if case.mode == Mode::Busy {
+                    if !seen.locks.is_empty() {
+                        looks += 1;
+                        observed.merge_locks(&seen);
+                        if looks == 3 {
+                            observed.blocked = self.blocked(&before);
+                        }
+                    }
+                } else if seen.waits {
+                    // A wait of a moment is none of those that are meant.
+                    waits += 1;
+                    if waits >= 3 {
+                        waits = 0;
+                        looks += 1;
+                        observed.merge_locks(&seen);
+                        for (name, letters) in self.blocked(&before) {
+                            let known = observed.blocked.entry(name).or_default();
+                            for letter in letters.chars() {
+                                if !known.contains(letter) {
+                                    known.push(letter);
+                                }
+                            }
+                        }
+                        if holders.is_empty() {
+                            break;
+                        }
+                        holders.remove(0).sql("COMMIT");
+                    }
+                } else {
+                    waits = 0;
+                }
+                thread::sleep(Duration::from_millis(2));
+            }
+            holders.clear();
+            (worker.join().expect("the worker does not panic"), looks)
+        });
+        if let Err(error) = result {
             observed.error = Some((error.sqlstate, error.message));
         } else {
             let after = relations(session);
@@ -232,11 +314,71 @@ impl Bench {
                     _ => {}
                 }
             }
+            observed.catalog = catalog(session);
         }
         Answer::Measured(
             observed,
-            Scope { all_locks: false, no_locks: true, scans: false, blocks: false, all_blocks: false, catalog: false },
+            Scope {
+                all_locks: false,
+                no_locks: looks == 0,
+                scans: false,
+                blocks: looks > 0,
+                all_blocks: case.mode != Mode::Busy && !matches!(case.holds, Holds::EveryTable),
+                catalog: true,
+            },
         )
+    }
+
+    fn holders(&self, holds: Holds<'_>, relations: &BTreeMap<String, Relation>) -> Vec<Client> {
+        let texts: Vec<Vec<String>> = match holds {
+            Holds::Nothing => Vec::new(),
+            Holds::These(holds) => holds.iter().map(crate::truth::Hold::texts).collect(),
+            Holds::EveryTable => {
+                let tables: Vec<String> = relations
+                    .values()
+                    .filter(|relation| matches!(relation.kind.as_str(), "r" | "p"))
+                    .map(|relation| zdm_postgres::quote_identifier(&relation.name))
+                    .collect();
+                let lock = format!("LOCK TABLE {} IN ROW EXCLUSIVE MODE", tables.join(", "));
+                (0..6)
+                    .map(|_| {
+                        vec!["BEGIN ISOLATION LEVEL REPEATABLE READ".to_owned(), lock.clone(), "SELECT 1".to_owned()]
+                    })
+                    .collect()
+            }
+        };
+        texts
+            .into_iter()
+            .map(|texts| {
+                let holder = self.database.connect();
+                holder.sql("SET client_min_messages = error; SET search_path = s, public");
+                for text in texts {
+                    holder.sql(&self.sized(&text));
+                }
+                holder
+            })
+            .collect()
+    }
+
+    /// What a server process holds and waits for at this moment.
+    fn look(&self, pid: i32, before: &BTreeMap<String, Relation>) -> Look {
+        let rows = self.session.sql(&format!(
+            "SELECT l.relation::oid::text, l.mode, l.granted::text, c.relname FROM pg_locks l \
+             LEFT JOIN pg_class c ON c.oid = l.relation WHERE l.pid = {pid}"
+        ));
+        let mut look = Look::default();
+        for row in rows {
+            let granted = row[2].as_deref() == Some("true");
+            look.waits |= !granted;
+            let (Some(oid), Some(mode)) = (&row[0], row[1].as_deref().and_then(lock_mode)) else { continue };
+            let Some(relation) = before.get(oid) else { continue };
+            let known = look.locks.entry(relation.name.clone()).or_insert(mode);
+            *known = mode.max(*known);
+            if !granted {
+                look.waited.insert(relation.name.clone());
+            }
+        }
+        look
     }
 
     /// Rows read by the open transaction, by table.
@@ -283,6 +425,26 @@ impl Bench {
             })
             .filter(|(_, letters)| !letters.is_empty())
             .collect()
+    }
+}
+
+/// The locks of one moment.
+#[derive(Debug, Default)]
+struct Look {
+    locks: BTreeMap<String, zdm_postgres::LockMode>,
+    waited: BTreeSet<String>,
+    waits: bool,
+}
+
+impl Observed {
+    fn merge_locks(&mut self, look: &Look) {
+        for (name, mode) in &look.locks {
+            let known = self.locks.get(name).and_then(|known| zdm_postgres::LockMode::parse(known));
+            if known.is_none_or(|known| known < *mode) {
+                self.locks.insert(name.clone(), mode.initials().to_owned());
+            }
+        }
+        self.waited.extend(look.waited.iter().cloned());
     }
 }
 

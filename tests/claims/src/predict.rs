@@ -7,7 +7,7 @@ use zdm_postgres::effects::{Blocks, UncertainEffect};
 use zdm_postgres::{Catalog, PgVersion, QualifiedName, Session, Statement};
 
 use crate::observed::{Observed, Uncertain};
-use crate::truth::Mode;
+use crate::truth::{Hold, Mode};
 
 /// What is there before every case: schemas, extensions, a role, a tablespace and a second table access method.
 pub const PREAMBLE: &str = "CREATE SCHEMA s; CREATE SCHEMA s2; SET search_path = s, public; \
@@ -21,6 +21,18 @@ pub struct Case<'a> {
     pub pre: &'a str,
     pub statement: &'a str,
     pub mode: Mode,
+    pub holds: Holds<'a>,
+}
+
+/// What other open transactions hold while a statement runs outside a transaction block.
+#[derive(Clone, Copy, Debug, Default)]
+pub enum Holds<'a> {
+    #[default]
+    Nothing,
+    These(&'a [Hold]),
+    /// Six transactions, one after the other, each with ROW EXCLUSIVE on every table and a snapshot: enough to stop
+    /// every concurrent form in each of its phases.
+    EveryTable,
 }
 
 /// The prediction, what of it depends on the unknown, and the setup's refusal if there is one.
@@ -63,6 +75,11 @@ pub fn predict(case: &Case<'_>, version: PgVersion) -> Prediction {
     if case.mode == Mode::Tx {
         for (name, blocks) in session.blocked() {
             prediction.observed.blocked.insert(plain(&name), letters(blocks));
+        }
+    }
+    for table in session.catalog().tables() {
+        if table.partition_by.is_some() || table.partition_of.is_some() {
+            prediction.uncertain.unprobed.insert(plain(session.committed_name(&table.name)));
         }
     }
     prediction.observed.catalog = catalog(&session);
@@ -108,9 +125,23 @@ fn run(session: &mut Session, statement: &Statement, prediction: &mut Prediction
             UncertainEffect::Scan => &mut prediction.uncertain.scans,
             UncertainEffect::IndexBuild => &mut prediction.uncertain.builds,
             UncertainEffect::Lock(_) => &mut prediction.uncertain.locks,
+            UncertainEffect::RowLocks => {
+                // A command on the parent meets the same rows.
+                let mut parents = vec![uncertain.relation.clone()];
+                while let Some(child) = parents.pop() {
+                    if let Some(table) = session.catalog().table(&child) {
+                        parents.extend(table.partition_of.iter().map(|(parent, _)| parent.clone()));
+                        parents.extend(table.inherits.iter().cloned());
+                        prediction.uncertain.rows.insert(plain(&child));
+                    }
+                }
+                &mut prediction.uncertain.rows
+            }
         };
         set.insert(plain(&uncertain.relation));
     }
+    prediction.uncertain.may_fail.extend(outcome.effects.may_fail.iter().cloned());
+    prediction.uncertain.unread |= !outcome.effects.unread.is_empty();
     if !in_transaction {
         for (name, blocks) in &outcome.effects.blocks {
             observed.blocked.insert(plain(name), letters(*blocks));

@@ -32,7 +32,32 @@ pub struct Entry {
     #[serde(default)]
     pub pre: String,
     pub statement: String,
+    /// Other open transactions.
+    #[serde(default)]
+    pub holds: Vec<Hold>,
     summary: BTreeMap<String, serde_json::Value>,
+}
+
+/// What another transaction did and keeps, until the statement waits for it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Hold {
+    Statements(String),
+    /// The isolation level, then statements.
+    WithMode(Vec<String>),
+}
+
+impl Hold {
+    /// BEGIN with its mode, and the statements.
+    pub fn texts(&self) -> Vec<String> {
+        match self {
+            Self::Statements(text) => vec!["BEGIN".to_owned(), text.clone()],
+            Self::WithMode(texts) => match texts.split_first() {
+                Some((mode, rest)) => std::iter::once(format!("BEGIN {mode}")).chain(rest.iter().cloned()).collect(),
+                None => vec!["BEGIN".to_owned()],
+            },
+        }
+    }
 }
 
 /// What was measured on one version.
@@ -90,6 +115,7 @@ impl Entry {
                 scans: names("scan"),
                 builds,
                 blocked: modes("blocked"),
+                waited: BTreeSet::new(),
                 catalog: BTreeSet::new(),
                 error,
             },

@@ -6,9 +6,9 @@ use std::thread;
 use zdm_claims::known::{KNOWN, LIVE};
 use zdm_claims::measure::{Answer, Bench};
 use zdm_claims::observed::differences;
-use zdm_claims::predict::{Case, predict};
+use zdm_claims::predict::{Case, Holds, predict};
 use zdm_claims::report::Tally;
-use zdm_claims::truth::{Mode, entries};
+use zdm_claims::truth::entries;
 use zdm_postgres::PgVersion;
 use zdm_testkit::{Server, majors_for};
 
@@ -36,7 +36,8 @@ fn servers_do_what_the_model_says() {
                             session: &entry.session,
                             pre: &entry.pre,
                             statement: &entry.statement,
-                            mode: if entry.mode == Mode::Tx { Mode::Tx } else { Mode::NoTx },
+                            mode: entry.mode,
+                            holds: Holds::These(&entry.holds),
                         };
                         let (measured, scope) = match bench.measure(&case) {
                             Answer::Measured(measured, scope) => (measured, scope),

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use zdm_claims::known::KNOWN;
 use zdm_claims::observed::{Respect, differences};
-use zdm_claims::predict::{Case, predict};
+use zdm_claims::predict::{Case, Holds, predict};
 use zdm_claims::report::Tally;
 use zdm_claims::truth::entries;
 use zdm_postgres::PgVersion;
@@ -23,6 +23,7 @@ fn the_model_says_what_was_recorded() {
                 pre: &entry.pre,
                 statement: &entry.statement,
                 mode: entry.mode,
+                holds: Holds::These(&entry.holds),
             };
             let prediction = predict(&case, PgVersion::major(major));
             if let Some(error) = prediction.setup_error {

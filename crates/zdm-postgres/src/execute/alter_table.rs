@@ -14,8 +14,8 @@ use crate::expr::{ExprNode, SqlExpr};
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
 use crate::statement::{
-    AlterTable, AlterTableAction, ColumnDef, DropBehavior, KeyConstraint, ObjectKind, SequenceOptions, TableConstraint,
-    TableConstraintKind,
+    AlterTable, AlterTableAction, ColumnConstraintKind, ColumnDef, DropBehavior, KeyConstraint, ObjectKind,
+    SequenceOptions, TableConstraint, TableConstraintKind,
 };
 use crate::volatility::ExprVolatility;
 
@@ -32,6 +32,8 @@ pub(super) struct Work {
     /// Indexes that a type change has to build anew, and those it can keep.
     pub(super) rebuilt: BTreeSet<Ident>,
     pub(super) reused: BTreeSet<Ident>,
+    /// Errors that the rows decide: SQLSTATE and condition.
+    pub(super) row_errors: Vec<(&'static str, String)>,
     /// Foreign keys to check once all tables are ready: (columns, referenced table).
     pub(super) foreign_keys: Vec<(Vec<Ident>, QualifiedName)>,
 }
@@ -53,6 +55,7 @@ enum Pass {
 
 impl Run {
     pub(super) fn alter_table(&mut self, alter: &AlterTable) -> Step {
+        self.check_grammar(&alter.actions)?;
         if let [only] = alter.actions.as_slice()
             && let Some(result) = self.alter_as_rename(alter, only)
         {
@@ -72,7 +75,7 @@ impl Run {
             return self.detach_partition(&name, partition, *concurrently, *finalize);
         }
         self.check_not_in_use(&name, "ALTER TABLE")?;
-        self.prepare_type_changes(&name, &alter.actions)?;
+        self.prepare_actions(&name, &alter.actions, alter.only.0)?;
         let mut queue = Queue::new();
         let mut passes: Vec<(Pass, usize)> =
             alter.actions.iter().enumerate().map(|(position, action)| (pass_of(action), position)).collect();
@@ -101,6 +104,44 @@ impl Run {
         }
         self.finish_constraints(&name, &mut late, skip_validation, mode, &mut queue)?;
         self.rewrite_tables(&queue);
+        Ok(())
+    }
+
+    /// Forms that the version's grammar does not have are refused before anything is looked up.
+    fn check_grammar(&self, actions: &[AlterTableAction]) -> Step {
+        for action in actions {
+            match action {
+                AlterTableAction::SetExpression { .. } => self.since(17, "EXPRESSION")?,
+                AlterTableAction::DropExpression { .. } => self.since(13, "EXPRESSION")?,
+                AlterTableAction::SetCompression { .. } => self.since(14, "COMPRESSION")?,
+                AlterTableAction::SetAccessMethod { .. } => self.since(15, "ACCESS")?,
+                AlterTableAction::DetachPartition { concurrently: true, .. } => self.since(14, "CONCURRENTLY")?,
+                AlterTableAction::DetachPartition { finalize: true, .. } => self.since(14, "FINALIZE")?,
+                AlterTableAction::AlterConstraint { enforced: Some(_), .. } => self.since(18, "ENFORCED")?,
+                AlterTableAction::AlterConstraint { inherit: Some(_), .. } => self.since(18, "INHERIT")?,
+                AlterTableAction::AddConstraint(constraint) => {
+                    if matches!(constraint.kind, TableConstraintKind::NotNull { .. }) {
+                        self.since(18, "NOT")?;
+                    }
+                    if let TableConstraintKind::Unique(key) = &constraint.kind
+                        && key.nulls_not_distinct
+                    {
+                        self.since(15, "NULLS")?;
+                    }
+                    self.check_enforced(constraint.attributes)?;
+                }
+                AlterTableAction::AddColumn { column, .. } => {
+                    for constraint in &column.constraints {
+                        match &constraint.kind {
+                            ColumnConstraintKind::Generated { stored: false, .. } => self.since(18, "VIRTUAL")?,
+                            ColumnConstraintKind::Unique { nulls_not_distinct: true } => self.since(15, "NULLS")?,
+                            _ => self.check_enforced(constraint.attributes)?,
+                        }
+                    }
+                }
+                _ => {}
+            }
+        }
         Ok(())
     }
 
@@ -190,6 +231,7 @@ impl Run {
             AlterTableAction::SetDefault { column, expr } => {
                 let tables = self.tree(only, name, mode);
                 self.check_functions(&expr.node)?;
+                let expr = &self.with_sequences(expr);
                 self.edit_column(&tables, column, |known| {
                     if known.identity.is_some() {
                         return refuse(
@@ -203,6 +245,7 @@ impl Run {
                             format!("column \"{column}\" of relation \"{}\" is a generated column", tables[0].name),
                         );
                     }
+                    super::create_table::check_literal(expr, &known.data_type)?;
                     known.default = super::create_table::stored_default(expr, &known.data_type);
                     Ok(())
                 })
@@ -248,13 +291,20 @@ impl Run {
                 self.set_expression(&tables, column, expr, queue)
             }
             AlterTableAction::DropExpression { column, if_exists } => {
-                self.since(13, "EXPRESSION")?;
+                let newest = self.version.at_least(18);
                 let tables = self.tree(only, name, mode);
                 self.edit_column(&tables, column, |known| {
+                    if known.generated.as_ref().is_some_and(|generated| !generated.stored) {
+                        return refuse(
+                            "0A000",
+                            "ALTER TABLE / DROP EXPRESSION is not supported for virtual generated columns",
+                        );
+                    }
                     if known.generated.is_none() && !if_exists {
+                        let word = if newest { "generated" } else { "stored generated" };
                         return refuse(
                             "55000",
-                            format!("column \"{column}\" of relation \"{}\" is not a generated column", tables[0].name),
+                            format!("column \"{column}\" of relation \"{}\" is not a {word} column", tables[0].name),
                         );
                     }
                     known.generated = None;
@@ -262,10 +312,15 @@ impl Run {
                 })
             }
             AlterTableAction::AddIdentity { column, always, options } => {
+                self.identity_reaches_partitions(name, only, "cannot add identity to a column of only")?;
                 self.add_identity(name, column, *always, options)
             }
             AlterTableAction::SetIdentity { column } => {
+                self.identity_reaches_partitions(name, only, "cannot change identity column of only")?;
                 let table = self.table(name);
+                if self.version.at_least(17) && table.partition_of.is_some() {
+                    return refuse("42P16", "cannot change identity column of a partition");
+                }
                 match table.column(column.as_str()) {
                     Some(known) => match &known.identity {
                         Some(identity) => {
@@ -281,7 +336,10 @@ impl Run {
                     None => Self::missing_column(name, column),
                 }
             }
-            AlterTableAction::DropIdentity { column, if_exists } => self.drop_identity(name, column, *if_exists),
+            AlterTableAction::DropIdentity { column, if_exists } => {
+                self.identity_reaches_partitions(name, only, "cannot drop identity from a column of only")?;
+                self.drop_identity(name, column, *if_exists)
+            }
             AlterTableAction::SetStatistics { column }
             | AlterTableAction::SetColumnOptions { column }
             | AlterTableAction::SetStorage { column } => {
@@ -322,13 +380,19 @@ impl Run {
                 Ok(())
             }
             AlterTableAction::ClusterOn { index } => {
-                self.need_index(name, index)?;
+                if self.table(name).partition_by.is_some() {
+                    return refuse("0A000", "cannot mark index clustered in partitioned table");
+                }
+                self.need_cluster_index(name, index)?;
                 self.lock(&name.sibling(index.clone()), LockMode::ShareUpdateExclusive);
                 let index = index.clone();
                 self.catalog_mut().edit_table(name, |table| table.clustered_on = Some(index));
                 Ok(())
             }
             AlterTableAction::SetWithoutCluster => {
+                if self.table(name).partition_by.is_some() {
+                    return refuse("0A000", "cannot mark index clustered in partitioned table");
+                }
                 self.catalog_mut().edit_table(name, |table| table.clustered_on = None);
                 Ok(())
             }
@@ -363,7 +427,7 @@ impl Run {
             }
             AlterTableAction::ReplicaIdentity { index } => {
                 if let Some(index) = index {
-                    self.need_index(name, index)?;
+                    self.need_identity_index(name, index)?;
                     self.lock(&name.sibling(index.clone()), LockMode::Share);
                 }
                 let index = index.clone();
@@ -384,12 +448,67 @@ impl Run {
         }
     }
 
-    fn need_index(&self, table: &QualifiedName, index: &Ident) -> Step {
-        let known = self.table(table);
-        if known.index(index.as_str()).is_some() || known.assumed {
-            return Ok(());
+    /// The index of that name on the table; `None` where the table is only assumed.
+    pub(super) fn need_index(&self, table: &QualifiedName, index: &Ident) -> Step<Option<crate::catalog::Index>> {
+        if let Some(found) = self.catalog().indexes_of(table).iter().find(|known| known.name == *index) {
+            return Ok(Some(found.clone()));
+        }
+        if self.is_assumed(table) {
+            return Ok(None);
+        }
+        if self.catalog().relation(&table.sibling(index.clone())).is_some() {
+            return refuse("42809", format!("\"{index}\" is not an index for table \"{}\"", table.name));
         }
         refuse("42704", format!("index \"{index}\" for table \"{}\" does not exist", table.name))
+    }
+
+    /// `check_index_is_clusterable`.
+    pub(super) fn need_cluster_index(&self, table: &QualifiedName, index: &Ident) -> Step {
+        let Some(known) = self.need_index(table, index)? else { return Ok(()) };
+        if !matches!(known.method.as_str(), "btree" | "gist") {
+            return refuse(
+                "0A000",
+                format!("cannot cluster on index \"{index}\" because access method does not support clustering"),
+            );
+        }
+        if known.predicate.is_some() {
+            return refuse("0A000", format!("cannot cluster on partial index \"{index}\""));
+        }
+        if !known.valid {
+            return refuse("0A000", format!("cannot cluster on invalid index \"{index}\""));
+        }
+        Ok(())
+    }
+
+    /// An index that tells the rows apart for replication.
+    fn need_identity_index(&self, table: &QualifiedName, index: &Ident) -> Step {
+        let Some(known) = self.need_index(table, index)? else { return Ok(()) };
+        if !known.unique {
+            return refuse("42809", format!("cannot use non-unique index \"{index}\" as replica identity"));
+        }
+        let definition = self.table(table);
+        if definition.constraint(index.as_str()).is_some_and(|constraint| constraint.attributes.deferrable) {
+            return refuse("0A000", format!("cannot use non-immediate index \"{index}\" as replica identity"));
+        }
+        if known.elements.iter().any(|element| matches!(element.key, crate::statement::IndexKey::Expr(_))) {
+            return refuse("0A000", format!("cannot use expression index \"{index}\" as replica identity"));
+        }
+        if known.predicate.is_some() {
+            return refuse("0A000", format!("cannot use partial index \"{index}\" as replica identity"));
+        }
+        for element in &known.elements {
+            if let crate::statement::IndexKey::Column(column) = &element.key
+                && definition.column(column.as_str()).is_some_and(|column| !column.not_null)
+            {
+                return refuse(
+                    "42809",
+                    format!(
+                        "index \"{index}\" cannot be used as replica identity because column \"{column}\" is nullable"
+                    ),
+                );
+            }
+        }
+        Ok(())
     }
 
     /// Edits a column in each of the tables; 42703 where the first does not have it.
@@ -444,6 +563,13 @@ impl Run {
         if only && !table.children.is_empty() {
             return refuse("42P16", "column must be added to child tables too");
         }
+        let identity = definition
+            .constraints
+            .iter()
+            .any(|constraint| matches!(constraint.kind, ColumnConstraintKind::Identity { .. }));
+        if identity && !table.children.is_empty() && !(self.version.at_least(17) && table.partition_by.is_some()) {
+            return refuse("42P16", "cannot recursively add identity column to table that has child tables");
+        }
         let mut parts = Parts::default();
         let column = self.new_column(name, &mut parts, definition)?;
         let default = self.effective_default(&column);
@@ -456,6 +582,7 @@ impl Run {
                     let merged = existing.name.clone();
                     self.catalog_mut().edit_table(target, |table| {
                         if let Some(column) = table.columns.iter_mut().find(|column| column.name == merged) {
+                            column.own |= !column.inherited;
                             column.inherited = true;
                         }
                     });
@@ -472,6 +599,9 @@ impl Run {
             if generated.as_ref().is_some_and(|generated| generated.stored) || identity || constrained_domain {
                 work.rewrite = true;
             } else if let Some(default) = &default {
+                if !self.is_empty(target) {
+                    self.run_functions_in(&default.node);
+                }
                 match self.expression_volatility(&default.node) {
                     ExprVolatility::Known(volatility) => {
                         if volatility == crate::statement::Volatility::Volatile {
@@ -580,6 +710,19 @@ impl Run {
             };
             let pending = not_null_constraint(&table, column).is_some_and(|constraint| !constraint.valid);
             if known.not_null && !pending {
+                let existing = not_null_constraint(&table, column).map(|constraint| constraint.name.clone());
+                if let (0, Some(existing), Some(given)) =
+                    (position, existing, constraint.and_then(|constraint| constraint.name.as_ref()))
+                    && existing != *given
+                {
+                    return refuse(
+                        "55000",
+                        format!(
+                            "cannot create not-null constraint \"{given}\" on column \"{column}\" of table \"{}\"",
+                            name.name
+                        ),
+                    );
+                }
                 if self.version.at_least(18) && not_null_constraint(&table, column).is_none() {
                     let name_it = constraint.cloned().unwrap_or_else(|| plain_not_null(column));
                     self.name_not_null(name, &name_it, position > 0);
@@ -703,6 +846,9 @@ impl Run {
 
     fn add_identity(&mut self, name: &QualifiedName, column: &Ident, always: bool, options: &SequenceOptions) -> Step {
         let table = self.table(name);
+        if self.version.at_least(17) && table.partition_of.is_some() {
+            return refuse("42P16", "cannot add identity to a column of a partition");
+        }
         match table.column(column.as_str()) {
             None if table.assumed => return Ok(()),
             None => return Self::missing_column(name, column),
@@ -739,8 +885,20 @@ impl Run {
         })
     }
 
+    /// Since 17 the partitions share the identity of the partitioned table.
+    fn identity_reaches_partitions(&self, name: &QualifiedName, only: bool, refusal: &str) -> Step {
+        let table = self.table(name);
+        if self.version.at_least(17) && only && table.partition_by.is_some() && !table.children.is_empty() {
+            return refuse("42P16", format!("{refusal} the partitioned table"));
+        }
+        Ok(())
+    }
+
     fn drop_identity(&mut self, name: &QualifiedName, column: &Ident, if_exists: bool) -> Step {
         let table = self.table(name);
+        if self.version.at_least(17) && table.partition_of.is_some() {
+            return refuse("42P16", "cannot drop identity from a column of a partition");
+        }
         let Some(known) = table.column(column.as_str()) else {
             return if table.assumed { Ok(()) } else { Self::missing_column(name, column) };
         };
@@ -900,7 +1058,7 @@ impl Run {
             }
             return match self.find(&name.sibling(index_name.clone())) {
                 Some(_) => {
-                    refuse("42809", format!("index \"{index_name}\" does not belong to table \"{}\"", name.name))
+                    refuse("55000", format!("index \"{index_name}\" does not belong to table \"{}\"", name.name))
                 }
                 None => refuse("42704", format!("index \"{index_name}\" does not exist")),
             };
@@ -1292,8 +1450,16 @@ impl Run {
             for index in work.rebuilt.iter().chain(&work.reused) {
                 self.lock(&name.sibling(index.clone()), LockMode::AccessExclusive);
             }
+            for (sqlstate, condition) in &work.row_errors {
+                self.may_fail(name, sqlstate, condition.clone());
+            }
+            if work.rewrite || work.verify {
+                self.run_functions_of_rows(name);
+            }
             if work.rewrite {
                 self.effects.rewrites.insert(name.clone());
+                self.may_fail(name, "22000", format!("a value of {name} cannot be converted or computed"));
+                self.may_fail(name, "23000", format!("a new value breaks a constraint of {name}"));
                 self.scan(name);
                 let indexes: Vec<Ident> =
                     self.catalog().indexes_of(name).iter().map(|index| index.name.clone()).collect();
@@ -1303,9 +1469,14 @@ impl Run {
             } else {
                 for condition in &work.maybe_rewrite {
                     self.maybe(name, UncertainEffect::Rewrite, condition.clone());
+                    self.may_fail(name, "22000", format!("a value of {name} cannot be converted or computed"));
+                    self.may_fail(name, "23000", format!("a new value breaks a constraint of {name}"));
                 }
                 if work.verify {
                     self.scan(name);
+                    self.may_fail(name, "23502", format!("a row of {name} has NULL where it may not"));
+                    self.may_fail(name, "23514", format!("a row of {name} violates a check constraint"));
+                    self.may_fail(name, "22000", format!("a check of {name} fails for a row"));
                 }
                 for index in &work.rebuilt {
                     self.build(&name.sibling(index.clone()));

@@ -41,53 +41,80 @@ impl Run {
     }
 
     /// What is refused before any action of the statement is carried out.
-    pub(super) fn prepare_type_changes(&self, name: &QualifiedName, actions: &[AlterTableAction]) -> Step {
+    pub(super) fn prepare_actions(&self, name: &QualifiedName, actions: &[AlterTableAction], only: bool) -> Step {
         let table = self.table(name);
-        let changes = || {
-            actions.iter().filter_map(|action| match action {
-                AlterTableAction::AlterColumnType { column, data_type, using, .. } => {
-                    Some((table.column(column.as_str())?, data_type, using.as_ref()))
-                }
-                _ => None,
-            })
+        let change = |action| match action {
+            &AlterTableAction::AlterColumnType { ref column, ref data_type, ref using, ref collation } => {
+                Some((table.column(column.as_str())?, data_type, using.as_ref(), collation.is_some()))
+            }
+            _ => None,
         };
-        for (column, _, using) in changes() {
-            let Some(using) = using else { continue };
-            if let ExprNode::Cast { expr, data_type } = &*using.node
-                && matches!(&**expr, ExprNode::Column { name, .. } if *name == column.name)
-            {
-                let target = self.resolve_type(data_type)?;
-                let zone = TimeZone::Unknown;
-                let change = crate::cast::change(self.catalog(), &column.data_type, &target, Context::Explicit, zone);
-                if change == Change::Impossible {
-                    let bare =
-                        |data_type: &DataType| DataType { modifiers: Vec::new(), fields: None, ..data_type.clone() };
-                    return refuse(
-                        "42846",
-                        format!("cannot cast type {} to {}", bare(&column.data_type), bare(&target)),
-                    );
-                }
+        let mut seen: Vec<&Ident> = Vec::new();
+        // Before 13 all the conversions are read before the first column is looked at.
+        let together = !self.version.at_least(13);
+        if together {
+            for (column, _, using, _) in actions.iter().filter_map(change) {
+                self.check_using(column, using)?;
             }
         }
-        let mut seen: Vec<&Ident> = Vec::new();
-        for (column, data_type, using) in changes() {
+        for action in actions {
+            if let AlterTableAction::DropExpression { column, .. } = action {
+                self.prepare_drop_expression(&table, column, only)?;
+            }
+            let Some((column, data_type, using, collation)) = change(action) else { continue };
+            if !together {
+                self.check_using(column, using)?;
+            }
             if column.inherited {
                 return refuse("42P16", format!("cannot alter inherited column \"{}\"", column.name));
             }
             let target = self.resolve_type(data_type)?;
+            if collation {
+                self.need_collatable(&target)?;
+            }
             if using.is_none() && !crate::cast::is_assignable(self.catalog(), &column.data_type, &target) {
-                let target = DataType { modifiers: Vec::new(), fields: None, ..target };
                 return refuse(
                     "42804",
-                    format!("column \"{}\" cannot be cast automatically to type {target}", column.name),
+                    format!("column \"{}\" cannot be cast automatically to type {}", column.name, self.shown(&target)),
                 );
             }
         }
-        for (column, ..) in changes() {
+        for (column, ..) in actions.iter().filter_map(change) {
             if seen.contains(&&column.name) {
                 return refuse("0A000", format!("cannot alter type of column \"{}\" twice", column.name));
             }
             seen.push(&column.name);
+        }
+        Ok(())
+    }
+
+    /// `ATPrepDropExpression`.
+    fn prepare_drop_expression(&self, table: &crate::catalog::Table, column: &Ident, only: bool) -> Step {
+        self.since(13, "EXPRESSION")?;
+        if only && !table.children.is_empty() {
+            return refuse("42P16", "ALTER TABLE / DROP EXPRESSION must be applied to child tables too");
+        }
+        match table.column(column.as_str()) {
+            Some(known) if known.inherited => {
+                refuse("42P16", "cannot drop generation expression from inherited column")
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// A conversion that no cast can make.
+    fn check_using(&self, column: &Column, using: Option<&SqlExpr>) -> Step {
+        let Some(using) = using else { return Ok(()) };
+        if let ExprNode::Cast { expr, data_type } = &*using.node
+            && matches!(&**expr, ExprNode::Column { name, .. } if *name == column.name)
+        {
+            let target = self.resolve_type(data_type)?;
+            let zone = TimeZone::Unknown;
+            let change = crate::cast::change(self.catalog(), &column.data_type, &target, Context::Explicit, zone);
+            if change == Change::Impossible {
+                let (from, to) = (self.shown(&column.data_type), self.shown(&target));
+                return refuse("42846", format!("cannot cast type {from} to {to}"));
+            }
         }
         Ok(())
     }
@@ -176,7 +203,10 @@ impl Run {
         let zone = TimeZone::from_setting(self.state.settings.time_zone.as_deref());
         let change = match using {
             None => crate::cast::change(self.catalog(), &column.data_type, new_type, Context::Assignment, zone),
-            Some(using) => self.using_change(column, new_type, &using.node, zone),
+            Some(using) => {
+                self.run_functions_in(&using.node);
+                self.using_change(column, new_type, &using.node, zone)
+            }
         };
         if let Some(generated) = &column.generated {
             if using.is_some() {
@@ -197,7 +227,7 @@ impl Run {
                 work.maybe_rewrite.push(format!("{} and {new_type} are not stored alike", column.data_type));
             }
             Change::Impossible => {
-                let new_type = DataType { modifiers: Vec::new(), fields: None, ..new_type.clone() };
+                let new_type = self.shown(new_type);
                 return refuse(
                     "42804",
                     match using {
@@ -256,6 +286,17 @@ impl Run {
         if table.policies.iter().any(|policy| policy.columns.contains(column)) {
             return refuse("0A000", "cannot alter type of a column used in a policy definition");
         }
+        if !self.functions_on(name, Some(column)).is_empty() {
+            return refuse("0A000", "cannot alter type of a column used by a function or procedure");
+        }
+        let filtered = self
+            .catalog()
+            .publications
+            .values()
+            .any(|parts| parts.iter().any(|part| part.table == *name && part.filter.contains(column)));
+        if filtered {
+            return refuse("0A000", "cannot alter type of a column used by a publication WHERE clause");
+        }
         if generated_uses {
             return refuse(
                 if self.version.at_least(15) { "0A000" } else { "42601" },
@@ -276,7 +317,7 @@ impl Run {
             _ => None,
         };
         if source.is_some_and(|source| !crate::cast::is_assignable(self.catalog(), &source, new_type)) {
-            let new_type = DataType { modifiers: Vec::new(), fields: None, ..new_type.clone() };
+            let new_type = self.shown(new_type);
             return refuse(
                 "42804",
                 format!("default for column \"{column}\" cannot be cast automatically to type {new_type}"),

@@ -71,9 +71,27 @@ impl Run {
         }
         for element in &create.elements {
             if let IndexKey::Expr(expr) = &element.key
-                && self.expression_volatility(&expr.node).is_volatile()
+                && table.as_ref().is_some_and(|table| self.is_surely_mutable(&expr.node, table))
             {
                 return refuse("42P17", "functions in index expression must be marked IMMUTABLE");
+            }
+        }
+        if let (Some(predicate), Some(table)) = (&create.predicate, &table)
+            && self.is_surely_mutable(&predicate.node, table)
+        {
+            return refuse("42P17", "functions in index predicate must be marked IMMUTABLE");
+        }
+        if let (true, Some(partition_by)) =
+            (create.unique, table.as_ref().and_then(|table| table.partition_by.as_ref()))
+        {
+            let keyed = |column: &Ident| {
+                create.elements.iter().any(|element| matches!(&element.key, IndexKey::Column(key) if key == column))
+            };
+            if !partition_by.expressions.is_empty() {
+                return refuse("0A000", "unsupported UNIQUE constraint with partition key definition");
+            }
+            if partition_by.columns.iter().any(|column| !keyed(column)) {
+                return refuse("0A000", "unique constraint on partitioned table must include all partitioning columns");
             }
         }
         let index = Index {
@@ -92,14 +110,21 @@ impl Run {
         };
         if create.concurrently {
             self.effects.waits_for = Some(Waits::OldSnapshots);
-            self.effects.index_builds.insert(index_name.clone());
             self.state.facts.created.insert(index_name.clone());
             self.scan(&name);
             self.place_index(&name, index);
+            self.fill(&index_name);
             return Ok(());
         }
         self.make_index(&name, &index, !create.only.0);
         Ok(())
+    }
+
+    /// Whether the server refuses the expression where it wants an immutable one.
+    pub(super) fn is_surely_mutable(&self, node: &crate::expr::ExprNode, table: &crate::catalog::Table) -> bool {
+        crate::mutability::is_surely_mutable(node, table, self.catalog(), self.version, &|name| {
+            self.find_function(name)
+        })
     }
 
     /// Builds the index on a table, and on every partition that has none like it.
@@ -119,7 +144,8 @@ impl Run {
             if self.table(&child).foreign {
                 continue;
             }
-            if self.matching_child_index(&child, name, &index.name) {
+            if let Some(found) = self.matching_child_index(&child, name, &index.name) {
+                self.lock(&child.sibling(found), LockMode::Share);
                 continue;
             }
             let mut copy = Index { parent: Some(index_name.clone()), valid: true, ..index.clone() };
@@ -139,15 +165,15 @@ impl Run {
         }
     }
 
-    /// Attaches an index of the partition that equals the parent's, if there is one.
+    /// Attaches an index of the partition that equals the parent's, if there is one, and answers its name.
     pub(super) fn matching_child_index(
         &mut self,
         child: &QualifiedName,
         parent: &QualifiedName,
         index: &Ident,
-    ) -> bool {
+    ) -> Option<Ident> {
         let parent_table = self.table(parent);
-        let Some(wanted) = parent_table.index(index.as_str()) else { return false };
+        let wanted = parent_table.index(index.as_str())?;
         let child_table = self.table(child);
         let found = child_table.indexes.iter().find(|known| {
             known.parent.is_none()
@@ -160,7 +186,7 @@ impl Run {
                 && same_predicate(known, wanted)
                 && known.constraint == wanted.constraint
         });
-        let Some(found) = found.map(|found| found.name.clone()) else { return false };
+        let found = found.map(|found| found.name.clone())?;
         let parent_index = parent.sibling(index.clone());
         self.catalog_mut().edit_table(child, |table| {
             for known in table.indexes.iter_mut().filter(|known| known.name == found) {
@@ -170,7 +196,7 @@ impl Run {
                 constraint.inherited = true;
             }
         });
-        true
+        Some(found)
     }
 
     fn chosen_index_name(&self, name: &QualifiedName, create: &CreateIndex) -> QualifiedName {

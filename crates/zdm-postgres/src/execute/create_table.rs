@@ -152,6 +152,7 @@ impl Run {
         if let Some((_, bound)) = &create.partition_of
             && let Some(parent) = parents.first()
         {
+            self.check_bound(&name, parent, bound)?;
             self.check_default_partition(parent, bound);
         }
         for check in &parts.checks {
@@ -183,6 +184,7 @@ impl Run {
         for parent in &create.inherits {
             let parent = self.open(parent)?;
             self.lock(&parent, LockMode::ShareUpdateExclusive);
+            self.check_parent(&parent)?;
             parents.push(parent);
         }
         if let Some((parent, _)) = &create.partition_of {
@@ -205,12 +207,14 @@ impl Run {
                 if existing.data_type.name != column.data_type.name {
                     return refuse("42804", format!("column \"{}\" has a type conflict", column.name));
                 }
+                existing.own |= !existing.inherited;
                 existing.inherited = true;
                 existing.not_null |= column.not_null;
                 continue;
             }
             let mut copy = column.clone();
             copy.inherited = true;
+            copy.own = false;
             copy.comment = None;
             if !partition || !self.version.at_least(17) {
                 copy.identity = None;
@@ -241,6 +245,8 @@ impl Run {
             for mut constraint in inherited {
                 if table.constraint(constraint.name.as_str()).is_none() {
                     constraint.inherited = true;
+                    // There are no rows yet that it would not be valid for.
+                    constraint.valid = constraint.attributes.enforced;
                     table.constraints.push(constraint);
                 }
             }
@@ -274,6 +280,7 @@ impl Run {
             }
             let mut copy = column.clone();
             copy.inherited = false;
+            copy.own = false;
             copy.comment = if including("COMMENTS") { copy.comment } else { None };
             if !including("DEFAULTS") {
                 copy.default = None;
@@ -306,8 +313,9 @@ impl Run {
                     parts.checks.push(Check {
                         name: Some(constraint.name.clone()),
                         expr: expr.clone(),
-                        no_inherit: *no_inherit,
-                        attributes: constraint.attributes,
+                        no_inherit: *no_inherit && self.version.at_least(13),
+                        // The new table has no rows that it would not be valid for.
+                        attributes: ConstraintAttributes { not_valid: false, ..constraint.attributes },
                     });
                 }
             }
@@ -409,6 +417,9 @@ impl Run {
         if let Some(base) = &serial {
             data_type = base.clone();
         }
+        if definition.collation.is_some() {
+            self.need_collatable(&data_type)?;
+        }
         let mut column = Column {
             name,
             data_type,
@@ -419,6 +430,7 @@ impl Run {
             identity: None,
             comment: None,
             inherited: false,
+            own: false,
         };
         if serial.is_some() {
             let options = SequenceOptions { data_type: Some(column.data_type.clone()), ..SequenceOptions::default() };
@@ -429,6 +441,19 @@ impl Run {
         }
         self.column_constraints(&mut column, table, parts, definition)?;
         Ok(column)
+    }
+
+    /// 42804 where a type has no collation.
+    pub(super) fn need_collatable(&self, data_type: &DataType) -> Step {
+        let base = crate::cast::base_type(self.catalog(), data_type);
+        let known = base.name.schema.is_none() && crate::cast::is_builtin_type(base.name.name.as_str(), self.version);
+        let collatable =
+            matches!(base.name.name.as_str(), "text" | "varchar" | "bpchar" | "name" | "char" | "refcursor");
+        let composed = self.catalog().user_type(&base.name).is_some();
+        if (known && !collatable) || composed {
+            return refuse("42804", format!("collations are not supported by type {}", self.shown(data_type)));
+        }
+        Ok(())
     }
 
     fn column_constraints(
@@ -478,7 +503,8 @@ impl Run {
                     }
                     Self::check_default(expr)?;
                     self.check_functions(&expr.node)?;
-                    column.default = stored_default(expr, &column.data_type);
+                    check_literal(expr, &crate::cast::base_type(self.catalog(), &column.data_type))?;
+                    column.default = stored_default(&self.with_sequences(expr), &column.data_type);
                 }
                 ColumnConstraintKind::Check { expr, no_inherit } => {
                     self.check_enforced(constraint.attributes)?;
@@ -549,6 +575,38 @@ impl Run {
 
     pub(super) fn check_enforced(&self, attributes: ConstraintAttributes) -> Step {
         if attributes.enforced { Ok(()) } else { self.since(18, "ENFORCED") }
+    }
+
+    /// The sequences of `nextval('…')` under their catalog names: from now on the default means these, whatever their names.
+    pub(super) fn with_sequences(&self, expr: &SqlExpr) -> SqlExpr {
+        if crate::catalog::sequences_in(&expr.node).is_empty() {
+            return expr.clone();
+        }
+        let mut node = ExprNode::clone(&expr.node);
+        self.resolve_sequences(&mut node, 0);
+        SqlExpr::new(expr.text.clone(), node)
+    }
+
+    fn resolve_sequences(&self, node: &mut ExprNode, depth: u16) {
+        if let ExprNode::Call { function, args, .. } = node
+            && matches!(function.name.as_str(), "nextval" | "setval" | "currval")
+        {
+            let mut argument = args.first_mut();
+            while let Some(ExprNode::Cast { expr, .. }) = argument {
+                argument = Some(expr);
+            }
+            if let Some(ExprNode::Text(text)) = argument
+                && let Some(found) = self.find(&crate::catalog::regclass(text))
+            {
+                *text = regclass_text(&found);
+            }
+        }
+        // Deeper expressions than this are not read either.
+        if depth < 256 {
+            for child in node.children_mut() {
+                self.resolve_sequences(child, depth + 1);
+            }
+        }
     }
 
     /// A default names neither columns nor subqueries.
@@ -735,6 +793,19 @@ impl Run {
                 return refuse("42703", format!("column \"{column}\" named in key does not exist"));
             }
         }
+        if let Some(partition_by) = &table.partition_by {
+            if matches!(key.kind, KeyKind::Exclude { .. }) && !self.version.at_least(17) {
+                return refuse("0A000", "exclusion constraints are not supported on partitioned tables");
+            }
+            if !partition_by.expressions.is_empty() {
+                let word = match key.kind {
+                    KeyKind::Primary(_) => "PRIMARY KEY",
+                    KeyKind::Unique(_) => "UNIQUE",
+                    KeyKind::Exclude { .. } => "EXCLUDE",
+                };
+                return refuse("0A000", format!("unsupported {word} constraint with partition key definition"));
+            }
+        }
         if matches!(key.kind, KeyKind::Primary(_)) && table.primary_key().is_some() {
             return refuse("42P16", format!("multiple primary keys for table \"{}\" are not allowed", name.name));
         }
@@ -742,6 +813,25 @@ impl Run {
             KeyKind::Exclude { elements, .. } => elements.iter().map(|(element, _)| element.clone()).collect(),
             _ => columns.iter().map(|column| column_element(column.clone())).collect(),
         };
+        if let Some(partition_by) = &table.partition_by {
+            let keyed: Vec<&Ident> = elements
+                .iter()
+                .filter_map(|element| match &element.key {
+                    IndexKey::Column(column) => Some(column),
+                    IndexKey::Expr(_) => None,
+                })
+                .collect();
+            if partition_by.columns.iter().any(|column| !keyed.contains(&column)) {
+                return refuse(
+                    "0A000",
+                    if matches!(key.kind, KeyKind::Exclude { .. }) {
+                        "exclusion constraint on partitioned table must include all partitioning columns"
+                    } else {
+                        "unique constraint on partitioned table must include all partitioning columns"
+                    },
+                );
+            }
+        }
         let constraint_name = if let Some(given) = &key.name {
             let given = given.truncated();
             if self.catalog().relation(&name.sibling(given.clone())).is_some() {
@@ -829,7 +919,8 @@ impl Run {
             }
             self.lock(&child, LockMode::Share);
             let attached = self.matching_child_index(&child, name, &constraint_name);
-            if attached {
+            if let Some(attached) = attached {
+                self.lock(&child.sibling(attached), LockMode::Share);
                 continue;
             }
             let key = Key { name: None, inherited: true, parent: Some(index_name.clone()), ..key.clone() };
@@ -847,6 +938,9 @@ impl Run {
             return refuse("42P07", format!("relation \"{}\" already exists", name.name));
         }
         let columns = self.query_columns(&create.query);
+        if create.columns.is_empty() {
+            check_output_names(columns.as_deref().unwrap_or_default().iter().map(|column| &column.name))?;
+        }
         if create.with_data {
             self.run_query(&create.query)?;
         } else {
@@ -919,6 +1013,7 @@ impl Run {
                 self.lock(&below, LockMode::AccessExclusive);
             }
             if !self.default_excludes(&default, parent, bound) {
+                self.may_fail(&default, "23514", format!("a row of {default} belongs to the new partition"));
                 self.scan(&default);
                 for below in self.catalog().descendants(&default) {
                     self.scan(&below);
@@ -938,6 +1033,18 @@ fn key_of(name: Option<Ident>, kind: KeyKind, key: &KeyConstraint, attributes: C
         inherited: false,
         parent: None,
     }
+}
+
+/// 42701 where a relation would have two columns of one name.
+pub(super) fn check_output_names<'a>(names: impl Iterator<Item = &'a Ident>) -> Step {
+    let mut seen: Vec<&Ident> = Vec::new();
+    for name in names {
+        if seen.contains(&name) {
+            return refuse("42701", format!("column \"{name}\" specified more than once"));
+        }
+        seen.push(name);
+    }
+    Ok(())
 }
 
 /// The primary key first, then the others; a key that repeats another is one with it (`transformIndexConstraints`).
@@ -1034,15 +1141,64 @@ fn plain_column(name: &Ident, data_type: &DataType) -> Column {
         identity: None,
         comment: None,
         inherited: false,
+        own: false,
+    }
+}
+
+/// 22P02 or 22007 where a literal surely is no value of the type.
+pub(super) fn check_literal(expr: &SqlExpr, data_type: &DataType) -> Step {
+    let ExprNode::Text(text) = &*expr.node else { return Ok(()) };
+    if data_type.is_array() || data_type.name.schema.is_some() {
+        return Ok(());
+    }
+    let trimmed = text.trim();
+    let no_digits = !trimmed.is_empty() && !trimmed.contains(|c: char| c.is_ascii_digit());
+    let word = trimmed.to_ascii_lowercase();
+    let (wrong, sqlstate, name) = match data_type.name.name.as_str() {
+        "int2" => (no_digits, "22P02", "smallint"),
+        "int4" => (no_digits, "22P02", "integer"),
+        "int8" => (no_digits, "22P02", "bigint"),
+        "numeric" => (no_digits && !word.contains("nan") && !word.contains("inf"), "22P02", "numeric"),
+        "float4" | "float8" => return Ok(()),
+        "uuid" => (trimmed.len() < 32, "22P02", "uuid"),
+        "inet" => (no_digits && !word.contains(':'), "22P02", "inet"),
+        "jsonb" | "json" => {
+            let starts = word.starts_with(['{', '[', '"', 't', 'f', 'n', '-']);
+            (no_digits && !starts, "22P02", "json")
+        }
+        "bool" => {
+            let truth = ["true", "false", "yes", "no", "on", "off", "1", "0"];
+            let known = truth.iter().any(|known| !word.is_empty() && known.starts_with(word.as_str()) && word != "o");
+            (!known, "22P02", "boolean")
+        }
+        "date" | "timestamp" | "timestamptz" | "time" | "timetz" | "interval" => {
+            let special = ["now", "today", "tomorrow", "yesterday", "epoch", "infinity", "-infinity", "allballs"];
+            let wrong = no_digits && !special.contains(&word.as_str());
+            let name = match data_type.name.name.as_str() {
+                "timestamp" => "timestamp",
+                "timestamptz" => "timestamp with time zone",
+                "time" => "time",
+                "timetz" => "time with time zone",
+                "interval" => "interval",
+                _ => "date",
+            };
+            (wrong, "22007", name)
+        }
+        _ => return Ok(()),
+    };
+    if wrong { refuse(sqlstate, format!("invalid input syntax for type {name}: \"{text}\"")) } else { Ok(()) }
+}
+
+fn regclass_text(sequence: &QualifiedName) -> String {
+    match &sequence.schema {
+        Some(schema) => format!("{}.{}", quoted(schema), quoted(&sequence.name)),
+        None => quoted(&sequence.name),
     }
 }
 
 /// `nextval('sequence'::regclass)`.
 pub(super) fn nextval(sequence: &QualifiedName) -> SqlExpr {
-    let text = match &sequence.schema {
-        Some(schema) => format!("{}.{}", quoted(schema), quoted(&sequence.name)),
-        None => quoted(&sequence.name),
-    };
+    let text = regclass_text(sequence);
     let node = ExprNode::Call {
         function: QualifiedName::new("nextval"),
         args: vec![ExprNode::Cast {

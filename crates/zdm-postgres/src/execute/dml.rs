@@ -38,14 +38,20 @@ impl Run {
                 casts
             })
         })?;
+        self.run_functions_of(query);
         for written_name in &query.relations {
             let name = self.open(written_name)?;
-            if locked.contains(&name) && whole {
+            if locked.contains(&name) {
                 // FOR KEY SHARE lets changes of other columns pass.
                 let update = !query.text.to_ascii_lowercase().contains("for key share");
-                self.lock_rows(&name, update);
-                for child in self.catalog().descendants(&name) {
-                    self.lock_rows(&child, update);
+                let mut tables = vec![name.clone()];
+                tables.extend(self.catalog().descendants(&name));
+                for table in tables {
+                    if whole {
+                        self.lock_rows(&table, update);
+                    } else {
+                        self.lock_some_rows(&table, format!("the query returns rows of {table}"));
+                    }
                 }
             }
             let mode = if locked.contains(&name) { LockMode::RowShare } else { LockMode::AccessShare };
@@ -133,13 +139,18 @@ impl Run {
         self.lock(&name, LockMode::RowExclusive);
         self.run_query(&dml.query)?;
         self.need_written_columns(&name, &dml.columns)?;
+        self.check_computed_columns(&name, dml)?;
         if dml.on_conflict_update {
             self.lock_indexes(&name, LockMode::RowExclusive);
+            self.lock_some_rows(&name, "a row exists already");
         }
         let table = self.table(&name);
         // Without a list of columns the first ones are given, as many as there are values.
         let counted = !dml.columns.is_empty() || dml.query.text.to_ascii_lowercase().contains("default values");
         for column in table.columns.iter().filter(|column| !dml.columns.contains(&column.name)) {
+            if let Some(default) = &column.default {
+                self.run_functions_in(&default.node);
+            }
             let sequences: Vec<QualifiedName> = match (&column.identity, &column.default) {
                 (Some(identity), _) => vec![identity.sequence.clone()],
                 (None, Some(default)) => {
@@ -165,16 +176,64 @@ impl Run {
             }
         }
         self.check_enum_values(&name, dml)?;
+        // A query with a condition may give no row at all, and then no key is looked at.
+        let certain = dml.values_rows.is_some() || reads_everything(&dml.query);
+        if !certain {
+            let before = self.effects.locks.clone();
+            self.rows_inserted(&name, &dml.columns, true);
+            let after = std::mem::replace(&mut self.effects.locks, before);
+            for (relation, mode) in after {
+                if self.effects.locks.get(&relation) != Some(&mode) {
+                    self.maybe(&relation, UncertainEffect::Lock(mode), "the query returns a row");
+                }
+            }
+            return Ok(());
+        }
         self.rows_inserted(&name, &dml.columns, dml.values_rows.is_none());
+        Ok(())
+    }
+
+    /// No value can be given for a column that is computed.
+    fn check_computed_columns(&self, name: &QualifiedName, dml: &Dml) -> Step {
+        // VALUES may hold DEFAULT; a query gives values.
+        if dml.values_rows.is_some() {
+            return Ok(());
+        }
+        let table = self.table(name);
+        let given: Vec<Ident> = if !dml.columns.is_empty() {
+            dml.columns.clone()
+        } else if let Some(columns) = self.query_columns(&dml.query) {
+            table.columns.iter().take(columns.len()).map(|column| column.name.clone()).collect()
+        } else {
+            return Ok(());
+        };
+        for column in table.columns.iter().filter(|column| given.contains(&column.name)) {
+            if column.generated.is_none() {
+                continue;
+            }
+            return if self.version.at_least(14) {
+                refuse("428C9", format!("cannot insert a non-DEFAULT value into column \"{}\"", column.name))
+            } else {
+                refuse("42601", format!("cannot insert into column \"{}\"", column.name))
+            };
+        }
         Ok(())
     }
 
     /// The checks and triggers of new rows.
     pub(super) fn rows_inserted(&mut self, name: &QualifiedName, columns: &[Ident], many: bool) {
         self.written_to(name);
+        self.run_functions_of_rows(name);
         self.check_keys_of(name, Change::Insert, columns, many);
         self.read_bound_of(name);
-        self.fire_triggers(name, "INSERT");
+        self.fire_triggers(name, "INSERT", &[]);
+        self.rows_may_be_refused(name);
+    }
+
+    /// New values may break a constraint or not fit their column.
+    fn rows_may_be_refused(&mut self, name: &QualifiedName) {
+        self.may_fail(name, "23000", format!("a new row breaks a constraint of {name}"));
+        self.may_fail(name, "22000", format!("a value does not fit its column of {name}"));
     }
 
     /// A row written to a partition by its own name is checked against the bound, which the parent's key gives.
@@ -183,6 +242,24 @@ impl Run {
         while let Some((parent, _)) = self.table(&current).partition_of.clone() {
             self.lock(&parent, LockMode::AccessShare);
             current = parent;
+        }
+    }
+
+    /// COPY gives no value for the columns that it does not name.
+    pub(super) fn draw_defaults(&mut self, name: &QualifiedName, columns: &[Ident]) {
+        if columns.is_empty() {
+            return;
+        }
+        for column in self.table(name).columns.iter().filter(|column| !columns.contains(&column.name)) {
+            let mut sequences: Vec<QualifiedName> =
+                column.identity.iter().map(|identity| identity.sequence.clone()).collect();
+            if let Some(default) = &column.default {
+                self.run_functions_in(&default.node);
+                sequences.extend(sequences_in(&default.node).iter().filter_map(|sequence| self.find(sequence)));
+            }
+            for sequence in sequences {
+                self.maybe(&sequence, UncertainEffect::Lock(LockMode::RowExclusive), "there are rows to copy");
+            }
         }
     }
 
@@ -203,6 +280,13 @@ impl Run {
         }
     }
 
+    /// Some rows of the table are locked until the transaction ends.
+    fn lock_some_rows(&mut self, name: &QualifiedName, condition: impl Into<String>) {
+        if self.has_storage(name) && !self.is_empty(name) {
+            self.maybe(name, UncertainEffect::RowLocks, condition);
+        }
+    }
+
     pub(super) fn update(&mut self, dml: &Dml) -> Step {
         let name = self.change_rows(dml)?;
         self.need_written_columns(&name, &dml.columns)?;
@@ -211,8 +295,10 @@ impl Run {
             self.check_keys_of(&name, Change::Update, &dml.columns, dml.predicate.is_none());
             self.read_bound_of(&name);
             self.check_keys_to(&name, Change::Update, &dml.columns);
+            self.run_functions_of_rows(&name);
+            self.rows_may_be_refused(&name);
         }
-        self.fire_triggers(&name, "UPDATE");
+        self.fire_triggers(&name, "UPDATE", &dml.columns);
         self.written_in_tree(&name);
         Ok(())
     }
@@ -221,8 +307,11 @@ impl Run {
         let name = self.change_rows(dml)?;
         if self.touches_rows(&name) {
             self.check_keys_to(&name, Change::Delete, &[]);
+            if !self.version.at_least(14) {
+                self.read_bound_of(&name);
+            }
         }
-        self.fire_triggers(&name, "DELETE");
+        self.fire_triggers(&name, "DELETE", &[]);
         Ok(())
     }
 
@@ -231,6 +320,11 @@ impl Run {
         let name = self.change_rows(dml)?;
         if self.touches_rows(&name) {
             self.check_keys_of(&name, Change::Insert, &[], true);
+            self.run_functions_of_rows(&name);
+            self.rows_may_be_refused(&name);
+        }
+        for event in ["INSERT", "UPDATE", "DELETE"] {
+            self.fire_triggers(&name, event, &[]);
         }
         self.written_in_tree(&name);
         Ok(())
@@ -288,9 +382,12 @@ impl Run {
                 Access::Perhaps | Access::ByIndex => {}
             }
         }
-        if dml.predicate.is_none() {
-            for table in &tables {
+        let everything = dml.predicate.is_none() && !reads_rows(&dml.query);
+        for table in &tables {
+            if everything {
                 self.lock_rows(table, true);
+            } else {
+                self.lock_some_rows(table, format!("rows of {table} satisfy the condition"));
             }
         }
         let target = self.find(&dml.table);
@@ -369,6 +466,8 @@ impl Run {
                 continue;
             }
             self.plan(&key.table, LockMode::RowShare, false);
+            self.lock_some_rows(&key.table, format!("rows of {name} reference them"));
+            self.may_fail(name, "23503", format!("a row of {name} references none of {}", key.table));
             if many {
                 self.maybe(&key.table, UncertainEffect::Scan, "as many keys are looked up");
             }
@@ -399,6 +498,16 @@ impl Run {
                 LockMode::RowExclusive
             };
             self.plan(&referencing, mode, true);
+            self.may_fail(name, "23503", format!("a row of {referencing} references a row that goes"));
+            self.lock_some_rows(&referencing, format!("rows of {referencing} reference them"));
+            let event = match action.as_str() {
+                "NO ACTION" | "RESTRICT" => None,
+                "CASCADE" if change == Change::Delete => Some("DELETE"),
+                _ => Some("UPDATE"),
+            };
+            if let Some(event) = event {
+                self.fire_triggers(&referencing, event, &[]);
+            }
             if !self.finds_by_index(&referencing, &key) {
                 self.scan(&referencing);
                 for child in self.catalog().descendants(&referencing) {
@@ -433,11 +542,31 @@ impl Run {
         self.state.facts.all_deferred.unwrap_or(attributes.initially_deferred)
     }
 
-    /// User triggers run functions whose bodies are opaque.
-    fn fire_triggers(&mut self, name: &QualifiedName, event: &str) {
+    /// User triggers run functions whose bodies are opaque; rules put other statements in the place of this one.
+    fn fire_triggers(&mut self, name: &QualifiedName, event: &str, columns: &[Ident]) {
         let table = self.table(name);
+        if !table.rules.is_empty() {
+            self.unread(format!("the rules of {name}"));
+        }
         for trigger in &table.triggers {
-            if trigger.constraint && trigger.enabled && trigger.events.iter().any(|known| known == event) {
+            if !trigger.enabled || !trigger.events.iter().any(|known| known == event) {
+                continue;
+            }
+            let concerned = event != "UPDATE"
+                || columns.is_empty()
+                || trigger.update_of.is_empty()
+                || trigger.update_of.iter().any(|column| columns.contains(column));
+            let harmless = matches!(
+                trigger.function.name.as_str(),
+                "suppress_redundant_updates_trigger" | "tsvector_update_trigger" | "tsvector_update_trigger_column"
+            ) && self.find_function(&trigger.function).is_none();
+            if concerned && !harmless {
+                self.unread(format!(
+                    "the body of {}(), which trigger {} of {name} runs",
+                    trigger.function, trigger.name
+                ));
+            }
+            if trigger.constraint {
                 let deferred = self.is_deferred(name, &trigger.name, trigger.attributes);
                 if deferred {
                     self.state.facts.pending.insert((name.clone(), (name.clone(), trigger.name.clone())));
@@ -514,8 +643,10 @@ impl Run {
             _ => None,
         });
         let Some(key) = key else { return };
+        self.may_fail(owner, "23503", format!("a row of {owner} references none of {}", key.table));
         if table == owner {
             self.plan(&key.table, LockMode::RowShare, false);
+            self.lock_some_rows(&key.table, format!("rows of {owner} reference them"));
         } else {
             self.plan(owner, LockMode::RowShare, true);
         }
@@ -524,6 +655,7 @@ impl Run {
     pub(super) fn truncate(
         &mut self,
         tables: &[QualifiedName],
+        only: &[QualifiedName],
         restart_identity: bool,
         behavior: DropBehavior,
     ) -> Step {
@@ -532,6 +664,12 @@ impl Run {
             let name = self.open(written_name)?;
             if !names.contains(&name) {
                 names.push(name.clone());
+            }
+            if only.contains(written_name) {
+                if self.table(&name).partition_by.is_some() {
+                    return refuse("42809", "cannot truncate only a partitioned table");
+                }
+                continue;
             }
             for child in self.catalog().descendants(&name) {
                 if !names.contains(&child) {
@@ -572,6 +710,7 @@ impl Run {
                     self.build(&index);
                 }
             }
+            self.fire_triggers(&name, "TRUNCATE", &[]);
             self.state.facts.pending.retain(|(table, _)| *table != name);
             self.state.facts.empty.insert(name);
         }
@@ -607,6 +746,11 @@ fn term_access(term: &ExprNode, leading: &[&Ident]) -> Access {
         ExprNode::Other { .. } | ExprNode::Subquery { .. } | ExprNode::Or(_) | ExprNode::Like { .. } => Access::Perhaps,
         _ => Access::Whole,
     }
+}
+
+/// Whether FROM or USING joins the target with something else, so that not every row has to be changed.
+fn reads_rows(query: &Query) -> bool {
+    !query.relations.is_empty()
 }
 
 /// Whether nothing but a whole read of the relations can answer the query, as far as it is known.

@@ -1,6 +1,7 @@
 //! DROP of every kind, DROP COLUMN and DROP CONSTRAINT, with what depends on them.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::column_type::index_uses;
 use super::{Run, Step, refuse, written};
@@ -9,7 +10,7 @@ use crate::data_type::quoted_if_needed;
 use crate::effects::Waits;
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
-use crate::statement::{DropBehavior, DropObjects, IndexKey, ObjectKind, PartitionBound};
+use crate::statement::{DropBehavior, DropObjects, IndexKey, ObjectKind, PartitionBound, PublishedPart};
 
 impl Run {
     pub(super) fn drop_objects(&mut self, drop: &DropObjects) -> Step {
@@ -101,6 +102,17 @@ impl Run {
             }
             doomed.extend(dependents);
         }
+        // Functions whose bodies name the relations.
+        for name in &doomed {
+            let functions = self.functions_on(name, None);
+            if !functions.is_empty()
+                && !cascade
+                && let Some(root) = roots.first()
+            {
+                return self.depended_on(word, root, roots.len());
+            }
+            self.remove_functions(&functions);
+        }
         // Foreign keys from elsewhere, and defaults that draw from a dropped sequence.
         for name in &doomed {
             for (referencing, constraint, key) in self.catalog().foreign_keys_to(name) {
@@ -191,6 +203,7 @@ impl Run {
         for constraint in &table.constraints {
             if let ConstraintKind::ForeignKey(key) = &constraint.kind
                 && key.table != *name
+                && !constraint.inherited
                 && self.catalog().relation(&key.table).is_some()
             {
                 self.unhook_foreign_key(name, key);
@@ -443,10 +456,29 @@ impl Run {
                 ),
             );
         }
-        for name in tables {
-            if self.table(name).column(column.as_str()).is_some() {
-                self.drop_column_of(name, column, behavior)?;
+        // A column that a child defined by itself as well stays there, and in the tables below.
+        let mut kept: Vec<QualifiedName> = Vec::new();
+        for (position, name) in tables.iter().enumerate() {
+            let table = self.table(name);
+            let Some(known) = table.column(column.as_str()) else { continue };
+            let parents = || table.partition_of.iter().map(|(parent, _)| parent).chain(&table.inherits);
+            let elsewhere = parents().any(|parent| {
+                kept.contains(parent)
+                    || (!tables.contains(parent) && self.table(parent).column(column.as_str()).is_some())
+            });
+            if position > 0 && (known.own || elsewhere) {
+                kept.push(name.clone());
+                if !elsewhere {
+                    self.catalog_mut().edit_table(name, |table| {
+                        for known in table.columns.iter_mut().filter(|known| known.name == *column) {
+                            known.inherited = false;
+                            known.own = false;
+                        }
+                    });
+                }
+                continue;
             }
+            self.drop_column_of(name, column, behavior)?;
         }
         Ok(())
     }
@@ -497,6 +529,14 @@ impl Run {
             if leaf {
                 self.drop_column_of(name, &other, behavior)?;
             }
+        }
+        let functions = self.functions_on(name, Some(column));
+        if !functions.is_empty() && !cascade {
+            return refusal();
+        }
+        self.remove_functions(&functions);
+        if !self.unpublish_column(name, column, cascade) {
+            return refusal();
         }
         let table = self.table(name);
         let triggers: BTreeSet<Ident> = table
@@ -565,6 +605,36 @@ impl Run {
             table.policies.retain(|policy| !policies.contains(&policy.name));
         });
         Ok(())
+    }
+}
+
+impl Run {
+    fn remove_functions(&mut self, names: &[QualifiedName]) {
+        for name in names {
+            self.catalog_mut().functions.remove_mut(name);
+        }
+    }
+
+    /// A published table leaves its publications with a column that these name; `false`: it needs CASCADE.
+    fn unpublish_column(&mut self, name: &QualifiedName, column: &Ident, cascade: bool) -> bool {
+        let names = |part: &PublishedPart| {
+            part.table == *name && (part.columns.contains(column) || part.filter.contains(column))
+        };
+        let publications: Vec<(Ident, Vec<PublishedPart>)> = self
+            .catalog()
+            .publications
+            .iter()
+            .filter(|(_, parts)| parts.iter().any(names))
+            .map(|(publication, parts)| (publication.clone(), parts.as_ref().clone()))
+            .collect();
+        if !publications.is_empty() && !cascade {
+            return false;
+        }
+        for (publication, mut parts) in publications {
+            parts.retain(|part| !names(part));
+            self.catalog_mut().publications.insert_mut(publication, Arc::new(parts));
+        }
+        true
     }
 }
 

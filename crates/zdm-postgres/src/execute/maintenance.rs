@@ -6,7 +6,7 @@ use crate::effects::Waits;
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
 use crate::naming;
-use crate::statement::{ObjectKind, Persistence, Reindex, ReindexTarget};
+use crate::statement::{ObjectKind, Persistence, PublicationChange, PublishedPart, Reindex, ReindexTarget};
 
 impl Run {
     /// The named tables with their partitions, or every table.
@@ -27,7 +27,8 @@ impl Run {
         for table in tables {
             let name = self.open(table)?;
             names.push(name.clone());
-            if self.table(&name).partition_by.is_some() {
+            // Since 18 inheritance children come along as partitions do.
+            if self.table(&name).partition_by.is_some() || self.version.at_least(18) {
                 names.extend(self.catalog().descendants(&name));
             }
         }
@@ -89,10 +90,14 @@ impl Run {
         let name = self.open(table)?;
         self.lock(&name, LockMode::AccessExclusive);
         let known = self.table(&name);
+        if known.partition_by.is_some() && !self.version.at_least(15) {
+            return refuse("0A000", "cannot cluster a partitioned table");
+        }
+        if known.partition_by.is_some() && self.in_block {
+            return refuse("25001", "CLUSTER cannot run inside a transaction block");
+        }
         match index {
-            Some(index) if known.index(index.as_str()).is_none() && !known.assumed => {
-                return refuse("42704", format!("index \"{index}\" for table \"{}\" does not exist", name.name));
-            }
+            Some(index) => self.need_cluster_index(&name, index)?,
             None if known.clustered_on.is_none() && !known.assumed => {
                 return refuse("42704", format!("there is no previously clustered index for table \"{}\"", name.name));
             }
@@ -139,6 +144,11 @@ impl Run {
             }
             ReindexTarget::Table(name) => {
                 let name = self.open(name)?;
+                if !self.has_storage(&name) && !self.version.at_least(14) {
+                    // Not implemented there: a warning, and nothing is done.
+                    self.lock(&name, LockMode::Share);
+                    return Ok(());
+                }
                 indexes.extend(all_of(self, &name));
                 if !self.has_storage(&name) {
                     for child in self.catalog().descendants(&name) {
@@ -177,7 +187,7 @@ impl Run {
                 self.effects.waits_for = Some(Waits::OldSnapshots);
                 self.lock(&table, LockMode::ShareUpdateExclusive);
                 self.lock(&index, LockMode::ShareUpdateExclusive);
-                self.effects.index_builds.insert(index);
+                self.fill(&index);
             } else {
                 self.lock(&table, LockMode::Share);
                 self.build(&index);
@@ -187,12 +197,13 @@ impl Run {
         Ok(())
     }
 
-    pub(super) fn copy(&mut self, table: Option<&QualifiedName>, from: bool) -> Step {
+    pub(super) fn copy(&mut self, table: Option<&QualifiedName>, from: bool, columns: &[Ident]) -> Step {
         let Some(table) = table else { return Ok(()) };
         let name = self.open(table)?;
         if from {
             self.lock(&name, LockMode::RowExclusive);
-            self.rows_inserted(&name, &[], true);
+            self.draw_defaults(&name, columns);
+            self.rows_inserted(&name, columns, true);
         } else {
             self.lock(&name, LockMode::AccessShare);
             self.scan(&name);
@@ -276,7 +287,30 @@ impl Run {
         Ok(())
     }
 
-    pub(super) fn publish(&mut self, tables: &[QualifiedName]) -> Step {
+    pub(super) fn publish(
+        &mut self,
+        publication: &Ident,
+        tables: &[QualifiedName],
+        change: PublicationChange,
+        parts: &[PublishedPart],
+    ) -> Step {
+        let mut published = Vec::new();
+        for part in parts {
+            self.since(15, if part.columns.is_empty() { "WHERE" } else { "(" })?;
+            published.push(PublishedPart { table: self.open(&part.table)?, ..part.clone() });
+        }
+        let known = self.catalog().publications.get(publication).cloned();
+        let mut all = match (change, known) {
+            (PublicationChange::Add | PublicationChange::Drop, Some(known)) => known.as_ref().clone(),
+            _ => Vec::new(),
+        };
+        if change == PublicationChange::Drop {
+            let gone: Vec<QualifiedName> = tables.iter().filter_map(|table| self.find(table)).collect();
+            all.retain(|part| !gone.contains(&part.table));
+        } else {
+            all.extend(published);
+        }
+        self.catalog_mut().publications.insert_mut(publication.clone(), std::sync::Arc::new(all));
         for table in tables {
             let name = self.open(table)?;
             self.lock(&name, LockMode::ShareUpdateExclusive);

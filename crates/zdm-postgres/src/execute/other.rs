@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use super::{Run, Step, refuse, written};
 use crate::catalog::{Policy, Relation, Sequence, Trigger};
+use crate::effects::UncertainEffect;
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
 use crate::statement::{
-    AlterTable, AlterTableAction, CreateSequence, CreateTrigger, DropObjects, ObjectKind, SequenceOptions, Statement,
+    AlterTable, AlterTableAction, CreateSequence, CreateTrigger, DropObjects, ObjectKind, PublicationChange,
+    SequenceOptions, Statement,
 };
 
 impl Run {
@@ -38,13 +40,25 @@ impl Run {
             Statement::AlterOnTable { kind, name, table, rename_to } => {
                 return self.alter_on_table(*kind, name, table, rename_to.as_ref());
             }
-            Statement::CreateSchema { name, if_not_exists } => {
-                if !self.catalog().has_schema(name.as_str()) {
-                    self.catalog_mut().schemas.insert_mut(name.clone(), ());
-                } else if !if_not_exists {
-                    return refuse("42P06", format!("schema \"{name}\" already exists"));
+            Statement::CreateSchema { name, if_not_exists, elements } => {
+                return self.create_schema(name, *if_not_exists, elements);
+            }
+            Statement::AlterStatisticsTarget { name, if_exists } => {
+                self.since(13, "STATISTICS")?;
+                let known = super::candidates(&self.state.settings, name)
+                    .any(|candidate| self.catalog().statistics.contains_key(&candidate));
+                if !known && !if_exists && !self.catalog().is_incomplete() {
+                    return refuse("42704", format!("statistics object \"{}\" does not exist", written(name)));
                 }
             }
+            Statement::SecurityLabel { kind, name } => {
+                self.effects.may_fail.push(crate::effects::MayFail {
+                    sqlstate: "22023",
+                    condition: "no provider of security labels is loaded".to_owned(),
+                });
+                return self.comment(*kind, name, None);
+            }
+            Statement::MoveAll { kind, from, .. } => self.move_all(*kind, from),
             Statement::CreateExtension { name, if_not_exists } => {
                 if !self.catalog().has_extension(name.as_str()) {
                     self.catalog_mut().extensions.insert_mut(name.clone(), ());
@@ -55,15 +69,26 @@ impl Run {
             Statement::CreateStatistics { name, table, if_not_exists } => {
                 return self.create_statistics(name.as_ref(), table, *if_not_exists);
             }
-            Statement::CreatePublication { tables, .. } | Statement::AlterPublication { tables, .. } => {
-                return self.publish(tables);
+            Statement::CreatePublication { name, tables, parts, .. } => {
+                return self.publish(name, tables, PublicationChange::Set, parts);
+            }
+            Statement::AlterPublication { name, tables, change, parts } => {
+                return self.publish(name, tables, *change, parts);
+            }
+            Statement::CreateOther { kind: ObjectKind::EventTrigger, name } => {
+                self.catalog_mut().event_triggers.insert_mut(name.name.clone(), ());
             }
             Statement::AlterOther { kind, name, rename_to, set_schema } => {
                 return self.alter_other_object(*kind, name, rename_to.as_ref(), set_schema.as_ref());
             }
             Statement::Comment { kind, name, on, .. } => return self.comment(*kind, name, on.as_ref()),
             Statement::Grant { kind, names, .. } => return self.grant(*kind, names),
-            Statement::Copy { table, from } => return self.copy(table.as_ref(), *from),
+            Statement::Copy { table, from, columns, query } => {
+                if let Some(query) = query {
+                    return self.execute(query);
+                }
+                return self.copy(table.as_ref(), *from, columns);
+            }
             Statement::Vacuum { full, tables } => return self.vacuum(tables, *full),
             Statement::Analyze { tables } => return self.analyze(tables),
             Statement::Cluster { table, index } => return self.cluster(table.as_ref(), index.as_ref()),
@@ -75,12 +100,77 @@ impl Run {
             }
             Statement::Reindex(reindex) => return self.reindex(reindex),
             // Whatever these do, the catalog does not know of it.
-            Statement::Opaque(_) | Statement::Do { .. } | Statement::Call { .. } => {
+            Statement::Opaque(_) => {
+                self.unread("a statement that is not understood");
                 self.catalog_mut().mark_incomplete();
             }
+            Statement::Do { .. } => {
+                self.unread("the DO block");
+                self.catalog_mut().mark_incomplete();
+            }
+            Statement::Call { procedure } => {
+                self.unread(format!("the body of procedure {procedure}()"));
+                self.catalog_mut().mark_incomplete();
+            }
+            Statement::DropOwned { .. } => {
+                self.unread("which objects belong to the role");
+                self.catalog_mut().mark_incomplete();
+            }
+            Statement::ImportForeignSchema { .. } => self.catalog_mut().mark_incomplete(),
             _ => {}
         }
         Ok(())
+    }
+
+    /// The objects are made in the new schema, whatever the search path says: sequences, tables, views, indexes, triggers.
+    fn create_schema(&mut self, name: &Ident, if_not_exists: bool, elements: &[Statement]) -> Step {
+        if if_not_exists && !elements.is_empty() {
+            return refuse("0A000", "CREATE SCHEMA IF NOT EXISTS cannot include schema elements");
+        }
+        if !self.catalog().has_schema(name.as_str()) {
+            self.catalog_mut().schemas.insert_mut(name.clone(), ());
+        } else if if_not_exists {
+            return Ok(());
+        } else {
+            return refuse("42P06", format!("schema \"{name}\" already exists"));
+        }
+        let before = self.state.settings.search_path.clone();
+        let mut path = vec![name.clone()];
+        path.extend(before.clone().unwrap_or_else(|| vec![Ident::new("public")]));
+        self.state.settings.search_path = Some(path);
+        let order = |element: &Statement| match element {
+            Statement::CreateSequence(_) => 0,
+            Statement::CreateTable(_) => 1,
+            Statement::CreateView(_) => 2,
+            Statement::CreateIndex(_) => 3,
+            Statement::CreateTrigger(_) => 4,
+            _ => 5,
+        };
+        let mut ordered: Vec<&Statement> = elements.iter().collect();
+        ordered.sort_by_key(|element| order(element));
+        let result = ordered.into_iter().try_for_each(|element| self.execute(element));
+        self.state.settings.search_path = before;
+        result
+    }
+
+    /// Which relations lie in a tablespace, is not kept.
+    fn move_all(&mut self, kind: ObjectKind, from: &Ident) {
+        let candidates: Vec<QualifiedName> = self
+            .catalog()
+            .relations()
+            .filter(|(_, relation)| match relation {
+                Relation::Table(_) => kind == ObjectKind::Table,
+                Relation::Index { .. } => kind == ObjectKind::Index,
+                Relation::View(view) => kind == ObjectKind::MaterializedView && view.materialized,
+                Relation::Sequence(_) => false,
+            })
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in candidates {
+            let condition = format!("{name} is in tablespace {from}");
+            self.maybe(&name, UncertainEffect::Lock(LockMode::AccessExclusive), condition.clone());
+            self.maybe(&name, UncertainEffect::Rewrite, condition);
+        }
     }
 
     fn lock_tree(&mut self, name: &QualifiedName, mode: LockMode, only: bool, depth: u8) {
@@ -192,6 +282,13 @@ impl Run {
                 "42710",
                 format!("trigger \"{}\" for relation \"{}\" already exists", trigger.name, name.name),
             );
+        }
+        if table.partition_by.is_some()
+            && create.for_each_row
+            && create.timing == "BEFORE"
+            && !self.version.at_least(13)
+        {
+            return refuse("42809", format!("\"{}\" is a partitioned table", name.name));
         }
         let mut tables = vec![name.clone()];
         if table.partition_by.is_some() && create.for_each_row {
@@ -345,6 +442,13 @@ impl Run {
             ObjectKind::Schema => self.drop_schemas(drop),
             ObjectKind::Extension => self.drop_extensions(drop),
             ObjectKind::Statistics => self.drop_statistics(&drop.names, drop.if_exists),
+            ObjectKind::Publication | ObjectKind::EventTrigger => {
+                for name in &drop.names {
+                    self.catalog_mut().publications.remove_mut(&name.name);
+                    self.catalog_mut().event_triggers.remove_mut(&name.name);
+                }
+                Ok(())
+            }
             _ => Ok(()),
         }
     }

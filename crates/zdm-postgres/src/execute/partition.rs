@@ -102,6 +102,7 @@ impl Run {
                 return refuse("42804", format!("child table is missing constraint \"{}\"", constraint.name));
             }
         }
+        self.check_bound(&child, name, bound)?;
         // Rows that belong to the new partition are looked for in the default one.
         let proved = !matches!(bound, PartitionBound::Default) && self.rows_fit(&child, name, bound);
         let default_only = matches!(bound, PartitionBound::Default) && table.children.is_empty();
@@ -119,12 +120,74 @@ impl Run {
         self.clone_parent_indexes(&child, name)?;
         self.clone_parent_triggers(&child, name);
         if !proved && !default_only {
+            self.may_fail(&child, "23514", format!("a row of {child} does not fit the bound"));
             self.scan(&child);
             for below in self.catalog().descendants(&child) {
                 self.scan(&below);
             }
         }
         self.attach_foreign_keys(&child, name);
+        Ok(())
+    }
+
+    /// Whether the bound is one for that strategy and apart from the bounds of the other partitions.
+    pub(super) fn check_bound(&self, name: &QualifiedName, parent: &QualifiedName, bound: &PartitionBound) -> Step {
+        let parent_table = self.table(parent);
+        let Some(partition_by) = &parent_table.partition_by else { return Ok(()) };
+        let strategy = partition_by.strategy.to_ascii_lowercase();
+        let siblings = || {
+            parent_table.children.iter().filter(|child| *child != name).filter_map(|child| {
+                let (_, bound) = self.catalog().table(child)?.partition_of.clone()?;
+                Some((child.clone(), bound))
+            })
+        };
+        let PartitionBound::Values(text) = bound else {
+            if strategy == "hash" {
+                return refuse("42P16", "a hash-partitioned table may not have a default partition");
+            }
+            if let Some((default, _)) = siblings().find(|(_, bound)| matches!(bound, PartitionBound::Default)) {
+                return refuse(
+                    "42P17",
+                    format!(
+                        "partition \"{}\" conflicts with existing default partition \"{}\"",
+                        name.name, default.name
+                    ),
+                );
+            }
+            return Ok(());
+        };
+        let upper = text.to_ascii_uppercase();
+        let form = match upper.trim_start().strip_prefix("FOR VALUES").unwrap_or("").trim_start() {
+            rest if rest.starts_with("IN") => "list",
+            rest if rest.starts_with("WITH") => "hash",
+            _ => "range",
+        };
+        if form != strategy {
+            return refuse("42P16", format!("invalid bound specification for a {strategy} partition"));
+        }
+        let own = read_bound(text);
+        for (sibling, bound) in siblings() {
+            if let PartitionBound::Values(other) = &bound
+                && overlap(&own, &read_bound(other))
+            {
+                return refuse(
+                    "42P17",
+                    format!("partition \"{}\" would overlap partition \"{}\"", name.name, sibling.name),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// 42809 where a table cannot have children by inheritance.
+    pub(super) fn check_parent(&self, parent: &QualifiedName) -> Step {
+        let table = self.table(parent);
+        if table.partition_by.is_some() {
+            return refuse("42809", format!("cannot inherit from partitioned table \"{}\"", parent.name));
+        }
+        if table.partition_of.is_some() {
+            return refuse("42809", format!("cannot inherit from partition \"{}\"", parent.name));
+        }
         Ok(())
     }
 
@@ -211,7 +274,7 @@ impl Run {
         for index in &parent_table.indexes {
             let parent_index = parent.sibling(index.name.clone());
             self.lock(&parent_index, LockMode::ShareUpdateExclusive);
-            if self.matching_child_index(child, parent, &index.name) {
+            if self.matching_child_index(child, parent, &index.name).is_some() {
                 continue;
             }
             if index.constraint {
@@ -275,6 +338,14 @@ impl Run {
         if let Some(default) = &default {
             self.lock(default, LockMode::AccessExclusive);
         }
+        // The keys that the partition had from its parent become its own.
+        for constraint in &self.table(&child).constraints {
+            if let ConstraintKind::ForeignKey(key) = &constraint.kind
+                && constraint.inherited
+            {
+                self.lock(&key.table, LockMode::ShareRowExclusive);
+            }
+        }
         let child_table = self.table(&child);
         let attached = child_table.partition_of.as_ref().is_some_and(|(parent, _)| parent == name);
         if !attached && !child_table.assumed && !self.table(name).assumed {
@@ -299,6 +370,9 @@ impl Run {
         for index in self.table(&child).indexes.iter().filter(|index| index.parent.is_some()) {
             self.lock(&child.sibling(index.name.clone()), LockMode::AccessExclusive);
         }
+        if concurrently {
+            self.keep_bound_as_check(name, &child);
+        }
         self.catalog_mut().edit_table(name, |table| table.children.retain(|known| *known != child));
         self.catalog_mut().edit_table(&child, |table| {
             table.partition_of = None;
@@ -313,6 +387,43 @@ impl Run {
             }
         });
         Ok(())
+    }
+
+    /// `DetachAddConstraintIfNeeded`: whoever still plans with the partition relies on its bound.
+    fn keep_bound_as_check(&mut self, parent: &QualifiedName, child: &QualifiedName) {
+        let Some(partition_by) = self.table(parent).partition_by.clone() else { return };
+        let Some((_, PartitionBound::Values(text))) = self.table(child).partition_of.clone() else { return };
+        let ([column], true) = (partition_by.columns.as_slice(), partition_by.expressions.is_empty()) else { return };
+        if self.rows_fit(child, parent, &PartitionBound::Values(text.clone())) {
+            return;
+        }
+        let Bound::Range(from, to) = read_bound(&text) else { return };
+        let key = || Box::new(ExprNode::Column { qualifier: None, name: column.clone() });
+        let edge = |operator: &str, edge: &[Option<Literal>]| match edge {
+            [Some(Literal::Number(number))] => Some(ExprNode::Infix {
+                operator: operator.to_owned(),
+                left: key(),
+                right: Box::new(ExprNode::Number(number.to_string())),
+            }),
+            [Some(Literal::Text(text))] => Some(ExprNode::Infix {
+                operator: operator.to_owned(),
+                left: key(),
+                right: Box::new(ExprNode::Text(text.clone())),
+            }),
+            _ => None,
+        };
+        let mut terms = vec![ExprNode::IsNull { expr: key(), negated: true }];
+        terms.extend(edge(">=", &from));
+        terms.extend(edge("<", &to));
+        let expr = crate::expr::SqlExpr::new(text, ExprNode::And(terms));
+        let check = super::create_table::Check {
+            name: None,
+            expr,
+            no_inherit: false,
+            attributes: ConstraintAttributes::default(),
+        };
+        // A name is always free, and the columns are the table's.
+        let _ = self.add_check(child, &check);
     }
 
     /// Rows elsewhere that reference the partition forbid its leaving, so they are looked for.
@@ -341,7 +452,14 @@ impl Run {
     pub(super) fn inherit(&mut self, name: &QualifiedName, parent: &QualifiedName, queue: &mut Queue) -> Step {
         let parent = self.open(parent)?;
         self.lock(&parent, LockMode::ShareUpdateExclusive);
+        self.check_parent(&parent)?;
         let table = self.table(name);
+        if table.partition_of.is_some() {
+            return refuse("42809", "cannot change inheritance of a partition");
+        }
+        if table.partition_by.is_some() {
+            return refuse("42809", "cannot change inheritance of partitioned table");
+        }
         let parent_table = self.table(&parent);
         if parent == *name || self.catalog().descendants(name).contains(&parent) {
             return refuse("42P07", "circular inheritance not allowed");
@@ -387,6 +505,7 @@ impl Run {
         self.catalog_mut().edit_table(name, |table| {
             table.inherits.push(parent.clone());
             for column in table.columns.iter_mut().filter(|column| columns.contains(&column.name)) {
+                column.own |= !column.inherited;
                 column.inherited = true;
             }
         });
@@ -491,6 +610,29 @@ impl Run {
             // NOT (a AND b) excludes the bound where the bound implies a and b.
             implied_by_bound(&terms, partition_by, &bound)
         })
+    }
+}
+
+/// Whether two bounds of one strategy share a value, as far as literals tell.
+fn overlap(left: &Bound, right: &Bound) -> bool {
+    match (left, right) {
+        (Bound::Range(from, to), Bound::Range(other_from, other_to)) => {
+            let ([from], [to], [other_from], [other_to]) =
+                (from.as_slice(), to.as_slice(), other_from.as_slice(), other_to.as_slice())
+            else {
+                return false;
+            };
+            // `None` is without limit.
+            let below = |from: &Option<Literal>, to: &Option<Literal>| match (from, to) {
+                (Some(from), Some(to)) => from.compare(to).is_some_and(std::cmp::Ordering::is_lt),
+                _ => true,
+            };
+            below(from, other_to) && below(other_from, to)
+        }
+        (Bound::List(values, with_null), Bound::List(others, other_null)) => {
+            (*with_null && *other_null) || values.iter().any(|value| others.contains(value))
+        }
+        _ => false,
     }
 }
 

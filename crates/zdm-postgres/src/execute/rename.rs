@@ -176,6 +176,9 @@ impl Run {
         let Some(name) = self.alter_target(alter)? else { return Ok(()) };
         self.lock(&name, LockMode::AccessExclusive);
         let to = to.truncated();
+        if alter.keyword == ObjectKind::View {
+            self.since(13, "COLUMN")?;
+        }
         if let Some(view) = self.catalog().view(&name) {
             if !view.columns.is_empty() && !view.columns.contains(from) {
                 return refuse("42703", format!("column \"{from}\" does not exist"));
@@ -198,18 +201,18 @@ impl Run {
         match table.column(from.as_str()) {
             None if table.assumed => return Ok(()),
             None => return refuse("42703", format!("column \"{from}\" does not exist")),
-            Some(column) if column.inherited => {
-                return refuse("42P16", format!("cannot rename inherited column \"{from}\""));
-            }
             Some(_) => {}
         }
         if alter.only.0 && !table.children.is_empty() {
             return refuse("42P16", format!("inherited column \"{from}\" must be renamed in child tables too"));
         }
         // The children come first.
-        for name in tables.iter().skip(1).chain(tables.first()) {
-            if self.table(name).column(to.as_str()).is_some() {
-                return refuse("42701", format!("column \"{to}\" of relation \"{}\" already exists", name.name));
+        for known in tables.iter().skip(1).chain(tables.first()) {
+            if *known == name && table.column(from.as_str()).is_some_and(|column| column.inherited) {
+                return refuse("42P16", format!("cannot rename inherited column \"{from}\""));
+            }
+            if self.table(known).column(to.as_str()).is_some() {
+                return refuse("42701", format!("column \"{to}\" of relation \"{}\" already exists", known.name));
             }
         }
         for name in tables {
@@ -313,6 +316,13 @@ impl Run {
                 }
             });
         }
+        rename_named(catalog, &|relation, columns| {
+            if relation == name {
+                for column in columns.iter_mut().filter(|column| **column == *from) {
+                    *column = to.clone();
+                }
+            }
+        });
         for (column, sequence) in catalog.sequences_of(name) {
             if column == *from {
                 catalog.edit_sequence(&sequence, |sequence| sequence.owned_by = Some((name.clone(), to.clone())));
@@ -379,6 +389,9 @@ impl Run {
         if !self.catalog().has_schema(schema.as_str()) && !self.catalog().is_incomplete() {
             return refuse("3F000", format!("schema \"{schema}\" does not exist"));
         }
+        if self.catalog().sequence(&name).is_some_and(|sequence| sequence.owned_by.is_some()) {
+            return refuse("0A000", "cannot move an owned sequence into another schema");
+        }
         let to = QualifiedName::with_schema(schema.clone(), name.name.clone());
         if to == name {
             return Ok(());
@@ -399,6 +412,11 @@ impl Run {
 
 /// Every reference from other relations.
 fn rename_references(catalog: &mut Catalog, from: &QualifiedName, to: &QualifiedName) {
+    rename_named(catalog, &|relation, _| {
+        if relation == from {
+            *relation = to.clone();
+        }
+    });
     let names: Vec<QualifiedName> = catalog.relations().map(|(name, _)| name.clone()).collect();
     for name in names {
         match catalog.relation(&name) {
@@ -461,6 +479,31 @@ fn rename_references(catalog: &mut Catalog, from: &QualifiedName, to: &Qualified
             }
             _ => {}
         }
+    }
+}
+
+/// What bodies of functions and publications name.
+fn rename_named(catalog: &mut Catalog, rename: &dyn Fn(&mut QualifiedName, &mut Vec<Ident>)) {
+    let functions: Vec<_> = catalog
+        .functions
+        .iter()
+        .filter(|(_, overloads)| overloads.iter().any(|function| !function.dependencies.is_empty()))
+        .map(|(name, overloads)| (name.clone(), overloads.as_ref().clone()))
+        .collect();
+    for (name, mut overloads) in functions {
+        for (relation, columns) in overloads.iter_mut().flat_map(|function| &mut function.dependencies) {
+            rename(relation, columns);
+        }
+        catalog.functions.insert_mut(name, Arc::new(overloads));
+    }
+    let publications: Vec<_> =
+        catalog.publications.iter().map(|(name, parts)| (name.clone(), parts.as_ref().clone())).collect();
+    for (name, mut parts) in publications {
+        for part in &mut parts {
+            rename(&mut part.table, &mut part.columns);
+            rename(&mut part.table, &mut part.filter);
+        }
+        catalog.publications.insert_mut(name, Arc::new(parts));
     }
 }
 

@@ -10,8 +10,8 @@ use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
 use crate::naming;
 use crate::statement::{
-    AlterDomainAction, AlterTypeAction, CreateDomain, CreateFunction, DropBehavior, DropObjects, IndexKey, ObjectKind,
-    Persistence, TableConstraintKind, TypeDefinition,
+    AlterDomainAction, AlterTypeAction, CreateDomain, DropBehavior, DropObjects, IndexKey, ObjectKind, Persistence,
+    TableConstraintKind, TypeDefinition,
 };
 
 impl Run {
@@ -137,6 +137,9 @@ impl Run {
         for (table, _) in self.columns_of_type(domain) {
             if self.has_storage(&table) {
                 self.lock(&table, LockMode::Share);
+                self.may_fail(&table, "23502", format!("a row of {table} has NULL where it may not"));
+                self.may_fail(&table, "23514", format!("a value in {table} violates the constraint"));
+                self.may_fail(&table, "22000", format!("the constraint fails for a value in {table}"));
                 self.scan(&table);
             }
         }
@@ -186,6 +189,9 @@ impl Run {
             return Ok(());
         };
         match (action, definition) {
+            (AlterTypeAction::Several(actions), _) => {
+                actions.iter().try_for_each(|action| self.alter_type(&name, action))
+            }
             (AlterTypeAction::RenameTo(to), _) => self.rename_type(&name, &name.sibling(to.truncated())),
             (AlterTypeAction::SetSchema(schema), _) => {
                 self.rename_type(&name, &QualifiedName::with_schema(schema.clone(), name.name.clone()))
@@ -225,6 +231,7 @@ impl Run {
                 };
                 known.clone_from(to);
                 self.put_type(&name, UserTypeKind::Defined(TypeDefinition::Enum(values)));
+                self.rename_label(&name, from, to);
                 Ok(())
             }
             (
@@ -274,6 +281,28 @@ impl Run {
                 refuse("42809", format!("{} is not an enum", written(&name)))
             }
             _ => Ok(()),
+        }
+    }
+
+    /// Defaults of the type's columns mean the value, whatever its label.
+    fn rename_label(&mut self, name: &QualifiedName, from: &str, to: &str) {
+        for (table, column) in self.columns_of_type(name) {
+            self.catalog_mut().edit_table(&table, |table| {
+                for known in table.columns.iter_mut().filter(|known| known.name == column) {
+                    let Some(default) = &mut known.default else { continue };
+                    let mut node = ExprNode::clone(&default.node);
+                    let mut literal = &mut node;
+                    while let ExprNode::Cast { expr, .. } = literal {
+                        literal = expr;
+                    }
+                    if let ExprNode::Text(text) = literal
+                        && text == from
+                    {
+                        to.clone_into(text);
+                        *default = crate::expr::SqlExpr::new(crate::name::quote_literal(to), node);
+                    }
+                }
+            });
         }
     }
 
@@ -329,30 +358,6 @@ impl Run {
                 return refuse("55P04", format!("unsafe use of new value \"{value}\" of enum type {}", name.name));
             }
         }
-        Ok(())
-    }
-
-    pub(super) fn create_function(&mut self, create: &CreateFunction) -> Step {
-        let name = self.creation_name(&create.name, Persistence::Permanent);
-        let resolved = |data_type: &Option<DataType>| {
-            data_type.as_ref().map(|data_type| self.resolve_type(data_type).unwrap_or_else(|_| data_type.clone()))
-        };
-        let function = Function {
-            arguments: create.arguments.iter().map(resolved).collect(),
-            returns: resolved(&create.returns),
-            language: create.language.clone(),
-            volatility: create.volatility,
-            body: create.body.clone(),
-        };
-        let mut overloads: Vec<Function> = self.catalog().functions(&name).to_vec();
-        match overloads.iter_mut().find(|known| known.arguments == function.arguments) {
-            Some(known) if create.or_replace => *known = function,
-            Some(known) if known.arguments.iter().all(Option::is_some) => {
-                return refuse("42723", format!("function \"{}\" already exists with same argument types", name.name));
-            }
-            _ => overloads.push(function),
-        }
-        self.catalog_mut().functions.insert_mut(name, Arc::new(overloads));
         Ok(())
     }
 

@@ -22,13 +22,7 @@ impl Run {
         let mut dependencies: Vec<(QualifiedName, Vec<Ident>)> = Vec::new();
         for written_name in &create.query.relations {
             let under = self.open(written_name)?;
-            let table = self.table(&under);
-            let columns = table
-                .columns
-                .iter()
-                .map(|column| column.name.clone())
-                .filter(|column| create.query.star || create.query.columns.contains(column))
-                .collect();
+            let columns = self.columns_read(&under, &create.query);
             dependencies.push((under, columns));
         }
         if create.materialized && create.with_data {
@@ -43,6 +37,7 @@ impl Run {
         } else {
             create.columns.clone()
         };
+        super::create_table::check_output_names(columns.iter())?;
         if let Some(old) = &replaced {
             check_replacement(&old.columns, &columns)?;
             self.lock(&name, LockMode::AccessExclusive);

@@ -6,7 +6,7 @@ use zdm_postgres::statement::{
 use zdm_postgres::{Ident, Statement};
 
 use super::{object, table};
-use crate::cursor::{Cursor, Read, Unread};
+use crate::cursor::{Cursor, Read};
 use crate::lexer::Kind;
 
 pub(super) fn read(cursor: &mut Cursor<'_>) -> Read<Statement> {
@@ -26,8 +26,8 @@ pub(super) fn read(cursor: &mut Cursor<'_>) -> Read<Statement> {
     } else {
         return cursor.unexpected("TABLE");
     };
-    if cursor.are(&["ALL", "IN", "TABLESPACE"]) {
-        return Err(Unread("ALL IN TABLESPACE names no relation".to_owned()));
+    if cursor.accept_all(&["ALL", "IN", "TABLESPACE"]) {
+        return move_all(cursor, keyword);
     }
     let if_exists = cursor.accept_all(&["IF", "EXISTS"]);
     let only = only(cursor);
@@ -59,6 +59,18 @@ pub(super) fn read(cursor: &mut Cursor<'_>) -> Read<Statement> {
     }
     actions.shrink_to_fit();
     Ok(Statement::AlterTable(AlterTable { keyword, name, if_exists, only, actions }))
+}
+
+/// `a [OWNED BY role, …] SET TABLESPACE b [NOWAIT]`.
+fn move_all(cursor: &mut Cursor<'_>, kind: ObjectKind) -> Read<Statement> {
+    let from = cursor.ident()?;
+    if cursor.accept_all(&["OWNED", "BY"]) {
+        cursor.idents()?;
+    }
+    cursor.expect_all(&["SET", "TABLESPACE"])?;
+    let to = cursor.ident()?;
+    cursor.accept("NOWAIT");
+    Ok(Statement::MoveAll { kind, from, to })
 }
 
 /// `ONLY`, also with the name in parentheses behind it.

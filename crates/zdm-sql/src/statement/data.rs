@@ -272,34 +272,41 @@ fn whole_query(cursor: &Cursor<'_>, start: usize, head: usize, parts: &[(usize, 
 pub(super) fn truncate(cursor: &mut Cursor<'_>) -> Read<Statement> {
     cursor.expect("TRUNCATE")?;
     cursor.accept("TABLE");
+    let mut alone = Vec::new();
     let tables = cursor.list(|cursor| {
-        only(cursor);
+        let only = only(cursor);
         let name = cursor.name()?;
         cursor.accept_operator("*");
+        if only.0 {
+            alone.push(name.clone());
+        }
         Ok(name)
     })?;
     let restart_identity = cursor.accept_all(&["RESTART", "IDENTITY"]);
     if !restart_identity {
         cursor.accept_all(&["CONTINUE", "IDENTITY"]);
     }
-    Ok(Statement::Truncate { tables, restart_identity, behavior: behavior(cursor) })
+    Ok(Statement::Truncate { tables, only: alone, restart_identity, behavior: behavior(cursor) })
 }
 
 /// `COPY table [( … )] { FROM | TO } …` and `COPY ( query ) TO …`.
 pub(super) fn copy(cursor: &mut Cursor<'_>) -> Read<Statement> {
     cursor.expect("COPY")?;
     cursor.accept("BINARY");
+    let mut columns = Vec::new();
+    let mut query = None;
     let table = if cursor.is_kind(Kind::LParen) {
-        cursor.skip_parenthesized()?;
+        let (start, end) = cursor.skip_parenthesized()?;
+        query = Some(Box::new(super::read_part(cursor, start, end)));
         None
     } else {
         let name = cursor.name()?;
         if cursor.is_kind(Kind::LParen) {
-            cursor.skip_parenthesized()?;
+            columns = cursor.column_list()?;
         }
         Some(name)
     };
     let Some(direction) = cursor.accept_any(&["FROM", "TO"]) else { return cursor.unexpected("FROM or TO") };
     cursor.at = cursor.tokens.len();
-    Ok(Statement::Copy { table, from: direction == "FROM" })
+    Ok(Statement::Copy { table, from: direction == "FROM", columns, query })
 }

@@ -2,7 +2,7 @@
 
 use zdm_postgres::statement::{
     AlterDomainAction, AlterTypeAction, CreateDomain, CreateSequence, CreateView, DropObjects, ObjectKind,
-    SequenceOptions, TableConstraintKind, TypeDefinition,
+    PublicationChange, PublishedPart, SequenceOptions, TableConstraintKind, TypeDefinition,
 };
 use zdm_postgres::{Ident, QualifiedName, Statement};
 
@@ -231,8 +231,12 @@ pub(super) fn alter_type(cursor: &mut Cursor<'_>) -> Read<Statement> {
     let name = cursor.name()?;
     if cursor.are(&["ADD", "ATTRIBUTE"]) || cursor.are(&["DROP", "ATTRIBUTE"]) || cursor.are(&["ALTER", "ATTRIBUTE"]) {
         let mut actions = cursor.list(attribute_action)?;
-        let (Some(action), None) = (actions.pop(), actions.pop()) else {
-            return Err(Unread("several attribute actions in one statement".to_owned()));
+        let action = match (actions.pop(), actions.is_empty()) {
+            (Some(action), true) => action,
+            (last, _) => {
+                actions.extend(last);
+                AlterTypeAction::Several(actions)
+            }
         };
         return Ok(Statement::AlterType { name, action });
     }
@@ -393,8 +397,8 @@ pub(super) fn create(cursor: &mut Cursor<'_>) -> Read<Statement> {
         if cursor.accept("PUBLICATION") {
             let name = cursor.ident()?;
             let all_tables = cursor.accept_all(&["FOR", "ALL", "TABLES"]);
-            let tables = publication_tables(cursor)?;
-            return Ok(Statement::CreatePublication { name, tables, all_tables });
+            let (tables, parts) = publication_tables(cursor)?;
+            return Ok(Statement::CreatePublication { name, tables, all_tables, parts });
         }
         if cursor.accept("POLICY") {
             return create_policy(cursor);
@@ -421,8 +425,38 @@ fn create_schema(cursor: &mut Cursor<'_>) -> Read<Statement> {
         }
         name
     };
-    // Objects created with the schema are statements of their own that this form cannot carry.
-    Ok(Statement::CreateSchema { name, if_not_exists })
+    Ok(Statement::CreateSchema { name, if_not_exists, elements: schema_elements(cursor)? })
+}
+
+/// CREATE and GRANT behind the schema's name, without anything between them.
+fn schema_elements(cursor: &mut Cursor<'_>) -> Read<Vec<Statement>> {
+    let mut elements = Vec::new();
+    while !cursor.is_at_end() {
+        let start = cursor.at;
+        if !cursor.is_any(&["CREATE", "GRANT"]) {
+            return cursor.unexpected("CREATE or GRANT");
+        }
+        let grant = cursor.is("GRANT");
+        cursor.at += 1;
+        let mut end = cursor.find_outside(|cursor, index| {
+            let before = index.saturating_sub(1);
+            // GRANT CREATE ON …, GRANT USAGE, CREATE ON …, WITH GRANT OPTION.
+            let privilege = grant && (before == start || cursor.tokens[before].kind == Kind::Comma);
+            (cursor.word_at(index, &["CREATE"]) && !privilege)
+                || (cursor.word_at(index, &["GRANT"]) && !cursor.word_at(before, &["WITH"]))
+        });
+        if cursor.tokens.get(end).is_some_and(|token| token.kind == Kind::RParen) {
+            return cursor.unexpected("an object");
+        }
+        // A trigger's events are no elements, and no object's name begins one.
+        end = end.max(start + 1);
+        elements.push(super::read_part(cursor, start, end));
+        cursor.at = end;
+    }
+    if let Some(Statement::Opaque(opaque)) = elements.iter().find(|element| matches!(element, Statement::Opaque(_))) {
+        return Err(Unread(format!("in the schema: {}", opaque.reason)));
+    }
+    Ok(elements)
 }
 
 fn create_statistics(cursor: &mut Cursor<'_>) -> Read<Statement> {
@@ -444,8 +478,9 @@ fn create_statistics(cursor: &mut Cursor<'_>) -> Read<Statement> {
 }
 
 /// `FOR TABLE a (x) WHERE (…), TABLES IN SCHEMA s, TABLE b`, and WITH behind it; the cursor stands at the end afterwards.
-fn publication_tables(cursor: &mut Cursor<'_>) -> Read<Vec<QualifiedName>> {
+fn publication_tables(cursor: &mut Cursor<'_>) -> Read<(Vec<QualifiedName>, Vec<PublishedPart>)> {
     let mut tables = Vec::new();
+    let mut parts = Vec::new();
     if cursor.accept("FOR") || cursor.is("TABLE") || cursor.are(&["TABLES", "IN", "SCHEMA"]) {
         let mut in_schemas = false;
         loop {
@@ -458,13 +493,14 @@ fn publication_tables(cursor: &mut Cursor<'_>) -> Read<Vec<QualifiedName>> {
                 cursor.ident()?;
             } else {
                 alter_table::only(cursor);
-                tables.push(cursor.name()?);
+                let table = cursor.name()?;
+                tables.push(table.clone());
                 cursor.accept_operator("*");
-                if cursor.is_kind(Kind::LParen) {
-                    cursor.skip_parenthesized()?;
-                }
-                if cursor.accept("WHERE") {
-                    cursor.skip_parenthesized()?;
+                let columns = if cursor.is_kind(Kind::LParen) { cursor.column_list()? } else { Vec::new() };
+                let filter =
+                    if cursor.accept("WHERE") { cursor.parenthesized_expr()?.node.columns() } else { Vec::new() };
+                if !(columns.is_empty() && filter.is_empty()) {
+                    parts.push(PublishedPart { table, columns, filter });
                 }
             }
             if !cursor.accept_kind(Kind::Comma) {
@@ -476,7 +512,7 @@ fn publication_tables(cursor: &mut Cursor<'_>) -> Read<Vec<QualifiedName>> {
         cursor.at += 1;
         cursor.skip_parenthesized()?;
     }
-    Ok(tables)
+    Ok((tables, parts))
 }
 
 /// `name ON table [AS …] [FOR …] [TO …] [USING ( … )] [WITH CHECK ( … )]`.
@@ -543,8 +579,14 @@ pub(super) fn alter(cursor: &mut Cursor<'_>) -> Read<Statement> {
     }
     cursor.accept("PROCEDURAL");
     let Some(kind) = object_kind(cursor) else { return cursor.unexpected("an object's kind") };
-    cursor.accept_all(&["IF", "EXISTS"]);
+    let if_exists = cursor.accept_all(&["IF", "EXISTS"]);
     let name = object_name(cursor, kind)?;
+    if kind == ObjectKind::Statistics && cursor.accept_all(&["SET", "STATISTICS"]) {
+        if !cursor.accept("DEFAULT") {
+            number(cursor)?;
+        }
+        return Ok(Statement::AlterStatisticsTarget { name, if_exists });
+    }
     let rename_to = if cursor.accept_all(&["RENAME", "TO"]) { Some(cursor.ident()?) } else { None };
     let set_schema = if cursor.accept_all(&["SET", "SCHEMA"]) { Some(cursor.ident()?) } else { None };
     if rename_to.is_none() && set_schema.is_none() {
@@ -563,10 +605,14 @@ fn alter_publication(cursor: &mut Cursor<'_>) -> Read<Statement> {
         let kind = ObjectKind::Publication;
         return Ok(Statement::AlterOther { kind, name: QualifiedName::new(name), rename_to, set_schema: None });
     }
-    if cursor.accept_any(&["ADD", "SET", "DROP"]).is_none() {
-        return cursor.unexpected("ADD, SET or DROP");
-    }
-    Ok(Statement::AlterPublication { name, tables: publication_tables(cursor)? })
+    let change = match cursor.accept_any(&["ADD", "SET", "DROP"]) {
+        Some("ADD") => PublicationChange::Add,
+        Some("SET") => PublicationChange::Set,
+        Some(_) => PublicationChange::Drop,
+        None => return cursor.unexpected("ADD, SET or DROP"),
+    };
+    let (tables, parts) = publication_tables(cursor)?;
+    Ok(Statement::AlterPublication { name, tables, change, parts })
 }
 
 /// IMPORT FOREIGN SCHEMA, SECURITY LABEL, REASSIGN OWNED.
@@ -576,7 +622,47 @@ pub(super) fn other(cursor: &mut Cursor<'_>) -> Read<Statement> {
         cursor.at = cursor.tokens.len();
         return Ok(Statement::AlterOther { kind: ObjectKind::Role, name, rename_to: None, set_schema: None });
     }
-    Err(Unread("this form is not read".to_owned()))
+    if cursor.accept_all(&["IMPORT", "FOREIGN", "SCHEMA"]) {
+        cursor.ident()?;
+        let filtered = cursor.accept_all(&["LIMIT", "TO"]) || cursor.accept("EXCEPT");
+        if filtered {
+            cursor.parenthesized(Cursor::name)?;
+        }
+        cursor.expect_all(&["FROM", "SERVER"])?;
+        cursor.ident()?;
+        cursor.expect("INTO")?;
+        let into = cursor.ident()?;
+        if cursor.accept("OPTIONS") {
+            cursor.skip_parenthesized()?;
+        }
+        return Ok(Statement::ImportForeignSchema { into });
+    }
+    cursor.expect_all(&["SECURITY", "LABEL"])?;
+    if cursor.accept("FOR") && cursor.string().is_err() {
+        cursor.ident()?;
+    }
+    cursor.expect("ON")?;
+    cursor.accept("PROCEDURAL");
+    let Some(kind) = object_kind(cursor) else { return cursor.unexpected("an object's kind") };
+    let name = if kind == ObjectKind::Column {
+        let mut parts = cursor.dotted()?;
+        parts.pop();
+        let Some(table) = parts.pop() else { return cursor.unexpected("table.column") };
+        match parts.pop() {
+            Some(schema) => QualifiedName::with_schema(schema, table),
+            None => QualifiedName::new(table),
+        }
+    } else {
+        object_name(cursor, kind)?
+    };
+    if !cursor.is("IS") {
+        cursor.at = cursor.find_outside(|cursor, index| cursor.word_at(index, &["IS"]));
+    }
+    cursor.expect("IS")?;
+    if !cursor.accept("NULL") {
+        cursor.string()?;
+    }
+    Ok(Statement::SecurityLabel { kind, name })
 }
 
 // Any object
@@ -690,7 +776,8 @@ fn object_name(cursor: &mut Cursor<'_>, kind: ObjectKind) -> Read<QualifiedName>
 pub(super) fn drop(cursor: &mut Cursor<'_>) -> Read<Statement> {
     cursor.expect("DROP")?;
     if cursor.accept_all(&["OWNED", "BY"]) {
-        return Err(Unread("it drops objects that it does not name".to_owned()));
+        cursor.idents()?;
+        return Ok(Statement::DropOwned { behavior: behavior(cursor) });
     }
     cursor.accept("PROCEDURAL");
     let Some(kind) = object_kind(cursor) else { return cursor.unexpected("an object's kind") };

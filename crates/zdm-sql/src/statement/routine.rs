@@ -26,6 +26,8 @@ pub(super) fn create_function(cursor: &mut Cursor<'_>) -> Read<Statement> {
         volatility: Volatility::Volatile,
         strict: false,
         body: None,
+        statements: None,
+        standard_body: false,
     };
     if !procedure && cursor.is("RETURNS") && !cursor.is_nth(1, "NULL") {
         cursor.at += 1;
@@ -37,6 +39,10 @@ pub(super) fn create_function(cursor: &mut Cursor<'_>) -> Read<Statement> {
         }
     }
     while function_option(cursor, &mut function)? {}
+    let sql = function.language.as_ref().map_or(function.standard_body, |language| *language == "sql");
+    if sql && !cursor.nested {
+        function.statements = function.body.as_deref().and_then(|body| body_statements(body, function.standard_body));
+    }
     Ok(Statement::CreateFunction(function))
 }
 
@@ -144,6 +150,7 @@ fn function_option(cursor: &mut Cursor<'_>, function: &mut CreateFunction) -> Re
         }
     } else if cursor.is("RETURN") {
         // SQL-standard bodies end the statement.
+        function.standard_body = true;
         function.body = Some(cursor.source_of(cursor.at, cursor.tokens.len()).to_owned());
         cursor.at = cursor.tokens.len();
     } else if cursor.are(&["BEGIN", "ATOMIC"]) {
@@ -151,12 +158,30 @@ fn function_option(cursor: &mut Cursor<'_>, function: &mut CreateFunction) -> Re
         if !cursor.word_at(last, &["END"]) {
             return cursor.unexpected("a body with END");
         }
+        function.standard_body = true;
         function.body = Some(cursor.source_of(cursor.at, cursor.tokens.len()).to_owned());
         cursor.at = cursor.tokens.len();
     } else {
         return Ok(false);
     }
     Ok(true)
+}
+
+/// The statements of an SQL body, if all of them are understood: a text, `BEGIN ATOMIC … END`, or `RETURN …`.
+fn body_statements(body: &str, standard: bool) -> Option<Vec<Statement>> {
+    let returned;
+    let inside = if !standard {
+        body
+    } else if let Some(expression) = body.get(..6).filter(|word| word.eq_ignore_ascii_case("RETURN")) {
+        returned = format!("SELECT{}", &body[expression.len()..]);
+        &returned
+    } else {
+        let behind_begin = body.get(5..)?.trim_start().get(6..)?;
+        behind_begin.get(..behind_begin.len().checked_sub(3)?)?
+    };
+    let statements = super::read_body(inside);
+    let understood = |statement: &Statement| !matches!(statement, Statement::Opaque(_));
+    statements.iter().all(understood).then_some(statements)
 }
 
 /// `name { TO | = } value, …` or `name FROM CURRENT` behind SET.

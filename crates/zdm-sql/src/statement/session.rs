@@ -5,8 +5,59 @@ use zdm_postgres::{Ident, LockMode, Statement};
 
 use super::alter_table::only;
 use super::index::{is_on, spaced_options};
-use crate::cursor::{Cursor, Read};
+use crate::cursor::{Cursor, Read, Unread};
 use crate::lexer::Kind;
+
+/// A psql meta-command, which psql carries out itself. Those that only concern psql send nothing to the server.
+pub(super) fn meta_command(cursor: &Cursor<'_>) -> Read<Statement> {
+    const SILENT: [&str; 30] = [
+        "\\!",
+        "\\a",
+        "\\C",
+        "\\cd",
+        "\\conninfo",
+        "\\copyright",
+        "\\echo",
+        "\\encoding",
+        "\\errverbose",
+        "\\f",
+        "\\H",
+        "\\h",
+        "\\help",
+        "\\o",
+        "\\out",
+        "\\prompt",
+        "\\pset",
+        "\\q",
+        "\\qecho",
+        "\\quit",
+        "\\restrict",
+        "\\set",
+        "\\setenv",
+        "\\t",
+        "\\T",
+        "\\timing",
+        "\\unrestrict",
+        "\\unset",
+        "\\warn",
+        "\\x",
+    ];
+    let Some(token) = cursor.peek() else { return cursor.unexpected("a command") };
+    let source = cursor.source(token);
+    let name = source.split(char::is_whitespace).next().unwrap_or(source);
+    // `\dt`, `\l` and their kin only look at the catalog.
+    if SILENT.contains(&name) || name.starts_with("\\d") || matches!(name, "\\l" | "\\l+" | "\\z" | "\\sf" | "\\sv") {
+        return Ok(Statement::Session { command: name.to_owned() });
+    }
+    if name == "\\copy"
+        && let Some(copy) = source.get(1..)
+        && let [statement] = super::read_body(copy).as_slice()
+        && matches!(statement, Statement::Copy { .. })
+    {
+        return Ok(statement.clone());
+    }
+    Err(Unread("a psql meta-command".to_owned()))
+}
 
 pub(super) fn begin(cursor: &mut Cursor<'_>) -> Read<Statement> {
     if cursor.accept("START") {

@@ -1,0 +1,106 @@
+//! Which expressions the server refuses in an index, a generated column or a partition key, because their value may
+//! change while the row stays: functions, casts and operators that depend on settings or on the time.
+//!
+//! Only what is certain counts: an argument whose type is not known leaves an overloaded function in doubt.
+
+use crate::catalog::{Catalog, Table};
+use crate::data_type::DataType;
+use crate::expr::ExprNode;
+use crate::statement::Volatility;
+use crate::version::PgVersion;
+use crate::volatility;
+
+/// Whether the expression over the table's columns is certainly not immutable.
+pub(crate) fn is_surely_mutable(
+    node: &ExprNode,
+    table: &Table,
+    catalog: &Catalog,
+    version: PgVersion,
+    resolve: &dyn Fn(&crate::name::QualifiedName) -> Option<crate::name::QualifiedName>,
+) -> bool {
+    let mut mutable = false;
+    node.walk(&mut |node| {
+        mutable |= match node {
+            ExprNode::Call { function, args, .. } => match resolve(function) {
+                Some(user) => {
+                    let overloads = catalog.functions(&user);
+                    let matching = overloads.iter().filter(|overload| overload.arguments.len() == args.len());
+                    let mut count = 0;
+                    // An SQL function that is inlined counts as its body.
+                    let all = matching.inspect(|_| count += 1).all(|overload| {
+                        overload.volatility != Volatility::Immutable
+                            && overload.language.as_ref().is_some_and(|language| *language != "sql")
+                    });
+                    all && count > 0
+                }
+                None if function.schema.as_ref().is_none_or(|schema| *schema == "pg_catalog") => {
+                    let name = function.name.as_str();
+                    match volatility::builtin_range(name, args.len(), version) {
+                        Some((least, _)) if least > Volatility::Immutable => true,
+                        Some((_, most)) if most > Volatility::Immutable => {
+                            args.iter().filter_map(|arg| type_of(arg, table)).any(|data_type| {
+                                is(&data_type, "timestamptz") || (name == "date_trunc" && is(&data_type, "date"))
+                            })
+                        }
+                        _ => false,
+                    }
+                }
+                None => false,
+            },
+            ExprNode::Cast { expr, data_type } => {
+                type_of(expr, table).is_some_and(|source| is_mutable_cast(&source, data_type, version))
+            }
+            ExprNode::Infix { operator, left, right } => match (type_of(left, table), type_of(right, table)) {
+                (Some(left), Some(right)) => is_mutable_operator(operator, &left, &right),
+                _ => false,
+            },
+            _ => false,
+        };
+    });
+    mutable
+}
+
+/// The type of a column or of a cast; others are not known here.
+fn type_of(node: &ExprNode, table: &Table) -> Option<DataType> {
+    match node {
+        ExprNode::Column { name, .. } => table.column(name.as_str()).map(|column| column.data_type.clone()),
+        ExprNode::Cast { data_type, .. } => Some(data_type.clone()),
+        _ => None,
+    }
+}
+
+fn is(data_type: &DataType, name: &str) -> bool {
+    !data_type.is_array() && data_type.name.schema.is_none() && data_type.name.name == name
+}
+
+/// From `pg_cast` and the input and output functions of `pg_type`, versions 12 to 18.
+fn is_mutable_cast(source: &DataType, target: &DataType, version: PgVersion) -> bool {
+    if source.is_array() || target.is_array() || source.name.schema.is_some() || target.name.schema.is_some() {
+        return false;
+    }
+    let (source, target) = (source.name.name.as_str(), target.name.name.as_str());
+    let is_text = |name: &str| matches!(name, "text" | "varchar" | "bpchar" | "citext");
+    let stable_output = matches!(source, "date" | "timestamp" | "timestamptz" | "money" | "aclitem")
+        || source.starts_with("reg")
+        || (source == "interval" && version.at_least(15));
+    let stable_input =
+        matches!(target, "date" | "timestamp" | "timestamptz" | "time" | "timetz" | "interval" | "money" | "xml")
+            || target.starts_with("reg");
+    match (source, target) {
+        ("timestamptz", "date" | "timestamp" | "time" | "timetz")
+        | ("date" | "timestamp", "timestamptz")
+        | ("time", "timetz")
+        | ("int4" | "int8" | "numeric", "money")
+        | ("money", "numeric") => true,
+        _ => (is_text(target) && stable_output) || (is_text(source) && stable_input),
+    }
+}
+
+fn is_mutable_operator(operator: &str, left: &DataType, right: &DataType) -> bool {
+    let pair = |one: &str, other: &str| (is(left, one) && is(right, other)) || (is(left, other) && is(right, one));
+    match operator {
+        "+" | "-" => pair("timestamptz", "interval"),
+        "=" | "<>" | "<" | ">" | "<=" | ">=" => pair("timestamptz", "timestamp") || pair("timestamptz", "date"),
+        _ => false,
+    }
+}
