@@ -538,6 +538,11 @@ impl Printer<'_> {
             };
             return Typed::new(lower.to_ascii_uppercase(), data_type);
         }
+        // As 14 and later print it.
+        if let ("extract", [ExprNode::Text(field), operand]) = (lower.as_str(), args) {
+            let text = format!("EXTRACT({field} FROM {})", self.print(operand).text);
+            return Typed::new(text, Some(DataType::named("numeric")));
+        }
         if matches!(lower.as_str(), "coalesce" | "greatest" | "least" | "nullif") {
             let wanted = args
                 .iter()

@@ -236,14 +236,14 @@ fn indexes() {
 fn objects() {
     check(
         "DROP TABLE IF EXISTS a, b CASCADE; DROP MATERIALIZED VIEW v; DROP TRIGGER IF EXISTS g ON t; DROP FUNCTION f(int, text), g; DROP POLICY p ON s.t; DROP OWNED BY r",
-        r#"
+        "
         Drop(DropObjects{kind:Table, names:[a, b], if_exists:true, behavior:Cascade})
         Drop(DropObjects{kind:MaterializedView, names:[v]})
         Drop(DropObjects{kind:Trigger, names:[g], if_exists:true, on:t})
         Drop(DropObjects{kind:Function, names:[f, g]})
         Drop(DropObjects{kind:Policy, names:[p], on:s.t})
         DropOwned{}
-        "#,
+        ",
     );
     check(
         "CREATE OR REPLACE VIEW v (x) AS SELECT a FROM t WITH CASCADED CHECK OPTION; CREATE MATERIALIZED VIEW m AS SELECT * FROM t, u WITH NO DATA; REFRESH MATERIALIZED VIEW CONCURRENTLY m",
@@ -417,11 +417,11 @@ fn data() {
     );
     check(
         "TRUNCATE TABLE a, ONLY b RESTART IDENTITY CASCADE; COPY t (a) FROM stdin; COPY (SELECT 1) TO '/x'",
-        "
+        r#"
         Truncate{tables:[a, b], only:[b], restart_identity:true, behavior:Cascade}
         Copy{table:t, from:true, columns:["a"]}
         Copy{query:Select(Query{text:"SELECT 1", output:[OutputColumn{expr:"1"}]})}
-        ",
+        "#,
     );
 }
 

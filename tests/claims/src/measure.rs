@@ -477,7 +477,7 @@ fn relations(session: &Client) -> BTreeMap<String, Relation> {
         "SELECT c.oid::text, c.relname, c.relkind::text, coalesce(pg_relation_filenode(c.oid), 0)::text, \
                 n.nspname, CASE WHEN c.relkind IN ('r', 'm') THEN pg_relation_size(c.oid) ELSE 0 END::text \
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
-         WHERE n.nspname IN ('s', 's2') OR (n.nspname LIKE 'pg_temp%' AND c.relpersistence = 't')",
+         WHERE c.relkind <> 'c' AND (n.nspname IN ('s', 's2', 's3') OR (n.nspname LIKE 'pg_temp%' AND c.relpersistence = 't'))",
     );
     rows.into_iter()
         .filter_map(|row| {
@@ -486,7 +486,7 @@ fn relations(session: &Client) -> BTreeMap<String, Relation> {
             let (file, schema, size) = (values.next()?, values.next()?, values.next()?);
             let name = match schema.as_str() {
                 "s" => name,
-                "s2" => format!("s2.{name}"),
+                "s2" | "s3" => format!("{schema}.{name}"),
                 _ => format!("pg_temp.{name}"),
             };
             Some((oid, Relation { name, kind, file, empty: size == "0" }))

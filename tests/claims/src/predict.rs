@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use zdm_postgres::catalog::ConstraintKind;
 use zdm_postgres::deparse;
 use zdm_postgres::effects::{Blocks, UncertainEffect};
 use zdm_postgres::{Catalog, PgVersion, QualifiedName, Session, Statement};
@@ -78,7 +79,14 @@ pub fn predict(case: &Case<'_>, version: PgVersion) -> Prediction {
         }
     }
     for table in session.catalog().tables() {
-        if table.partition_by.is_some() || table.partition_of.is_some() {
+        // A key that is left out is NULL, and nothing is looked up for it.
+        let null_key = table.constraints.iter().any(|constraint| match &constraint.kind {
+            ConstraintKind::ForeignKey(key) => key.columns.iter().any(|column| {
+                table.column(column.as_str()).is_some_and(|column| column.default.is_none() && !column.not_null)
+            }),
+            _ => false,
+        });
+        if table.partition_by.is_some() || table.partition_of.is_some() || null_key {
             prediction.uncertain.unprobed.insert(plain(session.committed_name(&table.name)));
         }
     }

@@ -32,8 +32,8 @@ pub(super) struct Work {
     /// Indexes that a type change has to build anew, and those it can keep.
     pub(super) rebuilt: BTreeSet<Ident>,
     pub(super) reused: BTreeSet<Ident>,
-    /// Errors that the rows decide: SQLSTATE and condition.
-    pub(super) row_errors: Vec<(&'static str, String)>,
+    /// Columns that were given another type.
+    pub(super) altered: BTreeSet<Ident>,
     /// Foreign keys to check once all tables are ready: (columns, referenced table).
     pub(super) foreign_keys: Vec<(Vec<Ident>, QualifiedName)>,
 }
@@ -231,6 +231,10 @@ impl Run {
             AlterTableAction::SetDefault { column, expr } => {
                 let tables = self.tree(only, name, mode);
                 self.check_functions(&expr.node)?;
+                if let Some(known) = self.table(name).column(column.as_str()) {
+                    let base = crate::cast::base_type(self.catalog(), &known.data_type);
+                    super::create_table::check_literal(expr, &base)?;
+                }
                 let expr = &self.with_sequences(expr);
                 self.edit_column(&tables, column, |known| {
                     if known.identity.is_some() {
@@ -245,7 +249,6 @@ impl Run {
                             format!("column \"{column}\" of relation \"{}\" is a generated column", tables[0].name),
                         );
                     }
-                    super::create_table::check_literal(expr, &known.data_type)?;
                     known.default = super::create_table::stored_default(expr, &known.data_type);
                     Ok(())
                 })
@@ -380,10 +383,10 @@ impl Run {
                 Ok(())
             }
             AlterTableAction::ClusterOn { index } => {
+                self.need_cluster_index(name, index)?;
                 if self.table(name).partition_by.is_some() {
                     return refuse("0A000", "cannot mark index clustered in partitioned table");
                 }
-                self.need_cluster_index(name, index)?;
                 self.lock(&name.sibling(index.clone()), LockMode::ShareUpdateExclusive);
                 let index = index.clone();
                 self.catalog_mut().edit_table(name, |table| table.clustered_on = Some(index));
@@ -853,6 +856,11 @@ impl Run {
             None if table.assumed => return Ok(()),
             None => return Self::missing_column(name, column),
             Some(known) => {
+                if !matches!(known.data_type.name.name.as_str(), "int2" | "int4" | "int8")
+                    && crate::cast::domain_of(self.catalog(), &known.data_type).is_none()
+                {
+                    return refuse("22023", "identity column type must be smallint, integer, or bigint");
+                }
                 if known.identity.is_some() {
                     return refuse(
                         "55000",
@@ -1049,9 +1057,6 @@ impl Run {
     ) -> Step {
         let Some(index_name) = &key.using_index else { return Ok(()) };
         let table = self.table(name);
-        if table.partition_by.is_some() {
-            return refuse("0A000", "ALTER TABLE / ADD CONSTRAINT USING INDEX is not supported on partitioned tables");
-        }
         let Some(index) = table.index(index_name.as_str()).cloned() else {
             if table.assumed {
                 return Ok(());
@@ -1101,6 +1106,9 @@ impl Run {
         let primary = matches!(constraint.kind, TableConstraintKind::PrimaryKey(_));
         if primary && table.primary_key().is_some() {
             return refuse("42P16", format!("multiple primary keys for table \"{}\" are not allowed", name.name));
+        }
+        if table.partition_by.is_some() {
+            return refuse("0A000", "ALTER TABLE / ADD CONSTRAINT USING INDEX is not supported on partitioned tables");
         }
         let new_name = constraint.name.as_ref().map_or_else(|| index_name.clone(), Ident::truncated);
         let old_name = name.sibling(index_name.clone());
@@ -1322,7 +1330,12 @@ impl Run {
         }
         self.drop_constraint_of(name, &known, behavior)?;
         let mut dropped_indexes = vec![name.sibling(constraint.clone())];
-        if !only {
+        // Keys of inheritance parents are theirs alone.
+        let inherits = match &known.kind {
+            ConstraintKind::Check { no_inherit, .. } => !no_inherit,
+            _ => table.partition_by.is_some(),
+        };
+        if !only && inherits {
             for child in self.catalog().descendants(name) {
                 self.lock(&child, mode);
                 let table = self.table(&child);
@@ -1449,9 +1462,6 @@ impl Run {
             }
             for index in work.rebuilt.iter().chain(&work.reused) {
                 self.lock(&name.sibling(index.clone()), LockMode::AccessExclusive);
-            }
-            for (sqlstate, condition) in &work.row_errors {
-                self.may_fail(name, sqlstate, condition.clone());
             }
             if work.rewrite || work.verify {
                 self.run_functions_of_rows(name);

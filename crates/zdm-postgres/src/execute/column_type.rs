@@ -43,13 +43,7 @@ impl Run {
     /// What is refused before any action of the statement is carried out.
     pub(super) fn prepare_actions(&self, name: &QualifiedName, actions: &[AlterTableAction], only: bool) -> Step {
         let table = self.table(name);
-        let change = |action| match action {
-            &AlterTableAction::AlterColumnType { ref column, ref data_type, ref using, ref collation } => {
-                Some((table.column(column.as_str())?, data_type, using.as_ref(), collation.is_some()))
-            }
-            _ => None,
-        };
-        let mut seen: Vec<&Ident> = Vec::new();
+        let change = |action| type_change(&table, action);
         // Before 13 all the conversions are read before the first column is looked at.
         let together = !self.version.at_least(13);
         if together {
@@ -78,12 +72,6 @@ impl Run {
                     format!("column \"{}\" cannot be cast automatically to type {}", column.name, self.shown(&target)),
                 );
             }
-        }
-        for (column, ..) in actions.iter().filter_map(change) {
-            if seen.contains(&&column.name) {
-                return refuse("0A000", format!("cannot alter type of column \"{}\" twice", column.name));
-            }
-            seen.push(&column.name);
         }
         Ok(())
     }
@@ -152,6 +140,14 @@ impl Run {
                     ),
                 );
             }
+        }
+        let altered = &mut queue.entry(name.clone()).or_default().altered;
+        if altered.contains(column) {
+            return refuse("0A000", format!("cannot alter type of column \"{column}\" twice"));
+        }
+        // What changes nothing is not noticed.
+        if known.data_type != *new_type || collation.is_some() {
+            altered.insert(column.clone());
         }
         self.type_change(name, &known, new_type, using, queue)?;
         self.refuse_dependents(name, column)?;
@@ -273,6 +269,13 @@ impl Run {
         let generated_uses = table.columns.iter().any(|other| {
             other.generated.as_ref().is_some_and(|generated| generated.expr.node.columns().contains(column))
         });
+        // The server meets the dependents in the order in which they were made.
+        if generated_uses {
+            return refuse(
+                if self.version.at_least(15) { "0A000" } else { "42601" },
+                "cannot alter type of a column used by a generated column",
+            );
+        }
         if self.catalog().views_on(name).iter().any(|(_, columns)| columns.contains(column)) {
             return refuse("0A000", "cannot alter type of a column used by a view or rule");
         }
@@ -296,12 +299,6 @@ impl Run {
             .any(|parts| parts.iter().any(|part| part.table == *name && part.filter.contains(column)));
         if filtered {
             return refuse("0A000", "cannot alter type of a column used by a publication WHERE clause");
-        }
-        if generated_uses {
-            return refuse(
-                if self.version.at_least(15) { "0A000" } else { "42601" },
-                "cannot alter type of a column used by a generated column",
-            );
         }
         Ok(())
     }
@@ -427,6 +424,19 @@ impl Run {
             }
         }
         Ok(())
+    }
+}
+
+/// Of an ALTER COLUMN TYPE: the column as it is, the new type, the conversion, and whether a collation is given.
+fn type_change<'a>(
+    table: &'a crate::catalog::Table,
+    action: &'a AlterTableAction,
+) -> Option<(&'a Column, &'a DataType, Option<&'a SqlExpr>, bool)> {
+    match action {
+        AlterTableAction::AlterColumnType { column, data_type, using, collation } => {
+            Some((table.column(column.as_str())?, data_type, using.as_ref(), collation.is_some()))
+        }
+        _ => None,
     }
 }
 

@@ -450,7 +450,7 @@ impl Run {
                 self.state.facts.pending.insert((name.clone(), (name.clone(), constraint.name.clone())));
                 continue;
             }
-            // The check of a key that is NULL opens the table and ends before it looks for anything.
+            // The check of a key that is NULL gives its lock back before it looks for anything.
             let left_null = |column: &Ident| {
                 !columns.contains(column)
                     && table
@@ -462,7 +462,6 @@ impl Run {
                 && key.columns.iter().any(left_null)
                 && key.match_type.is_none()
             {
-                self.lock(&key.table, LockMode::RowShare);
                 continue;
             }
             self.plan(&key.table, LockMode::RowShare, false);

@@ -205,7 +205,10 @@ impl Run {
             self.draw_defaults(&name, columns);
             self.rows_inserted(&name, columns, true);
         } else {
-            self.lock(&name, LockMode::AccessShare);
+            // Version 12 gives the lock back at the end of the statement.
+            if self.version.at_least(13) {
+                self.lock(&name, LockMode::AccessShare);
+            }
             self.scan(&name);
         }
         Ok(())

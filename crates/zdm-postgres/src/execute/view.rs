@@ -90,7 +90,10 @@ impl Run {
         }
         if with_data {
             self.run_query(&view.query)?;
-            self.effects.scans.insert(name.clone());
+            // The new rows are read for the indexes, or to be compared with the old ones.
+            if concurrently || !view.indexes.is_empty() {
+                self.effects.scans.insert(name.clone());
+            }
         }
         if !concurrently {
             self.effects.rewrites.insert(name.clone());
