@@ -10,6 +10,7 @@ mod ci;
 mod consumers;
 mod packages;
 mod pins;
+mod pooler;
 mod projects;
 mod python;
 mod setup;

@@ -17,6 +17,7 @@ use zdm_testkit::cache;
 
 use crate::consumers;
 use crate::pins;
+use crate::pooler;
 use crate::projects;
 use crate::python::{self, Python};
 
@@ -102,6 +103,7 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, String> {
         let pythons = &pythons;
         pieces.push(Piece::new(format!("Django {}", pin.series), move || make_django(&parent, pin, pythons)));
     }
+    pieces.push(pooler::piece());
     pieces.extend(consumers::pieces(&root, &pythons, npm));
     if !options.no_projects {
         pieces.extend(projects::environments(&root, &pythons));

@@ -3,13 +3,13 @@
 //! Everything here is synchronous and short; what needs the server ([`crate::serve`], [`crate::watch`]) asks first and
 //! hands the answer in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::mpsc::UnboundedSender;
 use zdm_conn::Timeouts;
-use zdm_postgres::PgVersion;
+use zdm_postgres::{PgVersion, QualifiedName};
 
 use crate::event::Event;
 use crate::gate::{Decision, Gate, pending_of};
@@ -31,6 +31,8 @@ pub(crate) struct Core {
     pub(crate) events: UnboundedSender<Event>,
     pub(crate) knowledge: Option<Arc<Knowledge>>,
     pub(crate) gate: Option<Gate>,
+    /// The relations of the database before the run, for the gate.
+    pub(crate) existing: BTreeSet<QualifiedName>,
     pub(crate) record: Record,
     /// The first reason to refuse.
     pub(crate) refusal: Option<String>,
@@ -47,6 +49,8 @@ pub(crate) struct Core {
     orders: Vec<UnboundedSender<&'static str>>,
     connections: BTreeMap<u64, Connection>,
     next: u64,
+    /// Concurrent builds that have begun and not succeeded, by index.
+    builds: BTreeMap<QualifiedName, ConcurrentBuild>,
     migration_retries: BTreeMap<String, Retry>,
 }
 
@@ -104,6 +108,8 @@ impl Core {
             events,
             knowledge: None,
             gate: None,
+            existing: BTreeSet::new(),
+            builds: BTreeMap::new(),
             record: Record::default(),
             refusal: None,
             gave_up: None,
@@ -255,6 +261,9 @@ impl Core {
         if let Some(known) = self.connections.get_mut(&number) {
             known.current = Some(Current { record, judgement, timeouts, begun: Instant::now() });
         }
+        if let Some(build) = &build {
+            self.builds.insert(build.index.clone(), build.clone());
+        }
         if overrides {
             let sql = shortened(asked.sql);
             self.note(format!(
@@ -327,6 +336,7 @@ impl Core {
                     answer.skip = true;
                     let index = &build.index;
                     self.note(format!("the index `{index}` is there, valid and as defined: it is not built again"));
+                    self.builds.remove(index);
                     self.finish(number, 0.0, Finished::Skipped);
                 }
             }
@@ -348,6 +358,9 @@ impl Core {
         let (Some(current), Some(known)) = (current, self.connections.get_mut(&number)) else { return };
         known.statement_retry = Retry::new(retries);
         known.intervened = false;
+        if let Some(build) = &current.judgement.builds {
+            self.builds.remove(&build.index);
+        }
         if !known.dirty && !current.judgement.reads_only {
             // In autocommit a statement commits by itself.
             known.committed = true;
@@ -355,6 +368,10 @@ impl Core {
         if current.judgement.controls_transaction {
             known.committed = true;
         }
+    }
+
+    pub(crate) fn unfinished_builds(&self) -> Vec<ConcurrentBuild> {
+        self.builds.values().cloned().collect()
     }
 
     pub(crate) fn seen(&mut self, number: u64, count: u64, seconds: f64) {
@@ -429,7 +446,7 @@ impl Core {
                     .to_owned(),
             );
         }
-        let pending = pending_of(steps, self.knowledge.as_deref());
+        let pending = pending_of(steps, self.knowledge.as_deref(), &self.existing);
         let decision = gate.decide(&pending);
         if let Some(reason) = decision.refusal() {
             self.decision = Some(decision);

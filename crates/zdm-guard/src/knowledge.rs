@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use zdm_django::MigrationKey;
 use zdm_django::migration::MigrationOrigin;
 use zdm_linter::lint;
-use zdm_postgres::{Catalog, LockMode, PgVersion, QualifiedName};
+use zdm_postgres::{Catalog, LockMode, PgVersion, QualifiedName, Statement};
 use zdm_replay::Trace;
 use zdm_source::Phase;
 use zdm_workspace::{Request, Workspace};
@@ -113,6 +113,28 @@ impl Knowledge {
         let known = self.known.get(&MigrationKey::new(app, name))?;
         let trace = self.trace.migrations.get(known.at)?;
         Some(if backwards { &trace.catalog_after } else { &trace.catalog_before })
+    }
+
+    /// The relations that a migration touches; nothing where that cannot be told.
+    pub(crate) fn touches(&self, key: &MigrationKey) -> Option<BTreeSet<QualifiedName>> {
+        let trace = self.known.get(key).and_then(|known| self.trace.migrations.get(known.at))?;
+        if trace.operations.iter().any(|operation| operation.python || !operation.not_analysed.is_empty()) {
+            return None;
+        }
+        let mut touched = BTreeSet::new();
+        for step in &trace.steps {
+            let is_opaque =
+                matches!(step.statement, Statement::Opaque(_) | Statement::Do { .. } | Statement::Call { .. });
+            if is_opaque || step.is_refused() {
+                return None;
+            }
+            let effects = &step.outcome.effects;
+            touched.extend(effects.locks.keys().cloned());
+            touched.extend(effects.scans.iter().cloned());
+            touched.extend(effects.rewrites.iter().cloned());
+            touched.extend(effects.row_locks.keys().cloned());
+        }
+        Some(touched)
     }
 
     /// The strongest lock that these migrations take on each relation, where it stops writers or more.

@@ -14,20 +14,20 @@ use tokio::sync::watch;
 use tokio_postgres::SimpleQueryMessage;
 use zdm_conn::pooler::{Pooling, detect};
 use zdm_conn::{Literal, Session, Settings, Timeouts};
-use zdm_postgres::PgVersion;
+use zdm_postgres::{PgVersion, QualifiedName};
 
 use crate::APPLICATION;
 use crate::command::{Nature, nature};
-use crate::core::{Core, milliseconds};
+use crate::core::{Core, Found, milliseconds};
 use crate::error::Error;
 use crate::event::Event;
 use crate::gate::{Decision, Gate, Pending, pending};
 use crate::knowledge::Knowledge;
 use crate::leap::{InTheWay, Look};
 use crate::place::Place;
-use crate::record::Record;
+use crate::record::{InvalidIndex, Record};
 use crate::retry::RetryLimits;
-use crate::serve::{Shared, lock, serve};
+use crate::serve::{Shared, find_index, lock, serve};
 use crate::watch::{BlockerPattern, PERIOD, Watcher};
 
 /// What a run is told.
@@ -121,6 +121,10 @@ pub async fn run(
         return Err(Error::Refused("another `zdm migrate` runs on this database".to_owned()));
     }
     end_orphans(&session, &core).await?;
+    if options.gate.is_some() {
+        let existing = existing(&session).await?;
+        lock(&core).existing = existing;
+    }
     if let Some(knowledge) = &options.knowledge
         && nature.django
     {
@@ -157,6 +161,7 @@ pub async fn run(
     if !lost {
         // A session that outlives its process would go on holding locks until the server notices.
         settle(&watcher).await;
+        clean_up(&session, &core).await;
     }
     server.abort();
     drop(place);
@@ -191,7 +196,30 @@ pub async fn open(settings: &Settings) -> Result<Session, Error> {
 /// What is not applied, with what the analysis says of it, in the order of execution.
 pub async fn pending_now(session: &Session, knowledge: &Knowledge) -> Result<Vec<Pending>, Error> {
     let applied = applied(session).await?;
-    Ok(knowledge.pending(&applied).iter().map(|key| pending(knowledge, key)).collect())
+    let existing = existing(session).await?;
+    Ok(knowledge.pending(&applied).iter().map(|key| pending(knowledge, key, &existing)).collect())
+}
+
+/// The relations that the database has, named as the lock model names them.
+async fn existing(session: &Session) -> Result<BTreeSet<QualifiedName>, Error> {
+    let messages = session
+        .client()
+        .simple_query(
+            "SELECT n.nspname, c.relname FROM pg_catalog.pg_class c \
+             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
+             WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'",
+        )
+        .await
+        .map_err(Error::sql("reading which tables there are"))?;
+    Ok(messages
+        .iter()
+        .filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => {
+                Some(QualifiedName::with_schema(row.get(0).unwrap_or_default(), row.get(1).unwrap_or_default()))
+            }
+            _ => None,
+        })
+        .collect())
 }
 
 async fn applied(session: &Session) -> Result<BTreeSet<(String, String)>, Error> {
@@ -455,6 +483,27 @@ async fn settle(watcher: &Watcher) {
         if attempt == 15 {
             drop(watcher.end_ours(true).await);
         }
+    }
+}
+
+/// Drops what concurrent builds that did not come to their end left behind.
+async fn clean_up(session: &Session, core: &Shared) {
+    let builds = lock(core).unfinished_builds();
+    for build in builds {
+        let Ok(Found::Invalid { drop: sql }) = find_index(session, &build).await else { continue };
+        let dropped = session.client().batch_execute(&sql).await;
+        let (index, table) = (build.index.to_string(), build.table.to_string());
+        let mut core = lock(core);
+        match &dropped {
+            Ok(()) => core.note(format!("the index `{index}` was not finished; what was left of it is dropped")),
+            Err(error) => {
+                let error = zdm_conn::connect::describe(error);
+                core.warn(format!(
+                    "the index `{index}` of `{table}` is left INVALID ({error}); the next run drops it, or: {sql}"
+                ));
+            }
+        }
+        core.record.invalid_indexes.push(InvalidIndex { index, table, dropped: dropped.is_ok() });
     }
 }
 

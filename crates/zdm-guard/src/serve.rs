@@ -178,7 +178,7 @@ async fn is_seen(session: &Session, backend: i32, database: &str) -> bool {
 const PATIENCE: Duration = Duration::from_secs(15);
 
 /// What the server has under the name of the index, in the schema of its table.
-async fn find_index(session: &Session, build: &ConcurrentBuild) -> Result<Found, tokio_postgres::Error> {
+pub(crate) async fn find_index(session: &Session, build: &ConcurrentBuild) -> Result<Found, tokio_postgres::Error> {
     let table = match &build.table.schema {
         Some(schema) => format!("{}.{}", quoted(schema.as_str()), quoted(build.table.name.as_str())),
         None => quoted(build.table.name.as_str()),

@@ -7,3 +7,9 @@ mod site;
 mod basics;
 
 mod locks;
+
+mod gate;
+
+mod ends;
+
+mod kills;

@@ -52,9 +52,15 @@ impl Site {
         site
     }
 
-    /// The newest server and Django that are provisioned.
-    pub(crate) fn newest() -> Self {
-        Self::on(&Server::newest(), Django::available().last().unwrap().version())
+    /// One of the servers and Djangos that are provisioned; which one hangs on the place of the call, so that the tests
+    /// together see all of them and each sees always the same.
+    #[track_caller]
+    pub(crate) fn any() -> Self {
+        let line = usize::try_from(std::panic::Location::caller().line()).unwrap();
+        let majors = zdm_testkit::majors_for("zdm migrate");
+        let major = majors[line % majors.len()];
+        let djangos: Vec<Django> = Django::available().into_iter().filter(|django| django.supports(major)).collect();
+        Self::new(major, djangos[line / 3 % djangos.len()].version())
     }
 
     pub(crate) fn write(&self, path: &str, text: &str) {
@@ -191,11 +197,13 @@ impl Site {
             .filter(|name| name.starts_with("zdm-"))
             .collect();
         assert!(left.is_empty(), "{left:?}");
-        let sessions = self.client().value(
-            "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'zdm%' AND application_name <> 'zdm-test' \
-             AND datname = current_database()",
-        );
-        assert_eq!(sessions, "0");
+        // The server takes a moment to notice a client that has gone.
+        until("end of all sessions", || {
+            self.client().value(
+                "SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'zdm%' \
+                 AND application_name <> 'zdm-test' AND datname = current_database()",
+            ) == "0"
+        });
     }
 
     pub(crate) fn invalid_indexes(&self) -> String {
