@@ -66,7 +66,7 @@ fn a_watcher_that_loses_its_connection_stops_the_run() {
     until("statement", || {
         client.value("SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(8)'") == "1"
     });
-    client.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'zdm watcher'");
+    client.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'zdm watcher' AND datname = current_database()");
     let begun = Instant::now();
     let run = site.finish(running);
     run.expect(4, &["the watcher lost its connection"]);

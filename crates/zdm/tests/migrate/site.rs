@@ -35,10 +35,23 @@ impl Site {
     }
 
     pub(crate) fn on(server: &Server, django: &str) -> Self {
+        Self::with(server.database(), django)
+    }
+
+    /// The same tables and rows, and what `0001_initial` was; nobody may be connected to the original.
+    pub(crate) fn copy(&self) -> Self {
+        let server = self.database.server();
+        let copy = Self::with(server.database_like(self.database.name()), self.django.version());
+        let initial = "shop/migrations/0001_initial.py";
+        fs::copy(self.path().join(initial), copy.path().join(initial)).unwrap();
+        copy
+    }
+
+    fn with(database: Database, django: &str) -> Self {
         let site = Self {
             directory: tempfile::Builder::new().prefix("zdm-site-").tempdir().unwrap(),
             django: Django::get(django),
-            database: server.database(),
+            database,
         };
         site.write(
             "manage.py",
