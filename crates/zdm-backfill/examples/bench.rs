@@ -1,8 +1,14 @@
-//! `cargo run --release -p zdm-backfill --example bench [ROWS] [MAJOR]`: ways to fill a column, side by side in one run.
+//! Ways to fill a column, side by side in one run:
 //!
-//! One table with a primary key and three more indexes, copied afresh for each way: one UPDATE, keyset batches in SQL,
-//! Django's `.update()` in keyset windows (where a Django is provisioned), ours. Then a steady load of point reads and
-//! writes, alone and beside ours. The machine's speed cancels out in the ratios.
+//! ```text
+//! cargo run --release -p zdm-backfill --example bench -- [--rows N] [--major M] [--ways LIST] [--load LIST] [--alone SECONDS] [--set LIMIT=VALUE] [--passes N] [--workers N]
+//! ```
+//!
+//! One table with a primary key and three more indexes, copied afresh for each way. `--ways` (default: all of
+//! `one,keyset,django,ours`) are run without a load: one UPDATE, keyset batches in SQL, Django's `.update()` in keyset
+//! windows (where a Django is provisioned), ours. `--load` (default: `ours,keyset`) are run beside a steady load of
+//! point reads and writes, which is measured alone before and after. `none` leaves a part out. All ways meet the same
+//! server with the same settings; the machine's speed cancels out in the ratios.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a benchmark")]
 
@@ -23,35 +29,86 @@ const BATCH: u64 = 10_000;
 /// Transactions per second of the steady load: half point reads, half writes.
 const LOAD: u64 = 300;
 
-fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if arguments.first().is_some_and(|first| first == "--child") {
-        return child(&arguments[1]);
+/// What the command line asks for.
+struct Asked {
+    rows: u64,
+    major: u32,
+    ways: Vec<String>,
+    load: Vec<String>,
+    /// How long the load is measured alone.
+    alone: Duration,
+    /// For the process that runs ours.
+    child: Vec<String>,
+}
+
+impl Asked {
+    fn read(mut arguments: impl Iterator<Item = String>) -> Self {
+        let list = |text: &str| text.split(',').map(str::to_owned).collect();
+        let mut asked = Self {
+            rows: 4_000_000,
+            major: *available_majors().last().unwrap(),
+            ways: list("one,keyset,django,ours"),
+            load: list("ours,keyset"),
+            alone: Duration::from_secs(20),
+            child: Vec::new(),
+        };
+        while let Some(name) = arguments.next() {
+            let value = arguments.next().unwrap_or_else(|| panic!("{name} needs a value"));
+            match name.as_str() {
+                "--rows" => asked.rows = value.parse().unwrap(),
+                "--major" => asked.major = value.parse().unwrap(),
+                "--ways" => asked.ways = list(&value),
+                "--load" => asked.load = list(&value),
+                "--alone" => asked.alone = Duration::from_secs(value.parse().unwrap()),
+                "--set" | "--passes" | "--workers" => asked.child.extend([name, value]),
+                _ => panic!("unknown option {name}"),
+            }
+        }
+        asked
     }
-    let rows: u64 = arguments.first().map_or(4_000_000, |text| text.parse().unwrap());
-    let major = arguments.get(1).map_or_else(|| *available_majors().last().unwrap(), |text| text.parse().unwrap());
+}
+
+fn main() {
+    let mut arguments = std::env::args().skip(1).peekable();
+    if arguments.next_if(|first| first == "--child").is_some() {
+        return child(arguments);
+    }
+    let asked = Asked::read(arguments);
+    let rows = asked.rows;
     let server = ServerOptions::default()
         .quiet()
         .set("shared_buffers", "1GB")
-        .set("max_wal_size", "8GB")
+        .set("max_wal_size", "16GB")
+        .set("min_wal_size", "8GB")
         .set("fsync", "on")
         .set("full_page_writes", "on")
         .set("synchronous_commit", "on")
-        .start(major);
+        .start(asked.major);
     let template = server.database();
     make_table(&template, rows);
     println!("PostgreSQL {}, {rows} rows, {BATCH} rows a batch", server.version());
     let mut results = Vec::new();
-    results.push(measure("one UPDATE", &server, &template, rows, one_update));
-    results.push(measure("keyset batches in SQL", &server, &template, rows, keyset_batches));
-    if Django::env("5.2").is_some() {
-        results.push(measure("Django .update() in keyset windows", &server, &template, rows, django));
-    } else {
-        eprintln!("Django 5.2 is not provisioned: left out");
+    for way in &asked.ways {
+        results.push(match way.as_str() {
+            "one" => measure("one UPDATE", &server, &template, rows, one_update),
+            "keyset" => measure("keyset batches in SQL", &server, &template, rows, keyset_batches),
+            "django" if Django::env("5.2").is_none() => {
+                eprintln!("Django 5.2 is not provisioned: left out");
+                continue;
+            }
+            "django" => measure("Django .update() in keyset windows", &server, &template, rows, django),
+            "ours" => {
+                let run = |database: &Database, _| Some(ours(database, &asked.child));
+                measure("zdm backfill", &server, &template, rows, run)
+            }
+            "none" => continue,
+            _ => panic!("unknown way {way}"),
+        });
     }
-    results.push(measure("zdm backfill", &server, &template, rows, |database, _| Some(ours(database, &[]))));
-    print_table(&results);
-    under_load(&server, &template, rows);
+    if !results.is_empty() {
+        print_table(&results);
+    }
+    under_load(&server, &template, &asked);
 }
 
 struct Measured {
@@ -78,6 +135,17 @@ fn make_table(database: &Database, rows: u64) {
     client.sql("CHECKPOINT");
 }
 
+/// As on a server that has run for a while: WAL segments to be recycled lie ready (making a new one stalls whoever
+/// needs it for some milliseconds), no checkpoint is due, and the disk has nothing left to write.
+fn settle(client: &Client) {
+    // 6.4 GB, more than any way writes.
+    for _ in 0..400 {
+        client.sql("SELECT pg_logical_emit_message(false, 'bench', ''); SELECT pg_switch_wal()");
+    }
+    client.sql("CHECKPOINT");
+    assert!(Command::new("sync").status().unwrap().success());
+}
+
 fn number(client: &Client, sql: &str) -> f64 {
     client.value(sql).parse().unwrap()
 }
@@ -91,7 +159,7 @@ fn measure(
 ) -> Measured {
     let database = server.database_like(template.name());
     let client = database.connect();
-    client.sql("CHECKPOINT");
+    settle(&client);
     let size = number(&client, "SELECT pg_relation_size('big')");
     let wal = number(&client, "SELECT pg_current_wal_insert_lsn() - '0/0'::pg_lsn");
     let cpu = backends_cpu(server);
@@ -194,10 +262,10 @@ fn django(database: &Database, rows: u64) -> Option<String> {
 }
 
 /// Runs ours in a process of its own, whose peak memory it reports.
-fn ours(database: &Database, limits: &[(&str, &str)]) -> String {
+fn ours(database: &Database, arguments: &[String]) -> String {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--child", &database.conninfo()])
-        .env("BENCH_LIMITS", limits.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(";"))
+        .args(arguments)
         .stderr(Stdio::inherit())
         .output()
         .unwrap();
@@ -205,21 +273,29 @@ fn ours(database: &Database, limits: &[(&str, &str)]) -> String {
     String::from_utf8(output.stdout).unwrap().trim().to_owned()
 }
 
-fn child(conninfo: &str) {
+fn child(mut arguments: impl Iterator<Item = String>) {
+    let conninfo = arguments.next().unwrap();
     let mut limits = Limits::default();
-    for (name, value) in
-        std::env::var("BENCH_LIMITS").unwrap_or_default().split(';').filter_map(|pair| pair.split_once('='))
-    {
-        limits.set(name, value).unwrap();
+    let mut choice = Choice::default();
+    let mut workers = 1;
+    while let (Some(name), Some(value)) = (arguments.next(), arguments.next()) {
+        match name.as_str() {
+            "--passes" => choice.passes = Some(value.parse().unwrap()),
+            "--workers" => workers = value.parse().unwrap(),
+            _ => {
+                let (name, value) = value.split_once('=').unwrap();
+                limits.set(name, value).unwrap();
+            }
+        }
     }
     let options = RunOptions {
-        settings: Settings::resolve(Some(conninfo), &Environment::default()).unwrap(),
+        settings: Settings::resolve(Some(&conninfo), &Environment::default()).unwrap(),
         what: Some(("big".to_owned(), Definition::new(vec![Assignment::parse("dst = src").unwrap()], None).unwrap())),
         job: None,
-        choice: Choice::default(),
+        choice,
         limits,
         limits_given: true,
-        workers: 1,
+        workers,
         stop_on_error: true,
         most_bad_rows: 0,
         restart: false,
@@ -276,21 +352,45 @@ fn load(database: &Database, rows: u64, beside: impl FnOnce()) -> Vec<f64> {
     all
 }
 
-fn under_load(server: &Server, template: &Database, rows: u64) {
+fn under_load(server: &Server, template: &Database, asked: &Asked) {
+    let rows = asked.rows;
+    if asked.load.iter().all(|way| way == "none") {
+        return;
+    }
     println!("\n{LOAD} transactions/s, half of them writes of an indexed column");
-    println!("\n| beside the load | writes | p50 ms | p99 ms | longest ms |");
-    println!("|---|---|---|---|---|");
-    let show = |name: &str, latencies: &[f64]| {
-        let at = |share: usize| latencies.get(latencies.len() * share / 100).copied().unwrap_or(0.0);
-        let longest = latencies.last().copied().unwrap_or(0.0);
-        println!("| {name} | {} | {:.1} | {:.1} | {longest:.1} |", latencies.len(), at(50), at(99));
+    println!("\n| beside the load | s | writes | p50 ms | p99 ms | p99.9 ms | longest ms |");
+    println!("|---|---|---|---|---|---|---|");
+    let show = |name: &str, started: Instant, latencies: &[f64]| {
+        let at = |share: usize| latencies.get(latencies.len() * share / 1000).copied().unwrap_or(0.0);
+        println!(
+            "| {name} | {:.1} | {} | {:.1} | {:.1} | {:.1} | {:.1} |",
+            started.elapsed().as_secs_f64(),
+            latencies.len(),
+            at(500),
+            at(990),
+            at(999),
+            latencies.last().copied().unwrap_or(0.0)
+        );
     };
-    let database = server.database_like(template.name());
-    load(&database, rows, || std::thread::sleep(Duration::from_secs(5)));
-    show("nothing", &load(&database, rows, || std::thread::sleep(Duration::from_secs(20))));
-    show("zdm backfill", &load(&database, rows, || drop(ours(&database, &[]))));
-    database.connect().sql("CHECKPOINT");
-    let database = server.database_like(template.name());
-    show("keyset batches in SQL", &load(&database, rows, || drop(keyset_batches(&database, rows))));
-    show("nothing, again", &load(&database, rows, || std::thread::sleep(Duration::from_secs(10))));
+    for way in asked.load.iter().filter(|way| *way != "none") {
+        let database = server.database_like(template.name());
+        settle(&database.connect());
+        load(&database, rows, || std::thread::sleep(Duration::from_secs(5)));
+        let started = Instant::now();
+        show("nothing", started, &load(&database, rows, || std::thread::sleep(asked.alone)));
+        let started = Instant::now();
+        match way.as_str() {
+            "ours" => {
+                let latencies = load(&database, rows, || drop(ours(&database, &asked.child)));
+                show("zdm backfill", started, &latencies);
+            }
+            "keyset" => {
+                let latencies = load(&database, rows, || drop(keyset_batches(&database, rows)));
+                show("keyset batches in SQL", started, &latencies);
+            }
+            "one" => show("one UPDATE", started, &load(&database, rows, || drop(one_update(&database, rows)))),
+            _ => panic!("unknown way {way}"),
+        }
+        assert_eq!(database.connect().value("SELECT count(*) FROM big WHERE dst IS DISTINCT FROM src"), "0");
+    }
 }

@@ -64,6 +64,8 @@ struct Shared {
     own: OwnBackends,
     worker_numbers: Arc<Mutex<Vec<i32>>>,
     step_rows: Arc<AtomicUsize>,
+    /// Writing transactions of all workers so far.
+    transactions: Arc<AtomicU64>,
     bad_rows: AtomicU64,
     /// When a worker last got something done.
     last_success: Mutex<Instant>,
@@ -104,6 +106,7 @@ pub async fn run(
     let own = OwnBackends::default();
     let worker_numbers = Arc::new(Mutex::new(Vec::new()));
     let step_rows = Arc::new(AtomicUsize::new(0));
+    let transactions = Arc::new(AtomicU64::new(0));
     let monitor = Monitor {
         settings: options.settings.clone(),
         application_name: format!("zdm backfill {} monitor", job.name),
@@ -115,6 +118,7 @@ pub async fn run(
         events: events.clone(),
         workers: Arc::clone(&worker_numbers),
         step_rows: Arc::clone(&step_rows),
+        transactions: Arc::clone(&transactions),
     };
     own.add(session.backend_pid);
     // A server that goes away just here is met again by the monitor and the workers.
@@ -131,6 +135,7 @@ pub async fn run(
         own,
         worker_numbers,
         step_rows,
+        transactions,
         bad_rows: AtomicU64::new(0),
         last_success: Mutex::new(Instant::now()),
         options,

@@ -61,6 +61,8 @@ pub struct Progress {
     pub bad_rows: u64,
     /// Bytes that the worst standby has yet to replay, when there is one that may be seen.
     pub lag_bytes: Option<u64>,
+    /// Writing transactions per second of everybody else on the server; while there are some, steps are shorter.
+    pub others_per_second: Option<f64>,
 }
 
 /// How a run ended.

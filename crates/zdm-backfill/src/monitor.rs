@@ -3,6 +3,7 @@
 //! It also counts the job's progress, and reports snapshots that keep dead rows from being pruned.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -23,6 +24,8 @@ pub struct Signal {
     pub hold: Option<Reason>,
     /// Sessions that wait for a lock of ours.
     pub blocked: u32,
+    /// Others write to the server: steps are shorter.
+    pub others_write: bool,
     /// Workers of the job, everywhere.
     pub workers: u32,
     pub rows_updated: u64,
@@ -38,6 +41,7 @@ impl Signal {
             limits: job.limits.clone(),
             hold: Some(Reason::Blind),
             blocked: 0,
+            others_write: true,
             workers: 1,
             rows_updated: 0,
             number: 0,
@@ -77,6 +81,8 @@ pub(crate) struct Monitor {
     /// Worker numbers of this process, for their `holding` column.
     pub(crate) workers: Arc<Mutex<Vec<i32>>>,
     pub(crate) step_rows: Arc<std::sync::atomic::AtomicUsize>,
+    /// Writing transactions of this process.
+    pub(crate) transactions: Arc<AtomicU64>,
 }
 
 /// Between two samples at the least.
@@ -87,12 +93,20 @@ const PROGRESS_PERIOD: Duration = Duration::from_secs(1);
 const SNAPSHOT_PERIOD: Duration = Duration::from_secs(5);
 /// Silence after which the workers hold.
 const BLIND_AFTER: Duration = Duration::from_secs(5);
+/// Writing transactions of others per second from which on steps are short. Counting ours is off by a few.
+const OTHERS_WRITE: f64 = 10.0;
+/// Short steps stay for so long after the last sign of others.
+const OTHERS_MEMORY: Duration = Duration::from_secs(3);
 
 /// State between samples.
 #[derive(Default)]
 struct Running {
     last_wal: Option<(Instant, f64)>,
     wal_rate: Option<u64>,
+    /// When, the server's next transaction id, and ours so far.
+    last_transactions: Option<(Instant, f64, u64)>,
+    others_per_second: Option<f64>,
+    others_seen: Option<Instant>,
     reported: BTreeSet<i32>,
     progress: Progress,
     last_progress: Option<Instant>,
@@ -169,6 +183,7 @@ impl Monitor {
             limits,
             hold,
             blocked: sample.blocked,
+            others_write: running.others_seen.is_some_and(|at| at.elapsed() < OTHERS_MEMORY),
             workers: running.progress.workers.max(1),
             rows_updated: running.progress.rows_updated,
             number: running.number,
@@ -190,13 +205,15 @@ impl Monitor {
                  (SELECT count(*) FROM pg_catalog.pg_stat_replication AS r WHERE r.state IS NULL), \
                  ARRAY(SELECT l.pid FROM l WHERE l.granted AND l.pid <> ALL($2::int[])), \
                  (SELECT count(*) FROM l WHERE NOT l.granted AND l.pid <> ALL($2::int[]) \
-                  AND pg_catalog.pg_blocking_pids(l.pid) && $2::int[])",
+                  AND pg_catalog.pg_blocking_pids(l.pid) && $2::int[]), \
+                 pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())::text::float8",
                 &[&self.relations, &own],
             )
             .await
             .doing("watching the server")?;
         let wal: f64 = row.get(0);
         Self::wal_rate(running, wal);
+        self.others(running, row.get(6));
         let mut sample = Sample {
             lag: row.get::<_, Option<f64>>(1).and_then(|seconds| Duration::try_from_secs_f64(seconds).ok()),
             lag_bytes: row.get::<_, Option<f64>>(2).map(to_bytes),
@@ -244,6 +261,25 @@ impl Monitor {
         }
     }
 
+    /// Every transaction that writes takes one number (and one per savepoint): what is not ours is others'.
+    fn others(&self, running: &mut Running, next_id: f64) {
+        let (now, ours) = (Instant::now(), self.transactions.load(Ordering::Relaxed));
+        match running.last_transactions {
+            Some((at, id_before, ours_before)) if now.duration_since(at) >= Duration::from_millis(500) => {
+                #[expect(clippy::cast_precision_loss, reason = "a rate")]
+                let others = next_id - id_before - ours.saturating_sub(ours_before) as f64;
+                let rate = others.max(0.0) / now.duration_since(at).as_secs_f64();
+                running.others_per_second = Some(rate);
+                if rate >= OTHERS_WRITE {
+                    running.others_seen = Some(now);
+                }
+                running.last_transactions = Some((now, next_id, ours));
+            }
+            Some(_) => {}
+            None => running.last_transactions = Some((now, next_id, ours)),
+        }
+    }
+
     async fn progress(&self, session: &Session, running: &mut Running, sample: &Sample) -> Result<(), Error> {
         const WINDOW: Duration = Duration::from_secs(10);
         let mut progress = self.store.progress(session, self.job.id).await?;
@@ -262,8 +298,9 @@ impl Monitor {
                 }
             }
         }
-        progress.step_rows = self.step_rows.load(std::sync::atomic::Ordering::Relaxed);
+        progress.step_rows = self.step_rows.load(Ordering::Relaxed);
         progress.lag_bytes = sample.lag_bytes;
+        progress.others_per_second = running.others_per_second;
         running.progress = progress.clone();
         self.send(Event::Progress(progress));
         Ok(())

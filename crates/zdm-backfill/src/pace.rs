@@ -38,6 +38,13 @@ impl Pace {
         rows
     }
 
+    /// Rows that steps of this pace update in `time`.
+    pub fn rows_in(&self, time: Duration) -> usize {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most what a machine can do")]
+        let rows = (self.rows * time.as_secs_f64() / self.target.as_secs_f64().max(0.000_1)).clamp(1.0, 1e9) as usize;
+        rows
+    }
+
     /// After a step of `rows` rows that took `elapsed`.
     pub fn finished(&mut self, rows: usize, elapsed: Duration) {
         let seconds = elapsed.as_secs_f64().max(0.000_1);
@@ -98,6 +105,8 @@ mod tests {
         assert!((450..=550).contains(&rows), "a server ten times slower: {rows}");
         let rows = settle(&mut pace, 1_000_000, 20);
         assert_eq!(rows, 1, "a row per second");
+        settle(&mut pace, 100, 20);
+        assert!((4500..=5500).contains(&pace.rows_in(Duration::from_millis(500))));
         assert_eq!(settle(&mut pace, 0, 100), 20_000, "the most");
     }
 

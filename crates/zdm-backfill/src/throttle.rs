@@ -181,6 +181,14 @@ fn split_unit(text: &str) -> Option<(f64, &str)> {
     number.is_finite().then_some((number, unit.trim()))
 }
 
+/// How long a step may last: the target while nobody else writes, a tenth of it while others do. A writer that commits
+/// waits until everything that was logged before it is flushed, what a long step has logged so far included; with steps
+/// of 5 ms that is well below a megabyte.
+pub fn step_time(target: Duration, others_write: bool) -> Duration {
+    const SHORTEST: Duration = Duration::from_millis(2);
+    if others_write { (target / 10).max(SHORTEST).min(target) } else { target }
+}
+
 /// What was seen at one moment. `None`: not asked for, or hidden from this role.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Sample {
@@ -333,6 +341,13 @@ mod tests {
         assert!(limits.set("max-rate", "fast").is_err());
         assert!(limits.set("target-time", "0").is_err());
         assert!(limits.set("max-lag", "1e400s").is_err());
+    }
+
+    #[test]
+    fn steps_are_shorter_while_others_write() {
+        let ms = Duration::from_millis;
+        assert_eq!((step_time(ms(50), false), step_time(ms(50), true)), (ms(50), ms(5)));
+        assert_eq!((step_time(ms(10), true), step_time(ms(1), true)), (ms(2), ms(1)));
     }
 
     #[test]

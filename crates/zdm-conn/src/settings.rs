@@ -210,11 +210,40 @@ impl Settings {
     /// # Errors
     /// When an option is unknown, malformed or asks for a protection that cannot be given, or a named file is unreadable.
     pub fn resolve(dsn: Option<&str>, environment: &Environment) -> Result<Self, ConfigError> {
-        let (mut given, source) = match (dsn, environment.get("DATABASE_URL")) {
+        let (given, source) = match (dsn, environment.get("DATABASE_URL")) {
             (Some(dsn), _) => (dsn::parse(dsn)?, "--dsn"),
             (None, Some(url)) => (dsn::parse(url)?, "DATABASE_URL"),
             (None, None) => (Parameters::new(), "the environment"),
         };
+        Self::complete(given, environment, source)
+    }
+
+    /// Whether a variable says where a server or a database is.
+    pub fn is_in_environment(environment: &Environment) -> bool {
+        ["DATABASE_URL", "PGHOST", "PGHOSTADDR", "PGPORT", "PGDATABASE", "PGSERVICE"]
+            .iter()
+            .any(|name| environment.get(name).is_some())
+    }
+
+    /// Connection settings from libpq's parameters, gathered elsewhere; `source` names that place in messages. What they
+    /// leave open comes from a service file and the environment, as for a connection string.
+    ///
+    /// # Errors
+    /// As [`resolve`](Self::resolve).
+    pub fn from_pairs(
+        pairs: BTreeMap<String, String>,
+        environment: &Environment,
+        source: &'static str,
+    ) -> Result<Self, ConfigError> {
+        Self::complete(pairs, environment, source)
+    }
+
+    /// Whether libpq knows a connection parameter of this name.
+    pub fn is_parameter(name: &str) -> bool {
+        PARAMETERS.iter().any(|(known, _)| *known == name)
+    }
+
+    fn complete(mut given: Parameters, environment: &Environment, source: &'static str) -> Result<Self, ConfigError> {
         // As in libpq, an empty value in a connection string is as good as none.
         given.retain(|_, value| !value.is_empty());
         if let Some(unknown) = given.keys().find(|key| !PARAMETERS.iter().any(|(name, _)| name == key)) {

@@ -3,6 +3,7 @@
 mod show;
 
 use std::io::IsTerminal as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -19,6 +20,7 @@ use zdm_conn::{Ident, Session, SqlExpression, Timeouts};
 use crate::connection::ConnectionArguments;
 use crate::exit::Exit;
 use crate::output;
+use crate::project;
 
 use show::Show;
 
@@ -34,6 +36,9 @@ pub(crate) struct Arguments {
 struct CommonArguments {
     #[command(flatten)]
     connection: ConnectionArguments,
+    /// The Django project, if it is not around the current directory.
+    #[arg(long, value_name = "DIR", global = true)]
+    project: Option<PathBuf>,
     /// Schema of the job's tables; made when it is missing.
     #[arg(long, value_name = "SCHEMA", default_value = DEFAULT_SCHEMA, global = true)]
     state_schema: String,
@@ -69,20 +74,24 @@ enum BackfillCommand {
 /// What to fill.
 #[derive(Debug, Clone, Args)]
 struct WhatArguments {
+    /// The model whose table is filled: `shop.Order`. Its names are resolved from the project's migrations, by those
+    /// that the database has.
+    #[arg(long, value_name = "APP.MODEL", conflicts_with = "table")]
+    model: Option<String>,
     /// The table as written in SQL: `shop_order`, `schema.table`, `"Mixed Case"`.
     #[arg(long, value_name = "TABLE")]
     table: Option<String>,
     /// `target = EXPR`, in SQL. Repeatable: several columns are filled in one pass.
-    #[arg(long, value_name = "TARGET = EXPR", requires = "table")]
+    #[arg(long, value_name = "TARGET = EXPR")]
     set: Vec<String>,
-    /// Copy this column (as in the catalog) to `--target`. Repeatable, in pairs.
-    #[arg(long, value_name = "COLUMN", requires = "table")]
+    /// Copy this column (as in the catalog), or this field of the model, to `--target`. Repeatable, in pairs.
+    #[arg(long, value_name = "COLUMN")]
     source: Vec<String>,
-    /// The column that `--source` is copied to.
-    #[arg(long, value_name = "COLUMN", requires = "table")]
+    /// The column, or the field of the model, that `--source` is copied to.
+    #[arg(long, value_name = "COLUMN")]
     target: Vec<String>,
-    /// Only rows for which this predicate holds.
-    #[arg(long = "where", value_name = "PREDICATE", requires = "table")]
+    /// Only rows for which this predicate holds, in SQL.
+    #[arg(long = "where", value_name = "PREDICATE")]
     predicate: Option<String>,
     /// The job's name. Default: table and targets. Alone, it names a job that exists.
     #[arg(long, value_name = "NAME")]
@@ -258,7 +267,7 @@ async fn command(arguments: &Arguments) -> Result<Exit, Error> {
 
 impl CommonArguments {
     fn settings(&self) -> Result<zdm_conn::Settings, Error> {
-        self.connection.settings().map_err(|error| Error::Usage(error.to_string()))
+        self.connection.settings_or_project(self.project.as_deref()).map_err(Error::Usage)
     }
 
     fn schema(&self) -> Result<Ident, Error> {
@@ -283,31 +292,68 @@ fn duration(option: &str, text: &str) -> Result<Duration, Error> {
 }
 
 impl WhatArguments {
-    fn what(&self) -> Result<Option<(String, Definition)>, Error> {
-        let Some(table) = &self.table else {
-            return if self.job.is_some() {
+    /// Table and definition, names of a model resolved; nothing when a job is named alone.
+    async fn what(&self, common: &CommonArguments) -> Result<Option<(String, Definition)>, Error> {
+        let sets_something = !(self.set.is_empty() && self.source.is_empty() && self.target.is_empty());
+        if self.table.is_none() && self.model.is_none() {
+            return if self.job.is_some() && !sets_something && self.predicate.is_none() {
                 Ok(None)
             } else {
-                Err(Error::Usage("give --table with --set or --source and --target, or --job".to_owned()))
+                let how = "give --model or --table, with --set or --source and --target, or --job alone";
+                Err(Error::Usage(how.to_owned()))
             };
-        };
+        }
         if self.source.len() != self.target.len() {
             return Err(Error::Usage("--source and --target come in pairs".to_owned()));
         }
         let mut assignments = self.set.iter().map(|text| Assignment::parse(text)).collect::<Result<Vec<_>, _>>()?;
-        for (source, target) in self.source.iter().zip(&self.target) {
+        let predicate = self.predicate.as_deref().map(SqlExpression::new).transpose()?;
+        let mut sources = self.source.clone();
+        let mut targets = self.target.clone();
+        let table = if let Some(model) = &self.model {
+            let set: Vec<String> = assignments.iter().map(|a| a.target.as_str().to_owned()).collect();
+            let names = [set.as_slice(), &sources, &targets].concat();
+            let names = project::names(common.project.as_deref(), model, names, applied(common).await?);
+            let mut names = names.map_err(Error::Usage)?;
+            targets = names.columns.split_off(assignments.len() + sources.len());
+            sources = names.columns.split_off(assignments.len());
+            for (assignment, column) in assignments.iter_mut().zip(names.columns) {
+                assignment.target = Ident::new(column)?;
+            }
+            names.table
+        } else {
+            self.table.clone().unwrap_or_default()
+        };
+        for (source, target) in sources.iter().zip(&targets) {
             assignments.push(Assignment::copy(source, target)?);
         }
         if assignments.is_empty() {
             return Err(Error::Usage("nothing to set: give --set, or --source and --target".to_owned()));
         }
-        let predicate = self.predicate.as_deref().map(SqlExpression::new).transpose()?;
-        Ok(Some((table.clone(), Definition::new(assignments, predicate)?)))
+        Ok(Some((table, Definition::new(assignments, predicate)?)))
     }
 }
 
+/// The migrations that the database has, as Django records them: the models are those of the release that runs, not of
+/// files that wait for their deploy. Nothing when there is no such record.
+async fn applied(common: &CommonArguments) -> Result<Option<Vec<(String, String)>>, Error> {
+    let session = Session::open(&common.settings()?, "zdm backfill", Timeouts::default()).await?;
+    let doing = "reading the applied migrations";
+    let failed = |error| Error::Sql { doing, error };
+    let found = session
+        .client()
+        .query_one("SELECT pg_catalog.to_regclass('django_migrations') IS NOT NULL", &[])
+        .await
+        .map_err(failed)?;
+    if !found.get::<_, bool>(0) {
+        return Ok(None);
+    }
+    let rows = session.client().query("SELECT app::text, name::text FROM django_migrations", &[]).await;
+    Ok(Some(rows.map_err(failed)?.iter().map(|row| (row.get(0), row.get(1))).collect()))
+}
+
 impl RunArguments {
-    fn options(&self, common: &CommonArguments) -> Result<RunOptions, Error> {
+    async fn options(&self, common: &CommonArguments) -> Result<RunOptions, Error> {
         let mut limits = Limits::default();
         let given = [
             ("target-time", &self.target_time),
@@ -332,7 +378,7 @@ impl RunArguments {
         });
         Ok(RunOptions {
             settings: common.settings()?,
-            what: self.what.what()?,
+            what: self.what.what(common).await?,
             job: self.what.job.clone(),
             choice: Choice { strategy, passes: self.passes },
             limits,
@@ -375,7 +421,7 @@ fn stop_on_signals() -> Result<watch::Receiver<bool>, Error> {
 }
 
 async fn run(common: &CommonArguments, arguments: &RunArguments) -> Result<Exit, Error> {
-    let options = arguments.options(common)?;
+    let options = arguments.options(common).await?;
     let (sender, mut events) = mpsc::unbounded_channel();
     let stop = stop_on_signals()?;
     let mut show = Show::new(common.format == Format::Json, std::io::stderr().is_terminal());
@@ -397,7 +443,7 @@ async fn run(common: &CommonArguments, arguments: &RunArguments) -> Result<Exit,
 }
 
 async fn dry_run(common: &CommonArguments, arguments: &RunArguments) -> Result<Exit, Error> {
-    let preview = driver::preview(&arguments.options(common)?).await?;
+    let preview = driver::preview(&arguments.options(common).await?).await?;
     show::preview(&preview, common.format == Format::Json);
     Ok(Exit::Done)
 }
@@ -426,7 +472,7 @@ async fn status(common: &CommonArguments, arguments: &StatusArguments) -> Result
 async fn check(common: &CommonArguments, arguments: &CheckArguments) -> Result<Exit, Error> {
     let options = VerifyOptions {
         settings: common.settings()?,
-        what: arguments.what.what()?,
+        what: arguments.what.what(common).await?,
         job: arguments.what.job.clone(),
         state_schema: common.schema()?,
         timeouts: arguments.timeouts.timeouts()?,
@@ -443,7 +489,7 @@ async fn check(common: &CommonArguments, arguments: &CheckArguments) -> Result<E
 async fn verify(common: &CommonArguments, arguments: &VerifyArguments) -> Result<Exit, Error> {
     let options = VerifyOptions {
         settings: common.settings()?,
-        what: arguments.what.what()?,
+        what: arguments.what.what(common).await?,
         job: arguments.what.job.clone(),
         state_schema: common.schema()?,
         timeouts: arguments.timeouts.timeouts()?,

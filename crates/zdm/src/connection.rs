@@ -2,17 +2,21 @@
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::Command;
 
 use clap::Args;
 use zdm_conn::{ConfigError, Environment, Settings};
 
+use crate::project;
+
 /// Options of every command that talks to the database.
 #[derive(Debug, Clone, Args)]
 pub(crate) struct ConnectionArguments {
     /// Connection string: a URL or libpq's `key=value` pairs. Default: DATABASE_URL, else libpq's environment
-    /// (PGHOST, PGSERVICE, PGPASSFILE …). It is taken off the command line at once; a password is better kept in the
-    /// environment or in a password file all the same.
+    /// (PGHOST, PGSERVICE …), else `DATABASES["default"]` of the project's Django settings where it is literal. It is
+    /// taken off the command line at once; a password is better kept in the environment or in a password file all the
+    /// same.
     #[arg(long, value_name = "DSN", global = true)]
     dsn: Option<String>,
 }
@@ -27,6 +31,23 @@ impl ConnectionArguments {
         let environment = Environment::from_process();
         let moved = environment.variables.get(MOVED_DSN).cloned();
         Settings::resolve(self.dsn.as_deref().or(moved.as_deref()), &environment)
+    }
+
+    /// The same, and the settings of the project at `root`, or around the current directory, where nothing else says
+    /// where the database is.
+    ///
+    /// # Errors
+    /// What is wrong, as a sentence without secrets.
+    pub(crate) fn settings_or_project(&self, root: Option<&Path>) -> Result<Settings, String> {
+        let environment = Environment::from_process();
+        if !self.is_given()
+            && !Settings::is_in_environment(&environment)
+            && let Some(parameters) = project::database(root)?
+        {
+            return Settings::from_pairs(parameters, &environment, "the project's settings")
+                .map_err(|error| format!("the project's settings: {error}"));
+        }
+        self.settings().map_err(|error| error.to_string())
     }
 }
 

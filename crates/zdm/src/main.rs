@@ -1,13 +1,18 @@
 //! `zdm`, the runtime: argv, progress and exit codes. What it does is in the crates that it calls.
 //!
-//! One module per subcommand: [`migrate`], [`backfill`]. Shared by all: [`connection`] (where the database is), [`exit`]
-//! (what the process's exit code says), [`output`] (standard output and standard error, the only place that prints).
+//! One module per subcommand: [`migrate`], [`backfill`], [`stats`]. Shared: [`connection`] (where the database is),
+//! [`project`] (names of the Django project), [`exit`] (what the process's exit code says), [`output`] (standard output
+//! and standard error, the only place that prints).
 
 mod migrate;
 
 mod backfill;
 
+mod stats;
+
 mod connection;
+
+mod project;
 
 mod exit;
 
@@ -38,6 +43,11 @@ enum Command {
     Migrate(Box<migrate::Arguments>),
     /// Fill columns of a table of any size while the application runs.
     Backfill(Box<backfill::Arguments>),
+    /// Measure table sizes and traffic for the linter's `--stats`.
+    Stats(stats::Arguments),
+    /// Answer a question about the Django project.
+    #[command(hide = true, name = project::SUBCOMMAND)]
+    ReadProject,
 }
 
 /// Runs the program on the process's arguments.
@@ -58,5 +68,7 @@ pub fn main() -> ExitCode {
     match arguments.command {
         Command::Migrate(arguments) => migrate::main(&arguments).into(),
         Command::Backfill(arguments) => backfill::main(&arguments).into(),
+        Command::Stats(arguments) => stats::main(&arguments).into(),
+        Command::ReadProject => project::answer().into(),
     }
 }

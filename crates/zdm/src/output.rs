@@ -8,6 +8,12 @@ pub(crate) fn line(text: &str) {
     drop(writeln!(out, "{text}").and_then(|()| out.flush()));
 }
 
+/// The answer in one piece, with its own line ends.
+pub(crate) fn text(text: &str) {
+    let mut out = io::stdout().lock();
+    drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
+}
+
 /// A line about the work: progress, notes, errors.
 pub(crate) fn note(text: &str) {
     drop(writeln!(io::stderr().lock(), "{text}"));

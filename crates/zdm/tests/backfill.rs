@@ -40,7 +40,7 @@ fn a_job_from_plan_to_verification() {
     let database = database();
     let what = ["--table", "t", "--source", "src", "--target", "dst"];
     let with = |command: &'static str, more: &[&'static str]| [&[command], &what[..], more].concat();
-    let plan = check(&database, &with("run", &["--dry-run"]), 0, "windows with 16 sub-passes");
+    let plan = check(&database, &with("run", &["--dry-run"]), 0, "windows with 12 sub-passes");
     assert!(plan.contains("UPDATE ONLY \"public\".\"t\""), "{plan}");
     assert_eq!(database.connect().value("SELECT count(*) FROM pg_namespace WHERE nspname = 'zdm'"), "0");
     check(&database, &["status"], 0, "no jobs");
@@ -59,7 +59,7 @@ fn a_job_from_plan_to_verification() {
 #[test]
 fn wrong_usage_is_2() {
     let database = database();
-    check(&database, &["run"], 2, "give --table");
+    check(&database, &["run"], 2, "give --model or --table");
     check(&database, &["run", "--table", "t"], 2, "nothing to set");
     check(&database, &["run", "--table", "t", "--source", "src"], 2, "come in pairs");
     check(&database, &["run", "--table", "nowhere", "--set", "a = 1"], 2, "there is no table `nowhere`");

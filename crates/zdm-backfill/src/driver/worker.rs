@@ -17,11 +17,16 @@ use crate::event::Event;
 use crate::pace::Pace;
 use crate::plan::{PartPlan, Strategy, order_passes, page_runs};
 use crate::store::{BadRow, State, Window};
+use crate::throttle::step_time;
 use crate::tid::Tid;
 
-/// Rows of a window: the addresses of so many are held in memory, eight bytes each.
+/// Rows of a window: the addresses of so many are held in memory, a few dozen bytes each while they are ordered.
 const FEWEST_WINDOW_ROWS: usize = 2_000;
-const MOST_WINDOW_ROWS: usize = 65_536;
+const MOST_WINDOW_ROWS: usize = 262_144;
+/// Length of one pass, as far as the rows of a window allow. Between a row's update and the visit that prunes its dead
+/// version about so much time goes by: a snapshot that is held for less (the monitor's, a short query of the
+/// application) does not keep the version from being pruned.
+const PASS_TIME: Duration = Duration::from_millis(250);
 /// Windows with nothing to do may grow to this.
 const MOST_IDLE_ROWS: usize = 500_000;
 /// Collecting is a read; it should not hold its snapshot longer.
@@ -108,7 +113,8 @@ impl<'a> Worker<'a> {
             .client()
             .batch_execute(
                 "SET default_transaction_isolation = 'read committed'; SET default_transaction_read_only = off; \
-                 SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3; SET jit = off",
+                 SET tcp_keepalives_idle = 30; SET tcp_keepalives_interval = 10; SET tcp_keepalives_count = 3; SET jit = off; \
+                 SET max_parallel_workers_per_gather = 0",
             )
             .await
             .doing("setting up the worker")?;
@@ -187,7 +193,7 @@ impl<'a> Worker<'a> {
                         State::Running | State::Paused => {}
                         state => return Some(End::State(state)),
                     }
-                    self.pace.set_target(current.limits.target_time);
+                    self.pace.set_target(step_time(current.limits.target_time, current.others_write));
                     if current.hold.is_none() && now >= self.may_continue_at {
                         return None;
                     }
@@ -252,8 +258,8 @@ impl<'a> Worker<'a> {
     }
 
     fn window_rows(&self, passes: u16) -> usize {
-        let steps = if passes > 1 { usize::from(passes) } else { 8 };
-        let rows = (self.pace.rows() * steps).clamp(FEWEST_WINDOW_ROWS, MOST_WINDOW_ROWS);
+        let rows = self.pace.rows_in(PASS_TIME) * usize::from(passes.max(2));
+        let rows = rows.clamp(FEWEST_WINDOW_ROWS, MOST_WINDOW_ROWS);
         rows.min(self.most_window_rows).max(self.idle_rows).max(1)
     }
 
@@ -299,6 +305,8 @@ impl<'a> Worker<'a> {
         };
         let window = shared.store.advance(&transaction, job, number, &part, &upper, last).await?;
         transaction.commit().await.doing("claiming a range")?;
+        // This one, and the one that will finish the range.
+        shared.transactions.fetch_add(2, Ordering::Relaxed);
         Ok(Some(window))
     }
 
@@ -456,7 +464,8 @@ impl<'a> Worker<'a> {
                 return Ok(Ok(0));
             }
             let expected = rows.len() as u64;
-            let ordered = order_passes(rows, if sweeps == 0 { plan.passes } else { 1 });
+            let share = (sweeps == 0 && plan.passes > 1).then(|| plan.share());
+            let ordered = order_passes(rows, share);
             let first_pass = ordered.windows(2).position(|pair| pair[1] < pair[0]).map_or(ordered.len(), |at| at + 1);
             let mut filled = Filled::default();
             let mut at = 0;
@@ -608,6 +617,7 @@ impl<'a> Worker<'a> {
 
     fn after(&mut self, rows: usize, updated: u64, elapsed: Duration) {
         self.shared.succeeded();
+        self.shared.transactions.fetch_add(1, Ordering::Relaxed);
         self.pace.finished(rows, elapsed);
         let (blocked, rate, workers) = {
             let signal = self.shared.signal.borrow();

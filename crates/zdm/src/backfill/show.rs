@@ -219,7 +219,7 @@ fn progress_json(progress: &Progress) -> Value {
         "rows_updated": progress.rows_updated, "rows_scanned": progress.rows_scanned, "fraction": progress.fraction,
         "rate": progress.rate, "seconds_left": progress.time_left.map(|left| left.as_secs_f64()),
         "step_rows": progress.step_rows, "workers": progress.workers, "bad_rows": progress.bad_rows,
-        "lag_bytes": progress.lag_bytes,
+        "lag_bytes": progress.lag_bytes, "others_per_second": progress.others_per_second,
     })
 }
 
