@@ -6,6 +6,8 @@ mod common;
 
 mod strategies;
 
+mod surroundings;
+
 mod resume;
 
 mod conditions;
