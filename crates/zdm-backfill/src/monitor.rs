@@ -183,7 +183,9 @@ impl Monitor {
             limits,
             hold,
             blocked: sample.blocked,
-            others_write: running.others_seen.is_some_and(|at| at.elapsed() < OTHERS_MEMORY),
+            // Taken for granted until it is known.
+            others_write: running.others_per_second.is_none()
+                || running.others_seen.is_some_and(|at| at.elapsed() < OTHERS_MEMORY),
             workers: running.progress.workers.max(1),
             rows_updated: running.progress.rows_updated,
             number: running.number,

@@ -1,4 +1,5 @@
-//! How many rows a step may take so that it lasts about the target time. No clock here: durations come in.
+//! How many rows a step may take so that it lasts about the target time, and logs no more WAL than it may. No clock here:
+//! durations come in.
 
 use std::time::Duration;
 
@@ -12,6 +13,8 @@ const FIRST: u32 = 400;
 #[derive(Debug, Clone)]
 pub struct Pace {
     target: Duration,
+    /// Bytes of WAL of a step at the most.
+    most_wal: Option<f64>,
     rows: f64,
     /// Nothing above this many rows until a while has passed: a step of that size met a timeout.
     ceiling: f64,
@@ -20,11 +23,12 @@ pub struct Pace {
 
 impl Pace {
     pub fn new(target: Duration) -> Self {
-        Self { target, rows: f64::from(FIRST), ceiling: f64::from(MOST), since_timeout: 0 }
+        Self { target, most_wal: None, rows: f64::from(FIRST), ceiling: f64::from(MOST), since_timeout: 0 }
     }
 
-    pub fn set_target(&mut self, target: Duration) {
+    pub fn set_target(&mut self, target: Duration, most_wal: Option<f64>) {
         self.target = target;
+        self.most_wal = most_wal;
     }
 
     pub fn target(&self) -> Duration {
@@ -45,18 +49,20 @@ impl Pace {
         rows
     }
 
-    /// After a step of `rows` rows that took `elapsed`.
-    pub fn finished(&mut self, rows: usize, elapsed: Duration) {
+    /// After a step of `rows` rows that took `elapsed` and logged `wal` bytes.
+    pub fn finished(&mut self, rows: usize, elapsed: Duration, wal: f64) {
         let seconds = elapsed.as_secs_f64().max(0.000_1);
         #[expect(clippy::cast_precision_loss, reason = "a step has at most 20,000 rows")]
         let rows = rows as f64;
-        let fitting = rows * self.target.as_secs_f64() / seconds;
+        let by_wal = self.most_wal.map_or(f64::INFINITY, |most| most / wal.max(1.0));
+        let share = (self.target.as_secs_f64() / seconds).min(by_wal);
+        let fitting = rows * share;
         self.since_timeout = self.since_timeout.saturating_add(1);
         if self.since_timeout > 50 {
             self.ceiling = (self.ceiling * 1.05).min(f64::from(MOST));
         }
         // A step cut short by the end of its window says little, unless it was slow all the same.
-        if rows * 2.0 < self.rows && elapsed < self.target {
+        if rows * 2.0 < self.rows && share > 1.0 {
             return;
         }
         let next = if fitting < self.rows {
@@ -91,7 +97,7 @@ mod tests {
     fn settle(pace: &mut Pace, micros: u64, steps: usize) -> usize {
         for _ in 0..steps {
             let rows = pace.rows();
-            pace.finished(rows, Duration::from_micros(micros * rows as u64));
+            pace.finished(rows, Duration::from_micros(micros * rows as u64), 100.0 * rows as f64);
         }
         pace.rows()
     }
@@ -111,6 +117,16 @@ mod tests {
     }
 
     #[test]
+    fn a_step_logs_no_more_than_it_may() {
+        let mut pace = Pace::new(Duration::from_millis(50));
+        pace.set_target(Duration::from_millis(50), Some(20_000.0));
+        let rows = settle(&mut pace, 10, 20);
+        assert!((180..=220).contains(&rows), "100 bytes a row: {rows}");
+        pace.set_target(Duration::from_millis(50), None);
+        assert!(settle(&mut pace, 10, 20) > 4000);
+    }
+
+    #[test]
     fn a_timeout_halves_and_holds() {
         let mut pace = Pace::new(Duration::from_millis(50));
         settle(&mut pace, 10, 20);
@@ -126,7 +142,7 @@ mod tests {
         let mut pace = Pace::new(Duration::from_millis(50));
         settle(&mut pace, 10, 20);
         let before = pace.rows();
-        pace.finished(3, Duration::from_micros(10));
+        pace.finished(3, Duration::from_micros(10), 0.0);
         assert_eq!(pace.rows(), before);
     }
 }

@@ -107,7 +107,8 @@ pub struct PartSql {
     pub collect: String,
     /// Range → array of addresses of all rows: for ranges in which the predicate itself fails.
     pub collect_all: String,
-    /// `$1` addresses, `$2` window, `$3` worker → rows updated, and the window's counters in the same statement.
+    /// `$1` addresses, `$2` window, `$3` worker → rows updated, the job's state, bytes of WAL that the server has logged
+    /// so far; the window's counters are changed in the same statement.
     pub update: String,
     /// The same, leaving out rows that others have locked.
     pub update_unlocked: String,
@@ -332,7 +333,7 @@ fn part_sql(
         "UPDATE {windows} AS w SET rows_updated = w.rows_updated + (SELECT count(*) FROM u), steps = w.steps + 1 \
          WHERE w.id = $2 AND w.worker = $3 \
          RETURNING (SELECT count(*) FROM u), (SELECT j.state FROM {jobs} AS j WHERE j.id = w.job), \
-                   (SELECT j.limits_version FROM {jobs} AS j WHERE j.id = w.job)"
+                   pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0')::float8"
     );
     let update = format!("UPDATE {from} SET {set} WHERE {alias}.ctid = ANY($1::tid[]) AND {pending}");
     let key_bounds = key.map(|key| key_bounds(&from, alias, key)).transpose()?;

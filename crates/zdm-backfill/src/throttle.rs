@@ -181,12 +181,13 @@ fn split_unit(text: &str) -> Option<(f64, &str)> {
     number.is_finite().then_some((number, unit.trim()))
 }
 
-/// How long a step may last: the target while nobody else writes, a tenth of it while others do. A writer that commits
-/// waits until everything that was logged before it is flushed, what a long step has logged so far included; with steps
-/// of 5 ms that is well below a megabyte.
-pub fn step_time(target: Duration, others_write: bool) -> Duration {
+/// How long a step may last and how many bytes of WAL it may log: while others write, a tenth of the target and a
+/// megabyte. A writer that commits waits until everything that was logged before it is flushed, what our step has logged
+/// so far included.
+pub fn step_bounds(target: Duration, others_write: bool) -> (Duration, Option<f64>) {
     const SHORTEST: Duration = Duration::from_millis(2);
-    if others_write { (target / 10).max(SHORTEST).min(target) } else { target }
+    const WAL: f64 = 1_048_576.0;
+    if others_write { ((target / 10).max(SHORTEST).min(target), Some(WAL)) } else { (target, None) }
 }
 
 /// What was seen at one moment. `None`: not asked for, or hidden from this role.
@@ -346,8 +347,9 @@ mod tests {
     #[test]
     fn steps_are_shorter_while_others_write() {
         let ms = Duration::from_millis;
-        assert_eq!((step_time(ms(50), false), step_time(ms(50), true)), (ms(50), ms(5)));
-        assert_eq!((step_time(ms(10), true), step_time(ms(1), true)), (ms(2), ms(1)));
+        assert_eq!(step_bounds(ms(50), false), (ms(50), None));
+        assert_eq!(step_bounds(ms(50), true), (ms(5), Some(1_048_576.0)));
+        assert_eq!((step_bounds(ms(10), true).0, step_bounds(ms(1), true).0), (ms(2), ms(1)));
     }
 
     #[test]

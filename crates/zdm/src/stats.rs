@@ -247,7 +247,7 @@ async fn sizes(session: &Session, tables: Vec<u32>) -> Result<BTreeMap<u32, Size
 }
 
 /// The age of the oldest open transaction on each table, by the locks that it holds on the table or an index of it.
-/// Autovacuum gives way by itself and does not count. True when the role may not see other sessions.
+/// Autovacuum gives way by itself and does not count. A prepared transaction holds a lock on its own id. True when the role may not see other sessions.
 async fn transactions(session: &Session, longest: &mut BTreeMap<u32, f64>) -> Result<bool, DriverError> {
     let rows = session
         .client()
@@ -259,7 +259,9 @@ async fn transactions(session: &Session, longest: &mut BTreeMap<u32, f64>) -> Re
                  JOIN pg_catalog.pg_stat_activity AS a ON a.pid = l.pid \
                  WHERE a.backend_type IS DISTINCT FROM 'autovacuum worker' \
                  UNION ALL SELECT l.relation, x.prepared, false FROM l \
-                 JOIN pg_catalog.pg_prepared_xacts AS x ON l.pid IS NULL AND l.virtualtransaction = '-1/' || x.transaction::text) \
+                 JOIN pg_catalog.pg_locks AS own ON own.pid IS NULL AND own.locktype = 'transactionid' \
+                     AND own.virtualtransaction = l.virtualtransaction \
+                 JOIN pg_catalog.pg_prepared_xacts AS x ON x.transaction = own.transactionid WHERE l.pid IS NULL) \
              SELECT COALESCE(i.indrelid, t.relation), \
              max(extract(epoch FROM pg_catalog.clock_timestamp() - t.xact_start))::float8, pg_catalog.bool_or(t.hidden) \
              FROM t LEFT JOIN pg_catalog.pg_index AS i ON i.indexrelid = t.relation GROUP BY 1",

@@ -17,7 +17,7 @@ use crate::event::Event;
 use crate::pace::Pace;
 use crate::plan::{PartPlan, Strategy, order_passes, page_runs};
 use crate::store::{BadRow, State, Window};
-use crate::throttle::step_time;
+use crate::throttle::step_bounds;
 use crate::tid::Tid;
 
 /// Rows of a window: the addresses of so many are held in memory, a few dozen bytes each while they are ordered.
@@ -82,6 +82,10 @@ struct Worker<'a> {
     number: i32,
     statements: BTreeMap<String, Statement>,
     pace: Pace,
+    /// Of a window's first pass: its updates go to other pages and to every index, and log many times as much.
+    first_pace: Pace,
+    /// What the server had logged after the last step.
+    logged: Option<f64>,
     /// Rows of the next window, where it grew because nothing was pending.
     idle_rows: usize,
     /// A bound that a timeout set on windows.
@@ -125,7 +129,9 @@ impl<'a> Worker<'a> {
             session,
             number,
             statements: BTreeMap::new(),
+            first_pace: pace.clone(),
             pace,
+            logged: None,
             idle_rows: 0,
             most_window_rows: MOST_WINDOW_ROWS,
             claiming: None,
@@ -193,7 +199,9 @@ impl<'a> Worker<'a> {
                         State::Running | State::Paused => {}
                         state => return Some(End::State(state)),
                     }
-                    self.pace.set_target(step_time(current.limits.target_time, current.others_write));
+                    let (time, wal) = step_bounds(current.limits.target_time, current.others_write);
+                    self.pace.set_target(time, wal);
+                    self.first_pace.set_target(time, wal);
                     if current.hold.is_none() && now >= self.may_continue_at {
                         return None;
                     }
@@ -258,7 +266,8 @@ impl<'a> Worker<'a> {
     }
 
     fn window_rows(&self, passes: u16) -> usize {
-        let rows = self.pace.rows_in(PASS_TIME) * usize::from(passes.max(2));
+        let pace = if passes > 1 { &self.pace } else { &self.first_pace };
+        let rows = pace.rows_in(PASS_TIME).saturating_mul(usize::from(passes.max(2)));
         let rows = rows.clamp(FEWEST_WINDOW_ROWS, MOST_WINDOW_ROWS);
         rows.min(self.most_window_rows).max(self.idle_rows).max(1)
     }
@@ -474,9 +483,10 @@ impl<'a> Worker<'a> {
                 if let Some(end) = self.hold().await {
                     return Ok(Err(end));
                 }
-                let step = self.pace.rows().min(ordered.len() - at);
+                let first = at < first_pass;
+                let step = self.pace_of(first).rows().min(if first { first_pass } else { ordered.len() } - at);
                 let Some(chunk) = ordered.get(at..at + step) else { break };
-                let done = self.step(plan, window, chunk, at >= first_pass).await?;
+                let done = self.step(plan, window, chunk, first).await?;
                 filled.updated += done.updated;
                 filled.bad += done.bad;
                 at += step;
@@ -516,7 +526,7 @@ impl<'a> Worker<'a> {
     }
 
     /// One step: at most a few transactions when something stands in the way, else exactly one.
-    async fn step(&mut self, plan: &PartPlan, window: &Window, rows: &[Tid], prune: bool) -> Result<Filled, Error> {
+    async fn step(&mut self, plan: &PartPlan, window: &Window, rows: &[Tid], first: bool) -> Result<Filled, Error> {
         let mut filled = Filled::default();
         let mut pieces: Vec<&[Tid]> = vec![rows];
         let mut backoff = Backoff::new(Duration::from_millis(20), Duration::from_secs(2));
@@ -527,9 +537,10 @@ impl<'a> Worker<'a> {
                 return Ok(filled);
             }
             let started = Instant::now();
-            let error = match self.update(plan, window, piece, prune, skip_locked).await {
-                Ok(updated) => {
-                    self.after(piece.len(), updated, started.elapsed());
+            let error = match self.update(plan, window, piece, !first, skip_locked).await {
+                Ok((updated, wal)) => {
+                    self.pace_of(first).finished(piece.len(), started.elapsed(), wal);
+                    self.after(first, updated, started.elapsed());
                     filled.updated += updated;
                     skip_locked = false;
                     continue;
@@ -538,7 +549,7 @@ impl<'a> Worker<'a> {
             };
             let class = classify(&error);
             if class == FailureClass::QueryCanceled {
-                self.pace.timed_out(piece.len());
+                self.pace_of(first).timed_out(piece.len());
             }
             match (class, halves(piece)) {
                 (FailureClass::Row | FailureClass::QueryCanceled, Some((first, second))) => {
@@ -585,7 +596,7 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// One transaction: the rows and their count, in one statement.
+    /// One transaction: the rows and their count, in one statement. Rows updated and bytes logged.
     async fn update(
         &mut self,
         plan: &PartPlan,
@@ -593,7 +604,7 @@ impl<'a> Worker<'a> {
         rows: &[Tid],
         prune: bool,
         skip_locked: bool,
-    ) -> Result<u64, DriverError> {
+    ) -> Result<(u64, f64), DriverError> {
         if prune {
             let statement = self.prepare(&plan.sql.prune).await?;
             for (from, before) in page_runs(rows) {
@@ -608,25 +619,32 @@ impl<'a> Worker<'a> {
             // The range was taken over, since this worker was believed dead: the rows are updated all the same, and the
             // new owner finds nothing left in them.
             self.told_to_hold = true;
-            return Ok(rows.len() as u64);
+            return Ok((rows.len() as u64, 0.0));
         };
         let updated: i64 = row.get(0);
         self.told_to_hold = row.get::<_, Option<&str>>(1) != Some(State::Running.name());
-        Ok(u64::try_from(updated).unwrap_or(0))
+        // What others logged meanwhile counts: it is flushed with ours.
+        let logged: f64 = row.get(2);
+        let wal = self.logged.replace(logged).map_or(0.0, |before| (logged - before).max(0.0));
+        Ok((u64::try_from(updated).unwrap_or(0), wal))
     }
 
-    fn after(&mut self, rows: usize, updated: u64, elapsed: Duration) {
+    fn pace_of(&mut self, first: bool) -> &mut Pace {
+        if first { &mut self.first_pace } else { &mut self.pace }
+    }
+
+    fn after(&mut self, first: bool, updated: u64, elapsed: Duration) {
         self.shared.succeeded();
         self.shared.transactions.fetch_add(1, Ordering::Relaxed);
-        self.pace.finished(rows, elapsed);
         let (blocked, rate, workers) = {
             let signal = self.shared.signal.borrow();
             (signal.blocked, signal.limits.max_rate, signal.workers)
         };
         if blocked > 0 {
-            self.pace.make_way();
+            self.pace_of(first).make_way();
         }
-        self.shared.step_rows.store(self.pace.rows(), Ordering::Relaxed);
+        let rows = self.pace_of(first).rows();
+        self.shared.step_rows.store(rows, Ordering::Relaxed);
         if let Some(rate) = rate {
             #[expect(clippy::cast_precision_loss, reason = "a rate")]
             let seconds = updated as f64 * f64::from(workers.max(1)) / rate as f64;

@@ -67,8 +67,9 @@ fn a_vacuum_against_wraparound_makes_it_hold() {
         .start(newest());
     let client = server.connect("postgres");
     table(&client, 30_000);
+    // A vacuum against wraparound comes all the same, and no other.
     client.sql(
-        "ALTER TABLE t SET (autovacuum_freeze_max_age = 100000, autovacuum_vacuum_cost_delay = 100, \
+        "ALTER TABLE t SET (autovacuum_enabled = off, autovacuum_freeze_max_age = 100000, autovacuum_vacuum_cost_delay = 100, \
          autovacuum_vacuum_cost_limit = 1)",
     );
     let mut options = options_for(&server.conninfo("postgres"), "t", &["dst = src"], None);
@@ -157,7 +158,11 @@ fn a_failover_is_waited_for() {
     std::thread::sleep(Duration::from_millis(200));
     let filled = client.value("SELECT count(*) FROM t WHERE dst = src");
     std::thread::sleep(Duration::from_millis(500));
-    assert_eq!(client.value("SELECT count(*) FROM t WHERE dst = src"), filled, "a server that takes no writes gets none");
+    assert_eq!(
+        client.value("SELECT count(*) FROM t WHERE dst = src"),
+        filled,
+        "a server that takes no writes gets none"
+    );
     client.sql("SET default_transaction_read_only = off");
     client.sql("ALTER SYSTEM RESET default_transaction_read_only");
     client.sql("SELECT pg_reload_conf()");
