@@ -97,7 +97,8 @@ mod tests {
     fn settle(pace: &mut Pace, micros: u64, steps: usize) -> usize {
         for _ in 0..steps {
             let rows = pace.rows();
-            pace.finished(rows, Duration::from_micros(micros * rows as u64), 100.0 * rows as f64);
+            let wal = 100.0 * f64::from(u32::try_from(rows).unwrap());
+            pace.finished(rows, Duration::from_micros(micros * rows as u64), wal);
         }
         pace.rows()
     }

@@ -188,9 +188,9 @@ fn database_of(workspace: &Workspace) -> Answer {
     let mut parameters = BTreeMap::new();
     for (key, parameter) in KEYS {
         match find(default, key).map(text_of) {
-            None | Some(Some(None)) => {}
-            Some(Some(Some(text))) => drop(parameters.insert(parameter.to_owned(), text)),
-            Some(None) => return problem(&format!("DATABASES[\"default\"][\"{key}\"] is not literal")),
+            None | Some(Ok(None)) => {}
+            Some(Ok(Some(text))) => drop(parameters.insert(parameter.to_owned(), text)),
+            Some(Err(NotLiteral)) => return problem(&format!("DATABASES[\"default\"][\"{key}\"] is not literal")),
         }
     }
     match find(default, "OPTIONS") {
@@ -200,9 +200,11 @@ fn database_of(workspace: &Workspace) -> Answer {
                 // Options of Django and of the driver are not libpq's.
                 let Some(name) = name.as_str().filter(|name| zdm_conn::Settings::is_parameter(name)) else { continue };
                 match text_of(value) {
-                    Some(Some(text)) => drop(parameters.entry(name.to_owned()).or_insert(text)),
-                    Some(None) => {}
-                    None => return problem(&format!("DATABASES[\"default\"][\"OPTIONS\"][\"{name}\"] is not literal")),
+                    Ok(Some(text)) => drop(parameters.entry(name.to_owned()).or_insert(text)),
+                    Ok(None) => {}
+                    Err(NotLiteral) => {
+                        return problem(&format!("DATABASES[\"default\"][\"OPTIONS\"][\"{name}\"] is not literal"));
+                    }
                 }
             }
         }
@@ -218,15 +220,18 @@ fn find<'v>(entries: &'v [(Value, Value)], key: &str) -> Option<&'v Value> {
     entries.iter().find(|(found, _)| found.as_str() == Some(key)).map(|(_, value)| value)
 }
 
-/// A literal as libpq takes it, `Some(None)` for none at all; nothing when it is no literal.
-fn text_of(value: &Value) -> Option<Option<String>> {
+/// A value that is computed where the settings are loaded.
+struct NotLiteral;
+
+/// A literal as libpq takes it; nothing for `None` and the empty text.
+fn text_of(value: &Value) -> Result<Option<String>, NotLiteral> {
     match value {
-        Value::Str(text) if text.is_empty() => Some(None),
-        Value::Str(text) => Some(Some(text.to_string())),
-        Value::Int(number) => Some(Some(number.to_string())),
-        Value::Bool(flag) => Some(Some(u8::from(*flag).to_string())),
-        Value::None => Some(None),
-        _ => None,
+        Value::Str(text) if text.is_empty() => Ok(None),
+        Value::Str(text) => Ok(Some(text.to_string())),
+        Value::Int(number) => Ok(Some(number.to_string())),
+        Value::Bool(flag) => Ok(Some(u8::from(*flag).to_string())),
+        Value::None => Ok(None),
+        _ => Err(NotLiteral),
     }
 }
 
