@@ -55,6 +55,7 @@ pub(crate) fn run() -> Result<(), String> {
         step("clippy", cargo().args(["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
         core_is_pure(),
         docs_in_sync(),
+        crate::extension::check(),
         test(&[]),
         packages::run(),
     ];

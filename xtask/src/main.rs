@@ -8,6 +8,8 @@
 mod bench;
 mod ci;
 mod consumers;
+mod editors;
+mod extension;
 mod packages;
 mod pins;
 mod pooler;
@@ -40,6 +42,8 @@ enum Command {
     Packages,
     /// Measure the linter against tree-sitter, Django and django-migration-linter
     Bench(bench::Options),
+    /// Compile, lint, test and package the VS Code extension, and check the package's content
+    Extension,
     /// What continuous integration runs: formatting, clippy, docs in sync, `test`
     Ci,
 }
@@ -50,6 +54,7 @@ fn main() -> ExitCode {
         Command::Test { arguments } => ci::test(&arguments),
         Command::Packages => packages::run(),
         Command::Bench(options) => bench::run(&options),
+        Command::Extension => extension::check(),
         Command::Ci => ci::run(),
     };
     match result {

@@ -16,6 +16,7 @@ use serde_json::Value;
 use zdm_testkit::cache;
 
 use crate::consumers;
+use crate::editors;
 use crate::pins;
 use crate::pooler;
 use crate::projects;
@@ -105,6 +106,7 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, String> {
     }
     pieces.push(pooler::piece());
     pieces.extend(consumers::pieces(&root, &pythons, npm));
+    pieces.extend(editors::pieces());
     if !options.no_projects {
         pieces.extend(projects::environments(&root, &pythons));
     }

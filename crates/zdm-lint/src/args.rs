@@ -49,6 +49,12 @@ pub(crate) enum Command {
     State(StateArgs),
     /// Print the effects of plain SQL, statement by statement; earlier statements build the catalog
     Trace(TraceArgs),
+    /// Serve an editor on standard input and output (Language Server Protocol)
+    Lsp {
+        /// Accepted because some editors pass it; there is no other transport
+        #[arg(long)]
+        stdio: bool,
+    },
 }
 
 /// Where the project is and what it is judged against; shared by all commands that read a project.

@@ -6,6 +6,7 @@ mod base;
 mod check;
 mod explain;
 mod init;
+mod lsp;
 mod progress;
 mod sqlmigrate;
 mod state;
@@ -33,6 +34,7 @@ fn main() -> ExitCode {
         Some(Command::Completions { shell }) => Ok(completions(shell)),
         Some(Command::State(args)) => state::run(&args),
         Some(Command::Trace(args)) => trace_command::run(&args),
+        Some(Command::Lsp { stdio: _ }) => Ok(lsp::run()),
     };
     match result {
         Ok(code) => code,

@@ -94,6 +94,11 @@ impl Live {
         &self.request
     }
 
+    /// What the replay is told of the project.
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
     pub fn lint_config(&self) -> &LintConfig {
         &self.lint
     }
