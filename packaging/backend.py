@@ -21,18 +21,26 @@ def version():
     return re.search(r'^version = "(.+)"$', manifest, re.MULTILINE).group(1)
 
 
+def git(*arguments):
+    command = ["git", "-C", str(ROOT), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
+
+
 def at_release():
-    """Whether the checkout is exactly the tag of its version."""
+    """Whether the checkout is exactly the tag of its version, here or, as for pre-commit's clones, at its origin."""
     if os.environ.get("ZDM_BUILD") == "source":
         return False
-    command = ["git", "-C", str(ROOT), "tag", "--points-at", "HEAD"]
+    tag = "refs/tags/v" + version()
     try:
-        found = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
-        status = ["git", "-C", str(ROOT), "status", "--porcelain", "--untracked-files=no"]
-        changed = subprocess.run(status, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
+        if git("status", "--porcelain", "--untracked-files=no"):
+            return False
+        head = git("rev-parse", "HEAD")
+        if tag.rpartition("/")[2] in git("tag", "--points-at", "HEAD").split():
+            return True
+        # The commit of an annotated tag has a line of its own, which ends with ^{}.
+        return head in git("ls-remote", "origin", tag, tag + "^{}").split()
+    except (OSError, subprocess.SubprocessError):
         return False
-    return "v" + version() in found and not changed
 
 
 def released_wheel(directory):
@@ -42,7 +50,7 @@ def released_wheel(directory):
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     try:
         subprocess.run(command, check=True, env=environment, stdout=subprocess.DEVNULL)
-    except (OSError, subprocess.CalledProcessError):
+    except (OSError, subprocess.SubprocessError):
         return None
     wheels = sorted(pathlib.Path(directory).glob("zdm_lint-*.whl"))
     return wheels[-1].name if wheels else None

@@ -52,7 +52,7 @@ class Snippets(unittest.TestCase):
         code, written = self.lines(checkout, lines, **variables)
         self.assertEqual(code, 1, written)
         self.assertIn("shop/migrations/0003_new.py", written)
-        self.assertNotIn("0002_old", written)
+        self.assertNotIn("0002_old.py", written)
         if report and report.endswith(".xml"):
             suites = xml.etree.ElementTree.parse(checkout / report).getroot()
             self.assertEqual(suites.get("failures"), "1")

@@ -75,16 +75,18 @@ fn annotation(out: &mut String, report: &Report<'_>, finding: &Diagnostic) {
     }
     let _ = write!(
         out,
-        "::{} title={},file={},line={},endLine={}",
+        "::{} title={}",
         command(finding.severity),
-        property(&format!("{} {}", finding.code.code, finding.code.name)),
-        property(&report.paths.repository(file.path())),
-        start.line,
-        end.line.max(start.line),
+        property(&format!("{} {}", finding.code.code, finding.code.name))
     );
-    // GitHub takes columns only where the annotation stays in one line.
-    if start.line == end.line {
-        let _ = write!(out, ",col={},endColumn={}", start.column, end.column);
+    // What is said of no file stands in the run's own list.
+    if !file.path().is_empty() {
+        let path = property(&report.paths.repository(file.path()));
+        let _ = write!(out, ",file={path},line={},endLine={}", start.line, end.line.max(start.line));
+        // GitHub takes columns only where the annotation stays in one line.
+        if start.line == end.line {
+            let _ = write!(out, ",col={},endColumn={}", start.column, end.column);
+        }
     }
     let _ = writeln!(out, "::{}", data(&text));
 }

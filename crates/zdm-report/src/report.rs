@@ -90,8 +90,13 @@ impl PathPrefixes {
         join(&self.display, path)
     }
 
+    /// What is said of no file is said of the project's folder.
     pub(crate) fn repository(&self, path: &str) -> String {
-        join(&self.repository, path)
+        match (path, self.repository.trim_end_matches('/')) {
+            ("", "") => ".".to_owned(),
+            ("", folder) => folder.to_owned(),
+            _ => join(&self.repository, path),
+        }
     }
 }
 

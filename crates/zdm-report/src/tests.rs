@@ -397,3 +397,23 @@ fn every_format_names_the_same_fingerprints() {
     }
     assert_eq!(prints.iter().filter(|print| gitlab.contains(*print)).count(), 2, "GitLab sees no suppressed finding");
 }
+
+/// A finding about the project as a whole has no file.
+#[test]
+fn what_is_said_of_no_file_has_a_place_that_readers_take() {
+    let mut all = findings();
+    all.truncate(1);
+    all[0].primary = zdm_source::Label::new(&zdm_source::SourceFile::new("", ""), zdm_source::Span::at(0), "");
+    all[0].related.clear();
+    let mut said = report(&all);
+    for (repository, expected) in [("backend/", "backend"), ("", ".")] {
+        said.paths.repository = repository.to_owned();
+        let annotation = crate::github::render(&said);
+        assert!(annotation.starts_with("::error title=") && !annotation.contains("file="), "{annotation}");
+        let gitlab: serde_json::Value = serde_json::from_str(&crate::gitlab::render(&said)).unwrap();
+        assert_eq!(gitlab[0]["location"]["path"], expected);
+        let sarif: serde_json::Value = serde_json::from_str(&crate::sarif::render(&said)).unwrap();
+        let place = &sarif["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"];
+        assert_eq!(place["uri"], expected);
+    }
+}

@@ -121,7 +121,7 @@ fn settings_module(input: &ProjectInput, evaluator: &Evaluator<'_>, problems: &m
         None => ("no settings module was found; Django's defaults are assumed".to_owned(), None),
     };
     let mut problem =
-        Problem::new(ProblemKind::SettingsNotFound, message, "name it as `settings-module` in the configuration");
+        Problem::new(ProblemKind::SettingsNotFound, message, "name it as `settings` in the configuration");
     problem.place = place;
     problems.push(problem);
     None
