@@ -131,10 +131,16 @@ fn configuration(ground: &Ground) -> Result<(), Failure> {
         say(&format!("zdm-lint: wrote [tool.zdm] into {}", place.shown(&pyproject)));
     } else {
         let path = place.root.join(ZDM_TOML);
-        write_file(&path, &text(Target::ZdmToml))?;
+        write_file(&path, &format!("#:schema {}\n\n{}", schema_url(), text(Target::ZdmToml)))?;
         say(&format!("zdm-lint: wrote {}", place.shown(&path)));
     }
     Ok(())
+}
+
+/// Where the schema of this version is published; editors that check TOML read the address in the first line.
+fn schema_url() -> String {
+    let raw = env!("CARGO_PKG_REPOSITORY").replace("https://github.com/", "https://raw.githubusercontent.com/");
+    format!("{raw}/v{}/docs/zdm.schema.json", env!("CARGO_PKG_VERSION"))
 }
 
 fn new_file(place: &Place, path: &Path, text: &str) -> Result<(), Failure> {

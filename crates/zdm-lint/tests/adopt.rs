@@ -144,7 +144,10 @@ fn init_writes_a_configuration_that_is_read() {
     for word in ["--write-baseline", "init --ci github", "init --ci gitlab", "init --pre-commit"] {
         assert!(out.contains(word), "{word}");
     }
-    assert!(fs::read_to_string(root.join("zdm.toml")).unwrap().starts_with("# The oldest PostgreSQL"));
+    let written = fs::read_to_string(root.join("zdm.toml")).unwrap();
+    let (schema, rest) = written.split_once("\n\n").unwrap();
+    assert!(schema.starts_with("#:schema https://") && schema.ends_with("/docs/zdm.schema.json"), "{schema}");
+    assert!(rest.starts_with("# The oldest PostgreSQL"));
     assert_eq!(run(root, &[]).0, 0);
     let (code, _, err) = run(root, &["init"]);
     assert!(code == 2 && err.contains("`zdm.toml` configures this project already"), "{err}");
