@@ -17,6 +17,8 @@ pub mod rules;
 
 pub mod suppress;
 
+mod mirror;
+
 mod words;
 
 pub mod lint;

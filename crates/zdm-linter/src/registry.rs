@@ -61,6 +61,7 @@ registry! {
     "ZDM209-default-dropped" => rules::default_dropped::check,
     "ZDM210-object-dropped" => rules::object_dropped::check,
     "ZDM211-column-made-nullable" => rules::column_made_nullable::check,
+    "ZDM215-trigger-names-missing-column" => rules::trigger_names_missing_column::check,
     // 3xx data
     "ZDM301-whole-table-in-one-statement" => rules::whole_table_in_one_statement::check,
     "ZDM302-data-and-schema-together" => rules::data_and_schema_together::check,
@@ -70,6 +71,7 @@ registry! {
     "ZDM306-python-saves-row-by-row" => rules::python_saves_row_by_row::check,
     "ZDM307-model-imported" => rules::model_imported::check,
     "ZDM308-same-value-for-unique-column" => rules::same_value_for_unique_column::check,
+    "ZDM311-mirror-loses-writes" => rules::mirror_loses_writes::check,
     // 4xx transactions
     "ZDM401-concurrently-in-transaction" => rules::concurrently_in_transaction::check,
     "ZDM402-transaction-control-in-sql" => rules::transaction_control_in_sql::check,

@@ -25,7 +25,7 @@ mod query;
 
 mod statement;
 
-use zdm_postgres::{DataType, SqlExpr, Statement};
+use zdm_postgres::{DataType, Ident, SqlExpr, Statement};
 use zdm_source::Span;
 
 /// A statement with its place.
@@ -58,4 +58,35 @@ pub fn parse_data_type(text: &str) -> Option<DataType> {
     let mut cursor = cursor::Cursor::new(text, &tokens);
     let data_type = data_type::read(&mut cursor).ok()?;
     cursor.is_at_end().then_some(data_type)
+}
+
+/// A name of a text with its neighbours, for rewriting the names of an expression in place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameToken<'t> {
+    pub span: Span,
+    /// As the server stores it: unquoted spelling folded, quotes removed.
+    pub name: Ident,
+    /// The token before it; empty at the start.
+    pub before: &'t str,
+    /// The token behind it; empty at the end.
+    pub after: &'t str,
+}
+
+/// Every name of a text in order, key words included: `a`, `"B"`.
+pub fn name_tokens(text: &str) -> Vec<NameToken<'_>> {
+    let tokens: Vec<lexer::Token> = lexer::Lexer::new(text).collect();
+    let source = |index: Option<usize>| {
+        index.and_then(|index| tokens.get(index)).and_then(|token| text.get(token.start..token.end)).unwrap_or("")
+    };
+    let mut names = Vec::new();
+    for (index, token) in tokens.iter().enumerate() {
+        let Some(name) = cursor::identifier(text, *token) else { continue };
+        names.push(NameToken {
+            span: Span::from_usize(token.start, token.end),
+            name,
+            before: source(index.checked_sub(1)),
+            after: source(Some(index + 1)),
+        });
+    }
+    names
 }

@@ -27,6 +27,11 @@ impl ConnectionArguments {
         self.dsn.is_some() || std::env::var_os(MOVED_DSN).is_some()
     }
 
+    /// Whether somebody said where the database is, beyond libpq's defaults.
+    pub(crate) fn is_named(&self) -> bool {
+        self.is_given() || std::env::var_os("DATABASE_URL").is_some_and(|value| !value.is_empty())
+    }
+
     pub(crate) fn settings(&self) -> Result<Settings, ConfigError> {
         let environment = Environment::from_process();
         let moved = environment.variables.get(MOVED_DSN).cloned();

@@ -1,12 +1,14 @@
 //! `zdm`, the runtime: argv, progress and exit codes. What it does is in the crates that it calls.
 //!
-//! One module per subcommand: [`migrate`], [`backfill`], [`stats`]. Shared: [`connection`] (where the database is),
-//! [`project`] (names of the Django project), [`exit`] (what the process's exit code says), [`output`] (standard output
-//! and standard error, the only place that prints).
+//! One module per subcommand: [`migrate`], [`mirror`], [`backfill`], [`stats`]. Shared: [`connection`] (where the database
+//! is), [`project`] (names of the Django project), [`exit`] (what the process's exit code says), [`output`] (standard
+//! output and standard error, the only place that prints).
 
 mod migrate;
 
 mod backfill;
+
+mod mirror;
 
 mod stats;
 
@@ -43,6 +45,8 @@ enum Command {
     Migrate(Box<migrate::Arguments>),
     /// Fill columns of a table of any size while the application runs.
     Backfill(Box<backfill::Arguments>),
+    /// Keep a second column equal to a function of the first by a trigger, while old and new code run.
+    Mirror(Box<mirror::Arguments>),
     /// Measure table sizes and traffic for the linter's `--stats`.
     Stats(stats::Arguments),
     /// Answer a question about the Django project.
@@ -68,6 +72,7 @@ pub fn main() -> ExitCode {
     match arguments.command {
         Command::Migrate(arguments) => migrate::main(&arguments).into(),
         Command::Backfill(arguments) => backfill::main(&arguments).into(),
+        Command::Mirror(arguments) => mirror::main(&arguments).into(),
         Command::Stats(arguments) => stats::main(&arguments).into(),
         Command::ReadProject => project::answer().into(),
     }

@@ -7,6 +7,7 @@ use zdm_postgres::statement::IndexKey;
 use zdm_source::Diagnostic;
 
 use crate::context::Cx;
+use crate::mirror;
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for old in cx.old {
@@ -30,7 +31,10 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             out.push(restricts(cx, step, &format!("{what} `{name}`"), &model.label));
         }
         for index in after.indexes.iter().filter(|index| index.unique && !index.constraint) {
-            if !can_violate(&index_columns(index)) || had_index(&old.before, index) {
+            if !can_violate(&index_columns(index))
+                || had_index(&old.before, index)
+                || had_unique_on_sources(&old.before, index, &mirror::copies(&cx.migration.catalog_before, &old.before))
+            {
                 continue;
             }
             let name = index.name.as_str();
@@ -102,6 +106,21 @@ fn is_not_null_proof(before: &Table, constraint: &Constraint) -> bool {
     let ExprNode::IsNull { expr, negated: true } = &*expr.node else { return false };
     let ExprNode::Column { name, .. } = &**expr else { return false };
     before.column(name.as_str()).is_some_and(|column| column.not_null)
+}
+
+/// The index is on shadow columns in place of their sources, which are unique already.
+fn had_unique_on_sources(before: &Table, index: &Index, copies: &[(Ident, Ident)]) -> bool {
+    if copies.is_empty() || index.elements.iter().any(|element| matches!(element.key, IndexKey::Expr(_))) {
+        return false;
+    }
+    let source = |column: Ident| {
+        copies.iter().find(|(shadow, _)| *shadow == column).map_or(column.clone(), |(_, source)| source.clone())
+    };
+    let columns: Vec<Ident> = index_columns(index).into_iter().map(source).collect();
+    before
+        .indexes
+        .iter()
+        .any(|other| other.unique && other.predicate == index.predicate && index_columns(other) == columns)
 }
 
 fn had_index(before: &Table, index: &Index) -> bool {

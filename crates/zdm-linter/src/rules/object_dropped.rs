@@ -1,6 +1,7 @@
 //! ZDM210: a view, function, type or trigger is dropped that running code may use.
 
-use zdm_postgres::statement::ObjectKind;
+use zdm_postgres::catalog::Function;
+use zdm_postgres::statement::{DropBehavior, ObjectKind};
 use zdm_postgres::{QualifiedName, Statement};
 use zdm_source::Diagnostic;
 
@@ -29,6 +30,12 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             .names
             .iter()
             .filter(|name| there(name))
+            // Nothing but a trigger calls a trigger's function, and the server refuses to drop one that a trigger calls.
+            .filter(|name| {
+                what != "function"
+                    || drop.behavior == DropBehavior::Cascade
+                    || !before.functions(name).iter().all(returns_trigger)
+            })
             .filter(|name| {
                 after.relation(name).is_none() && after.functions(name).is_empty() && after.user_type(name).is_none()
             })
@@ -44,4 +51,8 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             .with_help("drop it one release after the last code that uses it"),
         );
     }
+}
+
+fn returns_trigger(function: &Function) -> bool {
+    function.returns.as_ref().is_some_and(|returns| returns.is("trigger"))
 }

@@ -1,0 +1,41 @@
+//! Why a command ends without having done its work.
+
+use thiserror::Error;
+use zdm_conn::connect::describe;
+use zdm_conn::{NameError, SessionError};
+
+use crate::refusal::Refusal;
+
+/// Errors by what the operator can do about them.
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The command line or the configuration is wrong.
+    #[error("{0}")]
+    Usage(String),
+    #[error(transparent)]
+    Name(#[from] NameError),
+    /// The mirror cannot be made as asked.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The state of the database or of the project forbids it.
+    #[error("{0}")]
+    Forbidden(String),
+    /// Retries are used up; nothing has changed.
+    #[error("gave up after {attempts} attempts, nothing has changed: {message}")]
+    GaveUp { attempts: u32, message: String },
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    #[error("{doing}: {}", describe(error))]
+    Sql { doing: &'static str, error: tokio_postgres::Error },
+}
+
+/// Says what was being done when the server refused.
+pub(crate) trait Doing<T> {
+    fn doing(self, what: &'static str) -> Result<T, Error>;
+}
+
+impl<T> Doing<T> for Result<T, tokio_postgres::Error> {
+    fn doing(self, what: &'static str) -> Result<T, Error> {
+        self.map_err(|error| Error::Sql { doing: what, error })
+    }
+}
