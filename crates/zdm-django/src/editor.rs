@@ -129,6 +129,7 @@ pub fn run_migration(
         not_analysed: Vec::new(),
     };
     let mut state = state.clone();
+    state.forget_touched();
     for (index, operation) in migration.operations.iter().enumerate() {
         editor.operation = index;
         editor.span = operation.span;

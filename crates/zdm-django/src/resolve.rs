@@ -901,6 +901,10 @@ fn number(field: &Field, name: &str) -> Result<Option<i128>, Reason> {
     match field.kwarg(name) {
         None | Some(Value::None) => Ok(None),
         Some(Value::Int(value)) => Ok(Some(*value)),
+        // Django puts what it is given into the type.
+        Some(Value::Str(text)) if text.bytes().all(|byte| byte.is_ascii_digit()) => {
+            text.parse().map(Some).map_err(|_| format!("`{name}` of `{}` is not known", field.name))
+        }
         Some(_) => Err(format!("`{name}` of `{}` is not known", field.name)),
     }
 }

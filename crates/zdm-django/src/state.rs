@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use rpds::{RedBlackTreeMapSync, RedBlackTreeSetSync};
 
+use crate::editor::naming;
 use crate::field::Field;
 use crate::operation::Options;
 use crate::value::Value;
@@ -48,6 +49,11 @@ pub struct ProjectState {
     /// Which models name this one in a field or as a base. Kept with `models`, so that nothing has to look at every
     /// model to find who points at one.
     referrers: RedBlackTreeMapSync<ModelKey, RedBlackTreeSetSync<ModelKey>>,
+    /// The models whose table, or whose many-to-many fields' tables, may bear a name, quotes and schema left out. Kept
+    /// with `models`.
+    tables: RedBlackTreeMapSync<Arc<str>, RedBlackTreeSetSync<ModelKey>>,
+    /// Models that were added, changed or removed since [`ProjectState::forget_touched`].
+    touched: RedBlackTreeSetSync<ModelKey>,
     /// Collations that migrations created, and whether they are deterministic: the schema editor asks the database.
     pub(crate) collations: RedBlackTreeMapSync<Arc<str>, bool>,
 }
@@ -71,6 +77,23 @@ impl ProjectState {
         self.referrers.get(key).into_iter().flat_map(RedBlackTreeSetSync::iter)
     }
 
+    /// The models that a table of this name may belong to, sorted: by `db_table`, by the name that Django makes, or by a
+    /// many-to-many field. `name` is without schema, cut at 63 bytes as the server cuts it.
+    pub fn models_of_table(&self, name: &str) -> impl Iterator<Item = &ModelKey> {
+        self.tables.get(name).into_iter().flat_map(RedBlackTreeSetSync::iter)
+    }
+
+    /// The models that were added, changed or removed since the migration began, sorted; also those that are back as
+    /// they were.
+    pub fn touched(&self) -> impl Iterator<Item = &ModelKey> {
+        self.touched.iter()
+    }
+
+    /// From now on [`ProjectState::touched`] counts anew.
+    pub(crate) fn forget_touched(&mut self) {
+        self.touched = RedBlackTreeSetSync::default();
+    }
+
     /// Adds or replaces a model as a whole: for apps whose migrations are not read.
     pub fn insert(&mut self, model: ModelState) {
         let key = model.key();
@@ -87,6 +110,16 @@ impl ProjectState {
             let set = self.referrers.get(&target).cloned().unwrap_or_default().insert(key.clone());
             self.referrers.insert_mut(target, set);
         }
+        let old = self.models.get(&key).map(|old| table_names(old)).unwrap_or_default();
+        let new = table_names(&model);
+        for name in old.iter().filter(|name| !new.contains(*name)) {
+            self.forget_table(name, &key);
+        }
+        for name in new.into_iter().filter(|name| !old.contains(name)) {
+            let set = self.tables.get(&name).cloned().unwrap_or_default().insert(key.clone());
+            self.tables.insert_mut(name, set);
+        }
+        self.touched.insert_mut(key.clone());
         self.models.insert_mut(key, model);
     }
 
@@ -95,7 +128,22 @@ impl ProjectState {
         for target in relations::targets(&old) {
             self.forget_referrer(&target, key);
         }
+        for name in table_names(&old) {
+            self.forget_table(&name, key);
+        }
+        self.touched.insert_mut(key.clone());
         self.models.remove_mut(key);
+    }
+
+    fn forget_table(&mut self, name: &Arc<str>, key: &ModelKey) {
+        if let Some(set) = self.tables.get(name) {
+            let set = set.remove(key);
+            if set.is_empty() {
+                self.tables.remove_mut(name);
+            } else {
+                self.tables.insert_mut(Arc::clone(name), set);
+            }
+        }
     }
 
     fn forget_referrer(&mut self, target: &ModelKey, key: &ModelKey) {
@@ -108,6 +156,26 @@ impl ProjectState {
             }
         }
     }
+}
+
+/// The names of the tables that a model may use, as [`ProjectState::models_of_table`] asks for them.
+fn table_names(model: &ModelState) -> Vec<Arc<str>> {
+    let plain = |name: &str| -> Arc<str> {
+        let name = name.rsplit("\".\"").next().unwrap_or(name).trim_matches('"');
+        Arc::from(zdm_postgres::Ident::from(name).truncated().as_str())
+    };
+    let own = match model.options.get("db_table").and_then(Value::as_str) {
+        Some(table) if !table.is_empty() => table.to_owned(),
+        _ => naming::truncate_table_name(&format!("{}_{}", model.app, model.name.to_lowercase())),
+    };
+    let mut names = vec![plain(&own)];
+    for field in model.fields.iter().filter(|field| field.django_class() == Some("ManyToManyField")) {
+        names.push(match field.kwarg("db_table").and_then(Value::as_str) {
+            Some(table) if !table.is_empty() => plain(table),
+            _ => plain(&naming::truncate_table_name(&format!("{}_{}", naming::strip_quotes(&own), field.name))),
+        });
+    }
+    names
 }
 
 /// One model. Indexes and constraints are in `options`.

@@ -8,7 +8,7 @@ use std::process::Command;
 
 use serde_json::Value;
 use zdm_testkit::agreement::{Prediction, agreement, table};
-use zdm_testkit::{DJANGOS, Django, Oracle, Server, cache};
+use zdm_testkit::{DJANGOS, Django, Oracle, Server, cache, generate};
 
 fn zdm_lint(arguments: &[&str], environment: Option<&Path>) -> Value {
     let output = Command::new(env!("CARGO_BIN_EXE_zdm-lint"))
@@ -86,4 +86,22 @@ fn public_projects_are_what_django_makes_of_them() {
         let worlds = row.analysed < row.operations || row.is_complete();
         assert!(statements && worlds, "{}, Django {}:\n{}", row.project, row.django, row.differences.join("\n"));
     }
+}
+
+/// A history as long as that of a large app, of what real ones are made of.
+#[test]
+fn a_generated_project_is_what_django_makes_of_it() {
+    let folder = tempfile::tempdir().unwrap();
+    generate::write(150, folder.path()).unwrap();
+    let server = Server::newest();
+    let django = Django::available_for("a generated project", &["5.2"]).remove(0);
+    let report = Oracle::settings(folder.path(), generate::SETTINGS).replay(&django, &server.database());
+    let version = server.major().to_string();
+    let root = folder.path().to_str().unwrap();
+    let common = ["--root", root, "--postgres", &version, "--django", django.version()];
+    let sqlmigrate = zdm_lint(&[&["sqlmigrate", "--all"], &common[..]].concat(), None);
+    let state = zdm_lint(&[&["state"], &common[..]].concat(), None);
+    let row = agreement("generated", &report, Prediction { sqlmigrate: &sqlmigrate, state: &state });
+    println!("{}", table(std::slice::from_ref(&row)));
+    assert!(row.is_complete(), "{}", row.differences.join("\n"));
 }

@@ -2,12 +2,14 @@
 //!
 //! Only what this migration brings about counts: a difference that was there before it is not its matter.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use zdm_django::resolve::{Context, Resolver};
 use zdm_django::state::{ModelKey, ModelState, ProjectState};
 use zdm_postgres::catalog::{ConstraintKind, Table};
-use zdm_postgres::{Catalog, Ident};
+use zdm_postgres::statement::AlterTableAction;
+use zdm_postgres::{Catalog, Ident, Statement};
 use zdm_replay::{MigrationTrace, Step, table_name};
 
 /// A way in which a model and its table do not meet.
@@ -39,8 +41,8 @@ pub fn drift(migration: &MigrationTrace, context: &Context) -> Vec<Drifted> {
     if migration.steps.iter().any(Step::is_refused) {
         return result;
     }
-    for model in migration.state_after.models() {
-        let key = model.key();
+    for key in concerned(migration) {
+        let Some(model) = migration.state_after.model(&key) else { continue };
         let before = migration.state_before.model(&key);
         let same_model = before.is_some_and(|before| Arc::ptr_eq(before, model));
         let after_table = table_of(model, &migration.state_after, &migration.catalog_after, context);
@@ -61,6 +63,32 @@ pub fn drift(migration: &MigrationTrace, context: &Context) -> Vec<Drifted> {
         }
     }
     result
+}
+
+/// The models that the migration may have parted from their tables: those it touches, and those of the tables it touches.
+/// All others and their tables are the same before and after.
+fn concerned(migration: &MigrationTrace) -> BTreeSet<ModelKey> {
+    let mut keys: BTreeSet<ModelKey> = migration.state_after.touched().cloned().collect();
+    let mut of_table = |name: &Ident| keys.extend(migration.state_after.models_of_table(name.as_str()).cloned());
+    for step in &migration.steps {
+        for name in step.outcome.effects.locks.keys() {
+            of_table(&name.name);
+        }
+        match &step.statement {
+            Statement::AlterTable(alter) => {
+                of_table(&alter.name.name);
+                for action in &alter.actions {
+                    if let AlterTableAction::RenameTo { name } = action {
+                        of_table(name);
+                    }
+                }
+            }
+            Statement::CreateTable(create) => of_table(&create.name.name),
+            Statement::CreateTableAs(create) => of_table(&create.name.name),
+            _ => {}
+        }
+    }
+    keys
 }
 
 /// Some differences are this migration's doing only if the state changed; where the table did, another rule speaks.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use zdm_django::ProjectState;
 use zdm_django::resolve::{Context, Resolver};
-use zdm_django::state::ModelKey;
+use zdm_django::state::{ModelKey, ModelState};
 use zdm_postgres::catalog::Table;
 use zdm_postgres::{Ident, LockMode, QualifiedName};
 use zdm_replay::{MigrationTrace, Step, table_name};
@@ -113,7 +113,10 @@ pub fn last_step_on<'a>(migration: &'a MigrationTrace, table: &QualifiedName) ->
 fn models_by_table(running: &ProjectState, context: &Context, wanted: &BTreeSet<&QualifiedName>) -> Vec<OldModel> {
     let resolver = Resolver::new(running, context);
     let mut models = Vec::new();
-    for state in running.models() {
+    let keys: BTreeSet<&ModelKey> =
+        wanted.iter().flat_map(|table| running.models_of_table(table.name.as_str())).collect();
+    let states: Vec<&Arc<ModelState>> = keys.into_iter().filter_map(|key| running.model(key)).collect();
+    for state in states.iter().copied() {
         if state.is_proxy() {
             continue;
         }
@@ -138,19 +141,19 @@ fn models_by_table(running: &ProjectState, context: &Context, wanted: &BTreeSet<
         models.push(OldModel { label: format!("{}.{}", state.app, state.name), table, key: state.key(), columns });
     }
     if models.len() < wanted.len() {
-        many_to_many_tables(running, resolver, wanted, &mut models);
+        many_to_many_tables(&states, resolver, wanted, &mut models);
     }
     models
 }
 
 /// The tables that Django makes for many-to-many fields: running code inserts into and reads from them by its two columns.
 fn many_to_many_tables(
-    running: &ProjectState,
+    states: &[&Arc<ModelState>],
     resolver: Resolver<'_>,
     wanted: &BTreeSet<&QualifiedName>,
     models: &mut Vec<OldModel>,
 ) {
-    for state in running.models() {
+    for state in states {
         for field in state.fields.iter().filter(|field| field.django_class() == Some("ManyToManyField")) {
             let Ok(resolved) = resolver.field_of(state, field) else { continue };
             let Some(through) = resolved.auto_through() else { continue };

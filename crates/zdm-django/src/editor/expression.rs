@@ -11,7 +11,7 @@ use super::Editor;
 use super::literal::{self, Literal};
 use super::naming::quote_name;
 use super::statement::Fragments;
-use crate::resolve::{Context, Reason, ResolvedField, Resolver};
+use crate::resolve::{Context, Driver, Reason, ResolvedField, Resolver};
 use crate::state::ModelState;
 use crate::value::{Call, Value};
 
@@ -27,6 +27,8 @@ pub(super) struct Compiled {
     pub(super) has_params: bool,
     /// The field whose values it has, if it is a column or was given one.
     output: Option<Box<ResolvedField>>,
+    /// Without an `output`: its values are known to be text.
+    text: bool,
     kind: Kind,
 }
 
@@ -49,8 +51,26 @@ impl Compiled {
             wildcard: literal.is_wildcard(),
             has_params: *literal != Literal::Null,
             output: None,
+            text: false,
             kind: Kind::Value,
         }
+    }
+
+    /// Its values are text.
+    fn giving_text(self) -> Self {
+        Self { text: true, output: None, ..self }
+    }
+
+    /// Whether its values are text, where that is known.
+    fn is_text(&self) -> Option<bool> {
+        match &self.output {
+            Some(field) => Some(is_text_type(&field.value_type)),
+            None => self.text.then_some(true),
+        }
+    }
+
+    fn value_type(&self) -> &str {
+        self.output.as_ref().map_or("", |field| &field.value_type)
     }
 
     fn push(&mut self, text: &str) {
@@ -99,6 +119,8 @@ pub(super) struct Compiler<'c> {
 enum Connector {
     And,
     Or,
+    /// Since 4.1.
+    Xor,
 }
 
 /// A `Q`, or the WHERE node that it becomes.
@@ -143,7 +165,7 @@ impl Compiler<'_> {
     pub(super) fn condition(&self, value: &Value) -> Result<Compiled, Reason> {
         let q = self.parse_q(value, 0)?;
         let node = self.where_node(&q, false, 0)?;
-        where_sql(node).ok_or_else(|| "an empty condition".to_owned())
+        where_sql(node, self.context).ok_or_else(|| "an empty condition".to_owned())
     }
 
     fn parse_q(&self, value: &Value, depth: u8) -> Result<Node<Condition>, Reason> {
@@ -155,8 +177,12 @@ impl Compiler<'_> {
         };
         match call.name() {
             "Q" => self.parse_q_call(call, depth),
-            "and_" | "or_" => {
-                let connector = if call.name() == "and_" { Connector::And } else { Connector::Or };
+            "and_" | "or_" | "xor" => {
+                let connector = match call.name() {
+                    "and_" => Connector::And,
+                    "or_" => Connector::Or,
+                    _ => Connector::Xor,
+                };
                 let [left, right] = call.args.as_slice() else { return Err("the condition is not known".to_owned()) };
                 let (left, right) = (self.parse_q(left, depth + 1)?, self.parse_q(right, depth + 1)?);
                 if left.children.is_empty() {
@@ -199,10 +225,12 @@ impl Compiler<'_> {
                     node.connector = match &**connector {
                         "AND" => Connector::And,
                         "OR" => Connector::Or,
+                        "XOR" => Connector::Xor,
                         _ => return Err(format!("conditions joined by {connector} are not read")),
                     };
                 }
                 ("_connector", Value::Symbol(path)) if path.ends_with(".OR") => node.connector = Connector::Or,
+                ("_connector", Value::Symbol(path)) if path.ends_with(".XOR") => node.connector = Connector::Xor,
                 ("_connector", Value::None) => {}
                 ("_negated", Value::Bool(negated)) => node.negated = *negated,
                 _ => keywords.push((name, value)),
@@ -214,7 +242,7 @@ impl Compiler<'_> {
                     [Value::Str(name), value] => Child::Leaf(Condition::Lookup(name.clone(), value.clone())),
                     _ => return Err("the condition is not known".to_owned()),
                 },
-                Value::Call(inner) if matches!(inner.name(), "Q" | "and_" | "or_" | "invert") => {
+                Value::Call(inner) if matches!(inner.name(), "Q" | "and_" | "or_" | "xor" | "invert") => {
                     Child::Node(self.parse_q(arg, depth + 1)?)
                 }
                 Value::Call(_) => Child::Leaf(Condition::Expression(arg.clone())),
@@ -264,11 +292,8 @@ impl Compiler<'_> {
         {
             names.remove(0);
         }
-        let mut left = column(&field)?;
-        for name in names {
-            left = transform(left, name, &field)?;
-        }
-        let plain_column = left.is_column();
+        let (left, lookup_field) = self.transformed(&field, &names, lookup)?;
+        let not_null = column(&field)?.wrapped("", " IS NOT NULL");
         let mut node = Node::new(Connector::And);
         let is_null = |truth: bool| {
             let mut sql = left.clone();
@@ -281,7 +306,6 @@ impl Compiler<'_> {
             node.children.push(Child::Leaf(is_null(truth)));
             return Ok(node);
         }
-        let not_null = is_null(false);
         let right_column = match value {
             Value::Call(call) if call.name() == "F" => {
                 let name = call.args.first().and_then(Value::as_str).unwrap_or_default();
@@ -289,9 +313,9 @@ impl Compiler<'_> {
             }
             _ => None,
         };
-        node.children.push(Child::Leaf(self.comparison(left, lookup, value, &field, depth)?));
+        node.children.push(Child::Leaf(self.comparison(left, lookup, value, &lookup_field, depth)?));
         if negated {
-            if field.null && plain_column {
+            if field.null {
                 node.children.push(Child::Leaf(not_null));
             }
             if let Some(right) = right_column.filter(|right| right.null) {
@@ -301,6 +325,128 @@ impl Compiler<'_> {
             }
         }
         Ok(node)
+    }
+
+    /// A column behind its transforms, and the field whose values come out.
+    fn transformed(
+        &self,
+        field: &ResolvedField,
+        names: &[&str],
+        lookup: &str,
+    ) -> Result<(Compiled, ResolvedField), Reason> {
+        let left = column(field)?;
+        if names.is_empty() {
+            return Ok((left, field.clone()));
+        }
+        let typed = |class: &str, db_type: &str| ResolvedField {
+            value_type: Arc::from(class),
+            internal_type: Arc::from(class),
+            db_type: Some(Arc::from(db_type)),
+            ..field.clone()
+        };
+        match (&*field.value_type, names) {
+            ("JSONField", keys) => Ok((self.json_key(left, keys, lookup)?, field.clone())),
+            ("ArrayField", ["len"]) => {
+                let length = left.clone().wrapped("coalesce(array_length(", ", 1), 0)");
+                let guard = left.wrapped("CASE WHEN ", " IS NULL THEN NULL ELSE ");
+                Ok((Compiled::joined(vec![guard, length], "").wrapped("", " END"), typed("IntegerField", "integer")))
+            }
+            ("ArrayField", [index]) if index.parse::<u32>().is_ok_and(|index| index < 1_000_000) => {
+                let base = field.base.as_deref().ok_or("an array without a base field")?;
+                let position = index.parse::<u32>().unwrap_or_default().saturating_add(1);
+                let mut base = base.clone();
+                base.field.name = field.field.name.clone();
+                let left =
+                    if self.context.version.at_least(4, 2) { left.wrapped("(", ")") } else { left.wrapped("", "") };
+                Ok((left.wrapped("", &format!("[{position}]")), base))
+            }
+            ("DateField" | "DateTimeField", [part]) if *part != "year" && *part != "iso_year" => {
+                let zoned = self.zoned(left)?;
+                match *part {
+                    "date" if &*field.value_type == "DateTimeField" => {
+                        Ok((zoned.wrapped("(", ")::date"), typed("DateField", "date")))
+                    }
+                    _ => {
+                        let unit = extract_unit(part)
+                            .ok_or_else(|| format!("the transform `{part}` on `{}` is not read", field.name()))?;
+                        Ok((self.extract(zoned, part, unit), typed("IntegerField", "integer")))
+                    }
+                }
+            }
+            _ => {
+                let mut left = left;
+                for name in names {
+                    left = transform(left, name, field)?;
+                }
+                Ok((left, field.clone()))
+            }
+        }
+    }
+
+    /// `KeyTransform`: one key by `->`, several by `#>`; text lookups take the value as text.
+    fn json_key(&self, left: Compiled, keys: &[&str], lookup: &str) -> Result<Compiled, Reason> {
+        let text = matches!(
+            lookup,
+            "iexact" | "icontains" | "startswith" | "istartswith" | "endswith" | "iendswith" | "regex" | "iregex"
+        );
+        let mut sql = match keys {
+            [key] => {
+                let operator = if text { "->>" } else { "->" };
+                let key = match key.parse::<i64>() {
+                    Ok(number) if number >= 0 => Compiled::literal(&Literal::Known(number.to_string())),
+                    _ => self.string(key),
+                };
+                Compiled::joined(vec![left, key], &format!(" {operator} "))
+            }
+            keys => {
+                let path = self.text_array(keys)?;
+                let operator = if text { "#>>" } else { "#>" };
+                Compiled::joined(vec![left, path], &format!(" {operator} "))
+            }
+        };
+        sql = sql.wrapped("(", ")");
+        sql.text = text;
+        Ok(sql)
+    }
+
+    /// A list of strings as the driver writes it.
+    fn text_array<S: AsRef<str>>(&self, items: &[S]) -> Result<Compiled, Reason> {
+        let plain = |text: &str| {
+            !text.is_empty()
+                && !text.eq_ignore_ascii_case("null")
+                && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
+        };
+        if self.context.driver != Driver::Psycopg3 || !items.iter().all(|item| plain(item.as_ref())) {
+            return Err("a list of keys is not read".to_owned());
+        }
+        let items: Vec<&str> = items.iter().map(AsRef::as_ref).collect();
+        Ok(Compiled::literal(&Literal::Known(format!("'{{{}}}'", items.join(",")))))
+    }
+
+    /// A time stamp in the time zone of the settings; a date as it is.
+    fn zoned(&self, operand: Compiled) -> Result<Compiled, Reason> {
+        match operand.value_type() {
+            "DateField" => Ok(operand),
+            "DateTimeField" if self.context.use_tz => {
+                let zone = self.string(&self.context.time_zone);
+                Ok(Compiled::joined(vec![operand, zone], " AT TIME ZONE "))
+            }
+            "DateTimeField" => Ok(operand),
+            _ => Err("a part of what is no date is not read".to_owned()),
+        }
+    }
+
+    fn extract(&self, operand: Compiled, part: &str, unit: &str) -> Compiled {
+        let mut sql = if self.context.version.at_least(4, 2) {
+            operand.wrapped(&format!("EXTRACT({unit} FROM "), ")")
+        } else {
+            operand.wrapped(&format!("EXTRACT('{}' FROM ", unit.to_lowercase()), ")")
+        };
+        if part == "week_day" {
+            sql.push(" + 1");
+        }
+        sql.output = None;
+        sql
     }
 
     fn comparison(
@@ -324,7 +470,11 @@ impl Compiler<'_> {
                 {
                     return Ok(if *truth { left } else { left.wrapped("NOT ", "") });
                 }
-                if special && !matches!(value, Value::Call(_)) && lookup != "exact" {
+                if special
+                    && !matches!(value, Value::Call(_))
+                    && lookup != "exact"
+                    && (&*field.value_type != "JSONField" || left.is_column())
+                {
                     return Err(unsupported());
                 }
                 let operator = match lookup {
@@ -349,7 +499,7 @@ impl Compiler<'_> {
                 sql.push(&format!(" {operator} "));
                 sql.append(self.right_side(&rounded, field, depth)?);
             }
-            "in" if !special => {
+            "in" if !special || &*field.value_type == "JSONField" && !left.is_column() => {
                 let items = value.items().ok_or_else(unsupported)?;
                 let mut seen: Vec<&Value> = Vec::new();
                 for item in items {
@@ -382,9 +532,29 @@ impl Compiler<'_> {
             }
             "contains" | "icontains" | "startswith" | "istartswith" | "endswith" | "iendswith" | "iexact" | "regex"
             | "iregex"
-                if !special && !matches!(&*field.value_type, "GenericIPAddressField" | "IPAddressField") =>
+                if (!special || left.text)
+                    && !matches!(&*field.value_type, "GenericIPAddressField" | "IPAddressField") =>
             {
-                let Value::Str(text) = value else { return Err(unsupported()) };
+                let operand = match (value, lookup) {
+                    (Value::Str(text), _) => Ok(text),
+                    (Value::Call(call), "contains" | "startswith" | "endswith")
+                        if is_expression(call) && self.context.version.at_least(5, 0) =>
+                    {
+                        Err(self.right_side(value, field, depth)?)
+                    }
+                    _ => return Err(unsupported()),
+                };
+                let text = match operand {
+                    Ok(text) => text,
+                    // `pattern_ops`: what the pattern's signs mean is taken from them by the server.
+                    Err(right) => {
+                        let plain = right
+                            .wrapped("REPLACE(REPLACE(REPLACE(", r", E'\\', E'\\\\'), E'%', E'\\%'), E'_', E'\\_')");
+                        let before = if lookup == "startswith" { "::text LIKE " } else { "::text LIKE '%' || " };
+                        let after = if lookup == "endswith" { "" } else { " || '%'" };
+                        return Ok(Compiled::joined(vec![left, plain.wrapped("", after)], before));
+                    }
+                };
                 let citext = field.value_type.starts_with("CI") && !self.context.version.at_least(5, 1);
                 let cast = if citext { "::citext" } else { "::text" };
                 let upper = matches!(lookup, "icontains" | "istartswith" | "iendswith" | "iexact");
@@ -409,8 +579,24 @@ impl Compiler<'_> {
                 sql.push(&format!(" {operator} "));
                 sql.append(right);
             }
+            "has_key" if &*field.value_type == "JSONField" => {
+                let key = value.as_str().ok_or_else(unsupported)?;
+                sql.push(" ? ");
+                sql.append(self.string(key));
+            }
+            "has_keys" | "has_any_keys" if &*field.value_type == "JSONField" => {
+                let keys: Option<Vec<&str>> =
+                    value.items().ok_or_else(unsupported)?.iter().map(Value::as_str).collect();
+                sql.push(if lookup == "has_keys" { " ?& " } else { " ?| " });
+                sql.append(self.text_array(&keys.ok_or_else(unsupported)?)?);
+            }
+            "contains" | "contained_by" if &*field.value_type == "JSONField" && !matches!(value, Value::Call(_)) => {
+                sql.push(if lookup == "contains" { " @> " } else { " <@ " });
+                sql.append(self.right_side(value, field, depth)?);
+            }
             _ => return Err(unsupported()),
         }
+        sql.kind = Kind::Other;
         sql.output = None;
         Ok(sql)
     }
@@ -420,7 +606,7 @@ impl Compiler<'_> {
         // 3.2 doubles them in every literal.
         let doubles = self.context.version.at_least(4, 0) && !self.context.version.at_least(5, 0);
         let doubled = if doubles { text.replace('%', "%%") } else { text.to_owned() };
-        Compiled::literal(&Literal::Known(literal::quoted(&doubled, self.context)))
+        Compiled::literal(&Literal::Known(literal::quoted(&doubled, self.context))).giving_text()
     }
 
     fn right_side(&self, value: &Value, field: &ResolvedField, depth: u8) -> Result<Compiled, Reason> {
@@ -445,7 +631,7 @@ impl Compiler<'_> {
             return Err("the expression is nested too deeply".to_owned());
         }
         let call = match value {
-            Value::Call(call) => call,
+            Value::Call(call) if is_expression(call) => call,
             Value::Unknown(reason) => return Err(format!("an expression is not known: {reason}")),
             Value::Setting(name) => return Err(format!("the setting `{name}` is not known")),
             Value::Symbol(path) => return Err(format!("`{path}` is not known")),
@@ -460,6 +646,7 @@ impl Compiler<'_> {
             value => self.expression(value, depth + 1),
         };
         let operands = || call.args.iter().map(operand).collect::<Result<Vec<_>, _>>();
+        let extra = call.kwargs.iter().any(|(name, _)| &**name != "output_field");
         match call.name() {
             "F" => {
                 let name = argument(0)?.as_str().ok_or("the name in `F` is not known")?;
@@ -478,28 +665,23 @@ impl Compiler<'_> {
                     },
                 }
             }
-            "Q" | "and_" | "or_" | "invert" => self.condition(value),
-            "add" | "sub" | "mul" | "truediv" => {
-                let (left, right) = (self.operand(argument(0)?, depth)?, self.operand(argument(1)?, depth)?);
-                let operator = match call.name() {
+            "Q" | "and_" | "or_" | "xor" | "invert" => self.condition(value),
+            "add" | "sub" | "mul" | "truediv" | "mod" | "pow" | "bitand" | "bitor" | "bitxor" | "bitleftshift"
+            | "bitrightshift" => {
+                let connector = match call.name() {
                     "add" => "+",
                     "sub" => "-",
                     "mul" => "*",
-                    _ => "/",
+                    "truediv" => "/",
+                    "mod" => "%%",
+                    "pow" => "^",
+                    "bitand" => "&",
+                    "bitor" => "|",
+                    "bitxor" => "#",
+                    "bitleftshift" => "<<",
+                    _ => ">>",
                 };
-                let temporal = |compiled: &Compiled| {
-                    compiled.output.as_ref().is_some_and(|field| {
-                        matches!(&*field.value_type, "DateField" | "DateTimeField" | "TimeField" | "DurationField")
-                    })
-                };
-                if temporal(&left) || temporal(&right) {
-                    return Err("arithmetic with dates is not read".to_owned());
-                }
-                let mut sql = left;
-                sql.kind = Kind::Other;
-                sql.push(&format!(" {operator} "));
-                sql.append(right);
-                Ok(sql.wrapped("(", ")"))
+                self.combined(argument(0)?, connector, argument(1)?, depth)
             }
             "ExpressionWrapper" => {
                 let inner = call
@@ -509,12 +691,67 @@ impl Compiler<'_> {
                     .ok_or("`ExpressionWrapper` lacks an argument")?;
                 operand(inner)
             }
-            "Lower" => Ok(function("LOWER", operands()?)),
-            "Upper" => Ok(function("UPPER", operands()?)),
-            "Length" => Ok(function("LENGTH", operands()?)),
-            "Trim" => Ok(function("BTRIM", operands()?)),
-            "LTrim" => Ok(function("LTRIM", operands()?)),
-            "RTrim" => Ok(function("RTRIM", operands()?)),
+            "CombinedExpression" => {
+                let [left, connector, right] = call.args.as_slice() else {
+                    return Err("a `CombinedExpression` without three arguments".to_owned());
+                };
+                self.combined(left, connector.as_str().unwrap_or_default(), right, depth)
+            }
+            "neg" => self.combined(argument(0)?, "*", &Value::Int(-1), depth),
+            "Func" => self.func(call, operands()?),
+            "RawSQL" => self.raw_sql(call),
+            "Case" => self.case(call, depth),
+            "Concat" | "ConcatPair" => self.concat(operands()?),
+            "Replace" if call.args.len() == 2 && call.kwargs.is_empty() => {
+                let mut operands = operands()?;
+                operands.push(self.string(""));
+                Ok(function("REPLACE", operands).giving_text())
+            }
+            "LPad" | "RPad" if call.args.len() == 2 && call.kwargs.is_empty() => {
+                let mut operands = operands()?;
+                operands.push(self.string(" "));
+                Ok(function(if call.name() == "LPad" { "LPAD" } else { "RPAD" }, operands).giving_text())
+            }
+            "Round" => {
+                let mut operands = operands()?;
+                if self.context.version.at_least(4, 0) {
+                    match call.kwarg("precision") {
+                        Some(precision) => operands.push(self.expression(precision, depth + 1)?),
+                        None if operands.len() == 1 => {
+                            operands.push(Compiled::literal(&Literal::Known("0".to_owned())));
+                        }
+                        None => {}
+                    }
+                }
+                Ok(function("ROUND", operands))
+            }
+            "SHA1" | "SHA224" | "SHA256" | "SHA384" | "SHA512" => {
+                let algorithm = format!(", '{}'), 'hex')", call.name().to_lowercase());
+                Ok(Compiled::joined(operands()?, ", ").wrapped("ENCODE(DIGEST(", &algorithm).giving_text())
+            }
+            name if trunc_unit(name).is_some() && call.args.len() == 1 && call.kwargs.is_empty() => {
+                let unit = trunc_unit(name).unwrap_or_default();
+                let operand = self.zoned(operands()?.pop().unwrap_or_default())?;
+                Ok(if unit == "date" {
+                    operand.wrapped("(", ")::date")
+                } else {
+                    operand.wrapped(&format!("DATE_TRUNC('{unit}', "), ")")
+                })
+            }
+            name if name.strip_prefix("Extract").is_some_and(|part| extract_class(part).is_some())
+                && call.args.len() == 1
+                && call.kwargs.is_empty() =>
+            {
+                let part = name.strip_prefix("Extract").and_then(extract_class).unwrap_or_default();
+                let operand = self.zoned(operands()?.pop().unwrap_or_default())?;
+                Ok(self.extract(operand, part, extract_unit(part).unwrap_or_default()))
+            }
+            name if text_function(name).is_some() && !extra => {
+                Ok(function(text_function(name).unwrap_or_default(), operands()?).giving_text())
+            }
+            name if plain_function(name).is_some() && !extra => {
+                Ok(function(plain_function(name).unwrap_or_default(), operands()?))
+            }
             "Coalesce" => Ok(function("COALESCE", operands()?)),
             "Greatest" => Ok(function("GREATEST", operands()?)),
             "Least" => Ok(function("LEAST", operands()?)),
@@ -560,6 +797,15 @@ impl Compiler<'_> {
             name if is_lookup_class(name) => {
                 let lookup = lookup_of_class(name);
                 let left = operand(argument(0)?)?;
+                if let (None, Value::Call(right)) = (&left.output, argument(1)?)
+                    && is_expression(right)
+                    && let Some(operator) = comparison_operator(lookup)
+                {
+                    let right = self.expression(argument(1)?, depth + 1)?;
+                    let bare = right.kind == Kind::Value && self.context.version.at_least(5, 0);
+                    let right = if bare || right.sql.sql().starts_with('(') { right } else { right.wrapped("(", ")") };
+                    return Ok(Compiled::joined(vec![left, right], &format!(" {operator} ")));
+                }
                 let field = left.output.clone().ok_or_else(|| format!("`{name}` of an expression is not read"))?;
                 if lookup == "isnull" {
                     let truth = argument(1)?.as_bool().ok_or("an `IsNull` without a constant")?;
@@ -574,6 +820,175 @@ impl Compiler<'_> {
         }
     }
 
+    /// `CombinedExpression`.
+    fn combined(&self, left: &Value, connector: &str, right: &Value, depth: u8) -> Result<Compiled, Reason> {
+        let operator = match connector {
+            "+" | "-" | "*" | "/" | "^" | "&" | "|" | "#" | "<<" | ">>" => connector,
+            "%%" | "%" => "%",
+            _ => return Err(format!("the operator `{connector}` is not read")),
+        };
+        let lasts = |value: &Value, compiled: &Compiled| {
+            let constant = match value {
+                Value::Call(call) if call.name() == "Value" => call.args.first(),
+                value => Some(value),
+            };
+            compiled.value_type() == "DurationField"
+                || matches!(constant, Some(Value::Call(call)) if call.name() == "timedelta")
+        };
+        let (one, other) = (self.operand(left, depth)?, self.operand(right, depth)?);
+        let temporal =
+            |compiled: &Compiled| matches!(compiled.value_type(), "DateField" | "DateTimeField" | "TimeField");
+        let shifts = matches!(operator, "+" | "-") && temporal(&one) && lasts(right, &other);
+        let dates = temporal(&one) || temporal(&other) || lasts(left, &one) || lasts(right, &other);
+        if dates && !shifts {
+            return Err("arithmetic with dates is not read".to_owned());
+        }
+        let mut sql = one;
+        sql.kind = Kind::Other;
+        sql.output = None;
+        sql.text = false;
+        sql.push(&format!(" {operator} "));
+        sql.append(other);
+        Ok(sql.wrapped("(", ")"))
+    }
+
+    /// `Func` with what it is told by keywords.
+    fn func(&self, call: &Call, operands: Vec<Compiled>) -> Result<Compiled, Reason> {
+        let mut function = "";
+        let mut template = "%(function)s(%(expressions)s)";
+        let mut joiner = ", ";
+        for (name, value) in &call.kwargs {
+            let text = value.as_str();
+            match (&**name, text) {
+                ("function", Some(text)) => function = text,
+                ("template", Some(text)) => template = text,
+                ("arg_joiner", Some(text)) => joiner = text,
+                ("output_field" | "arity", _) => {}
+                ("function" | "template" | "arg_joiner", None) if *value == Value::None => {}
+                _ => return Err(format!("`{name}` of `Func` is not read")),
+            }
+        }
+        let template = template.replace("%(function)s", function);
+        let (before, after) = match template.split_once("%(expressions)s") {
+            Some((before, after)) => (before.to_owned(), after.to_owned()),
+            None if operands.is_empty() => (template, String::new()),
+            None => return Err("a `Func` whose template leaves its arguments out".to_owned()),
+        };
+        if before.contains('%') || after.contains('%') {
+            return Err("the template of a `Func` is not read".to_owned());
+        }
+        let mut result = Compiled::joined(operands, joiner).wrapped(&before, &after);
+        result.output = match call.kwarg("output_field") {
+            Some(output) => self.output_field(output).ok().map(Box::new),
+            None => None,
+        };
+        Ok(result)
+    }
+
+    /// `RawSQL`: its text in parentheses, `%s` replaced by its parameters.
+    fn raw_sql(&self, call: &Call) -> Result<Compiled, Reason> {
+        let text = call.args.first().or_else(|| call.kwarg("sql")).and_then(Value::as_str);
+        let text = text.ok_or("the text of `RawSQL` is not known")?;
+        let params = match call.args.get(1).or_else(|| call.kwarg("params")) {
+            Some(params) => params.items().ok_or("the parameters of `RawSQL` are not known")?,
+            None => &[],
+        };
+        let mut result = Compiled::text("(");
+        let mut params = params.iter();
+        for (index, part) in text.split("%s").enumerate() {
+            if index > 0 {
+                let param = params.next().ok_or("`RawSQL` lacks a parameter")?;
+                result.append(match param {
+                    Value::Str(text) => self.string(text),
+                    value => Compiled::literal(&literal::plain(value, self.context)),
+                });
+            }
+            if part.contains('%') {
+                return Err("a percent sign in `RawSQL` is not read".to_owned());
+            }
+            result.push(part);
+        }
+        if params.next().is_some() {
+            return Err("`RawSQL` has more parameters than places".to_owned());
+        }
+        result.push(")");
+        Ok(result)
+    }
+
+    /// `Case(When(condition, then=…), …, default=…)`.
+    fn case(&self, call: &Call, depth: u8) -> Result<Compiled, Reason> {
+        let branch = |value: &Value| match value {
+            Value::Str(name) => self.field_reference(name),
+            value => self.expression(value, depth + 1),
+        };
+        let mut result = Compiled::text("CASE");
+        let mut count = 0;
+        for case in &call.args {
+            let Value::Call(when) = case else { return Err("a `Case` without `When`".to_owned()) };
+            if when.name() != "When" {
+                return Err(format!("`{}` in a `Case`", when.name()));
+            }
+            let mut q =
+                Call { callee: Arc::from("django.db.models.Q"), args: Vec::new(), kwargs: Vec::new(), span: when.span };
+            let mut then = when.args.get(1);
+            q.args.extend(when.args.first().cloned());
+            for (name, value) in &when.kwargs {
+                match &**name {
+                    "then" => then = Some(value),
+                    "condition" => q.args.push(value.clone()),
+                    _ => q.kwargs.push((name.clone(), value.clone())),
+                }
+            }
+            let then = then.ok_or("a `When` without `then`")?;
+            let condition = match q.args.as_slice() {
+                [condition] if q.kwargs.is_empty() => self.condition(condition)?,
+                _ => self.condition(&Value::Call(Arc::new(q)))?,
+            };
+            result.append(condition.wrapped(" WHEN ", ""));
+            result.append(branch(then)?.wrapped(" THEN ", ""));
+            count += 1;
+        }
+        let default = call.kwarg("default").unwrap_or(&Value::None);
+        if count == 0 {
+            return branch(default);
+        }
+        result.append(branch(default)?.wrapped(" ELSE ", " END"));
+        if let Some(output) = call.kwarg("output_field") {
+            result.output = self.output_field(output).ok().map(Box::new);
+        }
+        Ok(result)
+    }
+
+    /// `Concat` nests pairs from the right; 5.2 joins texts by `||` and takes NULL for empty.
+    fn concat(&self, operands: Vec<Compiled>) -> Result<Compiled, Reason> {
+        let version = self.context.version;
+        let mut operands = operands.into_iter().rev();
+        let mut result = operands.next().ok_or("a `Concat` without arguments")?;
+        for operand in operands {
+            let pair = if version.at_least(5, 2) {
+                let mut pair = Vec::new();
+                for part in [operand, result] {
+                    let part = match part.is_text() {
+                        Some(true) => part,
+                        Some(false) => part.wrapped("(", ")::text"),
+                        None => return Err("a part of `Concat` whose type is not known".to_owned()),
+                    };
+                    pair.push(part.wrapped("COALESCE(", ", '')"));
+                }
+                Compiled { has_params: true, ..Compiled::joined(pair, " || ").wrapped("(", ")") }
+            } else if version.at_least(4, 2) && !version.at_least(5, 0) {
+                let pair = [operand, result].into_iter().map(|part| part.wrapped("(", ")::text")).collect();
+                function("CONCAT", pair)
+            } else if !version.at_least(4, 0) {
+                function("CONCAT", vec![operand, result])
+            } else {
+                return Err(format!("how Django {version} writes `Concat` is not known"));
+            };
+            result = pair.giving_text();
+        }
+        Ok(result)
+    }
+
     /// An operand of an arithmetic operator: Python constants are values.
     fn operand(&self, value: &Value, depth: u8) -> Result<Compiled, Reason> {
         match value {
@@ -585,9 +1000,10 @@ impl Compiler<'_> {
     fn field_reference(&self, name: &str) -> Result<Compiled, Reason> {
         let mut parts = name.split("__");
         let field = self.resolver.field(self.model, parts.next().unwrap_or_default())?;
-        let mut sql = column(&field)?;
-        for part in parts {
-            sql = transform(sql, part, &field)?;
+        let names: Vec<&str> = parts.collect();
+        let (mut sql, output) = self.transformed(&field, &names, "exact")?;
+        if !names.is_empty() {
+            sql.output = Some(Box::new(output));
         }
         Ok(sql)
     }
@@ -608,7 +1024,20 @@ impl Compiler<'_> {
             _ => None,
         };
         let Some(call) = wrapper else {
-            let compiled = self.expression(value, depth)?;
+            let compiled = match value {
+                // The outermost expression of 3.2 is written as standard SQL has it.
+                Value::Call(call) if call.name() == "Cast" && !self.context.version.at_least(4, 0) => {
+                    let output =
+                        call.args.get(1).or_else(|| call.kwarg("output_field")).ok_or("`Cast` lacks a type")?;
+                    let db_type = self.output_field(output)?.db_type.ok_or("`Cast` lacks a type")?;
+                    let inner = match call.args.first().ok_or("`Cast` lacks an argument")? {
+                        Value::Str(name) => self.field_reference(name)?,
+                        value => self.expression(value, depth + 1)?,
+                    };
+                    inner.wrapped("CAST(", &format!(" AS {db_type})"))
+                }
+                value => self.expression(value, depth)?,
+            };
             return Ok(if compiled.is_column() { compiled } else { compiled.wrapped("(", ")") });
         };
         if depth > MAX_DEPTH {
@@ -668,6 +1097,10 @@ fn is_lookup(name: &str) -> bool {
             | "iendswith"
             | "regex"
             | "iregex"
+            | "has_key"
+            | "has_keys"
+            | "has_any_keys"
+            | "contained_by"
     )
 }
 
@@ -687,20 +1120,138 @@ fn lookup_of_class(name: &str) -> &'static str {
     }
 }
 
+fn comparison_operator(lookup: &str) -> Option<&'static str> {
+    Some(match lookup {
+        "exact" => "=",
+        "gt" => ">",
+        "gte" => ">=",
+        "lt" => "<",
+        "lte" => "<=",
+        _ => return None,
+    })
+}
+
+fn is_text_type(class: &str) -> bool {
+    matches!(class, "CharField" | "TextField" | "SlugField" | "FileField" | "FilePathField")
+}
+
+/// Functions that give text, by the names of their classes.
+fn text_function(class: &str) -> Option<&'static str> {
+    Some(match class {
+        "Lower" => "LOWER",
+        "Upper" => "UPPER",
+        "Trim" => "TRIM",
+        "LTrim" => "LTRIM",
+        "RTrim" => "RTRIM",
+        "Left" => "LEFT",
+        "Right" => "RIGHT",
+        "Substr" => "SUBSTRING",
+        "Replace" => "REPLACE",
+        "LPad" => "LPAD",
+        "RPad" => "RPAD",
+        "Repeat" => "REPEAT",
+        "Reverse" => "REVERSE",
+        "Chr" => "CHR",
+        _ => return None,
+    })
+}
+
+fn plain_function(class: &str) -> Option<&'static str> {
+    Some(match class {
+        "Length" => "LENGTH",
+        "Ord" => "ASCII",
+        "StrIndex" => "STRPOS",
+        "Ceil" => "CEILING",
+        "Floor" => "FLOOR",
+        "Sqrt" => "SQRT",
+        "Exp" => "EXP",
+        "Ln" => "LN",
+        "Log" => "LOG",
+        "Mod" => "MOD",
+        "Power" => "POWER",
+        "Sign" => "SIGN",
+        "Sin" => "SIN",
+        "Cos" => "COS",
+        "Tan" => "TAN",
+        "Cot" => "COT",
+        "ASin" => "ASIN",
+        "ACos" => "ACOS",
+        "ATan" => "ATAN",
+        "ATan2" => "ATAN2",
+        "Degrees" => "DEGREES",
+        "Radians" => "RADIANS",
+        _ => return None,
+    })
+}
+
+/// What `EXTRACT` is asked for, by the name of the lookup.
+fn extract_unit(part: &str) -> Option<&'static str> {
+    Some(match part {
+        "year" => "YEAR",
+        "iso_year" => "ISOYEAR",
+        "quarter" => "QUARTER",
+        "month" => "MONTH",
+        "week" => "WEEK",
+        "day" => "DAY",
+        "week_day" => "DOW",
+        "iso_week_day" => "ISODOW",
+        "hour" => "HOUR",
+        "minute" => "MINUTE",
+        _ => return None,
+    })
+}
+
+/// The lookup of `ExtractYear` and its like.
+fn extract_class(part: &str) -> Option<&'static str> {
+    Some(match part {
+        "Year" => "year",
+        "IsoYear" => "iso_year",
+        "Quarter" => "quarter",
+        "Month" => "month",
+        "Week" => "week",
+        "Day" => "day",
+        "WeekDay" => "week_day",
+        "IsoWeekDay" => "iso_week_day",
+        "Hour" => "hour",
+        "Minute" => "minute",
+        _ => return None,
+    })
+}
+
+fn trunc_unit(class: &str) -> Option<&'static str> {
+    Some(match class {
+        "TruncYear" => "year",
+        "TruncQuarter" => "quarter",
+        "TruncMonth" => "month",
+        "TruncWeek" => "week",
+        "TruncDay" => "day",
+        "TruncHour" => "hour",
+        "TruncMinute" => "minute",
+        "TruncSecond" => "second",
+        "TruncDate" => "date",
+        _ => return None,
+    })
+}
+
 /// `WhereNode.as_sql()`.
-fn where_sql(node: Node<Compiled>) -> Option<Compiled> {
+fn where_sql(node: Node<Compiled>, context: &Context) -> Option<Compiled> {
     let mut parts = Vec::new();
     for child in node.children {
         match child {
             Child::Leaf(compiled) => parts.push(compiled),
-            Child::Node(inner) => parts.extend(where_sql(inner)),
+            Child::Node(inner) => parts.extend(where_sql(inner, context)),
         }
     }
     let count = parts.len();
     if count == 0 {
         return None;
     }
-    let joined = Compiled::joined(parts, if node.connector == Connector::And { " AND " } else { " OR " });
+    let joined = match node.connector {
+        Connector::And => Compiled::joined(parts, " AND "),
+        Connector::Or => Compiled::joined(parts, " OR "),
+        Connector::Xor if count == 1 => Compiled::joined(parts, ""),
+        Connector::Xor => exclusive(parts, context),
+    };
     Some(if node.negated {
         joined.wrapped("NOT (", ")")
     } else if count > 1 {
@@ -708,6 +1259,26 @@ fn where_sql(node: Node<Compiled>) -> Option<Compiled> {
     } else {
         joined
     })
+}
+
+/// PostgreSQL has no XOR: one of them holds, and an odd number does; up to 4.2 exactly one.
+fn exclusive(parts: Vec<Compiled>, context: &Context) -> Compiled {
+    let count = parts.len();
+    let any = Compiled::joined(parts.clone(), " OR ").wrapped("(", ")");
+    let mut sum: Option<Compiled> = None;
+    for part in parts {
+        let mut one = part.wrapped("CASE WHEN ", " THEN 1 ELSE 0 END");
+        one.has_params = true;
+        sum = Some(match sum {
+            None => one,
+            Some(sum) => Compiled::joined(vec![sum, one], " + ").wrapped("(", ")"),
+        });
+    }
+    let mut sum = sum.unwrap_or_default();
+    if count > 2 && context.version.at_least(5, 0) {
+        sum = sum.wrapped("(MOD(", ", 2))");
+    }
+    Compiled::joined(vec![any, sum.wrapped("1 = ", "")], " AND ")
 }
 
 impl Editor<'_> {

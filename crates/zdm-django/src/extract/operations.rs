@@ -11,8 +11,8 @@ use super::arguments::{Arguments, Reason, string, strings};
 use super::{Extractor, convert, flat_items, signature};
 use crate::field::FieldKind;
 use crate::operation::{
-    Constraint, ConstraintKind, Index, KnownOperation, Operation, OperationKind, Options, RunPython, RunSql, SqlSource,
-    SqlText, TextMap,
+    CodeFacts, Constraint, ConstraintKind, Index, KnownOperation, Operation, OperationKind, Options, RunPython, RunSql,
+    SqlSource, SqlText, TextMap,
 };
 use crate::third_party::{self, OperationFact};
 use crate::value::Value;
@@ -64,6 +64,8 @@ enum Override {
     Nothing,
     /// Executes these statements and nothing else.
     Statements(Vec<SqlText>),
+    /// Reads or changes rows through models, as `RunPython` does, and sends nothing through the schema editor.
+    Python,
     Other,
 }
 
@@ -72,7 +74,7 @@ impl Override {
         match self {
             Self::Base { .. } => Self::Base { conditional: true },
             Self::Nothing => Self::Nothing,
-            Self::Statements(_) | Self::Other => Self::Other,
+            Self::Statements(_) | Self::Python | Self::Other => Self::Other,
         }
     }
 }
@@ -88,6 +90,8 @@ impl Extractor<'_> {
         for (item, conditional) in flat_items(value) {
             let conditional = place.conditional || conditional;
             let place = Place { conditional, span: place.span(item), ..place };
+            let with_functions = self.with_functions(item, MAX_NESTING);
+            let item = with_functions.as_ref().unwrap_or(item);
             match self.made_by_function(item) {
                 Some(made) if place.nesting < MAX_NESTING => {
                     operations.extend(self.operation_list(&made, Place { nesting: place.nesting + 1, ..place }));
@@ -96,6 +100,71 @@ impl Extractor<'_> {
             }
         }
         operations
+    }
+
+    /// The value with calls of the project's own database functions, subclasses of `Func` that only name something, as
+    /// calls of Django's class; none where there are no such calls.
+    fn with_functions(&self, value: &python::Value, depth: u32) -> Option<python::Value> {
+        let depth = depth.checked_sub(1)?;
+        let all = |items: &[python::Value]| -> Option<Arc<Vec<python::Value>>> {
+            let changed: Vec<Option<python::Value>> =
+                items.iter().map(|item| self.with_functions(item, depth)).collect();
+            if changed.iter().all(Option::is_none) {
+                return None;
+            }
+            let items = items.iter().zip(changed).map(|(item, changed)| changed.unwrap_or_else(|| item.clone()));
+            Some(Arc::new(items.collect()))
+        };
+        let kind = match &value.kind {
+            ValueKind::List(items) => ValueKind::List(all(items)?),
+            ValueKind::Tuple(items) => ValueKind::Tuple(all(items)?),
+            ValueKind::Call(call) => {
+                let function = call.callee.as_class().and_then(|class| self.function_of(class, &value.origin));
+                let values: Vec<python::Value> = call.args.iter().map(|arg| arg.value.clone()).collect();
+                let changed = all(&values);
+                if function.is_none() && changed.is_none() {
+                    return None;
+                }
+                let values = changed.unwrap_or_else(|| Arc::new(values));
+                let args = call.args.iter().zip(values.iter());
+                let mut args: Vec<python::Arg> =
+                    args.map(|(arg, value)| python::Arg { value: value.clone(), ..arg.clone() }).collect();
+                let mut callee = call.callee.clone();
+                if let Some((base, named)) = function {
+                    callee = base;
+                    args.extend(named);
+                }
+                ValueKind::Call(Arc::new(python::Call { callee, args }))
+            }
+            _ => return None,
+        };
+        Some(python::Value::new(kind, value.origin.clone()))
+    }
+
+    /// The class of Django's that a database function of the project is, with what its class attributes say as keyword
+    /// arguments; none for anything else, and for a class that compiles itself.
+    fn function_of(&self, class: &ClassRef, origin: &python::Origin) -> Option<(python::Value, Vec<python::Arg>)> {
+        const COMPILES: &[&str] =
+            &["__init__", "as_sql", "as_postgresql", "resolve_expression", "set_source_expressions"];
+        const NAMED: &[&str] = &["function", "template", "arg_joiner"];
+        let (line, base) = self.lineage(class);
+        let base = base?;
+        let name = convert::callee_name(&base)?;
+        if !name.starts_with("django.db.models.") || !matches!(name.rsplit('.').next(), Some("Func")) {
+            return None;
+        }
+        let compiles =
+            |class: &ClassRef| COMPILES.iter().any(|name| self.evaluator().class_body(class).get(name).is_some());
+        if line.iter().any(compiles) {
+            return None;
+        }
+        let mut args = Vec::new();
+        for name in NAMED {
+            let Some(value) = self.evaluator().class_attribute(class, name) else { continue };
+            let keyword = python::ArgKind::Keyword(python::Str::made(*name, origin.clone()));
+            args.push(python::Arg { kind: keyword, value, span: origin.span });
+        }
+        Some((python::Value::new(ValueKind::Symbol(Arc::from("django.db.models.Func")), base.origin), args))
     }
 
     /// What a function of the project returns that is called in the place of an operation, or of a list of them.
@@ -258,10 +327,19 @@ impl Extractor<'_> {
         let Some(mut found) = found else {
             // Django's `Operation` itself does nothing but to raise.
             if plain_base
-                && let Some(Override::Nothing | Override::Statements(_)) = &database
+                && let Some(Override::Nothing | Override::Statements(_) | Override::Python) = &database
                 && matches!(state, Some(Override::Nothing))
             {
                 let kind = match database {
+                    Some(Override::Python) => OperationKind::RunPython(RunPython {
+                        code: Value::Symbol(class.name()),
+                        reverse_code: None,
+                        function: None,
+                        reverse_function: None,
+                        body: CodeFacts { facts: Vec::new(), unread: Some(Arc::from("it is an operation of its own")) },
+                        atomic: None,
+                        elidable: false,
+                    }),
                     Some(Override::Statements(statements)) => known_statements(&class.name(), statements, Vec::new()),
                     _ => OperationKind::NoOp,
                 };
@@ -298,6 +376,9 @@ impl Extractor<'_> {
                     Some(Override::Statements(statements)) => {
                         known_statements(&class.name(), statements, state_operations)
                     }
+                    Some(Override::Python) => {
+                        return Found::unknown(format!("`{}` overrides `database_forwards`", class.name()), &args);
+                    }
                     _ => OperationKind::SeparateDatabaseAndState { database_operations: Vec::new(), state_operations },
                 }
             }
@@ -321,6 +402,7 @@ impl Extractor<'_> {
         let args: Vec<python::Arg> = parameters.iter().map(|name| symbol(name)).collect();
         let mut base_calls: Option<bool> = None;
         let mut statements = Vec::new();
+        let mut rows = false;
         for site in self.evaluator().calls_with(function, &args) {
             let Some(call) = site.call.as_call() else { return Override::Other };
             if super::is_base_call(call, name) {
@@ -336,11 +418,18 @@ impl Extractor<'_> {
                     _ => return Override::Other,
                 }
             } else if !is_harmless(call) {
-                return Override::Other;
+                if name != "database_forwards" || !uses_models(&site.call) {
+                    return Override::Other;
+                }
+                rows = true;
             }
         }
         if changes_objects(&function.function().body, &function.module) {
             return Override::Other;
+        }
+        if rows {
+            // Beside statements the order of the two would have to be kept.
+            return if base_calls.is_none() && statements.is_empty() { Override::Python } else { Override::Other };
         }
         match (base_calls, statements.is_empty()) {
             (Some(conditional), true) => Override::Base { conditional },
@@ -910,6 +999,17 @@ fn changes_objects(block: &[Stmt], module: &Module) -> bool {
         stmt.for_each_block(&mut |block| inner |= changes_objects(block, module));
         changes || inner
     })
+}
+
+/// A call on historical models or on what comes of them: the schema editor and the connection have no part in it, and no
+/// function of the project that might.
+fn uses_models(call: &python::Value) -> bool {
+    let text = call.to_string().replace("schema_editor.connection.alias", "");
+    let own = call.as_call().is_some_and(|call| {
+        call.callee.as_function().is_some() || call.name().is_some_and(|name| name.starts_with("self."))
+    });
+    let hidden = ["schema_editor", "connection", "cursor"];
+    !own && !hidden.iter().any(|word| text.contains(word))
 }
 
 /// A body of nothing but `pass`, `return` and documentation.

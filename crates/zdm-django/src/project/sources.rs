@@ -236,6 +236,15 @@ impl ModuleLoader for Loader<'_> {
 
     fn symbol(&self, name: &str) -> Option<ValueKind> {
         match name.strip_prefix("django.conf.settings.") {
+            // Whatever else the settings say of it, the database is PostgreSQL: as `connection.vendor`.
+            Some("DATABASES") => {
+                let settings = self.settings?;
+                let engine = settings.database_engine().filter(|engine| engine.contains("postg"));
+                match (settings.kind("DATABASES"), engine) {
+                    (Some(known), Some(_)) => Some(known),
+                    (_, engine) => Some(databases(engine.as_deref().unwrap_or("django.db.backends.postgresql"))),
+                }
+            }
             Some(setting) => self.settings?.kind(setting),
             None if matches!(
                 name,
@@ -350,11 +359,24 @@ fn pair(from: &Value, one: &str, other: &str) -> ValueKind {
 
 /// zdm is about PostgreSQL.
 fn vendor() -> ValueKind {
-    static VENDOR: OnceLock<Str> = OnceLock::new();
-    let text = VENDOR.get_or_init(|| {
+    ValueKind::Str(Str::made("postgresql", in_django()))
+}
+
+/// The setting `DATABASES` as far as a migration asks for it.
+fn databases(engine: &str) -> ValueKind {
+    let text = |text: &str| Value::new(ValueKind::Str(Str::made(text, in_django())), in_django());
+    let dict = |key: &str, value: Value| {
+        ValueKind::Dict(Arc::new(vec![zdm_python::DictEntry { key: Some(text(key)), value }]))
+    };
+    dict("default", Value::new(dict("ENGINE", text(engine)), in_django()))
+}
+
+/// The place of what is written nowhere in the project.
+fn in_django() -> zdm_python::Origin {
+    static PLACE: OnceLock<zdm_python::Origin> = OnceLock::new();
+    let place = PLACE.get_or_init(|| {
         let module = zdm_python::parse(&SourceFile::new("django/db.py", "..."), "django.db");
-        let origin = zdm_python::Origin::new(&module, zdm_source::Span::new(0, 3));
-        Str::made("postgresql", origin)
+        zdm_python::Origin::new(&module, zdm_source::Span::new(0, 3))
     });
-    ValueKind::Str(text.clone())
+    place.clone()
 }

@@ -48,6 +48,11 @@ impl Case {
         self
     }
 
+    /// The operations, as they are written.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = &str> {
+        self.setup.iter().chain(self.migrations.iter().flatten()).map(String::as_str)
+    }
+
     pub(crate) fn runs_on(&self, version: DjangoVersion) -> bool {
         version.at_least(self.since.0, self.since.1) && !version.at_least(self.before.0, self.before.1)
     }
@@ -115,6 +120,7 @@ pub(crate) fn all() -> Vec<Case> {
     renames(&mut cases);
     indexes(&mut cases);
     constraints(&mut cases);
+    expressions(&mut cases);
     options(&mut cases);
     database(&mut cases);
     cases
@@ -265,6 +271,26 @@ fn alter_fields(cases: &mut Vec<Case>) {
         ("models.TextField(db_collation='C')", "models.TextField(db_collation='POSIX')"),
     ] {
         cases.push(alter(old, new));
+    }
+    for class in [
+        "postgres.IntegerRangeField",
+        "postgres.BigIntegerRangeField",
+        "postgres.DecimalRangeField",
+        "postgres.DateRangeField",
+        "postgres.DateTimeRangeField",
+        "search.SearchVectorField",
+        "models.ImageField",
+    ] {
+        let with = |more: &str| field(class, &[if class.ends_with("ImageField") { "upload_to='x'" } else { "" }, more]);
+        cases.push(alter(&with("null=True"), &with("")));
+        cases.push(alter(&with(""), &with("null=True, db_index=True")));
+        cases.push(alter(&with("db_index=True"), &with("unique=True, db_column='other'")));
+    }
+    for field in ["postgres.HStoreField(null=True)", "postgres.HStoreField(default=dict)"] {
+        let mut case =
+            add(field).then(&["migrations.AlterField('§', 'f', postgres.HStoreField(null=True, db_column='h'))"]);
+        case.setup.insert(0, "HStoreExtension()".to_owned());
+        cases.push(case);
     }
     cases.push(alter("models.IntegerField(db_default=1)", "models.IntegerField(db_default=2)").since(5, 2));
     cases.push(
@@ -656,6 +682,190 @@ fn indexes(cases: &mut Vec<Case>) {
     );
 }
 
+/// Everything that conditions, expressions of indexes, defaults and generated columns are made of.
+fn expressions(cases: &mut Vec<Case>) {
+    let fields = "('c', models.CharField(max_length=20, null=True)), ('x', models.TextField(null=True)), ('n', models.IntegerField(null=True)), ('b', models.BooleanField(default=True)), ('d', models.DateField(null=True)), ('t', models.DateTimeField(null=True)), ('dur', models.DurationField(null=True)), ('dec', models.DecimalField(max_digits=8, decimal_places=2, null=True)), ('j', models.JSONField(null=True)), ('a', postgres.ArrayField(models.IntegerField(), null=True))";
+    let everywhere = (3, 2);
+    for (since, condition) in [
+        ((4, 2), "models.Q(n=1) ^ models.Q(b=True)"),
+        ((4, 2), "models.Q(n=1) ^ models.Q(b=True) ^ models.Q(c='x')"),
+        ((4, 2), "~(models.Q(n=1) ^ models.Q(b=True))"),
+        ((4, 2), "models.Q(('n', 1), ('b', True), _connector='XOR')"),
+        ((4, 2), "(models.Q(n=1) ^ models.Q(b=True)) | models.Q(x='y')"),
+        ((4, 2), "(models.Q(n=1) & models.Q(b=True)) ^ models.Q(x='y')"),
+        (everywhere, "models.Q(j__a='x')"),
+        (everywhere, "~models.Q(j__a='x')"),
+        (everywhere, "models.Q(j__a=1)"),
+        (everywhere, "models.Q(j__0='x')"),
+        ((4, 2), "models.Q(j__a__b__gt=1)"),
+        (everywhere, "models.Q(j__has_key='a')"),
+        (everywhere, "models.Q(j__a__has_key='b')"),
+        ((4, 2), "models.Q(j__has_keys=['a', 'b'])"),
+        ((4, 2), "models.Q(j__has_any_keys=['a', 'b'])"),
+        (everywhere, "models.Q(j__contains={'a': 1})"),
+        (everywhere, "models.Q(j__contained_by={'a': 1})"),
+        (everywhere, "models.Q(j={'a': 1})"),
+        (everywhere, "models.Q(j__a__isnull=True)"),
+        (everywhere, "models.Q(j__a__isnull=False)"),
+        (everywhere, "models.Q(j__a__icontains='x')"),
+        (everywhere, "models.Q(j__a__startswith='x')"),
+        (everywhere, "models.Q(j__a__in=['x', 1])"),
+        (everywhere, "models.Q(a__len__gt=1)"),
+        (everywhere, "models.Q(a__0=1)"),
+        (everywhere, "models.Q(d__month=2)"),
+        (everywhere, "models.Q(d__day__gte=2)"),
+        (everywhere, "models.Q(d__week_day=2)"),
+        (everywhere, "models.Q(d__quarter=1)"),
+        (everywhere, "models.Q(t__month=2)"),
+        (everywhere, "models.Q(t__date=datetime.date(2020, 1, 2))"),
+        (everywhere, "models.Q(d__lt=models.F('d') + models.F('dur'))"),
+        (everywhere, "models.Q(t__gt=models.F('t') - datetime.timedelta(days=2))"),
+        (everywhere, "models.Q(n__lt=models.F('n') + models.F('dec') * 2)"),
+        (everywhere, "models.Q(n=models.F('n') % 2)"),
+        (everywhere, "models.Q(n__gt=-models.F('n'))"),
+        (everywhere, "models.Q(n=models.F('n').bitand(3))"),
+        (everywhere, "models.Q(n__gt=models.F('n') ** 2)"),
+        (everywhere, "models.Q(c=functions.Lower('c'))"),
+        (everywhere, "models.Q(c=functions.Left('c', 3))"),
+        (everywhere, "models.Q(c=functions.Substr('c', 1, 3))"),
+        (everywhere, "models.Q(c=functions.Replace('c', models.Value('a'), models.Value('b')))"),
+        (everywhere, "models.Q(c=functions.Replace('c', models.Value('a')))"),
+        (everywhere, "models.Q(c=functions.LPad('c', 5, models.Value('0')))"),
+        (everywhere, "models.Q(c=functions.RPad('c', 5))"),
+        (everywhere, "models.Q(c=functions.Concat('c', models.Value('-'), models.Value('z')))"),
+        (everywhere, "models.Q(c=functions.Concat('c', 'c', 'c'))"),
+        (everywhere, "models.Q(n=functions.Length('c'))"),
+        (everywhere, "models.Q(n=functions.StrIndex('c', models.Value('a')))"),
+        (everywhere, "models.Q(n__gt=functions.Ceil('dec'))"),
+        (everywhere, "models.Q(n__gt=functions.Round('dec'))"),
+        ((4, 2), "models.Q(n__gt=functions.Round('dec', 2))"),
+        ((4, 2), "models.Q(n__gt=functions.Round('dec', precision=2))"),
+        (everywhere, "models.Q(n__gt=functions.Power('n', 2))"),
+        (everywhere, "models.Q(n__gt=functions.Mod('n', 2))"),
+        (everywhere, "models.Q(n=functions.ExtractYear('d'))"),
+        (everywhere, "models.Q(n=functions.ExtractMonth('t'))"),
+        (everywhere, "models.Q(d=functions.TruncMonth('d'))"),
+        (everywhere, "models.Q(d=functions.TruncDate('t'))"),
+        (
+            everywhere,
+            "models.Q(n=models.Case(models.When(n__gt=1, then=models.Value(5)), models.When(models.Q(c='x') & models.Q(b=True), then=models.F('n')), default=models.Value(0)))",
+        ),
+        (everywhere, "models.Q(n=models.Case(models.When(b=True, then='n')))"),
+        (everywhere, "models.Q(n=models.Func('n', function='abs'))"),
+        (
+            everywhere,
+            "models.Q(n=models.Func('n', models.Value(2), function='power', output_field=models.IntegerField()))",
+        ),
+        (
+            everywhere,
+            "models.Q(x=models.Func('c', 'x', function='', arg_joiner=' || ', output_field=models.TextField()))",
+        ),
+        (everywhere, "models.Q(n=models.Func('n', template='(%(expressions)s + 1)'))"),
+        (everywhere, "models.Q(n=Half('n'))"),
+        ((5, 2), "models.Q(c__contains=models.F('x'))"),
+        ((5, 2), "models.Q(c__startswith=models.F('x'))"),
+    ] {
+        for (keyword, from, before) in [("check", since, (5, 2)), ("condition", since.max((5, 2)), (99, 0))] {
+            if from >= before {
+                continue;
+            }
+            let operation_text =
+                format!("migrations.AddConstraint('§', models.CheckConstraint({keyword}={condition}, name='x_§'))");
+            cases.push(operation(fields, &operation_text).since(from.0, from.1).before(before.0, before.1));
+        }
+    }
+    let mut calls: Vec<(String, &str)> = Vec::new();
+    for class in [
+        "ACos", "ASin", "ATan", "Abs", "Ceil", "Chr", "Cos", "Cot", "Degrees", "Exp", "Floor", "Ln", "Radians", "Sign",
+        "Sin", "Sqrt", "Tan",
+    ] {
+        calls.push((format!("functions.{class}('n')"), ""));
+    }
+    for class in ["ATan2", "Log", "Mod", "Power", "Greatest", "Least", "NullIf"] {
+        calls.push((format!("functions.{class}('n', models.Value(3))"), ""));
+    }
+    for class in ["Lower", "Upper", "Trim", "LTrim", "RTrim", "Reverse", "MD5", "Ord", "Length"] {
+        calls.push((format!("functions.{class}('c')"), ""));
+    }
+    for class in ["SHA1", "SHA224", "SHA256", "SHA384", "SHA512"] {
+        calls.push((format!("functions.{class}('c')"), "CryptoExtension()"));
+    }
+    for class in ["Left", "Right", "Repeat"] {
+        calls.push((format!("functions.{class}('c', 2)"), ""));
+    }
+    for part in ["Year", "IsoYear", "Quarter", "Month", "Week", "Day", "WeekDay", "IsoWeekDay", "Hour", "Minute"] {
+        calls.push((format!("functions.Extract{part}('t')"), ""));
+    }
+    for part in ["Year", "Quarter", "Month", "Week", "Day", "Hour", "Minute", "Second", "Date"] {
+        calls.push((format!("functions.Trunc{part}('t')"), ""));
+    }
+    calls.push(("functions.Collate('c', 'C')".to_owned(), ""));
+    calls.push(("functions.Pi()".to_owned(), ""));
+    calls.push(("functions.Random()".to_owned(), ""));
+    calls.push(("functions.Now()".to_owned(), ""));
+    for (call, extension) in &calls {
+        // In a comparison with a field of about that type.
+        let (left, cast) = if call.contains("Trunc") || call.contains("Now") {
+            ("t", call.clone())
+        } else if call.contains("('c'") && !call.contains("Ord") && !call.contains("Length") || call.contains("Chr") {
+            ("x", call.clone())
+        } else {
+            ("n", call.clone())
+        };
+        for (keyword, from, before) in [("check", everywhere, (5, 2)), ("condition", (5, 2), (99, 0))] {
+            let mut case = operation(
+                fields,
+                &format!(
+                    "migrations.AddConstraint('§', models.CheckConstraint({keyword}=models.Q({left}={cast}), name='x_§'))"
+                ),
+            );
+            if !extension.is_empty() {
+                case.setup.insert(0, (*extension).to_owned());
+            }
+            cases.push(case.since(from.0, from.1).before(before.0, before.1));
+        }
+    }
+    for index in [
+        "functions.Left('c', 3)",
+        "functions.Substr('c', 1, 3).desc()",
+        "functions.Concat('c', 'c')",
+        "models.F('n') + models.F('dec')",
+        "models.Case(models.When(b=True, then='n'), default=models.Value(None))",
+        "functions.ExtractYear('d')",
+        "functions.TruncMonth('d')",
+        "models.F('j__a')",
+        "models.Func('c', function='reverse')",
+        "Half('n')",
+        "functions.Cast('j__a', models.TextField())",
+        "functions.MD5('x')",
+        "functions.Coalesce('x', models.Value(''))",
+    ] {
+        let text = format!("migrations.AddIndex('§', models.Index({index}, name='x_§'))");
+        cases.push(operation(fields, &text).since(4, 2));
+        let text = format!("migrations.AddConstraint('§', models.UniqueConstraint({index}, name='x_§'))");
+        cases.push(operation(fields, &text).since(4, 2));
+    }
+    for field in [
+        "models.IntegerField(db_default=models.Func(models.Value(-5), function='abs'))",
+        "models.UUIDField(db_default=RandomId())",
+        "models.UUIDField(db_default=RandomUUID())",
+        "models.DateTimeField(db_default=functions.Now() + datetime.timedelta(days=1))",
+        "models.IntegerField(db_default=RawSQL('1 + 1', []))",
+        "models.IntegerField(db_default=RawSQL('%s + 1', (4,)))",
+        "models.CharField(max_length=9, db_default=functions.Concat(models.Value('a'), models.Value('b')))",
+        "models.IntegerField(db_default=models.Value(2) * 3)",
+        "models.IntegerField(db_default=models.Case(models.When(models.Q(models.Value(True)), then=models.Value(1)), default=models.Value(2)))",
+        "models.GeneratedField(expression=models.Case(models.When(n__gt=1, then=models.Value('a')), default=models.Value('b')), output_field=models.CharField(max_length=3), db_persist=True)",
+        "models.GeneratedField(expression=functions.Concat('c', models.Value('-'), 'x', output_field=models.TextField()), output_field=models.TextField(), db_persist=True)",
+        "models.GeneratedField(expression=models.F('j__a'), output_field=models.JSONField(), db_persist=True)",
+        "models.GeneratedField(expression=Half('n'), output_field=models.IntegerField(), db_persist=True)",
+        "models.GeneratedField(expression=models.Q(n__gt=1) | models.Q(b=True), output_field=models.BooleanField(), db_persist=True)",
+        "models.GeneratedField(expression=functions.Round('dec', 1), output_field=models.DecimalField(max_digits=9, decimal_places=1), db_persist=True)",
+    ] {
+        cases.push(operation(fields, &format!("migrations.AddField('§', 'f', {field})")).since(5, 2));
+    }
+}
+
 fn constraints(cases: &mut Vec<Case>) {
     let fields = "('a', models.IntegerField(null=True)), ('b', models.CharField(max_length=9, default='')), ('c', models.DateTimeField(null=True)), ('k', models.ForeignKey('self', models.CASCADE, null=True)), ('ok', models.BooleanField(default=True)), ('n', models.IntegerField()), ('f', models.FloatField(default=0)), ('d', models.DecimalField(max_digits=5, decimal_places=2, default=0)), ('r', postgres.DateTimeRangeField(null=True)), ('t', models.TextField(null=True))";
     for condition in [
@@ -811,6 +1021,32 @@ fn options(cases: &mut Vec<Case>) {
 }
 
 fn database(cases: &mut Vec<Case>) {
+    for extension in [
+        "BtreeGinExtension()",
+        "BtreeGistExtension()",
+        "CITextExtension()",
+        "CryptoExtension()",
+        "HStoreExtension()",
+        "TrigramExtension()",
+        "UnaccentExtension()",
+        "CreateExtension('tablefunc')",
+    ] {
+        cases.push(Case::new(&[], &[extension]));
+    }
+    let ranges = "('r', postgres.IntegerRangeField(null=True)), ('n', models.IntegerField(null=True))";
+    for index in [
+        "pgindexes.GistIndex(fields=['r'], name='x_§')",
+        "pgindexes.GistIndex(fields=['r'], name='x_§', buffering=True, fillfactor=80)",
+    ] {
+        cases.push(operation(ranges, &format!("migrations.AddIndex('§', {index})")));
+    }
+    let mut bloom = operation(
+        ranges,
+        "migrations.AddIndex('§', pgindexes.BloomIndex(fields=['n'], name='x_§', length=80, columns=[4]))",
+    );
+    bloom.setup.insert(0, "BloomExtension()".to_owned());
+    cases.push(bloom);
+
     cases.push(operation("('a', models.IntegerField(null=True)),", "migrations.RunSQL('SELECT 1')"));
     cases.push(operation(
         "('a', models.IntegerField(null=True)),",
@@ -889,6 +1125,20 @@ import django.contrib.postgres.indexes as pgindexes
 import django.contrib.postgres.constraints as exclusion
 from django.contrib.postgres.fields import RangeOperators
 from django.contrib.postgres.operations import *
+from django.contrib.postgres.functions import RandomUUID
+from django.db.models.expressions import RawSQL
+
+
+class Half(models.Func):
+    function = 'div'
+    template = '%(function)s(%(expressions)s, 2)'
+    output_field = models.IntegerField()
+
+
+class RandomId(models.Func):
+    function = 'gen_random_uuid'
+    arity = 0
+    output_field = models.UUIDField()
 
 ";
 
