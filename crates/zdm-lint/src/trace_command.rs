@@ -10,7 +10,7 @@ use zdm_postgres::{Catalog, PgVersion, Statement};
 use zdm_source::SourceFile;
 
 use crate::args::ListFormat;
-use crate::terminal::{Failure, print};
+use crate::terminal::{Failure, print, say};
 use crate::wire::{WireEffects, WireLock, in_words};
 
 /// One statement with what it does.
@@ -186,7 +186,10 @@ fn kind(statement: &Statement) -> String {
 pub(crate) fn run(args: &crate::args::TraceArgs) -> Result<std::process::ExitCode, Failure> {
     let version = match &args.postgres {
         Some(text) => parse_postgres(text)?,
-        None => PgVersion::NEWEST,
+        None => {
+            say(&format!("assumed: PostgreSQL {}, the newest; --postgres says otherwise", PgVersion::NEWEST));
+            PgVersion::NEWEST
+        }
     };
     let text = if args.file.as_os_str() == "-" {
         let mut bytes = Vec::new();
@@ -199,13 +202,42 @@ pub(crate) fn run(args: &crate::args::TraceArgs) -> Result<std::process::ExitCod
         std::fs::read(&args.file)
             .map_err(|error| Failure::new(format!("`{}` cannot be read: {error}", args.file.display())))?
     };
-    let text = String::from_utf8(text)
-        .map_err(|_| Failure::new(format!("`{}` is not UTF-8", args.file.display())).with_help("convert it first"))?;
+    let (text, remark) = decoded(text);
+    if let Some(remark) = remark {
+        say(&format!("`{}` {remark}", args.file.display()));
+    }
     let traced = trace(&text, version);
     Ok(print(&match args.format {
         ListFormat::Text => as_text(&traced),
         ListFormat::Json => as_json(&traced, version),
     }))
+}
+
+/// The text of a file, and what had to be done to read it.
+///
+/// psql sends the bytes as they are, and the server's encoding decides; only ASCII matters for what a statement does,
+/// so other encodings that contain it are read with their other characters replaced.
+fn decoded(bytes: Vec<u8>) -> (String, Option<&'static str>) {
+    let units = |bytes: &[u8], read: fn([u8; 2]) -> u16| -> String {
+        let units = bytes.chunks_exact(2).map(|pair| read([pair[0], pair[1]]));
+        char::decode_utf16(units).map(|unit| unit.unwrap_or(char::REPLACEMENT_CHARACTER)).collect()
+    };
+    match bytes.as_slice() {
+        [0xFF, 0xFE, rest @ ..] => {
+            return (units(rest, u16::from_le_bytes), Some("is UTF-16, which psql would refuse"));
+        }
+        [0xFE, 0xFF, rest @ ..] => {
+            return (units(rest, u16::from_be_bytes), Some("is UTF-16, which psql would refuse"));
+        }
+        _ => {}
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => (text, None),
+        Err(error) => (
+            String::from_utf8_lossy(error.as_bytes()).into_owned(),
+            Some("is not UTF-8: characters that are none there are shown as \u{fffd}"),
+        ),
+    }
 }
 
 /// A supported version, or a message that names those that are.

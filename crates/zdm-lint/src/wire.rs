@@ -136,8 +136,10 @@ pub(crate) fn in_words(effects: &Effects) -> String {
     }
     for (relation, blocks) in &effects.blocks {
         let blocked = zdm_linter::context::blocked_words(*blocks);
-        if !blocked.is_empty() {
-            parts.push(format!("blocks {} on {relation}", blocked.trim_end_matches(',')));
+        if blocks.select {
+            parts.push(format!("blocks every query on {relation}, SELECT included"));
+        } else if !blocked.is_empty() {
+            parts.push(format!("blocks {blocked} on {relation}"));
         }
     }
     for uncertain in &effects.uncertain {

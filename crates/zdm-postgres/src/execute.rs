@@ -425,6 +425,8 @@ pub(crate) fn candidates(settings: &Settings, name: &QualifiedName) -> impl Iter
         match &settings.search_path {
             Some(path) => {
                 list.extend(path.iter().map(|schema| QualifiedName::with_schema(schema.clone(), bare.clone())));
+                // A name that was written with `public` has no other form here.
+                list.push(QualifiedName::new(bare));
             }
             None => list.push(QualifiedName::new(bare)),
         }

@@ -194,6 +194,9 @@ impl Session {
                 TransactionUse::Forbidden,
             );
         }
+        if matches!(statement, Statement::Lock { .. }) && self.transaction.is_none() {
+            return self.outside_block("LOCK TABLE");
+        }
         let transaction_use = match (forbidden, &self.transaction) {
             (Some(_), _) => TransactionUse::Forbidden,
             (None, Some(_)) => TransactionUse::Inside,

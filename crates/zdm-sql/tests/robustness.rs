@@ -142,6 +142,52 @@ fn a_semicolon_separates() {
     }
 }
 
+/// Bytes of any kind, as a file that is no SQL at all has them, and every statement cut off at every place.
+#[test]
+fn bytes_and_cut_off_statements_are_read() {
+    let mut random = Random(0x5EED_CAFE);
+    for _ in 0..4_000 {
+        let length = random.below(80);
+        let bytes: Vec<u8> =
+            (0..length).map(|_| u8::try_from(random.below(256)).expect("a remainder of 256 is a byte")).collect();
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        assert_places(&text, &parse(&text));
+        parse_expr(&text);
+        parse_data_type(&text);
+    }
+    for text in texts() {
+        // Long texts repeat the same setups; some places of each are enough.
+        let step = 1 + text.len() / 40;
+        for end in (0..text.len()).step_by(step).filter(|end| text.is_char_boundary(*end)) {
+            let cut = &text[..end];
+            assert_places(cut, &parse(cut));
+        }
+    }
+}
+
+/// Bodies in bodies, objects in schemas, and statements in COPY are read by the same readers again.
+#[test]
+fn statements_inside_statements_are_bounded() {
+    let mut function = "SELECT 1".to_owned();
+    for level in 0..300 {
+        function = format!("CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $l{level}${function}$l{level}$");
+    }
+    let nested = [
+        function,
+        format!("{}SELECT 1{}", "COPY (".repeat(20_000), ") TO stdout".repeat(20_000)),
+        format!("CREATE SCHEMA s {}", "CREATE TABLE a (id int) ".repeat(5_000)),
+        format!("CREATE SCHEMA s {}", "CREATE SCHEMA s ".repeat(5_000)),
+        format!("CREATE FUNCTION f() RETURNS int BEGIN ATOMIC {} END", "SELECT 1;".repeat(20_000)),
+        format!("ALTER TYPE t {}", "ADD ATTRIBUTE a int,".repeat(20_000)),
+    ];
+    let thread = std::thread::Builder::new().stack_size(2 << 20).spawn(move || {
+        for text in &nested {
+            assert_places(text, &parse(text));
+        }
+    });
+    thread.expect("a thread starts").join().expect("no text overflows the stack");
+}
+
 #[test]
 fn one_failure_keeps_its_neighbours() {
     for text in texts() {

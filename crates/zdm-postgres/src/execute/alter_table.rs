@@ -96,6 +96,9 @@ impl Run {
                 finished_columns = true;
                 self.finish_keys(&name, &mut late, mode, &mut queue)?;
             }
+            if pass == Pass::Misc {
+                self.finish_constraints(&name, &mut late, skip_validation, mode, &mut queue)?;
+            }
             let Some(action) = alter.actions.get(position) else { continue };
             self.alter_action(alter, &name, action, mode, &mut late, &mut queue)?;
         }

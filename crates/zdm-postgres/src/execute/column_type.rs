@@ -367,7 +367,10 @@ impl Run {
                 ConstraintKind::Check { expr, .. } if constraint.valid && expr.node.columns().contains(&old.name) => {
                     queue.entry(name.clone()).or_default().verify = true;
                 }
-                ConstraintKind::ForeignKey(key) if key.columns.contains(&old.name) => {
+                ConstraintKind::ForeignKey(key)
+                    if key.columns.contains(&old.name)
+                        || (key.table == *name && key.references.contains(&old.name)) =>
+                {
                     self.remake_foreign_key(name, constraint, key, name, (old, new), queue)?;
                 }
                 _ => {}

@@ -101,9 +101,19 @@ impl Run {
         }
     }
 
-    /// `nextval('s')` and `setval('s', …)` in the output.
+    /// `nextval('s')` and `setval('s', …)` in the output; `set_config('name', 'value', local)` is SET.
     fn used_sequences(&mut self, query: &Query) {
         for output in &query.output {
+            if let ExprNode::Call { function, args, .. } = &*output.expr.node
+                && function.name == "set_config"
+                && let [ExprNode::Text(name), ExprNode::Text(value), ExprNode::Bool(local)] = args.as_slice()
+            {
+                self.state.set(&crate::statement::SetParameter {
+                    name: name.clone(),
+                    value: Some(value.clone()),
+                    local: *local,
+                });
+            }
             self.draw_from(&output.expr.node);
         }
     }

@@ -93,15 +93,16 @@ impl Run {
         if known.partition_by.is_some() && !self.version.at_least(15) {
             return refuse("0A000", "cannot cluster a partitioned table");
         }
-        if known.partition_by.is_some() && self.in_block {
-            return refuse("25001", "CLUSTER cannot run inside a transaction block");
-        }
+
         match index {
             Some(index) => self.need_cluster_index(&name, index)?,
             None if known.clustered_on.is_none() && !known.assumed => {
                 return refuse("42704", format!("there is no previously clustered index for table \"{}\"", name.name));
             }
             _ => {}
+        }
+        if known.partition_by.is_some() && self.in_block {
+            return refuse("25001", "CLUSTER cannot run inside a transaction block");
         }
         self.check_not_in_use(&name, "CLUSTER")?;
         self.rewrite_all(&name);

@@ -44,6 +44,9 @@ impl Run {
             };
         }
         self.check_not_in_use(name, "ALTER TABLE")?;
+        if let (Some(partition_by), PartitionBound::Values(text)) = (&table.partition_by, bound) {
+            check_form(partition_by, text)?;
+        }
         let child = self.open(partition)?;
         self.lock(&child, LockMode::AccessExclusive);
         for below in self.catalog().descendants(&child) {
@@ -156,15 +159,7 @@ impl Run {
             }
             return Ok(());
         };
-        let upper = text.to_ascii_uppercase();
-        let form = match upper.trim_start().strip_prefix("FOR VALUES").unwrap_or("").trim_start() {
-            rest if rest.starts_with("IN") => "list",
-            rest if rest.starts_with("WITH") => "hash",
-            _ => "range",
-        };
-        if form != strategy {
-            return refuse("42P16", format!("invalid bound specification for a {strategy} partition"));
-        }
+        check_form(partition_by, text)?;
         let own = read_bound(text);
         for (sibling, bound) in siblings() {
             if let PartitionBound::Values(other) = &bound
@@ -513,6 +508,9 @@ impl Run {
     }
 
     pub(super) fn no_inherit(&mut self, name: &QualifiedName, parent: &QualifiedName) -> Step {
+        if self.table(name).partition_of.is_some() {
+            return refuse("42809", "cannot change inheritance of a partition");
+        }
         let parent = self.open(parent)?;
         self.lock(&parent, LockMode::AccessShare);
         let table = self.table(name);
@@ -611,6 +609,22 @@ impl Run {
             implied_by_bound(&terms, partition_by, &bound)
         })
     }
+}
+
+/// 42P16 where a bound is one of another strategy.
+fn check_form(partition_by: &PartitionBy, text: &str) -> Step {
+    let strategy = partition_by.strategy.to_ascii_lowercase();
+    let upper = text.to_ascii_uppercase();
+    let mut words = upper.split_whitespace().skip(2);
+    let form = match words.next().unwrap_or("") {
+        word if word.starts_with("IN") => "list",
+        word if word.starts_with("WITH") => "hash",
+        _ => "range",
+    };
+    if form == strategy {
+        return Ok(());
+    }
+    refuse("42P16", format!("invalid bound specification for a {strategy} partition"))
 }
 
 /// Whether two bounds of one strategy share a value, as far as literals tell.

@@ -297,6 +297,12 @@ pub(super) fn copy(cursor: &mut Cursor<'_>) -> Read<Statement> {
     let mut query = None;
     let table = if cursor.is_kind(Kind::LParen) {
         let (start, end) = cursor.skip_parenthesized()?;
+        let inside = ["SELECT", "WITH", "VALUES", "TABLE", "INSERT", "UPDATE", "DELETE", "MERGE"];
+        let in_parentheses = cursor.tokens.get(start).is_some_and(|token| token.kind == Kind::LParen);
+        if !cursor.word_at(start, &inside) && !in_parentheses {
+            cursor.at = start;
+            return cursor.unexpected("a query");
+        }
         query = Some(Box::new(super::read_part(cursor, start, end)));
         None
     } else {
