@@ -184,12 +184,11 @@ fn kind(statement: &Statement) -> String {
 
 /// The command itself.
 pub(crate) fn run(args: &crate::args::TraceArgs) -> Result<std::process::ExitCode, Failure> {
-    let version = match &args.postgres {
-        Some(text) => parse_postgres(text)?,
-        None => {
-            say(&format!("assumed: PostgreSQL {}, the newest; --postgres says otherwise", PgVersion::NEWEST));
-            PgVersion::NEWEST
-        }
+    let version = if let Some(text) = &args.postgres {
+        parse_postgres(text)?
+    } else {
+        say(&format!("assumed: PostgreSQL {}, the newest; --postgres says otherwise", PgVersion::NEWEST));
+        PgVersion::NEWEST
     };
     let text = if args.file.as_os_str() == "-" {
         let mut bytes = Vec::new();
