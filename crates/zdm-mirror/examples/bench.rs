@@ -48,7 +48,8 @@ fn main() {
             // Each round begins with another way, so that none is always first.
             for step in 0..ways.len() {
                 let number = (round + step) % ways.len();
-                client.sql(&format!("DELETE FROM t{number} WHERE id > {rows}; VACUUM t{number}"));
+                client.sql(&format!("DELETE FROM t{number} WHERE id > {rows}"));
+                client.sql(&format!("VACUUM t{number}"));
                 let sql = statement(number, round);
                 let started = Instant::now();
                 client.sql(&sql);
@@ -116,7 +117,6 @@ fn make(client: &Client, number: usize, way: &str, rows: u32) {
         }
         _ => {}
     }
-    client.sql(&format!(
-        "INSERT INTO t{number} (src, other) SELECT i, i FROM generate_series(1, {rows}) AS i; VACUUM ANALYZE t{number}"
-    ));
+    client.sql(&format!("INSERT INTO t{number} (src, other) SELECT i, i FROM generate_series(1, {rows}) AS i"));
+    client.sql(&format!("VACUUM ANALYZE t{number}"));
 }
