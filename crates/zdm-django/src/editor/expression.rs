@@ -301,6 +301,10 @@ impl Compiler<'_> {
             sql
         };
         let null_lookup = matches!(lookup, "exact" | "iexact") && *value == Value::None;
+        if null_lookup && &*field.value_type == "JSONField" {
+            // JSON has a null of its own, which `None` means here.
+            return Err(format!("`None` compared with `{}` is not read", field.name()));
+        }
         if lookup == "isnull" || null_lookup {
             let truth = null_lookup || value.as_bool().ok_or("an `isnull` without a constant")?;
             node.children.push(Child::Leaf(is_null(truth)));
