@@ -157,7 +157,7 @@ pub async fn run(
         options.cancel_blockers.clone(),
     );
     let child = spawn(&options, &place, &name, version)?;
-    let (status, lost) = attend(child, &mut watcher, &core, signals.clone()).await?;
+    let (status, lost) = attend(child, &mut watcher, &core, nature.django, signals.clone()).await?;
     if !lost {
         // A session that outlives its process would go on holding locks until the server notices.
         settle(&watcher).await;
@@ -410,6 +410,7 @@ async fn attend(
     mut child: Child,
     watcher: &mut Watcher,
     core: &Shared,
+    django: bool,
     mut signals: watch::Receiver<Signal>,
 ) -> Result<(Option<ExitStatus>, bool), Error> {
     let mut lost = false;
@@ -438,13 +439,18 @@ async fn attend(
                 }
             }
             _ = ticks.tick() => {
-                if !lost && let Err(error) = watcher.look().await {
+                if !lost && let Some(error) = look(watcher).await {
                     lost = true;
-                    let error = zdm_conn::connect::describe(&error);
                     let mut core = lock(core);
                     core.warn(format!("the watcher lost its connection ({error}): the command is stopped"));
                     core.stop();
                     deadline = Some((Instant::now() + PATIENCE, TERM));
+                }
+                if django && lock(core).checked == 0 && watcher.longest_unreported() >= UNREPORTED {
+                    lock(core).refuse(UNGUARDED.to_owned());
+                    if !lost {
+                        drop(watcher.end_ours(true).await);
+                    }
                 }
                 if lock(core).refusal.is_some() && deadline.is_none() {
                     lock(core).stop();
@@ -460,6 +466,24 @@ async fn attend(
         }
     }
 }
+
+/// A look that takes longer than this is as good as none.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why the watcher cannot see any more.
+async fn look(watcher: &mut Watcher) -> Option<String> {
+    match tokio::time::timeout(LOOK_TIMEOUT, watcher.look()).await {
+        Ok(Ok(())) => None,
+        Ok(Err(error)) => Some(zdm_conn::connect::describe(&error)),
+        Err(_) => Some(format!("no answer within {} s", LOOK_TIMEOUT.as_secs())),
+    }
+}
+
+/// A Django process reports a connection within milliseconds of opening it.
+const UNREPORTED: Duration = Duration::from_secs(2);
+
+const UNGUARDED: &str = "the command is Django's but does not report to zdm, so it does not run under guard: something on \
+                         the way to Python drops PYTHONPATH. Start zdm where Python runs, such as inside the container";
 
 const TERM: i32 = 15;
 const KILL: i32 = 9;
@@ -540,11 +564,7 @@ fn ended(
         ));
     }
     if nature.django && !core.loaded && core.checked == 0 {
-        return Ended::Refused(
-            "the command is Django's but never reported: it did not run under guard. Start zdm where Python runs, such as \
-             inside the container"
-                .to_owned(),
-        );
+        return Ended::Refused(UNGUARDED.to_owned());
     }
     let closed: Vec<String> =
         decision.into_iter().flat_map(Decision::closed).map(|one| crate::gate::dotted(&one.pending.key)).collect();

@@ -76,6 +76,8 @@ pub(crate) struct Watcher {
     /// Blockers of others that were dealt with.
     dealt: BTreeMap<i32, Instant>,
     progress: Option<Instant>,
+    /// Sessions of the child that the shim has not reported, and since when they are seen.
+    unreported: BTreeMap<i32, Instant>,
 }
 
 /// A session that somebody waits for.
@@ -116,6 +118,7 @@ impl Watcher {
             cycles: BTreeSet::new(),
             dealt: BTreeMap::new(),
             progress: None,
+            unreported: BTreeMap::new(),
         }
     }
 
@@ -123,6 +126,11 @@ impl Watcher {
     pub(crate) async fn look(&mut self) -> Result<(), tokio_postgres::Error> {
         let sample = self.sample().await?;
         let now = Instant::now();
+        let reported = lock(&self.core).backends();
+        self.unreported.retain(|pid, _| sample.own.contains(pid) && !reported.contains(pid));
+        for pid in sample.own.iter().filter(|pid| !reported.contains(pid)) {
+            self.unreported.entry(*pid).or_insert(now);
+        }
         self.we_wait(&sample, now).await?;
         self.others_wait(&sample, now).await?;
         let due = self.progress.is_none_or(|at| now.duration_since(at) >= PROGRESS_PERIOD);
@@ -329,6 +337,11 @@ impl Watcher {
             });
         }
         Ok(true)
+    }
+
+    /// How long a session of the child has gone unreported, at most.
+    pub(crate) fn longest_unreported(&self) -> Duration {
+        self.unreported.values().map(Instant::elapsed).max().unwrap_or_default()
     }
 
     /// Sessions of the child.

@@ -539,6 +539,11 @@ def copy_of(state):
             state.__dict__["apps"] = rendered
 
 
+def on_django(module):
+    """A command that never comes to a database has reported all the same."""
+    LINK.ask(op="loaded", version=sys.version.split()[0])
+
+
 def on_signals(module):
     module.connection_created.connect(on_connection, weak=False, dispatch_uid="zdm")
 
@@ -559,6 +564,7 @@ def on_base(module):
 
 
 HOOKS = {
+    "django": on_django,
     "django.db.backends.signals": on_signals,
     "django.db.backends.postgresql.base": on_base,
     "django.db.migrations.executor": on_executor,

@@ -1,5 +1,7 @@
 //! Timeouts by class, with every Django and both drivers; refusals; exit codes and output.
 
+use std::time::{Duration, Instant};
+
 use zdm_testkit::{Django, majors_for};
 
 use crate::site::Site;
@@ -95,7 +97,14 @@ fn a_python_that_ignores_the_environment_is_refused() {
     // Where the interpreter is not plain to see, nobody reports.
     let shell = format!("unset PYTHONPATH; {python} manage.py showmigrations");
     let run = site.run_command(&[], &["sh", "-c", &shell, "manage.py"]);
-    run.expect(1, &["it did not run under guard"]);
+    run.expect(1, &["does not run under guard"]);
+    site.migration("0002_paid", Some("0001_initial"), "operations = [migrations.RunSQL('SELECT pg_sleep(10)')]");
+    let shell = format!("unset PYTHONPATH; {python} manage.py migrate");
+    let run = site.run_command(&[], &["sh", "-c", &shell, "manage.py"]);
+    run.expect(1, &["does not run under guard"]);
+    assert!(run.took < Duration::from_secs(9), "{run:?}");
+    // A command that needs no database has nothing to report.
+    site.run_command(&[], &["sh", "-c", &format!("{python} manage.py check"), "manage.py"]).expect(0, &["no issues"]);
     assert_eq!(site.client().value("SELECT count(*) FROM django_migrations"), "1");
     site.assert_no_trace();
 }
@@ -175,4 +184,33 @@ fn the_database_comes_from_the_settings_or_must_be_the_same() {
     let run = site.run(&["--dsn", &dsn]);
     run.expect(0, &["Applying shop.0002_paid... OK"]);
     assert!(!format!("{run:?}").contains("hunter2"));
+}
+
+/// What the questions cost a migration that saves row by row.
+#[test]
+fn statements_that_change_rows_are_asked_about_once() {
+    let site = Site::any().with_orders(3000);
+    site.migration(
+        "0002_rows",
+        Some("0001_initial"),
+        "def save(apps, editor):\n\
+         \x20   for order in apps.get_model('shop', 'Order').objects.all():\n\
+         \x20       order.note = 'y'\n\
+         \x20       order.save()\n\
+         operations = [run(save)]",
+    );
+    let copy = site.copy();
+    copy.migration("0002_rows", Some("0001_initial"), "operations = []");
+    std::fs::copy(site.path().join("shop/migrations/0002_rows.py"), copy.path().join("shop/migrations/0002_rows.py"))
+        .unwrap();
+    let begun = Instant::now();
+    assert!(copy.manage(&["migrate", "-v0"]).status.success());
+    let alone = begun.elapsed();
+    let run = site.run(&[]);
+    run.expect(0, &["Applying shop.0002_rows... OK"]);
+    println!("3,000 saves: {alone:?} alone, {:?} guarded, starts included", run.took);
+    let updates = run.statements("UPDATE");
+    assert_eq!(updates.len(), 1, "{run:?}");
+    assert_eq!(updates[0]["repeated"], 2999);
+    assert_eq!(site.client().value("SELECT count(*) FROM shop_order WHERE note = 'y'"), "3000");
 }
