@@ -67,7 +67,7 @@ pub(crate) struct Environment {
     pub(crate) packages: &'static [&'static str],
 }
 
-pub(crate) const ENVIRONMENTS: [Environment; 4] = [
+pub(crate) const ENVIRONMENTS: [Environment; 5] = [
     Environment { name: "wagtail", djangos: &["5.2", "6.1"], packages: &["wagtail==8.0.1"] },
     Environment {
         name: "django-cms",
@@ -78,6 +78,23 @@ pub(crate) const ENVIRONMENTS: [Environment; 4] = [
         name: "django-oscar",
         djangos: &["4.2", "5.2"],
         packages: &["django-oscar==4.2.1", "setuptools==80.10.2"],
+    },
+    Environment {
+        name: "community-apps",
+        djangos: &["5.2"],
+        packages: &[
+            "wiki==0.13.0",
+            "django-machina==1.3.1",
+            "django-activity-stream==2.0.0",
+            "django-easy-audit==1.3.9",
+            "django-q2==1.11.1",
+            "django-constance==4.4.0",
+            "django-comments-xtd==2.10.13",
+            "django-organizations==2.7.0",
+            "django-cities-light==3.11",
+            "django-invitations==2.1.0",
+            "django-push-notifications==3.3.0",
+        ],
     },
     Environment {
         name: "reusable-apps",
@@ -135,7 +152,7 @@ pub(crate) enum Source {
     Wheel,
 }
 
-pub(crate) const PROJECTS: [Project; 13] = [
+pub(crate) const PROJECTS: [Project; 16] = [
     Project {
         name: "wagtail",
         version: "8.0.1",
@@ -234,6 +251,48 @@ pub(crate) const PROJECTS: [Project; 13] = [
             environment: "reusable-apps",
             packages: &["waffle", "axes", "reversion", "rest_framework", "django_otp", "taggit"],
             settings: "site_reusable_apps",
+            run_python: false,
+        },
+    },
+    Project {
+        name: "django-wiki",
+        version: "0.13.0",
+        source: Source::Installed {
+            environment: "community-apps",
+            packages: &["wiki", "django_nyt", "sorl", "mptt"],
+            settings: "site_django_wiki",
+            run_python: false,
+        },
+    },
+    Project {
+        name: "django-machina",
+        version: "1.3.1",
+        source: Source::Installed {
+            environment: "community-apps",
+            packages: &["machina", "mptt", "haystack"],
+            settings: "site_django_machina",
+            run_python: false,
+        },
+    },
+    // Events, queues, comments, organizations, cities, invitations: one to twenty migrations each.
+    Project {
+        name: "community-apps",
+        version: "1",
+        source: Source::Installed {
+            environment: "community-apps",
+            packages: &[
+                "actstream",
+                "easyaudit",
+                "django_q",
+                "constance",
+                "django_comments",
+                "django_comments_xtd",
+                "organizations",
+                "cities_light",
+                "invitations",
+                "push_notifications",
+            ],
+            settings: "site_community_apps",
             run_python: false,
         },
     },

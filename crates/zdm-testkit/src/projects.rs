@@ -9,14 +9,17 @@ use crate::oracle::Oracle;
 use crate::{Error, cache};
 
 /// The names of the projects that `cargo xtask setup` provides.
-pub const PROJECTS: [&str; 13] = [
+pub const PROJECTS: [&str; 16] = [
+    "community-apps",
     "django-allauth",
     "django-celery",
     "django-cms",
     "django-guardian",
     "django-helpdesk",
+    "django-machina",
     "django-oauth-toolkit",
     "django-oscar",
+    "django-wiki",
     "label-studio",
     "mayan-edms",
     "reusable-apps",
