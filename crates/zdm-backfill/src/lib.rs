@@ -9,7 +9,7 @@
 //! # How rows are found and updated
 //! A part (a table, or one partition) is walked in *windows*: ranges of its key, or ranges of its pages. A window's
 //! pending rows are collected by their physical address (`ctid`) and updated in *steps*, one short transaction each. With
-//! *sub-passes*, each pass takes a fraction of the rows of every page, so that the dead versions of one pass are pruned
+//! *sub-passes*, each pass takes the same few rows of every page, so that the dead versions of one pass are pruned
 //! and give their room to the next: its updates are HOT and touch no index. A row that moved between collecting and
 //! updating is met again when the window is collected once more at its end.
 //!
