@@ -144,6 +144,10 @@ fn a_password_is_shown_nowhere() {
     }
     let title = std::fs::read_to_string(format!("/proc/{}/cmdline", child.id())).unwrap();
     assert!(title.contains("backfill") && !title.contains("hunter2"), "{title}");
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap().trim();
+    let peak: u32 = peak.strip_suffix(" kB").unwrap().parse().unwrap();
+    assert!(peak < 30_000, "a run's memory: {peak} kB");
     let seen = client.value("SELECT string_agg(application_name || query, ' ') FROM pg_stat_activity");
     assert!(!seen.contains("hunter2"));
     drop(Command::new("kill").args(["-TERM", &child.id().to_string()]).status());
