@@ -473,11 +473,15 @@ impl PartPlan {
 
 /// A window's rows in the order in which they are updated, pass by pass, pages ascending within each.
 ///
-/// Each pass takes `share` rows of every page, so that pages with more rows are met in more passes. Nothing for all rows
-/// in one pass. The result holds the same addresses as `rows`.
+/// Each pass takes `share` rows of every page, so that pages with more rows are met in more passes; more rows where pages
+/// hold so many more than was estimated that there would be more than 16 passes. Nothing for all rows in one pass. The
+/// result holds the same addresses as `rows`.
 pub fn order_passes(mut rows: Vec<Tid>, share: Option<usize>) -> Vec<Tid> {
+    const MOST_PASSES: usize = 16;
     rows.sort_unstable();
     let Some(share) = share else { return rows };
+    let pages = rows.chunk_by(|a, b| a.block == b.block).count();
+    let share = share.max(rows.len().div_ceil(pages.max(1) * MOST_PASSES));
     let mut with_pass: Vec<(u16, Tid)> = Vec::with_capacity(rows.len());
     let mut page = None;
     let mut on_page = 0_usize;
@@ -685,6 +689,8 @@ mod tests {
             assert_eq!(share, 3, "page {block}");
         }
         assert_eq!(order_passes(Vec::new(), Some(3)), Vec::new());
+        let twice = order_passes(ordered.clone(), Some(1));
+        assert!(twice.windows(2).filter(|w| w[1] < w[0]).count() < 16, "one row at a time would take 37 passes");
         assert_eq!(order_passes(ordered, None), sorted, "one pass");
     }
 
