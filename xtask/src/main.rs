@@ -15,6 +15,7 @@ mod pins;
 mod pooler;
 mod projects;
 mod python;
+mod rules;
 mod setup;
 
 use std::process::ExitCode;
@@ -44,6 +45,15 @@ enum Command {
     Bench(bench::Options),
     /// Compile, lint, test and package the VS Code extension, and check the package's content
     Extension,
+    /// The files of a new rule, to be filled in: `cargo xtask new-rule ZDM146 name-of-it`
+    NewRule {
+        /// `ZDM` and three digits
+        code: String,
+        /// Words with hyphens
+        name: String,
+    },
+    /// Write `rules/README.md` from the pages
+    Rules,
     /// What continuous integration runs: formatting, clippy, docs in sync, `test`
     Ci,
 }
@@ -55,6 +65,8 @@ fn main() -> ExitCode {
         Command::Packages => packages::run(),
         Command::Bench(options) => bench::run(&options),
         Command::Extension => extension::check(),
+        Command::NewRule { code, name } => rules::new_rule(&code, &name),
+        Command::Rules => rules::readme(),
         Command::Ci => ci::run(),
     };
     match result {

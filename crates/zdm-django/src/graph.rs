@@ -602,21 +602,30 @@ impl<'a> Builder<'a> {
         }
     }
 
+    /// Two branches have just met: one of the migrations is the last of its app, but for a merge. What was merged long
+    /// ago has been applied, and nobody renumbers it.
     fn report_numbers(&mut self) {
-        let mut numbers: BTreeMap<(&Arc<str>, u64), Vec<&Migration>> = BTreeMap::new();
-        for node in &self.nodes {
+        let mut numbers: BTreeMap<(&Arc<str>, u64), Numbered<'_>> = BTreeMap::new();
+        for (id, node) in self.nodes.iter().enumerate() {
             let (Some(key), Some(index)) = (&node.key, node.migration) else { continue };
             let migration = &self.migrations[index];
             if node.removed || !migration.replaces.is_empty() {
                 continue;
             }
             if let Some(number) = split_number(&key.name).0 {
-                numbers.entry((&key.app, number)).or_default().push(migration);
+                let is_last = node.children.iter().all(|child| {
+                    let merges = self.nodes[*child].migration.is_some_and(|index| {
+                        let child = &self.migrations[index];
+                        child.operations.is_empty() || split_number(&child.key.name).0 == Some(number)
+                    });
+                    merges || !self.same_app(id, *child)
+                });
+                numbers.entry((&key.app, number)).or_default().push((migration, is_last));
             }
         }
         for ((app, _), migrations) in numbers {
-            let [first, others @ ..] = migrations.as_slice() else { continue };
-            for other in others {
+            let [(first, first_is_last), others @ ..] = migrations.as_slice() else { continue };
+            for (other, _) in others.iter().filter(|(_, is_last)| *is_last || *first_is_last) {
                 self.problems.push(
                     Problem::new(
                         ProblemKind::SameNumber,
@@ -630,6 +639,9 @@ impl<'a> Builder<'a> {
         }
     }
 }
+
+/// Migrations of one number, each with whether it is the last of its app.
+type Numbered<'m> = Vec<(&'m Migration, bool)>;
 
 /// `0012_add_status` → 12 and `add_status`.
 fn split_number(name: &str) -> (Option<u64>, &str) {

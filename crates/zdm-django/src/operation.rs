@@ -332,7 +332,7 @@ pub struct RunPython {
 /// What a function does to rows, as far as its text tells. Code that is not judged leaves no fact.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct CodeFacts {
-    /// In source order, those of helper functions of the same file included.
+    /// In source order, those of helper functions included; what a function of another file does has the place of its call.
     pub facts: Vec<CodeFact>,
     /// Why the function was not read at all.
     pub unread: Option<Arc<str>>,
@@ -357,6 +357,18 @@ pub enum CodeFactKind {
     BulkUpdates { model: CodeModel, rows: Rows },
     /// A manager of a model class that was imported, or fetched from the registry of today; as written.
     ModelOfToday { class: Arc<str> },
+    /// `cursor.execute(…)` or `schema_editor.execute(…)`; None where the text is not known.
+    SendsSql { sql: Option<Arc<str>> },
+    /// `bulk_create(…)` without `batch_size`, of objects whose number is not in the code.
+    CreatesAtOnce { model: CodeModel },
+    /// `create(…)` or `get_or_create(…)` of this model, for each object of a queryset of another one.
+    CreatesEach { model: CodeModel, source: CodeModel, rows: Rows },
+    /// All objects of a queryset are read into memory.
+    LoadsAll { model: CodeModel, rows: Rows },
+    /// A method of the schema editor that changes tables, by name: `remove_field`.
+    ChangesSchema { method: Arc<str> },
+    /// A part of it is done elsewhere: a function that is not at hand gets `apps` or the schema editor.
+    NotRead { what: Arc<str> },
 }
 
 /// A model of the migration's state, as given to `apps.get_model`.

@@ -9,7 +9,7 @@ use zdm_postgres::effects::Blocks;
 use zdm_postgres::statement::{AlterTableAction, CreateTable, CreateTableAs};
 use zdm_postgres::{Catalog, LockMode, PgVersion, QualifiedName, Statement};
 use zdm_replay::{MigrationTrace, OperationTrace, Step, Trace};
-use zdm_source::{Diagnostic, Label, Severity, Span, Subject};
+use zdm_source::{Diagnostic, Fix, Label, Severity, Span, Subject};
 
 use crate::config::{Config, TableFacts};
 use crate::new_code::Drifted;
@@ -23,6 +23,8 @@ pub struct Cx<'a> {
     pub migration: &'a MigrationTrace,
     pub config: &'a Config,
     pub page: &'a Page,
+    /// Its steps with those of its Python code, by number.
+    pub steps: &'a [&'a Step],
     /// Per step, and for the end: the relations that this migration, or an earlier one of its release, has made.
     pub fresh: &'a [Arc<BTreeSet<QualifiedName>>],
     /// The tables that it touches, with the old code that uses them.
@@ -31,17 +33,25 @@ pub struct Cx<'a> {
     pub new: &'a [Drifted],
 }
 
+/// The steps of a migration and those of its Python code, by number.
+pub fn all_steps(migration: &MigrationTrace) -> Vec<&Step> {
+    let mut steps: Vec<&Step> = migration.steps.iter().chain(&migration.python).collect();
+    steps.sort_by_key(|step| step.number);
+    steps
+}
+
 /// Per step of a migration, and once more for its end: the relations that nobody uses yet, under their name at that step,
 /// because the migration itself has made them, or an earlier one of its release.
 pub fn fresh_relations(
-    migration: &MigrationTrace,
+    steps: &[&Step],
     made_before: &Arc<BTreeSet<QualifiedName>>,
 ) -> Vec<Arc<BTreeSet<QualifiedName>>> {
     let mut fresh = Arc::clone(made_before);
-    let mut result = Vec::with_capacity(migration.steps.len() + 1);
-    for step in &migration.steps {
+    let mut result = Vec::with_capacity(steps.len() + 1);
+    for step in steps {
         result.push(Arc::clone(&fresh));
-        if step.is_refused() {
+        // What Python code makes is not in the history.
+        if step.is_refused() || step.python {
             continue;
         }
         match &step.statement {
@@ -84,7 +94,7 @@ impl<'a> Cx<'a> {
     }
 
     pub fn steps(&self) -> impl Iterator<Item = &'a Step> {
-        self.migration.steps.iter()
+        self.steps.iter().copied()
     }
 
     /// Steps that the server accepts, as far as is known.
@@ -103,7 +113,7 @@ impl<'a> Cx<'a> {
     /// The relation that a step names was there before this migration, under this or another name: running code may use it.
     pub fn existed(&self, step: &Step, name: &QualifiedName) -> bool {
         // Steps are numbered in order.
-        let Ok(index) = self.migration.steps.binary_search_by_key(&step.number, |other| other.number) else {
+        let Ok(index) = self.steps.binary_search_by_key(&step.number, |other| other.number) else {
             return true;
         };
         let made_here = self.fresh[index].contains(name);
@@ -133,7 +143,7 @@ impl<'a> Cx<'a> {
 
     /// The first step after which `holds` is true of the catalog and before which it was not.
     pub fn step_where(&self, holds: impl Fn(&Catalog) -> bool) -> Option<&'a Step> {
-        self.steps().find(|step| !holds(&step.catalog_before) && holds(&step.catalog_after))
+        self.migration.steps.iter().find(|step| !holds(&step.catalog_before) && holds(&step.catalog_after))
     }
 
     /// The last top-level operation that changes a model in the state, if possible the one that speaks of `field`; else the last one.
@@ -197,6 +207,14 @@ impl<'a> Cx<'a> {
             statement: None,
         };
         diagnostic
+    }
+
+    /// The finding with a fix, where there is one.
+    pub fn fixed(diagnostic: Diagnostic, fix: Option<Fix>) -> Diagnostic {
+        match fix {
+            Some(fix) => diagnostic.with_fix(fix),
+            None => diagnostic,
+        }
     }
 
     /// A label that points at another step of this migration.

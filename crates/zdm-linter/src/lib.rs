@@ -21,11 +21,15 @@ mod mirror;
 
 mod words;
 
+mod fixes;
+
 pub mod lint;
 
 pub mod merged;
 
 pub mod phase;
+
+mod declared;
 
 pub mod project_problems;
 

@@ -2,14 +2,15 @@
 //!
 //! Migrations are judged one by one and independently, so that a caller with several threads may share them out.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 use zdm_django::problem::Problem;
 use zdm_source::Diagnostic;
 
 use crate::config::Config;
-use crate::context::{Cx, fresh_relations};
+use crate::context::{Cx, all_steps, fresh_relations};
+use crate::declared;
 use crate::merged::{self, MergedChange};
 use crate::new_code::drift;
 use crate::old_code::old_tables;
@@ -84,18 +85,33 @@ fn judge(
     let release = release.filter(|release| release.contains(&migration.migration.key));
     let made = release.map(|release| release.made_before(&migration.migration.key)).unwrap_or_default();
     let running = release.map_or(&migration.state_before, |release| &release.running);
-    let fresh = fresh_relations(migration, &made);
+    let steps = all_steps(migration);
+    let fresh = fresh_relations(&steps, &made);
     let old = old_tables(migration, running, &made, &trace.context);
     let new = drift(migration, &trace.context);
     let mut found = Vec::new();
     let path = migration.migration.file.path();
     for rule in RULES.iter().filter(|rule| config.is_enabled(&rule.page, path)) {
         (rule.check)(
-            &Cx { trace, migration, config, page: &rule.page, fresh: &fresh, old: &old, new: &new },
+            &Cx { trace, migration, config, page: &rule.page, steps: &steps, fresh: &fresh, old: &old, new: &new },
             &mut found,
         );
     }
+    // Two parts of one operation may do the same: one finding says it.
+    let mut told = BTreeSet::new();
+    found.retain(|diagnostic| told.insert((diagnostic.primary.span, diagnostic.code.code, diagnostic.message.clone())));
     found.extend(more);
+    if let Some(rule) = declared::rule()
+        && migration.migration.declared_phase.is_some()
+        && config.is_enabled(&rule.page, path)
+    {
+        // What is suppressed does not count.
+        let mut counting = found.clone();
+        suppress::apply(&migration.migration, config, &mut counting);
+        let page = &rule.page;
+        let cx = Cx { trace, migration, config, page, steps: &steps, fresh: &fresh, old: &old, new: &new };
+        found.extend(declared::check(&cx, &counting));
+    }
     suppress::apply(&migration.migration, config, &mut found);
     found
 }

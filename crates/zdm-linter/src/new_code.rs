@@ -5,11 +5,11 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use zdm_django::resolve::{Context, Resolver};
+use zdm_django::resolve::{Context, ResolvedField, Resolver};
 use zdm_django::state::{ModelKey, ModelState, ProjectState};
 use zdm_postgres::catalog::{ConstraintKind, Table};
 use zdm_postgres::statement::AlterTableAction;
-use zdm_postgres::{Catalog, Ident, Statement};
+use zdm_postgres::{Catalog, DataType, Ident, Statement};
 use zdm_replay::{MigrationTrace, Step, table_name};
 
 /// A way in which a model and its table do not meet.
@@ -23,6 +23,14 @@ pub enum Drift {
     ForeignKeyLeft { constraint: Ident, column: Ident },
     /// The model says that the column takes NULL, the table does not.
     NotNullInDatabase { field: Arc<str>, column: Ident },
+    /// The model says that the column holds no NULL, the table takes it.
+    NullInDatabase { field: Arc<str>, column: Ident },
+    /// `Meta` names an index or constraint that the table lacks.
+    MissingObject { kind: &'static str, name: Ident },
+    /// The table has an index or constraint that left `Meta`.
+    ObjectLeft { kind: &'static str, name: Ident },
+    /// The column is of another type than the field.
+    OtherType { field: Arc<str>, column: Ident, expected: DataType, found: DataType },
 }
 
 /// A model whose table does not meet it, with what is new about that.
@@ -53,6 +61,9 @@ pub fn drift(migration: &MigrationTrace, context: &Context) -> Vec<Drifted> {
             continue;
         }
         let mut drifts = drifts(model, &after_table, &migration.state_after, context);
+        if let Some(before) = before {
+            drifts.extend(objects_left(before, model, &after_table));
+        }
         if let (Some(before), Some(before_table)) = (before, before_table) {
             let known = self::drifts(before, &before_table, &migration.state_before, context);
             drifts.retain(|drift| !known.contains(drift));
@@ -101,7 +112,10 @@ fn brought_about(
 ) -> bool {
     match drift {
         Drift::MissingColumn { .. } => true,
-        Drift::NotNullInDatabase { field, .. } => before.field(field) != after.field(field),
+        Drift::NotNullInDatabase { field, .. } | Drift::NullInDatabase { field, .. } => {
+            before.field(field) != after.field(field)
+        }
+        Drift::MissingObject { .. } | Drift::ObjectLeft { .. } | Drift::OtherType { .. } => true,
         Drift::ForeignKeyLeft { column, .. } | Drift::UnfilledColumn { column } => {
             let resolver = Resolver::new(state_before, context);
             resolver.model(&before.key()).is_ok_and(|resolved| {
@@ -117,7 +131,7 @@ fn brought_about(
 
 /// The table of a managed model, where the catalog knows its columns.
 fn table_of(model: &ModelState, state: &ProjectState, catalog: &Catalog, context: &Context) -> Option<Arc<Table>> {
-    if model.is_proxy() || !model.is_managed() || model.assumed || catalog.is_incomplete() {
+    if model.is_proxy() || !model.is_managed() || model.assumed {
         return None;
     }
     let resolver = Resolver::new(state, context);
@@ -125,7 +139,7 @@ fn table_of(model: &ModelState, state: &ProjectState, catalog: &Catalog, context
         return None;
     }
     let name = resolver.table(model).ok()?;
-    catalog.table(&table_name(&name)).filter(|table| !table.assumed).cloned()
+    catalog.table(&table_name(&name)).filter(|table| !table.assumed && !table.uncertain).cloned()
 }
 
 fn drifts(model: &ModelState, table: &Table, state: &ProjectState, context: &Context) -> Vec<Drift> {
@@ -135,27 +149,50 @@ fn drifts(model: &ModelState, table: &Table, state: &ProjectState, context: &Con
     if resolved.fields.iter().any(Result::is_err) {
         return Vec::new();
     }
-    let own: Vec<(Arc<str>, Ident, bool)> = resolved
+    let own: Vec<(Ident, &ResolvedField, DataType)> = resolved
         .fields
         .iter()
         .filter_map(|field| field.as_ref().ok())
         .filter_map(|field| {
             let column = Ident::new(Arc::clone(field.column.as_ref()?)).truncated();
             // A column without a type is none: the key of several columns.
-            field.db_type.as_ref().map(|_| (Arc::clone(&field.field.name), column, field.null))
+            Some((column, field, zdm_replay::data_type(field.db_type.as_ref()?)?))
         })
         .collect();
     let mut drifts = Vec::new();
-    for (field, column, null) in &own {
+    for (column, resolved, expected) in &own {
+        let (field, column) = (Arc::clone(&resolved.field.name), column.clone());
         match table.column(column.as_str()) {
-            None => drifts.push(Drift::MissingColumn { field: Arc::clone(field), column: column.clone() }),
-            Some(in_table) if *null && in_table.not_null && in_table.default.is_none() => {
-                drifts.push(Drift::NotNullInDatabase { field: Arc::clone(field), column: column.clone() });
+            None => drifts.push(Drift::MissingColumn { field, column }),
+            Some(found) => {
+                let stored = expected.serial_base();
+                let expected = stored.as_ref().unwrap_or(expected);
+                // The server has types of extensions in a schema that the field does not name.
+                if (&found.data_type.name.name, found.data_type.is_array(), &found.data_type.modifiers)
+                    != (&expected.name.name, expected.is_array(), &expected.modifiers)
+                {
+                    let (expected, found) = (expected.clone(), found.data_type.clone());
+                    drifts.push(Drift::OtherType {
+                        field: Arc::clone(&field),
+                        column: column.clone(),
+                        expected,
+                        found,
+                    });
+                }
+                if resolved.null && found.not_null && found.default.is_none() {
+                    drifts.push(Drift::NotNullInDatabase { field, column });
+                } else if !resolved.null && !found.not_null && !resolved.is_generated() {
+                    drifts.push(Drift::NullInDatabase { field, column });
+                }
             }
-            Some(_) => {}
         }
     }
-    let names = |column: &Ident| own.iter().any(|(_, name, _)| name == column);
+    for (kind, name) in named_objects(model) {
+        if table.index(name.as_str()).is_none() && table.constraint(name.as_str()).is_none() {
+            drifts.push(Drift::MissingObject { kind, name });
+        }
+    }
+    let names = |column: &Ident| own.iter().any(|(name, ..)| name == column);
     for column in table.columns.iter().filter(|column| !names(&column.name)) {
         if column.not_null && column.default.is_none() && column.identity.is_none() && column.generated.is_none() {
             drifts.push(Drift::UnfilledColumn { column: column.name.clone() });
@@ -169,4 +206,22 @@ fn drifts(model: &ModelState, table: &Table, state: &ProjectState, context: &Con
         }
     }
     drifts
+}
+
+/// The indexes and constraints of `Meta` that bear a name of their own.
+fn named_objects(model: &ModelState) -> Vec<(&'static str, Ident)> {
+    let indexes = model.options.indexes.iter().filter_map(|index| Some(("index", index.name.as_ref()?)));
+    let constraints = model.options.constraints.iter().map(|constraint| ("constraint", &constraint.name));
+    indexes.chain(constraints).map(|(kind, name)| (kind, Ident::new(Arc::clone(name)).truncated())).collect()
+}
+
+/// What left `Meta` and is still there; a change of its name does not count, which the database may not follow.
+fn objects_left(before: &ModelState, after: &ModelState, table: &Table) -> Vec<Drift> {
+    let now = named_objects(after);
+    named_objects(before)
+        .into_iter()
+        .filter(|object| !now.contains(object))
+        .filter(|(_, name)| table.index(name.as_str()).is_some() || table.constraint(name.as_str()).is_some())
+        .map(|(kind, name)| Drift::ObjectLeft { kind, name })
+        .collect()
 }

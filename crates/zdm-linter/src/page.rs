@@ -12,6 +12,8 @@ pub struct Page {
     pub lock: Option<&'static str>,
     /// Whom it blocks, in words: `INSERT, UPDATE, DELETE`.
     pub blocks: Option<&'static str>,
+    /// What is done under that lock and takes time: `scan`, `rewrite` or `index build`.
+    pub work: Option<&'static str>,
     /// `safe`, `unsafe`, `display`, or `none`.
     pub fix: &'static str,
     /// The deploy phase that a finding of this rule puts its migration into; `None`: no other than `before`.
@@ -37,7 +39,9 @@ impl Page {
         let required = |key: &str| value(key).ok_or_else(|| format!("the front matter lacks `{key}`"));
         for line in front.lines() {
             let key = line.split(':').next().unwrap_or_default();
-            if !["code", "name", "summary", "severity", "lock", "blocks", "fix", "phase", "default"].contains(&key) {
+            if !["code", "name", "summary", "severity", "lock", "blocks", "work", "fix", "phase", "default"]
+                .contains(&key)
+            {
                 return Err(format!("unknown key `{key}` in the front matter"));
             }
         }
@@ -47,6 +51,11 @@ impl Page {
             severity: required("severity")?.parse().map_err(|()| "severity is info, warning or error")?,
             lock: value("lock"),
             blocks: value("blocks"),
+            work: match value("work") {
+                None => None,
+                Some(work @ ("scan" | "rewrite" | "index build")) => Some(work),
+                Some(_) => return Err("work is scan, rewrite or index build".to_owned()),
+            },
             fix: value("fix").unwrap_or("none"),
             phase: match value("phase") {
                 None => None,

@@ -52,3 +52,18 @@ pub fn phases(trace: &Trace, config: &Config, diagnostics: &[Diagnostic]) -> Vec
     }
     result
 }
+
+/// The phase of one migration, from its findings.
+pub(crate) fn phase_of<'a>(found: impl IntoIterator<Item = &'a Diagnostic>) -> (Phase, Option<&'a Diagnostic>) {
+    let mut phase = (Phase::Before, None);
+    for diagnostic in found {
+        if diagnostic.suppressed.is_some() || diagnostic.severity < Severity::Warning {
+            continue;
+        }
+        let of_rule = find_rule(diagnostic.code.code).and_then(|rule| rule.page.phase);
+        if let Some(of_rule) = of_rule.filter(|of_rule| *of_rule > phase.0) {
+            phase = (of_rule, Some(diagnostic));
+        }
+    }
+    phase
+}

@@ -12,7 +12,7 @@ use zdm_django::{MigrationKey, ProjectState};
 use zdm_postgres::QualifiedName;
 use zdm_replay::Trace;
 
-use crate::context::fresh_relations;
+use crate::context::{all_steps, fresh_relations};
 
 /// What is known of the release that the migrations of a set belong to.
 #[derive(Clone, Debug)]
@@ -34,7 +34,7 @@ impl Release {
             if together.contains(key) {
                 running.get_or_insert_with(|| migration.state_before.clone());
                 made.insert(key.clone(), Arc::clone(&so_far));
-                if let Some(last) = fresh_relations(migration, &so_far).pop() {
+                if let Some(last) = fresh_relations(&all_steps(migration), &so_far).pop() {
                     so_far = last;
                 }
             } else if let Some(state) = &mut running {

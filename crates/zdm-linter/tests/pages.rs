@@ -1,13 +1,15 @@
 //! Runs every page of `rules/`: the examples are the tests.
 
 mod common;
+#[path = "pages/live.rs"]
+mod live;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use common::{Block, read_page};
-use zdm_linter::{Config, RULES};
-use zdm_source::Severity;
+use zdm_linter::RULES;
+use zdm_source::{Applicability, Severity};
 
 #[test]
 fn every_page_holds() {
@@ -46,12 +48,58 @@ fn every_page_holds() {
     assert!(failures.is_empty(), "{failures}");
 }
 
+/// A fix removes its finding, leaves the state as it is, and its page says how sure it is.
+#[test]
+fn every_fix_mends_its_example() {
+    let mut failures = String::new();
+    let mut fixed_examples = 0;
+    for rule in RULES.iter().filter(|rule| rule.page.code.code != "ZDM607") {
+        let code = rule.page.code.code;
+        let page = read_page(&rule.page);
+        let mut kinds = BTreeSet::new();
+        for block in &page.bad {
+            let (given, files) = common::example_files(&page.given.iter().collect::<Vec<_>>(), block);
+            let (postgres, config) = (common::postgres_of(block), common::config_of(code, block));
+            let fixed = common::fix(&given, &files, postgres, &config, code);
+            kinds.extend(fixed.applied.iter().copied());
+            if fixed.applied.is_empty() {
+                continue;
+            }
+            fixed_examples += 1;
+            let left = fixed.findings.iter().find(|finding| {
+                finding.suppressed.is_none()
+                    && (finding.code.code == code
+                        || ["ZDM601", "ZDM602", "ZDM701", "ZDM901", "ZDM905"].contains(&finding.code.code))
+            });
+            let before = common::describe_state(&common::trace_files(&given, &files, postgres));
+            let after = common::describe_state(&common::trace_files(&given, &fixed.files, postgres));
+            if left.is_some() || before != after {
+                let _ = writeln!(failures, "{code}: {:?}\n{before:?}\n{after:?}", left.map(|left| &left.message));
+                for file in &fixed.files {
+                    let _ = writeln!(failures, "--- {}\n{}", file.path(), file.text());
+                }
+            }
+        }
+        let said: BTreeSet<Applicability> = match rule.page.fix {
+            "safe" => [Applicability::Safe].into(),
+            "unsafe" => [Applicability::Unsafe].into(),
+            "safe, unsafe" => [Applicability::Safe, Applicability::Unsafe].into(),
+            _ => BTreeSet::new(),
+        };
+        if said != kinds {
+            let _ = writeln!(failures, "{code}: the page says `fix: {}`, its examples show {kinds:?}", rule.page.fix);
+        }
+    }
+    println!("{fixed_examples} examples fixed");
+    assert!(failures.is_empty(), "{failures}");
+}
+
 /// The marked lines are exactly the lines with findings of at least a warning; marked infos must be there too.
-fn check(page: &str, section: &str, given: &[Block], before: &[Block], block: &Block, failures: &mut String) {
+fn check(page: &'static str, section: &str, given: &[Block], before: &[Block], block: &Block, failures: &mut String) {
     let earlier: Vec<&Block> = given.iter().chain(before).collect();
     let expected = common::expectations(&block.text);
     let (given, files) = common::example_files(&earlier, block);
-    let found = common::lint_files(&given, &files, common::postgres_of(block), &Config::default());
+    let found = common::lint_files(&given, &files, common::postgres_of(block), &common::config_of(page, block));
     let mut actual: BTreeMap<usize, Vec<String>> = BTreeMap::new();
     for diagnostic in found.iter().filter(|diagnostic| diagnostic.suppressed.is_none()) {
         let line = diagnostic.primary.file.lines().line_of(diagnostic.primary.span.start);

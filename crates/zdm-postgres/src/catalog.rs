@@ -6,6 +6,7 @@
 //! Every list keeps the server's order (columns and constraints as created). Names are as the server stores them,
 //! truncated to 63 bytes. The default schema is `None` in a [`QualifiedName`].
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use rpds::RedBlackTreeMapSync;
@@ -144,6 +145,30 @@ impl Catalog {
         }
         let table = Table { assumed: true, ..Table::named(name.clone()) };
         self.relations.insert_mut(name, Relation::Table(Arc::new(table)));
+    }
+
+    /// What a table has and lacks proves nothing from now on, under whatever name.
+    pub fn mark_uncertain(&mut self, name: &QualifiedName) {
+        if self.table(name).is_some_and(|table| !table.uncertain) {
+            self.edit_table(name, |table| table.uncertain = true);
+        }
+    }
+
+    /// A text that is not understood changed something: every table whose name is a word of it is uncertain from now
+    /// on, or each one where the text makes its statements only while it runs.
+    pub fn mark_named_uncertain(&mut self, text: &str) {
+        let lower = text.to_lowercase();
+        let words: BTreeSet<&str> =
+            lower.split(|character: char| !character.is_alphanumeric() && character != '_').collect();
+        let dynamic = words.contains("execute") || words.contains("call");
+        let named: Vec<QualifiedName> = self
+            .tables()
+            .filter(|table| dynamic || words.contains(table.name.name.as_str().to_lowercase().as_str()))
+            .map(|table| table.name.clone())
+            .collect();
+        for name in named {
+            self.mark_uncertain(&name);
+        }
     }
 
     /// From now on absence proves nothing.
@@ -395,6 +420,9 @@ pub struct Table {
     pub clustered_on: Option<Ident>,
     /// Only its existence is assumed: it belongs to an app or a statement that was not read. Its lists prove nothing.
     pub assumed: bool,
+    /// Something that was refused or not understood may have changed it: what it lacks may be there, and what it has
+    /// may be gone.
+    pub uncertain: bool,
 }
 
 impl Table {
@@ -417,6 +445,7 @@ impl Table {
             replica_identity_index: None,
             clustered_on: None,
             assumed: false,
+            uncertain: false,
         }
     }
 

@@ -133,6 +133,11 @@ impl fmt::Display for DataType {
     }
 }
 
+/// Whether a name stands for itself only in quotes: it is a key word, or not of lower-case letters, digits and underscores.
+pub fn needs_quotes(name: &Ident) -> bool {
+    quoted_if_needed(name) != name.as_str()
+}
+
 pub(crate) fn quoted_if_needed(name: &Ident) -> String {
     let text = name.as_str();
     let plain = text.starts_with(|c: char| c.is_ascii_lowercase() || c == '_')

@@ -40,7 +40,7 @@ pub mod deparse;
 mod execute;
 
 pub use catalog::Catalog;
-pub use data_type::DataType;
+pub use data_type::{DataType, needs_quotes};
 pub use effects::Effects;
 pub use expr::SqlExpr;
 pub use lock::LockMode;

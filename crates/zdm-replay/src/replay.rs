@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use zdm_django::editor::{Database, NotAnalysed, Origin, Sql, run_migration};
+use zdm_django::operation::{CodeFactKind, RunPython};
 use zdm_django::resolve::{Context, Resolver};
 use zdm_django::state::ModelKey;
 use zdm_django::{Migration, Operation, OperationKind, ProjectState};
 use zdm_postgres::session::Session;
-use zdm_postgres::{Catalog, Ident, PgVersion, QualifiedName, Statement};
+use zdm_postgres::statement::AlterTableAction;
+use zdm_postgres::{Catalog, DataType, Ident, PgVersion, QualifiedName, Statement};
 use zdm_source::Span;
 
 use crate::trace::{MigrationTrace, OperationTrace, Step, Trace};
@@ -60,11 +62,13 @@ impl Replayer {
             transaction: None,
             calls: 0,
             steps: Vec::new(),
+            python: Vec::new(),
             operations: Vec::new(),
             state: state_before.clone(),
             context: Arc::clone(&self.context),
             app: Arc::clone(&migration.key.app),
             created: None,
+            model: None,
             unknown: false,
         };
         if migration.atomic {
@@ -75,7 +79,7 @@ impl Replayer {
         if recorder.transaction.is_some() {
             recorder.control(&Statement::Commit { and_chain: false });
         }
-        let Recorder { session, number, mut steps, mut operations, .. } = recorder;
+        let Recorder { session, number, mut steps, python, mut operations, .. } = recorder;
         // The trace is kept as it is from here on.
         steps.shrink_to_fit();
         for part in run.not_analysed {
@@ -94,6 +98,7 @@ impl Replayer {
             catalog_after: self.session.catalog().clone(),
             operations,
             steps,
+            python,
         }
     }
 
@@ -115,6 +120,7 @@ struct Recorder {
     /// How many messages this migration has sent.
     calls: u32,
     steps: Vec<Step>,
+    python: Vec<Step>,
     /// Of this migration, finished or under way.
     operations: Vec<OperationTrace>,
     /// After the last finished operation.
@@ -124,6 +130,8 @@ struct Recorder {
     app: Arc<str>,
     /// The model that the operation under way creates.
     created: Option<Arc<str>>,
+    /// The model that the operation under way speaks of, where it is one.
+    model: Option<Arc<str>>,
     /// The operation under way, or a part of it, is not analysed.
     unknown: bool,
 }
@@ -141,13 +149,76 @@ impl Recorder {
     fn assume(&mut self, state: &ProjectState) {
         let catalog = self.session.catalog_mut();
         catalog.mark_incomplete();
-        let Some(name) = &self.created else { return };
         let resolver = Resolver::new(state, &self.context);
+        // An operation speaks of the models of its app, if not of the one that it names.
+        for model in state.models().filter(|model| model.app == self.app) {
+            let named = self.model.as_ref().is_none_or(|name| model.name.eq_ignore_ascii_case(name));
+            if let Some(table) = resolver.table(model).ok().filter(|_| named) {
+                catalog.mark_uncertain(&table_name(&table));
+            }
+        }
+        let Some(name) = &self.created else { return };
         if let Some(model) = state.model(&ModelKey::new(&self.app, name))
             && resolver.can_migrate(model)
             && let Ok(table) = resolver.table(model)
         {
             catalog.assume_table(table_name(&table));
+        }
+    }
+
+    /// What the SQL in the code of a `RunPython` would do here.
+    fn read_python(&mut self, operation: usize, run: &RunPython) {
+        for fact in &run.body.facts {
+            let sql = match &fact.kind {
+                CodeFactKind::SendsSql { sql: Some(sql) } => sql,
+                // It may have changed any table of its app.
+                CodeFactKind::SendsSql { sql: None }
+                | CodeFactKind::ChangesSchema { .. }
+                | CodeFactKind::NotRead { .. } => {
+                    let state = self.state.clone();
+                    self.assume(&state);
+                    continue;
+                }
+                _ => continue,
+            };
+            let mut session = self.session.clone();
+            let atomic = run.atomic == Some(true) && !session.in_transaction();
+            if atomic {
+                session.execute(&Statement::Begin);
+            }
+            for parsed in zdm_sql::parse(sql) {
+                let catalog_before = session.catalog().clone();
+                let outcome = session.execute(&parsed.statement);
+                let text = sql.get(parsed.span.range()).map_or_else(|| Arc::clone(sql), Arc::from);
+                // Its doing is not entered into the history, so that the history does not know its tables from here on.
+                let changed = targets(&parsed.statement);
+                if !changed.is_empty() || matches!(parsed.statement, Statement::Opaque(_) | Statement::Do { .. }) {
+                    let catalog = self.session.catalog_mut();
+                    catalog.mark_incomplete();
+                    for table in changed {
+                        catalog.mark_uncertain(table);
+                    }
+                }
+                self.python.push(Step {
+                    number: self.number,
+                    operation,
+                    deferred: false,
+                    call: self.calls,
+                    sent: Arc::clone(sql),
+                    sql: text,
+                    span: fact.span,
+                    raw: true,
+                    python: true,
+                    placeholder: false,
+                    statement: parsed.statement,
+                    outcome,
+                    catalog_before,
+                    catalog_after: session.catalog().clone(),
+                    transaction: self.transaction.or(atomic.then_some(self.transactions)),
+                    implicit: false,
+                });
+                self.number += 1;
+            }
         }
     }
 
@@ -171,12 +242,19 @@ impl Database for Recorder {
     fn operation_started(&mut self, index: usize, operation: &Operation) {
         self.unknown = false;
         if runs_python_of_its_own(operation) {
-            self.session.catalog_mut().mark_incomplete();
+            let state = self.state.clone();
+            self.model = None;
+            self.created = None;
+            self.assume(&state);
         }
+        self.model = model_of(operation);
         self.created = match &operation.kind {
             OperationKind::CreateModel { name, .. } => Some(Arc::clone(name)),
             _ => None,
         };
+        for run in python_of(operation) {
+            self.read_python(index, run);
+        }
         self.operations.push(OperationTrace {
             index,
             span: operation.span,
@@ -229,7 +307,11 @@ impl Database for Recorder {
                 // transaction goes on, and what the statement should have made may exist.
                 self.session = before;
                 self.session.pass_over();
-                self.session.catalog_mut().mark_incomplete();
+                let catalog = self.session.catalog_mut();
+                catalog.mark_incomplete();
+                for table in targets(&parsed.statement) {
+                    catalog.mark_uncertain(table);
+                }
             }
             self.note_transaction();
             let (span, raw) = match &sql.origin {
@@ -251,6 +333,7 @@ impl Database for Recorder {
                 sql: text,
                 span,
                 raw,
+                python: false,
                 placeholder: sql.wildcard,
                 statement: parsed.statement,
                 outcome,
@@ -263,6 +346,53 @@ impl Database for Recorder {
         if implicit {
             self.control(&Statement::Commit { and_chain: false });
         }
+    }
+}
+
+/// Each `RunPython` that it is or holds.
+fn python_of(operation: &Operation) -> Vec<&RunPython> {
+    match &operation.kind {
+        OperationKind::RunPython(run) => vec![run],
+        OperationKind::SeparateDatabaseAndState { database_operations, .. } => {
+            database_operations.iter().flat_map(python_of).collect()
+        }
+        _ => Vec::new(),
+    }
+}
+
+/// The tables that a statement is about: what it would have changed had it not been refused.
+fn targets(statement: &Statement) -> Vec<&QualifiedName> {
+    match statement {
+        Statement::AlterTable(alter) => vec![&alter.name],
+        Statement::CreateTable(create) => vec![&create.name],
+        Statement::CreateIndex(create) => vec![&create.table],
+        Statement::CreateTrigger(trigger) => vec![&trigger.table],
+        Statement::Drop(drop) => drop.names.iter().chain(&drop.on).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The model that an operation names, where it is one model.
+fn model_of(operation: &Operation) -> Option<Arc<str>> {
+    match &operation.kind {
+        OperationKind::CreateModel { name, .. }
+        | OperationKind::DeleteModel { name }
+        | OperationKind::AlterModelTable { name, .. }
+        | OperationKind::AlterUniqueTogether { name, .. }
+        | OperationKind::AlterIndexTogether { name, .. }
+        | OperationKind::AlterOrderWithRespectTo { name, .. }
+        | OperationKind::AlterModelOptions { name, .. } => Some(Arc::clone(name)),
+        OperationKind::AddField { model_name, .. }
+        | OperationKind::RemoveField { model_name, .. }
+        | OperationKind::AlterField { model_name, .. }
+        | OperationKind::RenameField { model_name, .. }
+        | OperationKind::AddIndex { model_name, .. }
+        | OperationKind::RemoveIndex { model_name, .. }
+        | OperationKind::RenameIndex { model_name, .. }
+        | OperationKind::AddConstraint { model_name, .. }
+        | OperationKind::RemoveConstraint { model_name, .. }
+        | OperationKind::ValidateConstraint { model_name, .. } => Some(Arc::clone(model_name)),
+        _ => None,
     }
 }
 
@@ -285,6 +415,26 @@ pub fn table_name(db_table: &str) -> QualifiedName {
         Some(Some((schema, name))) => QualifiedName::with_schema(schema, Ident::from(name).truncated()),
         Some(None) => QualifiedName::new(Ident::from(inner.unwrap_or(db_table)).truncated()),
         None => QualifiedName::new(Ident::from(db_table).truncated()),
+    }
+}
+
+/// A field's `db_type` as the catalog has it.
+pub fn data_type(db_type: &str) -> Option<DataType> {
+    // Nearly all fields are of these; the rest is read as SQL.
+    const PLAIN: [&str; 9] =
+        ["bigint", "boolean", "date", "integer", "jsonb", "smallint", "text", "timestamp with time zone", "uuid"];
+    if PLAIN.contains(&db_type) {
+        return Some(DataType::named(db_type));
+    }
+    let length = db_type.strip_prefix("varchar(").and_then(|rest| rest.strip_suffix(')')?.parse::<i32>().ok());
+    if let Some(length) = length {
+        return Some(DataType::named("varchar").with_modifiers([length]));
+    }
+    let parsed = zdm_sql::parse(&format!("ALTER TABLE t ADD COLUMN c {db_type}")).into_iter().next()?;
+    let Statement::AlterTable(alter) = parsed.statement else { return None };
+    match alter.actions.into_iter().next()? {
+        AlterTableAction::AddColumn { column, .. } => column.data_type,
+        _ => None,
     }
 }
 

@@ -37,6 +37,9 @@ pub struct MigrationTrace {
     pub operations: Vec<OperationTrace>,
     /// Every statement in the order of execution: deferred ones stand at the end and name the operation that made them.
     pub steps: Vec<Step>,
+    /// The SQL in the code of `RunPython`, as far as it is known: each statement on the catalog that its operation meets.
+    /// Whether it is sent at all the code decides, so that it changes neither catalog nor transaction here.
+    pub python: Vec<Step>,
 }
 
 impl MigrationTrace {
@@ -77,6 +80,8 @@ pub struct Step {
     pub span: Span,
     /// Written by the project as SQL, not made by the schema editor.
     pub raw: bool,
+    /// Stands in the code of a `RunPython`; see [`MigrationTrace::python`].
+    pub python: bool,
     /// A value in it could not be evaluated and is replaced by a placeholder.
     pub placeholder: bool,
     pub statement: Statement,

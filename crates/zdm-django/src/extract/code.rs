@@ -54,46 +54,82 @@ struct QuerySet {
 }
 
 impl Extractor<'_> {
-    /// What the forwards function does; `module` is that of the migration.
-    pub(super) fn code_facts(&self, code: &python::Value, module: &Module) -> CodeFacts {
+    /// What the forwards function does; `module` is that of the migration, `span` the operation's place in it.
+    pub(super) fn code_facts(&self, code: &python::Value, module: &Module, span: Span) -> CodeFacts {
         let unread = |reason: &str| CodeFacts { facts: Vec::new(), unread: Some(Arc::from(reason)) };
+        if matches!(&code.kind, ValueKind::Symbol(name) if name.ends_with("RunPython.noop")) {
+            return CodeFacts::default();
+        }
         let Some(function) = code.undecorated() else {
             return unread("it is not a function of the project");
         };
-        if function.module != *module {
-            return unread("it is a function of another file");
-        }
         let mut reading = Reading { module, functions: 0, facts: Vec::new() };
-        self.read_function(function, &[], 0, &mut reading);
+        // What a function of another file does is told where the operation names it.
+        let place = (function.module != *module).then_some(span);
+        self.read_function(function, &[], 0, place, &mut reading);
         reading.facts.sort_by_key(|fact| (fact.span.start, fact.span.end));
         CodeFacts { facts: reading.facts, unread: None }
     }
 
-    fn read_function(&self, function: &FunctionRef, args: &[python::Arg], depth: u32, reading: &mut Reading<'_>) {
-        if depth > MAX_DEPTH || reading.functions >= MAX_FUNCTIONS || function.module != *reading.module {
+    /// Reads a function; `place` is where it is called in the migration's file, if it stands in another one.
+    fn read_function(
+        &self,
+        function: &FunctionRef,
+        args: &[python::Arg],
+        depth: u32,
+        place: Option<Span>,
+        reading: &mut Reading<'_>,
+    ) {
+        if depth > MAX_DEPTH || reading.functions >= MAX_FUNCTIONS {
+            let span = place.unwrap_or(function.function().span);
+            let name = function.module.text(function.function().name);
+            let what = Arc::from(format!("functions call each other too deeply, `{name}()` among them"));
+            reading.push_once(CodeFactKind::NotRead { what }, span);
             return;
         }
         reading.functions += 1;
-        let mut each_round = Vec::new();
-        find_loops(&function.function().body, &mut each_round);
+        let mut loops = Loops::default();
+        find_loops(&function.module, &function.function().body, &mut loops);
         for site in self.evaluator().calls_with(function, args) {
             let Some(call) = site.call.as_call() else { continue };
-            if site.call.origin.module != *reading.module {
+            if site.call.origin.module != function.module {
                 continue;
             }
+            let own = site.call.span();
+            let span = place.unwrap_or(own);
             if let Some(helper) = call.callee.as_function() {
-                self.read_function(helper, &call.args, depth + 1, reading);
+                let place = place.or_else(|| (helper.module != *reading.module).then_some(own));
+                self.read_function(helper, &call.args, depth + 1, place, reading);
                 continue;
             }
-            let span = site.call.span();
-            let each_time = |span: Span| each_round.iter().any(|stmt| stmt.start <= span.start && span.end <= stmt.end);
+            let each_time = loops.rounds.iter().any(|stmt| stmt.start <= own.start && own.end <= stmt.end);
             if let Some(kind) = changed_rows(call)
-                && (!matches!(kind, CodeFactKind::SavesEach { .. }) || each_time(span))
+                && (!matches!(kind, CodeFactKind::SavesEach { .. } | CodeFactKind::CreatesEach { .. }) || each_time)
             {
+                if let CodeFactKind::SavesEach { model, rows } = &kind
+                    && let Some((ValueKind::Element(iterable), _)) =
+                        call.method().map(|(value, name)| (&value.kind, name))
+                    && !is_in_batches(iterable, 0)
+                {
+                    let (model, rows) = (model.clone(), rows.clone());
+                    reading.push_once(CodeFactKind::LoadsAll { model, rows }, span);
+                }
                 reading.push(kind, span);
             }
-            if let Some(class) = self.model_of_today(call, reading.module) {
-                let class = as_written(reading.module.text(span)).unwrap_or(class);
+            if let Some(found) = loaded(&site.call, call, loops.iterables.contains(&own)) {
+                reading.push_once(CodeFactKind::LoadsAll { model: found.model, rows: found.rows }, span);
+            }
+            if let Some(kind) = sent_sql(call) {
+                reading.push(kind, span);
+            }
+            if let Some(method) = schema_method(call) {
+                reading.push(CodeFactKind::ChangesSchema { method }, span);
+            }
+            if let Some(what) = handed_on(call) {
+                reading.push_once(CodeFactKind::NotRead { what }, span);
+            }
+            if let Some(class) = self.model_of_today(call, &function.module) {
+                let class = as_written(function.module.text(own)).unwrap_or(class);
                 reading.push_once(CodeFactKind::ModelOfToday { class }, span);
             }
         }
@@ -166,14 +202,26 @@ fn as_written(call: &str) -> Option<Arc<str>> {
     (is_name && !name.is_empty()).then(|| Arc::from(name))
 }
 
-/// The statements that run in each round of a `for` loop.
-fn find_loops(block: &[Stmt], found: &mut Vec<Span>) {
+/// The loops of a function.
+#[derive(Default)]
+struct Loops {
+    /// The statements that run in each round.
+    rounds: Vec<Span>,
+    /// What is looped over.
+    iterables: Vec<Span>,
+}
+
+fn find_loops(module: &Module, block: &[Stmt], found: &mut Loops) {
     for stmt in block {
-        match &stmt.kind {
-            StmtKind::For { body, .. } => {
-                each_round(body, found);
-            }
-            _ => stmt.for_each_block(&mut |block| find_loops(block, found)),
+        if let StmtKind::For { body, iter, .. } = &stmt.kind {
+            found.iterables.push(module.expr(*iter).span);
+            each_round(body, &mut found.rounds);
+            // Loops inside of it have their own rounds among these, and their own iterables.
+            let mut inner = Loops::default();
+            find_loops(module, body, &mut inner);
+            found.iterables.append(&mut inner.iterables);
+        } else {
+            stmt.for_each_block(&mut |block| find_loops(module, block, found));
         }
     }
 }
@@ -235,6 +283,22 @@ fn changed_rows(call: &Call) -> Option<CodeFactKind> {
             let found = queryset(iterable, 0)?;
             Some(CodeFactKind::SavesEach { model: found.model, rows: found.rows })
         }
+        "create" | "get_or_create" | "update_or_create" => {
+            let created = queryset(receiver, 0)?;
+            // An argument that comes from a loop over another queryset: one row for each of its objects.
+            let source = call.args.iter().find_map(|arg| element_of(&arg.value, 0))?;
+            (source.model != created.model).then_some(CodeFactKind::CreatesEach {
+                model: created.model,
+                source: source.model,
+                rows: source.rows,
+            })
+        }
+        "bulk_create" => {
+            let created = queryset(receiver, 0)?;
+            let known = call.arg(0, "objs").is_some_and(|objs| is_counted(&objs.value));
+            let batched = call.arg(1, "batch_size").is_some_and(|size| !size.value.is_none());
+            (!known && !batched).then_some(CodeFactKind::CreatesAtOnce { model: created.model })
+        }
         "bulk_update" => {
             let found = queryset(&call.arg(0, "objs")?.value, 0)?;
             Some(CodeFactKind::BulkUpdates { model: found.model, rows: found.rows })
@@ -292,4 +356,99 @@ fn state_model(value: &python::Value) -> Option<CodeModel> {
         None => first.as_str().split_once('.')?,
     };
     Some(CodeModel { app: Arc::from(app), name: Arc::from(name) })
+}
+
+/// A list that is written in the code, so that it is as long as the code.
+fn is_counted(value: &python::Value) -> bool {
+    match &value.kind {
+        ValueKind::List(items) | ValueKind::Tuple(items) | ValueKind::Set(items) => {
+            !items.iter().any(|item| matches!(item.kind, ValueKind::Spread(_)))
+        }
+        _ => false,
+    }
+}
+
+/// The queryset whose objects a value is one of, or an attribute of one of.
+fn element_of(value: &python::Value, depth: u32) -> Option<QuerySet> {
+    if depth > MAX_CHAIN {
+        return None;
+    }
+    match &value.kind {
+        ValueKind::Element(iterable) => queryset(iterable, 0),
+        ValueKind::Attribute(attribute) => element_of(&attribute.value, depth + 1),
+        ValueKind::Binary(_, operands) => {
+            element_of(&operands.0, depth + 1).or_else(|| element_of(&operands.1, depth + 1))
+        }
+        _ => None,
+    }
+}
+
+/// A queryset that is read as a whole: looped over without `iterator()`, or made a list.
+fn loaded(value: &python::Value, call: &Call, is_iterable: bool) -> Option<QuerySet> {
+    let read = if is_iterable {
+        value
+    } else if call.callee.is_symbol("builtins.list") || call.callee.is_symbol("builtins.sorted") {
+        &call.positional(0)?.value
+    } else {
+        return None;
+    };
+    if is_in_batches(read, 0) { None } else { queryset(read, 0) }
+}
+
+/// Whether `iterator()` is in the chain, so that objects come a few at a time.
+fn is_in_batches(value: &python::Value, depth: u32) -> bool {
+    let Some((receiver, method)) = value.as_call().and_then(Call::method).filter(|_| depth <= MAX_CHAIN) else {
+        return false;
+    };
+    method.as_str() == "iterator" || is_in_batches(receiver, depth + 1)
+}
+
+/// The SQL of `cursor.execute(…)`.
+fn sent_sql(call: &Call) -> Option<CodeFactKind> {
+    let method = match &call.callee.kind {
+        ValueKind::Symbol(name) => name.rsplit('.').next()?.to_owned(),
+        _ => call.method()?.1.as_str().to_owned(),
+    };
+    if !matches!(method.as_str(), "execute" | "executemany" | "execute_batch") {
+        return None;
+    }
+    let sql = &call.arg(0, "sql").or_else(|| call.arg(0, "query"))?.value;
+    match &sql.kind {
+        ValueKind::Str(text) => Some(CodeFactKind::SendsSql { sql: Some(Arc::from(text.as_str())) }),
+        ValueKind::Int(_) | ValueKind::None | ValueKind::List(_) | ValueKind::Dict(_) => None,
+        _ => Some(CodeFactKind::SendsSql { sql: None }),
+    }
+}
+
+/// The schema editor's methods that change tables (Django's documentation, "SchemaEditor").
+const SCHEMA_METHODS: [&str; 12] = [
+    "add_constraint",
+    "add_field",
+    "add_index",
+    "alter_db_table",
+    "alter_field",
+    "alter_unique_together",
+    "create_model",
+    "delete_model",
+    "remove_constraint",
+    "remove_field",
+    "remove_index",
+    "rename_index",
+];
+
+fn schema_method(call: &Call) -> Option<Arc<str>> {
+    let (receiver, method) = call.method()?;
+    let is_editor = matches!(&receiver.kind, ValueKind::Parameter(name) if name.as_str().contains("editor"));
+    (is_editor && SCHEMA_METHODS.contains(&method.as_str())).then(|| Arc::from(method.as_str()))
+}
+
+/// A function outside of what is read that gets `apps` or the schema editor.
+fn handed_on(call: &Call) -> Option<Arc<str>> {
+    let ValueKind::Symbol(name) = &call.callee.kind else { return None };
+    let gets = call
+        .args
+        .iter()
+        .any(|arg| matches!(&arg.value.kind, ValueKind::Parameter(name) if matches!(name.as_str(), "apps" | "schema_editor")));
+    let harmless = name.starts_with("builtins.") || name.starts_with("logging.");
+    (gets && !harmless).then(|| Arc::from(format!("`{name}()` is not a function of the project")))
 }

@@ -874,7 +874,7 @@ impl Extractor<'_> {
             reverse_code: reverse.map(convert::value),
             function: code.as_function().cloned(),
             reverse_function: reverse.and_then(|value| value.as_function().cloned()),
-            body: self.code_facts(code, place.module),
+            body: self.code_facts(code, place.module, place.span),
             atomic,
             elidable: arguments.flag("elidable", false)?,
         })

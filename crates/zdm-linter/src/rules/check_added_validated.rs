@@ -5,6 +5,7 @@ use zdm_source::Diagnostic;
 
 use super::alter_actions;
 use crate::context::Cx;
+use crate::fixes;
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for step in cx.accepted() {
@@ -27,6 +28,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 )
                 .with_fact(format!("the table is read under ACCESS EXCLUSIVE on `{table}`"))
                 .with_help("use `AddConstraintNotValid` here and `ValidateConstraint` in the next migration: validating takes SHARE UPDATE EXCLUSIVE, and reads and writes go on (both are in django.contrib.postgres.operations)");
+            diagnostic = Cx::fixed(diagnostic, fixes::not_valid_and_validate(cx, step));
             cx.weigh(table, &mut diagnostic);
             out.push(diagnostic);
         }

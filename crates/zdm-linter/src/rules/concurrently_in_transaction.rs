@@ -4,6 +4,7 @@ use zdm_postgres::effects::TransactionUse;
 use zdm_source::Diagnostic;
 
 use crate::context::{Cx, shortened};
+use crate::fixes;
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for step in cx.steps() {
@@ -23,6 +24,9 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 .with_fact("several statements in one RunSQL string are sent together, and PostgreSQL runs them as one transaction")
                 .with_help("give each statement its own string: `RunSQL([\"…\", \"…\"])`, or its own RunSQL")
         };
+        if cx.migration.migration.atomic {
+            diagnostic = Cx::fixed(diagnostic, fixes::atomic_false(cx));
+        }
         out.push(diagnostic);
     }
 }

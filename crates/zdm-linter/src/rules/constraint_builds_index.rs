@@ -5,6 +5,7 @@ use zdm_source::Diagnostic;
 
 use super::alter_actions;
 use crate::context::Cx;
+use crate::fixes;
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for step in cx.accepted() {
@@ -58,6 +59,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                     "build a unique index on `{table}` with CREATE UNIQUE INDEX CONCURRENTLY first (in a migration with `atomic = False`), then ADD CONSTRAINT … USING INDEX, which is quick"
                 ))
             };
+            diagnostic = Cx::fixed(diagnostic, fixes::unique_using_index(cx, step));
             cx.weigh(table, &mut diagnostic);
             out.push(diagnostic);
         }

@@ -5,6 +5,7 @@ use zdm_postgres::statement::ObjectKind;
 use zdm_source::Diagnostic;
 
 use crate::context::Cx;
+use crate::fixes;
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for step in cx.accepted() {
@@ -27,6 +28,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 )
                 .with_fact("the drop itself is quick; the wait for a long-running query is not, and new queries queue during it")
                 .with_help("use `RemoveIndexConcurrently` in a migration of its own with `atomic = False`");
+            diagnostic = Cx::fixed(diagnostic, fixes::concurrent_index(cx, step));
             cx.weigh(&table.name, &mut diagnostic);
             out.push(diagnostic);
         }

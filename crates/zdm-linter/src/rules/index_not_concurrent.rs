@@ -4,7 +4,7 @@ use zdm_postgres::Statement;
 use zdm_source::Diagnostic;
 
 use crate::context::Cx;
-use crate::words;
+use crate::{fixes, words};
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for step in cx.accepted() {
@@ -30,7 +30,8 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 create.table
             ))
         } else {
-            words::concurrent_index_help(cx, step, diagnostic)
+            let diagnostic = words::concurrent_index_help(cx, step, diagnostic);
+            Cx::fixed(diagnostic, fixes::concurrent_index(cx, step))
         };
         cx.weigh(&create.table, &mut diagnostic);
         out.push(diagnostic);

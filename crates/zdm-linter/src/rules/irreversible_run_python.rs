@@ -1,9 +1,10 @@
 //! ZDM501: RunPython without `reverse_code`.
 
 use zdm_django::{Operation, OperationKind};
-use zdm_source::{Applicability, Diagnostic, Edit, Fix, FixFile};
+use zdm_source::Diagnostic;
 
 use crate::context::Cx;
+use crate::fixes;
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for (index, operation) in cx.migration.migration.operations.iter().enumerate() {
@@ -19,7 +20,6 @@ fn check_operation(cx: &Cx<'_>, index: usize, operation: &Operation, out: &mut V
             }
         }
         OperationKind::RunPython(run) if run.reverse_code.is_none() => {
-            let file = &cx.migration.migration.file;
             let mut diagnostic = cx
                 .at_operation(
                     index,
@@ -29,21 +29,7 @@ fn check_operation(cx: &Cx<'_>, index: usize, operation: &Operation, out: &mut V
                     "write the reverse; where nothing has to be undone, say so with `migrations.RunPython.noop`",
                 );
             diagnostic.primary.span = operation.span;
-            let text = file.slice(operation.span);
-            if let Some(end) = text.rfind(')') {
-                let before = text[..end].trim_end();
-                let comma = if before.ends_with(',') { " " } else { ", " };
-                let offset = operation.span.start.saturating_add(u32::try_from(before.len()).unwrap_or(0));
-                let prefix = text.split('(').next().unwrap_or("migrations.RunPython").trim();
-                diagnostic = diagnostic.with_fix(Fix {
-                    title: format!("add `reverse_code={prefix}.noop`"),
-                    applicability: Applicability::Unsafe,
-                    files: vec![FixFile::Change {
-                        file: file.clone(),
-                        edits: vec![Edit::insert(offset, format!("{comma}reverse_code={prefix}.noop"))],
-                    }],
-                });
-            }
+            let diagnostic = Cx::fixed(diagnostic, fixes::noop(cx, operation, "reverse_code"));
             out.push(diagnostic);
         }
         _ => {}

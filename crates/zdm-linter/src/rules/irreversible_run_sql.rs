@@ -5,6 +5,7 @@ use zdm_django::{Operation, OperationKind};
 use zdm_source::Diagnostic;
 
 use crate::context::Cx;
+use crate::fixes;
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for (index, operation) in cx.migration.migration.operations.iter().enumerate() {
@@ -30,7 +31,7 @@ fn check_operation(cx: &Cx<'_>, index: usize, operation: &Operation, out: &mut V
                 )
                 .with_help("write the reverse; where nothing has to be undone, say so with `migrations.RunSQL.noop`");
             diagnostic.primary.span = operation.span;
-            out.push(diagnostic);
+            out.push(Cx::fixed(diagnostic, fixes::noop(cx, operation, "reverse_sql")));
         }
         _ => {}
     }

@@ -17,7 +17,9 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                     _ => None,
                 }))
                 .collect(),
-            Statement::CreateTable(create) => vec![&create.name],
+            Statement::CreateTable(create) => {
+                std::iter::once(&create.name).chain(create.partition_of.iter().map(|(parent, _)| parent)).collect()
+            }
             Statement::Drop(drop) if drop.kind == ObjectKind::Table => drop.names.iter().collect(),
             _ => continue,
         };

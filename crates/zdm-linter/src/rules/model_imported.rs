@@ -4,6 +4,7 @@ use zdm_django::operation::CodeFactKind;
 use zdm_source::Diagnostic;
 
 use crate::context::Cx;
+use crate::fixes;
 use crate::words::python_operations;
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
@@ -19,7 +20,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 .with_help("fetch the model from the migration's own state: `apps.get_model(\"app\", \"Model\")`, with the `apps` that the function is given");
             diagnostic.primary.message = String::from("a model class of today");
             diagnostic.subject.operation = Some(index);
-            out.push(diagnostic);
+            out.push(Cx::fixed(diagnostic, fixes::get_model(cx, class, fact.span)));
         }
     }
 }

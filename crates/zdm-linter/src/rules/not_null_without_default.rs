@@ -4,6 +4,7 @@ use zdm_postgres::Catalog;
 use zdm_source::Diagnostic;
 
 use crate::context::Cx;
+use crate::fixes;
 use crate::rules::column_renamed::renamed_from;
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
@@ -47,7 +48,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             diagnostic = diagnostic.with_help(
                 "give the field a `db_default` (Django 5.0 and later), which stays in the database; or add it with `null=True` now and make it NOT NULL once no old code runs",
             );
-            out.push(diagnostic);
+            out.push(Cx::fixed(diagnostic, fixes::db_default(cx, step.operation)));
         }
     }
 }

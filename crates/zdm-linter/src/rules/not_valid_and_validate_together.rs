@@ -5,6 +5,7 @@ use zdm_source::Diagnostic;
 
 use super::alter_actions;
 use crate::context::Cx;
+use crate::fixes;
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for step in cx.accepted() {
@@ -34,6 +35,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 )
                 .with_related(cx.label_step(added, format!("`{name}` is added here, and its lock is held to the end of the transaction")))
                 .with_help("validate it in the next migration");
+            diagnostic = Cx::fixed(diagnostic, fixes::validate_behind(cx, step));
             cx.weigh(&alter.name, &mut diagnostic);
             out.push(diagnostic);
         }

@@ -1,55 +1,76 @@
-//! ZDM210: a view, function, type or trigger is dropped that running code may use.
+//! ZDM210: a view, function, type, sequence, trigger, extension or schema is dropped that running code may use.
 
 use zdm_postgres::catalog::Function;
-use zdm_postgres::statement::{DropBehavior, ObjectKind};
-use zdm_postgres::{QualifiedName, Statement};
-use zdm_source::Diagnostic;
+use zdm_postgres::statement::{DropBehavior, DropObjects, ObjectKind};
+use zdm_postgres::{Catalog, QualifiedName, Statement};
+use zdm_source::{Diagnostic, Severity};
 
 use crate::context::{Cx, name_list};
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for step in cx.accepted() {
         let Statement::Drop(drop) = &step.statement else { continue };
-        let before = &cx.migration.catalog_before;
-        let what = match drop.kind {
-            ObjectKind::View | ObjectKind::MaterializedView => "view",
-            ObjectKind::Function | ObjectKind::Procedure | ObjectKind::Routine => "function",
-            ObjectKind::Type | ObjectKind::Domain => "type",
-            ObjectKind::Sequence => "sequence",
-            _ => continue,
-        };
-        let there = |name: &QualifiedName| match what {
-            "view" => before.view(name).is_some(),
-            "function" => !before.functions(name).is_empty(),
-            "type" => before.user_type(name).is_some(),
-            _ => before.sequence(name).is_some(),
-        };
+        let Some(what) = word(drop.kind) else { continue };
         // What is made again in the same migration is replaced, not gone.
-        let after = &cx.migration.catalog_after;
         let gone: Vec<_> = drop
             .names
             .iter()
-            .filter(|name| there(name))
+            .filter(|name| is_there(&cx.migration.catalog_before, drop, name))
             // Nothing but a trigger calls a trigger's function, and the server refuses to drop one that a trigger calls.
             .filter(|name| {
                 what != "function"
                     || drop.behavior == DropBehavior::Cascade
-                    || !before.functions(name).iter().all(returns_trigger)
+                    || !cx.migration.catalog_before.functions(name).iter().all(returns_trigger)
             })
-            .filter(|name| {
-                after.relation(name).is_none() && after.functions(name).is_empty() && after.user_type(name).is_none()
-            })
+            .filter(|name| !is_there(&cx.migration.catalog_after, drop, name))
             .collect();
         if gone.is_empty() {
             continue;
         }
-        out.push(
-            cx.at_step(
-                step,
-                format!("dropping {what} {} breaks code that is still running, if it uses it", name_list(gone)),
-            )
-            .with_help("drop it one release after the last code that uses it"),
-        );
+        let message = match &drop.on {
+            Some(table) => format!(
+                "dropping {what} {} of `{table}` breaks what it keeps true for code that is still running",
+                name_list(gone)
+            ),
+            None => format!("dropping {what} {} breaks code that is still running, if it uses it", name_list(gone)),
+        };
+        let mut diagnostic = cx.at_step(step, message);
+        // Whether code relies on it, nobody can tell from outside.
+        if what == "trigger" {
+            diagnostic.severity = diagnostic.severity.min(Severity::Info);
+        }
+        if what == "schema" {
+            diagnostic = diagnostic.with_fact("with CASCADE everything in it goes with it, rows included");
+        }
+        out.push(diagnostic.with_help("drop it one release after the last code that uses it"));
+    }
+}
+
+const fn word(kind: ObjectKind) -> Option<&'static str> {
+    Some(match kind {
+        ObjectKind::View | ObjectKind::MaterializedView => "view",
+        ObjectKind::Function | ObjectKind::Procedure | ObjectKind::Routine => "function",
+        ObjectKind::Type | ObjectKind::Domain => "type",
+        ObjectKind::Sequence => "sequence",
+        ObjectKind::Trigger => "trigger",
+        ObjectKind::Extension => "extension",
+        ObjectKind::Schema => "schema",
+        _ => return None,
+    })
+}
+
+fn is_there(catalog: &Catalog, drop: &DropObjects, name: &QualifiedName) -> bool {
+    match drop.kind {
+        ObjectKind::View | ObjectKind::MaterializedView | ObjectKind::Sequence => catalog.relation(name).is_some(),
+        ObjectKind::Function | ObjectKind::Procedure | ObjectKind::Routine => !catalog.functions(name).is_empty(),
+        ObjectKind::Type | ObjectKind::Domain => catalog.user_type(name).is_some(),
+        ObjectKind::Extension => catalog.has_extension(name.name.as_str()),
+        ObjectKind::Schema => catalog.has_schema(name.name.as_str()),
+        ObjectKind::Trigger => {
+            let table = drop.on.as_ref().and_then(|table| catalog.table(table));
+            table.is_some_and(|table| table.triggers.iter().any(|trigger| trigger.name == name.name))
+        }
+        _ => false,
     }
 }
 

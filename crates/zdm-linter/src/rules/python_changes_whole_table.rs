@@ -17,7 +17,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 CodeFactKind::Updates { model, rows, .. } => ("update", "updates", model, rows),
                 CodeFactKind::BulkUpdates { model, rows } => ("bulk_update", "updates", model, rows),
                 CodeFactKind::Deletes { model, rows } => ("delete", "deletes", model, rows),
-                CodeFactKind::SavesEach { .. } | CodeFactKind::ModelOfToday { .. } => continue,
+                _ => continue,
             };
             let Some((state, table)) = old_table_of(cx, index, model) else { continue };
             let rows = rows_of(rows, &table);

@@ -6,9 +6,10 @@ use zdm_source::{Diagnostic, Severity};
 use crate::context::{Cx, shortened};
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
-    for step in cx.steps() {
+    // Python code may look before it sends what would be refused.
+    for step in cx.steps().filter(|step| !step.python) {
         let Some(error) = &step.outcome.error else { continue };
-        let told_elsewhere = error.sqlstate == "55006"
+        let told_elsewhere = matches!(error.sqlstate, "55006" | "55P04")
             || error.sqlstate == "25P02"
             || (error.sqlstate == "25001" && step.outcome.transaction == TransactionUse::Forbidden);
         if told_elsewhere {

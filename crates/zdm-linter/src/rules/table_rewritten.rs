@@ -17,6 +17,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                     AlterTableAction::SetUnlogged => Some("SET UNLOGGED"),
                     AlterTableAction::SetTablespace { .. } => Some("SET TABLESPACE"),
                     AlterTableAction::SetAccessMethod { .. } => Some("SET ACCESS METHOD"),
+                    AlterTableAction::SetExpression { .. } => Some("SET EXPRESSION"),
                     _ => None,
                 });
                 match named {

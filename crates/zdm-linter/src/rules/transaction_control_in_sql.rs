@@ -26,6 +26,20 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 )
                 .with_help("remove it, or set `atomic = False` on the migration class"),
             );
+        } else if !ends && !ended_later(cx, step) {
+            out.push(
+                cx.at_step(
+                    step,
+                    format!("{command} opens a transaction that nothing ends: what follows is rolled back when the connection closes, or joins it"),
+                )
+                .with_help("send COMMIT behind it, or leave it away: each statement commits by itself"),
+            );
         }
     }
+}
+
+fn ended_later(cx: &Cx<'_>, step: &zdm_replay::Step) -> bool {
+    cx.steps().any(|other| {
+        other.number > step.number && matches!(other.statement, Statement::Commit { .. } | Statement::Rollback { .. })
+    })
 }

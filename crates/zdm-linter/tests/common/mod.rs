@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use zdm_django::project::sources::Sources;
 use zdm_django::project::{Project, ProjectConfig, ProjectInput};
-use zdm_django::resolve::Context;
+use zdm_django::resolve::{Context, Resolver};
 use zdm_django::{DjangoVersion, Value};
+use zdm_linter::config::{Level, TableFacts, TablePattern};
 use zdm_linter::{Config, Page, lint};
 use zdm_postgres::PgVersion;
 use zdm_replay::{Options, Trace, replay};
-use zdm_source::{Diagnostic, SourceFile};
+use zdm_source::{Applicability, Diagnostic, FixFile, SourceFile, apply_edits};
 
 /// A fenced block of Python with the line of the page it begins on.
 #[derive(Clone, Debug)]
@@ -98,7 +99,7 @@ pub(crate) fn migration_source(index: usize, example: &str) -> String {
     let mut source = String::from(
         "from django.contrib.postgres.operations import (\n    AddConstraintNotValid,\n    AddIndexConcurrently,\n    RemoveIndexConcurrently,\n    ValidateConstraint,\n)\nfrom django.db import migrations, models\n",
     );
-    for line in lines[..body].iter().filter(|line| !line.starts_with(POSTGRES)) {
+    for line in lines[..body].iter().filter(|line| !line.starts_with(POSTGRES) && !line.starts_with(TABLE)) {
         source.push_str(line);
         source.push('\n');
     }
@@ -151,6 +152,31 @@ pub(crate) fn postgres_of(block: &Block) -> PgVersion {
         .unwrap_or(PgVersion::NEWEST)
 }
 
+/// `# table: shop_order rows=100000000 bytes=… hot=true` in front of an example: what is known of a table.
+const TABLE: &str = "# table: ";
+
+/// The configuration that an example is judged by: its own rule is on, and its tables are known.
+pub(crate) fn config_of(rule: &'static str, block: &Block) -> Config {
+    let mut config = Config::default();
+    config.rules.0.insert(rule, Level::On);
+    for line in block.text.lines().filter_map(|line| line.strip_prefix(TABLE)) {
+        let mut words = line.split_whitespace();
+        let mut facts = TableFacts::default();
+        let pattern = TablePattern(words.next().expect("a table's name").to_owned());
+        for word in words {
+            let (key, value) = word.split_once('=').expect("key=value");
+            match key {
+                "rows" => facts.rows = Some(value.parse().expect("a number")),
+                "bytes" => facts.bytes = Some(value.parse().expect("a number")),
+                "hot" => facts.hot = Some(value == "true"),
+                other => panic!("unknown fact `{other}`"),
+            }
+        }
+        config.tables.push((pattern, facts));
+    }
+    config
+}
+
 const FILE: &str = "# file: ";
 
 /// The findings about `files`, in a project of them and the `given` ones.
@@ -160,12 +186,7 @@ pub(crate) fn lint_files(
     postgres: PgVersion,
     config: &Config,
 ) -> Vec<Diagnostic> {
-    let project = Project::build(&ProjectInput {
-        sources: Sources::in_memory(given.iter().chain(files).cloned(), &[]),
-        environment: Vec::new(),
-        texts: Vec::new(),
-        config: ProjectConfig { settings: settings(), ..ProjectConfig::default() },
-    });
+    let project = project_of(given, files);
     let trace = replay_project(&project, postgres);
     let paths: BTreeSet<String> = files.iter().map(|file| file.path().to_owned()).collect();
     let only = project
@@ -176,6 +197,87 @@ pub(crate) fn lint_files(
         .collect();
     let config = Config { only: Some(only), only_paths: Some(paths), ..config.clone() };
     lint(&trace, &project.problems, &[], &config)
+}
+
+/// What the fixes of a rule make of an example, applied one after the other as `--fix` does.
+pub(crate) struct Fixed {
+    pub(crate) files: Vec<SourceFile>,
+    /// Of each fix, in order.
+    pub(crate) applied: Vec<Applicability>,
+    /// What the linter says in the end.
+    pub(crate) findings: Vec<Diagnostic>,
+}
+
+pub(crate) fn fix(
+    given: &[SourceFile],
+    files: &[SourceFile],
+    postgres: PgVersion,
+    config: &Config,
+    code: &str,
+) -> Fixed {
+    let mut files = files.to_vec();
+    let mut applied = Vec::new();
+    loop {
+        let findings = lint_files(given, &files, postgres, config);
+        let fix = findings.iter().filter(|finding| finding.code.code == code).find_map(|finding| finding.fix.as_ref());
+        let Some(fix) = fix.filter(|_| applied.len() < 10) else { return Fixed { files, applied, findings } };
+        applied.push(fix.applicability);
+        for change in &fix.files {
+            match change {
+                FixFile::Change { file, edits } => {
+                    let text = apply_edits(file.text(), edits).expect("edits fit the file");
+                    let place = files.iter().position(|own| own.path() == file.path()).expect("a file of the example");
+                    files[place] = SourceFile::new(file.path(), text);
+                }
+                FixFile::Create { path, text } => files.push(SourceFile::new(path.to_string(), text.clone())),
+            }
+        }
+    }
+}
+
+/// The state in the end, a line for each model, field, index and constraint.
+pub(crate) fn describe_state(trace: &Trace) -> Vec<String> {
+    let mut lines = Vec::new();
+    let Some(last) = trace.migrations.last() else { return lines };
+    let resolver = Resolver::new(&last.state_after, &trace.context);
+    for model in last.state_after.models() {
+        let Ok(resolved) = resolver.model(&model.key()) else { continue };
+        for field in resolved.fields.iter().filter_map(|field| field.as_ref().ok()) {
+            lines.push(format!(
+                "{}.{} {:?} {:?} {} {} {} {:?}",
+                model.name,
+                field.field.name,
+                field.column,
+                field.db_type,
+                field.null,
+                field.unique,
+                field.db_index,
+                field.default()
+            ));
+        }
+        for index in &model.options.indexes {
+            lines.push(format!("{} index {:?} {:?}", model.name, index.name, index.fields));
+        }
+        for constraint in &model.options.constraints {
+            lines.push(format!("{} constraint {}", model.name, constraint.name));
+        }
+    }
+    lines.sort();
+    lines
+}
+
+fn project_of(given: &[SourceFile], files: &[SourceFile]) -> Project {
+    Project::build(&ProjectInput {
+        sources: Sources::in_memory(given.iter().chain(files).cloned(), &[]),
+        environment: Vec::new(),
+        texts: Vec::new(),
+        config: ProjectConfig { settings: settings(), ..ProjectConfig::default() },
+    })
+}
+
+/// The replay of a project of `given` and `files`.
+pub(crate) fn trace_files(given: &[SourceFile], files: &[SourceFile], postgres: PgVersion) -> Trace {
+    replay_project(&project_of(given, files), postgres)
 }
 
 /// The examples are apps without a project; what a settings module would say.

@@ -100,17 +100,21 @@ impl Run {
             }
             Statement::Reindex(reindex) => return self.reindex(reindex),
             // Whatever these do, the catalog does not know of it.
-            Statement::Opaque(_) => {
+            Statement::Opaque(opaque) => {
                 self.unread("a statement that is not understood");
                 self.catalog_mut().mark_incomplete();
+                self.catalog_mut().mark_named_uncertain(&opaque.text);
             }
-            Statement::Do { .. } => {
+            Statement::Do { body, .. } => {
                 self.unread("the DO block");
                 self.catalog_mut().mark_incomplete();
+                self.catalog_mut().mark_named_uncertain(body);
             }
             Statement::Call { procedure } => {
                 self.unread(format!("the body of procedure {procedure}()"));
                 self.catalog_mut().mark_incomplete();
+                // A procedure's text is not at hand.
+                self.catalog_mut().mark_named_uncertain("call");
             }
             Statement::DropOwned { .. } => {
                 self.unread("which objects belong to the role");

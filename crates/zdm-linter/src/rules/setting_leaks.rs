@@ -1,14 +1,16 @@
-//! ZDM407: RunSQL sets a timeout for the rest of the session.
+//! ZDM407: RunSQL changes a setting for the rest of the session.
 
 use zdm_postgres::Statement;
 use zdm_source::Diagnostic;
 
 use crate::context::Cx;
+use crate::fixes;
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for step in cx.accepted().filter(|step| step.raw) {
         let Statement::Set(set) = &step.statement else { continue };
-        if set.local || !matches!(set.name.as_str(), "lock_timeout" | "statement_timeout") {
+        // What only changes how a session is watched or reports does no harm.
+        if set.local || matches!(set.name.as_str(), "application_name" | "client_min_messages") {
             continue;
         }
         // Undone in the same migration.
@@ -26,12 +28,12 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
         } else {
             format!("send RESET {} at the end of the migration", set.name)
         };
-        out.push(
-            cx.at_step(
+        let diagnostic = cx
+            .at_step(
                 step,
                 format!("`{}` stays set for every migration that runs after this one in the same session", set.name),
             )
-            .with_help(help),
-        );
+            .with_help(help);
+        out.push(Cx::fixed(diagnostic, fixes::set_local(cx, step)));
     }
 }

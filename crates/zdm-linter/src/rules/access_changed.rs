@@ -1,0 +1,59 @@
+//! ZDM216: running code may lose its access to a table: privileges, row security, policies.
+
+use zdm_postgres::statement::{AlterTableAction, ObjectKind};
+use zdm_postgres::{QualifiedName, Statement};
+use zdm_source::Diagnostic;
+
+use super::alter_actions;
+use crate::context::{Cx, name_list};
+
+pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
+    for step in cx.accepted() {
+        let old = |name: &QualifiedName| step.catalog_before.table(name).is_some() && cx.existed(step, name);
+        let secured =
+            |name: &QualifiedName| cx.migration.catalog_before.table(name).is_some_and(|table| table.row_security);
+        let message = match &step.statement {
+            Statement::Grant { revoke: true, kind: ObjectKind::Table, names } => {
+                let names: Vec<_> = names.iter().filter(|name| old(name)).collect();
+                if names.is_empty() {
+                    continue;
+                }
+                format!(
+                    "REVOKE takes privileges on {} away: what the code that is still running does with them fails",
+                    name_list(names)
+                )
+            }
+            Statement::CreatePolicy { name, table, .. } if old(table) && secured(table) => {
+                format!(
+                    "policy `{name}` changes which rows of `{table}` the code that is still running sees and may write"
+                )
+            }
+            Statement::AlterPolicy { name, table } if old(table) && secured(table) => {
+                format!(
+                    "policy `{name}` changes which rows of `{table}` the code that is still running sees and may write"
+                )
+            }
+            Statement::Drop(drop) if drop.kind == ObjectKind::Policy => match &drop.on {
+                Some(table) if old(table) && secured(table) => format!(
+                    "dropping policy {} hides rows of `{table}` from the code that is still running, unless another policy allows them",
+                    name_list(&drop.names)
+                ),
+                _ => continue,
+            },
+            _ => {
+                let enabled = alter_actions(step).find(|(alter, action)| {
+                    old(&alter.name)
+                        && matches!(action, AlterTableAction::RowSecurity { mode } if matches!(mode.as_str(), "ENABLE" | "FORCE"))
+                });
+                let Some((alter, _)) = enabled else { continue };
+                format!(
+                    "row security on `{}` hides every row that no policy allows from the code that is still running, unless it connects as the owner or a superuser",
+                    alter.name
+                )
+            }
+        };
+        out.push(cx.at_step(step, message).with_help(
+            "grant what old and new code need first, release the new code, and take the old privileges away in the release after",
+        ));
+    }
+}

@@ -1,0 +1,25 @@
+//! ZDM129: a constraint is enforced from now on, and every row is checked (18).
+
+use zdm_postgres::statement::AlterTableAction;
+use zdm_source::Diagnostic;
+
+use super::alter_actions;
+use crate::context::Cx;
+
+pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
+    for step in cx.accepted() {
+        for (alter, action) in alter_actions(step) {
+            let AlterTableAction::AlterConstraint { name, enforced: Some(true), .. } = action else { continue };
+            let table = &alter.name;
+            if !cx.existed(step, table) || !step.outcome.effects.scans.contains(table) {
+                continue;
+            }
+            let mode = step.outcome.effects.locks.get(table).map(ToString::to_string).unwrap_or_default();
+            let mut diagnostic = cx
+                .at_step(step, format!("enforcing `{name}` checks every row of `{table}` while {mode} is held on it"))
+                .with_help("drop the constraint, add it again with NOT VALID, and validate it in the next migration");
+            cx.weigh(table, &mut diagnostic);
+            out.push(diagnostic);
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! ZDM220: a column is no longer generated or numbered as running code expects.
+
+use zdm_postgres::statement::AlterTableAction;
+use zdm_source::Diagnostic;
+
+use super::{alter_actions, column_name};
+use crate::context::Cx;
+
+pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
+    for step in cx.accepted() {
+        for (alter, action) in alter_actions(step) {
+            let table = &alter.name;
+            if !cx.existed(step, table) {
+                continue;
+            }
+            let (column, what) = match action {
+                AlterTableAction::DropExpression { column, .. } => (
+                    column,
+                    "is no longer computed: INSERTs of the code that is still running leave it out, and new rows get NULL or its default",
+                ),
+                AlterTableAction::SetExpression { column, .. } => (
+                    column,
+                    "computes something else from here on, while the code that is still running reads it as before",
+                ),
+                AlterTableAction::DropIdentity { column, .. } => (
+                    column,
+                    "gets no number any more: INSERTs of the code that is still running leave it to the database and fail with a not-null violation",
+                ),
+                _ => continue,
+            };
+            let there = |column: &zdm_postgres::Ident| {
+                step.catalog_before
+                    .table(table)
+                    .and_then(|table| table.column(column.as_str()))
+                    .is_some_and(|column| column.identity.is_some() || column.generated.is_some())
+            };
+            if !there(column) {
+                continue;
+            }
+            out.push(cx.at_step(step, format!("{} {what}", column_name(table, column))).with_help(
+                "release code that writes the column itself first; or add a second column and switch to it",
+            ));
+        }
+    }
+}

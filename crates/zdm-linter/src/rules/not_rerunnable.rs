@@ -1,0 +1,62 @@
+//! ZDM405: a statement that got through in a non-atomic migration fails when the migration runs again.
+
+use zdm_postgres::Statement;
+use zdm_postgres::statement::AlterTableAction;
+use zdm_replay::Step;
+use zdm_source::Diagnostic;
+
+use super::alter_actions;
+use crate::context::{Cx, shortened};
+
+pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
+    if cx.migration.migration.atomic {
+        return;
+    }
+    let outside: Vec<&Step> = cx.accepted().filter(|step| step.transaction.is_none()).collect();
+    for step in &outside {
+        let leaves_invalid = matches!(&step.statement, Statement::CreateIndex(create) if create.concurrently);
+        let Some(how) = guard(step) else { continue };
+        // A statement that stands alone is undone by its own failure, but for a concurrent build.
+        if outside.len() < 2 && !leaves_invalid {
+            continue;
+        }
+        let message = if leaves_invalid {
+            format!(
+                "if `{}` fails, an INVALID index of that name is left behind, and the next run fails with \"already exists\"",
+                shortened(&step.sql, 60)
+            )
+        } else {
+            format!(
+                "if a statement after `{}` fails, the next run of the migration fails here, because this one got through",
+                shortened(&step.sql, 60)
+            )
+        };
+        out.push(cx.at_step(step, message).with_help(how));
+    }
+}
+
+/// How to write a statement so that it can run twice; nothing where it can already.
+fn guard(step: &Step) -> Option<&'static str> {
+    Some(match &step.statement {
+        Statement::CreateIndex(create) if create.concurrently => {
+            let name = create.name.as_ref()?;
+            let schema = zdm_postgres::QualifiedName { schema: create.table.schema.clone(), name: name.name.clone() };
+            // IF NOT EXISTS keeps an INVALID one, which ZDM404 says.
+            if create.if_not_exists || step.catalog_before.index(&schema).is_some() {
+                return None;
+            }
+            "before the next try, send DROP INDEX CONCURRENTLY IF EXISTS for it; or let `zdm migrate` look for INVALID indexes"
+        }
+        Statement::CreateIndex(create) if !create.if_not_exists => "write CREATE INDEX IF NOT EXISTS",
+        Statement::CreateTable(create) if !create.if_not_exists => "write CREATE TABLE IF NOT EXISTS",
+        Statement::Drop(drop) if !drop.if_exists => "write DROP … IF EXISTS",
+        Statement::AlterTable(_) => alter_actions(step).find_map(|(_, action)| match action {
+            AlterTableAction::AddColumn { if_not_exists: false, .. } => Some("write ADD COLUMN IF NOT EXISTS"),
+            AlterTableAction::DropColumn { if_exists: false, .. } => Some("write DROP COLUMN IF EXISTS"),
+            AlterTableAction::DropConstraint { if_exists: false, .. } => Some("write DROP CONSTRAINT IF EXISTS"),
+            AlterTableAction::AddConstraint(_) => Some("send DROP CONSTRAINT IF EXISTS before it"),
+            _ => None,
+        })?,
+        _ => return None,
+    })
+}

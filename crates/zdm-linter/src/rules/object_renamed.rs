@@ -1,0 +1,64 @@
+//! ZDM214: a view, type, function, sequence or schema gets another name or schema under running code.
+
+use zdm_postgres::statement::{AlterDomainAction, AlterTableAction, AlterTypeAction, ObjectKind};
+use zdm_postgres::{QualifiedName, Statement};
+use zdm_replay::Step;
+use zdm_source::Diagnostic;
+
+use crate::context::Cx;
+
+pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
+    let before = &cx.migration.catalog_before;
+    let after = &cx.migration.catalog_after;
+    for step in cx.accepted() {
+        let Some((kind, name)) = renamed(step) else { continue };
+        let (was, is) = match kind {
+            "view" => (before.view(name).is_some(), after.relation(name).is_some()),
+            "sequence" => (before.sequence(name).is_some(), after.relation(name).is_some()),
+            "type" => (before.user_type(name).is_some(), after.user_type(name).is_some()),
+            "function" => (!before.functions(name).is_empty(), !after.functions(name).is_empty()),
+            _ => (before.has_schema(name.name.as_str()), after.has_schema(name.name.as_str())),
+        };
+        // What bears the old name in the end serves the old code.
+        if !was || is {
+            continue;
+        }
+        out.push(
+            cx.at_step(
+                step,
+                format!("{kind} `{name}` gets another name: code that is still running and names it fails with \"does not exist\""),
+            )
+            .with_help("make the new one beside it, release code that uses it, and drop the old one in the release after"),
+        );
+    }
+}
+
+fn renamed(step: &Step) -> Option<(&'static str, &QualifiedName)> {
+    match &step.statement {
+        Statement::AlterTable(alter) => {
+            let kind = match step.catalog_before.relation(&alter.name)? {
+                zdm_postgres::catalog::Relation::View(_) => "view",
+                zdm_postgres::catalog::Relation::Sequence(_) => "sequence",
+                _ => return None,
+            };
+            let moves = alter
+                .actions
+                .iter()
+                .any(|action| matches!(action, AlterTableAction::RenameTo { .. } | AlterTableAction::SetSchema { .. }));
+            moves.then_some((kind, &alter.name))
+        }
+        Statement::AlterType { name, action: AlterTypeAction::RenameTo(_) | AlterTypeAction::SetSchema(_) }
+        | Statement::AlterDomain { name, action: AlterDomainAction::RenameTo(_) | AlterDomainAction::SetSchema(_) } => {
+            Some(("type", name))
+        }
+        Statement::AlterOther { kind, name, rename_to, set_schema } if rename_to.is_some() || set_schema.is_some() => {
+            let kind = match kind {
+                ObjectKind::Function | ObjectKind::Procedure | ObjectKind::Routine => "function",
+                ObjectKind::Schema => "schema",
+                _ => return None,
+            };
+            Some((kind, name))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,45 @@
+//! ZDM310: Python code inserts rows without batches, or one by one for each row of another table.
+
+use zdm_django::operation::CodeFactKind;
+use zdm_source::Diagnostic;
+
+use crate::context::Cx;
+use crate::words::{in_transaction, old_table_of, python_operations, rows_of};
+
+pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
+    for (index, run) in python_operations(cx) {
+        for fact in &run.body.facts {
+            let (message, help, table) = match &fact.kind {
+                CodeFactKind::CreatesAtOnce { model } => (
+                    format!(
+                        "`bulk_create()` without `batch_size` sends all rows of `{}.{}` in one INSERT: server and client hold the whole statement in memory",
+                        model.app, model.name
+                    ),
+                    "give it `batch_size=1000`, and make the objects in batches too",
+                    old_table_of(cx, index, model).map(|(_, table)| table),
+                ),
+                CodeFactKind::CreatesEach { model, source, rows } if in_transaction(cx, run) => {
+                    let Some((_, source)) = old_table_of(cx, index, source) else { continue };
+                    (
+                        format!(
+                            "one INSERT into `{}.{}` for {}, all in one transaction: a round trip for each row, and nothing is kept if the migration is interrupted",
+                            model.app,
+                            model.name,
+                            rows_of(rows, &source)
+                        ),
+                        "send one INSERT … SELECT by ranges of the primary key, or `bulk_create` in batches, in a migration with `atomic = False`",
+                        Some(source),
+                    )
+                }
+                _ => continue,
+            };
+            let mut diagnostic = cx.at_span(fact.span, message).with_help(help);
+            diagnostic.primary.message = String::from("inserted here");
+            diagnostic.subject.operation = Some(index);
+            if let Some(table) = table {
+                cx.weigh(&table, &mut diagnostic);
+            }
+            out.push(diagnostic);
+        }
+    }
+}
