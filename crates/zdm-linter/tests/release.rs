@@ -147,9 +147,9 @@ fn running_code_leaves_a_new_column_to_its_default() {
 fn nobody_uses_a_table_that_the_same_release_makes() {
     check(
         &[
-            "migrations.CreateModel('Badge', [('id', models.BigAutoField(primary_key=True)), ('title', models.TextField())])",
+            "migrations.CreateModel('Badge', [('id', models.BigAutoField(primary_key=True)), ('title', models.TextField()), ('note', models.TextField())])",
             "migrations.AddIndex('badge', models.Index(fields=['title'], name='badge_title'))",
-            "migrations.RemoveField('badge', 'title')",
+            "migrations.RemoveField('badge', 'note')",
         ],
         &["0003:ZDM101", "0004:ZDM201"],
         &[],

@@ -372,10 +372,12 @@ impl Workspace {
             by_path,
             // The whole change set, whatever part of it is reported.
             together: changes.map(|changes| {
-                let changed = self.project.migrations.iter().filter(|migration| {
-                    migration.origin == MigrationOrigin::Project && self.is_changed(migration, changes)
+                let new = self.project.migrations.iter().filter(|migration| {
+                    migration.origin == MigrationOrigin::Project
+                        && self.is_changed(migration, changes)
+                        && is_new(migration, changes)
                 });
-                changed.map(|migration| migration.key.clone()).collect()
+                new.map(|migration| migration.key.clone()).collect()
             }),
             only: Some(reported.iter().map(|migration| migration.key.clone()).collect()),
             only_paths: narrowed.then(|| {
@@ -428,6 +430,20 @@ fn changes_for(place: &Place, request: &Request) -> Result<Option<ChangeSet>, Er
         (base.clone(), None)
     };
     Ok(Some(ChangeSet { found_in, ..changes(&place.root, &reference)? }))
+}
+
+/// Whether the migration is one that the merge-base does not have in any form: what an edited, renamed or squashed one makes
+/// is in production already.
+fn is_new(migration: &Migration, changes: &ChangeSet) -> bool {
+    let path = migration.file.path();
+    let folder = |path: &str| path.rsplit_once('/').map(|(folder, _)| folder.to_owned());
+    let is_known = match changes.get(path).map(|change| &change.kind) {
+        None | Some(ChangeKind::Added) => false,
+        // In another app it makes other tables.
+        Some(ChangeKind::Renamed { from, .. }) => folder(from) == folder(path),
+        Some(ChangeKind::Modified | ChangeKind::Deleted | ChangeKind::Whitespace | ChangeKind::Mode) => true,
+    };
+    !is_known && migration.replaces.is_empty()
 }
 
 fn chosen<V>(asked: Option<V>, configured: Option<V>, found: impl FnOnce() -> Target<V>) -> Target<V> {
