@@ -3,7 +3,7 @@
 //! Everything here is synchronous and short; what needs the server ([`crate::serve`], [`crate::watch`]) asks first and
 //! hands the answer in.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -31,8 +31,6 @@ pub(crate) struct Core {
     pub(crate) events: UnboundedSender<Event>,
     pub(crate) knowledge: Option<Arc<Knowledge>>,
     pub(crate) gate: Option<Gate>,
-    /// The relations of the database before the run, for the gate.
-    pub(crate) existing: BTreeSet<QualifiedName>,
     pub(crate) record: Record,
     /// The first reason to refuse.
     pub(crate) refusal: Option<String>,
@@ -108,7 +106,6 @@ impl Core {
             events,
             knowledge: None,
             gate: None,
-            existing: BTreeSet::new(),
             builds: BTreeMap::new(),
             record: Record::default(),
             refusal: None,
@@ -446,7 +443,7 @@ impl Core {
                     .to_owned(),
             );
         }
-        let pending = pending_of(steps, self.knowledge.as_deref(), &self.existing);
+        let pending = pending_of(steps, self.knowledge.as_deref());
         let decision = gate.decide(&pending);
         if let Some(reason) = decision.refusal() {
             self.decision = Some(decision);

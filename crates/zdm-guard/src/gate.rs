@@ -3,15 +3,14 @@
 //! A migration's phase comes from the linter's findings. `before` runs while the old code runs, `after` once none of it
 //! does, `window` only with somebody's consent. All of this is a pure function of the pending migrations and the day.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 use zdm_django::MigrationKey;
-use zdm_postgres::QualifiedName;
 use zdm_source::Phase;
 
-use crate::knowledge::{Knowledge, Known, sha256_of};
+use crate::knowledge::{Knowledge, sha256_of};
 use crate::wire::Planned;
 
 /// What of a deploy is under way.
@@ -173,21 +172,19 @@ impl Gate {
 }
 
 /// The steps of Django's plan, with what the analysis knows of them.
-pub(crate) fn pending_of(
-    steps: &[Planned],
-    knowledge: Option<&Knowledge>,
-    existing: &BTreeSet<QualifiedName>,
-) -> Vec<Pending> {
+pub(crate) fn pending_of(steps: &[Planned], knowledge: Option<&Knowledge>) -> Vec<Pending> {
+    let keys: Vec<MigrationKey> =
+        steps.iter().map(|step| MigrationKey::new(step.app.as_str(), step.name.as_str())).collect();
+    let judged = match knowledge {
+        Some(knowledge) => pending(knowledge, &keys),
+        None => keys.iter().map(unknown).collect(),
+    };
     steps
         .iter()
-        .map(|step| {
-            let key = MigrationKey::new(step.app.as_str(), step.name.as_str());
+        .zip(judged)
+        .map(|(step, mut pending)| {
             let path = step.path.as_ref().map(PathBuf::from);
             let sha256 = path.as_deref().and_then(sha256_of);
-            let mut pending = match knowledge {
-                Some(knowledge) => pending(knowledge, &key, existing),
-                None => unknown(&key),
-            };
             // What Python loads is what runs; a judgement of another text says nothing about it.
             if pending.phase.is_some() && pending.sha256.is_some() && pending.sha256 != sha256 {
                 pending.phase = None;
@@ -202,32 +199,23 @@ pub(crate) fn pending_of(
         .collect()
 }
 
-/// A migration as the analysis knows it. `existing` are the relations that the database has: nobody waits for, and no
-/// code depends on, a table that is made in the same run.
-pub fn pending(knowledge: &Knowledge, key: &MigrationKey, existing: &BTreeSet<QualifiedName>) -> Pending {
-    let touched = knowledge.touches(key);
-    let is_all_new = touched.is_some_and(|touched| !touched.is_empty() && touched.is_disjoint(existing));
-    match knowledge.get(key) {
-        Some(known) if is_all_new && known.phase != Phase::Before => Pending {
-            phase: Some(Phase::Before),
-            reasons: vec!["every table that it touches is new in this run".to_owned()],
-            ..pending_as_judged(known, key)
-        },
-        Some(known) => pending_as_judged(known, key),
-        None => unknown(key),
-    }
-}
-
-fn pending_as_judged(known: &Known, key: &MigrationKey) -> Pending {
-    Pending {
-        key: key.clone(),
-        phase: Some(known.phase),
-        reasons: known.reasons.clone(),
-        path: known.path.clone(),
-        sha256: known.sha256.clone(),
-        parents: known.parents.clone(),
-        atomic: known.atomic,
-    }
+/// Pending migrations as the analysis knows them: together they are one release.
+pub(crate) fn pending(knowledge: &Knowledge, keys: &[MigrationKey]) -> Vec<Pending> {
+    let mut judged = knowledge.judge(&keys.iter().cloned().collect());
+    keys.iter()
+        .map(|key| match (knowledge.get(key), judged.remove(key)) {
+            (Some(known), Some((phase, reasons))) => Pending {
+                key: key.clone(),
+                phase: Some(phase),
+                reasons,
+                path: known.path.clone(),
+                sha256: known.sha256.clone(),
+                parents: known.parents.clone(),
+                atomic: known.atomic,
+            },
+            _ => unknown(key),
+        })
+        .collect()
 }
 
 fn unknown(key: &MigrationKey) -> Pending {

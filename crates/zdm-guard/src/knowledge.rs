@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 
 use zdm_django::MigrationKey;
 use zdm_django::migration::MigrationOrigin;
+use zdm_django::problem::Problem;
 use zdm_linter::lint;
-use zdm_postgres::{Catalog, LockMode, PgVersion, QualifiedName, Statement};
+use zdm_postgres::{Catalog, LockMode, PgVersion, QualifiedName};
 use zdm_replay::Trace;
 use zdm_source::Phase;
 use zdm_workspace::{Request, Workspace};
@@ -17,6 +18,9 @@ use zdm_workspace::{Request, Workspace};
 #[derive(Debug)]
 pub struct Knowledge {
     trace: Trace,
+    problems: Vec<Problem>,
+    /// Without a word on which migrations to report.
+    config: zdm_linter::Config,
     known: BTreeMap<MigrationKey, Known>,
     /// Keys in the order of execution on an empty database.
     order: Vec<MigrationKey>,
@@ -29,9 +33,6 @@ pub struct Knowledge {
 pub struct Known {
     /// Index into the trace.
     at: usize,
-    pub phase: Phase,
-    /// `ZDM201: dropping …`
-    pub reasons: Vec<String>,
     /// None for the apps that zdm knows without a file.
     pub path: Option<PathBuf>,
     pub sha256: Option<String>,
@@ -54,41 +55,39 @@ impl Knowledge {
         config.only = None;
         config.only_paths = None;
         let trace = workspace.replay();
-        let diagnostics = lint(&trace, &workspace.project.problems, &[], &config);
-        let phases = zdm_linter::phases(&trace, &config, &diagnostics);
-        let at: BTreeMap<MigrationKey, usize> =
-            trace.migrations.iter().enumerate().map(|(at, trace)| (trace.migration.key.clone(), at)).collect();
         let mut known = BTreeMap::new();
         let mut order = Vec::new();
-        for judged in phases {
-            let Some(at) = at.get(&judged.key).copied() else { continue };
-            let Some(migration) = trace.migrations.get(at).map(|trace| &trace.migration) else { continue };
+        for (at, trace) in trace.migrations.iter().enumerate() {
+            let migration = &trace.migration;
+            let key = &migration.key;
+            let file = migration.file.path();
             let path = match migration.origin {
-                MigrationOrigin::Project => Some(workspace.place.root.join(&judged.path)),
+                MigrationOrigin::Project => Some(workspace.place.root.join(file)),
                 MigrationOrigin::Environment => workspace
                     .packages
                     .as_ref()
-                    .and_then(|packages| Some(packages.join(judged.path.strip_prefix("site-packages/")?))),
+                    .and_then(|packages| Some(packages.join(file.strip_prefix("site-packages/")?))),
                 MigrationOrigin::Builtin => None,
             };
             let sha256 = path.as_deref().and_then(sha256_of);
-            order.push(judged.key.clone());
-            let parents = workspace.project.graph.parents(&judged.key).to_vec();
+            order.push(key.clone());
+            let parents = workspace.project.graph.parents(key).to_vec();
             known.insert(
-                judged.key,
-                Known {
-                    at,
-                    phase: judged.phase,
-                    reasons: judged.reasons,
-                    path,
-                    sha256,
-                    parents,
-                    replaces: migration.replaces.clone(),
-                    atomic: migration.atomic,
-                },
+                key.clone(),
+                Known { at, path, sha256, parents, replaces: migration.replaces.clone(), atomic: migration.atomic },
             );
         }
-        Self { trace, known, order, notes: workspace.notes() }
+        Self { trace, problems: workspace.project.problems.clone(), config, known, order, notes: workspace.notes() }
+    }
+
+    /// The deploy phase of each of these migrations, with the reasons. They are one release: the code that runs is that
+    /// of the migrations which are not among them, and nobody uses a table that one of them makes.
+    pub(crate) fn judge(&self, release: &BTreeSet<MigrationKey>) -> BTreeMap<MigrationKey, (Phase, Vec<String>)> {
+        let config =
+            zdm_linter::Config { only: Some(release.clone()), together: Some(release.clone()), ..self.config.clone() };
+        let diagnostics = lint(&self.trace, &self.problems, &[], &config);
+        let judged = zdm_linter::phases(&self.trace, &config, &diagnostics);
+        judged.into_iter().map(|judged| (judged.key, (judged.phase, judged.reasons))).collect()
     }
 
     pub fn get(&self, key: &MigrationKey) -> Option<&Known> {
@@ -113,28 +112,6 @@ impl Knowledge {
         let known = self.known.get(&MigrationKey::new(app, name))?;
         let trace = self.trace.migrations.get(known.at)?;
         Some(if backwards { &trace.catalog_after } else { &trace.catalog_before })
-    }
-
-    /// The relations that a migration touches; nothing where that cannot be told.
-    pub(crate) fn touches(&self, key: &MigrationKey) -> Option<BTreeSet<QualifiedName>> {
-        let trace = self.known.get(key).and_then(|known| self.trace.migrations.get(known.at))?;
-        if trace.operations.iter().any(|operation| operation.python || !operation.not_analysed.is_empty()) {
-            return None;
-        }
-        let mut touched = BTreeSet::new();
-        for step in &trace.steps {
-            let is_opaque =
-                matches!(step.statement, Statement::Opaque(_) | Statement::Do { .. } | Statement::Call { .. });
-            if is_opaque || step.is_refused() {
-                return None;
-            }
-            let effects = &step.outcome.effects;
-            touched.extend(effects.locks.keys().cloned());
-            touched.extend(effects.scans.iter().cloned());
-            touched.extend(effects.rewrites.iter().cloned());
-            touched.extend(effects.row_locks.keys().cloned());
-        }
-        Some(touched)
     }
 
     /// The strongest lock that these migrations take on each relation, where it stops writers or more.

@@ -14,7 +14,7 @@ use tokio::sync::watch;
 use tokio_postgres::SimpleQueryMessage;
 use zdm_conn::pooler::{Pooling, detect};
 use zdm_conn::{Literal, Session, Settings, Timeouts};
-use zdm_postgres::{PgVersion, QualifiedName};
+use zdm_postgres::PgVersion;
 
 use crate::APPLICATION;
 use crate::command::{Nature, nature};
@@ -121,10 +121,6 @@ pub async fn run(
         return Err(Error::Refused("another `zdm migrate` runs on this database".to_owned()));
     }
     end_orphans(&session, &core).await?;
-    if options.gate.is_some() {
-        let existing = existing(&session).await?;
-        lock(&core).existing = existing;
-    }
     if let Some(knowledge) = &options.knowledge
         && nature.django
     {
@@ -196,30 +192,7 @@ pub async fn open(settings: &Settings) -> Result<Session, Error> {
 /// What is not applied, with what the analysis says of it, in the order of execution.
 pub async fn pending_now(session: &Session, knowledge: &Knowledge) -> Result<Vec<Pending>, Error> {
     let applied = applied(session).await?;
-    let existing = existing(session).await?;
-    Ok(knowledge.pending(&applied).iter().map(|key| pending(knowledge, key, &existing)).collect())
-}
-
-/// The relations that the database has, named as the lock model names them.
-async fn existing(session: &Session) -> Result<BTreeSet<QualifiedName>, Error> {
-    let messages = session
-        .client()
-        .simple_query(
-            "SELECT n.nspname, c.relname FROM pg_catalog.pg_class c \
-             JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace \
-             WHERE n.nspname <> 'information_schema' AND n.nspname !~ '^pg_'",
-        )
-        .await
-        .map_err(Error::sql("reading which tables there are"))?;
-    Ok(messages
-        .iter()
-        .filter_map(|message| match message {
-            SimpleQueryMessage::Row(row) => {
-                Some(QualifiedName::with_schema(row.get(0).unwrap_or_default(), row.get(1).unwrap_or_default()))
-            }
-            _ => None,
-        })
-        .collect())
+    Ok(pending(knowledge, &knowledge.pending(&applied)))
 }
 
 async fn applied(session: &Session) -> Result<BTreeSet<(String, String)>, Error> {
