@@ -6,6 +6,7 @@ use zdm_postgres::{Catalog, QualifiedName, Statement};
 use zdm_source::{Diagnostic, Severity};
 
 use crate::context::{Cx, name_list};
+use crate::mirror;
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for step in cx.accepted() {
@@ -23,6 +24,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                     || !cx.migration.catalog_before.functions(name).iter().all(returns_trigger)
             })
             .filter(|name| !is_there(&cx.migration.catalog_after, drop, name))
+            .filter(|name| what != "trigger" || !lost_its_columns(cx, drop, name))
             .collect();
         if gone.is_empty() {
             continue;
@@ -72,6 +74,20 @@ fn is_there(catalog: &Catalog, drop: &DropObjects, name: &QualifiedName) -> bool
         }
         _ => false,
     }
+}
+
+/// The columns that the trigger's function names go in the same migration, and with them what it kept true: so ends a dual
+/// write.
+fn lost_its_columns(cx: &Cx<'_>, drop: &DropObjects, name: &QualifiedName) -> bool {
+    let Some(table) = &drop.on else { return false };
+    let (before, after) = (&cx.migration.catalog_before, &cx.migration.catalog_after);
+    let Some(trigger) = before.table(table).and_then(|table| table.triggers.iter().find(|one| one.name == name.name))
+    else {
+        return false;
+    };
+    let Some(after) = after.table(table) else { return true };
+    let named = mirror::body(before, trigger).map(mirror::columns_of_rows).unwrap_or_default();
+    named.iter().any(|column| after.column(column.as_str()).is_none())
 }
 
 fn returns_trigger(function: &Function) -> bool {
