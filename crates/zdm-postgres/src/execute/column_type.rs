@@ -206,7 +206,7 @@ impl Run {
         };
         if let Some(generated) = &column.generated {
             if using.is_some() {
-                return refuse("42804", "cannot specify USING when altering type of generated column");
+                return refuse("42611", "cannot specify USING when altering type of generated column");
             }
             if !generated.stored {
                 return Ok(());
