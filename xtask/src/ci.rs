@@ -106,7 +106,7 @@ fn docs_in_sync() -> Result<(), String> {
             (rest.contains("workspace = true") && !name.starts_with("zdm-")).then(|| name.to_owned())
         }));
     }
-    for key in ["version", "edition", "rust-version", "license", "publish", "workspace"] {
+    for key in ["version", "edition", "rust-version", "license", "publish", "repository", "workspace"] {
         used.remove(key);
     }
     for library in used.iter().filter(|library| !names(library)) {

@@ -1,0 +1,404 @@
+//! A site: a database, the project's working tree, and the processes of the release that serves.
+
+use std::collections::VecDeque;
+use std::fs::{self, File};
+use std::io::{self, Read as _, Seek as _};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use zdm_testkit::{Database, Django, Server, USER, cache};
+
+use crate::measure::{self, Request};
+use crate::page::{self, Action, Release};
+
+/// How many processes serve each release.
+const PROCESSES: usize = 2;
+/// How many requests each process must have answered before the next thing happens.
+const SETTLE: usize = 15;
+/// The longest that a command of a page, or a process's start, may take.
+const PATIENCE: Duration = Duration::from_mins(5);
+
+/// Where the programs are.
+#[derive(Debug, Clone)]
+pub struct Programs {
+    /// The folder with `zdm` and `zdm-lint`.
+    pub zdm: PathBuf,
+    /// The interpreter and Django.
+    pub django: Django,
+}
+
+impl Programs {
+    /// Builds `zdm` and `zdm-lint` as the tests are built, and takes the given Django.
+    ///
+    /// # Errors
+    /// What cargo says.
+    pub fn build(django: Django) -> Result<Self, String> {
+        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+        let output = Command::new(cargo)
+            .args(["build", "--quiet", "-p", "zdm", "-p", "zdm-lint", "--message-format", "short"])
+            .current_dir(cache::workspace())
+            .output()
+            .map_err(|error| format!("cargo: {error}"))?;
+        if !output.status.success() {
+            return Err(String::from_utf8_lossy(&output.stderr).into_owned());
+        }
+        // The tests' own program is in `deps` of the folder that holds the others.
+        let own = std::env::current_exe().map_err(|error| format!("this program's path: {error}"))?;
+        let zdm = own.parent().and_then(Path::parent).ok_or("this program has no folder")?.to_path_buf();
+        if zdm.join("zdm").exists() && zdm.join("zdm-lint").exists() {
+            Ok(Self { zdm, django })
+        } else {
+            Err(format!("no zdm and zdm-lint in {}", zdm.display()))
+        }
+    }
+}
+
+/// A running site.
+#[derive(Debug)]
+pub struct Site {
+    programs: Programs,
+    database: Database,
+    dir: TempDir,
+    /// The working tree of the release that is being made.
+    tree: PathBuf,
+    releases: usize,
+    /// Those that serve, of one release or of two.
+    serving: VecDeque<Process>,
+    logs: Vec<PathBuf>,
+    /// What happened, with the time, for the one who reads a failure.
+    pub transcript: String,
+}
+
+#[derive(Debug)]
+struct Process {
+    child: Child,
+    log: PathBuf,
+    errors: PathBuf,
+    tree: PathBuf,
+}
+
+impl Site {
+    /// The project of `fixtures/runbook/NAME` at its first release: migrated, filled, serving.
+    ///
+    /// # Errors
+    /// What failed.
+    pub fn open(name: &str, server: &Server, programs: &Programs, rows: u32) -> Result<Self, String> {
+        let dir = TempDir::new().map_err(|error| format!("a temporary folder: {error}"))?;
+        let tree = dir.path().join("release-0");
+        let fixtures = cache::workspace().join("fixtures/runbook");
+        for part in [fixtures.join("common"), fixtures.join(name)] {
+            copy(&part, &tree).map_err(|error| format!("{}: {error}", part.display()))?;
+        }
+        let mut site = Self {
+            programs: programs.clone(),
+            database: server.database(),
+            dir,
+            tree,
+            releases: 0,
+            serving: VecDeque::new(),
+            logs: Vec::new(),
+            transcript: String::new(),
+        };
+        for command in [
+            "git init --quiet --initial-branch main",
+            "git config user.email runbook@example.org && git config user.name Runbook",
+            "git add --all && git commit --quiet -m 'The site before the change'",
+            "python manage.py migrate --verbosity 0",
+            &format!("python traffic.py fill {rows}"),
+        ] {
+            site.run(command, &[])?;
+        }
+        site.start()?;
+        site.settle()?;
+        Ok(site)
+    }
+
+    /// Walks through a release: every section forwards, back where the page shows a way, and forwards again.
+    ///
+    /// # Errors
+    /// The first thing that is not as the page says.
+    pub fn release(&mut self, release: &Release) -> Result<(), String> {
+        self.note(&format!("## {}", release.title));
+        self.run("git add --all && git commit --quiet --allow-empty -m 'The release before'", &[])?;
+        self.releases += 1;
+        let next = self.dir.path().join(format!("release-{}", self.releases));
+        copy(&self.tree, &next).map_err(|error| format!("{}: {error}", next.display()))?;
+        self.tree = next;
+        for section in &release.sections {
+            self.take(&section.forwards)?;
+            if !section.back.is_empty() {
+                self.note("# the way back");
+                self.take(&section.back)?;
+                self.note("# and again");
+                self.take(&section.forwards)?;
+            }
+        }
+        self.run("python manage.py makemigrations --check --dry-run", &[])
+            .map_err(|error| format!("{}: {error}", release.title))
+    }
+
+    /// Does what a page says, then lets the application serve for a while.
+    fn take(&mut self, actions: &[Action]) -> Result<(), String> {
+        for action in actions {
+            match action {
+                Action::Write { path, text } => {
+                    let path = self.tree.join(path);
+                    let folder = path.parent().map_or(Ok(()), fs::create_dir_all);
+                    folder
+                        .and_then(|()| fs::write(&path, text))
+                        .map_err(|error| format!("{}: {error}", path.display()))?;
+                }
+                Action::Run { command, output, line } => {
+                    let done = match command.as_str() {
+                        "roll-out" => self.roll(self.tree.clone()),
+                        "roll-back" => self.roll_back(),
+                        _ => self.run(command, output),
+                    };
+                    done.map_err(|error| format!("line {line}, {command}: {error}"))?;
+                }
+            }
+        }
+        self.settle()
+    }
+
+    /// Runs a command in the working tree; it must succeed and print what is expected.
+    fn run(&mut self, command: &str, expected: &[String]) -> Result<(), String> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let python = self.programs.django.dir().join("bin");
+        let folders = [self.programs.zdm.clone(), python].into_iter().chain(std::env::split_paths(&path));
+        let path = std::env::join_paths(folders).map_err(|error| error.to_string())?;
+        let mut output = tempfile::tempfile().map_err(|error| error.to_string())?;
+        let both = output.try_clone().and_then(|one| Ok((one.try_clone()?, one))).map_err(|error| error.to_string())?;
+        let mut shell = Command::new("bash");
+        self.connect(&mut shell);
+        let started = Instant::now();
+        self.note(&format!("$ {command}"));
+        let mut child = shell
+            .args(["-c", command])
+            .current_dir(&self.tree)
+            .env("PATH", path)
+            .env("NO_COLOR", "1")
+            .stdin(Stdio::null())
+            .stdout(both.0)
+            .stderr(both.1)
+            .spawn()
+            .map_err(|error| format!("bash: {error}"))?;
+        let status = loop {
+            match child.try_wait() {
+                Ok(Some(status)) => break status,
+                Ok(None) if started.elapsed() > PATIENCE => {
+                    let _ = child.kill();
+                    let _ = child.wait();
+                    return Err(format!("not done after {PATIENCE:?}"));
+                }
+                Ok(None) => std::thread::sleep(Duration::from_millis(10)),
+                Err(error) => return Err(error.to_string()),
+            }
+        };
+        let mut bytes = Vec::new();
+        output.rewind().and_then(|()| output.read_to_end(&mut bytes)).map_err(|error| error.to_string())?;
+        let text = String::from_utf8_lossy(&bytes);
+        self.transcript.push_str(&text);
+        if !status.success() {
+            return Err(format!("{status}\n{text}"));
+        }
+        page::shows(expected, &text)
+    }
+
+    /// The environment in which libpq, Django and zdm find the database.
+    fn connect(&self, command: &mut Command) {
+        let server = self.database.server();
+        for name in
+            ["DATABASE_URL", "DJANGO_SETTINGS_MODULE", "PYTHONPATH", "PYTHONHOME", "PGSERVICE", "PGOPTIONS", "CI"]
+        {
+            command.env_remove(name);
+        }
+        command
+            .env("PGHOST", server.socket_dir())
+            .env("PGPORT", server.port().to_string())
+            .env("PGUSER", USER)
+            .env("PGDATABASE", self.database.name())
+            .env("PYTHONDONTWRITEBYTECODE", "1");
+    }
+
+    /// New processes serve beside the old ones, then alone.
+    fn roll(&mut self, tree: PathBuf) -> Result<(), String> {
+        let old = self.serving.len();
+        let current = std::mem::replace(&mut self.tree, tree);
+        let started = self.start();
+        self.tree = current;
+        started?;
+        self.settle()?;
+        for _ in 0..old {
+            if let Some(process) = self.serving.pop_front() {
+                process.end()?;
+            }
+        }
+        self.settle()
+    }
+
+    /// The processes of the release before this one serve again.
+    fn roll_back(&mut self) -> Result<(), String> {
+        let before = self.dir.path().join(format!("release-{}", self.releases.saturating_sub(1)));
+        self.roll(before)
+    }
+
+    fn start(&mut self) -> Result<(), String> {
+        for _ in 0..PROCESSES {
+            let log = self.dir.path().join(format!("traffic-{}.log", self.logs.len()));
+            let errors = log.with_extension("err");
+            let file = |path: &Path| File::create(path).map_err(|error| format!("{}: {error}", path.display()));
+            let mut command = self.programs.django.command();
+            self.connect(&mut command);
+            file(&log)?;
+            let child = command
+                .args(["traffic.py", "run"])
+                .arg(&log)
+                .current_dir(&self.tree)
+                .stdin(Stdio::piped())
+                .stdout(Stdio::null())
+                .stderr(file(&errors)?)
+                .spawn()
+                .map_err(|error| format!("python: {error}"))?;
+            self.logs.push(log.clone());
+            self.serving.push_back(Process { child, log, errors, tree: self.tree.clone() });
+        }
+        Ok(())
+    }
+
+    /// Waits until every process has answered some more requests, and none of them has failed.
+    fn settle(&mut self) -> Result<(), String> {
+        let started = Instant::now();
+        let mut wanted = Vec::new();
+        for process in &self.serving {
+            wanted.push(measure::read(&process.log)?.len() + SETTLE);
+        }
+        loop {
+            let mut waiting = false;
+            for (process, wanted) in self.serving.iter_mut().zip(&wanted) {
+                let requests = measure::read(&process.log)?;
+                if let Some(failed) = measure::failed(&requests).first() {
+                    let release = process.tree.file_name().unwrap_or_default().to_string_lossy();
+                    return Err(format!("a request of {release} failed: {}: {:?}", failed.name, failed.error));
+                }
+                if let Ok(Some(status)) = process.child.try_wait() {
+                    let errors = fs::read_to_string(&process.errors).unwrap_or_default();
+                    return Err(format!("a process of the application ended, {status}: {errors}"));
+                }
+                waiting |= requests.len() < *wanted;
+            }
+            if !waiting {
+                return Ok(());
+            }
+            if started.elapsed() > PATIENCE {
+                return Err(format!("the application has not answered {SETTLE} requests in {PATIENCE:?}"));
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn note(&mut self, line: &str) {
+        self.transcript.push_str(line);
+        self.transcript.push('\n');
+    }
+
+    /// Ends the processes and gives all requests, by their start.
+    ///
+    /// # Errors
+    /// A process that does not end well, or a log that cannot be read.
+    pub fn close(&mut self) -> Result<Vec<Request>, String> {
+        while let Some(process) = self.serving.pop_front() {
+            process.end()?;
+        }
+        let mut requests = Vec::new();
+        for log in &self.logs {
+            requests.extend(measure::read(log)?);
+        }
+        requests.sort_by(|one, other| one.start.total_cmp(&other.start));
+        Ok(requests)
+    }
+
+    /// The naive way: its sections as they stand, with failing requests as part of the measurement.
+    ///
+    /// # Errors
+    /// What is not as the page says, other than failed requests.
+    pub fn naive(&mut self, release: &Release) -> Result<(), String> {
+        self.releases += 1;
+        let next = self.dir.path().join("naive");
+        copy(&self.tree, &next).map_err(|error| format!("{}: {error}", next.display()))?;
+        self.tree = next;
+        for action in release.sections.iter().flat_map(|section| &section.forwards) {
+            match action {
+                Action::Run { command, .. } if command == "roll-out" => {
+                    while let Some(process) = self.serving.pop_front() {
+                        process.end()?;
+                    }
+                    self.start()?;
+                }
+                Action::Run { .. } | Action::Write { .. } => {
+                    // Requests that fail meanwhile are counted in the end, so nothing is asked of them here.
+                    let serving = std::mem::take(&mut self.serving);
+                    let mut done = self.take(std::slice::from_ref(action));
+                    // That it can run into a deadlock with the application is part of the naive way; one types it again.
+                    for _ in 0..5 {
+                        match &done {
+                            Err(error) if error.contains("deadlock detected") => {
+                                self.note("# again, after a deadlock");
+                                done = self.take(std::slice::from_ref(action));
+                            }
+                            _ => break,
+                        }
+                    }
+                    self.serving = serving;
+                    done?;
+                }
+            }
+        }
+        self.settle()
+    }
+
+    /// The database.
+    pub fn database(&self) -> &Database {
+        &self.database
+    }
+}
+
+impl Drop for Site {
+    fn drop(&mut self) {
+        for process in &mut self.serving {
+            let _ = process.child.kill();
+            let _ = process.child.wait();
+        }
+    }
+}
+
+impl Process {
+    fn end(mut self) -> Result<(), String> {
+        drop(self.child.stdin.take());
+        let status = self.child.wait().map_err(|error| format!("a process of the application: {error}"))?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(format!(
+                "a process of the application: {status}: {}",
+                fs::read_to_string(&self.errors).unwrap_or_default()
+            ))
+        }
+    }
+}
+
+fn copy(from: &Path, to: &Path) -> io::Result<()> {
+    fs::create_dir_all(to)?;
+    for entry in fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(&entry.path(), &target)?;
+        } else {
+            fs::copy(entry.path(), target)?;
+        }
+    }
+    Ok(())
+}
