@@ -1,5 +1,7 @@
 //! Every page of the runbook, as it is written.
 
+#![expect(clippy::print_stdout, reason = "the measurements are part of the test's report")]
+
 use std::fs;
 
 use zdm_runbook::measure;
