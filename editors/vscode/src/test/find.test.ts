@@ -6,7 +6,7 @@ import { expand, find, notFound, type Surroundings } from "../find";
 function around(files: string[], given: Partial<Surroundings> = {}): Surroundings {
   return {
     setting: "",
-    folders: ["/work/shop"],
+    folders: ["/projects/shop"],
     trusted: true,
     variables: { PATH: "/usr/bin:relative:/opt/bin", HOME: "/home/me" },
     windows: false,
@@ -16,7 +16,7 @@ function around(files: string[], given: Partial<Surroundings> = {}): Surrounding
   };
 }
 
-const ALL = ["/work/shop/.venv/bin/zdm-lint", "/opt/bin/zdm-lint", "/extensions/zdm/bundled/zdm-lint"];
+const ALL = ["/projects/shop/.venv/bin/zdm-lint", "/opt/bin/zdm-lint", "/extensions/zdm/bundled/zdm-lint"];
 
 test("the virtual environment goes before PATH, and PATH before the bundled program", () => {
   assert.deepEqual(find(around(ALL)), { command: ALL[0], origin: "environment" });
@@ -66,7 +66,7 @@ test("on Windows", () => {
 });
 
 test("places in the setting are filled in", () => {
-  assert.equal(expand("${workspaceFolder}/bin/zdm-lint", around([])), "/work/shop/bin/zdm-lint");
+  assert.equal(expand("${workspaceFolder}/bin/zdm-lint", around([])), "/projects/shop/bin/zdm-lint");
   assert.equal(expand("~/bin/zdm-lint", around([])), "/home/me/bin/zdm-lint");
   assert.equal(expand("${userHome}/zdm-lint", around([])), "/home/me/zdm-lint");
   assert.equal(expand("/a~b", around([])), "/a~b");
