@@ -67,6 +67,8 @@ pub struct Pending {
     pub sha256: Option<String>,
     pub parents: Vec<MigrationKey>,
     pub atomic: bool,
+    /// What the new code cannot run without, and the migration makes: the model, and the column or table.
+    pub needed: Option<(String, String)>,
 }
 
 /// What the gate says of one migration.
@@ -128,10 +130,14 @@ impl Gate {
                 runs = false;
                 why = Some(format!("it depends on {}, which does not run now", dotted(parent)));
                 later = parent_phase == Phase::After;
-                if self.phase == Some(PhaseChoice::Before) && phase == Phase::Before {
+                // What the new code does not need can wait with what it stands behind.
+                if self.phase == Some(PhaseChoice::Before)
+                    && phase == Phase::Before
+                    && let Some((model, column)) = &migration.needed
+                {
                     decision.contradictions.push(format!(
-                        "{} must run before the deploy but depends on {}, which may only run {}: split the deploy in two, \
-                         or take the dependency away",
+                        "{} must run before the deploy but depends on {}, which may only run {}: the new code's model \
+                         `{model}` names `{column}` in every query; split the deploy in two, or take the dependency away",
                         dotted(&migration.key),
                         dotted(parent),
                         if parent_phase == Phase::After { "after it" } else { "with consent (`window`)" },
@@ -212,6 +218,7 @@ pub(crate) fn pending(knowledge: &Knowledge, keys: &[MigrationKey]) -> Vec<Pendi
                 sha256: known.sha256.clone(),
                 parents: known.parents.clone(),
                 atomic: known.atomic,
+                needed: knowledge.needed(key),
             },
             _ => unknown(key),
         })
@@ -227,6 +234,7 @@ fn unknown(key: &MigrationKey) -> Pending {
         sha256: None,
         parents: Vec::new(),
         atomic: true,
+        needed: None,
     }
 }
 
@@ -328,6 +336,7 @@ mod tests {
             sha256: Some("ab".repeat(32)),
             parents: parents.iter().map(|parent| MigrationKey::new("a", *parent)).collect(),
             atomic: true,
+            needed: Some(("a.Book".to_owned(), "title".to_owned())),
         }
     }
 
@@ -390,6 +399,16 @@ mod tests {
         let pending = [migration("1", Some(Window), &[]), migration("2", Some(Before), &["1"])];
         check(&gate(Some(PhaseChoice::Before)), &pending, &[false, false], 1, 2);
         check(&gate(Some(PhaseChoice::After)), &pending, &[false, false], 0, 2);
+        // What the new code does not need waits.
+        let index = |parent: Phase| {
+            [
+                migration("1", Some(parent), &[]),
+                Pending { needed: None, ..migration("2", Some(Before), &["1"]) },
+                migration("3", Some(Before), &[]),
+            ]
+        };
+        check(&gate(Some(PhaseChoice::Before)), &index(After), &[false, false, true], 0, 0);
+        check(&gate(Some(PhaseChoice::Before)), &index(Window), &[false, false, true], 0, 2);
     }
 
     #[test]

@@ -80,6 +80,12 @@ impl Knowledge {
         Self { trace, problems: workspace.project.problems.clone(), config, known, order, notes: workspace.notes() }
     }
 
+    /// What the new code names in every query of a model and this migration makes: the model, and the column or table.
+    pub(crate) fn needed(&self, key: &MigrationKey) -> Option<(String, String)> {
+        let trace = self.trace.migrations.get(self.known.get(key)?.at)?;
+        zdm_linter::needed(trace, &self.trace).map(|(model, column)| (model, column.to_string()))
+    }
+
     /// The deploy phase of each of these migrations, with the reasons. They are one release: the code that runs is that
     /// of the migrations which are not among them, and nobody uses a table that one of them makes.
     pub(crate) fn judge(&self, release: &BTreeSet<MigrationKey>) -> BTreeMap<MigrationKey, (Phase, Vec<String>)> {

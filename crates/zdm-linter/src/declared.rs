@@ -87,8 +87,9 @@ pub(crate) fn rule() -> Option<&'static crate::registry::Rule> {
     find_rule(CODE)
 }
 
-/// A column that the new code names and the migration makes, with the model.
-fn needed(migration: &MigrationTrace, trace: &Trace) -> Option<(String, Ident)> {
+/// A column that the new code names and the migration makes, with the model: `("shop.Order", paid)`. For a new table, the
+/// table stands in the column's place.
+pub fn needed(migration: &MigrationTrace, trace: &Trace) -> Option<(String, Ident)> {
     let resolver = Resolver::new(&migration.state_after, &trace.context);
     for model in migration.state_after.models() {
         let same = migration.state_before.model(&model.key()).is_some_and(|before| Arc::ptr_eq(before, model));

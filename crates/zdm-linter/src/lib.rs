@@ -38,6 +38,7 @@ pub mod new_code;
 pub mod old_code;
 
 pub use config::Config;
+pub use declared::needed;
 pub use lint::{ForEach, lint, lint_migration, lint_project, lint_with};
 pub use page::Page;
 pub use phase::{MigrationPhase, phases};

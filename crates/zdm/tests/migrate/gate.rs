@@ -125,6 +125,20 @@ fn before_must_not_stand_behind_after() {
 }
 
 #[test]
+fn what_the_new_code_does_not_need_waits_behind_after() {
+    let site = Site::any().with_orders(10);
+    site.migration("0002_note", Some("0001_initial"), REMOVE);
+    site.migration(
+        "0003_total",
+        Some("0002_note"),
+        "operations = [migrations.RunSQL(\"COMMENT ON COLUMN shop_order.total IS 'in cents'\", migrations.RunSQL.noop)]",
+    );
+    site.run(&["--phase", "before"]).expect(0, &[]);
+    assert_eq!(applied(&site), "0001");
+    site.run(&["--phase", "after"]).expect(0, &["Applying shop.0002_note... OK", "Applying shop.0003_total... OK"]);
+}
+
+#[test]
 fn a_new_database_has_nobody_to_wait_for() {
     let site = three();
     let other = site.database.server().database();
