@@ -362,8 +362,10 @@ impl Bench {
 
     /// What a server process holds and waits for at this moment.
     fn look(&self, pid: i32, before: &BTreeMap<String, Relation>) -> Look {
+        // Locks to extend a relation, or on one of its pages, name it too.
         let rows = self.session.sql(&format!(
-            "SELECT l.relation::oid::text, l.mode, l.granted::text, c.relname FROM pg_locks l \
+            "SELECT CASE l.locktype WHEN 'relation' THEN l.relation::oid::text END, l.mode, l.granted::text, c.relname \
+             FROM pg_locks l \
              LEFT JOIN pg_class c ON c.oid = l.relation WHERE l.pid = {pid}"
         ));
         let mut look = Look::default();
