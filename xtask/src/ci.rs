@@ -31,7 +31,11 @@ pub(crate) fn test(arguments: &[String]) -> Result<(), String> {
             Ok(())
         };
         let mut command = cargo();
-        command.args(["nextest", "run", "--workspace", "--no-fail-fast"]).args(arguments);
+        command.args(["nextest", "run", "--workspace", "--no-fail-fast"]);
+        if env::var_os("CI").is_some() {
+            command.args(["--profile", "ci"]);
+        }
+        command.args(arguments);
         step("tests", &mut command).and(examples)
     } else {
         step("tests", cargo().args(["test", "--workspace", "--no-fail-fast"]).args(arguments))

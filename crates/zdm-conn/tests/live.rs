@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -238,8 +239,10 @@ fn transaction_pooling_is_found_out() {
         let mut pooler =
             account.command(program).arg("-q").arg(&file).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         let socket = directory.path().join(".s.PGSQL.6432");
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while !socket.exists() && Instant::now() < deadline {
+        // The file is there before anybody listens on it.
+        let deadline = Instant::now() + Duration::from_secs(30);
+        while UnixStream::connect(&socket).is_err() {
+            assert!(Instant::now() < deadline, "pgbouncer does not listen on {}", socket.display());
             std::thread::sleep(Duration::from_millis(20));
         }
         let dsn = format!("host={here} port=6432 user=postgres dbname=postgres");
