@@ -8,6 +8,7 @@
 mod bench;
 mod ci;
 mod consumers;
+mod demo;
 mod editors;
 mod extension;
 mod packages;
@@ -16,6 +17,7 @@ mod pooler;
 mod projects;
 mod python;
 mod rules;
+mod runbook;
 mod setup;
 
 use std::process::ExitCode;
@@ -43,6 +45,12 @@ enum Command {
     Packages,
     /// Measure the linter against tree-sitter, Django and django-migration-linter
     Bench(bench::Options),
+    /// Change a large table beside an application that reads and writes it, the naive way and ours
+    Demo(demo::Options),
+    /// Measure what the tables of docs/runbook.md say, and write them
+    Measure(runbook::Measure),
+    /// Run pages of the runbook on large tables, both ways, and draw what the application met
+    Pictures(runbook::Pictures),
     /// Compile, lint, test and package the VS Code extension, and check the package's content
     Extension,
     /// The files of a new rule, to be filled in: `cargo xtask new-rule ZDM146 name-of-it`
@@ -60,6 +68,12 @@ enum Command {
 
 fn main() -> ExitCode {
     let result = match Arguments::parse().command {
+        Command::Demo(options) => match demo::run(&options) {
+            Ok(code) => return code,
+            Err(message) => Err(message),
+        },
+        Command::Measure(options) => runbook::measure(&options),
+        Command::Pictures(options) => runbook::pictures(&options),
         Command::Setup(options) => setup::run(&options).map(|outcome| outcome.report()),
         Command::Test { arguments } => ci::test(&arguments),
         Command::Packages => packages::run(),

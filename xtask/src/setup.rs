@@ -70,18 +70,7 @@ impl Outcome {
 
 pub(crate) fn run(options: &Options) -> Result<Outcome, String> {
     let root = cache::root();
-    fs::create_dir_all(&root).map_err(|error| format!("cannot make {}: {error}", root.display()))?;
-    let path = root.join("lock");
-    let lock = fs::File::options()
-        .create(true)
-        .append(true)
-        .open(&path)
-        .map_err(|error| format!("cannot open {}: {error}", path.display()))?;
-    if lock.try_lock().is_err() {
-        println!("waiting for another setup to finish …");
-        lock.lock().map_err(|error| format!("cannot lock {}: {error}", path.display()))?;
-    }
-
+    let _lock = lock(&root)?;
     let postgres = match &options.postgres {
         None => pins::POSTGRES.iter().filter(|pin| pin.by_default).collect(),
         Some(majors) => select(majors, &pins::POSTGRES, |pin| pin.major)?,
@@ -92,7 +81,7 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, String> {
     };
     let pythons = python::find();
     let pythons: Vec<&Python> = pythons.values().collect();
-    let npm = Command::new("npm").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
+    let npm = has_npm();
 
     let mut pieces: Vec<Piece<'_>> = Vec::new();
     for pin in postgres {
@@ -117,6 +106,49 @@ pub(crate) fn run(options: &Options) -> Result<Outcome, String> {
         outcome.missing.extend(projects.missing);
     }
     Ok(outcome)
+}
+
+/// One server and one Django.
+pub(crate) fn only(major: u32, series: &str) -> Result<Outcome, String> {
+    let root = cache::root();
+    let _lock = lock(&root)?;
+    let (postgres, django) = (root.join("postgres"), root.join("django"));
+    let server = select(&[major], &pins::POSTGRES, |pin| pin.major)?;
+    let environment = select(&[series.to_owned()], &pins::DJANGO, |pin| pin.series.to_owned())?;
+    let pythons = python::find();
+    let pythons: Vec<&Python> = pythons.values().collect();
+    let pythons = &pythons;
+    let npm = has_npm();
+    let mut pieces: Vec<Piece<'_>> = Vec::new();
+    for pin in server {
+        let parent = postgres.clone();
+        pieces.push(Piece::new(format!("PostgreSQL {}", pin.major), move || make_postgres(&parent, pin, npm)));
+    }
+    for pin in environment {
+        let parent = django.clone();
+        pieces.push(Piece::new(format!("Django {}", pin.series), move || make_django(&parent, pin, pythons)));
+    }
+    Ok(make(&pieces))
+}
+
+/// Held while something is provisioned.
+fn lock(root: &Path) -> Result<fs::File, String> {
+    fs::create_dir_all(root).map_err(|error| format!("cannot make {}: {error}", root.display()))?;
+    let path = root.join("lock");
+    let lock = fs::File::options()
+        .create(true)
+        .append(true)
+        .open(&path)
+        .map_err(|error| format!("cannot open {}: {error}", path.display()))?;
+    if lock.try_lock().is_err() {
+        println!("waiting for another setup to finish …");
+        lock.lock().map_err(|error| format!("cannot lock {}: {error}", path.display()))?;
+    }
+    Ok(lock)
+}
+
+fn has_npm() -> bool {
+    Command::new("npm").arg("--version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok()
 }
 
 fn select<'p, P, K: PartialEq + std::fmt::Display>(

@@ -3,7 +3,11 @@
 //! walked and the step taken again. Beside it the application's processes of both releases send requests without
 //! pause; each page ends with the same schema as the naive migration, and without one failed request.
 
+pub mod beliefs;
+pub mod keeper;
 pub mod measure;
 pub mod page;
+pub mod picture;
+pub mod run;
 pub mod schema;
 pub mod site;

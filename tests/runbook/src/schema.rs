@@ -34,7 +34,9 @@ const PARTS: [(&str, &str); 7] = [
         "sequence",
         "SELECT format('%s %s owned by %s.%s', s.seqrelid::regclass, s.seqtypid::regtype,
             d.refobjid::regclass, a.attname)
-        FROM pg_sequence s LEFT JOIN pg_depend d ON d.objid = s.seqrelid AND d.deptype IN ('a', 'i')
+        FROM pg_sequence s
+        JOIN pg_class c ON c.oid = s.seqrelid AND c.relnamespace = 'public'::regnamespace
+        LEFT JOIN pg_depend d ON d.objid = s.seqrelid AND d.deptype IN ('a', 'i')
             AND d.classid = 'pg_class'::regclass AND d.refobjsubid > 0
         LEFT JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid",
     ),

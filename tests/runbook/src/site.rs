@@ -3,14 +3,17 @@
 use std::collections::VecDeque;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Seek as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tempfile::TempDir;
 use zdm_testkit::{Database, Django, Server, USER, cache};
 
-use crate::measure::{self, Request};
+use crate::keeper::Keeper;
+use crate::measure::{self, Request, Span};
 use crate::page::{self, Action, Release};
 
 /// How many processes serve each release.
@@ -19,6 +22,23 @@ const PROCESSES: usize = 2;
 const SETTLE: usize = 15;
 /// The longest that a command of a page, or a process's start, may take.
 const PATIENCE: Duration = Duration::from_mins(5);
+
+/// How a site is made.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Rows that `traffic.py fill` writes into each table.
+    pub rows: u32,
+    /// The command that fills the tables instead, in the project's folder.
+    pub fill: Option<String>,
+    /// What each process of the application waits between two requests; default: next to nothing.
+    pub pause: Option<Duration>,
+    /// `statement_timeout` of the application's sessions; default: none.
+    pub patience: Option<Duration>,
+    /// Show commands and their output as they run, instead of keeping them for the transcript.
+    pub show: bool,
+    /// Ends the processes and removes the folder, whatever ends this program; default: the values' own `Drop`.
+    pub keeper: Option<Arc<Keeper>>,
+}
 
 /// Where the programs are.
 #[derive(Debug, Clone)]
@@ -46,7 +66,8 @@ impl Programs {
         }
         // The tests' own program is in `deps` of the folder that holds the others.
         let own = std::env::current_exe().map_err(|error| format!("this program's path: {error}"))?;
-        let zdm = own.parent().and_then(Path::parent).ok_or("this program has no folder")?.to_path_buf();
+        let beside = own.parent().ok_or("this program has no folder")?;
+        let zdm = if beside.ends_with("deps") { beside.parent().unwrap_or(beside) } else { beside }.to_path_buf();
         if zdm.join("zdm").exists() && zdm.join("zdm-lint").exists() {
             Ok(Self { zdm, django })
         } else {
@@ -59,6 +80,7 @@ impl Programs {
 #[derive(Debug)]
 pub struct Site {
     programs: Programs,
+    options: Options,
     database: Database,
     dir: TempDir,
     /// The working tree of the release that is being made.
@@ -67,6 +89,8 @@ pub struct Site {
     /// Those that serve, of one release or of two.
     serving: VecDeque<Process>,
     logs: Vec<PathBuf>,
+    /// The commands that changed something, and when.
+    pub spans: Vec<Span>,
     /// What happened, with the time, for the one who reads a failure.
     pub transcript: String,
 }
@@ -85,34 +109,74 @@ impl Site {
     /// # Errors
     /// What failed.
     pub fn open(name: &str, server: &Server, programs: &Programs, rows: u32) -> Result<Self, String> {
-        let dir = TempDir::new().map_err(|error| format!("a temporary folder: {error}"))?;
+        let mut site = Self::prepare(name, server, programs, &Options { rows, ..Options::default() })?;
+        site.serve()?;
+        Ok(site)
+    }
+
+    /// The same without processes that serve.
+    ///
+    /// # Errors
+    /// What failed.
+    pub fn prepare(name: &str, server: &Server, programs: &Programs, options: &Options) -> Result<Self, String> {
+        let mut site = Self::new(name, server.database(), programs, options)?;
+        site.run("python manage.py migrate --verbosity 0", &[])?;
+        let fill = options.fill.clone().unwrap_or_else(|| format!("python traffic.py fill {}", options.rows));
+        site.run(&fill, &[])?;
+        Ok(site)
+    }
+
+    /// A site of the same project whose database begins as a copy of this one's, where nobody serves yet.
+    ///
+    /// # Errors
+    /// What failed.
+    pub fn twin(&self, name: &str) -> Result<Self, String> {
+        let database = self.database.server().database_like(self.database.name());
+        Self::new(name, database, &self.programs, &self.options)
+    }
+
+    fn new(name: &str, database: Database, programs: &Programs, options: &Options) -> Result<Self, String> {
+        let dir = match &options.keeper {
+            Some(keeper) => TempDir::new_in(keeper.dir()),
+            None => TempDir::new(),
+        };
+        let dir = dir.map_err(|error| format!("a temporary folder: {error}"))?;
         let tree = dir.path().join("release-0");
         let fixtures = cache::workspace().join("fixtures/runbook");
         for part in [fixtures.join("common"), fixtures.join(name)] {
             copy(&part, &tree).map_err(|error| format!("{}: {error}", part.display()))?;
         }
+        write_programs(dir.path()).map_err(|error| format!("{}: {error}", dir.path().display()))?;
         let mut site = Self {
             programs: programs.clone(),
-            database: server.database(),
+            options: Options { show: false, ..options.clone() },
+            database,
             dir,
             tree,
             releases: 0,
             serving: VecDeque::new(),
             logs: Vec::new(),
+            spans: Vec::new(),
             transcript: String::new(),
         };
         for command in [
             "git init --quiet --initial-branch main",
             "git config user.email runbook@example.org && git config user.name Runbook",
             "git add --all && git commit --quiet -m 'The site before the change'",
-            "python manage.py migrate --verbosity 0",
-            &format!("python traffic.py fill {rows}"),
         ] {
             site.run(command, &[])?;
         }
-        site.start()?;
-        site.settle()?;
+        site.options.show = options.show;
         Ok(site)
+    }
+
+    /// Starts the processes of the application.
+    ///
+    /// # Errors
+    /// What failed.
+    pub fn serve(&mut self) -> Result<(), String> {
+        self.start()?;
+        self.settle()
     }
 
     /// Walks through a release: every section forwards, back where the page shows a way, and forwards again.
@@ -143,13 +207,7 @@ impl Site {
     fn take(&mut self, actions: &[Action]) -> Result<(), String> {
         for action in actions {
             match action {
-                Action::Write { path, text } => {
-                    let path = self.tree.join(path);
-                    let folder = path.parent().map_or(Ok(()), fs::create_dir_all);
-                    folder
-                        .and_then(|()| fs::write(&path, text))
-                        .map_err(|error| format!("{}: {error}", path.display()))?;
-                }
+                Action::Write { path, text } => self.write(path, text)?,
                 Action::Run { command, output, line } => {
                     let done = match command.as_str() {
                         "roll-out" => self.roll(self.tree.clone()),
@@ -163,28 +221,56 @@ impl Site {
         self.settle()
     }
 
+    /// Writes a file of the release that is being made.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub fn write(&self, path: &str, text: &str) -> Result<(), String> {
+        let path = self.tree.join(path);
+        let folder = path.parent().map_or(Ok(()), fs::create_dir_all);
+        folder.and_then(|()| fs::write(&path, text)).map_err(|error| format!("{}: {error}", path.display()))
+    }
+
     /// Runs a command in the working tree; it must succeed and print what is expected.
     fn run(&mut self, command: &str, expected: &[String]) -> Result<(), String> {
+        let (status, text) = self.attempt(command)?;
+        if !status.success() {
+            return Err(format!("{status}\n{text}"));
+        }
+        page::shows(expected, &text)
+    }
+
+    /// Runs a command in the working tree as a person would type it; gives its end and, unless it was shown, what it
+    /// printed. `roll-out` and `roll-back` are programs that it can call.
+    ///
+    /// # Errors
+    /// It cannot be run, does not end, or an application that it rolls out fails.
+    pub fn attempt(&mut self, command: &str) -> Result<(ExitStatus, String), String> {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let python = self.programs.django.dir().join("bin");
-        let folders = [self.programs.zdm.clone(), python].into_iter().chain(std::env::split_paths(&path));
-        let path = std::env::join_paths(folders).map_err(|error| error.to_string())?;
-        let mut output = tempfile::tempfile().map_err(|error| error.to_string())?;
-        let both = output.try_clone().and_then(|one| Ok((one.try_clone()?, one))).map_err(|error| error.to_string())?;
+        let folders = [self.dir.path().join("bin"), self.programs.zdm.clone(), python];
+        let path = std::env::join_paths(folders.into_iter().chain(std::env::split_paths(&path)))
+            .map_err(|error| error.to_string())?;
         let mut shell = Command::new("bash");
         self.connect(&mut shell);
-        let started = Instant::now();
-        self.note(&format!("$ {command}"));
-        let mut child = shell
+        shell
             .args(["-c", command])
             .current_dir(&self.tree)
             .env("PATH", path)
-            .env("NO_COLOR", "1")
-            .stdin(Stdio::null())
-            .stdout(both.0)
-            .stderr(both.1)
-            .spawn()
-            .map_err(|error| format!("bash: {error}"))?;
+            .env("SITE", self.dir.path())
+            .stdin(Stdio::null());
+        let mut output = None;
+        if !self.options.show {
+            let file = tempfile::tempfile().map_err(|error| error.to_string())?;
+            let both =
+                file.try_clone().and_then(|one| Ok((one.try_clone()?, one))).map_err(|error| error.to_string())?;
+            shell.env("NO_COLOR", "1").stdout(both.0).stderr(both.1);
+            output = Some(file);
+        }
+        let started = Instant::now();
+        let start = now();
+        self.note(&format!("$ {command}"));
+        let mut child = self.spawn(&mut shell)?;
         let status = loop {
             match child.try_wait() {
                 Ok(Some(status)) => break status,
@@ -196,15 +282,42 @@ impl Site {
                 Ok(None) => std::thread::sleep(Duration::from_millis(10)),
                 Err(error) => return Err(error.to_string()),
             }
+            if let Err(error) = self.answer() {
+                let _ = child.kill();
+                let _ = child.wait();
+                return Err(error);
+            }
         };
-        let mut bytes = Vec::new();
-        output.rewind().and_then(|()| output.read_to_end(&mut bytes)).map_err(|error| error.to_string())?;
-        let text = String::from_utf8_lossy(&bytes);
-        self.transcript.push_str(&text);
-        if !status.success() {
-            return Err(format!("{status}\n{text}"));
+        if let Some((_, kind)) = KINDS.iter().find(|(words, _)| command.contains(words)) {
+            self.spans.push(Span { start, end: now(), kind });
         }
-        page::shows(expected, &text)
+        let mut bytes = Vec::new();
+        if let Some(mut output) = output {
+            output.rewind().and_then(|()| output.read_to_end(&mut bytes)).map_err(|error| error.to_string())?;
+        }
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        self.transcript.push_str(&text);
+        Ok((status, text))
+    }
+
+    /// Does what a program of [`PROGRAMS`] asks for.
+    fn answer(&mut self) -> Result<(), String> {
+        let asked = self.dir.path().join("asked");
+        let Ok(what) = fs::read_to_string(&asked) else { return Ok(()) };
+        fs::remove_file(&asked).map_err(|error| format!("{}: {error}", asked.display()))?;
+        match what.trim() {
+            "roll-back" => self.roll_back()?,
+            _ => self.roll(self.tree.clone())?,
+        }
+        let done = self.dir.path().join("done");
+        fs::write(&done, "").map_err(|error| format!("{}: {error}", done.display()))
+    }
+
+    fn spawn(&self, command: &mut Command) -> Result<Child, String> {
+        if let Some(keeper) = &self.options.keeper {
+            keeper.take_in(command)?;
+        }
+        command.spawn().map_err(|error| format!("{}: {error}", command.get_program().display()))
     }
 
     /// The environment in which libpq, Django and zdm find the database.
@@ -225,6 +338,13 @@ impl Site {
 
     /// New processes serve beside the old ones, then alone.
     fn roll(&mut self, tree: PathBuf) -> Result<(), String> {
+        let start = now();
+        self.replace(tree)?;
+        self.spans.push(Span { start, end: now(), kind: "roll-out" });
+        Ok(())
+    }
+
+    fn replace(&mut self, tree: PathBuf) -> Result<(), String> {
         let old = self.serving.len();
         let current = std::mem::replace(&mut self.tree, tree);
         let started = self.start();
@@ -253,15 +373,20 @@ impl Site {
             let mut command = self.programs.django.command();
             self.connect(&mut command);
             file(&log)?;
-            let child = command
+            if let Some(pause) = self.options.pause {
+                command.env("TRAFFIC_PAUSE", pause.as_secs_f64().to_string());
+            }
+            if let Some(patience) = self.options.patience {
+                command.env("PGOPTIONS", format!("-c statement_timeout={}", patience.as_millis()));
+            }
+            command
                 .args(["traffic.py", "run"])
                 .arg(&log)
                 .current_dir(&self.tree)
                 .stdin(Stdio::piped())
                 .stdout(Stdio::null())
-                .stderr(file(&errors)?)
-                .spawn()
-                .map_err(|error| format!("python: {error}"))?;
+                .stderr(file(&errors)?);
+            let child = self.spawn(&mut command)?;
             self.logs.push(log.clone());
             self.serving.push_back(Process { child, log, errors, tree: self.tree.clone() });
         }
@@ -363,6 +488,38 @@ impl Site {
     pub fn database(&self) -> &Database {
         &self.database
     }
+}
+
+/// Words of a command, and the kind of its span.
+const KINDS: [(&str, &str); 4] = [
+    ("zdm migrate status", "check"),
+    ("zdm backfill run", "backfill"),
+    ("zdm migrate", "migrate"),
+    ("manage.py migrate", "migrate"),
+];
+
+/// Unix time in milliseconds.
+fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64() * 1000.0
+}
+
+/// What commands call to have the application rolled out or back: they ask the site, which watches while a command
+/// runs, and wait for it.
+const PROGRAMS: [&str; 2] = ["roll-out", "roll-back"];
+
+fn write_programs(dir: &Path) -> io::Result<()> {
+    let bin = dir.join("bin");
+    fs::create_dir_all(&bin)?;
+    for name in PROGRAMS {
+        let text = format!(
+            "#!/bin/sh\necho {name} >\"$SITE/asked.new\" && mv \"$SITE/asked.new\" \"$SITE/asked\"\n\
+             until [ -e \"$SITE/done\" ]; do sleep 0.02; done\nrm \"$SITE/done\"\n"
+        );
+        let path = bin.join(name);
+        fs::write(&path, text)?;
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755))?;
+    }
+    Ok(())
 }
 
 impl Drop for Site {

@@ -5,9 +5,8 @@
 use std::fs;
 
 use zdm_runbook::measure;
-use zdm_runbook::page::Page;
-use zdm_runbook::schema::{differences, schema};
-use zdm_runbook::site::{Programs, Site};
+use zdm_runbook::run;
+use zdm_runbook::site::Programs;
 use zdm_testkit::{Django, Server, cache};
 
 const ROWS: u32 = 5_000;
@@ -16,29 +15,11 @@ const ROWS: u32 = 5_000;
 const LONGEST: f64 = 3_000.0;
 
 fn check(name: &str, django: &str, major: u32) {
-    let path = cache::workspace().join("docs/runbook").join(format!("{name}.md"));
-    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
-    let page = Page::parse(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let programs = Programs::build(Django::get(django)).unwrap_or_else(|error| panic!("{error}"));
-    let server = Server::shared(major);
-
-    let mut site = Site::open(name, &server, &programs, ROWS).unwrap_or_else(|error| panic!("{name}: {error}"));
-    for release in &page.releases {
-        if let Err(error) = site.release(release) {
-            panic!("{}\n{name}.md, {}: {error}", site.transcript, release.title);
-        }
-    }
-    let requests = site.close().unwrap_or_else(|error| panic!("{name}: {error}"));
+    let ran = run::page(name, &Server::shared(major), &programs, ROWS).unwrap_or_else(|error| panic!("{error}"));
+    let (requests, naive_requests) = (ran.ours.requests, ran.naive.requests);
     let failed = measure::failed(&requests);
-    assert!(failed.is_empty(), "{}\n{name}: {failed:#?}", site.transcript);
-
-    let naive = page.naive.as_ref().unwrap_or_else(|| panic!("{name}.md shows no naive way"));
-    let mut other = Site::open(name, &server, &programs, ROWS).unwrap_or_else(|error| panic!("{name}: {error}"));
-    other.naive(naive).unwrap_or_else(|error| panic!("{}\n{name}.md, {}: {error}", other.transcript, naive.title));
-    let naive_requests = other.close().unwrap_or_else(|error| panic!("{name}: {error}"));
-    let (ours, theirs) = (schema(&site.database().connect()), schema(&other.database().connect()));
-    let different = differences(&theirs, &ours);
-    assert!(different.is_empty(), "{name}: naive (-) and ours (+) differ:\n{}", different.join("\n"));
+    assert!(failed.is_empty(), "{name}: {failed:#?}");
 
     for (way, requests) in [("runbook", &requests), ("naive", &naive_requests)] {
         println!(

@@ -1,0 +1,70 @@
+//! A page from its beginning to its end, both ways, each on a database of its own.
+
+use std::fs;
+
+use zdm_testkit::{Server, cache};
+
+use crate::measure::{Request, Span};
+use crate::page::Page;
+use crate::schema::{differences, schema};
+use crate::site::{Options, Programs, Site};
+
+/// What happened on one way.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Way {
+    /// All requests, by their start.
+    pub requests: Vec<Request>,
+    /// The commands that changed something.
+    pub spans: Vec<Span>,
+}
+
+/// What happened.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Ran {
+    /// The page's heading.
+    pub title: String,
+    /// The releases of the page.
+    pub ours: Way,
+    /// Its naive way.
+    pub naive: Way,
+}
+
+/// Runs `docs/runbook/NAME.md` on `fixtures/runbook/NAME` with so many rows.
+///
+/// # Errors
+/// The first thing that is not as the page says, with what was printed until then; or that the two ways do not end with
+/// the same schema.
+pub fn page(name: &str, server: &Server, programs: &Programs, rows: u32) -> Result<Ran, String> {
+    let path = cache::workspace().join("docs/runbook").join(format!("{name}.md"));
+    let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
+    let page = Page::parse(&text).map_err(|error| format!("{}: {error}", path.display()))?;
+    let naive = page.naive.as_ref().ok_or_else(|| format!("{name}.md shows no naive way"))?;
+
+    let options = Options { rows, ..Options::default() };
+    let mut site = Site::prepare(name, server, programs, &options).map_err(|error| format!("{name}: {error}"))?;
+    let mut other = site.twin(name).map_err(|error| format!("{name}: {error}"))?;
+    site.serve().map_err(|error| format!("{name}: {error}"))?;
+    for release in &page.releases {
+        if let Err(error) = site.release(release) {
+            return Err(format!("{}\n{name}.md, {}: {error}", site.transcript, release.title));
+        }
+    }
+    let ours = close(name, &mut site)?;
+
+    other.serve().map_err(|error| format!("{name}: {error}"))?;
+    if let Err(error) = other.naive(naive) {
+        return Err(format!("{}\n{name}.md, {}: {error}", other.transcript, naive.title));
+    }
+    let theirs = close(name, &mut other)?;
+    let different = differences(&schema(&other.database().connect()), &schema(&site.database().connect()));
+    if different.is_empty() {
+        Ok(Ran { title: page.title, ours, naive: theirs })
+    } else {
+        Err(format!("{name}: naive (-) and ours (+) differ:\n{}", different.join("\n")))
+    }
+}
+
+fn close(name: &str, site: &mut Site) -> Result<Way, String> {
+    let requests = site.close().map_err(|error| format!("{name}: {error}"))?;
+    Ok(Way { requests, spans: std::mem::take(&mut site.spans) })
+}
