@@ -31,6 +31,31 @@ pub(crate) fn copies(catalog: &Catalog, table: &Table) -> Vec<(Ident, Ident)> {
     found
 }
 
+/// Whether a mirror gives the column a value where an INSERT does not name it: it assigns to the column from columns that
+/// are never NULL themselves.
+pub(crate) fn fills(catalog: &Catalog, table: &Table, column: &Ident) -> bool {
+    let fires = |trigger: &&Trigger| {
+        trigger.enabled
+            && is_mirror(trigger)
+            && trigger.for_each_row
+            && trigger.timing.eq_ignore_ascii_case("BEFORE")
+            && trigger.events.iter().any(|event| event.eq_ignore_ascii_case("INSERT"))
+    };
+    let never_null = |name: &Ident| table.column(name.as_str()).is_some_and(|column| column.not_null);
+    table.triggers.iter().filter(fires).any(|trigger| {
+        let body = body(catalog, trigger).unwrap_or_default();
+        let names = name_tokens(body);
+        names.windows(2).any(|pair| {
+            let [row, assigned] = pair else { return false };
+            let is_assignment =
+                row.name == "new" && row.after == "." && assigned.name == *column && assigned.after == ":=";
+            // A mirror's function has a line for each assignment.
+            let value = body.get(assigned.span.range().end..).and_then(|rest| rest.split_once(";\n"));
+            is_assignment && value.is_some_and(|(value, _)| columns_of_rows(value).iter().all(never_null))
+        })
+    })
+}
+
 /// The columns that a PL/pgSQL trigger function names as `NEW.column` or `OLD.column`, each once, in order.
 pub(crate) fn columns_of_rows(body: &str) -> Vec<Ident> {
     let names = name_tokens(body);

@@ -12,6 +12,8 @@ use zdm_postgres::statement::AlterTableAction;
 use zdm_postgres::{Catalog, DataType, Ident, Statement};
 use zdm_replay::{MigrationTrace, Step, table_name};
 
+use crate::mirror;
+
 /// A way in which a model and its table do not meet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Drift {
@@ -60,14 +62,17 @@ pub fn drift(migration: &MigrationTrace, context: &Context) -> Vec<Drifted> {
         if same_model && before_table.as_ref().is_some_and(|before| Arc::ptr_eq(before, &after_table)) {
             continue;
         }
-        let mut drifts = drifts(model, &after_table, &migration.state_after, context);
+        let mut drifts = drifts(model, &after_table, &migration.state_after, &migration.catalog_after, context);
         if let Some(before) = before {
             drifts.extend(objects_left(before, model, &after_table));
         }
         if let (Some(before), Some(before_table)) = (before, before_table) {
-            let known = self::drifts(before, &before_table, &migration.state_before, context);
+            let catalog = &migration.catalog_before;
+            let known = self::drifts(before, &before_table, &migration.state_before, catalog, context);
+            // The column of a mirror that goes is nobody's from now on.
+            let lost = |drift: &Drift| matches!(drift, Drift::UnfilledColumn { column } if mirror::fills(catalog, &before_table, column));
             drifts.retain(|drift| !known.contains(drift));
-            drifts.retain(|drift| brought_about(drift, before, model, &migration.state_before, context));
+            drifts.retain(|drift| lost(drift) || brought_about(drift, before, model, &migration.state_before, context));
         }
         if !drifts.is_empty() {
             result.push(Drifted { key, label: format!("{}.{}", model.app, model.name), table: after_table, drifts });
@@ -142,7 +147,7 @@ fn table_of(model: &ModelState, state: &ProjectState, catalog: &Catalog, context
     catalog.table(&table_name(&name)).filter(|table| !table.assumed && !table.uncertain).cloned()
 }
 
-fn drifts(model: &ModelState, table: &Table, state: &ProjectState, context: &Context) -> Vec<Drift> {
+fn drifts(model: &ModelState, table: &Table, state: &ProjectState, catalog: &Catalog, context: &Context) -> Vec<Drift> {
     let resolver = Resolver::new(state, context);
     let Ok(resolved) = resolver.model(&model.key()) else { return Vec::new() };
     // A field that cannot be resolved may stand for any column.
@@ -194,7 +199,12 @@ fn drifts(model: &ModelState, table: &Table, state: &ProjectState, context: &Con
     }
     let names = |column: &Ident| own.iter().any(|(name, ..)| name == column);
     for column in table.columns.iter().filter(|column| !names(&column.name)) {
-        if column.not_null && column.default.is_none() && column.identity.is_none() && column.generated.is_none() {
+        if column.not_null
+            && column.default.is_none()
+            && column.identity.is_none()
+            && column.generated.is_none()
+            && !mirror::fills(catalog, table, &column.name)
+        {
             drifts.push(Drift::UnfilledColumn { column: column.name.clone() });
         }
     }

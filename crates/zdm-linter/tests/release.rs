@@ -167,3 +167,57 @@ fn what_other_apps_released_before_is_running() {
         &["0003:ZDM101"],
     );
 }
+
+const MIRRORED: &str = r#"
+        migrations.RunSQL("ALTER TABLE shop_member ADD COLUMN label varchar(100)", "ALTER TABLE shop_member DROP COLUMN label"),
+        migrations.RunSQL("""
+CREATE FUNCTION zdm_mirror_label() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.label IS NOT NULL AND NEW.name IS NULL THEN
+        NEW.name := NEW.label;
+    END IF;
+    NEW.label := NEW.name;
+    RETURN NEW;
+END
+$$""", "DROP FUNCTION zdm_mirror_label()"),
+        migrations.RunSQL("""
+CREATE TRIGGER zdm_mirror_label BEFORE INSERT OR UPDATE ON shop_member
+FOR EACH ROW WHEN (NEW.label IS DISTINCT FROM NEW.name) EXECUTE FUNCTION zdm_mirror_label()
+""", "DROP TRIGGER zdm_mirror_label ON shop_member"),
+"#;
+
+/// NOT NULL for the label, and the model names it instead of the name.
+const RENAMED: [&str; 3] = [
+    "migrations.RunSQL('ALTER TABLE shop_member ADD CONSTRAINT label_set CHECK (label IS NOT NULL) NOT VALID',
+        'ALTER TABLE shop_member DROP CONSTRAINT label_set')",
+    "migrations.RunSQL('ALTER TABLE shop_member VALIDATE CONSTRAINT label_set', migrations.RunSQL.noop)",
+    "migrations.SeparateDatabaseAndState(
+        state_operations=[migrations.RenameField('member', 'name', 'label')],
+        database_operations=[
+            migrations.RunSQL('ALTER TABLE shop_member ALTER COLUMN label SET NOT NULL',
+                'ALTER TABLE shop_member ALTER COLUMN label DROP NOT NULL'),
+            migrations.RunSQL('ALTER TABLE shop_member DROP CONSTRAINT label_set', migrations.RunSQL.noop)])",
+];
+
+#[test]
+fn a_mirror_fills_what_either_release_does_not_name() {
+    let [added, validated, renamed] = RENAMED;
+    check(&[MIRRORED, added, validated, renamed], &[], &[]);
+    // A mirror of one way fills the shadow alone.
+    let one_way = MIRRORED.replace("NEW.name := NEW.label;", "NULL;");
+    check(&[&one_way, added, validated, renamed], &["0005:ZDM612"], &["0005:ZDM612"]);
+    // One that is switched off fills nothing.
+    let off = "migrations.RunSQL('ALTER TABLE shop_member DISABLE TRIGGER zdm_mirror_label', migrations.RunSQL.noop)";
+    let found = ["0005:ZDM217", "0006:ZDM205", "0006:ZDM612"];
+    check(&[MIRRORED, added, validated, off, renamed], &found, &found);
+}
+
+#[test]
+fn a_mirror_that_goes_leaves_its_columns_to_nobody() {
+    let [added, validated, renamed] = RENAMED;
+    let gone = "migrations.RunSQL('DROP TRIGGER zdm_mirror_label ON shop_member; DROP FUNCTION zdm_mirror_label()', migrations.RunSQL.noop)";
+    let found = ["0006:ZDM205", "0006:ZDM210", "0006:ZDM612"];
+    check(&[MIRRORED, added, validated, renamed, gone], &found, &found);
+    let with_column = "migrations.RunSQL('DROP TRIGGER zdm_mirror_label ON shop_member; DROP FUNCTION zdm_mirror_label(); ALTER TABLE shop_member DROP COLUMN name', migrations.RunSQL.noop)";
+    check(&[MIRRORED, added, validated, renamed, with_column], &[], &["0006:ZDM201", "0006:ZDM205"]);
+}

@@ -208,11 +208,13 @@ fn plan_pair(
             check_expression(expression, text, facts)?;
         }
     }
+    // Two shadows may make one source: `first || ' ' || last`.
+    let is_target = |column: &str| request.pairs.iter().any(|pair| pair.target == *column);
     if let Some(backward) = &backward
         && let Some(other) = backward
             .columns()
             .iter()
-            .find(|column| facts.columns_known && facts.column(column).is_none() && **column != pair.target)
+            .find(|column| facts.columns_known && facts.column(column).is_none() && !is_target(column))
     {
         return Err(Refusal::NoColumn { table: facts.name.plain(), column: other.clone() });
     }
@@ -538,6 +540,22 @@ mod tests {
             "--reverse-using",
         );
         refused("size", "label", |request| request.both_ways = true, "--reverse-using");
+    }
+
+    #[test]
+    fn two_shadows_make_one_source() {
+        let half = |target: &str| PairRequest {
+            source: "label".to_owned(),
+            target: target.to_owned(),
+            data_type: Some("text".to_owned()),
+            using: Some("label || ''".to_owned()),
+            reverse_using: Some("head || tail".to_owned()),
+        };
+        let request = Request { pairs: vec![half("head"), half("tail")], both_ways: true, ..Request::default() };
+        let body = plan(&request, &table()).unwrap().mirror.body();
+        assert_eq!(body.matches(r#"NEW."label" := (NEW."head" || NEW."tail")"#).count(), 4, "{body}");
+        let request = Request { pairs: vec![half("head")], both_ways: true, ..Request::default() };
+        assert!(plan(&request, &table()).unwrap_err().to_string().contains("no column `tail`"));
     }
 
     #[test]

@@ -1,24 +1,26 @@
 //! ZDM205: a new NOT NULL column that old code does not fill.
 
 use zdm_postgres::Catalog;
+use zdm_postgres::catalog::{Column, Table};
 use zdm_source::Diagnostic;
 
 use crate::context::Cx;
 use crate::fixes;
+use crate::mirror;
 use crate::rules::column_renamed::renamed_from;
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for old in cx.old {
         let Some(after) = old.after(cx.migration) else { continue };
         for column in &after.columns {
-            let required =
-                column.not_null && column.default.is_none() && column.identity.is_none() && column.generated.is_none();
+            let required = column.generated.is_none() && wants_value(&cx.migration.catalog_after, after, column);
             let named = old.model.as_ref().is_some_and(|model| model.names_column(&column.name));
             // Under another name it was there before, which is a matter of the rename.
             let renamed = renamed_from(cx, old.name(), &column.name);
             let before = old.before.column(renamed.unwrap_or(&column.name).as_str());
             // A NOT NULL column that loses its default is a matter of that (ZDM209).
-            let was_required = before.is_some_and(|before| before.not_null && before.identity.is_none());
+            let was_required = before.is_some_and(|before| before.not_null && before.identity.is_none())
+                && !mirror::fills(&cx.migration.catalog_before, &old.before, &column.name);
             if !required || named || was_required || (before.is_some() && old.model.is_none()) {
                 continue;
             }
@@ -26,8 +28,8 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             let is_required = |catalog: &Catalog| {
                 catalog
                     .table(table)
-                    .and_then(|table| table.column(column.name.as_str()))
-                    .is_some_and(|column| column.not_null && column.default.is_none() && column.identity.is_none())
+                    .and_then(|table| Some((table, table.column(column.name.as_str())?)))
+                    .is_some_and(|(table, column)| wants_value(catalog, table, column))
             };
             let Some(step) = cx.step_where(is_required) else { continue };
             let dropped = cx
@@ -51,4 +53,12 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             out.push(Cx::fixed(diagnostic, fixes::db_default(cx, step.operation)));
         }
     }
+}
+
+/// An INSERT that does not name the column fails.
+fn wants_value(catalog: &Catalog, table: &Table, column: &Column) -> bool {
+    column.not_null
+        && column.default.is_none()
+        && column.identity.is_none()
+        && !mirror::fills(catalog, table, &column.name)
 }
