@@ -297,6 +297,7 @@ impl Site {
         }
         let text = String::from_utf8_lossy(&bytes).into_owned();
         self.transcript.push_str(&text);
+        self.note(&format!("# {:.1} s", started.elapsed().as_secs_f64()));
         Ok((status, text))
     }
 
@@ -341,6 +342,7 @@ impl Site {
         let start = now();
         self.replace(tree)?;
         self.spans.push(Span { start, end: now(), kind: "roll-out" });
+        self.note(&format!("# rolled out in {:.1} s", (now() - start) / 1000.0));
         Ok(())
     }
 

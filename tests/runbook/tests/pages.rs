@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "the measurements are part of the test's report")]
 
 use std::fs;
+use std::time::Instant;
 
 use zdm_runbook::measure;
 use zdm_runbook::run;
@@ -15,8 +16,11 @@ const ROWS: u32 = 5_000;
 const LONGEST: f64 = 3_000.0;
 
 fn check(name: &str, django: &str, major: u32) {
+    let begun = Instant::now();
     let programs = Programs::build(Django::get(django)).unwrap_or_else(|error| panic!("{error}"));
-    let ran = run::page(name, &Server::shared(major), &programs, ROWS).unwrap_or_else(|error| panic!("{error}"));
+    let server = Server::shared(major);
+    let prepared = begun.elapsed();
+    let ran = run::page(name, &server, &programs, ROWS).unwrap_or_else(|error| panic!("{error}"));
     let (requests, naive_requests) = (ran.ours.requests, ran.naive.requests);
     let failed = measure::failed(&requests);
     assert!(failed.is_empty(), "{name}: {failed:#?}");
@@ -29,6 +33,11 @@ fn check(name: &str, django: &str, major: u32) {
             measure::failed(requests).len()
         );
     }
+    println!(
+        "{name:<20} {:.0} s, after {:.0} s of making ready",
+        begun.elapsed().as_secs_f64(),
+        prepared.as_secs_f64()
+    );
     assert!(measure::longest(&requests) < LONGEST, "{name}: a request waited {} ms", measure::longest(&requests));
 }
 
@@ -63,4 +72,24 @@ fn drop() {
 #[test]
 fn enum_value() {
     check("enum-value", "5.2", 16);
+}
+
+#[test]
+fn integer_to_bigint() {
+    check("integer-to-bigint", "5.2", 16);
+}
+
+#[test]
+fn computed() {
+    check("computed", "4.2", 14);
+}
+
+#[test]
+fn rename() {
+    check("rename", "6.0", 18);
+}
+
+#[test]
+fn split() {
+    check("split", "5.2", 17);
 }
