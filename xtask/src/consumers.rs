@@ -1,4 +1,5 @@
-//! What reads the reports in the tests: validators and parsers of the formats, and SARIF's schema.
+//! What reads the reports in the tests: validators and parsers of the formats, and SARIF's schema; what knows the schemas of
+//! the deploy recipes.
 
 use std::fs;
 use std::path::Path;
@@ -29,7 +30,12 @@ pub(crate) fn pieces<'a>(root: &'a Path, pythons: &'a [&'a Python], npm: bool) -
         fetch(&piece, package, member)?;
         Ok(package.to_owned())
     });
-    vec![readers, schema]
+    let deploy = Piece::new("schemas of deploy recipes".to_owned(), move || {
+        let python = setup::newest(pythons, (10, 14))?;
+        setup::environment(&root.join("deploy"), python, &pins::DEPLOY)?;
+        Ok(format!("{} packages, Python {}", pins::DEPLOY.len(), python.spelled()))
+    });
+    vec![readers, schema, deploy]
 }
 
 /// One file of a package of the npm registry, as `sarif.json`.

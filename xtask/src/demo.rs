@@ -19,11 +19,14 @@ use zdm_testkit::{Django, ServerOptions, available_majors};
 
 use crate::setup;
 
-#[derive(Debug, clap::Args)]
+#[derive(Debug, Clone, clap::Args)]
 pub(crate) struct Options {
     /// Rows of the table
     #[arg(long, default_value_t = 1_000_000, value_parser = clap::value_parser!(u32).range(1..=100_000_000))]
     rows: u32,
+    /// Seconds after which the application gives up on a statement, as web applications do, and the request fails
+    #[arg(long, value_name = "SECONDS", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=3600))]
+    give_up_after: u32,
     /// The server's major version; default: 17, or the newest that is there
     #[arg(long)]
     postgres: Option<u32>,
@@ -31,9 +34,6 @@ pub(crate) struct Options {
 
 const DJANGO: &str = "5.2";
 const MAJOR: u32 = 17;
-
-/// After this the application gives up on a statement, as web applications do, and the request fails.
-const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Between two requests of a process of the application.
 const PAUSE: Duration = Duration::from_millis(20);
@@ -82,9 +82,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, String> {
     let (sender, receiver) = tokio::sync::oneshot::channel();
     let worker = {
         let (keeper, interrupted) = (Arc::clone(&keeper), Arc::clone(&interrupted));
-        let (rows, major) = (options.rows, options.postgres);
+        let options = options.clone();
         thread::spawn(move || {
-            let shown = show(rows, major, &keeper, &interrupted);
+            let shown = show(&options, &keeper, &interrupted);
             let _ = sender.send(());
             shown
         })
@@ -110,8 +110,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode, String> {
     shown.map(|()| ExitCode::SUCCESS)
 }
 
-fn show(rows: u32, major: Option<u32>, keeper: &Arc<Keeper>, interrupted: &AtomicBool) -> Result<(), String> {
+fn show(options: &Options, keeper: &Arc<Keeper>, interrupted: &AtomicBool) -> Result<(), String> {
     let on = || if interrupted.load(Ordering::Relaxed) { Err("interrupted".to_owned()) } else { Ok(()) };
+    let Options { rows, give_up_after, postgres: major } = *options;
     println!("What the demonstration runs on (kept for the next time):");
     let outcome = setup::only(major.unwrap_or(MAJOR), DJANGO)?;
     outcome.report();
@@ -135,7 +136,7 @@ fn show(rows: u32, major: Option<u32>, keeper: &Arc<Keeper>, interrupted: &Atomi
     let site_options = SiteOptions {
         fill: Some(format!("python fill.py {rows}")),
         pause: Some(PAUSE),
-        patience: Some(PATIENCE),
+        patience: Some(Duration::from_secs(give_up_after.into())),
         keeper: Some(Arc::clone(keeper)),
         show: true,
         ..SiteOptions::default()
@@ -155,7 +156,7 @@ fn show(rows: u32, major: Option<u32>, keeper: &Arc<Keeper>, interrupted: &Atomi
         typed(&mut naive, command, code)?;
     }
     step("What it would have done: the same migration on a copy, beside the application");
-    println!("Two processes read and write all the time, and give up on a statement after {} s.", PATIENCE.as_secs());
+    println!("Two processes read and write all the time, and give up on a statement after {give_up_after} s.");
     naive.serve()?;
     let started = Instant::now();
     typed(&mut naive, "python manage.py migrate", 0)?;

@@ -312,6 +312,9 @@ pub(crate) const CONSUMERS: [&str; 6] = [
     "pyyaml==6.0.3",
 ];
 
+/// What holds the deploy recipes against the schemas of Kubernetes and GitHub Actions.
+pub(crate) const DEPLOY: [&str; 3] = ["kubernetes-validate==1.37.0", "check-jsonschema==0.39.0", "pyyaml==6.0.3"];
+
 /// A package of the npm registry with SARIF's published schema, and the schema's place in it.
 pub(crate) const SARIF_SCHEMA: (&str, &str) =
     ("@microsoft/jest-sarif@1.0.0-beta.0", "package/lib/schemas/sarif-2.1.0-rtm.5.json");

@@ -12,12 +12,14 @@ use zdm_testkit::{Django, ServerOptions, cache};
 use crate::setup;
 
 const DJANGO: &str = "5.2";
+/// The recipe of docs/runbook.md, as if it were a page.
+const RECIPE: &str = "runbook";
 const MAJOR: u32 = 17;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Measure {
     /// Rows of the table
-    #[arg(long, default_value_t = 4_000_000)]
+    #[arg(long, default_value_t = 1_000_000)]
     rows: u32,
     /// Print the tables instead of writing them into docs/runbook.md
     #[arg(long)]
@@ -26,7 +28,7 @@ pub(crate) struct Measure {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Pictures {
-    /// Pages, such as `unique`; default: all
+    /// Pages, such as `unique`, and `runbook` for the recipe; default: all
     pages: Vec<String>,
     /// Rows of each table
     #[arg(long, default_value_t = 300_000)]
@@ -61,10 +63,16 @@ pub(crate) fn pictures(options: &Pictures) -> Result<(), String> {
         let names = entries.filter_map(Result::ok).filter_map(|entry| entry.file_name().into_string().ok());
         pages = names.filter_map(|name| name.strip_suffix(".md").map(str::to_owned)).collect();
         pages.sort();
+        pages.push(RECIPE.to_owned());
     }
     let server = server()?;
     for name in pages {
-        let ran = run::page(&name, &server, &programs, options.rows)?;
+        let recipe = name == RECIPE;
+        let ran = if recipe {
+            run::file("docs/runbook.md", "recipe", &server, &programs, options.rows)
+        } else {
+            run::page(&name, &server, &programs, options.rows)
+        }?;
         let series = [
             Series { name: "The naive way", requests: &ran.naive.requests, spans: &ran.naive.spans },
             Series { name: "As on this page", requests: &ran.ours.requests, spans: &ran.ours.spans },
@@ -73,7 +81,9 @@ pub(crate) fn pictures(options: &Pictures) -> Result<(), String> {
         if let Some(request) = measure::failed(&ran.ours.requests).first() {
             return Err(format!("{name}: {}: {}", request.name, request.error.as_deref().unwrap_or_default()));
         }
-        write(&folder.join(format!("{name}.svg")), &picture::picture(&ran.title, &series))?;
+        let title = if recipe { "integer to bigint by the recipe" } else { &ran.title };
+        let folder = if recipe { folder.parent().unwrap_or(&folder) } else { &folder };
+        write(&folder.join(format!("{name}.svg")), &picture::picture(title, &series))?;
     }
     Ok(())
 }

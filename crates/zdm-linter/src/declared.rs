@@ -36,6 +36,14 @@ fn read(text: &str) -> Option<Declared> {
     })
 }
 
+/// The phase that a declaration names; `Safe.always` names none.
+pub(crate) fn phase(text: &str) -> Option<Phase> {
+    match read(text)? {
+        Declared::Phase(phase) => Some(phase),
+        Declared::Always => None,
+    }
+}
+
 /// The finding about a migration's declaration, given its other findings.
 pub(crate) fn check(cx: &Cx<'_>, found: &[Diagnostic]) -> Option<Diagnostic> {
     let (attribute, text, span) = cx.migration.migration.declared_phase.as_ref()?;

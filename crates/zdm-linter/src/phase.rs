@@ -7,6 +7,7 @@ use zdm_replay::Trace;
 use zdm_source::{Diagnostic, Phase, Severity};
 
 use crate::config::Config;
+use crate::declared;
 use crate::registry::find_rule;
 
 /// A migration's deploy phase with the findings that put it there.
@@ -19,7 +20,8 @@ pub struct MigrationPhase {
     pub reasons: Vec<String>,
 }
 
-/// The phases of the reported migrations, in the order of the trace. Suppressed findings and mere information do not count.
+/// The phases of the reported migrations, in the order of the trace: the latest that a finding or the migration's own
+/// declaration asks for. Suppressed findings and mere information do not count.
 pub fn phases(trace: &Trace, config: &Config, diagnostics: &[Diagnostic]) -> Vec<MigrationPhase> {
     let mut by_migration: BTreeMap<(&str, &str), Vec<&Diagnostic>> = BTreeMap::new();
     for diagnostic in diagnostics {
@@ -42,6 +44,13 @@ pub fn phases(trace: &Trace, config: &Config, diagnostics: &[Diagnostic]) -> Vec
             let Some(of_rule) = find_rule(diagnostic.code.code).and_then(|rule| rule.page.phase) else { continue };
             phase = phase.max(of_rule);
             reasons.push(format!("{}: {}", diagnostic.code.code, diagnostic.message));
+        }
+        // Whoever writes a migration may know more of its rows than the rules do; less strict than the findings it is not.
+        if let Some((attribute, text, _)) = &migration.migration.declared_phase
+            && let Some(declared) = declared::phase(text).filter(|declared| *declared > phase)
+        {
+            phase = declared;
+            reasons.push(format!("`{attribute}` says so"));
         }
         result.push(MigrationPhase {
             key: key.clone(),

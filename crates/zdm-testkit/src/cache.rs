@@ -8,6 +8,7 @@
 //!   projects/wagtail/        the source tree of a public project
 //!   environments/wagtail/    a virtual environment in which that project runs
 //!   consumers/               a virtual environment with readers of the report formats
+//!   deploy/                  a virtual environment with the schemas of Kubernetes and GitHub Actions
 //!   schemas/sarif.json       SARIF's published schema
 //!   skipped/NAME             why a piece is missing, one line
 //! ```

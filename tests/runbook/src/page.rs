@@ -56,6 +56,29 @@ pub enum Action {
     },
 }
 
+impl Release {
+    /// The part of a page under `## HEADING`, to be run by itself.
+    ///
+    /// # Errors
+    /// There is no such heading, or what is not understood.
+    pub fn section(text: &str, heading: &str) -> Result<Self, String> {
+        let start = text.split_inclusive('\n').scan(0, |at, line| {
+            let start = *at;
+            *at += line.len();
+            Some((start, line))
+        });
+        let mut headings = start.filter(|(_, line)| line.starts_with("## "));
+        let from = headings.find(|(_, line)| line.trim_start_matches("## ").trim() == heading);
+        let (from, line) = from.ok_or_else(|| format!("no heading {heading}"))?;
+        let to = headings.next().map_or(text.len(), |(at, _)| at);
+        let body = text.get(from + line.len()..to).unwrap_or_default();
+        // Lines keep their numbers.
+        let above = "\n".repeat(text.get(..from).unwrap_or_default().lines().count());
+        let mut page = Page::parse(&format!("# {heading}{above}\n## Release 1: {heading}\n{body}"))?;
+        page.releases.pop().ok_or_else(|| format!("{heading}: nothing to run"))
+    }
+}
+
 impl Page {
     /// Reads a page.
     ///
@@ -249,6 +272,15 @@ mod tests {
         ] {
             assert_eq!(Page::parse(text).expect_err(text), message);
         }
+    }
+
+    #[test]
+    fn a_section_is_read_alone() {
+        let text = "# T\n\n## A\n```console\n$ a\n```\n## B\n```console\n$ b\n```\n";
+        let section = Release::section(text, "B").expect("a section");
+        let [Section { forwards, .. }] = section.sections.as_slice() else { panic!("{section:?}") };
+        assert!(matches!(forwards.as_slice(), [Action::Run { command, .. }] if command == "b"), "{forwards:?}");
+        Release::section(text, "C").expect_err("no such section");
     }
 
     #[test]

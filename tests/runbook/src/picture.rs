@@ -97,6 +97,17 @@ pub fn picture(title: &str, series: &[Series<'_>]) -> String {
             x += 130.0;
         }
     }
+    if series.iter().any(|series| !measure::failed(series.requests).is_empty()) {
+        let _ = writeln!(
+            svg,
+            "<path class=\"failed\" d=\"M{:.0} {:.0}l6 6m0 -6l-6 6\"/><text class=\"small\" x=\"{:.0}\" y=\"{:.0}\">a \
+             request failed</text>",
+            x + 3.0,
+            total - 19.0,
+            x + 17.0,
+            total - 12.0
+        );
+    }
     svg.push_str("</svg>\n");
     svg
 }

@@ -35,7 +35,15 @@ pub struct Ran {
 /// The first thing that is not as the page says, with what was printed until then; or that the two ways do not end with
 /// the same schema.
 pub fn page(name: &str, server: &Server, programs: &Programs, rows: u32) -> Result<Ran, String> {
-    let path = cache::workspace().join("docs/runbook").join(format!("{name}.md"));
+    file(&format!("docs/runbook/{name}.md"), name, server, programs, rows)
+}
+
+/// Runs a page on the project `fixtures/runbook/NAME`.
+///
+/// # Errors
+/// As [`page`].
+pub fn file(path: &str, name: &str, server: &Server, programs: &Programs, rows: u32) -> Result<Ran, String> {
+    let path = cache::workspace().join(path);
     let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     let page = Page::parse(&text).map_err(|error| format!("{}: {error}", path.display()))?;
     let naive = page.naive.as_ref().ok_or_else(|| format!("{name}.md shows no naive way"))?;

@@ -185,11 +185,7 @@ impl Site {
     /// The first thing that is not as the page says.
     pub fn release(&mut self, release: &Release) -> Result<(), String> {
         self.note(&format!("## {}", release.title));
-        self.run("git add --all && git commit --quiet --allow-empty -m 'The release before'", &[])?;
-        self.releases += 1;
-        let next = self.dir.path().join(format!("release-{}", self.releases));
-        copy(&self.tree, &next).map_err(|error| format!("{}: {error}", next.display()))?;
-        self.tree = next;
+        self.begin()?;
         for section in &release.sections {
             self.take(&section.forwards)?;
             if !section.back.is_empty() {
@@ -201,6 +197,19 @@ impl Site {
         }
         self.run("python manage.py makemigrations --check --dry-run", &[])
             .map_err(|error| format!("{}: {error}", release.title))
+    }
+
+    /// Begins a release: commits what is there, and goes on in a copy of it.
+    ///
+    /// # Errors
+    /// What failed.
+    pub fn begin(&mut self) -> Result<(), String> {
+        self.run("git add --all && git commit --quiet --allow-empty -m 'The release before'", &[])?;
+        self.releases += 1;
+        let next = self.dir.path().join(format!("release-{}", self.releases));
+        copy(&self.tree, &next).map_err(|error| format!("{}: {error}", next.display()))?;
+        self.tree = next;
+        Ok(())
     }
 
     /// Does what a page says, then lets the application serve for a while.
@@ -459,10 +468,15 @@ impl Site {
         for action in release.sections.iter().flat_map(|section| &section.forwards) {
             match action {
                 Action::Run { command, .. } if command == "roll-out" => {
-                    while let Some(process) = self.serving.pop_front() {
+                    // As in `roll`, but the old code may fail by now, which is counted in the end.
+                    let start = now();
+                    let old = std::mem::take(&mut self.serving);
+                    self.start()?;
+                    self.settle()?;
+                    for process in old {
                         process.end()?;
                     }
-                    self.start()?;
+                    self.spans.push(Span { start, end: now(), kind: "roll-out" });
                 }
                 Action::Run { .. } | Action::Write { .. } => {
                     // Requests that fail meanwhile are counted in the end, so nothing is asked of them here.
