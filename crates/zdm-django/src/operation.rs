@@ -292,9 +292,10 @@ pub struct TextSegment {
 }
 
 impl TextMap {
-    /// The smallest span of the file that covers `range` of the value.
+    /// The smallest span of the expression that covers `range` of the value. Parts that stand elsewhere in the file, as a
+    /// constant that an f-string puts in, count only where the expression has none of the range.
     pub fn source_span(&self, range: Span) -> Span {
-        let mut result: Option<Span> = None;
+        let (mut inside, mut outside): (Option<Span>, Vec<Span>) = (None, Vec::new());
         let first = self.segments.partition_point(|segment| segment.value.end <= range.start);
         for segment in &self.segments[first..] {
             if segment.value.start >= range.end && !(range.is_empty() && segment.value.start == range.start) {
@@ -307,9 +308,21 @@ impl TextMap {
             } else {
                 segment.source
             };
-            result = Some(result.map_or(source, |span| span.cover(source)));
+            if self.whole.start <= source.start && source.end <= self.whole.end {
+                inside = Some(inside.map_or(source, |span| span.cover(source)));
+            } else {
+                outside.push(source);
+            }
         }
-        result.unwrap_or(self.whole)
+        if let Some(inside) = inside {
+            return inside;
+        }
+        // One constant is one place; what is put together from several has none but the expression.
+        let in_order = outside.windows(2).all(|pair| pair[0].end <= pair[1].start);
+        match (outside.first(), outside.last()) {
+            (Some(first), Some(last)) if in_order => first.cover(*last),
+            _ => self.whole,
+        }
     }
 }
 

@@ -192,7 +192,7 @@ impl Model {
             Statement::RollbackToSavepoint(_) | Statement::Rollback { .. } | Statement::Reset { .. } => {
                 judgement.resets_settings = true;
             }
-            Statement::Session { command } if command.eq_ignore_ascii_case("DISCARD") => {
+            Statement::Session { command, .. } if command.eq_ignore_ascii_case("DISCARD") => {
                 judgement.resets_settings = true;
             }
             Statement::Set(set) => {

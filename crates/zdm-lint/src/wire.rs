@@ -98,6 +98,8 @@ impl From<&Effects> for WireEffects {
                         UncertainEffect::Scan => "scan".to_owned(),
                         UncertainEffect::IndexBuild => "index build".to_owned(),
                         UncertainEffect::Lock(mode) => format!("lock {mode}"),
+                        UncertainEffect::PassingLock(mode) => format!("passing lock {mode}"),
+                        UncertainEffect::MissingEntries => "missing entries".to_owned(),
                         UncertainEffect::RowLocks => "row locks".to_owned(),
                     },
                     condition: uncertain.condition.clone(),
@@ -149,6 +151,10 @@ pub(crate) fn in_words(effects: &Effects) -> String {
             UncertainEffect::Scan => format!("scan {relation}"),
             UncertainEffect::IndexBuild => format!("build index {relation}"),
             UncertainEffect::Lock(mode) => format!("take {mode} on {relation}"),
+            UncertainEffect::PassingLock(mode) => {
+                format!("take {mode} on {relation} for a moment, unless it is in use,")
+            }
+            UncertainEffect::MissingEntries => format!("leave entries out of {relation}"),
             UncertainEffect::RowLocks => format!("lock rows of {relation}"),
         };
         parts.push(format!("may {effect} if {}", uncertain.condition));

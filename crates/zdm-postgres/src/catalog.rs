@@ -418,6 +418,8 @@ pub struct Table {
     pub foreign: bool,
     pub replica_identity_index: Option<Ident>,
     pub clustered_on: Option<Ident>,
+    /// The storage parameter of that name.
+    pub vacuum_truncate: Option<bool>,
     /// Only its existence is assumed: it belongs to an app or a statement that was not read. Its lists prove nothing.
     pub assumed: bool,
     /// Something that was refused or not understood may have changed it: what it lacks may be there, and what it has
@@ -444,6 +446,7 @@ impl Table {
             foreign: false,
             replica_identity_index: None,
             clustered_on: None,
+            vacuum_truncate: None,
             assumed: false,
             uncertain: false,
         }
@@ -539,10 +542,7 @@ pub(crate) fn regclass(text: &str) -> QualifiedName {
         }
     }
     let name = parts.pop().unwrap_or_default();
-    match parts.pop() {
-        Some(schema) => QualifiedName::with_schema(schema, name),
-        None => QualifiedName::new(name),
-    }
+    QualifiedName::as_written(parts.pop().map(Ident::from), name)
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

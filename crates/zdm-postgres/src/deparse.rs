@@ -24,17 +24,22 @@ pub fn default(catalog: &Catalog, table: &Table, column: &Column) -> Option<Stri
 /// `pg_get_constraintdef(oid)`.
 pub fn constraint(catalog: &Catalog, table: &Table, constraint: &Constraint) -> String {
     let printer = Printer { catalog, table };
+    // Only a key WITHOUT OVERLAPS has an index of another method than btree.
+    let overlaps = || match table.index(constraint.name.as_str()) {
+        Some(index) if index.unique && index.method != "btree" => " WITHOUT OVERLAPS",
+        _ => "",
+    };
     let mut text = match &constraint.kind {
         ConstraintKind::Check { expr, no_inherit } => {
             let inherit = if *no_inherit { " NO INHERIT" } else { "" };
             format!("CHECK ({}){inherit}", printer.condition(expr))
         }
         ConstraintKind::PrimaryKey { columns, include } => {
-            format!("PRIMARY KEY ({}){}", names(columns), included(include))
+            format!("PRIMARY KEY ({}{}){}", names(columns), overlaps(), included(include))
         }
         ConstraintKind::Unique { columns, include, nulls_not_distinct } => {
             let nulls = if *nulls_not_distinct { "NULLS NOT DISTINCT " } else { "" };
-            format!("UNIQUE {nulls}({}){}", names(columns), included(include))
+            format!("UNIQUE {nulls}({}{}){}", names(columns), overlaps(), included(include))
         }
         ConstraintKind::ForeignKey(key) => {
             let mut text = format!("FOREIGN KEY ({}) REFERENCES {}", names(&key.columns), relation(&key.table));
@@ -48,7 +53,9 @@ pub fn constraint(catalog: &Catalog, table: &Table, constraint: &Constraint) -> 
                 if let Some(action) = action
                     && !action.eq_ignore_ascii_case("NO ACTION")
                 {
-                    let _ = write!(text, " ON {event} {}", action.to_ascii_uppercase());
+                    // SET NULL and SET DEFAULT may name columns.
+                    let (action, columns) = action.split_at(action.find('(').unwrap_or(action.len()));
+                    let _ = write!(text, " ON {event} {}{columns}", action.to_ascii_uppercase());
                 }
             }
             text

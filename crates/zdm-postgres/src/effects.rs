@@ -95,6 +95,11 @@ pub enum UncertainEffect {
     Scan,
     IndexBuild,
     Lock(LockMode),
+    /// A lock that is taken only where nobody is in its way: the statement never waits for it longer than five seconds,
+    /// holds it for a moment, and gives it back when somebody waits for it.
+    PassingLock(LockMode),
+    /// An index lacks entries of rows that are there: a bug of the server's version.
+    MissingEntries,
     /// Some rows are changed or locked, and whoever wants the same rows waits until the transaction ends.
     RowLocks,
 }

@@ -25,7 +25,7 @@ use crate::catalog::{Catalog, Relation, Table};
 use crate::data_type::DataType;
 use crate::effects::{Effects, MayFail, Refusal, Uncertain, UncertainEffect};
 use crate::lock::LockMode;
-use crate::name::{Ident, QualifiedName};
+use crate::name::{Ident, QualifiedName, Written};
 use crate::session::{Settings, State};
 use crate::statement::{AlterTableAction, ObjectKind, Persistence, ReindexTarget, Statement};
 use crate::version::PgVersion;
@@ -84,6 +84,17 @@ impl Run {
                 (ReindexTarget::System(_), _) => "REINDEX SYSTEM",
                 (_, true) => "REINDEX CONCURRENTLY",
                 (ReindexTarget::Table(_), false) if !version.at_least(14) => return None,
+                (ReindexTarget::Index(name), false)
+                    if version.at_least(14)
+                        && resolve(catalog, settings, name)
+                            .and_then(|name| match catalog.relation(&name) {
+                                Some(Relation::Index { table }) => catalog.table(table),
+                                _ => None,
+                            })
+                            .is_some_and(|table| table.partition_by.is_some()) =>
+                {
+                    "REINDEX INDEX"
+                }
                 (ReindexTarget::Table(name), false)
                     if resolve(catalog, settings, name)
                         .and_then(|name| catalog.table(&name))
@@ -94,6 +105,7 @@ impl Run {
                 _ => return None,
             },
             Statement::Vacuum { .. } => "VACUUM",
+            Statement::AlterOther { kind: ObjectKind::System, .. } => "ALTER SYSTEM",
             Statement::Cluster { table: None, .. } => "CLUSTER",
             Statement::AlterTable(alter) => {
                 let detaches = alter
@@ -154,6 +166,9 @@ impl Run {
         }
         if let Some(schema) = &name.schema {
             return QualifiedName::with_schema(schema.truncated(), bare);
+        }
+        if name.written == Written::Default {
+            return QualifiedName::new(bare);
         }
         match &self.state.settings.search_path {
             Some(path) => {
@@ -285,6 +300,14 @@ impl Run {
         }
     }
 
+    /// An error that neither the catalog nor the rows decide.
+    pub(crate) fn may_fail_always(&mut self, sqlstate: &'static str, condition: impl Into<String>) {
+        let may_fail = MayFail { sqlstate, condition: condition.into() };
+        if !self.effects.may_fail.contains(&may_fail) {
+            self.effects.may_fail.push(may_fail);
+        }
+    }
+
     /// Code that runs and is not read here.
     pub(crate) fn unread(&mut self, what: impl Into<String>) {
         self.effects.unread.insert(what.into());
@@ -334,7 +357,7 @@ impl Run {
     /// The type as it stands in messages: without modifiers, and without a schema that is on the search path.
     pub(crate) fn shown(&self, data_type: &DataType) -> DataType {
         let mut shown = DataType { modifiers: Vec::new(), fields: None, ..data_type.clone() };
-        let bare = QualifiedName::new(shown.name.name.clone());
+        let bare = QualifiedName::as_written(None, shown.name.name.clone());
         if self.find_type(&bare).as_ref() == Some(&shown.name) {
             shown.name = bare;
         }
@@ -365,7 +388,8 @@ impl Run {
 
     /// The catalog's name of a user-defined type.
     pub(crate) fn find_type(&self, name: &QualifiedName) -> Option<QualifiedName> {
-        candidates(&self.state.settings, name).find(|candidate| self.catalog().user_type(candidate).is_some())
+        candidates(self.catalog(), &self.state.settings, name)
+            .find(|candidate| self.catalog().user_type(candidate).is_some())
     }
 }
 
@@ -415,25 +439,37 @@ pub(crate) fn written(name: &QualifiedName) -> String {
 }
 
 /// The catalog names that a written name can mean, in the order of the search path.
-pub(crate) fn candidates(settings: &Settings, name: &QualifiedName) -> impl Iterator<Item = QualifiedName> {
+pub(crate) fn candidates(
+    catalog: &Catalog,
+    settings: &Settings,
+    name: &QualifiedName,
+) -> impl Iterator<Item = QualifiedName> {
     let bare = name.name.truncated();
     let mut list = Vec::new();
     if let Some(schema) = &name.schema {
         list.push(QualifiedName::with_schema(schema.truncated(), bare));
+    } else if name.written == Written::Default {
+        list.push(QualifiedName::new(bare));
     } else {
-        list.push(QualifiedName::with_schema("pg_temp", bare.clone()));
-        match &settings.search_path {
-            Some(path) => {
-                list.extend(path.iter().map(|schema| QualifiedName::with_schema(schema.clone(), bare.clone())));
-                // A name that was written with `public` has no other form here.
-                list.push(QualifiedName::new(bare));
-            }
-            None => list.push(QualifiedName::new(bare)),
+        // Unless the path names it, the schema of temporary relations comes first.
+        let path = settings.search_path.as_deref();
+        if path.is_none_or(|path| path.iter().all(|schema| schema.as_str() != "pg_temp")) {
+            list.push(QualifiedName::with_schema("pg_temp", bare.clone()));
+        }
+        let path = path.unwrap_or_default();
+        list.extend(path.iter().map(|schema| QualifiedName::with_schema(schema.clone(), bare.clone())));
+        // The catalog's own names are whole. What lies in a schema that nobody is known to have made may be what is
+        // kept as lying in the default one: a connection's own search path is not known here.
+        let strict = name.written == Written::Bare
+            && settings.search_path.is_some()
+            && path.iter().all(|schema| catalog.has_schema(schema.as_str()) || schema.as_str().starts_with("pg_"));
+        if !strict {
+            list.push(QualifiedName::new(bare));
         }
     }
     list.into_iter()
 }
 
 pub(crate) fn resolve(catalog: &Catalog, settings: &Settings, name: &QualifiedName) -> Option<QualifiedName> {
-    candidates(settings, name).find(|candidate| catalog.relation(candidate).is_some())
+    candidates(catalog, settings, name).find(|candidate| catalog.relation(candidate).is_some())
 }

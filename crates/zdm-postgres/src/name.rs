@@ -1,6 +1,8 @@
 //! Identifiers, qualified names, and quoting.
 
+use std::cmp::Ordering;
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 /// The longest identifier in bytes: `NAMEDATALEN - 1` (PostgreSQL manual, "Identifiers and Key Words").
@@ -84,27 +86,83 @@ impl PartialEq<&str> for Ident {
 /// A name with its schema where one was written.
 ///
 /// In the catalog the default schema (`public`) is stored as `None`, so that `shop_order` and `public.shop_order`
-/// are one relation.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+/// are one relation. How a statement wrote a name without another schema decides where it is looked for, and nothing
+/// else: it takes no part in comparisons.
+#[derive(Clone)]
 pub struct QualifiedName {
     pub schema: Option<Ident>,
     pub name: Ident,
+    pub(crate) written: Written,
+}
+
+/// How a statement wrote a name whose schema is `None`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Written {
+    /// The catalog's own name.
+    Not,
+    /// Without a schema: the search path says where it is.
+    Bare,
+    /// With the default schema: the search path does not matter.
+    Default,
 }
 
 impl QualifiedName {
     pub fn new(name: impl Into<Ident>) -> Self {
-        Self { schema: None, name: name.into() }
+        Self { schema: None, name: name.into(), written: Written::Not }
     }
 
     pub fn with_schema(schema: impl Into<Ident>, name: impl Into<Ident>) -> Self {
         let schema = schema.into();
         let schema = (schema != "public").then_some(schema);
-        Self { schema, name: name.into() }
+        Self { schema, ..Self::new(name) }
+    }
+
+    /// As a statement writes it.
+    pub fn as_written(schema: Option<Ident>, name: impl Into<Ident>) -> Self {
+        let written = if schema.is_some() { Written::Default } else { Written::Bare };
+        let name = match schema {
+            Some(schema) => Self::with_schema(schema, name),
+            None => Self::new(name),
+        };
+        Self { written, ..name }
     }
 
     /// The same schema with another name: where a table's indexes and sequences live.
     pub fn sibling(&self, name: impl Into<Ident>) -> Self {
-        Self { schema: self.schema.clone(), name: name.into() }
+        Self { schema: self.schema.clone(), name: name.into(), written: self.written }
+    }
+}
+
+impl PartialEq for QualifiedName {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name && self.schema == other.schema
+    }
+}
+
+impl Eq for QualifiedName {}
+
+impl PartialOrd for QualifiedName {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for QualifiedName {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.schema.cmp(&other.schema).then_with(|| self.name.cmp(&other.name))
+    }
+}
+
+impl Hash for QualifiedName {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.schema.hash(state);
+        self.name.hash(state);
+    }
+}
+
+impl fmt::Debug for QualifiedName {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("QualifiedName").field("schema", &self.schema).field("name", &self.name).finish()
     }
 }
 

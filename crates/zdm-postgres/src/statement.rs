@@ -92,6 +92,8 @@ pub enum Statement {
         name: Ident,
         tables: Vec<QualifiedName>,
         all_tables: bool,
+        /// TABLES IN SCHEMA.
+        in_schemas: bool,
         /// Of `tables`, those with a list of columns or a condition.
         parts: Vec<PublishedPart>,
     },
@@ -173,6 +175,8 @@ pub enum Statement {
     // Maintenance
     Vacuum {
         full: bool,
+        /// The option TRUNCATE.
+        truncate: Option<bool>,
         tables: Vec<QualifiedName>,
     },
     Analyze {
@@ -218,6 +222,8 @@ pub enum Statement {
     /// Session commands without an effect on relations: SHOW, LISTEN, NOTIFY, DISCARD, PREPARE, EXECUTE, DEALLOCATE, DECLARE, FETCH …
     Session {
         command: String,
+        /// What EXPLAIN plans, PREPARE keeps and DECLARE opens a cursor for, where it is understood.
+        statement: Option<Box<Statement>>,
     },
     /// Not understood. `kind` is the leading words in upper case where they are words.
     Opaque(Opaque),
@@ -296,6 +302,7 @@ pub enum ObjectKind {
     TextSearch,
     Language,
     Server,
+    System,
     Other,
 }
 
@@ -983,7 +990,7 @@ impl Statement {
             Self::Lock { .. } => "LOCK",
             Self::Do { .. } => "DO",
             Self::Call { .. } => "CALL",
-            Self::Session { command } => command,
+            Self::Session { command, .. } => command,
             Self::Opaque(opaque) => &opaque.kind,
         }
     }
@@ -1023,7 +1030,7 @@ impl ObjectKind {
             Self::TextSearch => "DROP TEXT SEARCH",
             Self::Language => "DROP LANGUAGE",
             Self::Server => "DROP SERVER",
-            Self::Column | Self::Constraint | Self::Other => "DROP",
+            Self::Column | Self::Constraint | Self::System | Self::Other => "DROP",
         }
     }
 
@@ -1039,6 +1046,7 @@ impl ObjectKind {
             Self::Aggregate => "ALTER AGGREGATE",
             Self::Schema => "ALTER SCHEMA",
             Self::Database => "ALTER DATABASE",
+            Self::System => "ALTER SYSTEM",
             Self::Extension => "ALTER EXTENSION",
             Self::Statistics => "ALTER STATISTICS",
             Self::Publication => "ALTER PUBLICATION",

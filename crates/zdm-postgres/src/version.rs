@@ -22,6 +22,13 @@ impl PgVersion {
         self.major >= major
     }
 
+    /// An index that is built or rebuilt CONCURRENTLY may lack rows that change meanwhile, in 14.0 to 14.3. Source:
+    /// PostgreSQL 14.4 release notes, "Prevent possible corruption of indexes created or rebuilt with the CONCURRENTLY
+    /// option".
+    pub fn corrupts_concurrent_builds(self) -> bool {
+        self.major == 14 && self.minor.is_some_and(|minor| minor <= 3)
+    }
+
     pub fn is_supported(self) -> bool {
         (Self::OLDEST.major..=Self::NEWEST.major).contains(&self.major)
     }

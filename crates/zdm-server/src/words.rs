@@ -81,6 +81,8 @@ pub(crate) fn effects(effects: &Effects) -> String {
             UncertainEffect::Scan => "is scanned".to_owned(),
             UncertainEffect::IndexBuild => "is built anew".to_owned(),
             UncertainEffect::Lock(mode) => format!("is locked `{mode}`"),
+            UncertainEffect::PassingLock(mode) => format!("is locked `{mode}` for a moment, unless it is in use,"),
+            UncertainEffect::MissingEntries => "lacks entries".to_owned(),
             UncertainEffect::RowLocks => "has its rows locked".to_owned(),
         };
         let _ = writeln!(out, "- `{}` {what} if {}", uncertain.relation, uncertain.condition);

@@ -182,10 +182,7 @@ impl<'t> Cursor<'t> {
     pub(crate) fn name(&mut self) -> Read<QualifiedName> {
         let mut parts = self.dotted()?;
         let Some(name) = parts.pop() else { return self.unexpected("a name") };
-        Ok(match parts.pop() {
-            Some(schema) => QualifiedName::with_schema(schema, name),
-            None => QualifiedName::new(name),
-        })
+        Ok(QualifiedName::as_written(parts.pop(), name))
     }
 
     /// All parts of a dotted name; at least one.

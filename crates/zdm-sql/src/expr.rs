@@ -1030,7 +1030,7 @@ fn or(left: ExprNode, right: ExprNode) -> ExprNode {
 fn without_catalog(mut parts: Vec<Ident>) -> QualifiedName {
     let name = parts.pop().unwrap_or_else(|| Ident::from(""));
     match parts.pop() {
-        Some(schema) if schema != "pg_catalog" => QualifiedName::with_schema(schema, name),
-        _ => QualifiedName::new(name),
+        Some(schema) if schema == "pg_catalog" => QualifiedName::new(name),
+        schema => QualifiedName::as_written(schema, name),
     }
 }

@@ -597,8 +597,7 @@ fn qualified(mut parts: Vec<Ident>) -> QualifiedName {
     let name = parts.pop().unwrap_or_else(|| Ident::from(""));
     match parts.pop() {
         Some(schema) if schema == "pg_catalog" => QualifiedName::new(name),
-        Some(schema) => QualifiedName::with_schema(schema, name),
-        None => QualifiedName::new(name),
+        schema => QualifiedName::as_written(schema, name),
     }
 }
 

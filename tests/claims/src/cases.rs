@@ -10,6 +10,8 @@ pub struct OwnCase {
     pub setup: String,
     pub pre: String,
     pub statement: String,
+    /// SET before the case.
+    pub session: &'static str,
 }
 
 impl OwnCase {
@@ -17,7 +19,7 @@ impl OwnCase {
         let outside = self.statement.contains("CONCURRENTLY") || self.statement.starts_with("VACUUM");
         Case {
             setup: &self.setup,
-            session: "",
+            session: self.session,
             pre: &self.pre,
             statement: &self.statement,
             mode: if outside { Mode::NoTx } else { Mode::Tx },
@@ -30,7 +32,8 @@ pub fn own() -> Vec<OwnCase> {
     read(include_str!("../cases.sql"))
 }
 
-fn read(text: &str) -> Vec<OwnCase> {
+/// Cases in the form of `cases.sql`.
+pub fn read(text: &str) -> Vec<OwnCase> {
     let mut cases = Vec::new();
     let (mut base, mut setup, mut in_cases) = (String::new(), String::new(), false);
     for (number, line) in text.lines().enumerate() {
@@ -49,6 +52,7 @@ fn read(text: &str) -> Vec<OwnCase> {
                 setup: setup.clone(),
                 pre: pre.to_owned(),
                 statement: statement.to_owned(),
+                session: "",
             });
         } else {
             setup.push_str(line);

@@ -5,6 +5,8 @@
 
 use std::fmt::Write as _;
 
+use crate::cases::OwnCase;
+
 /// A small generator of pseudo-random numbers (SplitMix64): the same seed gives the same statements everywhere.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
@@ -65,16 +67,36 @@ pub struct Generated {
     pub statement: String,
 }
 
-pub fn generate(seed: u64) -> Generated {
-    let mut random = Random::new(seed);
-    if random.chance(60) {
-        return crate::generate_rich::generate(&mut random);
+impl Generated {
+    /// Sessions are in a time zone with an offset, so that conversions of timestamps matter.
+    pub fn case(self) -> OwnCase {
+        OwnCase {
+            name: String::new(),
+            setup: self.setup,
+            pre: self.pre,
+            statement: self.statement,
+            session: "SET TimeZone = 'Europe/Paris'",
+        }
     }
-    let tree = random.chance(30);
-    let (setup, tables): (String, &[&str]) = match (tree, random.chance(60)) {
-        (false, _) => (setup(&mut random), &TABLES),
-        (true, true) => (partitions(&mut random), &PARTITIONS),
-        (true, false) => (family(&mut random), &FAMILY),
+}
+
+/// Seeds that follow each other share their setup, which takes longer than most statements on it.
+const SHARING: u64 = 6;
+
+pub fn generate(seed: u64) -> Generated {
+    let mut of_setup = Random::new(seed / SHARING);
+    let mut random = Random::new(!seed);
+    if of_setup.chance(25) {
+        return crate::generate_tree::generate(&mut of_setup, &mut random);
+    }
+    if of_setup.chance(60) {
+        return crate::generate_rich::generate(&mut of_setup, &mut random);
+    }
+    let tree = of_setup.chance(30);
+    let (setup, tables): (String, &[&str]) = match (tree, of_setup.chance(60)) {
+        (false, _) => (setup(&mut of_setup), &TABLES),
+        (true, true) => (partitions(&mut of_setup), &PARTITIONS),
+        (true, false) => (family(&mut of_setup), &FAMILY),
     };
     let pre = if random.chance(25) { statement(&mut random, tables) } else { String::new() };
     Generated { setup, pre, statement: statement(&mut random, tables) }

@@ -61,8 +61,8 @@ fn maybe<'a>(random: &mut Random, percent: usize, text: &'a str) -> &'a str {
     if random.chance(percent) { text } else { "" }
 }
 
-pub(crate) fn generate(random: &mut Random) -> Generated {
-    let setup = setup(random);
+pub(crate) fn generate(of_setup: &mut Random, random: &mut Random) -> Generated {
+    let setup = setup(of_setup);
     let mut pre: Vec<String> = Vec::new();
     let mut savepoint = false;
     if random.chance(45) {

@@ -15,6 +15,8 @@ pub mod truth;
 
 pub mod measure;
 
+pub mod compare;
+
 pub mod report;
 
 pub mod known;
@@ -24,3 +26,5 @@ pub mod cases;
 pub mod generate;
 
 mod generate_rich;
+
+mod generate_tree;

@@ -91,6 +91,13 @@ pub fn predict(case: &Case<'_>, version: PgVersion) -> Prediction {
         }
     }
     prediction.observed.catalog = catalog(&session);
+    // What the server looks at in its own catalog comes and goes; only names that a statement writes are predicted.
+    let own = |name: &String| {
+        name.starts_with("pg_catalog.") || name.starts_with("information_schema.") || name.starts_with("public.pg_")
+    };
+    prediction.observed.locks.retain(|name, _| !own(name));
+    prediction.observed.scans.retain(|name| !own(name));
+    prediction.observed.blocked.retain(|name, _| !own(name));
     prediction
 }
 
@@ -102,8 +109,8 @@ fn run(session: &mut Session, statement: &Statement, prediction: &mut Prediction
     let plain = |name: &QualifiedName| plain(before.committed_name(name));
     let outcome = session.execute(statement);
     let observed = &mut prediction.observed;
-    if matches!(statement, Statement::RollbackToSavepoint(_)) {
-        // What was taken after the savepoint is given back.
+    if matches!(statement, Statement::RollbackToSavepoint(_) | Statement::Commit { .. } | Statement::Rollback { .. }) {
+        // What was taken before, or after the savepoint, is given back.
         observed.locks =
             session.held().iter().map(|(name, held)| (plain(name), held.mode.initials().to_owned())).collect();
     }
@@ -132,7 +139,13 @@ fn run(session: &mut Session, statement: &Statement, prediction: &mut Prediction
             }
             UncertainEffect::Scan => &mut prediction.uncertain.scans,
             UncertainEffect::IndexBuild => &mut prediction.uncertain.builds,
+            // What is in an index is not compared.
+            UncertainEffect::MissingEntries => continue,
             UncertainEffect::Lock(_) => &mut prediction.uncertain.locks,
+            UncertainEffect::PassingLock(mode) => {
+                prediction.uncertain.passing.insert(plain(&uncertain.relation), mode);
+                continue;
+            }
             UncertainEffect::RowLocks => {
                 // A command on the parent meets the same rows.
                 let mut parents = vec![uncertain.relation.clone()];
@@ -214,10 +227,11 @@ fn empty_tables(session: &Session, setup: &str) -> Vec<QualifiedName> {
     session.catalog().tables().map(|table| table.name.clone()).filter(|name| !filled.contains(name)).collect()
 }
 
-/// Without the schema of the cases.
+/// Without the schema of the cases; the default one is another here.
 fn plain(name: &QualifiedName) -> String {
     match &name.schema {
         Some(schema) if *schema == "s" => name.name.as_str().to_owned(),
+        None => format!("public.{}", name.name),
         _ => name.to_string(),
     }
 }

@@ -39,7 +39,7 @@ fn servers_do_what_the_model_says() {
                             mode: entry.mode,
                             holds: Holds::These(&entry.holds),
                         };
-                        let (mut measured, scope) = match bench.measure(&case) {
+                        let (measured, scope) = match bench.measure(&case) {
                             Answer::Measured(measured, scope) => (measured, scope),
                             Answer::SetupFails(error) => {
                                 if entry.measured(major).is_some() {
@@ -48,9 +48,6 @@ fn servers_do_what_the_model_says() {
                                 continue;
                             }
                         };
-                        if is_plain_vacuum(&entry.statement) {
-                            forget_truncation(&mut measured);
-                        }
                         let prediction = predict(&case, PgVersion::major(major));
                         let found = differences(&prediction.observed, &prediction.uncertain, &measured, scope);
                         tally.add(major, &found);
@@ -95,19 +92,5 @@ fn servers_do_what_the_model_says() {
             assert!(used.contains(*id), "{id} no longer differs in {respect}: {reason}");
         }
         assert!(tally.statements() > 0);
-    }
-}
-
-fn is_plain_vacuum(statement: &str) -> bool {
-    let upper = statement.to_uppercase();
-    upper.starts_with("VACUUM") && !upper.contains("FULL")
-}
-
-/// VACUUM takes ACCESS EXCLUSIVE for a moment, if nobody else has a lock, to cut empty pages off a table's end (PostgreSQL's
-/// manual, "VACUUM", TRUNCATE). Whether there are any depends on what was there before, and whether the lock is seen on the
-/// moment; the model speaks of the lock that VACUUM works under.
-fn forget_truncation(measured: &mut zdm_claims::observed::Observed) {
-    for mode in measured.locks.values_mut().filter(|mode| *mode == "AE") {
-        "SUE".clone_into(mode);
     }
 }

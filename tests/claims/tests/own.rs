@@ -3,12 +3,10 @@
 use std::thread;
 
 use zdm_claims::cases::own;
+use zdm_claims::compare::{Comparison, compare};
 use zdm_claims::known::OWN;
-use zdm_claims::measure::{Answer, Bench};
-use zdm_claims::observed::differences;
-use zdm_claims::predict::predict;
+use zdm_claims::measure::Bench;
 use zdm_claims::report::Tally;
-use zdm_postgres::PgVersion;
 use zdm_testkit::{Server, majors_for};
 
 #[test]
@@ -29,20 +27,17 @@ fn servers_do_what_the_model_says() {
                         if only.as_ref().is_some_and(|only| !own.name.contains(only.as_str())) {
                             continue;
                         }
-                        let case = own.case();
-                        let (measured, scope) = match bench.measure(&case) {
-                            Answer::Measured(measured, scope) => (measured, scope),
-                            Answer::SetupFails(error) => {
-                                failures.push(format!("{} on {major}: setup fails: {error}", own.name));
+                        let found = match compare(&bench, &own.case(), major) {
+                            Comparison::Compared(found) => found,
+                            Comparison::SetupDiffers(error) => {
+                                failures.push(format!("{} on {major}: {error}", own.name));
+                                continue;
+                            }
+                            Comparison::NotApplicable => {
+                                failures.push(format!("{} on {major}: the setup fails", own.name));
                                 continue;
                             }
                         };
-                        let prediction = predict(&case, PgVersion::major(major));
-                        if let Some(error) = prediction.setup_error {
-                            failures.push(format!("{} on {major}: setup refused: {error}", own.name));
-                            continue;
-                        }
-                        let found = differences(&prediction.observed, &prediction.uncertain, &measured, scope);
                         tally.add(major, &found);
                         for difference in found {
                             if let Some((statement, ..)) = OWN.iter().find(|(statement, respect, _)| {

@@ -6,13 +6,10 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
+use zdm_claims::compare::{Comparison, compare};
 use zdm_claims::generate::generate;
-use zdm_claims::measure::{Answer, Bench};
-use zdm_claims::observed::differences;
-use zdm_claims::predict::{Case, Holds, predict};
+use zdm_claims::measure::Bench;
 use zdm_claims::report::Tally;
-use zdm_claims::truth::Mode;
-use zdm_postgres::PgVersion;
 use zdm_testkit::{Server, majors_for};
 
 #[test]
@@ -34,37 +31,14 @@ fn servers_do_what_the_model_says() {
                     while Instant::now() < end {
                         let generated = generate(current);
                         current += 1;
-                        let outside = generated.statement.contains("CONCURRENTLY");
-                        let case = Case {
-                            setup: &generated.setup,
-                            session: "SET TimeZone = 'Europe/Paris'",
-                            pre: &generated.pre,
-                            statement: &generated.statement,
-                            mode: if outside { Mode::NoTx } else { Mode::Tx },
-                            holds: if outside { Holds::EveryTable } else { Holds::Nothing },
-                        };
-                        let measured = bench.measure(&case);
-                        let prediction = predict(&case, PgVersion::major(major));
-                        let found = match (&measured, &prediction.setup_error) {
-                            (Answer::SetupFails(_), Some(_)) => continue,
-                            (Answer::SetupFails(error), None) => {
-                                failures.push(format!(
-                                    "seed {} on {major}: the server refuses the setup: {error}\n{}",
-                                    current - 1,
-                                    generated.setup
-                                ));
+                        let case = generated.clone().case();
+                        let found = match compare(&bench, &case.case(), major) {
+                            Comparison::NotApplicable => continue,
+                            Comparison::SetupDiffers(error) => {
+                                failures.push(format!("seed {} on {major}: {error}\n{}", current - 1, generated.setup));
                                 continue;
                             }
-                            (Answer::Measured(..), Some(error)) => {
-                                failures.push(format!(
-                                    "seed {} on {major}: the model refuses the setup: {error}",
-                                    current - 1
-                                ));
-                                continue;
-                            }
-                            (Answer::Measured(measured, scope), None) => {
-                                differences(&prediction.observed, &prediction.uncertain, measured, *scope)
-                            }
+                            Comparison::Compared(found) => found,
                         };
                         tally.add(major, &found);
                         for difference in found {

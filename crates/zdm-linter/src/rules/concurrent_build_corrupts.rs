@@ -10,7 +10,7 @@ use crate::context::Cx;
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     let version = cx.version();
-    if version.major != 14 || version.minor.is_none_or(|minor| minor > 3) {
+    if !version.corrupts_concurrent_builds() {
         return;
     }
     for step in cx.accepted() {

@@ -40,7 +40,7 @@ fn guard(step: &Step) -> Option<&'static str> {
     Some(match &step.statement {
         Statement::CreateIndex(create) if create.concurrently => {
             let name = create.name.as_ref()?;
-            let schema = zdm_postgres::QualifiedName { schema: create.table.schema.clone(), name: name.name.clone() };
+            let schema = create.table.sibling(name.name.clone());
             // IF NOT EXISTS keeps an INVALID one, which ZDM404 says.
             if create.if_not_exists || step.catalog_before.index(&schema).is_some() {
                 return None;

@@ -115,12 +115,27 @@ impl Run {
         for action in actions {
             match action {
                 AlterTableAction::SetExpression { .. } => self.since(17, "EXPRESSION")?,
+                AlterTableAction::Unknown { text } => {
+                    let mut words = text.split_whitespace().map(str::to_ascii_uppercase);
+                    let words = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+                    // Actions of later versions than these.
+                    if matches!((words.0.as_str(), words.1.as_str()), ("SPLIT", "PARTITION") | ("MERGE", "PARTITIONS"))
+                    {
+                        self.since(19, &words.0)?;
+                    }
+                }
                 AlterTableAction::DropExpression { .. } => self.since(13, "EXPRESSION")?,
                 AlterTableAction::SetCompression { .. } => self.since(14, "COMPRESSION")?,
+                AlterTableAction::SetAccessMethod { method: None } if self.version.at_least(15) => {
+                    self.since(17, "DEFAULT")?;
+                }
                 AlterTableAction::SetAccessMethod { .. } => self.since(15, "ACCESS")?,
                 AlterTableAction::DetachPartition { concurrently: true, .. } => self.since(14, "CONCURRENTLY")?,
                 AlterTableAction::DetachPartition { finalize: true, .. } => self.since(14, "FINALIZE")?,
                 AlterTableAction::AlterConstraint { enforced: Some(_), .. } => self.since(18, "ENFORCED")?,
+                AlterTableAction::AlterConstraint { inherit: Some(false), .. } if !self.version.at_least(18) => {
+                    return refuse("0A000", "FOREIGN KEY constraints cannot be marked NO INHERIT");
+                }
                 AlterTableAction::AlterConstraint { inherit: Some(_), .. } => self.since(18, "INHERIT")?,
                 AlterTableAction::AddConstraint(constraint) => {
                     if matches!(constraint.kind, TableConstraintKind::NotNull { .. }) {
@@ -135,6 +150,10 @@ impl Run {
                 }
                 AlterTableAction::AddColumn { column, .. } => {
                     for constraint in &column.constraints {
+                        // NOT VALID is an attribute of a table's constraints only.
+                        if constraint.attributes.not_valid {
+                            return refuse("42601", "syntax error at or near \"VALID\"");
+                        }
                         match &constraint.kind {
                             ColumnConstraintKind::Generated { stored: false, .. } => self.since(18, "VIRTUAL")?,
                             ColumnConstraintKind::Unique { nulls_not_distinct: true } => self.since(15, "NULLS")?,
@@ -237,6 +256,7 @@ impl Run {
                 if let Some(known) = self.table(name).column(column.as_str()) {
                     let base = crate::cast::base_type(self.catalog(), &known.data_type);
                     super::create_table::check_literal(expr, &base)?;
+                    self.check_default_type(expr, column, &known.data_type)?;
                 }
                 let expr = &self.with_sequences(expr);
                 self.edit_column(&tables, column, |known| {
@@ -281,8 +301,24 @@ impl Run {
                 let settled = table.column(column.as_str()).is_some_and(|column| column.not_null)
                     && not_null_constraint(&table, column).is_none_or(|constraint| constraint.valid)
                     && (table.partition_by.is_some() || self.version.at_least(18));
+                if only && !settled && table.partition_by.is_some() {
+                    // Before 18 it is enough that each partition has it already.
+                    let missing = |child: &QualifiedName| {
+                        self.version.at_least(18)
+                            || self.table(child).column(column.as_str()).is_some_and(|column| !column.not_null)
+                    };
+                    if table.column(column.as_str()).is_some() && self.partitions(name).iter().any(missing) {
+                        return refuse("42P16", "constraint must be added to child tables too");
+                    }
+                    if !self.version.at_least(18) {
+                        self.tree(false, name, mode);
+                    }
+                }
+                // Without its children a parent's constraint is one of its own.
+                let own = NotNull { no_inherit: true, ..plain_not_null(column) };
+                let alone = only && !table.children.is_empty() && table.partition_by.is_none();
                 let tables = self.tree(only || settled, name, mode);
-                self.set_column_not_null(&tables, column, None, true, queue)
+                self.set_column_not_null(&tables, column, alone.then_some(&own), true, queue)
             }
             AlterTableAction::DropNotNull { column } => {
                 // Since 18 nothing reaches the children where the parent's column is nullable already.
@@ -358,8 +394,8 @@ impl Run {
             }
             AlterTableAction::SetCompression { column } => {
                 self.since(14, "COMPRESSION")?;
-                let tables = self.tree(only, name, mode);
-                self.edit_column(&tables, column, |_| Ok(()))
+                self.may_fail_always("0A000", "the server is built without that method of compression");
+                self.edit_column(std::slice::from_ref(name), column, |_| Ok(()))
             }
             AlterTableAction::AddConstraint(constraint) => {
                 self.add_constraint(name, constraint, only, mode, late, queue)
@@ -402,21 +438,49 @@ impl Run {
                 self.catalog_mut().edit_table(name, |table| table.clustered_on = None);
                 Ok(())
             }
+            AlterTableAction::SetOptions { options } if self.table(name).partition_by.is_some() => {
+                if self.version.at_least(16) {
+                    return refuse("42809", "cannot specify storage parameters for a partitioned table");
+                }
+                let (option, _) = options.first().map(|option| option_parts(option)).unwrap_or_default();
+                refuse("22023", format!("unrecognized parameter \"{option}\""))
+            }
+            AlterTableAction::SetOptions { options } => {
+                let options: Vec<(String, String)> = options.iter().map(|option| option_parts(option)).collect();
+                self.set_vacuum_truncate(name, &options);
+                Ok(())
+            }
+            AlterTableAction::ResetOptions { options } => {
+                if options.iter().any(|option| option_parts(option).0 == "vacuum_truncate") {
+                    self.catalog_mut().edit_table(name, |table| table.vacuum_truncate = None);
+                }
+                Ok(())
+            }
             AlterTableAction::SetWithoutOids
-            | AlterTableAction::SetOptions { .. }
-            | AlterTableAction::ResetOptions { .. }
             | AlterTableAction::OfType { .. }
             | AlterTableAction::NotOf
             | AlterTableAction::DependsOnExtension { .. } => Ok(()),
             AlterTableAction::SetAccessMethod { method } => {
                 self.since(15, "ACCESS")?;
+                if self.table(name).partition_by.is_some() {
+                    // Since 17 it is what new partitions get.
+                    if self.version.at_least(17) {
+                        return Ok(());
+                    }
+                    return refuse("42809", "cannot change access method of a partitioned table");
+                }
                 if method.as_ref().is_some_and(|method| *method != "heap") {
                     queue.entry(name.clone()).or_default().rewrite = true;
                 }
                 Ok(())
             }
-            AlterTableAction::SetTablespace { .. } => {
-                queue.entry(name.clone()).or_default().copy = true;
+            AlterTableAction::SetTablespace { tablespace } => {
+                // Where a table lies is not kept: most lie in the default tablespace.
+                if *tablespace == "pg_default" {
+                    self.maybe(name, UncertainEffect::Rewrite, "the table lies in another tablespace");
+                } else {
+                    queue.entry(name.clone()).or_default().copy = true;
+                }
                 Ok(())
             }
             AlterTableAction::SetLogged | AlterTableAction::SetUnlogged => {
@@ -425,9 +489,16 @@ impl Run {
             AlterTableAction::Inherit { parent } => self.inherit(name, parent, queue),
             AlterTableAction::NoInherit { parent } => self.no_inherit(name, parent),
             AlterTableAction::OwnerTo { .. } => {
-                self.lock_indexes(name, LockMode::AccessExclusive);
-                for (_, sequence) in self.catalog().sequences_of(name) {
-                    self.lock(&sequence, LockMode::AccessExclusive);
+                // Owners are not kept. What belongs to the table is only touched where the owner is another one.
+                let mut owned: Vec<QualifiedName> =
+                    self.catalog().sequences_of(name).into_iter().map(|(_, sequence)| sequence).collect();
+                owned.extend(self.catalog().indexes_of(name).iter().map(|index| name.sibling(index.name.clone())));
+                for relation in owned {
+                    self.maybe(
+                        &relation,
+                        UncertainEffect::Lock(LockMode::AccessExclusive),
+                        format!("{name} belongs to somebody else"),
+                    );
                 }
                 Ok(())
             }
@@ -777,6 +848,13 @@ impl Run {
             }
             Some(_) => {}
         }
+        let by_parent = table.partition_of.as_ref().is_some_and(|(parent, _)| {
+            self.table(parent).column(column.as_str()).is_some_and(|column| column.not_null)
+        });
+        let of_parent = || refuse("42P16", format!("column \"{column}\" is marked NOT NULL in parent table"));
+        if by_parent && self.version.at_least(18) {
+            return of_parent();
+        }
         for name in tables {
             let table = self.table(name);
             if let Some(ConstraintKind::PrimaryKey { columns, .. }) = table.primary_key().map(|key| &key.kind)
@@ -785,10 +863,8 @@ impl Run {
                 return refuse("42P16", format!("column \"{column}\" is in a primary key"));
             }
         }
-        if let Some((parent, _)) = &table.partition_of
-            && self.table(parent).column(column.as_str()).is_some_and(|column| column.not_null)
-        {
-            return refuse("42P16", format!("column \"{column}\" is marked NOT NULL in parent table"));
+        if by_parent {
+            return of_parent();
         }
         for name in tables {
             let column = column.clone();
@@ -993,6 +1069,9 @@ impl Run {
         queue: &mut Queue,
         descend: bool,
     ) -> Step {
+        if check.no_inherit && self.table(name).partition_by.is_some() {
+            return refuse("42P16", format!("cannot add NO INHERIT constraint to partitioned table \"{}\"", name.name));
+        }
         let chosen = self.add_check(name, check)?;
         let checks_rows = !check.attributes.not_valid && check.attributes.enforced;
         if checks_rows {
@@ -1192,38 +1271,66 @@ impl Run {
             });
             return Ok(());
         }
+        if inherit.is_some() {
+            return refuse(
+                "42809",
+                format!("constraint \"{constraint}\" of relation \"{}\" is not a not-null constraint", name.name),
+            );
+        }
         let ConstraintKind::ForeignKey(key) = known.kind.clone() else {
             return refuse(
                 "42809",
                 format!("constraint \"{constraint}\" of relation \"{}\" is not a foreign key constraint", name.name),
             );
         };
+        if known.inherited {
+            let sqlstate = if self.version.at_least(18) { "55000" } else { "XX000" };
+            return refuse(sqlstate, format!("cannot alter constraint \"{constraint}\" on relation \"{}\"", name.name));
+        }
         let was_enforced = known.attributes.enforced;
+        let partitions = self.partitions(name);
+        for partition in &partitions {
+            self.lock(partition, LockMode::AccessExclusive);
+        }
+        let mut referenced = self.partitions(&key.table);
+        referenced.push(key.table.clone());
         match enforced {
             Some(true) if !was_enforced => {
-                self.lock(&key.table, LockMode::ShareRowExclusive);
+                for table in &referenced {
+                    self.lock(table, LockMode::ShareRowExclusive);
+                }
                 queue.entry(name.clone()).or_default().foreign_keys.push((key.columns.clone(), key.table));
             }
-            Some(false) if was_enforced => self.lock(&key.table, LockMode::AccessExclusive),
-            _ => {}
-        }
-        let constraint = constraint.clone();
-        self.catalog_mut().edit_table(name, |table| {
-            for known in table.constraints.iter_mut().filter(|known| known.name == constraint) {
-                if let Some(deferrable) = deferrable {
-                    known.attributes.deferrable = deferrable;
-                    known.attributes.initially_deferred &= deferrable;
-                }
-                if let Some(deferred) = initially_deferred {
-                    known.attributes.initially_deferred = deferred;
-                    known.attributes.deferrable |= deferred;
-                }
-                if let Some(enforced) = enforced {
-                    known.attributes.enforced = enforced;
-                    known.valid = enforced;
+            Some(false) if was_enforced => {
+                for table in &referenced {
+                    self.lock(table, LockMode::AccessExclusive);
                 }
             }
-        });
+            _ => {}
+        }
+        let original = known.kind.clone();
+        for table in std::iter::once(name).chain(&partitions) {
+            self.catalog_mut().edit_table(table, |table| {
+                for known in table
+                    .constraints
+                    .iter_mut()
+                    .filter(|known| known.name == *constraint || (known.inherited && known.kind == original))
+                {
+                    if let Some(deferrable) = deferrable {
+                        known.attributes.deferrable = deferrable;
+                        known.attributes.initially_deferred &= deferrable;
+                    }
+                    if let Some(deferred) = initially_deferred {
+                        known.attributes.initially_deferred = deferred;
+                        known.attributes.deferrable |= deferred;
+                    }
+                    if let Some(enforced) = enforced {
+                        known.attributes.enforced = enforced;
+                        known.valid = enforced;
+                    }
+                }
+            });
+        }
         Ok(())
     }
 
@@ -1246,10 +1353,20 @@ impl Run {
                 format!("constraint \"{constraint}\" of relation \"{}\" does not exist", name.name),
             );
         };
+        if !known.attributes.enforced {
+            return refuse("55000", "cannot validate NOT ENFORCED constraint");
+        }
         match &known.kind {
             ConstraintKind::ForeignKey(key) => {
                 if !known.valid {
                     self.lock(&key.table, LockMode::RowShare);
+                    for partition in self.partitions(name) {
+                        self.catalog_mut().edit_table(&partition, |table| {
+                            for copy in table.constraints.iter_mut().filter(|copy| copy.inherited) {
+                                copy.valid |= matches!(&copy.kind, ConstraintKind::ForeignKey(own) if own == key);
+                            }
+                        });
+                    }
                     queue.entry(name.clone()).or_default().foreign_keys.push((key.columns.clone(), key.table.clone()));
                 }
             }
@@ -1367,6 +1484,13 @@ impl Run {
     fn set_persistence(&mut self, name: &QualifiedName, logged: bool, queue: &mut Queue) -> Step {
         use crate::statement::Persistence;
         let table = self.table(name);
+        if table.partition_by.is_some() && self.version.at_least(18) {
+            let word = if logged { "LOGGED" } else { "UNLOGGED" };
+            return refuse(
+                "42809",
+                format!("ALTER action SET {word} cannot be performed on relation \"{}\"", name.name),
+            );
+        }
         let wanted = if logged { Persistence::Permanent } else { Persistence::Unlogged };
         if table.persistence == wanted {
             return Ok(());
@@ -1403,7 +1527,7 @@ impl Run {
             }
             return Ok(());
         }
-        for (referencing, _, _) in self.catalog().foreign_keys_to(name) {
+        for (referencing, _, _) in self.keys_into(name) {
             if referencing != *name && !unlogged(&referencing) {
                 // The server's words, though the reference goes the other way.
                 return refuse(
@@ -1434,7 +1558,21 @@ impl Run {
             return refuse("42704", format!("trigger \"{trigger}\" for table \"{}\" does not exist", name.name));
         }
         let enabled = !how.to_ascii_uppercase().starts_with("DISABLE");
-        let tables = if table.partition_by.is_some() { self.tree(only, name, mode) } else { vec![name.clone()] };
+        // Partitions are reached through the triggers that they have from the table. A foreign key has some, too; before 15
+        // not on a partitioned table.
+        let cloned = table.triggers.iter().any(|trigger| {
+            trigger.for_each_row
+                && match which {
+                    crate::statement::TriggerSelection::Named(wanted) => trigger.name == *wanted,
+                    _ => true,
+                }
+        });
+        let has_keys = matches!(which, crate::statement::TriggerSelection::All)
+            && self.version.at_least(15)
+            && (table.constraints.iter().any(|constraint| matches!(constraint.kind, ConstraintKind::ForeignKey(_)))
+                || !self.keys_into(name).is_empty());
+        let reaches = table.partition_by.is_some() && (cloned || has_keys);
+        let tables = if reaches { self.tree(only, name, mode) } else { vec![name.clone()] };
         for name in tables {
             self.catalog_mut().edit_table(&name, |table| {
                 for trigger in &mut table.triggers {
@@ -1535,6 +1673,12 @@ fn lock_level(alter: &AlterTable) -> LockMode {
         mode = mode.max(needed);
     }
     mode
+}
+
+/// Name and value of `name = value`; a parameter without a value is on.
+fn option_parts(option: &str) -> (String, String) {
+    let (name, value) = option.split_once('=').unwrap_or((option, "true"));
+    (name.trim().trim_matches('"').to_ascii_lowercase(), value.trim().trim_matches('\'').to_owned())
 }
 
 /// Storage parameters that SHARE UPDATE EXCLUSIVE suffices for (manual, "ALTER TABLE", "Storage Parameters").

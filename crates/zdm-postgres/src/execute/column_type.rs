@@ -34,6 +34,10 @@ impl Run {
         {
             return refuse("42P16", format!("cannot alter inherited column \"{column}\""));
         }
+        // The whole tree is looked at before anything depends on a change.
+        for name in tables {
+            self.check_partition_key(name, column)?;
+        }
         for name in tables {
             self.alter_column_type_of(name, column, &new_type, collation, using, queue)?;
         }
@@ -72,6 +76,12 @@ impl Run {
                     format!("column \"{}\" cannot be cast automatically to type {}", column.name, self.shown(&target)),
                 );
             }
+            if only && !table.children.is_empty() {
+                return refuse(
+                    "42P16",
+                    format!("type of inherited column \"{}\" must be changed in child tables too", column.name),
+                );
+            }
         }
         Ok(())
     }
@@ -107,6 +117,24 @@ impl Run {
         Ok(())
     }
 
+    fn check_partition_key(&self, name: &QualifiedName, column: &Ident) -> Step {
+        let table = self.table(name);
+        if let Some(partition_by) = &table.partition_by {
+            let in_expression =
+                partition_by.expressions.iter().any(|expression| expression.node.columns().contains(column));
+            if partition_by.columns.contains(column) || in_expression {
+                return refuse(
+                    "42P16",
+                    format!(
+                        "cannot alter column \"{column}\" because it is part of the partition key of relation \"{}\"",
+                        name.name
+                    ),
+                );
+            }
+        }
+        Ok(())
+    }
+
     fn alter_column_type_of(
         &mut self,
         name: &QualifiedName,
@@ -128,18 +156,9 @@ impl Run {
             }
             return Self::missing_column(name, column);
         };
-        if let Some(partition_by) = &table.partition_by {
-            let in_expression =
-                partition_by.expressions.iter().any(|expression| expression.node.columns().contains(column));
-            if partition_by.columns.contains(column) || in_expression {
-                return refuse(
-                    "42P16",
-                    format!(
-                        "cannot alter column \"{column}\" because it is part of the partition key of relation \"{}\"",
-                        name.name
-                    ),
-                );
-            }
+        if !table.rules.is_empty() {
+            // What the actions of a rule name is not read.
+            self.may_fail_always("0A000", format!("a rule on {name} uses column {column}"));
         }
         let altered = &mut queue.entry(name.clone()).or_default().altered;
         if altered.contains(column) {

@@ -2,7 +2,7 @@
 
 use super::{Run, Step, refuse};
 use crate::catalog::{Index, Relation};
-use crate::effects::Waits;
+use crate::effects::{UncertainEffect, Waits};
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
 use crate::naming;
@@ -94,6 +94,21 @@ impl Run {
                 return refuse("0A000", "unique constraint on partitioned table must include all partitioning columns");
             }
         }
+        if let Some(table) = &table {
+            let virtual_column = |column: &Ident| {
+                table
+                    .column(column.as_str())
+                    .is_some_and(|column| column.generated.as_ref().is_some_and(|generated| !generated.stored))
+            };
+            if create
+                .elements
+                .iter()
+                .any(|element| matches!(&element.key, IndexKey::Column(column) if virtual_column(column)))
+                || create.include.iter().any(virtual_column)
+            {
+                return refuse("0A000", "indexes on virtual generated columns are not supported");
+            }
+        }
         let index = Index {
             name: index_name.name.clone(),
             unique: create.unique,
@@ -114,6 +129,7 @@ impl Run {
             self.scan(&name);
             self.place_index(&name, index);
             self.fill(&index_name);
+            self.may_corrupt(&index_name);
             return Ok(());
         }
         self.make_index(&name, &index, !create.only.0);
@@ -125,6 +141,13 @@ impl Run {
         crate::mutability::is_surely_mutable(node, table, self.catalog(), self.version, &|name| {
             self.find_function(name)
         })
+    }
+
+    /// What a version with that bug may do to an index that it builds CONCURRENTLY.
+    pub(super) fn may_corrupt(&mut self, index: &QualifiedName) {
+        if self.version.corrupts_concurrent_builds() {
+            self.maybe(index, UncertainEffect::MissingEntries, "rows change while it is built (fixed in 14.4)");
+        }
     }
 
     /// Builds the index on a table, and on every partition that has none like it.

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::maintenance::is_on;
 use super::{Run, Step, candidates, refuse, written};
 use crate::catalog::{
     Catalog, Column, Constraint, ConstraintKind, Generated, Identity, Index, Relation, Sequence, Table,
@@ -26,6 +27,8 @@ pub(super) struct Key {
     pub(super) kind: KeyKind,
     pub(super) include: Vec<Ident>,
     pub(super) nulls_not_distinct: bool,
+    /// The last column is WITHOUT OVERLAPS.
+    pub(super) without_overlaps: bool,
     pub(super) attributes: ConstraintAttributes,
     pub(super) inherited: bool,
     /// The index of the parent that the new index belongs to.
@@ -93,6 +96,11 @@ impl Run {
         let mut table = Table::named(name.clone());
         table.persistence = create.persistence;
         table.partition_by.clone_from(&create.partition_by);
+        for (option, value) in &create.options {
+            if option == "vacuum_truncate" {
+                table.vacuum_truncate = Some(is_on(value));
+            }
+        }
         let mut parts = Parts::default();
 
         for (source, options) in &create.like {
@@ -346,6 +354,7 @@ impl Run {
                     kind,
                     include,
                     nulls_not_distinct,
+                    without_overlaps: of_ranges(&original, constraint),
                     attributes: constraint.attributes,
                     inherited: false,
                     parent: None,
@@ -504,6 +513,7 @@ impl Run {
                     Self::check_default(expr)?;
                     self.check_functions(&expr.node)?;
                     check_literal(expr, &crate::cast::base_type(self.catalog(), &column.data_type))?;
+                    self.check_default_type(expr, &column.name, &column.data_type)?;
                     column.default = stored_default(&self.with_sequences(expr), &column.data_type);
                 }
                 ColumnConstraintKind::Check { expr, no_inherit } => {
@@ -520,6 +530,7 @@ impl Run {
                     kind: KeyKind::Unique(columns()),
                     include: Vec::new(),
                     nulls_not_distinct: *nulls_not_distinct,
+                    without_overlaps: false,
                     attributes: constraint.attributes,
                     inherited: false,
                     parent: None,
@@ -529,6 +540,7 @@ impl Run {
                     kind: KeyKind::Primary(columns()),
                     include: Vec::new(),
                     nulls_not_distinct: false,
+                    without_overlaps: false,
                     attributes: constraint.attributes,
                     inherited: false,
                     parent: None,
@@ -547,6 +559,7 @@ impl Run {
                         self.since(18, "VIRTUAL")?;
                     }
                     self.check_functions(&expr.node)?;
+                    self.check_columns_of(table, expr)?;
                     column.generated = Some(Generated { expr: expr.clone(), stored: *stored });
                 }
                 ColumnConstraintKind::Identity { always, options } => {
@@ -651,7 +664,8 @@ impl Run {
     }
 
     pub(super) fn find_function(&self, name: &QualifiedName) -> Option<QualifiedName> {
-        candidates(&self.state.settings, name).find(|candidate| !self.catalog().functions(candidate).is_empty())
+        candidates(self.catalog(), &self.state.settings, name)
+            .find(|candidate| !self.catalog().functions(candidate).is_empty())
     }
 
     /// Makes the sequence of a serial or identity column.
@@ -698,6 +712,7 @@ impl Run {
                 },
                 include: include.clone(),
                 nulls_not_distinct: false,
+                without_overlaps: false,
                 attributes,
                 inherited: false,
                 parent: None,
@@ -788,9 +803,17 @@ impl Run {
         if key.nulls_not_distinct {
             self.since(15, "NULLS")?;
         }
-        for column in columns.iter().chain(&key.include) {
+        if key.without_overlaps {
+            self.since(18, "WITHOUT")?;
+        }
+        for (position, column) in columns.iter().chain(&key.include).enumerate() {
             if table.column(column.as_str()).is_none() && !table.assumed {
                 return refuse("42703", format!("column \"{column}\" named in key does not exist"));
+            }
+            if columns.iter().take(position.min(columns.len())).any(|known| known == column) && position < columns.len()
+            {
+                let word = if matches!(key.kind, KeyKind::Primary(_)) { "primary key" } else { "unique" };
+                return refuse("42701", format!("column \"{column}\" appears twice in {word} constraint"));
             }
         }
         if let Some(partition_by) = &table.partition_by {
@@ -845,6 +868,7 @@ impl Run {
         };
         let (method, predicate) = match &key.kind {
             KeyKind::Exclude { method, predicate, .. } => (method.clone(), predicate.clone()),
+            _ if key.without_overlaps => (Ident::new("gist"), None),
             _ => (Ident::new("btree"), None),
         };
         let primary = matches!(key.kind, KeyKind::Primary(_));
@@ -955,14 +979,37 @@ impl Run {
 
     /// The output columns of a query where all of them are known.
     pub(super) fn query_columns(&self, query: &Query) -> Option<Vec<Column>> {
+        self.query_columns_at(query, 0)
+    }
+
+    /// The columns of a table, or of a view as far as its query tells.
+    fn columns_of_relation(&self, name: &QualifiedName, depth: u8) -> Option<Vec<Column>> {
+        if let Some(view) = self.catalog().view(name) {
+            // Views over views end; only a broken history could make a circle of them.
+            let columns = if depth < 16 { self.query_columns_at(&view.query, depth + 1)? } else { return None };
+            if columns.len() != view.columns.len() {
+                return None;
+            }
+            return Some(
+                columns
+                    .into_iter()
+                    .zip(&view.columns)
+                    .map(|(column, name)| Column { name: name.clone(), ..column })
+                    .collect(),
+            );
+        }
+        let table = self.catalog().table(name).filter(|table| !table.assumed)?;
+        Some(table.columns.iter().map(|column| plain_column(&column.name, &column.data_type)).collect())
+    }
+
+    fn query_columns_at(&self, query: &Query, depth: u8) -> Option<Vec<Column>> {
         let mut columns: Vec<Column> = Vec::new();
         if query.star {
             if query.relations.len() != 1 || !query.output.is_empty() {
                 return None;
             }
             let source = self.find(query.relations.first()?)?;
-            let table = self.catalog().table(&source).filter(|table| !table.assumed)?;
-            columns.extend(table.columns.iter().map(|column| plain_column(&column.name, &column.data_type)));
+            columns.extend(self.columns_of_relation(&source, depth)?);
             return Some(columns);
         }
         for output in &query.output {
@@ -970,8 +1017,8 @@ impl Run {
                 ExprNode::Cast { data_type, .. } => self.resolve_type(data_type).ok()?,
                 ExprNode::Column { name, .. } => {
                     let mut found = query.relations.iter().filter_map(|relation| {
-                        let table = self.catalog().table(&self.find(relation)?)?.clone();
-                        table.column(name.as_str()).map(|column| column.data_type.clone())
+                        let columns = self.columns_of_relation(&self.find(relation)?, depth)?;
+                        columns.into_iter().find(|column| column.name == *name).map(|column| column.data_type)
                     });
                     found.next()?
                 }
@@ -989,6 +1036,45 @@ impl Run {
             columns.push(plain_column(&name, &data_type));
         }
         (!columns.is_empty()).then_some(columns)
+    }
+
+    /// A column of an existing table that an expression for a new one names.
+    fn check_columns_of(&self, table: &QualifiedName, expr: &SqlExpr) -> Step {
+        let Some(known) = self.catalog().table(table).filter(|known| !known.assumed && !known.uncertain) else {
+            return Ok(());
+        };
+        for column in expr.node.columns() {
+            if known.column(column.as_str()).is_none() && !is_system_column(&column) {
+                return refuse("42703", format!("column \"{column}\" does not exist"));
+            }
+        }
+        Ok(())
+    }
+
+    /// A default whose type is known and that no cast brings to the column's.
+    pub(super) fn check_default_type(&self, expr: &SqlExpr, column: &Ident, data_type: &DataType) -> Step {
+        let ExprNode::Call { function, .. } = &*expr.node else { return Ok(()) };
+        let returned = match function.name.as_str() {
+            "now" | "statement_timestamp" | "transaction_timestamp" | "clock_timestamp" | "current_timestamp" => {
+                "timestamptz"
+            }
+            "current_date" => "date",
+            "gen_random_uuid" => "uuid",
+            "random" => "float8",
+            _ => return Ok(()),
+        };
+        let returned = DataType::named(returned);
+        if function.schema.is_some() || crate::cast::is_assignable(self.catalog(), &returned, data_type) {
+            return Ok(());
+        }
+        refuse(
+            "42804",
+            format!(
+                "column \"{column}\" is of type {} but default expression is of type {}",
+                self.shown(data_type),
+                self.shown(&returned)
+            ),
+        )
     }
 
     /// Rows that would now belong to a new partition are looked for in the default one.
@@ -1016,12 +1102,18 @@ impl Run {
     }
 }
 
+/// Whether a key is WITHOUT OVERLAPS: only such a one has an index of another method than btree.
+pub(super) fn of_ranges(table: &Table, constraint: &Constraint) -> bool {
+    table.index(constraint.name.as_str()).is_some_and(|index| index.unique && index.method != "btree")
+}
+
 fn key_of(name: Option<Ident>, kind: KeyKind, key: &KeyConstraint, attributes: ConstraintAttributes) -> Key {
     Key {
         name,
         kind,
         include: key.include.clone(),
         nulls_not_distinct: key.nulls_not_distinct,
+        without_overlaps: key.without_overlaps,
         attributes,
         inherited: false,
         parent: None,
@@ -1061,6 +1153,7 @@ pub(super) fn merge_keys(table: &QualifiedName, keys: Vec<Key>) -> Step<Vec<Key>
             known_columns == columns
                 && known.include == key.include
                 && known.nulls_not_distinct == key.nulls_not_distinct
+                && known.without_overlaps == key.without_overlaps
                 && known.attributes == key.attributes
         });
         match same {

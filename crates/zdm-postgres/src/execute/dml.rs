@@ -44,10 +44,13 @@ impl Run {
             if locked.contains(&name) {
                 // FOR KEY SHARE lets changes of other columns pass.
                 let update = !query.text.to_ascii_lowercase().contains("for key share");
-                let mut tables = vec![name.clone()];
-                tables.extend(self.catalog().descendants(&name));
+                let mut tables = Vec::new();
+                for table in self.tables_under(&name) {
+                    tables.extend(self.catalog().descendants(&table));
+                    tables.push(table);
+                }
                 for table in tables {
-                    if whole {
+                    if whole && name == table {
                         self.lock_rows(&table, update);
                     } else {
                         self.lock_some_rows(&table, format!("the query returns rows of {table}"));
@@ -55,6 +58,17 @@ impl Run {
                 }
             }
             let mode = if locked.contains(&name) { LockMode::RowShare } else { LockMode::AccessShare };
+            let keys = self.partition_keys(&name);
+            if !whole && keys.iter().any(|key| query.columns.contains(key)) {
+                self.plan(&name, mode, false);
+                self.maybe_read_partitions(&name, mode, "rows of it may satisfy the condition");
+                for partition in self.partitions(&name) {
+                    if self.has_storage(&partition) && !self.is_empty(&partition) {
+                        self.maybe(&partition, UncertainEffect::Scan, "the planner uses no index");
+                    }
+                }
+                continue;
+            }
             self.read(&name, mode, whole, 0);
         }
         for statement in &query.modifies {
@@ -144,11 +158,47 @@ impl Run {
         }
     }
 
+    /// The table under a view that rows are written through, with the same lock on every view above it; a table is
+    /// itself. Where a view has more than one relation, triggers or rules do the work.
+    fn under_view(&mut self, name: QualifiedName) -> QualifiedName {
+        let mut current = name;
+        for _ in 0..64 {
+            let Some(view) = self.catalog().view(&current).filter(|view| !view.materialized).cloned() else { break };
+            self.lock(&current, LockMode::RowExclusive);
+            let [(under, _)] = view.dependencies.as_slice() else {
+                self.unread(format!("the triggers and rules of view {current}"));
+                break;
+            };
+            current = under.clone();
+        }
+        current
+    }
+
+    /// The tables under a view at every level; a table is itself.
+    fn tables_under(&self, name: &QualifiedName) -> Vec<QualifiedName> {
+        let mut found = vec![name.clone()];
+        let mut next = 0;
+        while let Some(current) = found.get(next).cloned() {
+            next += 1;
+            if let Some(view) = self.catalog().view(&current).filter(|view| !view.materialized) {
+                for (under, _) in &view.dependencies {
+                    if !found.contains(under) {
+                        found.push(under.clone());
+                    }
+                }
+            }
+        }
+        found
+    }
+
     pub(super) fn insert(&mut self, dml: &Dml) -> Step {
-        let name = self.open(&dml.table)?;
+        let written_to = self.open(&dml.table)?;
+        let name = self.under_view(written_to.clone());
         self.lock(&name, LockMode::RowExclusive);
         self.run_query(&dml.query)?;
-        self.need_written_columns(&name, &dml.columns)?;
+        if name == written_to {
+            self.need_written_columns(&name, &dml.columns)?;
+        }
         self.check_computed_columns(&name, dml)?;
         if dml.on_conflict_update {
             self.lock_indexes(&name, LockMode::RowExclusive);
@@ -299,7 +349,9 @@ impl Run {
 
     pub(super) fn update(&mut self, dml: &Dml) -> Step {
         let name = self.change_rows(dml)?;
-        self.need_written_columns(&name, &dml.columns)?;
+        if self.find(&dml.table).as_ref() == Some(&name) {
+            self.need_written_columns(&name, &dml.columns)?;
+        }
         self.check_enum_values(&name, dml)?;
         if self.touches_rows(&name) {
             self.check_keys_of(&name, Change::Update, &dml.columns, dml.predicate.is_none());
@@ -367,6 +419,7 @@ impl Run {
     /// UPDATE and DELETE plan over the target: ROW EXCLUSIVE on the tables below and on every index.
     fn change_rows(&mut self, dml: &Dml) -> Step<QualifiedName> {
         let name = self.open(&dml.table)?;
+        let name = self.under_view(name);
         let prunes = self.prunes(&name, dml.predicate.as_ref());
         self.plan(&name, LockMode::RowExclusive, !dml.only.0 && !prunes);
         let mut tables = vec![name.clone()];
@@ -374,7 +427,8 @@ impl Run {
             for child in self.catalog().descendants(&name) {
                 let condition = format!("rows of {child} may satisfy the condition");
                 self.maybe(&child, UncertainEffect::Lock(LockMode::RowExclusive), condition.clone());
-                self.maybe(&child, UncertainEffect::Scan, condition);
+                self.maybe(&child, UncertainEffect::Scan, condition.clone());
+                self.lock_some_rows(&child, condition);
                 for index in self.catalog().indexes_of(&child).to_vec() {
                     let index = child.sibling(index.name);
                     self.maybe(&index, UncertainEffect::Lock(LockMode::RowExclusive), format!("{child} is changed"));
@@ -385,6 +439,15 @@ impl Run {
         }
         for table in &tables {
             match self.access(table, dml.predicate.as_ref()) {
+                // The rows of another relation may decide which ones are read.
+                Access::Whole if reads_rows(&dml.query) && dml.predicate.is_some() => {
+                    if !self.is_empty(table) && self.has_storage(table) {
+                        self.maybe(table, UncertainEffect::Scan, "the planner uses no index");
+                    }
+                }
+                Access::ByIndex if reads_rows(&dml.query) && !self.is_empty(table) && self.has_storage(table) => {
+                    self.maybe(table, UncertainEffect::Scan, "the planner uses no index");
+                }
                 Access::Whole => self.scan(table),
                 Access::Perhaps if !self.is_empty(table) && self.has_storage(table) => {
                     self.maybe(table, UncertainEffect::Scan, "the planner uses no index");
@@ -409,11 +472,33 @@ impl Run {
         Ok(name)
     }
 
+    /// The planner may leave partitions out.
+    fn maybe_read_partitions(&mut self, name: &QualifiedName, mode: LockMode, condition: &str) {
+        for partition in self.partitions(name) {
+            self.maybe(&partition, UncertainEffect::Lock(mode), condition);
+            for index in self.catalog().indexes_of(&partition).to_vec() {
+                self.maybe(&partition.sibling(index.name), UncertainEffect::Lock(mode), condition);
+            }
+        }
+    }
+
     /// Whether the condition names the partition key, so that the planner leaves partitions out.
     fn prunes(&self, name: &QualifiedName, predicate: Option<&SqlExpr>) -> bool {
-        let table = self.table(name);
-        let (Some(partition_by), Some(predicate)) = (&table.partition_by, predicate) else { return false };
-        predicate.node.columns().iter().any(|column| partition_by.columns.contains(column))
+        let Some(predicate) = predicate else { return false };
+        let columns = predicate.node.columns();
+        self.partition_keys(name).iter().any(|key| columns.contains(key))
+    }
+
+    /// The columns that the table and its partitions are divided by.
+    fn partition_keys(&self, name: &QualifiedName) -> Vec<Ident> {
+        let mut keys = Vec::new();
+        for table in std::iter::once(name.clone()).chain(self.partitions(name)) {
+            if let Some(partition_by) = &self.table(&table).partition_by {
+                keys.extend(partition_by.columns.iter().cloned());
+                keys.extend(partition_by.expressions.iter().flat_map(|expression| expression.node.columns()));
+            }
+        }
+        keys
     }
 
     /// Whether an index can find the rows.
@@ -475,6 +560,11 @@ impl Run {
                 continue;
             }
             self.plan(&key.table, LockMode::RowShare, false);
+            self.maybe_read_partitions(
+                &key.table,
+                LockMode::RowShare,
+                &format!("a row of {name} references one of it"),
+            );
             self.lock_some_rows(&key.table, format!("rows of {name} reference them"));
             self.may_fail(name, "23503", format!("a row of {name} references none of {}", key.table));
             if many {
@@ -485,8 +575,8 @@ impl Run {
 
     /// The foreign keys that reference rows which were changed or deleted.
     fn check_keys_to(&mut self, name: &QualifiedName, change: Change, columns: &[Ident]) {
-        for (referencing, constraint, key) in self.catalog().foreign_keys_to(name) {
-            if !constraint.attributes.enforced || constraint.inherited {
+        for (referencing, constraint, key) in self.keys_into(name) {
+            if !constraint.attributes.enforced {
                 continue;
             }
             if change == Change::Update && !key.references.iter().any(|column| columns.contains(column)) {
@@ -671,6 +761,9 @@ impl Run {
         let mut names: Vec<QualifiedName> = Vec::new();
         for written_name in tables {
             let name = self.open(written_name)?;
+            if self.catalog().table(&name).is_none() {
+                return refuse("42809", format!("\"{}\" is not a table", name.name));
+            }
             if !names.contains(&name) {
                 names.push(name.clone());
             }
@@ -690,7 +783,7 @@ impl Run {
         while let Some(name) = names.get(next).cloned() {
             next += 1;
             self.lock(&name, LockMode::AccessExclusive);
-            for (referencing, _, _) in self.catalog().foreign_keys_to(&name) {
+            for (referencing, _, _) in self.keys_into(&name) {
                 if names.contains(&referencing) {
                     continue;
                 }

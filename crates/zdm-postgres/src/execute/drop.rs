@@ -115,16 +115,15 @@ impl Run {
         }
         // Foreign keys from elsewhere, and defaults that draw from a dropped sequence.
         for name in &doomed {
-            for (referencing, constraint, key) in self.catalog().foreign_keys_to(name) {
+            for (referencing, constraint, key) in self.keys_into(name) {
                 if doomed.contains(&referencing) {
                     continue;
                 }
                 if !cascade && let Some(root) = roots.first() {
                     return self.depended_on(word, root, roots.len());
                 }
-                self.unhook_foreign_key(&referencing, &key);
-                self.catalog_mut()
-                    .edit_table(&referencing, |table| table.constraints.retain(|known| known.name != constraint.name));
+                self.unhook_dependent_foreign_key(&referencing, &key);
+                self.forget_foreign_key(&referencing, &constraint.name, &key);
             }
             if self.catalog().sequence(name).is_some() {
                 let owner = self
@@ -206,7 +205,7 @@ impl Run {
                 && !constraint.inherited
                 && self.catalog().relation(&key.table).is_some()
             {
-                self.unhook_foreign_key(name, key);
+                self.unhook_dependent_foreign_key(name, key);
             }
         }
         for (_, sequence) in self.catalog().sequences_of(name) {
@@ -242,6 +241,12 @@ impl Run {
     }
 
     fn drop_indexes(&mut self, drop: &DropObjects) -> Step {
+        if drop.concurrently && drop.names.len() > 1 {
+            return refuse("0A000", "DROP INDEX CONCURRENTLY does not support dropping multiple objects");
+        }
+        if drop.concurrently && drop.behavior == DropBehavior::Cascade {
+            return refuse("0A000", "DROP INDEX CONCURRENTLY does not support CASCADE");
+        }
         for written_name in &drop.names {
             let found = self.find(written_name).and_then(|name| match self.catalog().relation(&name) {
                 Some(Relation::Index { table }) => Some((name.clone(), Some(table.clone()))),
@@ -358,9 +363,8 @@ impl Run {
             if behavior == DropBehavior::Restrict {
                 return refuse("2BP01", format!("cannot drop index {} because other objects depend on it", index.name));
             }
-            self.unhook_foreign_key(&referencing, &key);
-            self.catalog_mut()
-                .edit_table(&referencing, |table| table.constraints.retain(|known| known.name != constraint.name));
+            self.unhook_dependent_foreign_key(&referencing, &key);
+            self.forget_foreign_key(&referencing, &constraint.name, &key);
         }
         Ok(())
     }
@@ -408,10 +412,8 @@ impl Run {
                             ),
                         );
                     }
-                    self.unhook_foreign_key(&referencing, &key);
-                    self.catalog_mut().edit_table(&referencing, |table| {
-                        table.constraints.retain(|known| known.name != dependent.name);
-                    });
+                    self.unhook_dependent_foreign_key(&referencing, &key);
+                    self.forget_foreign_key(&referencing, &dependent.name, &key);
                 }
                 self.lock(&name.sibling(constraint.name.clone()), LockMode::AccessExclusive);
                 self.remove_index(name, &constraint.name);

@@ -19,6 +19,11 @@ impl Run {
         key: &NewForeignKey,
         skip_validation: bool,
     ) -> Step<Ident> {
+        for action in [&key.references.on_delete, &key.references.on_update].into_iter().flatten() {
+            if action.contains('(') {
+                self.since(15, "(")?;
+            }
+        }
         let referenced = self.open(&key.references.table)?;
         self.lock(name, LockMode::ShareRowExclusive);
         self.lock(&referenced, LockMode::ShareRowExclusive);
@@ -227,14 +232,63 @@ impl Run {
         }
     }
 
-    /// Removing a foreign key removes its triggers on both tables: ACCESS EXCLUSIVE on the referenced one.
+    /// Removing a foreign key removes its triggers on both tables: ACCESS EXCLUSIVE on the referenced one, and on the
+    /// partitions of both.
     pub(super) fn unhook_foreign_key(&mut self, name: &QualifiedName, key: &ForeignKey) {
-        self.lock(name, LockMode::AccessExclusive);
         self.lock(&key.table, LockMode::AccessExclusive);
-        for partition in self.catalog().descendants(&key.table) {
-            if self.table(&key.table).partition_by.is_some() {
-                self.lock(&partition, LockMode::AccessExclusive);
+        self.unhook_dependent_foreign_key(name, key);
+    }
+
+    /// The same where the key goes with something else: only tables with triggers of the key are locked, and before 15
+    /// a partitioned table has none.
+    pub(super) fn unhook_dependent_foreign_key(&mut self, name: &QualifiedName, key: &ForeignKey) {
+        self.lock(name, LockMode::AccessExclusive);
+        for partition in self.partitions(name) {
+            self.lock(&partition, LockMode::AccessExclusive);
+        }
+        let mut referenced = self.partitions(&key.table);
+        referenced.push(key.table.clone());
+        for table in referenced {
+            if self.version.at_least(15) || self.has_storage(&table) {
+                self.lock(&table, LockMode::AccessExclusive);
             }
+        }
+    }
+
+    /// The partitions of a partitioned table at every level; none of a table with inheritance children.
+    pub(super) fn partitions(&self, name: &QualifiedName) -> Vec<QualifiedName> {
+        if self.table(name).partition_by.is_some() { self.catalog().descendants(name) } else { Vec::new() }
+    }
+
+    /// Takes a foreign key off its table and the table's partitions.
+    pub(super) fn forget_foreign_key(&mut self, name: &QualifiedName, constraint: &Ident, key: &ForeignKey) {
+        for partition in self.partitions(name) {
+            self.catalog_mut().edit_table(&partition, |table| {
+                table.constraints.retain(|known| {
+                    !(known.inherited && matches!(&known.kind, ConstraintKind::ForeignKey(own) if own == key))
+                });
+            });
+        }
+        self.catalog_mut().edit_table(name, |table| table.constraints.retain(|known| known.name != *constraint));
+    }
+
+    /// The foreign keys that reference a table by itself or as a partition of a referenced one, as they were declared.
+    pub(super) fn keys_into(&self, name: &QualifiedName) -> Vec<(QualifiedName, Constraint, ForeignKey)> {
+        let mut found = self.catalog().foreign_keys_to(name);
+        let mut current = name.clone();
+        while let Some((parent, _)) = self.table(&current).partition_of.clone() {
+            found.extend(self.catalog().foreign_keys_to(&parent));
+            current = parent;
+        }
+        found.retain(|(_, constraint, _)| !constraint.inherited);
+        found
+    }
+
+    /// Keys that reference the parent reach into a new partition. Before 15 their tables are only read for it.
+    pub(super) fn hook_keys_into(&mut self, parent: &QualifiedName) {
+        let mode = if self.version.at_least(15) { LockMode::ShareRowExclusive } else { LockMode::AccessShare };
+        for (referencing, _, _) in self.keys_into(parent) {
+            self.lock(&referencing, mode);
         }
     }
 }

@@ -2,13 +2,28 @@
 
 use super::{Run, Step, refuse, written};
 use crate::catalog::Relation;
-use crate::effects::Waits;
+use crate::effects::{UncertainEffect, Waits};
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
 use crate::naming;
 use crate::statement::{ObjectKind, Persistence, PublicationChange, PublishedPart, Reindex, ReindexTarget};
 
+/// Whether the text of a Boolean parameter means on.
+pub(super) fn is_on(value: &str) -> bool {
+    let value = value.trim().trim_matches('\'').to_ascii_lowercase();
+    !value.is_empty()
+        && !["false", "off", "no"].iter().any(|off| off.starts_with(&value) && value != "o")
+        && value != "0"
+}
+
 impl Run {
+    pub(super) fn set_vacuum_truncate(&mut self, name: &QualifiedName, options: &[(String, String)]) {
+        if let Some((_, value)) = options.iter().find(|(option, _)| option == "vacuum_truncate") {
+            let on = is_on(value);
+            self.catalog_mut().edit_table(name, |table| table.vacuum_truncate = Some(on));
+        }
+    }
+
     /// The named tables with their partitions, or every table.
     fn maintained(&mut self, tables: &[QualifiedName]) -> Step<Vec<QualifiedName>> {
         if tables.is_empty() {
@@ -35,15 +50,26 @@ impl Run {
         Ok(names)
     }
 
-    pub(super) fn vacuum(&mut self, tables: &[QualifiedName], full: bool) -> Step {
+    /// Behind its work VACUUM cuts empty pages off the end of a table, for which it takes ACCESS EXCLUSIVE if it gets it: it
+    /// tries for five seconds and leaves off when somebody waits (`vacuumlazy.c`; manual, "VACUUM", TRUNCATE).
+    pub(super) fn vacuum(&mut self, tables: &[QualifiedName], full: bool, truncate: Option<bool>) -> Step {
         for name in self.maintained(tables)? {
             if full && self.has_storage(&name) {
                 self.lock(&name, LockMode::AccessExclusive);
                 self.rewrite_all(&name);
+            } else if full {
+                self.lock(&name, LockMode::AccessExclusive);
             } else {
                 self.lock(&name, LockMode::ShareUpdateExclusive);
                 if self.has_storage(&name) {
                     self.lock_indexes(&name, LockMode::RowExclusive);
+                    // The parameter of the server is 18's (manual, "vacuum_truncate").
+                    let setting = self.state.settings.get("vacuum_truncate").filter(|_| self.version.at_least(18));
+                    let known = self.catalog().table(&name).and_then(|table| table.vacuum_truncate);
+                    if truncate.or(known).unwrap_or_else(|| setting.is_none_or(is_on)) {
+                        let condition = format!("the last pages of {name} are empty");
+                        self.maybe(&name, UncertainEffect::PassingLock(LockMode::AccessExclusive), condition);
+                    }
                 }
             }
         }
@@ -62,6 +88,10 @@ impl Run {
 
     pub(super) fn analyze(&mut self, tables: &[QualifiedName]) -> Step {
         for name in self.maintained(tables)? {
+            if self.catalog().view(&name).is_some_and(|view| !view.materialized) {
+                // A warning, and it is passed over.
+                continue;
+            }
             self.lock(&name, LockMode::ShareUpdateExclusive);
             if self.has_storage(&name) {
                 self.lock_indexes(&name, LockMode::AccessShare);
@@ -132,14 +162,26 @@ impl Run {
                 let Some(Relation::Index { table }) = self.catalog().relation(&name).cloned() else {
                     return refuse("42809", format!("\"{}\" is not an index", name.name));
                 };
+                let excludes = self
+                    .catalog()
+                    .indexes_of(&table)
+                    .iter()
+                    .any(|index| index.name == name.name && index.constraint && index.method != "btree");
+                if reindex.concurrently && excludes {
+                    return refuse("0A000", "concurrent index creation for exclusion constraints is not supported");
+                }
                 indexes.push((table.clone(), name.clone()));
                 if !self.has_storage(&table) {
+                    let mut tree = vec![name.clone()];
                     for child in self.catalog().descendants(&table) {
-                        indexes.extend(all_of(self, &child).into_iter().filter(|(table, index)| {
-                            self.table(table)
-                                .index(index.name.as_str())
-                                .is_some_and(|known| known.parent.as_ref() == Some(&name))
-                        }));
+                        for (table, index) in all_of(self, &child) {
+                            let parent =
+                                self.table(&table).index(index.name.as_str()).and_then(|known| known.parent.clone());
+                            if parent.is_some_and(|parent| tree.contains(&parent)) {
+                                tree.push(index.clone());
+                                indexes.push((table, index));
+                            }
+                        }
                     }
                 }
             }
@@ -189,6 +231,7 @@ impl Run {
                 self.lock(&table, LockMode::ShareUpdateExclusive);
                 self.lock(&index, LockMode::ShareUpdateExclusive);
                 self.fill(&index);
+                self.may_corrupt(&index);
             } else {
                 self.lock(&table, LockMode::Share);
                 self.build(&index);
@@ -275,7 +318,7 @@ impl Run {
 
     pub(super) fn drop_statistics(&mut self, names: &[QualifiedName], if_exists: bool) -> Step {
         for written_name in names {
-            let found = super::candidates(&self.state.settings, written_name)
+            let found = super::candidates(self.catalog(), &self.state.settings, written_name)
                 .find(|candidate| self.catalog().statistics.contains_key(candidate));
             let Some(name) = found else {
                 if if_exists || self.catalog().is_incomplete() {
@@ -318,8 +361,11 @@ impl Run {
         for table in tables {
             let name = self.open(table)?;
             self.lock(&name, LockMode::ShareUpdateExclusive);
-            for child in self.catalog().descendants(&name) {
-                self.lock(&child, LockMode::ShareUpdateExclusive);
+            // A partitioned table stands for its partitions.
+            if self.table(&name).partition_by.is_none() {
+                for child in self.catalog().descendants(&name) {
+                    self.lock(&child, LockMode::ShareUpdateExclusive);
+                }
             }
         }
         Ok(())

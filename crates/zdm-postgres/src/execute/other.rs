@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::{Run, Step, refuse, written};
 use crate::catalog::{Policy, Relation, Sequence, Trigger};
+use crate::data_type::quoted_if_needed;
 use crate::effects::UncertainEffect;
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
@@ -45,7 +46,7 @@ impl Run {
             }
             Statement::AlterStatisticsTarget { name, if_exists } => {
                 self.since(13, "STATISTICS")?;
-                let known = super::candidates(&self.state.settings, name)
+                let known = super::candidates(self.catalog(), &self.state.settings, name)
                     .any(|candidate| self.catalog().statistics.contains_key(&candidate));
                 if !known && !if_exists && !self.catalog().is_incomplete() {
                     return refuse("42704", format!("statistics object \"{}\" does not exist", written(name)));
@@ -69,7 +70,10 @@ impl Run {
             Statement::CreateStatistics { name, table, if_not_exists } => {
                 return self.create_statistics(name.as_ref(), table, *if_not_exists);
             }
-            Statement::CreatePublication { name, tables, parts, .. } => {
+            Statement::CreatePublication { name, tables, in_schemas, parts, .. } => {
+                if *in_schemas {
+                    self.since(15, "TABLES")?;
+                }
                 return self.publish(name, tables, PublicationChange::Set, parts);
             }
             Statement::AlterPublication { name, tables, change, parts } => {
@@ -89,12 +93,22 @@ impl Run {
                 }
                 return self.copy(table.as_ref(), *from, columns);
             }
-            Statement::Vacuum { full, tables } => return self.vacuum(tables, *full),
+            Statement::Vacuum { full, truncate, tables } => return self.vacuum(tables, *full, *truncate),
             Statement::Analyze { tables } => return self.analyze(tables),
             Statement::Cluster { table, index } => return self.cluster(table.as_ref(), index.as_ref()),
             Statement::Lock { tables, mode, .. } => {
                 for (table, only) in tables {
                     let name = self.open(table)?;
+                    if matches!(self.catalog().relation(&name), Some(Relation::Index { .. } | Relation::Sequence(_))) {
+                        return refuse(
+                            "42809",
+                            if self.version.at_least(15) {
+                                format!("cannot lock relation \"{}\"", name.name)
+                            } else {
+                                format!("\"{}\" is not a table or view", name.name)
+                            },
+                        );
+                    }
                     self.lock_tree(&name, *mode, only.0, 0);
                 }
             }
@@ -120,8 +134,48 @@ impl Run {
                 self.unread("which objects belong to the role");
                 self.catalog_mut().mark_incomplete();
             }
+            Statement::Session { command, statement: Some(statement) } => return self.plan_only(command, statement),
             Statement::ImportForeignSchema { .. } => self.catalog_mut().mark_incomplete(),
             _ => {}
+        }
+        Ok(())
+    }
+
+    /// EXPLAIN plans and PREPARE parses: the locks are taken, and no row is read or changed. A cursor reads what is
+    /// fetched from it.
+    fn plan_only(&mut self, command: &str, statement: &Statement) -> Step {
+        let before = self.effects.clone();
+        match statement {
+            Statement::Select(query) if command.eq_ignore_ascii_case("PREPARE") => self.parse_query(query)?,
+            Statement::Select(query) => self.run_query(query)?,
+            Statement::Insert(dml) | Statement::Update(dml) | Statement::Delete(dml) | Statement::Merge(dml) => {
+                let name = self.open(&dml.table)?;
+                let planned = command.eq_ignore_ascii_case("EXPLAIN");
+                if planned && !matches!(statement, Statement::Insert(_)) {
+                    self.plan(&name, LockMode::RowExclusive, !dml.only.0);
+                } else {
+                    self.lock(&name, LockMode::RowExclusive);
+                }
+                if planned {
+                    self.run_query(&dml.query)?;
+                } else {
+                    self.parse_query(&dml.query)?;
+                }
+            }
+            _ => {}
+        }
+        let cursor = command.eq_ignore_ascii_case("DECLARE");
+        let planned = std::mem::replace(&mut self.effects, before);
+        for (name, mode) in planned.locks {
+            self.lock(&name, mode);
+        }
+        for name in planned.scans.iter().filter(|_| cursor) {
+            self.maybe(name, UncertainEffect::Scan, "all rows are fetched");
+        }
+        for uncertain in planned.uncertain {
+            if matches!(uncertain.effect, UncertainEffect::Lock(_)) || cursor {
+                self.maybe(&uncertain.relation, uncertain.effect, uncertain.condition);
+            }
         }
         Ok(())
     }
@@ -351,9 +405,12 @@ impl Run {
         let Some(to) = rename_to.map(Ident::truncated) else { return Ok(()) };
         let mut tables = vec![table.clone()];
         if self.table(&table).partition_by.is_some() && kind == ObjectKind::Trigger {
-            for child in self.catalog().descendants(&table) {
-                self.lock(&child, LockMode::AccessExclusive);
-                tables.push(child);
+            // Since 15 the partitions' triggers have the new name, too.
+            if self.version.at_least(15) {
+                for child in self.catalog().descendants(&table) {
+                    self.lock(&child, LockMode::AccessExclusive);
+                    tables.push(child);
+                }
             }
         }
         for table in tables {
@@ -395,9 +452,26 @@ impl Run {
         for action in &alter.actions {
             match action {
                 AlterTableAction::AttachPartition { partition, .. } => self.attach_index(name, partition)?,
+                AlterTableAction::SetOptions { .. } if matches!(&relation, Some(Relation::Index { table }) if !self.has_storage(table)) =>
+                {
+                    return refuse(
+                        "42809",
+                        if self.version.at_least(15) {
+                            format!("ALTER action SET cannot be performed on relation \"{}\"", name.name)
+                        } else {
+                            format!("\"{}\" is not a table, view, materialized view, or index", name.name)
+                        },
+                    );
+                }
                 AlterTableAction::SetOptions { options } | AlterTableAction::ResetOptions { options } => {
                     let weak = options.iter().all(|option| super::alter_table::weak_option(option, ObjectKind::Index));
-                    let mode = if weak && index { LockMode::ShareUpdateExclusive } else { LockMode::AccessExclusive };
+                    let materialized = matches!(&relation, Some(Relation::View(view)) if view.materialized);
+                    let weak = if materialized {
+                        options.iter().all(|option| super::alter_table::weak_option(option, ObjectKind::Table))
+                    } else {
+                        weak && index
+                    };
+                    let mode = if weak { LockMode::ShareUpdateExclusive } else { LockMode::AccessExclusive };
                     self.lock(name, mode);
                     if let Some(Relation::Index { table }) = &relation {
                         let reset = matches!(action, AlterTableAction::ResetOptions { .. });
@@ -405,8 +479,16 @@ impl Run {
                     }
                 }
                 AlterTableAction::SetStatistics { .. } => self.lock(name, LockMode::ShareUpdateExclusive),
+                AlterTableAction::ClusterOn { index } => {
+                    self.lock(name, LockMode::ShareUpdateExclusive);
+                    self.lock(&name.sibling(index.clone()), LockMode::ShareUpdateExclusive);
+                }
+                AlterTableAction::SetWithoutCluster => self.lock(name, LockMode::ShareUpdateExclusive),
                 AlterTableAction::SetTablespace { .. } => {
                     self.lock(name, LockMode::AccessExclusive);
+                    if matches!(&relation, Some(Relation::View(view)) if view.materialized) {
+                        self.effects.rewrites.insert(name.clone());
+                    }
                     if index {
                         self.effects.index_builds.insert(name.clone());
                     }
@@ -469,6 +551,20 @@ impl Run {
                     continue;
                 }
                 return missing_object(drop.kind, &name.name, &table);
+            }
+            if drop.kind == ObjectKind::Trigger
+                && let Some((parent, _)) = &self.table(&table).partition_of
+                && self.table(parent).triggers.iter().any(|trigger| trigger.name == name.name && trigger.for_each_row)
+            {
+                return refuse(
+                    "2BP01",
+                    format!(
+                        "cannot drop trigger {0} on table {1} because trigger {0} on table {2} requires it",
+                        quoted_if_needed(&name.name),
+                        quoted_if_needed(&table.name),
+                        quoted_if_needed(&parent.name)
+                    ),
+                );
             }
             self.lock(&table, LockMode::AccessExclusive);
             let mut tables = vec![table.clone()];

@@ -1,7 +1,7 @@
 //! Partitions and inheritance: attaching, detaching, and what a new partition takes over from its parent.
 
 use super::alter_table::Queue;
-use super::create_table::{Key, KeyKind, not_null_constraint};
+use super::create_table::{Key, KeyKind, not_null_constraint, of_ranges};
 use super::{Run, Step, refuse};
 use crate::catalog::{Constraint, ConstraintKind, Index, Relation};
 use crate::effects::Waits;
@@ -130,6 +130,7 @@ impl Run {
             }
         }
         self.attach_foreign_keys(&child, name);
+        self.hook_keys_into(name);
         Ok(())
     }
 
@@ -217,12 +218,27 @@ impl Run {
         for constraint in &self.table(parent).constraints {
             let ConstraintKind::ForeignKey(key) = &constraint.kind else { continue };
             self.lock(&key.table, LockMode::ShareRowExclusive);
+            let newest = self.version.at_least(18);
             let existing = self
                 .table(child)
                 .constraints
                 .iter()
-                .any(|known| matches!(&known.kind, ConstraintKind::ForeignKey(own) if own == key) && known.valid);
-            if existing {
+                .find(|known| {
+                    matches!(&known.kind, ConstraintKind::ForeignKey(own) if own == key) && (known.valid || newest)
+                })
+                .cloned();
+            if let Some(existing) = existing {
+                // The parent's key checks for both from now on: the triggers of the partition's own go.
+                self.lock(&key.table, LockMode::AccessExclusive);
+                if constraint.valid && !existing.valid {
+                    self.validate_foreign_key(child, &key.columns, &key.table);
+                }
+                self.catalog_mut().edit_table(child, |table| {
+                    for known in table.constraints.iter_mut().filter(|known| known.name == existing.name) {
+                        known.inherited = true;
+                        known.valid |= constraint.valid;
+                    }
+                });
                 continue;
             }
             let copy = Constraint { inherited: true, ..constraint.clone() };
@@ -245,10 +261,7 @@ impl Run {
                 }
             });
         }
-        // Keys that reference the parent reach into the partition.
-        for (referencing, _, _) in self.catalog().foreign_keys_to(parent) {
-            self.lock(&referencing, LockMode::ShareRowExclusive);
-        }
+        self.hook_keys_into(parent);
     }
 
     pub(super) fn clone_parent_triggers(&mut self, child: &QualifiedName, parent: &QualifiedName) {
@@ -297,6 +310,7 @@ impl Run {
                     kind,
                     include,
                     nulls_not_distinct,
+                    without_overlaps: of_ranges(&parent_table, constraint),
                     attributes: ConstraintAttributes { ..constraint.attributes },
                     inherited: true,
                     parent: Some(parent_index),
@@ -340,6 +354,10 @@ impl Run {
             {
                 self.lock(&key.table, LockMode::ShareRowExclusive);
             }
+        }
+        if finalize {
+            // A detachment that was broken off is not kept here.
+            self.may_fail(&child, "55000", format!("no detachment of {child} was broken off"));
         }
         let child_table = self.table(&child);
         let attached = child_table.partition_of.as_ref().is_some_and(|(parent, _)| parent == name);
@@ -423,7 +441,8 @@ impl Run {
 
     /// Rows elsewhere that reference the partition forbid its leaving, so they are looked for.
     fn detach_references(&mut self, name: &QualifiedName, child: &QualifiedName) {
-        for (referencing, _, key) in self.catalog().foreign_keys_to(name) {
+        for (referencing, _, key) in self.keys_into(name) {
+            self.may_fail(child, "23503", format!("a row of {referencing} references one of {child}"));
             self.lock(&referencing, LockMode::AccessExclusive);
             self.lock(child, LockMode::AccessExclusive);
             self.plan(&referencing, LockMode::AccessShare, false);

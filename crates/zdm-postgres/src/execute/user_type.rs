@@ -471,6 +471,9 @@ impl Run {
     fn drop_columns_of(&mut self, name: &QualifiedName, behavior: DropBehavior, word: &str, object: &str) -> Step {
         let columns = self.columns_of_type(name);
         if !columns.is_empty() && behavior == DropBehavior::Restrict {
+            let bare = QualifiedName::as_written(None, name.name.clone());
+            let visible = self.find_type(&bare).as_ref() == Some(name);
+            let object = if visible { crate::data_type::quoted_if_needed(&name.name) } else { object.to_owned() };
             return refuse("2BP01", format!("cannot drop {word} {object} because other objects depend on it"));
         }
         for (table, column) in columns {
@@ -611,7 +614,7 @@ impl Run {
 }
 
 fn candidates_of_type(run: &Run, name: &QualifiedName) -> Option<QualifiedName> {
-    candidates(&run.state.settings, name).find(|candidate| run.catalog().user_type(candidate).is_some())
+    candidates(run.catalog(), &run.state.settings, name).find(|candidate| run.catalog().user_type(candidate).is_some())
 }
 
 /// `domain_check`, `domain_check1`, …

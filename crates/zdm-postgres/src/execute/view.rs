@@ -96,7 +96,10 @@ impl Run {
             }
         }
         if !concurrently {
-            self.effects.rewrites.insert(name.clone());
+            // Without data the new files are empty.
+            if with_data {
+                self.effects.rewrites.insert(name.clone());
+            }
             for index in &view.indexes {
                 self.build(&name.sibling(index.name.clone()));
             }

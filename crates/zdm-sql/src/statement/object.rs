@@ -138,10 +138,7 @@ pub(super) fn sequence_option(cursor: &mut Cursor<'_>, options: &mut SequenceOpt
         let (Some(column), Some(table)) = (parts.pop(), parts.pop()) else {
             return cursor.unexpected("table.column");
         };
-        let table = match parts.pop() {
-            Some(schema) => QualifiedName::with_schema(schema, table),
-            None => QualifiedName::new(table),
-        };
+        let table = QualifiedName::as_written(parts.pop(), table);
         options.owned_by = Some(Some((table, column)));
         return Ok(true);
     }
@@ -397,8 +394,8 @@ pub(super) fn create(cursor: &mut Cursor<'_>) -> Read<Statement> {
         if cursor.accept("PUBLICATION") {
             let name = cursor.ident()?;
             let all_tables = cursor.accept_all(&["FOR", "ALL", "TABLES"]);
-            let (tables, parts) = publication_tables(cursor)?;
-            return Ok(Statement::CreatePublication { name, tables, all_tables, parts });
+            let (tables, in_schemas, parts) = publication_tables(cursor)?;
+            return Ok(Statement::CreatePublication { name, tables, all_tables, in_schemas, parts });
         }
         if cursor.accept("POLICY") {
             return create_policy(cursor);
@@ -478,14 +475,15 @@ fn create_statistics(cursor: &mut Cursor<'_>) -> Read<Statement> {
 }
 
 /// `FOR TABLE a (x) WHERE (…), TABLES IN SCHEMA s, TABLE b`, and WITH behind it; the cursor stands at the end afterwards.
-fn publication_tables(cursor: &mut Cursor<'_>) -> Read<(Vec<QualifiedName>, Vec<PublishedPart>)> {
-    let mut tables = Vec::new();
+fn publication_tables(cursor: &mut Cursor<'_>) -> Read<(Vec<QualifiedName>, bool, Vec<PublishedPart>)> {
+    let (mut tables, mut any_schema) = (Vec::new(), false);
     let mut parts = Vec::new();
     if cursor.accept("FOR") || cursor.is("TABLE") || cursor.are(&["TABLES", "IN", "SCHEMA"]) {
         let mut in_schemas = false;
         loop {
             if cursor.accept_all(&["TABLES", "IN", "SCHEMA"]) {
                 in_schemas = true;
+                any_schema = true;
             } else if cursor.accept("TABLE") {
                 in_schemas = false;
             }
@@ -512,7 +510,7 @@ fn publication_tables(cursor: &mut Cursor<'_>) -> Read<(Vec<QualifiedName>, Vec<
         cursor.at += 1;
         cursor.skip_parenthesized()?;
     }
-    Ok((tables, parts))
+    Ok((tables, any_schema, parts))
 }
 
 /// `name ON table [AS …] [FOR …] [TO …] [USING ( … )] [WITH CHECK ( … )]`.
@@ -611,7 +609,7 @@ fn alter_publication(cursor: &mut Cursor<'_>) -> Read<Statement> {
         Some(_) => PublicationChange::Drop,
         None => return cursor.unexpected("ADD, SET or DROP"),
     };
-    let (tables, parts) = publication_tables(cursor)?;
+    let (tables, _, parts) = publication_tables(cursor)?;
     Ok(Statement::AlterPublication { name, tables, change, parts })
 }
 
@@ -648,10 +646,7 @@ pub(super) fn other(cursor: &mut Cursor<'_>) -> Read<Statement> {
         let mut parts = cursor.dotted()?;
         parts.pop();
         let Some(table) = parts.pop() else { return cursor.unexpected("table.column") };
-        match parts.pop() {
-            Some(schema) => QualifiedName::with_schema(schema, table),
-            None => QualifiedName::new(table),
-        }
+        QualifiedName::as_written(parts.pop(), table)
     } else {
         object_name(cursor, kind)?
     };
@@ -701,7 +696,7 @@ pub(super) fn object_kind(cursor: &mut Cursor<'_>) -> Option<ObjectKind> {
         (&["SERVER"], ObjectKind::Server),
         (&["CONVERSION"], ObjectKind::Other),
         (&["TRANSFORM"], ObjectKind::Other),
-        (&["SYSTEM"], ObjectKind::Other),
+        (&["SYSTEM"], ObjectKind::System),
         (&["MATERIALIZED", "VIEW"], ObjectKind::MaterializedView),
         (&["FOREIGN", "TABLE"], ObjectKind::ForeignTable),
         (&["FOREIGN", "DATA", "WRAPPER"], ObjectKind::Other),
@@ -741,16 +736,13 @@ fn object_name(cursor: &mut Cursor<'_>, kind: ObjectKind) -> Read<QualifiedName>
             if cursor.is_kind(Kind::LParen) {
                 cursor.skip_parenthesized()?;
             }
-            Ok(match schema {
-                Some(schema) => QualifiedName::with_schema(schema, name),
-                None => QualifiedName::new(name),
-            })
+            Ok(QualifiedName::as_written(schema, name))
         }
         ObjectKind::Cast => {
             let (start, end) = cursor.skip_parenthesized()?;
             Ok(QualifiedName::new(cursor.source_of(start, end)))
         }
-        ObjectKind::Other => {
+        ObjectKind::Other | ObjectKind::System => {
             // DEFAULT PRIVILEGES, SYSTEM, LARGE OBJECT 17, USER MAPPING FOR … and TRANSFORM FOR … have no name.
             if cursor.is_ident() { cursor.name() } else { Ok(QualifiedName::new("")) }
         }
@@ -791,7 +783,8 @@ pub(super) fn drop(cursor: &mut Cursor<'_>) -> Read<Statement> {
         }
         _ => None,
     };
-    if kind == ObjectKind::Other || (kind == ObjectKind::Database && cursor.accept("WITH")) {
+    if matches!(kind, ObjectKind::Other | ObjectKind::System) || (kind == ObjectKind::Database && cursor.accept("WITH"))
+    {
         // FOR role SERVER name; LANGUAGE name; ( FORCE ).
         cursor.at = cursor.find_outside(|cursor, index| cursor.word_at(index, &["CASCADE", "RESTRICT"]));
     } else if kind == ObjectKind::Database && cursor.is_kind(Kind::LParen) {
@@ -810,10 +803,7 @@ pub(super) fn comment(cursor: &mut Cursor<'_>) -> Read<Statement> {
         let mut parts = cursor.dotted()?;
         column = parts.pop();
         let Some(table) = parts.pop() else { return cursor.unexpected("table.column") };
-        match parts.pop() {
-            Some(schema) => QualifiedName::with_schema(schema, table),
-            None => QualifiedName::new(table),
-        }
+        QualifiedName::as_written(parts.pop(), table)
     } else {
         object_name(cursor, kind)?
     };

@@ -47,7 +47,7 @@ pub(super) fn meta_command(cursor: &Cursor<'_>) -> Read<Statement> {
     let name = source.split(char::is_whitespace).next().unwrap_or(source);
     // `\dt`, `\l` and their kin only look at the catalog.
     if SILENT.contains(&name) || name.starts_with("\\d") || matches!(name, "\\l" | "\\l+" | "\\z" | "\\sf" | "\\sv") {
-        return Ok(Statement::Session { command: name.to_owned() });
+        return Ok(Statement::Session { command: name.to_owned(), statement: None });
     }
     if name == "\\copy"
         && let Some(copy) = source.get(1..)
@@ -271,22 +271,28 @@ pub(super) fn command(cursor: &mut Cursor<'_>) -> Statement {
         command.push_str(&cursor.source(*token).to_ascii_uppercase());
     }
     cursor.at = cursor.tokens.len();
-    Statement::Session { command }
+    Statement::Session { command, statement: None }
 }
 
 // Maintenance
 
 pub(super) fn vacuum(cursor: &mut Cursor<'_>) -> Read<Statement> {
     cursor.expect("VACUUM")?;
-    let mut full = false;
+    let (mut full, mut truncate) = (false, None);
     if cursor.is_kind(Kind::LParen) {
-        full = spaced_options(cursor)?.iter().any(|(name, value)| name == "full" && is_on(value));
+        for (name, value) in spaced_options(cursor)? {
+            match name.as_str() {
+                "full" => full = is_on(&value),
+                "truncate" => truncate = Some(is_on(&value)),
+                _ => {}
+            }
+        }
     } else {
         while let Some(word) = cursor.accept_any(&["FULL", "FREEZE", "VERBOSE", "ANALYZE", "ANALYSE"]) {
             full |= word == "FULL";
         }
     }
-    Ok(Statement::Vacuum { full, tables: maintained_tables(cursor)? })
+    Ok(Statement::Vacuum { full, truncate, tables: maintained_tables(cursor)? })
 }
 
 pub(super) fn analyze(cursor: &mut Cursor<'_>) -> Read<Statement> {
