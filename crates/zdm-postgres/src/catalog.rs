@@ -670,6 +670,8 @@ pub struct View {
     pub dependencies: Vec<(QualifiedName, Vec<Ident>)>,
     /// A materialized view's.
     pub indexes: Vec<Index>,
+    /// A trigger or a rule does what is written through it.
+    pub instead: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

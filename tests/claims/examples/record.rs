@@ -120,6 +120,10 @@ fn written(before: &Value, observed: &Observed, no_locks: bool) -> Value {
     }
     if let Some((sqlstate, message)) = &observed.error {
         value.insert("error".to_owned(), json!(format!("{sqlstate} {message}")));
+        // What is left behind: an invalid index.
+        if !observed.builds.is_empty() {
+            value.insert("index_build".to_owned(), json!(observed.builds));
+        }
         return Value::Object(value);
     }
     let (waited, held): (BTreeMap<_, _>, BTreeMap<_, _>) =

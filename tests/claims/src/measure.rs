@@ -318,23 +318,26 @@ impl Bench {
             holders.clear();
             (worker.join().expect("the worker does not panic"), looks)
         });
+        // What a statement in several transactions did before its error stays: an invalid index.
+        let done = result.is_ok();
         if let Err(error) = result {
             observed.error = Some((error.sqlstate, error.message));
-        } else {
-            let after = relations(session);
-            for (oid, relation) in &after {
-                let old = before.get(oid);
-                let fresh = old.is_none_or(|old| old.file != relation.file);
-                match relation.kind.as_str() {
-                    "i" if fresh => {
-                        observed.builds.insert(relation.name.clone());
-                    }
-                    "r" | "m" if fresh && old.is_some() => {
-                        observed.rewrites.insert(relation.name.clone());
-                    }
-                    _ => {}
+        }
+        let after = relations(session);
+        for (oid, relation) in &after {
+            let old = before.get(oid);
+            let fresh = old.is_none_or(|old| old.file != relation.file);
+            match relation.kind.as_str() {
+                "i" if fresh => {
+                    observed.builds.insert(relation.name.clone());
                 }
+                "r" | "m" if fresh && old.is_some() => {
+                    observed.rewrites.insert(relation.name.clone());
+                }
+                _ => {}
             }
+        }
+        if done {
             observed.catalog = catalog(session);
         }
         Answer::Measured(

@@ -348,6 +348,7 @@ impl Run {
         {
             return refuse("42809", format!("\"{}\" is a partitioned table", name.name));
         }
+        self.catalog_mut().edit_view(&name, |view| view.instead = true);
         let mut tables = vec![name.clone()];
         if table.partition_by.is_some() && create.for_each_row {
             for child in self.catalog().descendants(&name) {
@@ -367,6 +368,7 @@ impl Run {
 
     fn create_rule(&mut self, name: &Ident, table: &QualifiedName, or_replace: bool) -> Step {
         let table = self.open(table)?;
+        self.catalog_mut().edit_view(&table, |view| view.instead = true);
         self.lock(&table, LockMode::AccessExclusive);
         if self.table(&table).rules.contains(name) {
             if or_replace {

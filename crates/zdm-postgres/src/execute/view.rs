@@ -51,6 +51,7 @@ impl Run {
             columns,
             dependencies,
             indexes: Vec::new(),
+            instead: replaced.is_some_and(|old| old.instead),
         };
         self.catalog_mut().put(name, Relation::View(Arc::new(view)));
         Ok(())
