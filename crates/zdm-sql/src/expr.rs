@@ -28,7 +28,7 @@ pub(crate) const KEYWORD_FUNCTIONS: [&str; 12] = [
 ];
 
 /// How many nodes deep an expression may be. Readers of expressions recurse: their stack holds many times this.
-const DEPTH: usize = 300;
+const DEPTH: usize = 240;
 
 /// How many productions deep the reader may go.
 const NESTING: usize = 120;

@@ -208,7 +208,7 @@ fn dispatch(cursor: &mut Cursor<'_>) -> Read<Statement> {
         "DO" => routine::do_block(cursor),
         "CALL" => routine::call(cursor),
         "EXPLAIN" => explain(cursor),
-        "DECLARE" | "PREPARE" => Ok(declare_or_prepare(cursor)),
+        "DECLARE" | "PREPARE" => declare_or_prepare(cursor),
         "SHOW" | "LISTEN" | "UNLISTEN" | "NOTIFY" | "DISCARD" | "EXECUTE" | "DEALLOCATE" | "FETCH" | "MOVE"
         | "CLOSE" | "LOAD" => Ok(session::command(cursor)),
         other => Err(Unread(format!("`{other}` begins no statement"))),
@@ -237,18 +237,18 @@ fn explain(cursor: &mut Cursor<'_>) -> Read<Statement> {
 }
 
 /// `DECLARE name … CURSOR … FOR query` and `PREPARE name [( types )] AS statement`.
-fn declare_or_prepare(cursor: &mut Cursor<'_>) -> Statement {
+fn declare_or_prepare(cursor: &mut Cursor<'_>) -> Read<Statement> {
     let start = cursor.at;
     let word = if cursor.is("DECLARE") { "FOR" } else { "AS" };
     let found = cursor.find_outside(|cursor, index| cursor.is_nth(index.saturating_sub(cursor.at), word));
-    with_inner(cursor, start, found.saturating_add(1))
+    Ok(with_inner(cursor, start, found.saturating_add(1)))
 }
 
-/// A command of the session that holds a statement; EXPLAIN is not nested.
+/// A command of the session that holds a query or a change of rows; no other command, so that nothing is nested.
 fn with_inner(cursor: &mut Cursor<'_>, start: usize, inside: usize) -> Statement {
     cursor.at = inside;
-    let nested = cursor.is_any(&["EXPLAIN", "PREPARE", "DECLARE"]);
-    let inner = if nested || cursor.is_at_end() { None } else { dispatch(cursor).ok().filter(|_| cursor.is_at_end()) };
+    let rows = cursor.is_any(&["SELECT", "VALUES", "TABLE", "WITH", "INSERT", "UPDATE", "DELETE", "MERGE"]);
+    let inner = if rows { dispatch(cursor).ok().filter(|_| cursor.is_at_end()) } else { None };
     cursor.at = start;
     match session::command(cursor) {
         Statement::Session { command, .. } => Statement::Session { command, statement: inner.map(Box::new) },

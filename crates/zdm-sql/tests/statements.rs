@@ -289,7 +289,7 @@ fn objects() {
         CreateSchema{name:"s", if_not_exists:true}
         CreateExtension{name:"uuid-ossp", if_not_exists:true}
         CreateStatistics{name:st, table:t}
-        CreatePublication{name:"p", tables:[a, b], parts:[PublishedPart{table:b, columns:["x"], filter:["y"]}]}
+        CreatePublication{name:"p", tables:[a, b], in_schemas:true, parts:[PublishedPart{table:b, columns:["x"], filter:["y"]}]}
         CreatePublication{name:"q", all_tables:true}
         AlterPublication{name:"p", tables:[a], change:Drop}
         "#,
@@ -458,16 +458,17 @@ fn session() {
         "#,
     );
     check(
-        "LOCK TABLE ONLY a, b IN SHARE UPDATE EXCLUSIVE MODE NOWAIT; LOCK a; VACUUM (FULL, ANALYZE) t (a); VACUUM; ANALYZE VERBOSE s.t; CLUSTER t USING i; CHECKPOINT; EXPLAIN SELECT 1; SHOW x; NOTIFY y",
+        "LOCK TABLE ONLY a, b IN SHARE UPDATE EXCLUSIVE MODE NOWAIT; LOCK a; VACUUM (FULL, ANALYZE) t (a); VACUUM (TRUNCATE off) t; VACUUM; ANALYZE VERBOSE s.t; CLUSTER t USING i; CHECKPOINT; EXPLAIN SELECT 1; SHOW x; NOTIFY y",
         r#"
         Lock{tables:[(a, true), (b, false)], mode:ShareUpdateExclusive, nowait:true}
         Lock{tables:[(a, false)], mode:AccessExclusive}
         Vacuum{full:true, tables:[t]}
+        Vacuum{truncate:false, tables:[t]}
         Vacuum{}
         Analyze{tables:[s.t]}
         Cluster{table:t, index:"i"}
         Checkpoint
-        Session{command:"EXPLAIN"}
+        Session{command:"EXPLAIN", statement:Select(Query{text:"SELECT 1", output:[OutputColumn{expr:"1"}]})}
         Session{command:"SHOW"}
         Session{command:"NOTIFY"}
         "#,
@@ -744,7 +745,19 @@ fn what_looks_like_something_else() {
         "EXPLAIN (ANALYZE, COSTS OFF) DELETE FROM t",
         r#"Delete(Dml{table:t, query:Query{text:"EXPLAIN (ANALYZE, COSTS OFF) DELETE FROM t"}})"#,
     );
-    check("EXPLAIN (ANALYZE off) DELETE FROM t", r#"Session{command:"EXPLAIN"}"#);
+    check(
+        "EXPLAIN (ANALYZE off) DELETE FROM t",
+        r#"Session{command:"EXPLAIN", statement:Delete(Dml{table:t, query:Query{text:"EXPLAIN (ANALYZE off) DELETE FROM t"}})}"#,
+    );
+    check(
+        "DECLARE c CURSOR FOR SELECT 1; PREPARE p (int) AS SELECT 2; PREPARE TRANSACTION 'x'; EXPLAIN EXPLAIN SELECT 1",
+        r#"
+        Session{command:"DECLARE", statement:Select(Query{text:"SELECT 1", output:[OutputColumn{expr:"1"}]})}
+        Session{command:"PREPARE", statement:Select(Query{text:"SELECT 2", output:[OutputColumn{expr:"2"}]})}
+        Session{command:"PREPARE TRANSACTION"}
+        Session{command:"EXPLAIN"}
+    "#,
+    );
     // The server takes a column in parentheses for the column.
     check(
         "CREATE INDEX i ON t ((a), (b COLLATE \"C\"))",
