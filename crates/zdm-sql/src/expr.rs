@@ -28,10 +28,10 @@ pub(crate) const KEYWORD_FUNCTIONS: [&str; 12] = [
 ];
 
 /// How many nodes deep an expression may be. Readers of expressions recurse: their stack holds many times this.
-const DEPTH: usize = 240;
+const DEPTH: usize = 300;
 
 /// How many productions deep the reader may go.
-const NESTING: usize = 120;
+const NESTING: usize = 100;
 
 /// The expression of these tokens, all of them.
 pub(crate) fn read(text: &str, tokens: &[Token]) -> SqlExpr {
