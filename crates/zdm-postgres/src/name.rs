@@ -160,6 +160,7 @@ impl Hash for QualifiedName {
     }
 }
 
+#[expect(clippy::missing_fields_in_debug, reason = "how it was written takes no part in what it is")]
 impl fmt::Debug for QualifiedName {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.debug_struct("QualifiedName").field("schema", &self.schema).field("name", &self.name).finish()

@@ -208,7 +208,7 @@ fn dispatch(cursor: &mut Cursor<'_>) -> Read<Statement> {
         "DO" => routine::do_block(cursor),
         "CALL" => routine::call(cursor),
         "EXPLAIN" => explain(cursor),
-        "DECLARE" | "PREPARE" => declare_or_prepare(cursor),
+        "DECLARE" | "PREPARE" => Ok(declare_or_prepare(cursor)),
         "SHOW" | "LISTEN" | "UNLISTEN" | "NOTIFY" | "DISCARD" | "EXECUTE" | "DEALLOCATE" | "FETCH" | "MOVE"
         | "CLOSE" | "LOAD" => Ok(session::command(cursor)),
         other => Err(Unread(format!("`{other}` begins no statement"))),
@@ -237,11 +237,11 @@ fn explain(cursor: &mut Cursor<'_>) -> Read<Statement> {
 }
 
 /// `DECLARE name … CURSOR … FOR query` and `PREPARE name [( types )] AS statement`.
-fn declare_or_prepare(cursor: &mut Cursor<'_>) -> Read<Statement> {
+fn declare_or_prepare(cursor: &mut Cursor<'_>) -> Statement {
     let start = cursor.at;
     let word = if cursor.is("DECLARE") { "FOR" } else { "AS" };
     let found = cursor.find_outside(|cursor, index| cursor.is_nth(index.saturating_sub(cursor.at), word));
-    Ok(with_inner(cursor, start, found.saturating_add(1)))
+    with_inner(cursor, start, found.saturating_add(1))
 }
 
 /// A command of the session that holds a query or a change of rows; no other command, so that nothing is nested.

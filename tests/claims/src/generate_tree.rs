@@ -97,7 +97,8 @@ fn setup(random: &mut Random) -> String {
         "INSERT INTO evt_new SELECT g, 2, '2026-05-01', 'k', 1, 'n' FROM generate_series(6001, 7200) g".to_owned(),
     );
     lines.push("INSERT INTO att SELECT g, g, 1, '2024-05-01' FROM generate_series(1, 1200) g".to_owned());
-    lines.iter().map(|line| format!("{line};\n")).collect()
+    lines.push(String::new());
+    lines.join(";\n")
 }
 
 fn statement(random: &mut Random) -> String {

@@ -277,8 +277,11 @@ impl Run {
             on
         };
         let Some(original) = self.catalog().table(&source).cloned() else {
-            // A view or composite type: its columns are not known.
-            table.assumed = true;
+            // A view has columns and nothing else; of a composite type they are not known.
+            match self.columns_of_relation(&source, 0) {
+                Some(columns) => table.columns.extend(columns),
+                None => table.assumed = true,
+            }
             return Ok(());
         };
         table.assumed |= original.assumed;
