@@ -41,6 +41,10 @@ impl Run {
         let mut names = Vec::new();
         for table in tables {
             let name = self.open(table)?;
+            if self.catalog().view(&name).is_some_and(|view| !view.materialized) {
+                // A warning, and it is passed over.
+                continue;
+            }
             names.push(name.clone());
             // Since 18 inheritance children come along as partitions do.
             if self.table(&name).partition_by.is_some() || self.version.at_least(18) {
@@ -88,10 +92,6 @@ impl Run {
 
     pub(super) fn analyze(&mut self, tables: &[QualifiedName]) -> Step {
         for name in self.maintained(tables)? {
-            if self.catalog().view(&name).is_some_and(|view| !view.materialized) {
-                // A warning, and it is passed over.
-                continue;
-            }
             self.lock(&name, LockMode::ShareUpdateExclusive);
             if self.has_storage(&name) {
                 self.lock_indexes(&name, LockMode::AccessShare);
