@@ -292,6 +292,23 @@ pub struct TextSegment {
 }
 
 impl TextMap {
+    /// Adds what another map says of `range` of its value, for the same text at `at` of this one's.
+    pub fn append(&mut self, other: &Self, range: Span, at: usize) {
+        let Ok(at) = u32::try_from(at) else { return };
+        let first = other.segments.partition_point(|segment| segment.value.end <= range.start);
+        for segment in other.segments.iter().skip(first).take_while(|segment| segment.value.start < range.end) {
+            let (start, end) = (segment.value.start.max(range.start), segment.value.end.min(range.end));
+            let source = if segment.verbatim {
+                let source_start = segment.source.start + (start - segment.value.start);
+                Span::new(source_start, source_start + (end - start))
+            } else {
+                segment.source
+            };
+            let value = Span::new(at + (start - range.start), at + (end - range.start));
+            self.segments.push(TextSegment { value, source, verbatim: segment.verbatim });
+        }
+    }
+
     /// The smallest span of the expression that covers `range` of the value. Parts that stand elsewhere in the file, as a
     /// constant that an f-string puts in, count only where the expression has none of the range.
     pub fn source_span(&self, range: Span) -> Span {

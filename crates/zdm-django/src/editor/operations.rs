@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use zdm_source::Span;
+
 use super::alter::Side;
 use super::introspect::{Query, constraint_option_names, index_option_names};
 use super::naming::{create_index_name, quote_name};
 use super::{Editor, Origin, literal};
 use crate::field::Field;
-use crate::operation::{Operation, OperationKind, RunSql, SqlSource, SqlText};
+use crate::operation::{Operation, OperationKind, RunSql, SqlSource, SqlText, TextMap, TextSegment};
 use crate::resolve::{Reason, Resolver};
 use crate::state::{ModelKey, ModelState, ProjectState};
 use crate::value::Value;
@@ -284,11 +286,18 @@ impl Editor<'_> {
             return;
         };
         let mut result = String::with_capacity(text.text.len());
+        // Values are longer or shorter than their placeholders: places move with them.
+        let mut map = TextMap { segments: Vec::new(), whole: text.map.whole };
         let mut wildcard = false;
         let mut values = params.items().unwrap_or_default().iter();
         let mut rest = &*text.text;
         while let Some((before, after)) = rest.split_once('%') {
+            let at = text.text.len() - rest.len();
+            map.append(&text.map, Span::from_usize(at, at + before.len()), result.len());
             result.push_str(before);
+            let length = if after.starts_with(['s', '%']) { 2 } else { 1 };
+            let placeholder = Span::from_usize(at + before.len(), at + before.len() + length);
+            let start = result.len();
             rest = if let Some(after) = after.strip_prefix('s') {
                 let literal =
                     values.next().map_or(literal::Literal::Wildcard, |value| literal::plain(value, self.context));
@@ -302,8 +311,20 @@ impl Editor<'_> {
                 result.push('%');
                 after
             };
+            map.segments.push(TextSegment {
+                value: Span::from_usize(start, result.len()),
+                source: text.map.source_span(placeholder),
+                verbatim: false,
+            });
         }
+        let at = text.text.len() - rest.len();
+        map.append(&text.map, Span::from_usize(at, text.text.len()), result.len());
         result.push_str(rest);
+        let origin = match origin {
+            Origin::RunSql { .. } => Origin::RunSql { map },
+            Origin::Known { package, .. } => Origin::Known { package, map },
+            Origin::SchemaEditor => Origin::SchemaEditor,
+        };
         self.send(Arc::from(result), wildcard, origin);
     }
 
