@@ -46,7 +46,7 @@ const CASES: &[(&str, &str, &[&str])] = &[
         &["SELECT 1", "UPDATE shop_item SET a = 2", "SELECT 3"],
     ),
     ("", r"r'SELECT 1; SELECT 2'", &["SELECT 1", "SELECT 2"]),
-    ("", r#"u"SELECT '\''; SELECT 2""#, &[r"SELECT '\''", "SELECT 2"]),
+    ("", r#"u"SELECT '\'\''; SELECT 2""#, &[r"SELECT '\'\''", "SELECT 2"]),
     // Characters of two, three and four bytes in front of it, and a tab.
     ("", "\"\"\"SELECT 'ä€😀';\n\tSELECT 2;\nSELECT 3\"\"\"", &["SELECT 'ä€😀'", "SELECT 2", "SELECT 3"]),
     ("", "\"\"\"\n  -- ü; no end\n  SELECT 1;\n\"\"\"", &["SELECT 1"]),
