@@ -54,7 +54,7 @@ pub(crate) const DJANGO: [Django; 5] = [
     Django {
         series: "6.1",
         python: (12, 14),
-        packages: &["Django==6.1.3", "psycopg[binary]==3.3.9", "tzdata==2025.2"],
+        packages: &["Django==6.1.3", "psycopg[binary]==3.3.9", "psycopg-pool==3.3.3", "tzdata==2025.2"],
     },
 ];
 

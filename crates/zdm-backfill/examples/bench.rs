@@ -1,14 +1,15 @@
 //! Ways to fill a column, side by side in one run:
 //!
 //! ```text
-//! cargo run --release -p zdm-backfill --example bench -- [--rows N] [--major M] [--ways LIST] [--load LIST] [--alone SECONDS] [--set LIMIT=VALUE] [--passes N] [--workers N]
+//! cargo run --release -p zdm-backfill --example bench -- [--rows N] [--major M] [--ways LIST] [--load LIST] [--alone SECONDS] [--pause each] [--set LIMIT=VALUE] [--passes N] [--workers N]
 //! ```
 //!
 //! One table with a primary key and three more indexes, copied afresh for each way. `--ways` (default: all of
 //! `one,keyset,django,ours`) are run without a load: one UPDATE, keyset batches in SQL, Django's `.update()` in keyset
 //! windows (where a Django is provisioned), ours. `--load` (default: `ours,keyset`) are run beside a steady load of
-//! point reads and writes, which is measured alone before and after. `none` leaves a part out. All ways meet the same
-//! server with the same settings; the machine's speed cancels out in the ratios.
+//! point reads and writes, which is measured alone before. `none` leaves a part out. All ways meet the same server with
+//! the same settings; the machine's speed cancels out in the ratios. With `--pause each`, every part waits for a line on
+//! standard input, so that a machine which is shared need not be kept quiet for the whole.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a benchmark")]
 
@@ -37,6 +38,7 @@ struct Asked {
     load: Vec<String>,
     /// How long the load is measured alone.
     alone: Duration,
+    pause: bool,
     /// For the process that runs ours.
     child: Vec<String>,
 }
@@ -50,6 +52,7 @@ impl Asked {
             ways: list("one,keyset,django,ours"),
             load: list("ours,keyset"),
             alone: Duration::from_secs(20),
+            pause: false,
             child: Vec::new(),
         };
         while let Some(name) = arguments.next() {
@@ -60,11 +63,22 @@ impl Asked {
                 "--ways" => asked.ways = list(&value),
                 "--load" => asked.load = list(&value),
                 "--alone" => asked.alone = Duration::from_secs(value.parse().unwrap()),
+                "--pause" => asked.pause = value == "each",
                 "--set" | "--passes" | "--workers" => asked.child.extend([name, value]),
                 _ => panic!("unknown option {name}"),
             }
         }
         asked
+    }
+}
+
+impl Asked {
+    /// Before a part that is measured.
+    fn ready(&self, part: &str) {
+        if self.pause {
+            eprintln!("ready: {part}");
+            std::io::stdin().read_line(&mut String::new()).unwrap();
+        }
     }
 }
 
@@ -89,6 +103,7 @@ fn main() {
     println!("PostgreSQL {}, {rows} rows, {BATCH} rows a batch", server.version());
     let mut results = Vec::new();
     for way in &asked.ways {
+        asked.ready(way);
         results.push(match way.as_str() {
             "one" => measure("one UPDATE", &server, &template, rows, one_update),
             "keyset" => measure("keyset batches in SQL", &server, &template, rows, keyset_batches),
@@ -373,6 +388,7 @@ fn under_load(server: &Server, template: &Database, asked: &Asked) {
         );
     };
     for way in asked.load.iter().filter(|way| *way != "none") {
+        asked.ready(way);
         let database = server.database_like(template.name());
         settle(&database.connect());
         load(&database, rows, || std::thread::sleep(Duration::from_secs(5)));
@@ -392,5 +408,6 @@ fn under_load(server: &Server, template: &Database, asked: &Asked) {
             _ => panic!("unknown way {way}"),
         }
         assert_eq!(database.connect().value("SELECT count(*) FROM big WHERE dst IS DISTINCT FROM src"), "0");
+        eprintln!("{way} beside the load: done");
     }
 }

@@ -16,15 +16,19 @@ pub(crate) struct Nature {
 
 /// Looks at the words of the command, and at the first line of the script that it names.
 pub(crate) fn nature(command: &[OsString]) -> Nature {
+    Nature { django: is_django(command), python: python(command) }
+}
+
+/// Whether the command names one of Django's ways to start.
+pub fn is_django(command: &[OsString]) -> bool {
     let words: Vec<&str> = command.iter().map(|word| word.to_str().unwrap_or_default()).collect();
-    let django = words.iter().enumerate().any(|(at, word)| {
+    words.iter().enumerate().any(|(at, word)| {
         let name = base(word);
         name == "manage.py"
             || name == "django-admin"
             || name == "django-admin.py"
             || (*word == "django" && at > 0 && words.get(at - 1).is_some_and(|before| names_module(before)))
-    });
-    Nature { django, python: python(command) }
+    })
 }
 
 /// `-m`, also at the end of joined letters (`-Im`).

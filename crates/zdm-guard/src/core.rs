@@ -3,7 +3,7 @@
 //! Everything here is synchronous and short; what needs the server ([`crate::serve`], [`crate::watch`]) asks first and
 //! hands the answer in.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
@@ -16,6 +16,7 @@ use crate::gate::{Decision, Gate, pending_of};
 use crate::knowledge::Knowledge;
 use crate::model::{Class, ConcurrentBuild, Judgement, Model, StatementTimeouts};
 use crate::record::{Action, Blocker, Finished, Intervention, InvalidIndex, MigrationRecord, Record, StatementRecord};
+use crate::resume::{Course, Message, Standing};
 use crate::retry::{Cause, Retry, RetryLimits};
 use crate::wire::{Answer, End, Planned};
 
@@ -67,6 +68,8 @@ struct Connection {
     /// Something was committed since the migration began.
     committed: bool,
     current: Option<Current>,
+    /// Messages of the migration that an earlier run has sent, and that this one passes over.
+    passing: VecDeque<Message>,
     /// Why the last statement that failed did, with its SQLSTATE.
     cause: Option<(Option<String>, Cause)>,
     /// The watcher has cancelled or ended what this connection did last.
@@ -175,6 +178,7 @@ impl Core {
                 dirty: false,
                 committed: false,
                 current: None,
+                passing: VecDeque::new(),
                 cause: None,
                 intervened: false,
                 statement_retry: Retry::new(self.retries),
@@ -240,6 +244,18 @@ impl Core {
             ));
             return (answer, None);
         }
+        let is_passed = known.passing.front().is_some_and(|next| next.is(asked.values.unwrap_or(asked.sql)));
+        if is_passed {
+            known.passing.pop_front();
+        } else if let Some(next) = known.passing.front().filter(|_| !judgement.reads_only) {
+            let reason = format!(
+                "an earlier run of the migration was cut off, and what it sends now is not what it was read to send: `{}`, \
+                 where `{}` was expected",
+                shortened(asked.sql),
+                shortened(next.sql())
+            );
+            return (self.refuse(reason), None);
+        }
         let timeouts = StatementTimeouts::of(judgement.class, self.limits);
         let overrides = judgement.sets_timeout;
         let build = judgement.builds.clone();
@@ -252,11 +268,15 @@ impl Core {
             resets: judgement.resets_settings,
             ..Answer::default()
         };
-        known.dirty |= in_transaction && !judgement.reads_only;
+        known.dirty |= in_transaction && !judgement.reads_only && !is_passed;
         let migration = known.migration;
         let record = self.begin_record(migration, asked, &judgement, timeouts);
         if let Some(known) = self.connections.get_mut(&number) {
             known.current = Some(Current { record, judgement, timeouts, begun: Instant::now() });
+        }
+        if is_passed {
+            self.finish(number, 0.0, Finished::Skipped);
+            return (Answer { skip: true, ..answer }, None);
         }
         if let Some(build) = &build {
             self.builds.insert(build.index.clone(), build.clone());
@@ -498,11 +518,47 @@ impl Core {
             known.atomic = atomic;
             known.dirty = false;
             known.committed = false;
+            known.passing.clear();
             known.cause = None;
             known.intervened = false;
         }
         self.say(Event::MigrationStarted { name: format!("{app}.{name}"), backwards, attempt });
         Answer::default()
+    }
+
+    /// What the messages of a migration make one by one: for one that is not atomic and goes forwards.
+    pub(crate) fn course(&self, app: &str, name: &str, backwards: bool, atomic: bool) -> Option<Course> {
+        if atomic || backwards {
+            return None;
+        }
+        self.knowledge.as_ref()?.course(app, name)
+    }
+
+    /// How far an earlier run came with the migration that begins.
+    pub(crate) fn stands(&mut self, number: u64, course: &Course, standing: Standing) -> Answer {
+        let Some(known) = self.connections.get_mut(&number) else { return Answer::refuse() };
+        let name = known
+            .migration
+            .and_then(|at| self.record.migrations.get(at))
+            .map_or_else(String::new, |record| format!("{}.{}", record.app, record.name));
+        match standing {
+            Standing::Start => Answer::default(),
+            Standing::Done(done) => {
+                let (passed, left) = course.messages().split_at(done.min(course.messages().len()));
+                known.passing = passed.iter().filter(|message| !message.only_sets()).cloned().collect();
+                let next = left.first().map_or_else(
+                    || "nothing of it is left but to record it".to_owned(),
+                    |next| format!("it goes on with `{}`", shortened(next.sql())),
+                );
+                self.note(format!(
+                    "an earlier run of {name} was cut off after {done} of {} statements, as the tables show: these are passed \
+                     over, and {next}",
+                    course.messages().len()
+                ));
+                Answer::default()
+            }
+            Standing::Unclear(text) => self.refuse(format!("{name}: {text}")),
+        }
     }
 
     fn end_migration(&mut self, number: u64, outcome: Finished) -> Option<MigrationRecord> {

@@ -14,6 +14,8 @@ use zdm_replay::Trace;
 use zdm_source::Phase;
 use zdm_workspace::{Request, Workspace};
 
+use crate::resume::Course;
+
 /// A project, replayed and judged.
 #[derive(Debug)]
 pub struct Knowledge {
@@ -118,6 +120,12 @@ impl Knowledge {
         let known = self.known.get(&MigrationKey::new(app, name))?;
         let trace = self.trace.migrations.get(known.at)?;
         Some(if backwards { &trace.catalog_after } else { &trace.catalog_before })
+    }
+
+    /// What the messages of a migration make one by one.
+    pub(crate) fn course(&self, app: &str, name: &str) -> Option<Course> {
+        let known = self.known.get(&MigrationKey::new(app, name))?;
+        self.trace.migrations.get(known.at).map(Course::of)
     }
 
     /// The strongest lock that these migrations take on each relation, where it stops writers or more.

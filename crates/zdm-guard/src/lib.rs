@@ -8,7 +8,7 @@
 //! Reading order: [`run`] (one run from start to end), [`knowledge`] (what the linter says of the project), [`gate`]
 //! (which migrations run), [`leap`] (who is in the way), `place` and `command` (the shim, and the Python that imports
 //! it), `wire` and `serve` (what the shim asks), `core` (what is answered), [`model`] (the class of a statement),
-//! `retry`, [`watch`] (whom we block), [`record`] and [`event`] (what happened). Nothing in this crate prints.
+//! `resume` (how far a run that was killed came), `retry`, `hear` (what another command says of its failure), [`watch`] (whom we block), [`record`] and [`event`] (what happened). Nothing in this crate prints.
 
 pub mod run;
 
@@ -30,7 +30,11 @@ mod core;
 
 pub mod model;
 
+mod resume;
+
 mod retry;
+
+mod hear;
 
 pub mod watch;
 
@@ -40,6 +44,7 @@ pub mod event;
 
 pub mod error;
 
+pub use command::is_django;
 pub use error::Error;
 pub use event::Event;
 pub use gate::{Consent, Decision, Gate, Pending, PhaseChoice, Verdict};

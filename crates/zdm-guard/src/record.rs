@@ -14,6 +14,8 @@ pub struct Record {
     pub interventions: Vec<Intervention>,
     pub invalid_indexes: Vec<InvalidIndex>,
     pub notes: Vec<String>,
+    /// How often the command ran.
+    pub command_attempts: u32,
 }
 
 #[derive(Debug, Clone)]

@@ -22,11 +22,12 @@ use crate::core::{Core, Found, milliseconds};
 use crate::error::Error;
 use crate::event::Event;
 use crate::gate::{Decision, Gate, Pending, pending};
+use crate::hear::{Heard, Hearing};
 use crate::knowledge::Knowledge;
 use crate::leap::{InTheWay, Look};
 use crate::place::Place;
 use crate::record::{InvalidIndex, Record};
-use crate::retry::RetryLimits;
+use crate::retry::{Cause, Retry, RetryLimits};
 use crate::serve::{Shared, find_index, lock, serve};
 use crate::watch::{BlockerPattern, PERIOD, Watcher};
 
@@ -44,6 +45,8 @@ pub struct Options {
     /// How long to wait for old transactions that are in the way; `None`: as long as it takes.
     pub wait: Option<Duration>,
     pub retries: RetryLimits,
+    /// Another command than Django's runs again, whole, where it says that it failed for want of a lock.
+    pub retry_command: bool,
     /// Wait for another run, instead of leaving it alone.
     pub queue: bool,
     pub cancel_blockers: Vec<BlockerPattern>,
@@ -109,6 +112,12 @@ pub async fn run(
                 .to_owned(),
         ));
     }
+    if options.retry_command && nature.django {
+        return Err(Error::Usage(
+            "--retry-command is for other commands than Django's, whose migrations are tried again one by one"
+                .to_owned(),
+        ));
+    }
     let session = Arc::new(open(&options.settings).await?);
     let version = PgVersion::major(u16::try_from(session.major()).unwrap_or_default());
     let core: Shared = Arc::new(std::sync::Mutex::new(Core::new(options.limits, options.retries, version, events)));
@@ -152,13 +161,39 @@ pub async fn run(
         options.show_queries,
         options.cancel_blockers.clone(),
     );
-    let child = spawn(&options, &place, &name, version)?;
-    let (status, lost) = attend(child, &mut watcher, &core, nature.django, signals.clone()).await?;
-    if !lost {
+    let mut retry = Retry::new(options.retries);
+    let (status, lost) = loop {
+        lock(&core).record.command_attempts += 1;
+        let interventions = lock(&core).record.interventions.len();
+        let (child, heard) = spawn(&options, &place, &name, version)?;
+        let (status, lost) = attend(child, &mut watcher, &core, nature.django, signals.clone()).await?;
+        let heard = match heard {
+            Some(heard) => heard.end().await,
+            None => Heard::default(),
+        };
+        if lost {
+            break (status, lost);
+        }
         // A session that outlives its process would go on holding locks until the server notices.
         settle(&watcher).await;
         clean_up(&session, &core).await;
-    }
+        let intervened = lock(&core).record.interventions.len() > interventions;
+        let cause = if intervened { Some(Cause::Blocking) } else { heard.cause };
+        let Some(cause) = cause.filter(|_| options.retry_command && *signals.borrow() == Signal::None) else {
+            break (status, lost);
+        };
+        if status.is_some_and(|status| status.success()) {
+            let mut core = lock(&core);
+            core.warn(format!(
+                "the command ended with exit code 0 though it reported a failure ({cause}), so it is not run again; with psql, \
+                 give -v ON_ERROR_STOP=1"
+            ));
+            break (status, lost);
+        }
+        if !run_again(&core, &mut retry, cause, &signals).await {
+            break (status, lost);
+        }
+    };
     server.abort();
     drop(place);
 
@@ -347,7 +382,7 @@ async fn probe(python: &[OsString], place: &Place, core: &Shared, nature: &Natur
     Err(Error::Refused(format!("{reason}, so timeouts would not be in force. {}", said.trim()).trim_end().to_owned()))
 }
 
-fn spawn(options: &Options, place: &Place, name: &str, version: PgVersion) -> Result<Child, Error> {
+fn spawn(options: &Options, place: &Place, name: &str, version: PgVersion) -> Result<(Child, Option<Hearing>), Error> {
     let mut words = options.launcher.iter().chain(&options.command);
     let program = words.next().ok_or_else(|| Error::Usage("no command is given".to_owned()))?;
     let mut floor = format!("-c lock_timeout={}", milliseconds(options.limits.lock));
@@ -370,9 +405,34 @@ fn spawn(options: &Options, place: &Place, name: &str, version: PgVersion) -> Re
     if options.keep_stdout {
         command.stdout(std::io::stderr());
     }
-    command
+    if options.retry_command {
+        command.stderr(Stdio::piped());
+    }
+    let mut child = command
         .spawn()
-        .map_err(|error| Error::Usage(format!("`{}` cannot be run: {error}", options.command[0].to_string_lossy())))
+        .map_err(|error| Error::Usage(format!("`{}` cannot be run: {error}", options.command[0].to_string_lossy())))?;
+    let hearing = child.stderr.take().map(Hearing::begin);
+    Ok((child, hearing))
+}
+
+/// Waits before the command's next attempt. False: there is none.
+async fn run_again(core: &Shared, retry: &mut Retry, cause: Cause, signals: &watch::Receiver<Signal>) -> bool {
+    let attempts = retry.count() + 1;
+    let what = "the command".to_owned();
+    let Some(delay) = retry.again(cause, Instant::now()) else {
+        let mut core = lock(core);
+        core.say(Event::GaveUp { what, cause: cause.to_string(), attempts });
+        core.gave_up = Some(format!(
+            "gave up on the command after {attempts} attempts: {cause}; what it had committed by itself stays"
+        ));
+        return false;
+    };
+    lock(core).say(Event::Retrying { what, cause: cause.to_string(), attempt: attempts + 1, delay });
+    let mut signals = signals.clone();
+    tokio::select! {
+        () = tokio::time::sleep(delay) => true,
+        _ = signals.wait_for(|signal| *signal != Signal::None) => false,
+    }
 }
 
 /// How long the child may take to end after it was told to.

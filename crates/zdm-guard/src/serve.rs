@@ -155,7 +155,18 @@ async fn handle(message: Message, core: &Shared, session: &Session) -> Option<An
         }
         Message::Plan { fake, migrations } => lock(core).plan(fake, &migrations),
         Message::Migration { connection, app, name, backwards, atomic, attempt } => {
-            lock(core).migration(connection, &app, &name, backwards, atomic, attempt)
+            let course = lock(core).course(&app, &name, backwards, atomic);
+            let answer = lock(core).migration(connection, &app, &name, backwards, atomic, attempt);
+            let Some(course) = course.filter(|_| !answer.refuse) else { return Some(answer) };
+            match crate::resume::look(session, &course).await {
+                Ok(standing) => lock(core).stands(connection, &course, standing),
+                Err(error) => {
+                    let error = zdm_conn::connect::describe(&error);
+                    lock(core)
+                        .warn(format!("{app}.{name}: whether an earlier run was cut off could not be told: {error}"));
+                    answer
+                }
+            }
         }
         Message::MigrationDone { connection } => lock(core).migration_done(connection),
         Message::MigrationFailed { connection, sqlstate, message, interrupt, nested } => {

@@ -205,6 +205,47 @@ impl Server {
         postmaster(&self.inner.dir).and_then(|lines| lines.first()?.parse().ok())
     }
 
+    /// A standby that streams from this server, begun from a copy of its data directory as it is. It reports what it
+    /// has replayed once a second at the least.
+    ///
+    /// # Panics
+    /// If it does not start.
+    pub fn standby(&self) -> Self {
+        self.try_standby().unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    fn try_standby(&self) -> Result<Self, Error> {
+        let account = Account::current()?;
+        let copy = tempfile::Builder::new()
+            .prefix("zdm-copy-")
+            .tempdir_in(account.temporary())
+            .map_err(Error::io("make a directory in", &account.temporary()))?;
+        fs::set_permissions(copy.path(), fs::Permissions::from_mode(0o755)).map_err(Error::io("open", copy.path()))?;
+        let client = self.connect("postgres");
+        let (begin, end) = if self.major() >= 15 {
+            ("SELECT pg_backup_start('standby', true)", "SELECT labelfile FROM pg_backup_stop(false)")
+        } else {
+            ("SELECT pg_start_backup('standby', true, false)", "SELECT labelfile FROM pg_stop_backup(false, false)")
+        };
+        client.sql(begin);
+        let data = copy.path().join("data");
+        copy_tree(&self.inner.dir.join("data"), &data)?;
+        let label = client.value(end);
+        remove_file(&data.join("postmaster.pid"))?;
+        for (name, text) in [("backup_label", label.as_str()), ("standby.signal", "")] {
+            let path = data.join(name);
+            fs::write(&path, text).map_err(Error::io("write", &path))?;
+            account.own(&path)?;
+        }
+        let primary = format!("host={} port={} user={USER}", self.socket_dir().display(), self.port());
+        let options = ServerOptions::default()
+            .quiet()
+            .set("primary_conninfo", &primary)
+            .set("wal_receiver_status_interval", "1s")
+            .set("hot_standby", "on");
+        start_from(self.major(), &options, &home(self.major(), account)?, &data)
+    }
+
     /// What the server logged so far.
     pub fn log(&self) -> String {
         fs::read_to_string(self.inner.dir.join("log")).unwrap_or_default()
@@ -351,6 +392,12 @@ fn start(major: u32, options: &ServerOptions) -> Result<Server, Error> {
     let account = Account::current()?;
     let home = home(major, account)?;
     let template = template(&home, account)?;
+    start_from(major, options, &home, &template)
+}
+
+/// A server that begins as a copy of a data directory.
+fn start_from(major: u32, options: &ServerOptions, home: &Path, template: &Path) -> Result<Server, Error> {
+    let account = Account::current()?;
 
     let dir = tempfile::Builder::new()
         .prefix("zdm-pg-")
@@ -382,7 +429,7 @@ fn start(major: u32, options: &ServerOptions) -> Result<Server, Error> {
         .command("sh")
         .args(["-c", WATCH, "zdm-test-watch"])
         .arg(dir.path())
-        .arg(&template)
+        .arg(template)
         .arg(home.join("bin"))
         .stdin(Stdio::piped())
         .stdout(Stdio::null())
@@ -412,11 +459,13 @@ fn free_port() -> Result<u16, Error> {
     Ok(address.map_err(Error::io("find a free port on", Path::new("127.0.0.1")))?.port())
 }
 
-/// The server writes `ready` to the last line of `postmaster.pid` when it takes connections.
+/// The server writes `ready` to the last line of `postmaster.pid` when it takes connections, or `standby` for reading.
 fn await_ready(dir: &Path) -> Result<(), Error> {
     let deadline = Instant::now() + Duration::from_mins(2);
     loop {
-        if postmaster(dir).is_some_and(|lines| lines.get(7).is_some_and(|line| line.trim() == "ready")) {
+        if postmaster(dir)
+            .is_some_and(|lines| lines.get(7).is_some_and(|line| matches!(line.trim(), "ready" | "standby")))
+        {
             return Ok(());
         }
         if dir.join("ended").exists() || Instant::now() > deadline {
@@ -531,6 +580,13 @@ fn copy_tree(from: &Path, to: &Path) -> Result<(), Error> {
     let status =
         std::process::Command::new("cp").arg("-a").arg(from).arg(to).status().map_err(Error::io("copy", from))?;
     if status.success() { Ok(()) } else { Err(Error::io("copy", from)(std::io::Error::other(status.to_string()))) }
+}
+
+fn remove_file(path: &Path) -> Result<(), Error> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(Error::io("remove", path)(error)),
+        _ => Ok(()),
+    }
 }
 
 fn remove(dir: &Path) -> Result<(), Error> {

@@ -21,6 +21,7 @@ use crate::connection::ConnectionArguments;
 use crate::exit::Exit;
 use crate::output;
 use crate::project;
+use crate::shell::{Format, block_on};
 
 use show::Show;
 
@@ -45,12 +46,6 @@ struct CommonArguments {
     /// `json`: line-delimited events on standard output.
     #[arg(long, value_enum, default_value_t = Format::Text, global = true)]
     format: Format,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Text,
-    Json,
 }
 
 #[derive(Debug, Subcommand)]
@@ -219,19 +214,9 @@ struct ControlArguments {
 
 /// Runs the subcommand.
 pub(crate) fn main(arguments: &Arguments) -> Exit {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            output::error(&format!("the runtime cannot start: {error}"));
-            return Exit::Failed;
-        }
-    };
-    let finished = runtime.block_on(command(arguments));
-    // Connections that are still closing must not delay the exit.
-    runtime.shutdown_timeout(Duration::from_millis(100));
-    match finished {
-        Ok(exit) => exit,
-        Err(error) => {
+    match block_on(command(arguments)) {
+        Ok(Ok(exit)) | Err(exit) => exit,
+        Ok(Err(error)) => {
             let exit = exit_of(&error);
             match arguments.common.format {
                 Format::Text => output::error(&error.to_string()),

@@ -1,5 +1,6 @@
 //! Where the database is, for all subcommands.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -19,38 +20,71 @@ pub(crate) struct ConnectionArguments {
     /// same.
     #[arg(long, value_name = "DSN", global = true)]
     dsn: Option<String>,
+    /// The database of this entry of `DATABASES` in the project's Django settings, whatever the environment says.
+    #[arg(long, value_name = "ALIAS", global = true)]
+    database: Option<String>,
 }
+
+/// The entry of `DATABASES` that Django takes where none is named.
+const DEFAULT_ALIAS: &str = "default";
 
 impl ConnectionArguments {
     /// Whether `--dsn` was there.
-    pub(crate) fn is_given(&self) -> bool {
+    fn is_given(&self) -> bool {
         self.dsn.is_some() || std::env::var_os(MOVED_DSN).is_some()
     }
 
     /// Whether somebody said where the database is, beyond libpq's defaults.
     pub(crate) fn is_named(&self) -> bool {
-        self.is_given() || std::env::var_os("DATABASE_URL").is_some_and(|value| !value.is_empty())
+        self.is_given()
+            || self.database.is_some()
+            || std::env::var_os("DATABASE_URL").is_some_and(|value| !value.is_empty())
     }
 
-    pub(crate) fn settings(&self) -> Result<Settings, ConfigError> {
+    fn settings(&self) -> Result<Settings, ConfigError> {
         let environment = Environment::from_process();
         let moved = environment.variables.get(MOVED_DSN).cloned();
         Settings::resolve(self.dsn.as_deref().or(moved.as_deref()), &environment)
     }
 
-    /// The same, and the settings of the project at `root`, or around the current directory, where nothing else says
-    /// where the database is.
+    /// Where the database is: as said, else as the environment says, else as the settings of the project at `root`, or
+    /// around the current directory.
     ///
     /// # Errors
     /// What is wrong, as a sentence without secrets.
     pub(crate) fn settings_or_project(&self, root: Option<&Path>) -> Result<Settings, String> {
+        self.settings_or(DEFAULT_ALIAS, |alias| project::database(root, alias))
+    }
+
+    /// The same with a project that somebody has read: `ask` is given an alias of its `DATABASES`, which is `usual`
+    /// unless one is named, and answers with libpq's parameters, or with nothing where there is no project.
+    ///
+    /// # Errors
+    /// What is wrong, as a sentence without secrets.
+    pub(crate) fn settings_or(
+        &self,
+        usual: &str,
+        ask: impl FnOnce(&str) -> Result<Option<BTreeMap<String, String>>, String>,
+    ) -> Result<Settings, String> {
         let environment = Environment::from_process();
-        if !self.is_given()
-            && !Settings::is_in_environment(&environment)
-            && let Some(parameters) = project::database(root)?
-        {
-            return Settings::from_pairs(parameters, &environment, "the project's settings")
-                .map_err(|error| format!("the project's settings: {error}"));
+        if self.is_given() && self.database.is_some() {
+            return Err("--dsn and --database both say where the database is: give one of them".to_owned());
+        }
+        if !self.is_given() && (self.database.is_some() || !Settings::is_in_environment(&environment)) {
+            match ask(self.database.as_deref().unwrap_or(usual))? {
+                Some(parameters) => {
+                    return Settings::from_pairs(parameters, &environment, "the project's settings")
+                        .map_err(|error| format!("the project's settings: {error}"));
+                }
+                None if self.database.is_some() => {
+                    return Err(
+                        "--database names an entry of DATABASES, and no Django settings were found: run in the \
+                                project's folder, or name it with --project"
+                            .to_owned(),
+                    );
+                }
+                None => {}
+            }
         }
         self.settings().map_err(|error| error.to_string())
     }

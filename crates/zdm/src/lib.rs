@@ -1,7 +1,7 @@
 //! `zdm`, the runtime: argv, progress and exit codes. What it does is in the crates that it calls.
 //!
 //! One module per subcommand: [`migrate`], [`mirror`], [`backfill`], [`stats`]. Shared: [`connection`] (where the database
-//! is), [`project`] (names of the Django project), [`exit`] (what the process's exit code says), [`output`] (standard
+//! is), [`project`] (names of the Django project), [`shell`] (how they run), [`exit`] (what the process's exit code says), [`output`] (standard
 //! output and standard error, the only place that prints).
 
 mod migrate;
@@ -15,6 +15,8 @@ mod stats;
 mod connection;
 
 mod project;
+
+mod shell;
 
 mod exit;
 

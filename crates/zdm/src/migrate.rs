@@ -4,8 +4,6 @@ mod launch;
 
 mod report;
 
-mod settings;
-
 mod show;
 
 use std::ffi::OsString;
@@ -26,6 +24,8 @@ use zdm_workspace::Request;
 use crate::connection::ConnectionArguments;
 use crate::exit::Exit;
 use crate::output;
+use crate::project;
+use crate::shell::{Format, block_on};
 
 pub(crate) use launch::launch;
 
@@ -68,12 +68,6 @@ struct CommonArguments {
     format: Format,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Text,
-    Json,
-}
-
 #[derive(Debug, Args)]
 struct GateArguments {
     /// Run only what may run in this phase of a deploy.
@@ -110,12 +104,16 @@ struct GuardArguments {
     /// takes [default: 30s].
     #[arg(long, value_name = "TIME", num_args = 0..=1, default_missing_value = "forever")]
     wait: Option<String>,
-    /// Retries of a migration that did not get its lock.
+    /// Retries of a migration (or, with --retry-command, of the command) that did not get its lock.
     #[arg(long, value_name = "N", default_value_t = 20)]
     retries: u32,
     /// Longest time to retry a migration for.
     #[arg(long, value_name = "TIME", default_value = "10min")]
     retry_for: String,
+    /// Run another command than Django's again, whole, when its standard error says that it failed for want of a lock.
+    /// Only for what may run twice: one transaction (`psql -1 -v ON_ERROR_STOP=1`), or statements that can be repeated.
+    #[arg(long)]
+    retry_command: bool,
     /// What to do while another `zdm migrate` runs on the database.
     #[arg(long, value_enum, default_value_t = IfRunning::Wait)]
     if_running: IfRunning,
@@ -140,18 +138,9 @@ const DEFAULT_WAIT: Duration = Duration::from_secs(30);
 
 /// Runs the subcommand.
 pub(crate) fn main(arguments: &Arguments) -> Exit {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            output::error(&format!("the runtime cannot start: {error}"));
-            return Exit::Failed;
-        }
-    };
-    let finished = runtime.block_on(command(arguments));
-    runtime.shutdown_timeout(Duration::from_millis(100));
-    match finished {
-        Ok(exit) => exit,
-        Err(error) => {
+    match block_on(command(arguments)) {
+        Ok(Ok(exit)) | Err(exit) => exit,
+        Ok(Err(error)) => {
             let exit = match &error {
                 Error::Usage(_) => Exit::Usage,
                 Error::Refused(_) => Exit::Incomplete,
@@ -256,7 +245,7 @@ async fn run(arguments: &Arguments) -> Result<Exit, Error> {
             })
         })
         .collect::<Result<Vec<_>, _>>()?;
-    let project = Project::load(common, gate.is_some());
+    let project = Project::load(common, &arguments.command, gate.is_some());
     let json = common.format == Format::Json;
     let (knowledge, connection) = project?;
     let options = Options {
@@ -267,6 +256,7 @@ async fn run(arguments: &Arguments) -> Result<Exit, Error> {
         max_block: duration("--max-block", &guard.max_block)?,
         wait,
         retries: RetryLimits { count: guard.retries, time: duration("--retry-for", &guard.retry_for)? },
+        retry_command: guard.retry_command,
         queue: guard.if_running == IfRunning::Wait,
         cancel_blockers,
         show_queries: guard.show_queries,
@@ -318,10 +308,21 @@ async fn run(arguments: &Arguments) -> Result<Exit, Error> {
 struct Project;
 
 impl Project {
-    fn load(common: &CommonArguments, needed: bool) -> Result<(Option<Arc<Knowledge>>, zdm_conn::Settings), Error> {
+    fn load(
+        common: &CommonArguments,
+        command: &[OsString],
+        needed: bool,
+    ) -> Result<(Option<Arc<Knowledge>>, zdm_conn::Settings), Error> {
         let request = common.request()?;
         let workspace = zdm_workspace::Workspace::load(&request);
-        let connection = settings::connection(&common.connection, workspace.as_ref().ok())?;
+        let usual = alias_of(command).unwrap_or_else(|| "default".to_owned());
+        let connection = common
+            .connection
+            .settings_or(&usual, |alias| match &workspace {
+                Ok(workspace) => project::database_of(workspace, alias),
+                Err(_) => Ok(None),
+            })
+            .map_err(Error::Usage)?;
         let knowledge = match workspace {
             Ok(workspace) if !workspace.project.migrations.is_empty() => {
                 Some(Arc::new(Knowledge::of(&workspace, &request)))
@@ -339,8 +340,25 @@ impl Project {
     }
 }
 
+/// The entry of `DATABASES` that a command of Django's migrates: its own `--database`.
+fn alias_of(command: &[OsString]) -> Option<String> {
+    if !zdm_guard::is_django(command) {
+        return None;
+    }
+    let mut words = command.iter().filter_map(|word| word.to_str());
+    while let Some(word) = words.next() {
+        if word == "--database" {
+            return words.next().map(str::to_owned);
+        }
+        if let Some(alias) = word.strip_prefix("--database=") {
+            return Some(alias.to_owned());
+        }
+    }
+    None
+}
+
 async fn pending(arguments: &Arguments) -> Result<(Arc<Knowledge>, gate::Decision), Error> {
-    let (knowledge, connection) = Project::load(&arguments.common, true)?;
+    let (knowledge, connection) = Project::load(&arguments.common, &arguments.command, true)?;
     let Some(knowledge) = knowledge else { return Err(Error::Usage("no migrations were found".to_owned())) };
     let session = open(&connection).await?;
     let pending = pending_now(&session, &knowledge).await?;

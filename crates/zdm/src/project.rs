@@ -27,8 +27,8 @@ pub(crate) const SUBCOMMAND: &str = "read-project";
 /// What is asked of the project.
 #[derive(Debug, Serialize, Deserialize)]
 enum Question {
-    /// `DATABASES["default"]`.
-    Database,
+    /// An entry of `DATABASES`.
+    Database { alias: String },
     Model {
         /// `app.Model`.
         label: String,
@@ -69,12 +69,16 @@ pub(crate) struct Names {
 ///
 /// # Errors
 /// When the project's settings name a database, but not literally.
-pub(crate) fn database(root: Option<&Path>) -> Result<Option<BTreeMap<String, String>>, String> {
-    match ask(root, Question::Database)? {
-        Answer::Database(parameters) => Ok(Some(parameters)),
-        Answer::NoProject if root.is_none() => Ok(None),
-        other => Err(other.problem()),
-    }
+pub(crate) fn database(root: Option<&Path>, alias: &str) -> Result<Option<BTreeMap<String, String>>, String> {
+    ask(root, Question::Database { alias: alias.to_owned() })?.database(root.is_none())
+}
+
+/// The same of a project that is in memory already.
+///
+/// # Errors
+/// When the project's settings name a database, but not literally.
+pub(crate) fn database_of(workspace: &Workspace, alias: &str) -> Result<Option<BTreeMap<String, String>>, String> {
+    read_database(workspace, alias).database(true)
 }
 
 /// Table and columns of a model, by the migrations that the database has.
@@ -94,6 +98,14 @@ pub(crate) fn names(
 }
 
 impl Answer {
+    fn database(self, may_be_absent: bool) -> Result<Option<BTreeMap<String, String>>, String> {
+        match self {
+            Self::Database(parameters) => Ok(Some(parameters)),
+            Self::NoProject if may_be_absent => Ok(None),
+            other => Err(other.problem()),
+        }
+    }
+
     fn problem(self) -> String {
         match self {
             Self::Problem(problem) => problem,
@@ -132,7 +144,7 @@ pub(crate) fn answer() -> Exit {
     };
     let answer = load(root.as_deref()).map_or_else(Answer::Problem, |workspace| match (workspace, question) {
         (None, _) => Answer::NoProject,
-        (Some(workspace), Question::Database) => database_of(&workspace),
+        (Some(workspace), Question::Database { alias }) => read_database(&workspace, &alias),
         (Some(workspace), Question::Model { label, names, applied }) => {
             let applied = applied.map(|applied| applied.into_iter().collect());
             model_of(&workspace, &label, &names, applied.as_ref()).map_or_else(Answer::Problem, Answer::Model)
@@ -171,26 +183,32 @@ fn load(root: Option<&Path>) -> Result<Option<Workspace>, String> {
 const KEYS: [(&str, &str); 5] =
     [("NAME", "dbname"), ("USER", "user"), ("PASSWORD", "password"), ("HOST", "host"), ("PORT", "port")];
 
-fn database_of(workspace: &Workspace) -> Answer {
+fn read_database(workspace: &Workspace, alias: &str) -> Answer {
     let settings = &workspace.project.settings;
     let Some(module) = settings.module() else { return Answer::NoProject };
     let problem = |what: &str| Answer::Problem(format!("{what} in `{module}`: name the database with --dsn"));
     let Some(databases) = settings.get("DATABASES") else { return problem("there is no DATABASES") };
     let Value::Dict(databases) = &databases else { return problem("DATABASES is not literal") };
-    let Some(Value::Dict(default)) = find(databases, "default") else {
-        return problem("DATABASES[\"default\"] is not literal");
+    let entry = format!("DATABASES[\"{alias}\"]");
+    let default = match find(databases, alias) {
+        Some(Value::Dict(default)) => default,
+        Some(_) => return problem(&format!("{entry} is not literal")),
+        None => {
+            let known: Vec<&str> = databases.iter().filter_map(|(alias, _)| alias.as_str()).collect();
+            return problem(&format!("there is no {entry}, only {}", known.join(", ")));
+        }
     };
     match find(default, "ENGINE") {
         Some(Value::Str(engine)) if ["postgres", "postgis"].iter().any(|name| engine.contains(name)) => {}
         Some(Value::Str(engine)) => return problem(&format!("the database is of `{engine}`")),
-        _ => return problem("DATABASES[\"default\"][\"ENGINE\"] is not literal"),
+        _ => return problem(&format!("{entry}[\"ENGINE\"] is not literal")),
     }
     let mut parameters = BTreeMap::new();
     for (key, parameter) in KEYS {
         match find(default, key).map(text_of) {
             None | Some(Ok(None)) => {}
             Some(Ok(Some(text))) => drop(parameters.insert(parameter.to_owned(), text)),
-            Some(Err(NotLiteral)) => return problem(&format!("DATABASES[\"default\"][\"{key}\"] is not literal")),
+            Some(Err(NotLiteral)) => return problem(&format!("{entry}[\"{key}\"] is not literal")),
         }
     }
     match find(default, "OPTIONS") {
@@ -203,15 +221,15 @@ fn database_of(workspace: &Workspace) -> Answer {
                     Ok(Some(text)) => drop(parameters.entry(name.to_owned()).or_insert(text)),
                     Ok(None) => {}
                     Err(NotLiteral) => {
-                        return problem(&format!("DATABASES[\"default\"][\"OPTIONS\"][\"{name}\"] is not literal"));
+                        return problem(&format!("{entry}[\"OPTIONS\"][\"{name}\"] is not literal"));
                     }
                 }
             }
         }
-        Some(_) => return problem("DATABASES[\"default\"][\"OPTIONS\"] is not literal"),
+        Some(_) => return problem(&format!("{entry}[\"OPTIONS\"] is not literal")),
     }
     if !parameters.contains_key("dbname") && !parameters.contains_key("service") {
-        return problem("DATABASES[\"default\"] names no database");
+        return problem(&format!("{entry} names no database"));
     }
     Answer::Database(parameters)
 }

@@ -19,6 +19,7 @@ use zdm_workspace::stats::TableStats;
 use crate::connection::ConnectionArguments;
 use crate::exit::Exit;
 use crate::output;
+use crate::shell::block_on;
 
 #[derive(Debug, Args)]
 #[command(
@@ -50,16 +51,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Runs the subcommand.
 pub(crate) fn main(arguments: &Arguments) -> Exit {
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            output::error(&format!("the runtime cannot start: {error}"));
-            return Exit::Failed;
-        }
-    };
-    match runtime.block_on(run(arguments)) {
-        Ok(()) => Exit::Done,
-        Err((exit, message)) => {
+    match block_on(run(arguments)) {
+        Ok(Ok(())) => Exit::Done,
+        Err(exit) => exit,
+        Ok(Err((exit, message))) => {
             output::error(&message);
             exit
         }

@@ -8,7 +8,7 @@ use zdm_backfill::plan::Choice;
 use zdm_backfill::throttle::Limits;
 use zdm_backfill::{Assignment, Definition, Error, Event, Outcome};
 use zdm_conn::{Environment, Ident, Settings, SqlExpression, Timeouts};
-use zdm_testkit::Database;
+use zdm_testkit::{Client, Database};
 
 /// Options for `UPDATE table SET set`, connected to the database.
 pub(crate) fn options(database: &Database, table: &str, set: &[&str], predicate: Option<&str>) -> RunOptions {
@@ -82,6 +82,31 @@ impl Background {
             self.seen.push(event);
         }
         (result, self.seen)
+    }
+}
+
+/// Counts the steps on `t`: every one is one statement.
+pub(crate) fn count_steps(client: &Client) {
+    client.sql(
+        "CREATE TABLE steps (at timestamptz DEFAULT clock_timestamp()); \
+         CREATE FUNCTION count_step() RETURNS trigger LANGUAGE plpgsql AS \
+             'BEGIN INSERT INTO steps DEFAULT VALUES; RETURN NULL; END'; \
+         CREATE TRIGGER counting_steps AFTER UPDATE ON t FOR EACH STATEMENT EXECUTE FUNCTION count_step()",
+    );
+}
+
+/// Waits until the run holds for `kind`: from then on at most the step that was under way is done.
+pub(crate) fn holds_within_a_step(run: &mut Background, client: &Client, kind: &str) -> String {
+    let steps = || client.value("SELECT count(*) FROM steps").parse::<u64>().unwrap();
+    let held = run.wait_for(kind, |event| matches!(event, Event::Holding { kind: found, .. } if *found == kind));
+    let before = steps();
+    std::thread::sleep(Duration::from_millis(400));
+    let after = steps();
+    println!("{kind}: {} steps after the run had said that it holds", after - before);
+    assert!(after <= before + 1, "{} steps after it held for {kind}", after - before);
+    match held {
+        Event::Holding { reason, .. } => reason,
+        other => panic!("{other:?}"),
     }
 }
 

@@ -12,7 +12,7 @@ use zdm_backfill::{Error, Event, Outcome};
 use zdm_conn::Timeouts;
 use zdm_testkit::{Client, Database, Server, ServerOptions, available_majors};
 
-use crate::common::{Background, done, options, options_for, run_to_end};
+use crate::common::{Background, count_steps, done, holds_within_a_step, options, options_for, run_to_end};
 
 fn table(client: &Client, rows: u32) {
     client.sql(&format!(
@@ -34,22 +34,13 @@ fn filled(client: &Client) -> u64 {
     client.value("SELECT count(*) FROM t WHERE dst = src").parse().unwrap()
 }
 
-/// After the run has said that it holds for `kind`, nothing is filled until it is released.
-fn assert_holds(run: &mut Background, client: &Client, kind: &str) {
-    let is_kind = |event: &Event| matches!(event, Event::Holding { kind: found, .. } if *found == kind);
-    run.wait_for(kind, is_kind);
-    std::thread::sleep(Duration::from_millis(100));
-    let before = filled(client);
-    std::thread::sleep(Duration::from_millis(400));
-    assert_eq!(filled(client), before, "held for {kind}");
-}
-
 #[test]
 fn signals_make_it_hold_and_go_on() {
     let server = Server::newest();
     let database = server.database();
     let client = database.connect();
     table(&client, 30_000);
+    count_steps(&client);
     client.sql("CREATE TABLE switch (is_on boolean); INSERT INTO switch VALUES (false)");
     let mut options = slow(&database);
     options.limits.set("probe", "SELECT CASE WHEN is_on THEN 'queue is long' END FROM switch").unwrap();
@@ -57,7 +48,7 @@ fn signals_make_it_hold_and_go_on() {
     run.wait_for("progress", |event| matches!(event, Event::Progress(progress) if progress.rows_updated > 0));
 
     client.sql("UPDATE switch SET is_on = true");
-    assert_holds(&mut run, &client, "probe");
+    holds_within_a_step(&mut run, &client, "probe");
     assert_eq!(client.value("SELECT holding FROM zdm.backfill_worker"), "the probe says `queue is long`");
     client.sql("UPDATE switch SET is_on = false");
     run.wait_for("release", |event| matches!(event, Event::Released));
@@ -66,12 +57,12 @@ fn signals_make_it_hold_and_go_on() {
     let vacuum = database.connect();
     vacuum.sql("BEGIN");
     vacuum.sql("LOCK TABLE t IN SHARE UPDATE EXCLUSIVE MODE");
-    assert_holds(&mut run, &client, "vacuum");
+    holds_within_a_step(&mut run, &client, "vacuum");
     vacuum.sql("COMMIT");
     run.wait_for("release", |event| matches!(event, Event::Released));
 
     client.sql("UPDATE zdm.backfill_job SET state = 'paused'");
-    assert_holds(&mut run, &client, "paused");
+    holds_within_a_step(&mut run, &client, "paused");
     client.sql("UPDATE zdm.backfill_job SET state = 'running'");
     run.wait_for("release", |event| matches!(event, Event::Released));
 
@@ -82,8 +73,18 @@ fn signals_make_it_hold_and_go_on() {
              limits_version = limits_version + 1"
         ));
     };
+    let stop = Arc::new(AtomicBool::new(false));
+    let (writer, stopped) = (database.connect(), Arc::clone(&stop));
+    let writer = std::thread::spawn(move || {
+        while !stopped.load(Ordering::Relaxed) {
+            writer.sql("SELECT pg_logical_emit_message(false, 'test', repeat('x', 100000))");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    });
     set("max-wal-rate=1kB");
-    run.wait_for("wal_rate", |event| matches!(event, Event::Holding { kind: "wal_rate", .. }));
+    holds_within_a_step(&mut run, &client, "wal_rate");
+    stop.store(true, Ordering::Relaxed);
+    writer.join().unwrap();
     set("max-wal-rate=none");
     run.wait_for("release", |event| matches!(event, Event::Released));
     set("max-rate=none");

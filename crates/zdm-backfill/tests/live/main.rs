@@ -8,6 +8,8 @@ mod strategies;
 
 mod surroundings;
 
+mod standby;
+
 mod resume;
 
 mod conditions;

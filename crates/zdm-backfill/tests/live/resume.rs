@@ -219,6 +219,31 @@ fn two_runs(database: &Database, workers: [usize; 2]) -> (u64, Vec<Vec<Event>>) 
     (updated, events)
 }
 
+/// Processes that share nothing but the database, as on several machines.
+#[test]
+fn workers_of_several_processes_share_one_job() {
+    const ROWS: u32 = 60_000;
+    let server = Server::newest();
+    let database = server.database();
+    let client = database.connect();
+    counted_table(&client, ROWS);
+    let mut children: Vec<Child> = (0..3).map(|_| child(&database.conninfo())).collect();
+    let mut most = 0;
+    let seen = "SELECT count(*) FROM zdm.backfill_worker";
+    while children.iter_mut().any(|child| child.try_wait().unwrap().is_none()) {
+        if let Ok(rows) = client.try_sql(seen) {
+            most = most.max(rows[0][0].as_deref().unwrap().parse::<u32>().unwrap());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    for mut child in children {
+        assert!(child.wait().unwrap().success());
+    }
+    assert!(most >= 4, "workers of at least two processes at once, not {most}");
+    assert_filled_once(&client, ROWS);
+    assert_eq!(client.value("SELECT state FROM zdm.backfill_job"), "done");
+}
+
 #[test]
 fn two_runs_share_one_job() {
     const ROWS: u32 = 40_000;

@@ -7,7 +7,7 @@ use zdm_backfill::plan::Strategy;
 use zdm_backfill::{Error, Event, Outcome};
 use zdm_testkit::{Client, Server, ServerOptions, available_majors, majors_for};
 
-use crate::common::{Background, done, options, options_for, run_to_end};
+use crate::common::{Background, count_steps, done, holds_within_a_step, options, options_for, run_to_end};
 
 fn table(client: &Client, rows: u32) {
     client.sql(&format!(
@@ -30,6 +30,7 @@ fn active_sessions_make_it_hold() {
     let server = ServerOptions::default().quiet().start(newest());
     let client = server.connect("postgres");
     table(&client, 30_000);
+    count_steps(&client);
     let mut options = options_for(&server.conninfo("postgres"), "t", &["dst = src"], None);
     options.limits.set("max-active", "2").unwrap();
     options.limits.set("max-rate", "5000").unwrap();
@@ -41,13 +42,8 @@ fn active_sessions_make_it_hold() {
             std::thread::spawn(move || client.sql("SELECT pg_sleep(3)"))
         })
         .collect();
-    let held = run.wait_for("hold", |event| matches!(event, Event::Holding { kind: "active_sessions", .. }));
-    let Event::Holding { reason, .. } = held else { panic!("{held:?}") };
+    let reason = holds_within_a_step(&mut run, &client, "active_sessions");
     assert!(reason.ends_with("sessions are active (limit 2)"), "{reason}");
-    std::thread::sleep(Duration::from_millis(100));
-    let filled = client.value("SELECT count(*) FROM t WHERE dst = src");
-    std::thread::sleep(Duration::from_millis(500));
-    assert_eq!(client.value("SELECT count(*) FROM t WHERE dst = src"), filled);
     run.wait_for("release", |event| matches!(event, Event::Released));
     for sleeper in sleepers {
         sleeper.join().unwrap();
@@ -67,6 +63,7 @@ fn a_vacuum_against_wraparound_makes_it_hold() {
         .start(newest());
     let client = server.connect("postgres");
     table(&client, 30_000);
+    count_steps(&client);
     // A vacuum against wraparound comes all the same, and no other.
     client.sql(
         "ALTER TABLE t SET (autovacuum_enabled = off, autovacuum_freeze_max_age = 100000, autovacuum_vacuum_cost_delay = 100, \
@@ -80,9 +77,7 @@ fn a_vacuum_against_wraparound_makes_it_hold() {
     // Other maintenance of the table is no reason with this limit.
     client.sql("BEGIN; LOCK TABLE t IN SHARE UPDATE EXCLUSIVE MODE; SELECT pg_sleep(0.3); COMMIT");
     client.sql("DO 'BEGIN FOR i IN 1..110000 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END'");
-    let held = run.wait_for("hold", |event| matches!(event, Event::Holding { .. }));
-    let Event::Holding { kind, reason } = held else { panic!("{held:?}") };
-    assert_eq!(kind, "wraparound_vacuum", "{reason}");
+    let reason = holds_within_a_step(&mut run, &client, "wraparound_vacuum");
     assert!(reason.starts_with("autovacuum to prevent wraparound works on the table (pid "), "{reason}");
     client.sql(
         "UPDATE zdm.backfill_job SET limits = limits || ARRAY['on-vacuum=never', 'max-rate=none'], \

@@ -13,11 +13,7 @@ const WORD: &str = "__launch";
 /// What goes in front of the command. A Django process watches over the end of `zdm` by itself, and has more to do then
 /// than to end; any other is ended by the kernel.
 pub(super) fn launcher(command: &[OsString]) -> Vec<OsString> {
-    let is_django = command.iter().any(|word| {
-        word.to_str()
-            .is_some_and(|word| word.ends_with("manage.py") || word.ends_with("django-admin") || word == "django")
-    });
-    if is_django || !cfg!(target_os = "linux") {
+    if zdm_guard::is_django(command) || !cfg!(target_os = "linux") {
         return Vec::new();
     }
     match std::env::current_exe() {

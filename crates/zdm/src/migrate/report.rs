@@ -31,6 +31,7 @@ pub(super) fn json(report: &Report, command: &[OsString], exit: Exit) -> Value {
         "reason": reason,
         "exit": exit.code(),
         "command_exit": report.command_exit,
+        "command_attempts": record.command_attempts,
         "migrations": record.migrations.iter().map(|one| json!({
             "app": one.app,
             "name": one.name,

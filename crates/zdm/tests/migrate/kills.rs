@@ -22,7 +22,8 @@ enum Target {
     Backend,
 }
 
-/// Atomic migrations with deferred SQL and data, concurrent builds, and a foreign key.
+/// Atomic migrations with deferred SQL and data, one that is not atomic with concurrent builds among other changes, and a
+/// foreign key.
 fn history(site: &Site) {
     site.migration(
         "0002_lines",
@@ -42,6 +43,9 @@ fn history(site: &Site) {
         "atomic = False\n\
          operations = [\n\
          \x20   AddIndexConcurrently('order', models.Index(fields=['total'], name='order_total')),\n\
+         \x20   migrations.AddField('order', 'rank', models.IntegerField(default=7)),\n\
+         \x20   migrations.RunSQL('ALTER TABLE shop_order ADD CONSTRAINT ranked CHECK (rank > 0) NOT VALID'),\n\
+         \x20   migrations.RunSQL('ALTER TABLE shop_order VALIDATE CONSTRAINT ranked'),\n\
          \x20   AddIndexConcurrently('order', models.Index(fields=['-paid', 'total'], name='order_paid')),\n]",
     );
     site.migration(

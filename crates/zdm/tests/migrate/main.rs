@@ -13,3 +13,9 @@ mod gate;
 mod ends;
 
 mod kills;
+
+mod resume;
+
+mod others;
+
+mod connect;
