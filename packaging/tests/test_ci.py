@@ -109,7 +109,7 @@ class Snippets(unittest.TestCase):
     def test_azure(self):
         origin = support.pull_request(self.new())
         steps = self.read("azure.yml")["steps"]
-        self.assertEqual(steps[0], {"checkout": "self", "fetchDepth": 0})
+        self.assertEqual(steps[0], {"checkout": "self", "fetchDepth": "0"})
         for target in ("refs/heads/main", "main"):
             checkout = support.clone(
                 origin, self.new(), "origin", "+refs/heads/*:refs/remotes/origin/*",

@@ -1,7 +1,9 @@
 """The wheel, installed into a fresh virtual environment."""
 
 import json
+import os
 import pathlib
+import sys
 import tempfile
 import unittest
 import zipfile
@@ -31,6 +33,23 @@ class Wheel(unittest.TestCase):
         for finding in report["diagnostics"]:
             name = finding["url"].rsplit("/", 1)[1]
             self.assertTrue((support.ROOT / "rules" / name).is_file(), finding["url"])
+
+    def test_pip_builds_it_from_source(self):
+        """`pip install .` in this checkout, with maturin from the index in an environment of pip's own."""
+        with tempfile.TemporaryDirectory() as folder:
+            kept = ("HOME", "CARGO_HOME", "RUSTUP_HOME", "RUSTUP_TOOLCHAIN", "CARGO_TARGET_DIR", "PIP_CONFIG_FILE")
+            environment = support.environment(
+                **{name: os.environ[name] for name in kept if name in os.environ},
+                ZDM_BUILD="source",
+                # What the tests have built is used again.
+                MATURIN_PEP517_ARGS="--profile dev --auditwheel skip --locked",
+            )
+            support.run(sys.executable, "-m", "venv", folder, cwd=folder)
+            python = pathlib.Path(folder) / "bin/python"
+            support.run(python, "-m", "pip", "install", "--quiet", ".", cwd=support.ROOT, env=environment)
+            for name in ("zdm-lint", "zdm"):
+                said = support.run(python.parent / name, "--version", cwd=folder).stdout
+                self.assertEqual(said.strip(), f"{name} {support.VERSION}")
 
     def test_the_source_is_taken_unless_it_is_a_release(self):
         """`pip install .` of a checkout that is no release asks for maturin; of a release, for nothing."""

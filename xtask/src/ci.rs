@@ -116,7 +116,56 @@ fn docs_in_sync() -> Result<(), String> {
     for library in used.iter().filter(|library| !names(library)) {
         missing.push(format!("ARCHITECTURE.md gives no reason for `{library}`"));
     }
+    missing.extend(other_addresses(&root)?);
     if missing.is_empty() { Ok(()) } else { Err(format!("docs: {}", missing.join("; "))) }
+}
+
+/// The project's address stands in many files and is one: `repository` of the workspace's manifest. Whoever publishes
+/// it elsewhere changes that line, and this names every other place.
+fn other_addresses(root: &Path) -> Result<Vec<String>, String> {
+    let read = |path: &str| fs::read_to_string(root.join(path)).map_err(|error| format!("cannot read {path}: {error}"));
+    let manifest = read("Cargo.toml")?;
+    let address = manifest
+        .lines()
+        .find_map(|line| line.strip_prefix("repository = \"")?.strip_suffix('"'))
+        .ok_or("Cargo.toml names no repository")?;
+    let (_, own) =
+        address.split_once("://github.com/").ok_or("the repository is not where its files say that it is")?;
+    let (_, name) = own.rsplit_once('/').ok_or("the repository has no owner")?;
+    let mut wrong = Vec::new();
+    // Files that name it in any case.
+    for path in [
+        "README.md",
+        "pyproject.toml",
+        "docs/ci.md",
+        "docs/ci/github.yml",
+        "docs/ci/pre-commit.yaml",
+        "editors/vscode/package.json",
+    ] {
+        if !read(path)?.contains(own) {
+            wrong.push(format!("{path} does not name {address}"));
+        }
+    }
+    let listed = Command::new("git").args(["ls-files"]).current_dir(root).output();
+    let listed = listed.map_err(|error| format!("cannot list the files: {error}"))?;
+    for path in String::from_utf8_lossy(&listed.stdout).lines() {
+        let Ok(text) = fs::read_to_string(root.join(path)) else { continue };
+        for (at, found) in text.match_indices(&format!("/{name}")) {
+            // `github.com/OWNER/NAME` and `uses: OWNER/NAME@`.
+            let rest = text.get(at + found.len()..).unwrap_or("");
+            let before = text.get(..at).unwrap_or("");
+            let owner = before.chars().rev().take_while(|part| part.is_alphanumeric() || "-_.".contains(*part));
+            let (head, owner) = before.split_at(before.len() - owner.map(char::len_utf8).sum::<usize>());
+            let is_address = head.ends_with("github.com/") || (head.ends_with("uses: ") && rest.starts_with('@'));
+            if is_address
+                && !rest.starts_with(|part: char| part.is_alphanumeric() || part == '-')
+                && format!("{owner}/{name}") != own
+            {
+                wrong.push(format!("{path} names {owner}/{name}, the project is at {address}"));
+            }
+        }
+    }
+    Ok(wrong)
 }
 
 /// The names of the packages below `crates`, sorted.

@@ -19,6 +19,7 @@ mod python;
 mod rules;
 mod runbook;
 mod setup;
+mod vscode;
 
 use std::process::ExitCode;
 
@@ -52,7 +53,9 @@ enum Command {
     /// Run pages of the runbook on large tables, both ways, and draw what the application met
     Pictures(runbook::Pictures),
     /// Compile, lint, test and package the VS Code extension, and check the package's content
-    Extension,
+    Extension(extension::Options),
+    /// The packaged extension in the real VS Code, with the server of this checkout; fetches 300 MB the first time
+    Vscode,
     /// The files of a new rule, to be filled in: `cargo xtask new-rule ZDM146 name-of-it`
     NewRule {
         /// `ZDM` and three digits
@@ -78,7 +81,8 @@ fn main() -> ExitCode {
         Command::Test { arguments } => ci::test(&arguments),
         Command::Packages => packages::run(),
         Command::Bench(options) => bench::run(&options),
-        Command::Extension => extension::check(),
+        Command::Extension(options) => extension::run(&options),
+        Command::Vscode => vscode::run(),
         Command::NewRule { code, name } => rules::new_rule(&code, &name),
         Command::Rules => rules::readme(),
         Command::Ci => ci::run(),

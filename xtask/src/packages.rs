@@ -7,6 +7,8 @@ use std::process::Command;
 
 use zdm_testkit::cache;
 
+use crate::{extension, setup};
+
 /// Builds the wheel as fast as it can be built, and runs the tests of the packages with it.
 ///
 /// What is not there is the answer's first part: then nothing was tested.
@@ -23,8 +25,43 @@ pub(crate) fn run() -> Result<(), String> {
     let mut tests = Command::new(&python);
     tests.args(["-B", "-W", "ignore::ResourceWarning", "-m", "unittest", "discover", "--start-directory"]);
     tests.arg(root.join("packaging/tests")).env("ZDM_WHEELS", &wheels).current_dir(&root);
+    tests.env("CARGO_TARGET_DIR", cache::target());
     let status = tests.status().map_err(|error| format!("cannot run {}: {error}", python.display()))?;
-    if status.success() { Ok(()) } else { Err("packages: the tests failed".to_owned()) }
+    if !status.success() {
+        return Err("packages: the tests failed".to_owned());
+    }
+    extension_with_a_server(&python, &wheels)
+}
+
+/// The editor's package for this platform, with the wheel's program in it.
+fn extension_with_a_server(python: &Path, wheels: &Path) -> Result<(), String> {
+    let folder = cache::workspace().join("editors/vscode");
+    let Some(target) = extension::own_target().filter(|_| folder.join("node_modules").is_dir()) else {
+        zdm_testkit::skip::record("VS Code extension with a server", "npm is not installed");
+        return Ok(());
+    };
+    let take = "import glob, sys, zipfile\n\
+        (wheel,) = glob.glob(sys.argv[1] + '/*.whl')\n\
+        archive = zipfile.ZipFile(wheel)\n\
+        (name,) = [name for name in archive.namelist() if name.endswith('.data/scripts/zdm-lint')]\n\
+        open(sys.argv[2], 'wb').write(archive.read(name))";
+    let program = wheels.join("zdm-lint");
+    setup::output(Command::new(python).args(["-c", take]).arg(wheels).arg(&program))?;
+    executable(&program).map_err(|error| format!("cannot make {} a program: {error}", program.display()))?;
+    let package = extension::bundled(&folder, &program, target)?;
+    println!("{} holds what it should", package.display());
+    Ok(())
+}
+
+#[cfg(unix)]
+fn executable(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+}
+
+#[cfg(not(unix))]
+fn executable(_: &Path) -> std::io::Result<()> {
+    Ok(())
 }
 
 /// `cargo install` works, and what it installs runs.

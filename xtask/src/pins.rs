@@ -303,13 +303,15 @@ pub(crate) const PROJECTS: [Project; 16] = [
 
 /// Packages that read the reports (JSON schemas with their formats, JUnit's XML, Markdown), build the wheel, and run the
 /// hook and the CI systems' snippets.
-pub(crate) const CONSUMERS: [&str; 6] = [
+pub(crate) const CONSUMERS: [&str; 8] = [
+    "check-jsonschema==0.39.0",
     "jsonschema[format-nongpl]==4.26.0",
     "junitparser==5.0.3",
     "markdown-it-py==4.3.0",
     "maturin==1.16.0",
     "pre-commit==4.7.0",
     "pyyaml==6.0.3",
+    "zizmor==1.32.0",
 ];
 
 /// What holds the deploy recipes against the schemas of Kubernetes and GitHub Actions.

@@ -44,6 +44,8 @@ pub enum ConnectError {
     Server { endpoint: String, error: Error },
     #[error("cannot connect to {endpoint}: no answer within {} s", timeout.as_secs())]
     Timeout { endpoint: String, timeout: Duration },
+    #[error("cannot connect to {endpoint}: this platform has no unix sockets")]
+    NoSockets { endpoint: String },
     #[error(transparent)]
     Tls(#[from] TlsError),
 }
@@ -54,7 +56,7 @@ impl ConnectError {
         match self {
             Self::Timeout { .. } => true,
             Self::Server { error, .. } => classify(error).needs_reconnect(),
-            Self::Tls(_) => false,
+            Self::Tls(_) | Self::NoSockets { .. } => false,
         }
     }
 }
@@ -132,7 +134,7 @@ async fn connect_endpoint(settings: &Settings, endpoint: &Endpoint, name: &str) 
                         None => classify(error) != FailureClass::ConnectionLost || matches!(attempt, Attempt::Prefer),
                     },
                     ConnectError::Tls(_) => true,
-                    ConnectError::Timeout { .. } => false,
+                    ConnectError::Timeout { .. } | ConnectError::NoSockets { .. } => false,
                 };
                 if !another_encryption_may_help {
                     return Err(error);
@@ -169,10 +171,13 @@ async fn connect_once(
     });
     config.keepalives(true).keepalives_idle(Duration::from_secs(30)).keepalives_interval(Duration::from_secs(10));
     let host = match endpoint {
+        #[cfg(unix)]
         Endpoint::Unix { directory, port } => {
             config.host_path(directory).port(*port);
             None
         }
+        #[cfg(not(unix))]
+        Endpoint::Unix { .. } => return Err(ConnectError::NoSockets { endpoint: endpoint.to_string() }),
         Endpoint::Tcp { host, address, port } => {
             config.host(host).port(*port);
             if let Some(address) = address {

@@ -175,11 +175,17 @@ impl Environment {
         let variables: BTreeMap<String, String> =
             std::env::vars_os().filter_map(|(k, v)| Some((k.into_string().ok()?, v.into_string().ok()?))).collect();
         let account = account();
-        let home = variables.get("HOME").filter(|home| !home.is_empty()).map(PathBuf::from);
+        let named = |name: &str| variables.get(name).filter(|value| !value.is_empty());
+        let (home, user) = if cfg!(windows) { ("APPDATA", "USERNAME") } else { ("HOME", "USER") };
+        let (home, user) = (named(home).map(PathBuf::from), named(user).cloned());
         Self {
             home: home.or_else(|| account.as_ref().map(|(_, home)| home.clone())),
-            user: account.map(|(user, _)| user).or_else(|| variables.get("USER").cloned()),
-            socket_directories: vec![PathBuf::from("/var/run/postgresql"), PathBuf::from("/tmp")],
+            user: account.map(|(user, _)| user).or(user),
+            socket_directories: if cfg!(unix) {
+                vec![PathBuf::from("/var/run/postgresql"), PathBuf::from("/tmp")]
+            } else {
+                Vec::new()
+            },
             variables,
         }
     }
@@ -191,6 +197,7 @@ impl Environment {
 }
 
 /// Name and home directory of the process's user in `/etc/passwd`.
+#[cfg(unix)]
 fn account() -> Option<(String, PathBuf)> {
     use std::os::unix::fs::MetadataExt as _;
     let uid = fs::metadata("/proc/self").ok()?.uid().to_string();
@@ -202,6 +209,20 @@ fn account() -> Option<(String, PathBuf)> {
             _ => None,
         }
     })
+}
+
+/// Elsewhere the environment names the user.
+#[cfg(not(unix))]
+fn account() -> Option<(String, PathBuf)> {
+    None
+}
+
+/// A file of libpq's in the user's home directory; on Windows all are in `%APPDATA%\postgresql`, under names of their own.
+///
+/// Source: libpq's `pqGetHomeDirectory` and the manual's chapters "The Password File", "The Connection Service File".
+fn usual_file(environment: &Environment, unix: &str, windows: &str) -> Option<PathBuf> {
+    let home = environment.home.as_ref()?;
+    Some(if cfg!(windows) { home.join("postgresql").join(windows) } else { home.join(unix) })
 }
 
 impl Settings {
@@ -269,7 +290,7 @@ impl Settings {
         let dbname = get("dbname").unwrap_or(&user).to_owned();
         let passfile = get("passfile")
             .map(PathBuf::from)
-            .or_else(|| environment.home.as_ref().map(|home| home.join(".pgpass")))
+            .or_else(|| usual_file(environment, ".pgpass", "pgpass.conf"))
             .filter(|path| is_private_file(path));
         let connect_timeout = match get("connect_timeout") {
             None => None,
@@ -380,11 +401,16 @@ fn endpoints(given: &Parameters, environment: &Environment) -> Result<Vec<Endpoi
             ("", None) => {
                 let exists = |directory: &&PathBuf| directory.join(format!(".s.PGSQL.{port}")).exists();
                 let directories = &environment.socket_directories;
-                let directory = directories.iter().find(exists).or_else(|| directories.first());
-                Endpoint::Unix { directory: directory.cloned().unwrap_or_else(|| PathBuf::from("/tmp")), port }
+                match directories.iter().find(exists).or_else(|| directories.first()) {
+                    Some(directory) => Endpoint::Unix { directory: directory.clone(), port },
+                    // As libpq does where there are no sockets in the file system.
+                    None => Endpoint::Tcp { host: "localhost".to_owned(), address: None, port },
+                }
             }
             ("", Some(address)) => Endpoint::Tcp { host: address.to_string(), address: Some(address), port },
-            (path, None) if path.starts_with('/') => Endpoint::Unix { directory: PathBuf::from(path), port },
+            (path, None) if cfg!(unix) && path.starts_with('/') => {
+                Endpoint::Unix { directory: PathBuf::from(path), port }
+            }
             (host, _) if host.starts_with('@') => {
                 return Err(ConfigError::Unsupported("host (abstract socket)".to_owned()));
             }
@@ -396,7 +422,7 @@ fn endpoints(given: &Parameters, environment: &Environment) -> Result<Vec<Endpoi
 
 fn tls(given: &Parameters, environment: &Environment) -> Result<Tls, ConfigError> {
     let get = |name: &str| given.get(name).map(String::as_str);
-    let usual = |name: &str| environment.home.as_ref().map(|home| home.join(".postgresql").join(name));
+    let usual = |name: &str| usual_file(environment, &format!(".postgresql/{name}"), name);
     let system = get("sslrootcert") == Some("system");
     let mode = match get("sslmode") {
         None if system => SslMode::VerifyFull,
@@ -453,7 +479,7 @@ fn add_service(given: &mut Parameters, environment: &Environment) -> Result<(), 
     let service = service.to_owned();
     let named = given.get("servicefile").map(String::as_str).or_else(|| environment.get("PGSERVICEFILE"));
     let user_file =
-        named.map(PathBuf::from).or_else(|| environment.home.as_ref().map(|home| home.join(".pg_service.conf")));
+        named.map(PathBuf::from).or_else(|| usual_file(environment, ".pg_service.conf", ".pg_service.conf"));
     let system_directory = environment.get("PGSYSCONFDIR").unwrap_or("/etc/postgresql-common");
     let system_file = Path::new(system_directory).join("pg_service.conf");
     let files: Vec<PathBuf> = user_file.into_iter().chain([system_file]).collect();
@@ -505,7 +531,14 @@ fn service_section(text: &str, service: &str, path: &Path) -> Result<Option<Para
     Ok(found)
 }
 
+/// Elsewhere libpq does not ask who can read it.
+#[cfg(not(unix))]
+fn is_private_file(path: &Path) -> bool {
+    path.is_file()
+}
+
 /// libpq ignores a password file that others can read.
+#[cfg(unix)]
 fn is_private_file(path: &Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     const GROUP_AND_OTHERS: u32 = 0o077;

@@ -101,7 +101,15 @@ impl Connector {
     }
 }
 
+/// Elsewhere libpq does not ask who can read it.
+#[cfg(not(unix))]
+#[expect(clippy::unnecessary_wraps, reason = "the same shape as on Unix")]
+fn refuse_open_key(_: &Path) -> Result<(), TlsError> {
+    Ok(())
+}
+
 /// A private key that others can read is refused, as libpq does; root's key may be readable by its group.
+#[cfg(unix)]
 fn refuse_open_key(path: &Path) -> Result<(), TlsError> {
     use std::os::unix::fs::MetadataExt as _;
     let Ok(metadata) = fs::metadata(path) else { return Ok(()) };

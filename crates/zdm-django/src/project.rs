@@ -111,6 +111,8 @@ pub struct Project {
     labels: Labels,
     installed: Installed,
     environment: Vec<Environment>,
+    /// Migrations as they were read, by index, where what they send depends on the history before them.
+    unfinished: BTreeMap<usize, Migration>,
 }
 
 /// Does the work of each number below the count, in any order, on any threads, and returns when all is done.
@@ -170,9 +172,10 @@ impl Project {
         let not_installed = apps.iter().filter(|app| app.installed == Some(false)).map(|app| Arc::clone(&app.label));
         let labels = Labels { unmigrated: unmigrated(&apps, &migrations), not_installed: not_installed.collect() };
         let graph = Graph::build(&migrations, &labels);
+        let unfinished = known::unfinished(&migrations);
         known::complete(&mut migrations, graph.order());
         let problems = assemble(&own_problems, &graph, &migrations);
-        Self { settings, apps, migrations, graph, problems, own_problems, labels, installed, environment }
+        Self { settings, apps, migrations, graph, problems, own_problems, labels, installed, environment, unfinished }
     }
 
     pub fn migration(&self, key: &MigrationKey) -> Option<&Migration> {

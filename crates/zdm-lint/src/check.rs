@@ -76,6 +76,7 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
         checked.outcome.diagnostics.iter().any(|diagnostic| {
             diagnostic.suppressed.is_none() && fail_on.is_some_and(|level| diagnostic.severity >= level)
         });
+    zdm_workspace::parallel::leave(checked);
     Ok(ExitCode::from(if failing { FINDINGS } else { CLEAN }))
 }
 
@@ -278,9 +279,10 @@ fn report<'a>(checked: &'a Checked, rules: &'a [RuleInfo<'a>], fail_on: Option<S
 
 fn render(report: &Report<'_>, format: Format, colour: bool) -> String {
     match format {
-        Format::Text => zdm_report::text::render(
+        Format::Text => zdm_report::text::render_with(
             report,
             zdm_report::text::TextOptions { color: colour, width: terminal::width(), unicode: true },
+            &|count, work| zdm_workspace::parallel::for_each(count, work),
         ),
         Format::Concise => zdm_report::concise::render(report),
         Format::Json => zdm_report::json::render(report),

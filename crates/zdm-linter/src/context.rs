@@ -1,10 +1,12 @@
 //! What a rule is given: one migration of the trace with its surroundings, and the words to speak about it.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
-use zdm_django::Operation;
+use zdm_django::migration::DependencyTarget;
 use zdm_django::state::{ModelKey, ModelState};
+use zdm_django::{Migration, MigrationKey, Operation};
 use zdm_postgres::effects::Blocks;
 use zdm_postgres::statement::{AlterTableAction, CreateTable, CreateTableAs};
 use zdm_postgres::{Catalog, LockMode, PgVersion, QualifiedName, Statement};
@@ -31,6 +33,37 @@ pub struct Cx<'a> {
     pub old: &'a [OldTable],
     /// The models that do not meet their tables after it, as far as that is its doing.
     pub new: &'a [Drifted],
+    /// The migrations that name another one among their dependencies or replace it.
+    pub behind: Behind<'a>,
+}
+
+/// Looks migrations up by what they stand behind.
+#[derive(Clone, Copy)]
+pub struct Behind<'a>(pub &'a LookUp<'a>);
+
+/// Which migrations stand directly behind one.
+pub type LookUp<'a> = dyn Fn(&MigrationKey) -> Vec<Arc<Migration>> + Sync + 'a;
+
+impl fmt::Debug for Behind<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Behind")
+    }
+}
+
+impl Behind<'_> {
+    pub fn of(self, key: &MigrationKey) -> Vec<Arc<Migration>> {
+        (self.0)(key)
+    }
+}
+
+/// The migrations that one names among its dependencies or replaces, each once.
+pub fn stands_behind_what(migration: &Migration) -> impl Iterator<Item = &MigrationKey> {
+    let named = migration.dependencies.iter().filter_map(|dependency| match &dependency.target {
+        DependencyTarget::Migration(key) => Some(key),
+        _ => None,
+    });
+    let keys: BTreeSet<&MigrationKey> = named.chain(&migration.replaces).collect();
+    keys.into_iter()
 }
 
 /// The steps of a migration and those of its Python code, by number.

@@ -6,9 +6,8 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use zdm_django::migration::DependencyTarget;
-use zdm_django::{MigrationKey, Operation, OperationKind, Value};
-use zdm_replay::{MigrationTrace, Step};
+use zdm_django::{Migration, Operation, OperationKind, Value};
+use zdm_replay::Step;
 use zdm_source::{Applicability, Edit, Fix, FixFile, SourceFile, Span};
 
 use crate::context::Cx;
@@ -474,6 +473,9 @@ fn is_last_on_its_model(operations: &[Operation], index: usize) -> bool {
 /// What is put into the name of a migration that a fix makes.
 const CONTINUED: &str = "_continued";
 
+/// Nobody continues a migration so often; more are a circle.
+const MOST_CONTINUATIONS: usize = 64;
+
 /// A new migration behind this one with these operations, and edits of this one.
 fn behind(
     cx: &Cx<'_>,
@@ -485,7 +487,7 @@ fn behind(
 ) -> Option<Fix> {
     let own = &cx.migration.migration;
     let last = last_behind(cx)?;
-    let digits = last.migration.key.name.split('_').next()?;
+    let digits = last.key.name.split('_').next()?;
     let number: u32 = digits.parse().ok().filter(|_| digits.len() >= 4)?;
     let number = format!("{:01$}", number.checked_add(1)?, digits.len());
     let stem = own.key.name.split_once('_').map_or("migration", |(_, stem)| stem);
@@ -504,7 +506,7 @@ fn behind(
     let _ = write!(
         text,
         "    dependencies = [\n        (\"{}\", \"{}\"),\n    ]\n\n    operations = [\n",
-        last.migration.key.app, last.migration.key.name
+        last.key.app, last.key.name
     );
     for operation in operations {
         let _ = writeln!(text, "        {operation},");
@@ -520,27 +522,19 @@ fn behind(
 }
 
 /// The last migration of the app, if it is this one or one that a fix put behind it.
-fn last_behind<'a>(cx: &Cx<'a>) -> Option<&'a MigrationTrace> {
-    let mut last = cx.migration;
+fn last_behind(cx: &Cx<'_>) -> Option<Arc<Migration>> {
+    let mut last = Arc::clone(&cx.migration.migration);
     // Each round goes one migration further.
-    for _ in 0..cx.trace.migrations.len() {
-        let key = &last.migration.key;
-        let mut behind = cx.trace.migrations.iter().filter(|other| depends_on(other, key));
-        match (behind.next(), behind.next()) {
-            (None, _) => return Some(last),
-            (Some(next), None) if next.migration.key.app == key.app && next.migration.key.name.ends_with(CONTINUED) => {
-                last = next;
+    for _ in 0..MOST_CONTINUATIONS {
+        match cx.behind.of(&last.key).as_slice() {
+            [] => return Some(last),
+            [next] if next.key.app == last.key.app && next.key.name.ends_with(CONTINUED) => {
+                last = Arc::clone(next);
             }
             _ => return None,
         }
     }
     None
-}
-
-fn depends_on(migration: &MigrationTrace, key: &MigrationKey) -> bool {
-    let migration = &migration.migration;
-    migration.dependencies.iter().any(|dependency| dependency.target == DependencyTarget::Migration(key.clone()))
-        || migration.replaces.contains(key)
 }
 
 /// Every name at the beginning of a dotted one is imported by the new file, a keyword, or an argument's.

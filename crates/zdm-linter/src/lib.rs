@@ -39,7 +39,8 @@ pub mod old_code;
 
 pub use config::Config;
 pub use declared::needed;
-pub use lint::{ForEach, lint, lint_migration, lint_project, lint_with};
+pub use lint::{ForEach, lint, lint_migration, lint_project, lint_released, lint_with};
 pub use page::Page;
 pub use phase::{MigrationPhase, phases};
 pub use registry::{RULES, Rule, find_rule};
+pub use release::Release;

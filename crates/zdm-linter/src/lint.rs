@@ -3,13 +3,14 @@
 //! Migrations are judged one by one and independently, so that a caller with several threads may share them out.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use zdm_django::problem::Problem;
+use zdm_django::{Migration, MigrationKey};
 use zdm_source::Diagnostic;
 
 use crate::config::Config;
-use crate::context::{Cx, all_steps, fresh_relations};
+use crate::context::{Behind, Cx, all_steps, fresh_relations, stands_behind_what};
 use crate::declared;
 use crate::merged::{self, MergedChange};
 use crate::new_code::drift;
@@ -45,13 +46,21 @@ pub fn lint_with(
     }
     let reported: Vec<&MigrationTrace> =
         trace.migrations.iter().filter(|migration| config.reports(&migration.migration.key)).collect();
-    let release = config.together.as_ref().map(|together| Release::new(trace, together));
+    let release = config.together.as_ref().map(|together| Release::new(&trace.migrations, together));
     let results: Vec<OnceLock<Vec<Diagnostic>>> = reported.iter().map(|_| OnceLock::new()).collect();
+    let mut dependents: BTreeMap<&MigrationKey, Vec<Arc<Migration>>> = BTreeMap::new();
+    for migration in &trace.migrations {
+        for key in stands_behind_what(&migration.migration) {
+            dependents.entry(key).or_default().push(Arc::clone(&migration.migration));
+        }
+    }
+    let look_up = |key: &MigrationKey| dependents.get(key).cloned().unwrap_or_default();
+    let behind = Behind(&look_up);
     for_each(reported.len(), &|index| {
         if let (Some(migration), Some(place)) = (reported.get(index), results.get(index)) {
             // Comments of the file speak for these too.
             let about = about_merged.get(migration.migration.file.path()).cloned().unwrap_or_default();
-            let _ = place.set(judge(trace, migration, about, config, release.as_ref()));
+            let _ = place.set(judge(trace, migration, about, config, release.as_ref(), behind));
         }
     });
     diagnostics.extend(results.into_iter().filter_map(OnceLock::into_inner).flatten());
@@ -72,7 +81,23 @@ pub fn lint_migration(
     more: Vec<Diagnostic>,
     config: &Config,
 ) -> Vec<Diagnostic> {
-    judge(trace, migration, more, config, None)
+    let behind = |key: &MigrationKey| {
+        let others = trace.migrations.iter().map(|other| &other.migration);
+        others.filter(|other| stands_behind_what(other).any(|own| own == key)).cloned().collect()
+    };
+    judge(trace, migration, more, config, None, Behind(&behind))
+}
+
+/// As [`lint_migration`]; what the release has of it, it is judged with, and what stands behind it is looked up.
+pub fn lint_released(
+    trace: &Trace,
+    migration: &MigrationTrace,
+    more: Vec<Diagnostic>,
+    config: &Config,
+    release: Option<&Release>,
+    behind: Behind<'_>,
+) -> Vec<Diagnostic> {
+    judge(trace, migration, more, config, release, behind)
 }
 
 fn judge(
@@ -81,6 +106,7 @@ fn judge(
     more: Vec<Diagnostic>,
     config: &Config,
     release: Option<&Release>,
+    behind: Behind<'_>,
 ) -> Vec<Diagnostic> {
     let release = release.filter(|release| release.contains(&migration.migration.key));
     let made = release.map(|release| release.made_before(&migration.migration.key)).unwrap_or_default();
@@ -93,7 +119,17 @@ fn judge(
     let path = migration.migration.file.path();
     for rule in RULES.iter().filter(|rule| config.is_enabled(&rule.page, path)) {
         (rule.check)(
-            &Cx { trace, migration, config, page: &rule.page, steps: &steps, fresh: &fresh, old: &old, new: &new },
+            &Cx {
+                trace,
+                migration,
+                config,
+                page: &rule.page,
+                steps: &steps,
+                fresh: &fresh,
+                old: &old,
+                new: &new,
+                behind,
+            },
             &mut found,
         );
     }
@@ -109,7 +145,7 @@ fn judge(
         let mut counting = found.clone();
         suppress::apply(&migration.migration, config, &mut counting);
         let page = &rule.page;
-        let cx = Cx { trace, migration, config, page, steps: &steps, fresh: &fresh, old: &old, new: &new };
+        let cx = Cx { trace, migration, config, page, steps: &steps, fresh: &fresh, old: &old, new: &new, behind };
         found.extend(declared::check(&cx, &counting));
     }
     suppress::apply(&migration.migration, config, &mut found);

@@ -10,13 +10,13 @@ use std::sync::Arc;
 
 use zdm_django::{MigrationKey, ProjectState};
 use zdm_postgres::QualifiedName;
-use zdm_replay::Trace;
+use zdm_replay::MigrationTrace;
 
 use crate::context::{all_steps, fresh_relations};
 
 /// What is known of the release that the migrations of a set belong to.
 #[derive(Clone, Debug)]
-pub(crate) struct Release {
+pub struct Release {
     /// The models of the code that runs until the release is rolled out.
     pub(crate) running: ProjectState,
     /// By migration of the set: the relations that earlier ones have made.
@@ -24,12 +24,12 @@ pub(crate) struct Release {
 }
 
 impl Release {
-    /// Of a set of migrations of the trace.
-    pub(crate) fn new(trace: &Trace, together: &BTreeSet<MigrationKey>) -> Self {
+    /// Of a set of migrations; `traces` are those of the whole history, in the order of execution.
+    pub fn new<'t>(traces: impl IntoIterator<Item = &'t MigrationTrace>, together: &BTreeSet<MigrationKey>) -> Self {
         let mut running = None;
         let mut made = BTreeMap::new();
         let mut so_far = Arc::<BTreeSet<QualifiedName>>::default();
-        for migration in &trace.migrations {
+        for migration in traces {
             let key = &migration.migration.key;
             if together.contains(key) {
                 running.get_or_insert_with(|| migration.state_before.clone());
@@ -47,8 +47,13 @@ impl Release {
         Self { running: running.unwrap_or_default(), made }
     }
 
+    /// Whether both say the same of a migration.
+    pub fn is_same_for(&self, other: &Self, key: &MigrationKey) -> bool {
+        self.made.get(key) == other.made.get(key) && (!self.contains(key) || self.running.is_same(&other.running))
+    }
+
     /// Whether the migration is one of the set.
-    pub(crate) fn contains(&self, key: &MigrationKey) -> bool {
+    pub fn contains(&self, key: &MigrationKey) -> bool {
         self.made.contains_key(key)
     }
 

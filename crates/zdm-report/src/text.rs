@@ -3,13 +3,17 @@
 //! The header, the message and the source snippets are drawn by miette's graphical renderer. Notes and code are laid
 //! out here, because code must not be wrapped and a reader should tell facts from advice at first sight.
 
+use std::borrow::Cow;
 use std::fmt::{self, Write};
+use std::sync::OnceLock;
 
 use miette::{
-    GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, Severity as MietteSeverity, SourceCode,
-    SourceSpan,
+    GraphicalReportHandler, GraphicalTheme, LabeledSpan, MietteError, MietteSpanContents, Severity as MietteSeverity,
+    SourceCode, SourceSpan, SpanContents,
 };
-use zdm_source::{Applicability, Diagnostic, Edit, Fix, FixFile, Label, Note, Severity, SourceFile, Span, apply_edits};
+use zdm_source::{
+    Applicability, Diagnostic, Edit, Fix, FixFile, Label, LineIndex, Note, Severity, SourceFile, Span, apply_edits,
+};
 
 use crate::report::{Phase, Report};
 use crate::words::{ground, one_line, phase_title, plural, verdict};
@@ -34,13 +38,34 @@ impl Default for TextOptions {
 /// Longer labels are shortened to their first line: a snippet is there to be recognised, not to be read.
 const LINES_OF_A_LABEL: usize = 12;
 
+/// Does the work of each number below the count, in any order, on any threads, and returns when all is done.
+pub type ForEach<'f> = dyn Fn(usize, &(dyn Fn(usize) + Sync)) + 'f;
+
+/// So many findings are laid out together.
+const FINDINGS_AT_ONCE: usize = 64;
+
 /// The findings that are not suppressed, the order of deployment, and the verdict.
 pub fn render(report: &Report<'_>, options: TextOptions) -> String {
-    let page = Page { options: TextOptions { width: options.width.max(40), ..options }, report };
-    let mut result = String::new();
-    for diagnostic in report.active() {
-        page.diagnostic(&mut result, diagnostic);
-    }
+    render_with(report, options, &|count, work| (0..count).for_each(work))
+}
+
+/// As [`render`], with the findings shared out by `for_each`; the result is the same.
+pub fn render_with(report: &Report<'_>, options: TextOptions, for_each: &ForEach<'_>) -> String {
+    let options = TextOptions { width: options.width.max(40), ..options };
+    let page = Page { options, report, handler: handler(options) };
+    let active: Vec<&Diagnostic> = report.active().collect();
+    let parts: Vec<(&[&Diagnostic], OnceLock<String>)> =
+        active.chunks(FINDINGS_AT_ONCE).map(|part| (part, OnceLock::new())).collect();
+    for_each(parts.len(), &|index| {
+        if let Some((part, place)) = parts.get(index) {
+            let mut drawn = String::new();
+            for diagnostic in *part {
+                page.diagnostic(&mut drawn, diagnostic);
+            }
+            let _ = place.set(drawn);
+        }
+    });
+    let mut result: String = parts.into_iter().filter_map(|(_, place)| place.into_inner()).collect();
     page.phases(&mut result);
     page.verdict(&mut result);
     result
@@ -49,6 +74,27 @@ pub fn render(report: &Report<'_>, options: TextOptions) -> String {
 struct Page<'a> {
     options: TextOptions,
     report: &'a Report<'a>,
+    handler: GraphicalReportHandler,
+}
+
+fn handler(options: TextOptions) -> GraphicalReportHandler {
+    let mut theme = match (options.unicode, options.color) {
+        (true, true) => GraphicalTheme::unicode(),
+        (true, false) => GraphicalTheme::unicode_nocolor(),
+        (false, true) => GraphicalTheme::ascii(),
+        (false, false) => GraphicalTheme::none(),
+    };
+    if options.unicode {
+        theme.characters.error = "×".into();
+        theme.characters.warning = "⚠".into();
+        theme.characters.advice = "•".into();
+    }
+    GraphicalReportHandler::new_themed(theme)
+        .with_width(options.width)
+        .with_links(false)
+        .with_context_lines(1)
+        .without_cause_chain()
+        .without_syntax_highlighting()
 }
 
 #[derive(Clone, Copy)]
@@ -80,28 +126,7 @@ impl Page<'_> {
         format!("\u{1b}[{code}m{text}\u{1b}[0m")
     }
 
-    fn handler(&self) -> GraphicalReportHandler {
-        let mut theme = match (self.options.unicode, self.options.color) {
-            (true, true) => GraphicalTheme::unicode(),
-            (true, false) => GraphicalTheme::unicode_nocolor(),
-            (false, true) => GraphicalTheme::ascii(),
-            (false, false) => GraphicalTheme::none(),
-        };
-        if self.options.unicode {
-            theme.characters.error = "×".into();
-            theme.characters.warning = "⚠".into();
-            theme.characters.advice = "•".into();
-        }
-        GraphicalReportHandler::new_themed(theme)
-            .with_width(self.options.width)
-            .with_links(false)
-            .with_context_lines(1)
-            .without_cause_chain()
-            .without_syntax_highlighting()
-    }
-
     fn diagnostic(&self, out: &mut String, diagnostic: &Diagnostic) {
-        let handler = self.handler();
         let here = |label: &&Label| label.file == diagnostic.primary.file;
         let (same_file, elsewhere): (Vec<&Label>, Vec<&Label>) = diagnostic.related.iter().partition(here);
         let snippet = Snippet {
@@ -111,7 +136,7 @@ impl Page<'_> {
             source: self.source(&diagnostic.primary.file),
             labels: self.labels(&diagnostic.primary, &same_file),
         };
-        draw(&handler, out, &snippet);
+        draw(&self.handler, out, &snippet);
         for label in elsewhere {
             let snippet = Snippet {
                 title: None,
@@ -121,7 +146,7 @@ impl Page<'_> {
                 labels: self.labels(label, &[]),
             };
             let mut drawn = String::new();
-            draw(&handler, &mut drawn, &snippet);
+            draw(&self.handler, &mut drawn, &snippet);
             // The first line is the empty message of a finding that is none.
             out.push_str(drawn.split_once('\n').map_or("", |(_, rest)| rest));
         }
@@ -156,8 +181,12 @@ impl Page<'_> {
         labels
     }
 
-    fn source(&self, file: &SourceFile) -> NamedSource<String> {
-        NamedSource::new(one_line(&self.report.paths.display(file.path())), printable(file.text()))
+    fn source<'f>(&self, file: &'f SourceFile) -> Source<'f> {
+        Source {
+            name: one_line(&self.report.paths.display(file.path())),
+            text: printable(file.text()),
+            lines: file.lines(),
+        }
     }
 
     fn note(&self, out: &mut String, note: &Note) {
@@ -341,29 +370,64 @@ impl Page<'_> {
 }
 
 /// A finding, or a place that belongs to one, as miette wants to see it.
-struct Snippet {
+struct Snippet<'a> {
     title: Option<String>,
     message: String,
     severity: Severity,
-    source: NamedSource<String>,
+    source: Source<'a>,
     labels: Vec<LabeledSpan>,
 }
 
-impl fmt::Debug for Snippet {
+/// A file for miette, which would go through all of it for each label: the lines that are shown are looked up.
+struct Source<'a> {
+    name: String,
+    text: Cow<'a, str>,
+    /// Of the text before it was made printable, which keeps lines and offsets.
+    lines: &'a LineIndex,
+}
+
+impl SourceCode for Source<'_> {
+    fn read_span<'s>(
+        &'s self,
+        span: &SourceSpan,
+        context_lines_before: usize,
+        context_lines_after: usize,
+    ) -> Result<Box<dyn SpanContents<'s> + 's>, MietteError> {
+        let offset = u32::try_from(span.offset()).unwrap_or(u32::MAX);
+        let line = self.lines.line_of(offset).saturating_sub(context_lines_before);
+        let start = self.lines.line_span(&self.text, line).start as usize;
+        let part = self.text.get(start..).ok_or(MietteError::OutOfBounds)?;
+        let inner =
+            SourceSpan::from(span.offset().saturating_sub(start)..span.offset().saturating_sub(start) + span.len());
+        let found = part.read_span(&inner, context_lines_before, context_lines_after)?;
+        let place = SourceSpan::from(start + found.span().offset()..start + found.span().offset() + found.span().len());
+        let data = self.text.as_bytes().get(place.offset()..place.offset() + place.len());
+        Ok(Box::new(MietteSpanContents::new_named(
+            self.name.clone(),
+            data.ok_or(MietteError::OutOfBounds)?,
+            place,
+            line + found.line(),
+            found.column(),
+            line + found.line_count(),
+        )))
+    }
+}
+
+impl fmt::Debug for Snippet<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("Snippet")
     }
 }
 
-impl fmt::Display for Snippet {
+impl fmt::Display for Snippet<'_> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.message)
     }
 }
 
-impl std::error::Error for Snippet {}
+impl std::error::Error for Snippet<'_> {}
 
-impl miette::Diagnostic for Snippet {
+impl miette::Diagnostic for Snippet<'_> {
     fn code<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
         self.title.as_ref().map(|title| Box::new(title) as Box<dyn fmt::Display>)
     }
@@ -385,7 +449,7 @@ impl miette::Diagnostic for Snippet {
     }
 }
 
-fn draw(handler: &GraphicalReportHandler, out: &mut String, snippet: &Snippet) {
+fn draw(handler: &GraphicalReportHandler, out: &mut String, snippet: &Snippet<'_>) {
     // Writing into a string does not fail; a label that miette refuses is said in its own words inside the drawing.
     let _ = handler.render_report(out, snippet);
 }
@@ -417,7 +481,10 @@ fn first_line(file: &SourceFile, span: Span) -> Span {
 
 /// The text with everything that would move a terminal's cursor or colours replaced, byte for byte, so that offsets
 /// keep their meaning.
-fn printable(text: &str) -> String {
+fn printable(text: &str) -> Cow<'_, str> {
+    if text.bytes().all(|byte| matches!(byte, b'\n' | b'\t' | b' '..=b'~')) {
+        return Cow::Borrowed(text);
+    }
     let mut result = String::with_capacity(text.len());
     let mut characters = text.chars().peekable();
     while let Some(character) = characters.next() {
@@ -433,7 +500,7 @@ fn printable(text: &str) -> String {
             _ => result.push(character),
         }
     }
-    result
+    Cow::Owned(result)
 }
 
 /// Lines of at most `width` characters, broken at spaces; a longer word stands alone.
@@ -456,4 +523,36 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
     }
     lines.push(line);
     lines
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What miette finds when it goes through the whole text.
+    #[test]
+    fn lines_that_are_looked_up_are_those_that_miette_finds() {
+        for text in ["a", "\n", "one\ntwo\n\nfour é\nfive", "a\r\nb\r\n\r\nc", "a\rb\r\rc\n", "\n\n\nx\n\n"] {
+            let file = SourceFile::new("a.py", text);
+            let source = Source { name: "a.py".to_owned(), text: printable(text), lines: file.lines() };
+            let whole = source.text.to_string();
+            // The renderer never asks for a place behind the end.
+            for start in 0..text.len() {
+                for end in start..=text.len() {
+                    for (before, after) in [(0, 0), (1, 1), (2, 1), (1, 3)] {
+                        let span = SourceSpan::from(start..end);
+                        let shown = |found: Result<Box<dyn SpanContents<'_> + '_>, MietteError>| {
+                            found.ok().map(|found| {
+                                let text = String::from_utf8_lossy(found.data()).into_owned();
+                                (text, *found.span(), found.line(), found.column(), found.line_count())
+                            })
+                        };
+                        let own = shown(source.read_span(&span, before, after));
+                        let other = shown(whole.as_str().read_span(&span, before, after));
+                        assert_eq!(own, other, "{text:?} {start}..{end} {before} {after}");
+                    }
+                }
+            }
+        }
+    }
 }

@@ -2,7 +2,9 @@
 //!
 //! - a constraint that is added `NOT VALID` is validated by the next migration;
 //! - `NOT NULL` is a check that is added, then validated, then taken for the column's own;
-//! - a column goes in two steps: the state forgets it with this migration, the table with a later one.
+//! - a column goes in two steps: the state forgets it with this migration, the table with a later one;
+//! - a column that comes with an index or a foreign key comes alone; the index is built concurrently, the key is added NOT
+//!   VALID and validated, each in a migration of its own.
 //!
 //! Each is an edit of the migration at hand and new files with the app's next numbers.
 
@@ -14,7 +16,7 @@ use zdm_django::resolve::{Context, Resolver};
 use zdm_django::state::ModelKey;
 use zdm_django::{Operation, OperationKind, ProjectState};
 use zdm_postgres::Statement;
-use zdm_postgres::statement::AlterTableAction;
+use zdm_postgres::statement::{AlterTableAction, ColumnConstraintKind};
 use zdm_replay::{MigrationTrace, table_name};
 use zdm_source::{Edit, SourceFile, Span};
 use zdm_workspace::Live;
@@ -51,10 +53,29 @@ pub(crate) fn follow_ups(live: &Live, trace: &MigrationTrace, index: usize, oper
         OperationKind::RemoveField { model_name, name } => {
             found.extend(cx.split_removal(index, operation, model_name, name));
         }
+        OperationKind::AddField { model_name, field, .. } => {
+            found.extend(cx.split_addition(index, operation, model_name, &field.name));
+        }
         OperationKind::RunSql(_) => found.extend(cx.validate_sql(index)),
         _ => {}
     }
     found
+}
+
+/// A migration to be written.
+struct Wanted {
+    /// Without its number.
+    name: String,
+    operations: Vec<String>,
+    imports: String,
+    /// Everything in one transaction, as Django does unless it is told otherwise.
+    atomic: bool,
+}
+
+impl Wanted {
+    fn new(name: String, operations: Vec<String>, imports: impl Into<String>) -> Self {
+        Self { name, operations, imports: imports.into(), atomic: true }
+    }
 }
 
 struct Cx<'a> {
@@ -89,10 +110,10 @@ impl Cx<'_> {
         if validated {
             return None;
         }
-        let file = self.new_files(vec![(
+        let file = self.new_files(vec![Wanted::new(
             format!("validate_{name}"),
             vec![validate(model, name)],
-            VALIDATE_IMPORT.to_owned(),
+            VALIDATE_IMPORT,
         )])?;
         Some(FollowUp {
             title: format!("create the follow-up migration that validates `{name}`"),
@@ -111,10 +132,10 @@ impl Cx<'_> {
         let callee = Span::new(operation.span.start, operation.span.start + u32::try_from(open).ok()?);
         let mut edits = vec![Edit::replace(callee, "AddConstraintNotValid")];
         edits.extend(self.import("from django.contrib.postgres.operations import AddConstraintNotValid"));
-        let files = self.new_files(vec![(
+        let files = self.new_files(vec![Wanted::new(
             format!("validate_{name}"),
             vec![validate(model, name)],
-            VALIDATE_IMPORT.to_owned(),
+            VALIDATE_IMPORT,
         )])?;
         Some(FollowUp {
             title: format!("add `{name}` as NOT VALID, and validate it in a follow-up migration"),
@@ -149,8 +170,8 @@ impl Cx<'_> {
         let alter = reindent(self.file().slice(operation.span), indent);
         let remove = format!("migrations.RemoveConstraint(\n    model_name=\"{model}\",\n    name=\"{name}\",\n)");
         let files = self.new_files(vec![
-            (format!("validate_{name}"), vec![validate(model, &name)], VALIDATE_IMPORT.to_owned()),
-            (format!("require_{model}_{field}"), vec![alter, remove], self.imports()),
+            Wanted::new(format!("validate_{name}"), vec![validate(model, &name)], VALIDATE_IMPORT),
+            Wanted::new(format!("require_{model}_{field}"), vec![alter, remove], self.imports()),
         ])?;
         Some(FollowUp {
             title: format!("require `{field}` in three migrations: check, validate, NOT NULL without a scan"),
@@ -198,11 +219,105 @@ impl Cx<'_> {
             "migrations.RunSQL(\n    sql='ALTER TABLE {table_sql} DROP COLUMN {column_sql} CASCADE',\n    \
              reverse_sql=migrations.RunSQL.noop,\n)"
         );
-        let files = self.new_files(vec![(format!("drop_{model}_{field}"), vec![drop], PLAIN_IMPORT.to_owned())])?;
+        let files = self.new_files(vec![Wanted::new(format!("drop_{model}_{field}"), vec![drop], PLAIN_IMPORT)])?;
         Some(FollowUp {
             title: format!("forget `{field}` now, and drop its column in a follow-up migration"),
             edits: vec![Edit::replace(operation.span, text)],
             files,
+        })
+    }
+
+    /// The column alone; then what comes with it and takes time or locks another table: indexes, a foreign key.
+    fn split_addition(&self, index: usize, operation: &Operation, model: &str, field: &str) -> Option<FollowUp> {
+        let top = self.trace.migration.operations.get(index)?;
+        if !matches!(top.kind, OperationKind::AddField { .. }) || !self.existed(model) {
+            return None;
+        }
+        let table = self.table(&self.trace.state_before, model)?;
+        let mut first: Vec<String> = Vec::new();
+        let mut indexes: Vec<(String, String)> = Vec::new();
+        let (mut column_name, mut key) = (None, None);
+        for step in self.trace.steps_of(index) {
+            if step.is_refused() {
+                return None;
+            }
+            match &step.statement {
+                Statement::SetConstraints { .. } => {}
+                Statement::CreateIndex(create) if !create.unique && !create.concurrently => {
+                    let rest = step.sql.strip_prefix("CREATE INDEX ")?;
+                    let name = create.name.as_ref()?.name.as_str().to_owned();
+                    indexes.push((name, format!("CREATE INDEX CONCURRENTLY {rest}")));
+                }
+                Statement::AlterTable(alter) => {
+                    let added = alter.actions.iter().find_map(|action| match action {
+                        AlterTableAction::AddColumn { column, .. } => Some(column),
+                        _ => None,
+                    });
+                    let reference = added.and_then(|column| {
+                        let found = column
+                            .constraints
+                            .iter()
+                            .find(|own| matches!(own.kind, ColumnConstraintKind::References(_)));
+                        Some((column.name.as_str(), found?.name.as_ref()?.as_str()))
+                    });
+                    if let Some(column) = added {
+                        // Its index is built with the column, whatever comes later.
+                        let unique = |own: &ColumnConstraintKind| matches!(own, ColumnConstraintKind::Unique { .. });
+                        if column.constraints.iter().any(|own| unique(&own.kind)) {
+                            return None;
+                        }
+                        column_name = Some(column.name.as_str().to_owned());
+                    }
+                    if let Some((column, name)) = reference {
+                        // The schema editor writes the reference behind everything else of the column.
+                        let (column_sql, reference) = step.sql.split_once(&format!(" CONSTRAINT \"{name}\" "))?;
+                        first.push(column_sql.to_owned());
+                        let sql = format!(
+                            "ALTER TABLE \"{table}\" ADD CONSTRAINT \"{name}\" FOREIGN KEY (\"{column}\") {} NOT VALID",
+                            reference.trim_end_matches(';')
+                        );
+                        key = Some((name.to_owned(), sql));
+                    } else {
+                        first.push(step.sql.to_string());
+                    }
+                }
+                _ => first.push(step.sql.to_string()),
+            }
+        }
+        let column = column_name?;
+        if indexes.is_empty() && key.is_none() {
+            return None;
+        }
+        let (_, indent) = crate::names::indentation(self.file(), operation.span.start);
+        let own = self.file().slice(operation.span).replace('\n', "\n        ");
+        let run = run_sql(&first, &[format!("ALTER TABLE \"{table}\" DROP COLUMN \"{column}\"")]);
+        let run = run.replace('\n', &format!("\n{indent}        "));
+        let text = format!(
+            "migrations.SeparateDatabaseAndState(\n{indent}    state_operations=[\n{indent}        {own},\n{indent}    ],\n\
+             {indent}    database_operations=[\n{indent}        {run},\n{indent}    ],\n{indent})"
+        );
+        let mut parts = vec!["column"];
+        let mut wanted = Vec::new();
+        if !indexes.is_empty() {
+            parts.push("index");
+            let build = indexes.iter().map(|(name, sql)| {
+                run_sql(std::slice::from_ref(sql), &[format!("DROP INDEX CONCURRENTLY IF EXISTS \"{name}\"")])
+            });
+            let index = Wanted::new(format!("{model}_{field}_index"), build.collect(), PLAIN_IMPORT);
+            wanted.push(Wanted { atomic: false, ..index });
+        }
+        if let Some((name, sql)) = key {
+            parts.extend(["foreign key as NOT VALID", "its validation"]);
+            let drop = format!("ALTER TABLE \"{table}\" DROP CONSTRAINT \"{name}\"");
+            wanted.push(Wanted::new(format!("{model}_{field}_key"), vec![run_sql(&[sql], &[drop])], PLAIN_IMPORT));
+            let check = format!("ALTER TABLE \"{table}\" VALIDATE CONSTRAINT \"{name}\"");
+            let validate = vec![run_sql(&[check], &[])];
+            wanted.push(Wanted::new(format!("{model}_{field}_key_validate"), validate, PLAIN_IMPORT));
+        }
+        Some(FollowUp {
+            title: format!("add `{field}` in {} migrations: {}", parts.len(), parts.join(", ")),
+            edits: vec![Edit::replace(operation.span, text)],
+            files: self.new_files(wanted)?,
         })
     }
 
@@ -232,7 +347,7 @@ impl Cx<'_> {
             }
         }
         let name = first?;
-        let files = self.new_files(vec![(format!("validate_{name}"), statements, PLAIN_IMPORT.to_owned())])?;
+        let files = self.new_files(vec![Wanted::new(format!("validate_{name}"), statements, PLAIN_IMPORT)])?;
         Some(FollowUp {
             title: format!("create the follow-up migration that validates `{name}`"),
             edits: Vec::new(),
@@ -296,8 +411,8 @@ impl Cx<'_> {
         out
     }
 
-    /// New migrations of the app, one behind the other, behind all that it has: names without number, operations, imports.
-    fn new_files(&self, wanted: Vec<(String, Vec<String>, String)>) -> Option<Vec<(String, String)>> {
+    /// New migrations of the app, one behind the other, behind all that it has.
+    fn new_files(&self, wanted: Vec<Wanted>) -> Option<Vec<(String, String)>> {
         let project = &self.live.workspace().project;
         let own = self.file().path();
         let (folder, _) = own.rsplit_once('/')?;
@@ -312,11 +427,14 @@ impl Cx<'_> {
             _ => key.name.to_string(),
         };
         let mut files = Vec::new();
-        for (name, operations, imports) in wanted {
+        for Wanted { name, operations, imports, atomic } in wanted {
             next += 1;
             let name = format!("{next:04}_{}", file_name(&name));
             let mut text = format!("{}\n\nclass Migration(migrations.Migration):\n", imports.trim_end());
             text.insert(imports.trim_end().len(), '\n');
+            if !atomic {
+                text.push_str("    atomic = False\n\n");
+            }
             let _ = write!(
                 text,
                 "    dependencies = [\n        (\"{}\", \"{parent}\"),\n    ]\n\n    operations = [\n",
@@ -344,6 +462,20 @@ fn validate(model: &str, name: &str) -> String {
 
 fn quoted(name: &str) -> String {
     format!("\"{}\"", name.replace('\'', "\\'"))
+}
+
+/// `RunSQL` of one or several statements each way; nothing to be done on the way back where there are none.
+fn run_sql(forward: &[String], back: &[String]) -> String {
+    let list = |statements: &[String]| match statements {
+        [] => "migrations.RunSQL.noop".to_owned(),
+        [one] => python_string(one),
+        many => format!("[{}]", many.iter().map(|one| python_string(one)).collect::<Vec<_>>().join(", ")),
+    };
+    format!("migrations.RunSQL(\n    sql={},\n    reverse_sql={},\n)", list(forward), list(back))
+}
+
+fn python_string(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'").replace('\n', "\\n"))
 }
 
 /// In small letters, digits and underscores.

@@ -11,7 +11,7 @@ use zdm_report::baseline::Baseline;
 use zdm_source::{Diagnostic, SourceFile};
 use zdm_workspace::analysis::selectors;
 use zdm_workspace::config::{ConfigError, RuleSettings};
-use zdm_workspace::discover::{ConfigChoice, discover};
+use zdm_workspace::discover::{ConfigChoice, discover, real_path};
 use zdm_workspace::{Error, Live, Request};
 
 use crate::uri;
@@ -24,6 +24,8 @@ pub(crate) struct Settings {
     /// A configuration file instead of the one that would be found.
     pub(crate) config: Option<PathBuf>,
     pub(crate) rules: RuleSettings,
+    /// Report only what differs from the merge-base with this reference; `auto` finds one.
+    pub(crate) base: Option<String>,
     /// Push the findings of all files, not only of open ones.
     pub(crate) whole_workspace: bool,
     pub(crate) no_code_lens: bool,
@@ -53,6 +55,7 @@ impl Settings {
             }
         }
         settings.config = text("config").map(PathBuf::from);
+        settings.base = text("base").filter(|base| *base != "none").map(str::to_owned);
         settings.whole_workspace = text("diagnosticScope") == Some("workspace");
         let off = |name: &str| options.get(name).and_then(Value::as_bool) == Some(false);
         settings.no_code_lens = off("codeLens");
@@ -130,8 +133,13 @@ impl Projects {
         Self { environment, ..Self::default() }
     }
 
+    /// One variable of the environment.
+    pub(crate) fn variable(&self, name: &str) -> Option<&str> {
+        self.environment.get(name).map(String::as_str)
+    }
+
     pub(crate) fn add_folder(&mut self, path: &Path) {
-        if let Ok(real) = std::fs::canonicalize(path)
+        if let Ok(real) = real_path(path)
             && !self.folders.iter().any(|(named, _)| named == path)
         {
             self.folders.push((path.to_owned(), real));
@@ -166,7 +174,7 @@ impl Projects {
     pub(crate) fn find(&mut self, path: &Path) -> Option<Place> {
         let parent = path.parent()?;
         let existing = parent.ancestors().find(|folder| folder.is_dir())?;
-        let real = std::fs::canonicalize(existing).ok()?;
+        let real = real_path(existing).ok()?;
         let below = path.strip_prefix(existing).ok()?;
         let project = if let Some(known) = self.known.get(&real) {
             (*known)?
@@ -219,6 +227,7 @@ impl Projects {
             postgres: self.settings.postgres,
             django: self.settings.django,
             rules: self.settings.rules.clone(),
+            base: self.settings.base.clone(),
             variables: self.environment.clone(),
             ..Request::default()
         };
@@ -245,6 +254,13 @@ impl Projects {
         }
     }
 
+    /// Why the base that the user has set is not taken for a project.
+    pub(crate) fn base_trouble(&self, index: usize) -> Option<String> {
+        let error = self.live(index)?.base_trouble()?;
+        let help = error.help().map(|help| format!(" ({})", help.replace('\n', "; "))).unwrap_or_default();
+        Some(format!("everything is reported, because there is no base: {error}{help}"))
+    }
+
     pub(crate) fn live(&self, index: usize) -> Option<&Live> {
         self.list.get(index)?.live.as_ref()
     }
@@ -253,12 +269,26 @@ impl Projects {
         self.list.get_mut(index)?.live.as_mut()
     }
 
-    /// The findings of a file that count: neither suppressed nor recorded in the baseline.
+    /// The findings of a file that count: neither suppressed nor recorded in the baseline, and new since the base where
+    /// one is set.
     pub(crate) fn findings(&mut self, place: &Place) -> Vec<Diagnostic> {
+        self.counting(place, Live::findings)
+    }
+
+    /// The same of any migration, whether or not it is new: what its phase and its operations are judged to be.
+    pub(crate) fn judgements(&mut self, place: &Place) -> Vec<Diagnostic> {
+        self.counting(place, Live::judgements)
+    }
+
+    fn counting(
+        &mut self,
+        place: &Place,
+        of: for<'l> fn(&'l mut Live, &str) -> Vec<&'l Diagnostic>,
+    ) -> Vec<Diagnostic> {
         let Some(Project { live: Some(live), baseline, .. }) = self.list.get_mut(place.project) else {
             return Vec::new();
         };
-        let mut found: Vec<Diagnostic> = live.findings(&place.path).into_iter().cloned().collect();
+        let mut found: Vec<Diagnostic> = of(live, &place.path).into_iter().cloned().collect();
         if let Some(baseline) = baseline {
             baseline.apply(&mut found);
         }

@@ -2,7 +2,8 @@
 //!
 //! A message is dealt with as a whole before the next one. What an edit changes in the edited file is published at once,
 //! unless a newer edit of the same file waits already; what it changes in other files is found in slices between two
-//! messages. A panic while a message is dealt with becomes an error answer, and what is known of projects is read anew.
+//! messages. A panic while a message is dealt with becomes an error answer, and what is known of projects is read anew:
+//! the documents keep every edit.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::hash::{DefaultHasher, Hash, Hasher};
@@ -37,6 +38,9 @@ const SLICE: Duration = Duration::from_millis(20);
 
 const SHOW_SQL: &str = "zdm.showSql";
 const EXPLAIN_RULE: &str = "zdm.explainRule";
+
+/// A variable that names a method, in builds for tests: dealing with it panics.
+const DEFECT: &str = "ZDM_TEST_DEFECT";
 
 /// Files whose change may change what the project is.
 const CONFIGURATION: [&str; 5] = ["zdm.toml", "pyproject.toml", "pytest.ini", "setup.cfg", "tox.ini"];
@@ -211,6 +215,24 @@ impl Server {
         self.send(json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}));
     }
 
+    /// Deals with a message. After a panic the findings of all documents are made anew: none of them may stay as it was
+    /// before the message.
+    fn guarded_message<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> Option<T> {
+        let result = self.guarded(work);
+        if result.is_none() {
+            self.dirty.extend(self.documents.keys().cloned());
+            self.refresh = true;
+        }
+        result
+    }
+
+    /// Ends the work on a message as a defect would, where the environment of a test asks for it.
+    fn planned_defect(&self, method: &str) {
+        if cfg!(debug_assertions) {
+            assert!(self.projects.variable(DEFECT) != Some(method), "planned, in {method}");
+        }
+    }
+
     /// Runs a part of the work; a panic in it costs what is known of projects, not the session.
     fn guarded<T>(&mut self, work: impl FnOnce(&mut Self) -> T) -> Option<T> {
         match catch_unwind(AssertUnwindSafe(|| work(self))) {
@@ -220,7 +242,6 @@ impl Server {
                 let text = text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no reason given");
                 self.log(1, &format!("zdm: a defect of the server, which goes on: {text}"));
                 // What was being changed may be half changed.
-                self.dirty.clear();
                 self.projects.forget();
                 self.places.clear();
                 self.unread = false;
@@ -238,14 +259,14 @@ impl Server {
                 let answer = if self.is_cancelled(&id) {
                     Err(Failure::new(Code::RequestCancelled, "cancelled"))
                 } else {
-                    let answer = self.guarded(|server| server.answer(&method, params, &id));
+                    let answer = self.guarded_message(|server| server.answer(&method, params, &id));
                     answer.unwrap_or_else(|| Err(Failure::new(Code::InternalError, "a defect of the server")))
                 };
                 self.send(response(&id, answer));
             }
             (Some(method), None) => {
                 if self.stage == Stage::Running
-                    && let Some(Err(failure)) = self.guarded(|server| server.notified(&method, params))
+                    && let Some(Err(failure)) = self.guarded_message(|server| server.notified(&method, params))
                 {
                     self.log(2, &format!("zdm: {method}: {}", failure.message));
                 }
@@ -283,6 +304,7 @@ impl Server {
             }
             (Stage::Running, _) => {}
         }
+        self.planned_defect(method);
         match method {
             "shutdown" => {
                 self.stage = Stage::ShutDown;
@@ -317,6 +339,7 @@ impl Server {
             // `$/cancelRequest` is looked for when its request is taken up; other notifications mean nothing here.
             _ => {}
         }
+        self.planned_defect(method);
         Ok(())
     }
 
@@ -496,6 +519,12 @@ impl Server {
 
     /// Says why a project cannot be read: a mistake in its configuration where it stands, everything else in a message.
     fn tell_trouble(&mut self, index: usize) {
+        if let Some(trouble) = self.projects.base_trouble(index) {
+            let message = format!("zdm: {trouble}");
+            if self.told.insert(message.clone()) {
+                self.send(notification("window/showMessage", &json!({"type": 2, "message": message})));
+            }
+        }
         let Some(project) = self.projects.list.get(index) else { return };
         let (root, trouble) = (project.root.clone(), project.trouble.clone());
         let Some(trouble) = trouble else {
@@ -550,7 +579,12 @@ impl Server {
             }
         }
         self.take_text(&key);
-        self.published.remove(&key);
+        if self.published.remove(&key) && self.client.pulls {
+            // What was pushed while it was closed would stand beside what is asked for now.
+            let uri = self.documents.get(&key).map(|document| document.uri.clone());
+            let params = json!({"uri": uri, "diagnostics": []});
+            self.send(notification("textDocument/publishDiagnostics", &params));
+        }
     }
 
     fn edited(&mut self, params: &DidChangeParams) {
@@ -628,7 +662,12 @@ impl Server {
                 Reach::Project => self.others_changed(place.project),
             }
         }
-        if !self.client.pulls && !self.projects.settings.whole_workspace {
+        if self.projects.settings.whole_workspace {
+            if let Some(place) = self.place(&key) {
+                self.places.remove(&key);
+                self.publish_closed(&place);
+            }
+        } else if !self.client.pulls {
             let params = json!({"uri": document.uri, "diagnostics": []});
             self.send(notification("textDocument/publishDiagnostics", &params));
         }
@@ -802,7 +841,7 @@ impl Server {
             Err(TryRecvError::Disconnected) => false,
         });
         let settled = live.is_settled();
-        let whole = self.projects.settings.whole_workspace && !self.client.pulls;
+        let whole = self.projects.settings.whole_workspace;
         self.refresh |= !changed.is_empty();
         for path in changed {
             let place = Place { project: index, path };
@@ -915,7 +954,7 @@ impl Server {
 
     fn hover(&mut self, params: &PositionParams) -> Value {
         let Ok((place, file)) = self.prepare(&params.text_document.uri) else { return Value::Null };
-        let findings = self.projects.findings(&place);
+        let findings = self.projects.judgements(&place);
         let offset = self.encoding.offset(&file, params.position);
         let trace = self.projects.live(place.project).and_then(|live| live.trace(&place.path));
         let found = hover::hover(&file, trace.map(|trace| &**trace), &findings, offset);
@@ -946,7 +985,7 @@ impl Server {
             return json!([]);
         }
         let Ok((place, file)) = self.prepare(&params.text_document.uri) else { return json!([]) };
-        let findings = self.projects.findings(&place);
+        let findings = self.projects.judgements(&place);
         let trace = self.projects.live(place.project).and_then(|live| live.trace(&place.path));
         let uri = &params.text_document.uri;
         trace.map_or(json!([]), |trace| outline::lenses(&file, trace, &findings, uri, self.encoding))

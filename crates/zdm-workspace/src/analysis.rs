@@ -262,7 +262,7 @@ impl Workspace {
     }
 
     /// Migrations of the merge-base that are not the same now.
-    fn merged_changes(&self, changes: &ChangeSet, config: &zdm_linter::Config) -> Vec<MergedChange> {
+    pub(crate) fn merged_changes(&self, changes: &ChangeSet, config: &zdm_linter::Config) -> Vec<MergedChange> {
         let mut merged = Vec::new();
         for (path, change) in &changes.files {
             let Some(before) = &change.before else { continue };
@@ -421,7 +421,7 @@ fn in_folder(path: &str, folder: &str) -> bool {
     path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'))
 }
 
-fn changes_for(place: &Place, request: &Request) -> Result<Option<ChangeSet>, Error> {
+pub(crate) fn changes_for(place: &Place, request: &Request) -> Result<Option<ChangeSet>, Error> {
     let Some(base) = &request.base else { return Ok(None) };
     let (reference, found_in) = if base == "auto" {
         let auto = base::auto(&place.root, &request.variables)?;

@@ -26,14 +26,14 @@ use std::time::SystemTime;
 use rayon::prelude::*;
 use sha2::{Digest as _, Sha256};
 
-use self::entry::{Entry, Inputs};
+use self::entry::{Entry, Head, Inputs};
 use crate::analysis::{Ground, Request, Workspace, names_in};
 use crate::changes::ChangeSet;
 use crate::files::{Text, read};
 use crate::outcome::Outcome;
 
 /// Raise it when what an entry says, or what it is made from, changes.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 /// Entries of one project, and projects, beyond which the oldest are removed.
 const MOST_ENTRIES: usize = 24;
@@ -164,15 +164,27 @@ impl Lookup {
     pub(crate) fn load(&self) -> Result<Outcome, Miss> {
         let bytes = fs::read(&self.path).map_err(|_| Miss::None)?;
         let (sum, payload) = bytes.split_at_checked(65).ok_or(Miss::Damaged)?;
-        if sum.strip_suffix(b"\n") != Some(digest(|hash| hash.update(payload)).as_bytes()) {
-            return Err(Miss::Damaged);
-        }
-        let entry: Entry = serde_json::from_slice(payload).map_err(|_| Miss::Damaged)?;
-        if entry.surroundings != self.surroundings {
-            return Err(Miss::Surroundings);
-        }
-        let texts = self.unchanged(&entry.inputs)?;
-        entry.outcome(&texts).ok_or(Miss::Damaged)
+        let end = payload.iter().position(|byte| *byte == b'\n').ok_or(Miss::Damaged)?;
+        let (head, rest) = payload.split_at_checked(end).ok_or(Miss::Damaged)?;
+        let head: Head = serde_json::from_slice(head).map_err(|_| Miss::Damaged)?;
+        // Reading the outcome takes as long as comparing the files; nothing of either counts where the sum is wrong.
+        let (texts, entry) = rayon::join(
+            || {
+                if head.surroundings == self.surroundings {
+                    self.unchanged(&head.inputs)
+                } else {
+                    Err(Miss::Surroundings)
+                }
+            },
+            || {
+                if sum.strip_suffix(b"\n") != Some(digest(|hash| hash.update(payload)).as_bytes()) {
+                    return Err(Miss::Damaged);
+                }
+                serde_json::from_slice::<Entry>(rest).map_err(|_| Miss::Damaged)
+            },
+        );
+        let entry = entry?;
+        entry.outcome(&texts?).ok_or(Miss::Damaged)
     }
 
     /// The texts of the project's files, if all that was read is the same now.
@@ -207,8 +219,11 @@ impl Lookup {
                 })
                 .unwrap_or_default(),
         };
-        let entry = Entry::new(self.surroundings.clone(), inputs, outcome, &texts);
-        let payload = serde_json::to_vec(&entry).map_err(|error| error.to_string())?;
+        let head = Head { surroundings: self.surroundings.clone(), inputs };
+        let mut payload = serde_json::to_vec(&head).map_err(|error| error.to_string())?;
+        payload.push(b'\n');
+        let entry = serde_json::to_vec(&Entry::new(outcome, &texts)).map_err(|error| error.to_string())?;
+        payload.extend_from_slice(&entry);
         let mut bytes = digest(|hash| hash.update(&payload)).into_bytes();
         bytes.push(b'\n');
         bytes.extend_from_slice(&payload);

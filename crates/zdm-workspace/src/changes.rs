@@ -316,7 +316,7 @@ fn change(
 }
 
 /// How little two contents differ; `None` where they differ in earnest.
-fn same(old: Option<&[u8]>, new: Option<&[u8]>) -> Option<ChangeKind> {
+pub(crate) fn same(old: Option<&[u8]>, new: Option<&[u8]>) -> Option<ChangeKind> {
     let (old, new) = (old?, new?);
     if old == new {
         return Some(ChangeKind::Mode);

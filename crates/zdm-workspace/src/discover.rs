@@ -160,7 +160,7 @@ pub(crate) fn repository_root(start: &Path) -> Option<PathBuf> {
 
 fn real(current: &Path, path: &Path) -> Result<PathBuf, Error> {
     let full = current.join(path);
-    fs::canonicalize(&full).map_err(|error| match error.kind() {
+    real_path(&full).map_err(|error| match error.kind() {
         std::io::ErrorKind::NotFound => Error::NoSuchPath(path.to_owned()),
         _ => Error::Unreadable { path: path.to_owned(), reason: error.to_string() },
     })
@@ -208,4 +208,16 @@ fn packages_of(environment: &Path) -> Option<PathBuf> {
         .collect();
     found.sort();
     found.pop()
+}
+
+/// A path without symbolic links. Windows answers with `\\?\` in front, which neither git nor an editor writes.
+pub fn real_path(path: &Path) -> std::io::Result<PathBuf> {
+    let real = fs::canonicalize(path)?;
+    if !cfg!(windows) {
+        return Ok(real);
+    }
+    let plain = real.to_str().and_then(|text| text.strip_prefix(r"\\?\"));
+    // Behind it a share on another machine has another form, which stays as it is.
+    let on_a_drive = plain.filter(|text| text.as_bytes().get(1) == Some(&b':'));
+    Ok(on_a_drive.map_or_else(|| real.clone(), PathBuf::from))
 }

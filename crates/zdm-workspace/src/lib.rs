@@ -39,7 +39,11 @@ pub mod outcome;
 
 pub mod progress;
 
+pub mod parallel;
+
 pub mod live;
+
+mod branch;
 
 pub mod cache;
 

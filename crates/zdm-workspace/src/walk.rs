@@ -13,6 +13,7 @@ use std::sync::Arc;
 
 use git2::Repository;
 
+use crate::discover::real_path;
 use crate::pattern::PathPattern;
 
 /// The Python files below a root and what was not entered.
@@ -57,7 +58,7 @@ const NEVER: [&str; 5] = ["node_modules", "__pycache__", "site-packages", "bower
 
 /// All Python files below `root`, in the order of their paths.
 pub fn walk(root: &Path, exclude: &[PathPattern], repository: Option<&Repository>) -> Walk {
-    let real_root = fs::canonicalize(root).unwrap_or_else(|_| root.to_owned());
+    let real_root = real_path(root).unwrap_or_else(|_| root.to_owned());
     let mut walker = Walker {
         exclude,
         git: repository.and_then(|repository| Git::new(repository, &real_root)),
@@ -157,7 +158,7 @@ impl Walker<'_> {
     }
 
     fn link(&mut self, link: &Path, path: &str, name: &str, packaged: bool, depth: usize) {
-        let Ok(target) = fs::canonicalize(link) else {
+        let Ok(target) = real_path(link) else {
             if is_python(name) {
                 // The reader of the file says what is wrong with it.
                 self.result.paths.push(Arc::from(path));
@@ -213,8 +214,8 @@ impl<'a> Git<'a> {
 
 /// The path from a repository's working tree to `root`, with a final `/`, or empty; `None` where it is not inside.
 pub(crate) fn prefix_in(repository: &Repository, root: &Path) -> Option<String> {
-    let tree = fs::canonicalize(repository.workdir()?).ok()?;
-    let root = fs::canonicalize(root).ok()?;
+    let tree = real_path(repository.workdir()?).ok()?;
+    let root = real_path(root).ok()?;
     relative_text(root.strip_prefix(&tree).ok()?).map(|path| if path.is_empty() { path } else { format!("{path}/") })
 }
 

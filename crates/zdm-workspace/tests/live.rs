@@ -51,20 +51,67 @@ struct Pair {
     live: Live,
     folder: tempfile::TempDir,
     texts: BTreeMap<String, String>,
+    base: Option<String>,
+}
+
+/// Operations of packages that look back at the history, with what they name made elsewhere.
+const LOOKS_BACK: [(&str, &str); 2] = [
+    (
+        "catalog/migrations/0013_keep.py",
+        "import pgtrigger.compiler\nimport pgtrigger.migrations\nfrom django.db import migrations\n\
+         from django_add_default_value import AddDefaultValue\n\n\nclass Migration(migrations.Migration):\n    \
+         dependencies = [(\"catalog\", \"0012_remove_product_weight\")]\n    operations = [\n        \
+         AddDefaultValue(model_name=\"product\", name=\"name\", value=\"x\"),\n        \
+         pgtrigger.migrations.AddTrigger(model_name=\"product\", trigger=pgtrigger.compiler.Trigger(name=\"keep\", \
+         sql=pgtrigger.compiler.UpsertTriggerSql(func=\"RAISE EXCEPTION 'no';\", hash=\"ab\", operation=\"DELETE\", \
+         pgid=\"pgtrigger_keep_1a2b3\", table=\"catalog_product\", when=\"BEFORE\"))),\n    ]\n",
+    ),
+    (
+        "catalog/migrations/0014_let_go.py",
+        "import pgtrigger.migrations\nfrom django.db import migrations\n\n\nclass Migration(migrations.Migration):\n    \
+         dependencies = [(\"catalog\", \"0013_keep\")]\n    operations = [\n        \
+         pgtrigger.migrations.RemoveTrigger(model_name=\"product\", name=\"keep\"),\n    ]\n",
+    ),
+];
+
+fn git(root: &Path, arguments: &[&str]) {
+    let mut git = std::process::Command::new("git");
+    git.args(arguments).current_dir(root).env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_SYSTEM", "/dev/null");
+    for who in ["AUTHOR", "COMMITTER"] {
+        git.env(format!("GIT_{who}_NAME"), "A").env(format!("GIT_{who}_EMAIL"), "a@example.org");
+    }
+    let done = git.output().unwrap();
+    assert!(done.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
 }
 
 impl Pair {
     fn new(extra: &[(&str, &str)]) -> Self {
+        Self::with_base(extra, None)
+    }
+
+    /// On a branch of `main`, where everything but `extra` was merged.
+    fn branch(extra: &[(&str, &str)]) -> Self {
+        Self::with_base(extra, Some("main"))
+    }
+
+    fn with_base(extra: &[(&str, &str)], base: Option<&str>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let live_root = folder.path().join("live");
         let whole_root = folder.path().join("whole");
         for root in [&live_root, &whole_root] {
             copy(&fixture(), root);
+            if let Some(base) = base {
+                git(root, &["init", "-q", "-b", base]);
+                git(root, &["add", "-A"]);
+                git(root, &["commit", "-q", "-m", "merged"]);
+                git(root, &["checkout", "-q", "-b", "feature"]);
+            }
             for (path, text) in extra {
                 fs::write(root.join(path), text).unwrap();
             }
         }
-        let live = Live::load(request(&live_root), BTreeMap::new()).unwrap();
+        let base = base.map(str::to_owned);
+        let live = Live::load(Request { base: base.clone(), ..request(&live_root) }, BTreeMap::new()).unwrap();
         let texts = live
             .workspace()
             .files
@@ -72,7 +119,7 @@ impl Pair {
             .iter()
             .map(|path| (path.to_string(), fs::read_to_string(live_root.join(&**path)).unwrap()))
             .collect();
-        Self { live, folder, texts }
+        Self { live, folder, texts, base }
     }
 
     fn set(&mut self, path: &str, text: &str) -> Reach {
@@ -94,13 +141,14 @@ impl Pair {
     fn compare(&mut self, what: &str) {
         self.live.settle(|| true);
         assert!(self.live.is_settled());
-        let request = request(&self.folder.path().join("whole"));
+        let request = Request { base: self.base.clone(), ..request(&self.folder.path().join("whole")) };
         let workspace = Workspace::load(&request).unwrap();
         let whole = workspace.analyse(&request).unwrap();
         let mut findings = self.live.findings_without_place().to_vec();
         for path in self.live.paths() {
             findings.extend(self.live.findings(&path).into_iter().cloned());
         }
+        assert!(self.live.is_settled(), "{what}: asking changes nothing");
         findings.sort_by(|one, other| one.sort_key().cmp(&other.sort_key()));
         let shown = |diagnostics: &[zdm_source::Diagnostic]| -> Vec<String> {
             diagnostics
@@ -190,7 +238,95 @@ fn a_module_that_migrations_import_concerns_them() {
 }
 
 #[test]
+fn what_looks_back_is_completed_without_reading_the_project_again() {
+    let mut pair = Pair::new(&LOOKS_BACK);
+    pair.compare("before");
+    let [(keep, _), (let_go, _)] = LOOKS_BACK;
+    let sql = |pair: &Pair, path: &str| -> String {
+        let steps = &pair.live.trace(path).unwrap().steps;
+        steps.iter().map(|step| step.sql.to_string()).collect::<Vec<_>>().join("; ")
+    };
+    assert!(sql(&pair, let_go).contains("pgtrigger_keep_1a2b3"), "{}", sql(&pair, let_go));
+    assert_eq!(pair.replace(keep, "pgtrigger_keep_1a2b3", "pgtrigger_keep_9z9z9"), Reach::Migration);
+    pair.compare("the trigger has another name");
+    assert!(sql(&pair, let_go).contains("pgtrigger_keep_9z9z9"), "{}", sql(&pair, let_go));
+    let first = "catalog/migrations/0001_initial.py";
+    assert_eq!(pair.replace(first, "class Migration", "# a comment\nclass Migration"), Reach::Migration);
+    pair.compare("a comment far away");
+    assert_eq!(pair.replace(keep, "name=\"keep\"", "name=\"other\""), Reach::Migration);
+    pair.compare("what is removed was never added");
+    assert_eq!(pair.replace(keep, "name=\"other\"", "name=\"keep\""), Reach::Migration);
+    pair.compare("and is there again");
+    assert_eq!(pair.replace(let_go, "RemoveTrigger(", "NoSuchThing("), Reach::Migration);
+    pair.compare("nothing looks back there any more");
+}
+
+#[test]
+fn a_branch_is_followed() {
+    let add = "from django.db import migrations, models\n\n\nclass Migration(migrations.Migration):\n    \
+               dependencies = [(\"catalog\", \"0012_remove_product_weight\")]\n    operations = [\n        \
+               migrations.CreateModel(\"Sticker\", [(\"id\", models.BigAutoField(primary_key=True)), (\"name\", models.TextField())]),\n    ]\n";
+    let index = "from django.db import migrations, models\n\n\nclass Migration(migrations.Migration):\n    \
+                 dependencies = [(\"catalog\", \"0013_sticker\")]\n    operations = [\n        \
+                 migrations.AddIndex(\"sticker\", models.Index(fields=[\"name\"], name=\"by_name\")),\n        \
+                 migrations.RemoveField(\"product\", \"name\"),\n    ]\n";
+    let (tag, by_name) = ("catalog/migrations/0013_sticker.py", "catalog/migrations/0014_by_name.py");
+    let mut pair = Pair::branch(&[(tag, add), (by_name, index)]);
+    pair.compare("at once");
+    let codes = |pair: &mut Pair, path: &str| -> Vec<&'static str> {
+        pair.live.findings(path).iter().map(|found| found.code.code).collect()
+    };
+    assert!(!codes(&mut pair, by_name).contains(&"ZDM101"), "the table is new in this release");
+    let merged = "payments/migrations/0008_delete_refund.py";
+    assert!(codes(&mut pair, merged).is_empty(), "it was merged");
+    assert!(!pair.live.judgements(merged).is_empty());
+    pair.replace(tag, "CreateModel(\"Sticker\"", "CreateModel(\"Label\"");
+    pair.compare("the table has another name");
+    pair.replace(tag, "CreateModel(\"Label\"", "CreateModel(\"Sticker\"");
+    let text = pair.texts[merged].clone();
+    pair.replace(merged, "Refund", "Invoice");
+    pair.compare("a merged migration is edited");
+    assert!(codes(&mut pair, merged).contains(&"ZDM607"));
+    pair.set(merged, &text.replace('\n', "\r\n"));
+    pair.compare("other line ends only");
+    assert!(codes(&mut pair, merged).is_empty());
+    pair.set(merged, &text);
+    pair.compare("and back");
+    pair.replace(by_name, "RemoveField(\"product\", \"name\")", "RunPython(print)");
+    pair.compare("another operation");
+    // It is committed and merged while the editor is open.
+    for root in ["live", "whole"] {
+        let root = pair.folder.path().join(root);
+        for (path, text) in [(tag, pair.texts[tag].clone()), (by_name, pair.texts[by_name].clone())] {
+            fs::write(root.join(path), text).unwrap();
+        }
+        git(&root, &["add", "-A"]);
+        git(&root, &["commit", "-q", "-m", "more"]);
+        git(&root, &["branch", "-f", "main", "feature"]);
+    }
+    for path in [tag, by_name] {
+        pair.live.read_again(path);
+    }
+    pair.compare("it was merged");
+    assert!(codes(&mut pair, by_name).is_empty());
+}
+
+#[test]
 fn random_edits_end_where_a_whole_analysis_does() {
+    random_edits(Pair::new(&[]), 0x5EED_2026_1120, 25);
+}
+
+#[test]
+fn random_edits_beside_what_looks_back() {
+    random_edits(Pair::new(&LOOKS_BACK), 0x5EED_2026_1121, 12);
+}
+
+#[test]
+fn random_edits_on_a_branch() {
+    random_edits(Pair::branch(&LOOKS_BACK), 0x5EED_2026_1122, 12);
+}
+
+fn random_edits(mut pair: Pair, seed: u64, rounds: usize) {
     let pieces = [
         "(",
         ")",
@@ -213,11 +349,10 @@ fn random_edits_end_where_a_whole_analysis_does() {
         "models.TextField()",
         "é",
     ];
-    let mut pair = Pair::new(&[]);
     let paths: Vec<String> = pair.texts.keys().filter(|path| path.contains("/migrations/0")).cloned().collect();
     let originals = pair.texts.clone();
-    let mut random = Random(0x5EED_2026_1120);
-    for round in 0..25 {
+    let mut random = Random(seed);
+    for round in 0..rounds {
         for _ in 0..12 {
             let path = random.pick(&paths).clone();
             let text = pair.texts[&path].clone();

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
-use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use zdm_backfill::driver::{self, RunOptions};
 use zdm_backfill::plan::{Choice, Strategy};
@@ -380,18 +379,58 @@ impl RunArguments {
     }
 }
 
-/// Set by SIGINT and SIGTERM; a second one ends the process at once.
+/// What asks a run to stop: SIGINT and SIGTERM.
+#[cfg(unix)]
+struct StopSignals {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl StopSignals {
+    fn listen() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+        }
+    }
+}
+
+/// What asks a run to stop: the console's Ctrl-C, its window that is closed.
+#[cfg(windows)]
+struct StopSignals {
+    typed: tokio::signal::windows::CtrlC,
+    closed: tokio::signal::windows::CtrlClose,
+}
+
+#[cfg(windows)]
+impl StopSignals {
+    fn listen() -> std::io::Result<Self> {
+        use tokio::signal::windows::{ctrl_c, ctrl_close};
+        Ok(Self { typed: ctrl_c()?, closed: ctrl_close()? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.typed.recv() => {}
+            _ = self.closed.recv() => {}
+        }
+    }
+}
+
+/// Set by what asks to stop; a second one ends the process at once.
 fn stop_on_signals() -> Result<watch::Receiver<bool>, Error> {
     let (sender, receiver) = watch::channel(false);
-    let listen = |kind| signal(kind).map_err(|error| Error::Usage(format!("signals cannot be listened to: {error}")));
-    let mut interrupt = listen(SignalKind::interrupt())?;
-    let mut terminate = listen(SignalKind::terminate())?;
+    let mut signals =
+        StopSignals::listen().map_err(|error| Error::Usage(format!("signals cannot be listened to: {error}")))?;
     tokio::spawn(async move {
         loop {
-            tokio::select! {
-                _ = interrupt.recv() => {}
-                _ = terminate.recv() => {}
-            }
+            signals.next().await;
             if sender.send_replace(true) {
                 output::note("zdm: ended at once; the job is resumable");
                 #[expect(

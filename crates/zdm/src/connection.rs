@@ -1,10 +1,7 @@
 //! Where the database is, for all subcommands.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
-use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::Command;
 
 use clap::Args;
 use zdm_conn::{ConfigError, Environment, Settings};
@@ -96,7 +93,12 @@ const MOVED_DSN: &str = "ZDM_DSN";
 /// Starts this program anew in the same process, with `--dsn` moved to the environment, which only the same user may
 /// read: a process's title shows its arguments to everyone. Returns when there is no `--dsn`, or when that fails; then
 /// the argument is used where it is.
+#[cfg(unix)]
 pub(crate) fn hide_dsn() {
+    use std::ffi::OsString;
+    use std::os::unix::process::CommandExt as _;
+    use std::process::Command;
+
     let mut kept = Vec::new();
     let mut found = None;
     let mut arguments = std::env::args_os().skip(1);
@@ -117,3 +119,7 @@ pub(crate) fn hide_dsn() {
         drop(Command::new(program).args(kept).env(MOVED_DSN, dsn).exec());
     }
 }
+
+/// Windows shows the arguments of a process to its own user and to administrators only.
+#[cfg(not(unix))]
+pub(crate) fn hide_dsn() {}

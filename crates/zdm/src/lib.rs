@@ -4,6 +4,11 @@
 //! is), [`project`] (names of the Django project), [`shell`] (how they run), [`exit`] (what the process's exit code says), [`output`] (standard
 //! output and standard error, the only place that prints).
 
+#[cfg(unix)]
+mod migrate;
+
+#[cfg(not(unix))]
+#[path = "migrate_elsewhere.rs"]
 mod migrate;
 
 mod backfill;

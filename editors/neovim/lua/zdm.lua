@@ -4,7 +4,7 @@
 ---
 --- Neovim 0.7 and later. Options, all of them optional:
 ---   cmd       the server, a list of words; default: `zdm-lint lsp` of the project's virtual environment, else of PATH
----   settings  what docs/editors.md lists: postgres, django, config, select, ignore, diagnosticScope, codeLens, inlayHints
+---   settings  what docs/editors.md lists: postgres, django, config, base, select, ignore, diagnosticScope, codeLens, inlayHints
 ---   on_attach called with the client and the buffer
 local M = {}
 

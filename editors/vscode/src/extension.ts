@@ -28,13 +28,23 @@ export async function activate(context: vscode.ExtensionContext): Promise<void> 
     const setting = vscode.workspace.getConfiguration("zdm").get<string>("path", "");
     const found = server(context, setting);
     if (found === undefined) {
+      const { isTrusted } = vscode.workspace;
+      const message = notFound(setting, isTrusted);
       status.text = "zdm: no server";
-      status.severity = vscode.LanguageStatusSeverity.Error;
-      output.error(notFound(setting));
-      const choice = await vscode.window.showErrorMessage(notFound(setting), "Settings");
-      if (choice !== undefined) {
-        await vscode.commands.executeCommand("workbench.action.openSettings", "zdm.path");
+      status.detail = message;
+      status.severity = isTrusted ? vscode.LanguageStatusSeverity.Error : vscode.LanguageStatusSeverity.Information;
+      if (!isTrusted && setting === "") {
+        // Nothing is wrong: the editor asks about trust itself, and its answer starts the server.
+        output.info(message);
+        return;
       }
+      output.error(message);
+      // Nobody need answer before the server can be started again.
+      void vscode.window.showErrorMessage(message, "Settings").then(async (choice) => {
+        if (choice !== undefined) {
+          await vscode.commands.executeCommand("workbench.action.openSettings", "zdm.path");
+        }
+      });
       return;
     }
     output.info(`server: ${found.command} (${found.origin})`);

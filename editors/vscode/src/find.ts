@@ -87,8 +87,11 @@ export function expand(setting: string, around: Pick<Surroundings, "folders" | "
 }
 
 /** What to tell a user for whom no server was found. */
-export function notFound(setting: string): string {
+export function notFound(setting: string, trusted: boolean): string {
+  if (setting === "" && !trusted) {
+    return "In a workspace that is not trusted, zdm starts no program of the workspace. Trust it, or set `zdm.path` in your user settings.";
+  }
   return setting === ""
-    ? "zdm-lint was not found in the virtual environment or on PATH. Install it with `pip install zdm`, or set `zdm.path`."
+    ? "zdm-lint was not found in the virtual environment or on PATH. Install it with `pip install zdm-lint`, or set `zdm.path`."
     : `The setting zdm.path names ${setting}, which is no file.`;
 }

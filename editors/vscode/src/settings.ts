@@ -4,7 +4,7 @@ export interface Values {
   get(key: string): unknown;
 }
 
-const TEXTS = ["postgres", "django", "config"];
+const TEXTS = ["postgres", "django", "config", "base"];
 const LISTS = ["select", "ignore"];
 const SWITCHES = ["codeLens", "inlayHints"];
 

@@ -56,6 +56,11 @@ pub(super) fn complete(migrations: &mut [Migration], order: &[usize]) {
     }
 }
 
+/// The migrations whose statements [`complete`] makes, by index, as they were read.
+pub(super) fn unfinished(migrations: &[Migration]) -> BTreeMap<usize, Migration> {
+    migrations.iter().enumerate().filter(|(_, own)| looks_back(own)).map(|(index, own)| (index, own.clone())).collect()
+}
+
 /// Whether the statements of one of its operations depend on the history.
 pub(super) fn looks_back(migration: &Migration) -> bool {
     let pending = |operation: &Operation| matches!(operation.kind, OperationKind::Known(_));

@@ -1,8 +1,8 @@
 //! Following edits: one migration of a project is read again, and the rest stays.
 //!
 //! An edit of a migration can concern more than the migration: its dependencies make the graph, other files may import
-//! it, operations of third parties look back at the history. What is proved not to be concerned stays as it is; in all
-//! other cases the answer is that the project is to be built again.
+//! it, operations of third parties look back at the history and are completed anew. What is proved not to be concerned
+//! stays as it is; in all other cases the answer is that the project is to be built again.
 
 use zdm_python::Evaluator;
 
@@ -17,7 +17,7 @@ use crate::migration::{Dependency, Migration};
 pub enum Revision {
     /// The migration of that index is another one now.
     Migration(usize),
-    /// So is the order of execution.
+    /// So is the order of execution, or other migrations send something else now.
     Graph(usize),
     /// More may have changed; nothing was touched, and the project must be built again.
     Project,
@@ -46,7 +46,7 @@ impl Project {
         let extractor = Extractor::new(Evaluator::new(&loader), &self.settings);
         let Some(new) = extractor.migration(module, &old.key, old.origin) else { return Revision::Project };
         // Another edit of a module that this one imports now must find it out.
-        if input.sources.is_imported(path) || known::looks_back(&new) || self.migrations.iter().any(known::looks_back) {
+        if input.sources.is_imported(path) {
             return Revision::Project;
         }
         let same_edges = same_targets(&old.dependencies, &new.dependencies)
@@ -54,9 +54,9 @@ impl Project {
             && old.replaces == new.replaces
             && !self.graph.problems().iter().any(|problem| problem.concerns(path));
         if same_edges {
-            self.migrations[index] = new;
+            let others = self.put(index, new);
             self.problems = assemble(&self.own_problems, &self.graph, &self.migrations);
-            return Revision::Migration(index);
+            return if others { Revision::Graph(index) } else { Revision::Migration(index) };
         }
         // An app that nobody depended on before may be one of Django's own that is to be added.
         if new.other_apps().any(|app| !self.has_app(app) && !self.labels.unmigrated.contains(app))
@@ -64,10 +64,32 @@ impl Project {
         {
             return Revision::Project;
         }
-        self.migrations[index] = new;
+        self.migrations[index] = new.clone();
         self.graph = Graph::build(&self.migrations, &self.labels);
+        self.put(index, new);
         self.problems = assemble(&self.own_problems, &self.graph, &self.migrations);
         Revision::Graph(index)
+    }
+
+    /// Puts a migration in its place and completes what looks back at the history; whether others changed by that.
+    fn put(&mut self, index: usize, new: Migration) -> bool {
+        if known::looks_back(&new) {
+            self.unfinished.insert(index, new.clone());
+        } else {
+            self.unfinished.remove(&index);
+        }
+        self.migrations[index] = new;
+        let mut before = Vec::new();
+        for (at, own) in &self.unfinished {
+            if let Some(place) = self.migrations.get_mut(*at) {
+                before.push((*at, std::mem::replace(place, own.clone())));
+            }
+        }
+        if before.is_empty() {
+            return false;
+        }
+        known::complete(&mut self.migrations, self.graph.order());
+        before.iter().any(|(at, old)| *at != index && self.migrations.get(*at) != Some(old))
     }
 
     fn has_app(&self, label: &str) -> bool {

@@ -54,9 +54,14 @@ pub(crate) fn shop() -> (tempfile::TempDir, PathBuf) {
 impl Client {
     /// Starts a server and does nothing yet.
     pub(crate) fn raw(root: &Path) -> Self {
+        Self::raw_in(root, BTreeMap::new())
+    }
+
+    /// The same with an environment.
+    pub(crate) fn raw_in(root: &Path, environment: BTreeMap<String, String>) -> Self {
         let (server_input, to_server) = pipe().unwrap();
         let (output, server_output) = pipe().unwrap();
-        let server = std::thread::spawn(move || zdm_server::run(server_input, server_output, BTreeMap::new()));
+        let server = std::thread::spawn(move || zdm_server::run(server_input, server_output, environment));
         let (sender, from_server) = channel();
         std::thread::spawn(move || {
             let mut output = BufReader::new(output);
@@ -80,8 +85,13 @@ impl Client {
 
     /// Starts a session in a folder.
     pub(crate) fn start(root: &Path, capabilities: Value, options: Value) -> Self {
-        let mut client = Self::raw(root);
-        let folder = uri(root);
+        Self::raw(root).begin(capabilities, options)
+    }
+
+    /// The beginning of a session.
+    pub(crate) fn begin(self, capabilities: Value, options: Value) -> Self {
+        let mut client = self;
+        let folder = uri(&client.root);
         let answer = client.request(
             "initialize",
             json!({

@@ -205,6 +205,98 @@ fn the_whole_workspace_is_pushed_where_that_is_wanted() {
 }
 
 #[test]
+fn a_client_that_asks_is_told_of_closed_files_where_that_is_wanted() {
+    let (_folder, root) = shop();
+    let capabilities = json!({"textDocument": {"diagnostic": {}}});
+    let mut client = Client::start(&root, capabilities, json!({"diagnosticScope": "workspace"}));
+    let path = "payments/migrations/0008_delete_refund.py";
+    let pushed = |client: &mut Client| {
+        let uri = client.uri(path);
+        let message = client.wait(|message| {
+            message["method"] == "textDocument/publishDiagnostics" && message["params"]["uri"] == json!(uri)
+        });
+        codes(message["params"]["diagnostics"].as_array().unwrap())
+    };
+    let closed = pushed(&mut client);
+    assert!(!closed.is_empty());
+    // Open, it is asked for, and nothing stands twice.
+    client.open(path);
+    assert_eq!(pushed(&mut client), Vec::<String>::new());
+    let report = client.request("textDocument/diagnostic", client.document(path));
+    assert_eq!(codes(report["items"].as_array().unwrap()), closed);
+    client.notify("textDocument/didClose", client.document(path));
+    assert_eq!(pushed(&mut client), closed);
+    client.finish();
+}
+
+fn git(root: &std::path::Path, arguments: &[&str]) {
+    let mut git = std::process::Command::new("git");
+    git.args(arguments).current_dir(root).env("GIT_CONFIG_GLOBAL", "/dev/null").env("GIT_CONFIG_SYSTEM", "/dev/null");
+    for who in ["AUTHOR", "COMMITTER"] {
+        git.env(format!("GIT_{who}_NAME"), "A").env(format!("GIT_{who}_EMAIL"), "a@example.org");
+    }
+    let done = git.output().unwrap();
+    assert!(done.status.success(), "git {arguments:?}: {}", String::from_utf8_lossy(&done.stderr));
+}
+
+#[test]
+fn with_a_base_only_what_the_branch_changes_is_reported() {
+    let (_folder, root) = shop();
+    git(&root, &["init", "-q", "-b", "main"]);
+    git(&root, &["add", "-A"]);
+    git(&root, &["commit", "-q", "-m", "merged"]);
+    git(&root, &["checkout", "-q", "-b", "feature"]);
+    let mut client = Client::start(&root, json!({}), json!({"base": "main"}));
+    let old = "payments/migrations/0008_delete_refund.py";
+    let text = client.open(old);
+    assert_eq!(client.codes(old, 1), Vec::<String>::new(), "it was merged");
+    // Its phase is what it is, merged or not.
+    let lenses = client.request("textDocument/codeLens", client.document(old));
+    let title = lenses[0]["command"]["title"].as_str().unwrap().to_owned();
+    assert!(!title.starts_with("phase before"), "{title}");
+    client.open_with(NEW, NEW_TEXT);
+    assert!(client.codes(NEW, 1).contains(&"ZDM101".to_owned()));
+    // A new table of the same release has no readers, wherever on the branch it is made.
+    let created = "catalog/migrations/0013_by_name.py";
+    let index = "catalog/migrations/0014_index.py";
+    let create = NEW_TEXT.replace(
+        "migrations.AddIndex(\"product\", models.Index(fields=[\"name\"], name=\"by_name\"))",
+        "migrations.CreateModel(\"Sticker\", [(\"id\", models.BigAutoField(primary_key=True)), (\"name\", models.TextField())])",
+    );
+    let build = NEW_TEXT.replace("0012_remove_product_weight", "0013_by_name").replace("\"product\"", "\"sticker\"");
+    let version = client.set(created, &create);
+    assert_eq!(client.codes(created, version), Vec::<String>::new());
+    client.open_with(index, &build);
+    let uri = client.uri(index);
+    // What the release has in common is known once everything before is replayed.
+    client.wait(|message| {
+        message["method"] == "textDocument/publishDiagnostics"
+            && message["params"]["uri"] == json!(uri)
+            && message["params"]["diagnostics"] == json!([])
+    });
+    // Typing in what was merged is a finding of its own, and typing it back is none.
+    let version = client.set(old, &text.replace("Refund", "Invoice"));
+    assert!(client.codes(old, version).contains(&"ZDM607".to_owned()));
+    let version = client.set(old, &text);
+    assert_eq!(client.codes(old, version), Vec::<String>::new());
+    // Without a base everything counts.
+    client.notify("workspace/didChangeConfiguration", json!({"settings": {"zdm": {"base": ""}}}));
+    client.wait(|message| {
+        message["method"] == "textDocument/publishDiagnostics"
+            && message["params"]["uri"].as_str().is_some_and(|uri| uri.ends_with(old))
+            && message["params"]["diagnostics"].to_string().contains("ZDM203")
+    });
+    client.finish();
+    // A base that is not there is said, and hides nothing.
+    let mut client = Client::start(&root, json!({}), json!({"base": "no-such-branch"}));
+    client.open(old);
+    assert!(client.codes(old, 1).contains(&"ZDM203".to_owned()));
+    let told = client.wait(|message| message["method"] == "window/showMessage");
+    assert!(told["params"]["message"].as_str().unwrap().contains("git knows no `no-such-branch`"), "{told}");
+    client.finish();
+}
+
+#[test]
 fn several_roots_are_several_projects() {
     let (folder, root) = shop();
     let other = root.parent().unwrap().join("other");

@@ -103,6 +103,53 @@ fn a_request_that_is_cancelled_while_it_waits_is_not_carried_out() {
 }
 
 #[test]
+fn a_defect_costs_one_answer_and_no_edit() {
+    let (_folder, root) = shop();
+    for method in ["textDocument/hover", "textDocument/didChange", "textDocument/diagnostic"] {
+        let environment = BTreeMap::from([("ZDM_TEST_DEFECT".to_owned(), method.to_owned())]);
+        let mut client = Client::raw_in(&root, environment).begin(json!({}), Value::Null);
+        let path = "orders/migrations/0016_new.py";
+        let text = "from django.db import migrations\n\n\nclass Migration(migrations.Migration):\n    \
+                    dependencies = [(\"orders\", \"0015_drop_note\")]\n    operations = [\n        \
+                    migrations.RunPython(print),\n    ]\n";
+        client.open_with(path, text);
+        assert!(client.codes(path, 1).contains(&"ZDM501".to_owned()));
+        // Two edits on top of each other: neither may get lost, whichever message ends in a defect.
+        let at = position(text, text.find("print").unwrap());
+        let insert = |text: &str| json!([{"range": {"start": at, "end": at}, "text": text}]);
+        client.change(path, insert("NoSuch"));
+        let id = client.ask("textDocument/hover", client.at(path, text, "RunPython"));
+        let hover = client.answer(id);
+        let pulled = client.ask("textDocument/diagnostic", client.document(path));
+        let pulled = client.answer(pulled);
+        for (own, answer) in [("textDocument/hover", &hover), ("textDocument/diagnostic", &pulled)] {
+            let failed = answer["error"]["code"] == -32603;
+            assert_eq!(failed, own == method, "{method}: {answer}");
+        }
+        let told = client.wait(|message| message["method"] == "window/logMessage");
+        let told = told["params"]["message"].as_str().unwrap();
+        assert!(told.contains("a defect of the server, which goes on") && told.contains(method), "{told}");
+        let version = client.change(path, insert("Thing"));
+        let found = client.published(path, version);
+        assert!(codes(&found).contains(&"ZDM501".to_owned()), "{found:?}");
+        let symbols = client.request("textDocument/documentSymbol", client.document(path));
+        assert_eq!(symbols[0]["children"].as_array().unwrap().len(), 1, "{symbols}");
+        let shown = client
+            .request("workspace/executeCommand", json!({"command": "zdm.showSql", "arguments": [client.uri(path)]}));
+        assert!(shown["text"].as_str().unwrap().contains("orders.0016_new"), "{shown}");
+        let end = client.request(
+            "textDocument/codeAction",
+            json!({
+                "textDocument": {"uri": client.uri(path)}, "range": found[0]["range"], "context": {},
+            }),
+        );
+        let edits = end.to_string();
+        assert!(edits.contains("ThingNoSuchprint, reverse_code") || edits.contains("reverse_code"), "{edits}");
+        assert_eq!(client.finish(), Ended::InOrder);
+    }
+}
+
+#[test]
 fn an_edit_of_an_old_version_does_not_win() {
     let (_folder, root) = shop();
     let mut client = Client::plain(&root);

@@ -16,10 +16,16 @@ use crate::analysis::Counts;
 use crate::files::Text;
 use crate::outcome::{AppSummary, Outcome};
 
+/// What an entry's outcome was made from; it stands first, so that it can be compared while the outcome is still read.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Entry {
+pub(super) struct Head {
     pub(super) surroundings: String,
     pub(super) inputs: Inputs,
+}
+
+/// The outcome.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Entry {
     files: Vec<WireFile>,
     diagnostics: Vec<WireDiagnostic>,
     phases: Vec<WirePhase>,
@@ -196,19 +202,12 @@ fn note(note: &Note) -> WireNote {
 
 impl Entry {
     /// `on_disk` holds the project's files as they were read.
-    pub(super) fn new(
-        surroundings: String,
-        inputs: Inputs,
-        outcome: &Outcome,
-        on_disk: &BTreeMap<Arc<str>, Text>,
-    ) -> Self {
+    pub(super) fn new(outcome: &Outcome, on_disk: &BTreeMap<Arc<str>, Text>) -> Self {
         let Outcome { diagnostics, phases, counts, settings, apps, assumed, migrations } = outcome;
         let mut numbered = Numbered { files: Vec::new(), known: BTreeMap::new(), on_disk };
         let diagnostics = diagnostics.iter().map(|diagnostic| numbered.diagnostic(diagnostic)).collect();
         let Counts { apps: of_apps, migrations: of_migrations, reported, operations, analysed } = *counts;
         Self {
-            surroundings,
-            inputs,
             files: numbered.files,
             diagnostics,
             phases: phases

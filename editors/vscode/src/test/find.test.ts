@@ -40,8 +40,9 @@ test("a setting goes before everything, and leads nowhere rather than elsewhere"
     origin: "setting",
   });
   assert.equal(find(around(ALL, { setting: "/y/zdm-lint" })), undefined);
-  assert.match(notFound("/y/zdm-lint"), /\/y\/zdm-lint/);
-  assert.match(notFound(""), /pip install/);
+  assert.match(notFound("/y/zdm-lint", true), /\/y\/zdm-lint/);
+  assert.match(notFound("", true), /pip install zdm-lint/);
+  assert.match(notFound("", false), /not trusted/);
 });
 
 test("nothing of a workspace that is not trusted is started", () => {

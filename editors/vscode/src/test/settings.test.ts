@@ -12,10 +12,11 @@ test("empty settings are left to the project's configuration", () => {
 });
 
 test("settings are handed over as the server reads them", () => {
-  const given = { postgres: " 16 ", ignore: ["ZDM101", 7], codeLens: false, inlayHints: true, other: 1 };
+  const given = { postgres: " 16 ", base: "main", ignore: ["ZDM101", 7], codeLens: false, inlayHints: true, other: 1 };
   assert.deepEqual(forServer(values(given)), {
     clientCommands: CLIENT_COMMANDS,
     postgres: "16",
+    base: "main",
     ignore: ["ZDM101"],
     codeLens: false,
     inlayHints: true,
