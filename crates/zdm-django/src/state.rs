@@ -6,6 +6,7 @@
 //!
 //! Source: Django's `ProjectState`, and "Migration Operations" of its documentation.
 
+mod doubt;
 mod relations;
 mod same;
 mod transition;
@@ -19,6 +20,7 @@ use crate::field::Field;
 use crate::operation::Options;
 use crate::value::Value;
 
+pub use doubt::models_named;
 pub(crate) use relations::setting_key;
 pub use relations::{RelationTarget, model_reference};
 
@@ -56,6 +58,8 @@ pub struct ProjectState {
     touched: RedBlackTreeSetSync<ModelKey>,
     /// Collations that migrations created, and whether they are deterministic: the schema editor asks the database.
     pub(crate) collations: RedBlackTreeMapSync<Arc<str>, bool>,
+    /// What depends on conditions that are not known.
+    doubts: RedBlackTreeMapSync<ModelKey, doubt::Doubt>,
 }
 
 impl ProjectState {

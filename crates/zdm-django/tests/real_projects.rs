@@ -85,7 +85,7 @@ fn unknown(operation: &Operation) -> Option<String> {
         _ => None,
     };
     match &operation.kind {
-        OperationKind::Unknown { reason } => Some(reason.to_string()),
+        OperationKind::Unknown { reason, .. } => Some(reason.to_string()),
         OperationKind::AddField { field: added, .. } | OperationKind::AlterField { field: added, .. } => field(added),
         OperationKind::CreateModel { fields, options, .. } => fields
             .iter()

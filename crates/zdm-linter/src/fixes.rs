@@ -6,8 +6,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use zdm_django::migration::DependencyTarget;
-use zdm_django::{MigrationKey, Operation, OperationKind, Value};
+use zdm_django::{Operation, OperationKind, Value};
 use zdm_replay::{MigrationTrace, Step};
 use zdm_source::{Applicability, Edit, Fix, FixFile, SourceFile, Span};
 
@@ -525,7 +524,7 @@ fn last_behind<'a>(cx: &Cx<'a>) -> Option<&'a MigrationTrace> {
     // Each round goes one migration further.
     for _ in 0..cx.trace.migrations.len() {
         let key = &last.migration.key;
-        let mut behind = cx.trace.migrations.iter().filter(|other| depends_on(other, key));
+        let mut behind = cx.trace.dependents_of(key);
         match (behind.next(), behind.next()) {
             (None, _) => return Some(last),
             (Some(next), None) if next.migration.key.app == key.app && next.migration.key.name.ends_with(CONTINUED) => {
@@ -535,12 +534,6 @@ fn last_behind<'a>(cx: &Cx<'a>) -> Option<&'a MigrationTrace> {
         }
     }
     None
-}
-
-fn depends_on(migration: &MigrationTrace, key: &MigrationKey) -> bool {
-    let migration = &migration.migration;
-    migration.dependencies.iter().any(|dependency| dependency.target == DependencyTarget::Migration(key.clone()))
-        || migration.replaces.contains(key)
 }
 
 /// Every name at the beginning of a dotted one is imported by the new file, a keyword, or an argument's.

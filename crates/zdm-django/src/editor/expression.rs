@@ -765,6 +765,15 @@ impl Compiler<'_> {
             "Now" => Ok(Compiled::text("STATEMENT_TIMESTAMP()")),
             "TransactionNow" => Ok(Compiled::text("CURRENT_TIMESTAMP")),
             "RandomUUID" => Ok(Compiled::text("GEN_RANDOM_UUID()")),
+            "UUID4" | "UUID7" if call.args.is_empty() && call.kwargs.is_empty() => {
+                let server = self.context.postgres.ok_or("the server's release decides what is sent")?;
+                match (call.name(), server.at_least(18)) {
+                    ("UUID4", true) => Ok(Compiled::text("UUIDV4()")),
+                    ("UUID4", false) => Ok(Compiled::text("GEN_RANDOM_UUID()")),
+                    (_, true) => Ok(Compiled::text("UUIDV7()")),
+                    (_, false) => Err("Django refuses `UUID7` before PostgreSQL 18".to_owned()),
+                }
+            }
             "Pi" => Ok(Compiled::text("PI()")),
             "Random" => Ok(Compiled::text("RANDOM()")),
             "Cast" => {
