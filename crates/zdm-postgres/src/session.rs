@@ -148,9 +148,11 @@ impl Session {
             && self.state.catalog.is_same(&other.state.catalog)
     }
 
-    /// Counts a statement that was executed on a copy of this session and is to have had no effect here.
-    pub const fn pass_over(&mut self) {
-        self.number += 1;
+    /// Goes on as if the last statement, which was refused and so changed nothing, had not failed the open transaction.
+    pub const fn forgive(&mut self) {
+        if let Some(open) = &mut self.transaction {
+            open.failed = false;
+        }
     }
 
     /// Says that the table holds no row now; until something is written to it, nothing is read there.

@@ -313,15 +313,13 @@ impl Database for Recorder {
         for parsed in parsed {
             let catalog_before = self.session.catalog().clone();
             let transaction_before = self.transaction;
-            let before = self.session.clone();
             let outcome = self.session.execute(&parsed.statement);
             let number = self.number;
             self.number += 1;
             if outcome.error.is_some() {
                 // The server would end the migration here. The rest is judged as if the statement were mended: the
                 // transaction goes on, and what the statement should have made may exist.
-                self.session = before;
-                self.session.pass_over();
+                self.session.forgive();
                 let catalog = self.session.catalog_mut();
                 catalog.mark_incomplete();
                 for table in targets(&parsed.statement) {

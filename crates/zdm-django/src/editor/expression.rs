@@ -849,10 +849,12 @@ impl Compiler<'_> {
                 || matches!(constant, Some(Value::Call(call)) if call.name() == "timedelta")
         };
         let (one, other) = (self.operand(left, depth)?, self.operand(right, depth)?);
-        let temporal =
-            |compiled: &Compiled| matches!(compiled.value_type(), "DateField" | "DateTimeField" | "TimeField");
-        let shifts = matches!(operator, "+" | "-") && temporal(&one) && lasts(right, &other);
-        let dates = temporal(&one) || temporal(&other) || lasts(left, &one) || lasts(right, &other);
+        let temporal = |value: &Value, compiled: &Compiled| {
+            matches!(compiled.value_type(), "DateField" | "DateTimeField" | "TimeField")
+                || matches!(value, Value::Call(call) if matches!(call.name(), "Now" | "TransactionNow"))
+        };
+        let shifts = matches!(operator, "+" | "-") && temporal(left, &one) && lasts(right, &other);
+        let dates = temporal(left, &one) || temporal(right, &other) || lasts(left, &one) || lasts(right, &other);
         if dates && !shifts {
             return Err("arithmetic with dates is not read".to_owned());
         }

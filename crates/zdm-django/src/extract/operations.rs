@@ -541,10 +541,23 @@ impl Extractor<'_> {
                 old_name: arguments.string("old_name")?,
                 new_name: arguments.string("new_name")?,
             },
-            "AlterModelTable" => OperationKind::AlterModelTable {
-                name: arguments.string("name")?,
-                table: arguments.optional_string("table")?,
-            },
+            "AlterModelTable" => {
+                let name = arguments.string("name")?;
+                match arguments.optional_string("table") {
+                    Ok(table) => OperationKind::AlterModelTable { name, table },
+                    // Whatever comes later for this model goes to a table whose name is not known.
+                    Err(reason) => OperationKind::Unknown {
+                        reason: reason.into(),
+                        possible: vec![Operation {
+                            kind: OperationKind::AlterModelTable { name, table: None },
+                            class: Arc::from("django.db.migrations.AlterModelTable"),
+                            span: place.span,
+                            argument_spans: Vec::new(),
+                            conditional: false,
+                        }],
+                    },
+                }
+            }
             "AlterModelTableComment" => OperationKind::AlterModelTableComment {
                 name: arguments.string("name")?,
                 table_comment: arguments.optional_string("table_comment")?,

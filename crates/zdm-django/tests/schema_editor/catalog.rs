@@ -27,14 +27,14 @@ pub(crate) fn compare(report: &OracleReport, catalog: &Catalog, score: &mut Scor
                     missing.map(|line| format!("{mark} {line}\n")).collect()
                 };
                 let (server, ours) = (only(text, own, '-'), only(own, text, '+'));
-                score.differences.push(format!("table {name}:\n{server}{ours}"));
+                score.catalog_differences.push(format!("table {name}:\n{server}{ours}"));
             }
-            None => score.differences.push(format!("table {name} is missing")),
+            None => score.catalog_differences.push(format!("table {name} is missing")),
         }
     }
     for name in ours.keys().filter(|name| !theirs.contains_key(*name)) {
         if !uncertain(name, score) {
-            score.differences.push(format!("table {name} does not exist"));
+            score.catalog_differences.push(format!("table {name} does not exist"));
         }
     }
 }

@@ -16,6 +16,7 @@ pub(crate) struct Score {
     /// Tables that the server has in the end.
     pub(crate) tables: usize,
     pub(crate) tables_equal: usize,
+    pub(crate) catalog_differences: Vec<String>,
     /// Migrations that the server or Django refused.
     pub(crate) failed: usize,
     pub(crate) not_analysed: Vec<String>,
@@ -35,6 +36,7 @@ impl Score {
         self.models_equal += other.models_equal;
         self.tables += other.tables;
         self.tables_equal += other.tables_equal;
+        self.catalog_differences.extend(other.catalog_differences);
         self.failed += other.failed;
         self.not_analysed.extend(other.not_analysed);
         self.models_not_analysed.extend(other.models_not_analysed);
