@@ -316,7 +316,9 @@ fn names_in(value: &Value, found: &mut BTreeSet<Arc<str>>, depth: u8) {
     match value {
         Value::Str(text) => name(text),
         Value::List(items) | Value::Tuple(items) | Value::Set(items) => {
-            items.iter().for_each(|item| names_in(item, found, depth + 1));
+            for item in items.iter() {
+                names_in(item, found, depth + 1);
+            }
         }
         Value::Dict(entries) => {
             for (key, value) in entries.iter() {

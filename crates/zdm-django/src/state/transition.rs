@@ -93,7 +93,9 @@ impl ProjectState {
             }
         };
         if depth < MAX_DEPTH {
-            nested.iter().for_each(|operation| self.suppose(app, operation, depth + 1));
+            for operation in nested {
+                self.suppose(app, operation, depth + 1);
+            }
         }
     }
 
