@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use crate::catalog::{Catalog, Column, Constraint, ConstraintKind, Index, Table};
 use crate::data_type::{DataType, quoted_if_needed};
 use crate::expr::{ExprNode, SqlExpr};
-use crate::name::{Ident, QualifiedName, quote_literal};
+use crate::name::{Ident, QualifiedName};
 use crate::statement::{IndexElement, IndexKey};
 
 /// A column's default as `pg_get_expr(adbin, adrelid)`; a generated column's expression as well.
@@ -104,7 +104,12 @@ pub fn index(catalog: &Catalog, table: &Table, index: &Index) -> String {
         let options: Vec<String> = index
             .options
             .iter()
-            .map(|(name, value)| format!("{name}={}", quote_literal(value.trim_matches('\''))))
+            .map(|(name, value)| {
+                // What could be an identifier stands without quotes.
+                let value = value.trim_matches('\'');
+                let bare = quoted_if_needed(&Ident::from(value)) == value;
+                format!("{name}={}", if bare { value.to_owned() } else { quoted(value) })
+            })
             .collect();
         let _ = write!(text, " WITH ({})", options.join(", "));
     }
@@ -198,9 +203,7 @@ impl Printer<'_> {
             IndexKey::Column(column) => quoted_if_needed(column),
             IndexKey::Expr(expr) => {
                 let printed = self.top(expr, Some(&DataType::named("text")));
-                let call = matches!(&*expr.node, ExprNode::Call { keyword: false, .. })
-                    && !printed.starts_with('(')
-                    && !printed.starts_with("COALESCE");
+                let call = matches!(&*expr.node, ExprNode::Call { keyword: false, .. }) && !printed.starts_with('(');
                 if call { printed } else { format!("({printed})") }
             }
         };
@@ -390,6 +393,9 @@ impl Printer<'_> {
         let wider = matches!((number_rank(&actual_base), number_rank(wanted)), (Some(from), Some(to)) if from < to);
         let stamp = wanted.is("timestamptz") && (actual_base.is("timestamp") || actual_base.is("date"))
             || wanted.is("timestamp") && actual_base.is("date");
+        if text_like && let ExprNode::Collate { expr, collation } = node {
+            return format!("({} COLLATE {})", self.operand(expr, wanted), collate_name(collation));
+        }
         if text_like || wider || stamp { format!("({})::{}", typed.text, plain(wanted)) } else { typed.text }
     }
 
@@ -448,11 +454,14 @@ impl Printer<'_> {
     fn infix(&self, operator: &str, left: &ExprNode, right: &ExprNode) -> Typed {
         let comparison = matches!(operator, "=" | "<" | ">" | "<=" | ">=" | "<>" | "!=");
         let symbol = if operator == "!=" { "<>" } else { operator };
-        if matches!(operator, "->" | "->>" | "#>" | "#>>" | "?" | "@>" | "<@" | "||" | "~" | "~*" | "!~" | "!~*") {
+        if matches!(
+            operator,
+            "->" | "->>" | "#>" | "#>>" | "?" | "?|" | "?&" | "@>" | "<@" | "||" | "~" | "~*" | "!~" | "!~*"
+        ) {
             let (typed_left, typed_right) = (self.print(left), self.print(right));
             let wanted = match operator {
                 "->" | "->>" | "?" | "~" | "~*" | "!~" | "!~*" => DataType::named("text"),
-                "#>" | "#>>" => DataType::named("text").array(),
+                "#>" | "#>>" | "?|" | "?&" => DataType::named("text").array(),
                 "||" if typed_left.data_type.as_ref().is_none_or(|left| left.is("varchar") || left.is("text")) => {
                     DataType::named("text")
                 }
@@ -632,14 +641,14 @@ impl Printer<'_> {
             "sin" | "cos" | "tan" | "cot" | "asin" | "acos" | "atan" | "atan2" | "degrees" | "radians" | "cbrt"
             | "pi" => false,
             "sqrt" | "exp" | "ln" | "log" | "log10" | "power" | "ceil" | "ceiling" | "floor" | "sign" | "round"
-            | "trunc" => true,
+            | "trunc" | "div" => true,
             _ => return None,
         };
         let mut ranks = args.iter().filter_map(|arg| number_rank(self.print(arg).data_type.as_ref()?));
         let numeric = ranks.clone().any(|rank| rank == 3);
         let floating = ranks.any(|rank| rank > 3);
         // Of two arguments, these are known for `numeric` alone.
-        let only_exact = args.len() == 2 && matches!(function, "log" | "round" | "trunc");
+        let only_exact = args.len() == 2 && matches!(function, "log" | "round" | "trunc" | "div");
         let wanted = if exact && !floating && (numeric || only_exact) { "numeric" } else { "float8" };
         Some((DataType::named(wanted), DataType::named(wanted)))
     }
@@ -734,7 +743,8 @@ fn signature(function: &str) -> (Option<DataType>, Option<DataType>) {
         "lower" | "upper" | "btrim" | "ltrim" | "rtrim" | "md5" | "initcap" | "replace" | "concat_ws" => {
             (Some(DataType::named("text")), Some(DataType::named("text")))
         }
-        "length" | "char_length" | "octet_length" | "strpos" => {
+        "digest" => (Some(DataType::named("text")), Some(DataType::named("bytea"))),
+        "ascii" | "length" | "char_length" | "octet_length" | "strpos" => {
             (Some(DataType::named("text")), Some(DataType::named("int4")))
         }
         "now" | "statement_timestamp" | "transaction_timestamp" | "clock_timestamp" => {
