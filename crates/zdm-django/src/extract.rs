@@ -153,14 +153,14 @@ impl<'a> Extractor<'a> {
     ) {
         let mut options = Vec::new();
         for option in &classes.options {
-            let Some(class) = option.as_class() else {
-                options.push(python::Value::new(ValueKind::List(Arc::new(Vec::new())), option.origin.clone()));
-                continue;
-            };
-            if let Some(value) = self.evaluator.class_attribute(class, "operations") {
-                options.push(value);
-            }
-            if class != read
+            let class = option.as_class();
+            let operations = class.and_then(|class| self.evaluator.class_attribute(class, "operations"));
+            options.push(
+                operations.unwrap_or_else(|| {
+                    python::Value::new(ValueKind::List(Arc::new(Vec::new())), option.origin.clone())
+                }),
+            );
+            if let Some(class) = class.filter(|class| *class != read)
                 && let Some(value) = self.evaluator.class_attribute(class, "dependencies")
             {
                 for dependency in Self::dependencies(&value, "dependencies", reading) {
