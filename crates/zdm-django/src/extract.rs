@@ -86,12 +86,13 @@ impl<'a> Extractor<'a> {
             migration.problems = reading.problems;
             return Some(migration);
         };
-        if classes.len() > 1 {
-            let message = "there are several `Migration` classes; the last one is read".to_owned();
-            reading.problems.push((class.class().name, message));
-        }
         migration.span = if class.module == *module { class.class().name } else { span_in(&found, module) };
         self.attributes(class, &mut reading, &mut migration);
+        if let ValueKind::Alternatives(alternatives) = &found.kind {
+            let message = "which `Migration` class there is depends on a condition that is not known";
+            reading.problems.push((class.class().name, message.to_owned()));
+            self.one_of(alternatives, class, &mut reading, &mut migration);
+        }
         migration.problems.append(&mut reading.problems);
         migration.problems.sort();
         Some(migration)
@@ -141,6 +142,40 @@ impl<'a> Extractor<'a> {
         }
     }
 
+    /// A migration whose class is one of several: it depends on what any of them names, and an operation is certain only
+    /// where all of them have it.
+    fn one_of(
+        &self,
+        classes: &python::Alternatives,
+        read: &ClassRef,
+        reading: &mut Reading<'_>,
+        migration: &mut Migration,
+    ) {
+        let mut options = Vec::new();
+        for option in &classes.options {
+            let class = option.as_class();
+            let operations = class.and_then(|class| self.evaluator.class_attribute(class, "operations"));
+            options.push(
+                operations.unwrap_or_else(|| {
+                    python::Value::new(ValueKind::List(Arc::new(Vec::new())), option.origin.clone())
+                }),
+            );
+            if let Some(class) = class.filter(|class| *class != read)
+                && let Some(value) = self.evaluator.class_attribute(class, "dependencies")
+            {
+                for dependency in Self::dependencies(&value, "dependencies", reading) {
+                    if !migration.dependencies.iter().any(|known| known.target == dependency.target) {
+                        migration.dependencies.push(dependency);
+                    }
+                }
+            }
+        }
+        let condition = classes.condition.clone();
+        let kind = ValueKind::Alternatives(Arc::new(python::Alternatives { condition: condition.clone(), options }));
+        let value = python::Value::new(kind, condition);
+        migration.operations = self.operations(&value, reading.module, span_in_class(read, reading.module));
+    }
+
     /// The entries of `dependencies`, `run_before` or `replaces`.
     fn dependencies(value: &python::Value, name: &str, reading: &mut Reading<'_>) -> Vec<Dependency> {
         let mut found = Vec::new();
@@ -148,7 +183,7 @@ impl<'a> Extractor<'a> {
             let span = span_in(item, reading.module);
             match Self::dependency(item) {
                 Ok(target) => {
-                    if conditional {
+                    if conditional.is_some() {
                         let message = format!("an entry of `{name}` stands under a condition; it is taken as given");
                         reading.problems.push((span, message));
                     }
@@ -274,55 +309,64 @@ fn is_base_call(call: &python::Call, name: &str) -> bool {
     call.name().is_some_and(|callee| callee.rsplit_once('.').is_some_and(|(_, method)| method == name))
 }
 
-/// The elements of a list that may be built under conditions: each with whether it stands under one.
-pub(crate) fn flat_items(value: &python::Value) -> Vec<(&python::Value, bool)> {
+/// An element of a list, and the condition under which it stands, where it stands under one that is not known.
+pub(crate) type Item<'v> = (&'v python::Value, Option<&'v python::Origin>);
+
+/// The elements of a list that may be built under conditions.
+pub(crate) fn flat_items(value: &python::Value) -> Vec<Item<'_>> {
     let mut found = Vec::new();
-    push_flat(value, false, 0, &mut found);
+    push_flat(value, None, 0, &mut found);
     found
 }
 
-fn push_flat<'v>(value: &'v python::Value, conditional: bool, depth: u32, found: &mut Vec<(&'v python::Value, bool)>) {
+fn push_flat<'v>(
+    value: &'v python::Value,
+    condition: Option<&'v python::Origin>,
+    depth: u32,
+    found: &mut Vec<Item<'v>>,
+) {
     const MAX_DEPTH: u32 = 50;
     match &value.kind {
-        _ if depth > MAX_DEPTH => found.push((value, conditional)),
+        _ if depth > MAX_DEPTH => found.push((value, condition)),
         ValueKind::List(items) | ValueKind::Tuple(items) | ValueKind::Set(items) => {
             for item in items.iter() {
                 match &item.kind {
-                    ValueKind::Alternatives(_) => {
+                    ValueKind::Alternatives(alternatives) => {
                         for option in item.options() {
-                            found.push((option, true));
+                            found.push((option, Some(condition.unwrap_or(&alternatives.condition))));
                         }
                     }
                     ValueKind::Spread(inner) if matches!(inner.kind, ValueKind::Alternatives(_)) => {
-                        push_flat(inner, true, depth + 1, found);
+                        push_flat(inner, condition, depth + 1, found);
                     }
-                    _ => found.push((item, conditional)),
+                    _ => found.push((item, condition)),
                 }
             }
         }
         ValueKind::Alternatives(alternatives) => {
             // What every option holds is certain; the rest stands under the condition.
-            let options: Vec<Vec<(&python::Value, bool)>> = alternatives
+            let options: Vec<Vec<Item<'_>>> = alternatives
                 .options
                 .iter()
                 .filter(|option| !matches!(option.kind, ValueKind::Unknown(python::Why::Unbound(_))))
                 .map(|option| {
                     let mut items = Vec::new();
-                    push_flat(option, conditional, depth + 1, &mut items);
+                    push_flat(option, condition, depth + 1, &mut items);
                     items
                 })
                 .collect();
             let all = alternatives.options.len();
             // What an option adds stands behind the item that is before it in that option.
-            let mut merged: Vec<(&python::Value, bool, usize)> = Vec::new();
+            let mut merged: Vec<(&python::Value, Option<&python::Origin>, usize)> = Vec::new();
             for items in options {
                 let mut next = 0;
                 for (item, inner) in items {
-                    let same = |(other, ..): &(&python::Value, bool, usize)| other.origin == item.origin;
+                    let same =
+                        |(other, ..): &(&python::Value, Option<&python::Origin>, usize)| other.origin == item.origin;
                     let ahead = merged.iter().skip(next).position(same).map(|index| index + next);
                     if let Some(index) = ahead.or_else(|| merged.iter().position(same)) {
                         if let Some((_, mark, holders)) = merged.get_mut(index) {
-                            *mark |= inner;
+                            *mark = mark.or(inner);
                             *holders += 1;
                         }
                         next = next.max(index + 1);
@@ -332,13 +376,15 @@ fn push_flat<'v>(value: &'v python::Value, conditional: bool, depth: u32, found:
                     }
                 }
             }
-            found
-                .extend(merged.into_iter().map(|(item, inner, holders)| (item, inner || conditional || holders < all)));
+            let decides = |holders: usize| (holders < all).then_some(&alternatives.condition);
+            found.extend(
+                merged.into_iter().map(|(item, inner, holders)| (item, inner.or(condition).or(decides(holders)))),
+            );
         }
         ValueKind::Binary(python::syntax::BinaryOp::Add, operands) => {
-            push_flat(&operands.0, conditional, depth + 1, found);
-            push_flat(&operands.1, conditional, depth + 1, found);
+            push_flat(&operands.0, condition, depth + 1, found);
+            push_flat(&operands.1, condition, depth + 1, found);
         }
-        _ => found.push((value, conditional)),
+        _ => found.push((value, condition)),
     }
 }

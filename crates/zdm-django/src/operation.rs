@@ -20,7 +20,8 @@ pub struct Operation {
     pub span: Span,
     /// Arguments with their places: `("name", span)`; for labels that point at one argument.
     pub argument_spans: Vec<(Arc<str>, Span)>,
-    /// Stands under a class-level condition that is not known; both branches are kept.
+    /// Whether it is there, or does anything, depends on a condition that is not known. It is
+    /// [`OperationKind::Unknown`] then, or a marker.
     pub conditional: bool,
 }
 
@@ -162,6 +163,9 @@ pub enum OperationKind {
     /// Not analysed, with the reason. State and catalog are uncertain from here on.
     Unknown {
         reason: Arc<str>,
+        /// What it does if a condition holds that is not known: the operation that stands there. State and catalog are
+        /// uncertain in what that names, and in nothing else. Empty where nothing can be told.
+        possible: Vec<Operation>,
     },
 }
 

@@ -142,6 +142,9 @@ impl Project {
         };
         let extractor = Extractor::new(Evaluator::new(&loader), &settings);
         let apps = apps::find(input, &environment, &extractor, &installed, &mut problems);
+        let settings = package_defaults(&settings, &apps, input, &environment, extractor.evaluator());
+        let loader = Loader { settings: Some(&settings), ..loader };
+        let extractor = Extractor::new(Evaluator::new(&loader), &settings);
         let files = migration_files(input, &environment, &apps);
         let chunks: Vec<&[MigrationFile<'_>]> = files
             .chunk_by(|one, other| Arc::ptr_eq(&one.app.label, &other.app.label))
@@ -222,6 +225,39 @@ fn unmigrated(apps: &[App], migrations: &[Migration]) -> BTreeSet<Arc<str>> {
     let migrated: BTreeSet<&str> = migrations.iter().map(|migration| &*migration.key.app).collect();
     let without = apps.iter().map(|app| &app.label).filter(|label| !migrated.contains(&***label)).cloned();
     without.chain(builtin::UNMIGRATED.iter().map(|label| Arc::from(*label))).collect()
+}
+
+/// The settings with the defaults that apps give to their own: `settings.SHOP_CURRENCY = getattr(settings, …, "EUR")` in
+/// a module of theirs that exists for that.
+fn package_defaults(
+    settings: &Settings,
+    apps: &[App],
+    input: &ProjectInput,
+    environment: &[Environment],
+    evaluator: &Evaluator<'_>,
+) -> Settings {
+    const MODULES: [&str; 4] = ["conf.py", "conf/__init__.py", "app_settings.py", "defaults.py"];
+    const ASSIGNED: &str = "django.conf.settings.";
+    let mut settings = settings.clone();
+    for app in apps {
+        for module in MODULES {
+            let path = layout::join(&app.folder, module);
+            let module = match app.origin {
+                MigrationOrigin::Project if input.sources.layout().contains(&path) => {
+                    input.sources.module(&path).cloned()
+                }
+                MigrationOrigin::Environment => environment.iter().find_map(|environment| environment.module(&path)),
+                MigrationOrigin::Project | MigrationOrigin::Builtin => None,
+            };
+            let Some(module) = module.filter(|module| module.file().text().contains("settings.")) else { continue };
+            for (name, value) in evaluator.assigned(&module) {
+                if let Some(name) = name.strip_prefix(ASSIGNED).filter(|name| !name.contains('.')) {
+                    settings.add_default(name, &value);
+                }
+            }
+        }
+    }
+    settings
 }
 
 /// A module of a migrations folder.

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use zdm_postgres::PgVersion;
 use zdm_source::Span;
 
 use crate::editor::naming;
@@ -37,6 +38,8 @@ pub struct Context {
     pub default_index_tablespace: Option<Arc<str>>,
     pub use_tz: bool,
     pub time_zone: Arc<str>,
+    /// The server's release, where it is known: Django asks for it in a few places.
+    pub postgres: Option<PgVersion>,
 }
 
 impl Context {
@@ -52,6 +55,7 @@ impl Context {
             default_index_tablespace: None,
             use_tz: version.at_least(5, 0),
             time_zone: Arc::from("America/Chicago"),
+            postgres: None,
         }
     }
 

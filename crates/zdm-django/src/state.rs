@@ -6,6 +6,7 @@
 //!
 //! Source: Django's `ProjectState`, and "Migration Operations" of its documentation.
 
+mod doubt;
 mod relations;
 mod same;
 mod transition;
@@ -19,6 +20,7 @@ use crate::field::Field;
 use crate::operation::Options;
 use crate::value::Value;
 
+pub use doubt::models_named;
 pub(crate) use relations::setting_key;
 pub use relations::{RelationTarget, model_reference};
 
@@ -56,6 +58,8 @@ pub struct ProjectState {
     touched: RedBlackTreeSetSync<ModelKey>,
     /// Collations that migrations created, and whether they are deterministic: the schema editor asks the database.
     pub(crate) collations: RedBlackTreeMapSync<Arc<str>, bool>,
+    /// What depends on conditions that are not known.
+    doubts: RedBlackTreeMapSync<ModelKey, doubt::Doubt>,
 }
 
 impl ProjectState {
@@ -110,8 +114,9 @@ impl ProjectState {
             let set = self.referrers.get(&target).cloned().unwrap_or_default().insert(key.clone());
             self.referrers.insert_mut(target, set);
         }
-        let old = self.models.get(&key).map(|old| table_names(old)).unwrap_or_default();
-        let new = table_names(&model);
+        let same = self.models.get(&key).is_some_and(|old| same_tables(old, &model));
+        let old = self.models.get(&key).filter(|_| !same).map(|old| table_names(old)).unwrap_or_default();
+        let new = if same { Vec::new() } else { table_names(&model) };
         for name in old.iter().filter(|name| !new.contains(*name)) {
             self.forget_table(name, &key);
         }
@@ -156,6 +161,16 @@ impl ProjectState {
             }
         }
     }
+}
+
+/// Whether two versions of a model use the same tables; no, where that takes more than a look.
+fn same_tables(one: &ModelState, other: &ModelState) -> bool {
+    let plain = |model: &ModelState| !model.fields.iter().any(|field| field.is("ManyToManyField"));
+    one.name == other.name
+        && one.app == other.app
+        && one.options.get("db_table") == other.options.get("db_table")
+        && plain(one)
+        && plain(other)
 }
 
 /// The names of the tables that a model may use, as [`ProjectState::models_of_table`] asks for them.

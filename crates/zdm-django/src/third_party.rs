@@ -30,6 +30,8 @@ pub(crate) enum Literal {
 pub(crate) enum OperationFact {
     /// A marker without effect.
     NoOp,
+    /// Reads or changes rows through models, and nothing else.
+    Rows,
     /// The operation of Django of this name.
     As(&'static str),
     /// Creates this extension.
@@ -293,6 +295,7 @@ const OPERATIONS: &[(&str, &str, OperationFact)] = &[
     ("django_migrate_sql", "DeleteSQL", OperationFact::NamedSql),
     ("django_migrate_sql", "ReverseAlterSQL", OperationFact::NamedSql),
     ("django_migration_linter", "IgnoreMigration", OperationFact::NoOp),
+    ("hierarkey", "CleanHierarkeyDuplicates", OperationFact::Rows),
     ("migrate_sql", "AlterSQL", OperationFact::NamedSql),
     ("migrate_sql", "CreateSQL", OperationFact::NamedSql),
     ("migrate_sql", "DeleteSQL", OperationFact::NamedSql),

@@ -83,7 +83,13 @@ fn show(operation: &Operation) -> String {
             format!("RunSQL [{}] reverse {reverse:?}", texts(&sql.sql))
         }
         OperationKind::RunPython(python) => format!("RunPython {:?} {:?}", python.code, python.reverse_code),
-        OperationKind::Unknown { reason } => format!("Unknown {}: {reason}", operation.class),
+        OperationKind::Unknown { reason, possible } if possible.is_empty() => {
+            format!("Unknown {}: {reason}", operation.class)
+        }
+        OperationKind::Unknown { reason, possible } => {
+            let possible: Vec<String> = possible.iter().map(show).collect();
+            format!("{}: {reason}", possible.join(", "))
+        }
         OperationKind::SeparateDatabaseAndState { database_operations, state_operations } => {
             let list = |operations: &[Operation]| operations.iter().map(show).collect::<Vec<_>>().join(", ");
             format!("Separate database [{}] state [{}]", list(database_operations), list(state_operations))
@@ -171,6 +177,11 @@ fn what_subclasses_of_operations_make_of_their_base() {
                 except Exception as error:
                     print(error)
 
+        class Perhaps(migrations.DeleteModel):
+            def database_forwards(self, app_label, schema_editor, from_state, to_state):
+                if self.name in schema_editor.connection.introspection.table_names():
+                    super().database_forwards(app_label, schema_editor, from_state, to_state)
+
         class OnPostgres(migrations.DeleteModel):
             def database_forwards(self, app_label, schema_editor, from_state, to_state):
                 if schema_editor.connection.vendor == "postgresql":
@@ -192,11 +203,12 @@ fn what_subclasses_of_operations_make_of_their_base() {
                 super().__init__(sql=f"ANALYZE {table}", reverse_sql="")
 
         class Migration(migrations.Migration):
-            operations = [Fake("a", "b"), Try("A"), OnPostgres("A"), Analyze(), Other("A"), Named("t")]
+            operations = [Fake("a", "b"), Try("A"), Perhaps("A"), OnPostgres("A"), Analyze(), Other("A"), Named("t")]
         "#,
         r#"
         Separate database [] state [RemoveField { model_name: "a", name: "b" }]
-        ? DeleteModel { name: "A" }
+        DeleteModel { name: "A" }
+        Separate database [? DeleteModel { name: "A" }: whether it does anything `Perhaps.database_forwards()` decides when it runs] state [DeleteModel { name: "A" }]
         DeleteModel { name: "A" }
         Known shop [ANALYZE]
         Unknown shop.migrations.0001_initial.Other: `shop.migrations.0001_initial.Other` overrides `database_forwards`
@@ -228,7 +240,7 @@ fn functions_that_make_operations_and_fields_under_conditions() {
         r#"
         DeleteModel { name: "X" }
         DeleteModel { name: "X2" }
-        ? DeleteModel { name: "A" }
+        ? DeleteModel { name: "A" }: whether it is there depends on `os.environ.get("SKIP")`, which is not known
         DeleteModel { name: "B" }
         CreateModel M id Django("AutoField") primary_key=Bool(true) | x Unknown { reason: "it stands under a condition that is not known" }
         "#,
@@ -329,8 +341,127 @@ fn conditions_keep_both_branches_or_follow_the_vendor() {
         "#,
         r#"
         DeleteModel { name: "A" }
-        ? DeleteModel { name: "B" }
+        ? DeleteModel { name: "B" }: whether it is there depends on `settings.FLAG`, which is not known
         "#,
+    );
+}
+
+#[test]
+fn what_the_database_is_asked_decides_nothing_here() {
+    check(
+        r#"
+        from django.db import connection, DatabaseError
+
+        def has_table(cursor, name):
+            try:
+                cursor.execute("SELECT * FROM %s" % name)
+                return True
+            except DatabaseError:
+                return False
+
+        class Migration(migrations.Migration):
+            operations = [migrations.DeleteModel("A")]
+            if not has_table(connection.cursor(), "shop_a"):
+                operations = []
+        "#,
+        r#"
+        ? DeleteModel { name: "A" }: whether it is there depends on `not has_table(connection.cursor(), "shop_a")`, which is not known
+        "#,
+    );
+    check(
+        r#"
+        if settings.FLAG:
+            class Migration(migrations.Migration):
+                operations = [migrations.DeleteModel("A")]
+        else:
+            class Migration(migrations.Migration):
+                operations = []
+        "#,
+        r#"
+        ? DeleteModel { name: "A" }: whether it is there depends on `settings.FLAG`, which is not known
+        "#,
+    );
+}
+
+#[test]
+fn settings_objects_of_packages_are_looked_into() {
+    let shop = project(
+        r#"
+        == shop/__init__.py
+        == shop/conf.py
+        from django.conf import settings
+        settings.SHOP_TWO_STEPS = getattr(settings, "SHOP_TWO_STEPS", False)
+        == shop/settings.py
+        from django.conf import settings
+        USER = getattr(settings, "SHOP", None)
+        DEFAULTS = {"CUSTOMER_MODEL": "shop.Customer", "LENGTH": 12, "NAME": print}
+        class ShopSettings:
+            def __init__(self, user=None, defaults=None):
+                self._user = user or {}
+                self.defaults = defaults or DEFAULTS
+                self.seen = set()
+            @property
+            def user(self):
+                if not hasattr(self, "_user"):
+                    self._user = getattr(settings, "SHOP", {})
+                return self._user
+            def __getattr__(self, attr):
+                if attr not in self.defaults:
+                    raise AttributeError(attr)
+                try:
+                    value = self.user[attr]
+                except KeyError:
+                    value = self.defaults[attr]
+                self.check(attr, value)
+                self.seen.add(attr)
+                setattr(self, attr, value)
+                return value
+            def check(self, attr, value):
+                pass
+        shop_settings = ShopSettings(USER, DEFAULTS)
+        == shop/app_settings.py
+        from django.conf import settings
+        class AppSettings(object):
+            def __init__(self, prefix):
+                self.prefix = prefix
+            def _setting(self, name, default):
+                return getattr(settings, self.prefix + name, default)
+            @property
+            def LENGTH(self):
+                return self._setting("LENGTH", 7)
+        _app_settings = AppSettings("SHOP_")
+        def __getattr__(name):
+            return getattr(_app_settings, name)
+        == shop/migrations/__init__.py
+        == shop/migrations/0001_initial.py
+        from django.conf import settings
+        from django.contrib.auth import get_user_model
+        from django.db import migrations, models
+        from shop import app_settings
+        from shop.settings import shop_settings
+        User = get_user_model()
+        def steps():
+            if settings.SHOP_TWO_STEPS:
+                return [migrations.DeleteModel("Old")]
+            return [migrations.DeleteModel(User._meta.model_name)]
+        class Migration(migrations.Migration):
+            operations = [
+                migrations.AddField("order", "customer", models.ForeignKey(shop_settings.CUSTOMER_MODEL, models.CASCADE)),
+                migrations.AddField("order", "code", models.CharField(max_length=app_settings.LENGTH)),
+                *steps(),
+            ]
+        "#,
+    );
+    let found: Vec<String> = shop
+        .migration(&zdm_django::MigrationKey::new("shop", "0001_initial"))
+        .map_or_else(Vec::new, |migration| migration.operations.iter().map(show).collect());
+    assert_eq!(
+        found,
+        [
+            r#"AddField order.customer Django("ForeignKey") on_delete=Symbol("django.db.models.CASCADE") to=Str("shop.Customer")"#,
+            r#"AddField order.code Django("CharField") max_length=Int(7)"#,
+            r#"DeleteModel { name: "user" }"#,
+        ]
     );
 }
 

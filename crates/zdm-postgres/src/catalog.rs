@@ -41,6 +41,8 @@ pub struct Catalog {
     referencing: RedBlackTreeMapSync<QualifiedName, Arc<Vec<QualifiedName>>>,
     /// Derived: the sequences that a table's columns own.
     owned: RedBlackTreeMapSync<QualifiedName, Arc<Vec<QualifiedName>>>,
+    /// Derived: the tables with a column that draws from a sequence.
+    drawing: RedBlackTreeMapSync<QualifiedName, Arc<Vec<QualifiedName>>>,
     /// Derived: all views.
     views: RedBlackTreeMapSync<QualifiedName, ()>,
     /// Derived: the tables with a constraint or a constraint trigger of a name.
@@ -201,6 +203,12 @@ impl Catalog {
         found
     }
 
+    /// The tables with a column that draws from a sequence, sorted.
+    pub fn tables_drawing_from(&self, sequence: &QualifiedName) -> impl Iterator<Item = &Arc<Table>> {
+        let tables = self.drawing.get(sequence).into_iter().flat_map(|tables| tables.iter());
+        tables.filter_map(|table| self.table(table))
+    }
+
     /// The views and materialized views that read a relation directly, with the columns they read of it.
     pub fn views_on(&self, name: &QualifiedName) -> Vec<(QualifiedName, Vec<Ident>)> {
         self.views
@@ -278,12 +286,21 @@ impl Catalog {
 
     pub(crate) fn edit_table(&mut self, name: &QualifiedName, edit: impl FnOnce(&mut Table)) {
         let Some(Relation::Table(table)) = self.relations.get_mut(name) else { return };
-        let before = table.clone();
-        edit(Arc::make_mut(table));
-        let after = table.clone();
-        if !before.constraints.is_same(&after.constraints) || !before.triggers.is_same(&after.triggers) {
-            self.derive(name, Some(&Relation::Table(before)), Some(&Relation::Table(after)));
+        // Only the lists are kept that something is derived from: a table that no other version shares is changed in
+        // its place.
+        let (constraints, triggers) = (table.constraints.clone(), table.triggers.clone());
+        let drawn = sequences_drawn(&table.columns);
+        let own = Arc::make_mut(table);
+        edit(own);
+        own.columns.trim();
+        own.constraints.trim();
+        own.indexes.trim();
+        let table = table.clone();
+        if !constraints.is_same(&table.constraints) || !triggers.is_same(&table.triggers) {
+            let before = Derived::of_lists(&constraints, &triggers);
+            self.enter_all(name, &before, &Derived::of_lists(&table.constraints, &table.triggers));
         }
+        self.enter_drawn(name, &drawn, &sequences_drawn(&table.columns));
     }
 
     pub(crate) fn edit_view(&mut self, name: &QualifiedName, edit: impl FnOnce(&mut View)) {
@@ -302,13 +319,31 @@ impl Catalog {
 
     /// Takes what followed from a relation out of the derived maps, and enters what follows from it now.
     fn derive(&mut self, name: &QualifiedName, before: Option<&Relation>, after: Option<&Relation>) {
+        let drawn = |relation: Option<&Relation>| match relation {
+            Some(Relation::Table(table)) => sequences_drawn(&table.columns),
+            _ => Vec::new(),
+        };
+        self.enter_drawn(name, &drawn(before), &drawn(after));
         let before = before.map(Derived::of).unwrap_or_default();
         let after = after.map(Derived::of).unwrap_or_default();
+        self.enter_all(name, &before, &after);
+    }
+
+    fn enter_all(&mut self, name: &QualifiedName, before: &[Derived<'_>], after: &[Derived<'_>]) {
         for derived in before.iter().filter(|derived| !after.contains(derived)) {
             self.enter(name, *derived, false);
         }
         for derived in after.iter().filter(|derived| !before.contains(derived)) {
             self.enter(name, *derived, true);
+        }
+    }
+
+    fn enter_drawn(&mut self, name: &QualifiedName, before: &[QualifiedName], after: &[QualifiedName]) {
+        for sequence in before.iter().filter(|sequence| !after.contains(sequence)) {
+            enter_name(&mut self.drawing, sequence, name, false);
+        }
+        for sequence in after.iter().filter(|sequence| !before.contains(sequence)) {
+            enter_name(&mut self.drawing, sequence, name, true);
         }
     }
 
@@ -337,20 +372,37 @@ enum Derived<'a> {
 impl<'a> Derived<'a> {
     fn of(relation: &'a Relation) -> Vec<Self> {
         match relation {
-            Relation::Table(table) => {
-                let keys = table.constraints.iter().filter_map(|constraint| match &constraint.kind {
-                    ConstraintKind::ForeignKey(key) => Some(Self::References(&key.table)),
-                    _ => None,
-                });
-                let names = table.constraints.iter().map(|constraint| Self::HasConstraint(&constraint.name));
-                let triggers = table.triggers.iter().filter(|trigger| trigger.constraint);
-                keys.chain(names).chain(triggers.map(|trigger| Self::HasConstraint(&trigger.name))).collect()
-            }
+            Relation::Table(table) => Self::of_lists(&table.constraints, &table.triggers),
             Relation::Sequence(sequence) => sequence.owned_by.iter().map(|(table, _)| Self::OwnedBy(table)).collect(),
             Relation::View(_) => vec![Self::View],
             Relation::Index { .. } => Vec::new(),
         }
     }
+
+    fn of_lists(constraints: &'a [Constraint], triggers: &'a [Trigger]) -> Vec<Self> {
+        let keys = constraints.iter().filter_map(|constraint| match &constraint.kind {
+            ConstraintKind::ForeignKey(key) => Some(Self::References(&key.table)),
+            _ => None,
+        });
+        let names = constraints.iter().map(|constraint| Self::HasConstraint(&constraint.name));
+        let triggers = triggers.iter().filter(|trigger| trigger.constraint);
+        keys.chain(names).chain(triggers.map(|trigger| Self::HasConstraint(&trigger.name))).collect()
+    }
+}
+
+/// The sequences that columns draw from, each once.
+fn sequences_drawn(columns: &[Column]) -> Vec<QualifiedName> {
+    let mut found: Vec<QualifiedName> = Vec::new();
+    for column in columns {
+        let identity = column.identity.as_ref().map(|identity| identity.sequence.clone());
+        let default = column.default.as_ref().map(|default| sequences_in(&default.node)).unwrap_or_default();
+        for sequence in identity.into_iter().chain(default) {
+            if !found.contains(&sequence) {
+                found.push(sequence);
+            }
+        }
+    }
+    found
 }
 
 /// Lists stay sorted, so that nothing depends on the order of changes.

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use crate::catalog::{Catalog, Column, Constraint, ConstraintKind, Index, Table};
 use crate::data_type::{DataType, quoted_if_needed};
 use crate::expr::{ExprNode, SqlExpr};
-use crate::name::{Ident, QualifiedName, quote_literal};
+use crate::name::{Ident, QualifiedName};
 use crate::statement::{IndexElement, IndexKey};
 
 /// A column's default as `pg_get_expr(adbin, adrelid)`; a generated column's expression as well.
@@ -111,7 +111,12 @@ pub fn index(catalog: &Catalog, table: &Table, index: &Index) -> String {
         let options: Vec<String> = index
             .options
             .iter()
-            .map(|(name, value)| format!("{name}={}", quote_literal(value.trim_matches('\''))))
+            .map(|(name, value)| {
+                // What could be an identifier stands without quotes.
+                let value = value.trim_matches('\'');
+                let bare = quoted_if_needed(&Ident::from(value)) == value;
+                format!("{name}={}", if bare { value.to_owned() } else { quoted(value) })
+            })
             .collect();
         let _ = write!(text, " WITH ({})", options.join(", "));
     }
@@ -182,7 +187,11 @@ fn number_rank(data_type: &DataType) -> Option<u8> {
 impl Printer<'_> {
     /// A whole expression where the server hides the cast it added itself.
     fn top(&self, expr: &SqlExpr, target: Option<&DataType>) -> String {
-        let typed = self.print(&expr.node);
+        let mut typed = self.print(&expr.node);
+        if typed.text.contains("\nCASE") {
+            // No line ends in a space.
+            typed.text = typed.text.replace(" \n", "\n");
+        }
         match (typed.literal, target) {
             (Some(value), Some(target)) => literal_of(&value, target),
             (Some(value), None) => literal_of(&value, &DataType::named("text")),
@@ -201,9 +210,7 @@ impl Printer<'_> {
             IndexKey::Column(column) => quoted_if_needed(column),
             IndexKey::Expr(expr) => {
                 let printed = self.top(expr, Some(&DataType::named("text")));
-                let call = matches!(&*expr.node, ExprNode::Call { keyword: false, .. })
-                    && !printed.starts_with('(')
-                    && !printed.starts_with("COALESCE");
+                let call = matches!(&*expr.node, ExprNode::Call { keyword: false, .. }) && !printed.starts_with('(');
                 if call { printed } else { format!("({printed})") }
             }
         };
@@ -227,9 +234,7 @@ impl Printer<'_> {
             ExprNode::Null => Typed { text: "NULL".to_owned(), data_type: None, literal: None },
             ExprNode::Bool(value) => Typed::new(value.to_string(), Some(DataType::named("bool"))),
             ExprNode::Number(text) => Typed::new(text.clone(), Some(number_type(text))),
-            ExprNode::Text(value) => {
-                Typed { text: quote_literal(value), data_type: None, literal: Some(value.clone()) }
-            }
+            ExprNode::Text(value) => Typed { text: quoted(value), data_type: None, literal: Some(value.clone()) },
             ExprNode::Column { name, .. } => Typed::new(
                 quoted_if_needed(name),
                 self.table.column(name.as_str()).map(|column| column.data_type.clone()),
@@ -302,7 +307,9 @@ impl Printer<'_> {
                 Typed::new(format!("({left} {symbol} {right})"), Some(DataType::named("bool")))
             }
             ExprNode::Case { operand, branches, otherwise } => {
-                let mut text = "CASE".to_owned();
+                // Each part on a line of its own, one more step to the right than what is around it.
+                let inner = |text: String| text.replace('\n', "\n    ");
+                let mut text = "\nCASE".to_owned();
                 if let Some(operand) = operand {
                     let _ = write!(text, " {}", self.print(operand).text);
                 }
@@ -313,12 +320,12 @@ impl Printer<'_> {
                     .find_map(|then| self.print(then).data_type)
                     .unwrap_or_else(|| DataType::named("text"));
                 for (when, then) in branches {
-                    let when = self.operand(when, &DataType::named("bool"));
-                    let _ = write!(text, " WHEN {when} THEN {}", self.operand(then, &data_type));
+                    let when = inner(self.operand(when, &DataType::named("bool")));
+                    let _ = write!(text, "\n    WHEN {when} THEN {}", inner(self.operand(then, &data_type)));
                 }
-                let otherwise = otherwise.as_ref().map(|otherwise| self.operand(otherwise, &data_type));
-                let _ =
-                    write!(text, " ELSE {} END", otherwise.unwrap_or_else(|| format!("NULL::{}", plain(&data_type))));
+                let otherwise = otherwise.as_ref().map(|otherwise| inner(self.operand(otherwise, &data_type)));
+                let otherwise = otherwise.unwrap_or_else(|| format!("NULL::{}", plain(&data_type)));
+                let _ = write!(text, "\n    ELSE {otherwise}\nEND");
                 Typed::new(text, Some(data_type))
             }
             ExprNode::Array(list) => {
@@ -393,6 +400,9 @@ impl Printer<'_> {
         let wider = matches!((number_rank(&actual_base), number_rank(wanted)), (Some(from), Some(to)) if from < to);
         let stamp = wanted.is("timestamptz") && (actual_base.is("timestamp") || actual_base.is("date"))
             || wanted.is("timestamp") && actual_base.is("date");
+        if text_like && let ExprNode::Collate { expr, collation } = node {
+            return format!("({} COLLATE {})", self.operand(expr, wanted), collate_name(collation));
+        }
         if text_like || wider || stamp { format!("({})::{}", typed.text, plain(wanted)) } else { typed.text }
     }
 
@@ -451,11 +461,14 @@ impl Printer<'_> {
     fn infix(&self, operator: &str, left: &ExprNode, right: &ExprNode) -> Typed {
         let comparison = matches!(operator, "=" | "<" | ">" | "<=" | ">=" | "<>" | "!=");
         let symbol = if operator == "!=" { "<>" } else { operator };
-        if matches!(operator, "->" | "->>" | "#>" | "#>>" | "?" | "@>" | "<@" | "||" | "~" | "~*" | "!~" | "!~*") {
+        if matches!(
+            operator,
+            "->" | "->>" | "#>" | "#>>" | "?" | "?|" | "?&" | "@>" | "<@" | "||" | "~" | "~*" | "!~" | "!~*"
+        ) {
             let (typed_left, typed_right) = (self.print(left), self.print(right));
             let wanted = match operator {
                 "->" | "->>" | "?" | "~" | "~*" | "!~" | "!~*" => DataType::named("text"),
-                "#>" | "#>>" => DataType::named("text").array(),
+                "#>" | "#>>" | "?|" | "?&" => DataType::named("text").array(),
                 "||" if typed_left.data_type.as_ref().is_none_or(|left| left.is("varchar") || left.is("text")) => {
                     DataType::named("text")
                 }
@@ -473,6 +486,17 @@ impl Printer<'_> {
         }
         let typed_left = self.print(left);
         let typed_right = self.print(right);
+        if operator == "^"
+            && let (Some(one), Some(other)) = (
+                typed_left.data_type.as_ref().and_then(number_rank),
+                typed_right.data_type.as_ref().and_then(number_rank),
+            )
+        {
+            let exact = one.max(other) == 3;
+            let wanted = DataType::named(if exact { "numeric" } else { "float8" });
+            let (left, right) = (self.coerced(typed_left, left, &wanted), self.coerced(typed_right, right, &wanted));
+            return Typed::new(format!("({left} ^ {right})"), Some(wanted));
+        }
         let result = if comparison {
             Some(DataType::named("bool"))
         } else {
@@ -563,6 +587,33 @@ impl Printer<'_> {
             lower.as_str(),
             "concat" | "format" | "json_build_object" | "jsonb_build_object" | "json_build_array" | "jsonb_build_array"
         );
+        if let Some((wanted, result)) = self.numeric_signature(&lower, args) {
+            let items: Vec<String> = args
+                .iter()
+                .enumerate()
+                .map(|(place, arg)| {
+                    let count = place == 1 && matches!(lower.as_str(), "round" | "trunc");
+                    if count { self.print(arg).text } else { self.operand(arg, &wanted) }
+                })
+                .collect();
+            return Typed::new(format!("{}({})", relation(function), items.join(", ")), Some(result));
+        }
+        if let ("date_trunc", [field, operand]) = (lower.as_str(), args) {
+            let typed = self.print(operand);
+            let wanted = DataType::named(if typed.is("timestamp") { "timestamp" } else { "timestamptz" });
+            let field = self.operand(field, &DataType::named("text"));
+            let operand = self.coerced(typed, operand, &wanted);
+            return Typed::new(format!("{}({field}, {operand})", relation(function)), Some(wanted));
+        }
+        // Functions on text whose other arguments are counts.
+        if matches!(
+            lower.as_str(),
+            "left" | "right" | "repeat" | "substring" | "substr" | "lpad" | "rpad" | "reverse" | "translate"
+        ) {
+            let text = DataType::named("text");
+            let items: Vec<String> = args.iter().map(|arg| self.operand(arg, &text)).collect();
+            return Typed::new(format!("{}({})", relation(function), items.join(", ")), Some(text));
+        }
         let (argument, result) = signature(&lower);
         let text_search = lower.ends_with("to_tsvector") || lower.ends_with("to_tsquery");
         let items: Vec<String> = args
@@ -589,6 +640,100 @@ impl Printer<'_> {
     }
 }
 
+impl Printer<'_> {
+    /// The type in which a function on numbers works, of its arguments and of its result: those that have a variant for
+    /// `numeric` take it where an argument is one, and everything else is `double precision`, the preferred type.
+    fn numeric_signature(&self, function: &str, args: &[ExprNode]) -> Option<(DataType, DataType)> {
+        let exact = match function {
+            "sin" | "cos" | "tan" | "cot" | "asin" | "acos" | "atan" | "atan2" | "degrees" | "radians" | "cbrt"
+            | "pi" => false,
+            "sqrt" | "exp" | "ln" | "log" | "log10" | "power" | "ceil" | "ceiling" | "floor" | "sign" | "round"
+            | "trunc" | "div" => true,
+            _ => return None,
+        };
+        let mut ranks = args.iter().filter_map(|arg| number_rank(self.print(arg).data_type.as_ref()?));
+        let numeric = ranks.clone().any(|rank| rank == 3);
+        let floating = ranks.any(|rank| rank > 3);
+        // Of two arguments, these are known for `numeric` alone.
+        let only_exact = args.len() == 2 && matches!(function, "log" | "round" | "trunc" | "div");
+        let wanted = if exact && !floating && (numeric || only_exact) { "numeric" } else { "float8" };
+        Some((DataType::named(wanted), DataType::named(wanted)))
+    }
+}
+
+/// A text constant as the server prints it: `standard_conforming_strings` is on, so that a backslash is only that.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+/// A constant of a type in the type's own output form; as it was written where that is not known.
+fn canonical(value: &str, data_type: &str) -> Option<String> {
+    match data_type {
+        "uuid" => {
+            let digits: String = value.chars().filter(|character| !matches!(character, '-' | '{' | '}')).collect();
+            let valid = digits.len() == 32 && digits.chars().all(|digit| digit.is_ascii_hexdigit());
+            valid.then(|| {
+                let digits = digits.to_lowercase();
+                let parts = [0..8, 8..12, 12..16, 16..20, 20..32].map(|part| digits.get(part).unwrap_or_default());
+                parts.join("-")
+            })
+        }
+        // In the time zone in which the constant was written, where that is none.
+        "timestamptz" => {
+            let local = value.strip_suffix("+00:00")?;
+            let local = if local.contains('.') { local.trim_end_matches('0').trim_end_matches('.') } else { local };
+            Some(format!("{local}+00"))
+        }
+        "interval" => interval(value),
+        _ => None,
+    }
+}
+
+/// `1 day 0:00:05` as `1 day 00:00:05`, and `2 days 0.000000 seconds` as `2 days`.
+fn interval(value: &str) -> Option<String> {
+    if value.contains('-') {
+        return None;
+    }
+    let mut days: u64 = 0;
+    let mut time: Option<(u64, u64, String)> = None;
+    let words: Vec<&str> = value.split([' ', ',']).filter(|word| !word.is_empty()).collect();
+    let mut rest = words.as_slice();
+    loop {
+        rest = match rest {
+            [] => break,
+            [number, "day" | "days", rest @ ..] => {
+                days = number.parse().ok()?;
+                rest
+            }
+            [number, "second" | "seconds", rest @ ..] => {
+                let (whole, fraction) = number.split_once('.').unwrap_or((*number, ""));
+                let whole: u64 = whole.parse().ok()?;
+                let seconds = format!("{:02}.{fraction}", whole % 60);
+                time = Some((whole / 3600, whole / 60 % 60, seconds));
+                rest
+            }
+            [clock, rest @ ..] => {
+                let [hours, minutes, seconds]: [&str; 3] = clock.split(':').collect::<Vec<_>>().try_into().ok()?;
+                time = Some((hours.parse().ok()?, minutes.parse().ok()?, seconds.to_owned()));
+                rest
+            }
+        };
+    }
+    let mut parts = Vec::new();
+    if days > 0 {
+        parts.push(format!("{days} day{}", if days == 1 { "" } else { "s" }));
+    }
+    if let Some((hours, minutes, seconds)) = time {
+        let seconds =
+            if seconds.contains('.') { seconds.trim_end_matches('0').trim_end_matches('.') } else { &seconds };
+        let zero = hours == 0 && minutes == 0 && seconds.chars().all(|digit| digit == '0');
+        if !zero || parts.is_empty() {
+            parts.push(format!("{hours:02}:{minutes:02}:{seconds:0>2}"));
+        }
+    }
+    (!parts.is_empty()).then(|| parts.join(" "))
+}
+
 fn number_type(text: &str) -> DataType {
     if text.parse::<i32>().is_ok() {
         DataType::named("int4")
@@ -605,7 +750,8 @@ fn signature(function: &str) -> (Option<DataType>, Option<DataType>) {
         "lower" | "upper" | "btrim" | "ltrim" | "rtrim" | "md5" | "initcap" | "replace" | "concat_ws" => {
             (Some(DataType::named("text")), Some(DataType::named("text")))
         }
-        "length" | "char_length" | "octet_length" | "strpos" => {
+        "digest" => (Some(DataType::named("text")), Some(DataType::named("bytea"))),
+        "ascii" | "length" | "char_length" | "octet_length" | "strpos" => {
             (Some(DataType::named("text")), Some(DataType::named("int4")))
         }
         "now" | "statement_timestamp" | "transaction_timestamp" | "clock_timestamp" => {
@@ -629,10 +775,13 @@ fn literal_of(value: &str, data_type: &DataType) -> String {
         "bool" => match value.to_ascii_lowercase().as_str() {
             "t" | "true" | "yes" | "on" | "1" => "true".to_owned(),
             "f" | "false" | "no" | "off" | "0" => "false".to_owned(),
-            _ => format!("{}::boolean", quote_literal(value)),
+            _ => format!("{}::boolean", quoted(value)),
         },
-        "regclass" => format!("{}::regclass", quote_literal(&printed_relation(value))),
-        _ => format!("{}::{}", quote_literal(value), plain(data_type)),
+        "regclass" => format!("{}::regclass", quoted(&printed_relation(value))),
+        _ => {
+            let value = canonical(value, bare).unwrap_or_else(|| value.to_owned());
+            format!("{}::{}", quoted(&value), plain(data_type))
+        }
     }
 }
 
@@ -668,5 +817,30 @@ fn collate_name(collation: &QualifiedName) -> String {
     match &collation.schema {
         Some(schema) => format!("{}.{}", quoted_if_needed(schema), quoted_if_needed(&collation.name)),
         None => quoted_if_needed(&collation.name),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{canonical, quoted};
+
+    /// As `SELECT 'value'::type` of a server prints them.
+    #[test]
+    fn constants_have_their_type_s_own_form() {
+        for (data_type, written, printed) in [
+            ("uuid", "12345678123456781234567812345678", Some("12345678-1234-5678-1234-567812345678")),
+            ("uuid", "no uuid", None),
+            ("timestamptz", "2020-01-02 03:04:05+00:00", Some("2020-01-02 03:04:05+00")),
+            ("timestamptz", "2020-01-02 03:04:05.120000+00:00", Some("2020-01-02 03:04:05.12+00")),
+            ("timestamptz", "2020-01-02 03:04:05+02:00", None),
+            ("interval", "1 day 0:00:05", Some("1 day 00:00:05")),
+            ("interval", "2 days 0.000000 seconds", Some("2 days")),
+            ("interval", "1 days 3605.500000 seconds", Some("1 day 01:00:05.5")),
+            ("interval", "-1 days 0.0 seconds", None),
+            ("text", "it's", None),
+        ] {
+            assert_eq!(canonical(written, data_type).as_deref(), printed, "{written}");
+        }
+        assert_eq!(quoted(r"it's \ %"), r"'it''s \ %'");
     }
 }

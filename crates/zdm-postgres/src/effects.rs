@@ -1,6 +1,7 @@
 //! What a statement does to others: locks, rewrites, scans, index builds, and whom it blocks.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::lock::LockMode;
 use crate::name::QualifiedName;
@@ -177,7 +178,8 @@ pub struct Outcome {
     pub error: Option<Refusal>,
     pub transaction: TransactionUse,
     /// What the transaction holds after the statement, the strongest mode per relation; empty outside a transaction.
-    pub held: BTreeMap<QualifiedName, Held>,
+    /// Statements that lock nothing more share it.
+    pub held: Arc<BTreeMap<QualifiedName, Held>>,
 }
 
 /// A lock that a transaction holds.

@@ -14,6 +14,13 @@ impl<T> List<T> {
         Self(Arc::new(Vec::new()))
     }
 
+    /// Gives back room that was kept for more items, where nobody shares the list.
+    pub(crate) fn trim(&mut self) {
+        if let Some(items) = Arc::get_mut(&mut self.0) {
+            items.shrink_to_fit();
+        }
+    }
+
     /// Whether both are one allocation, so that nothing in them differs.
     pub fn is_same(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)

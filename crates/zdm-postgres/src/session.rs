@@ -5,6 +5,7 @@
 //! A refused statement changes nothing, and inside a transaction block makes the server refuse the rest (25P02).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use crate::catalog::{Catalog, Relation};
 use crate::effects::{Blocks, Effects, Held, Outcome, Refusal, TransactionUse};
@@ -61,7 +62,7 @@ pub(crate) struct TransactionFacts {
     pub(crate) dropped: BTreeSet<QualifiedName>,
     /// Whom changed or locked rows keep waiting.
     pub(crate) row_locks: BTreeMap<QualifiedName, Blocks>,
-    held: BTreeMap<QualifiedName, Held>,
+    held: Arc<BTreeMap<QualifiedName, Held>>,
 }
 
 /// A deferred constraint: the table it is on and its name.
@@ -109,7 +110,7 @@ impl Session {
     }
 
     /// What the open transaction holds, the strongest mode per relation; empty outside a transaction block.
-    pub const fn held(&self) -> &BTreeMap<QualifiedName, Held> {
+    pub fn held(&self) -> &BTreeMap<QualifiedName, Held> {
         &self.state.facts.held
     }
 
@@ -147,9 +148,11 @@ impl Session {
             && self.state.catalog.is_same(&other.state.catalog)
     }
 
-    /// Counts a statement that was executed on a copy of this session and is to have had no effect here.
-    pub const fn pass_over(&mut self) {
-        self.number += 1;
+    /// Goes on as if the last statement, which was refused and so changed nothing, had not failed the open transaction.
+    pub const fn forgive(&mut self) {
+        if let Some(open) = &mut self.transaction {
+            open.failed = false;
+        }
     }
 
     /// Says that the table holds no row now; until something is written to it, nothing is read there.
@@ -235,27 +238,25 @@ impl Session {
         }
     }
 
-    fn hold(&mut self, effects: &Effects, number: usize) -> BTreeMap<QualifiedName, Held> {
+    fn hold(&mut self, effects: &Effects, number: usize) -> Arc<BTreeMap<QualifiedName, Held>> {
         if self.transaction.is_none() {
-            return BTreeMap::new();
+            return Arc::default();
         }
         let held = &mut self.state.facts.held;
         for (relation, mode) in &effects.locks {
-            match held.get_mut(relation) {
-                Some(held) if held.mode >= *mode => {}
-                _ => {
-                    held.insert(relation.clone(), Held { mode: *mode, by: number });
-                }
+            if held.get(relation).is_none_or(|held| held.mode < *mode) {
+                Arc::make_mut(held).insert(relation.clone(), Held { mode: *mode, by: number });
             }
         }
-        held.clone()
+        Arc::clone(held)
     }
 
     /// From the next statement on the relations have their new names.
     fn rename_held(&mut self, renames: &[(QualifiedName, QualifiedName)]) {
         for (from, to) in renames {
-            if let Some(held) = self.state.facts.held.remove(from) {
-                self.state.facts.held.insert(to.clone(), held);
+            let all = Arc::make_mut(&mut self.state.facts.held);
+            if let Some(held) = all.remove(from) {
+                all.insert(to.clone(), held);
             }
         }
     }
@@ -491,10 +492,8 @@ fn blocks(
                 let nextval = mode.blocks_writes();
                 add(name, Blocks { nextval, ..Blocks::default() });
                 if nextval {
-                    for table in before.tables() {
-                        if table.columns.iter().any(|column| column.draws_from(&sequence.name)) {
-                            add(&table.name, Blocks { insert: true, ..Blocks::default() });
-                        }
+                    for table in before.tables_drawing_from(&sequence.name) {
+                        add(&table.name, Blocks { insert: true, ..Blocks::default() });
                     }
                 }
             }

@@ -590,6 +590,9 @@ pub(crate) fn call(evaluator: &Evaluator<'_>, name: &str, args: &[Arg], origin: 
             }
             made(ValueKind::Int(Int::Small(i64::from(u32::from(character)))), origin)
         }
+        ("hasattr", [value, name]) => {
+            made(ValueKind::Bool(evaluator.has_own_attribute(value, name.as_str()?)?), origin)
+        }
         ("getattr", [value, name]) => evaluator.attribute((*value).clone(), name.as_str()?, origin),
         ("getattr", [value, name, default]) => {
             let found = evaluator.attribute((*value).clone(), name.as_str()?, origin);

@@ -13,6 +13,8 @@ mod expressions;
 
 mod calls;
 
+mod instances;
+
 mod substitution;
 
 use std::cell::{Cell, RefCell};
@@ -57,6 +59,12 @@ pub trait ModuleLoader {
         None
     }
 
+    /// A known attribute of a value that has no dotted name, such as `get_user_model()._meta.model_name`.
+    fn attribute(&self, of: &Value, name: &str) -> Option<ValueKind> {
+        let _ = (of, name);
+        None
+    }
+
     /// A known result of a call of something outside of the project, such as `django.apps.apps.is_installed`.
     fn call(&self, name: &str, args: &[Arg]) -> Option<ValueKind> {
         let _ = (name, args);
@@ -74,6 +82,8 @@ pub struct Evaluator<'l> {
     modules: RefCell<HashMap<usize, Rc<ModuleScope>>>,
     /// None while a body is being run.
     classes: RefCell<ClassBodies>,
+    /// The objects whose attributes were asked for.
+    objects: RefCell<Vec<(Value, Rc<instances::Object>)>>,
     depth: Cell<u32>,
     calls: Cell<u32>,
     steps: Cell<u32>,
@@ -95,6 +105,8 @@ struct ModuleScope {
     skipped: Cell<bool>,
     /// What the module's top level assigns to attributes of its classes.
     patches: RefCell<BTreeMap<ClassId, Vec<(Str, Value)>>>,
+    /// What the module's top level assigns to attributes of symbols, by their dotted names.
+    assigned: RefCell<Vec<(Arc<str>, Value)>>,
 }
 
 /// The bindings of a class body, in the order in which the names were first bound.
@@ -167,6 +179,7 @@ impl<'l> Evaluator<'l> {
             loader,
             modules: RefCell::default(),
             classes: RefCell::default(),
+            objects: RefCell::default(),
             depth: Cell::new(0),
             calls: Cell::new(0),
             steps: Cell::new(0),
@@ -190,6 +203,12 @@ impl<'l> Evaluator<'l> {
             }
         }
         found
+    }
+
+    /// What a module's top level, in any case, assigns to attributes of things outside of the project, as
+    /// `settings.SHOP_CURRENCY = "EUR"`: dotted names and values, in order.
+    pub fn assigned(&self, module: &Module) -> Vec<(Arc<str>, Value)> {
+        self.scope(module).assigned.borrow().clone()
     }
 
     /// A dotted name, looked up from the outside: `shop.models.Order`.
@@ -380,6 +399,7 @@ impl<'l> Evaluator<'l> {
             done: Cell::new(false),
             skipped: Cell::new(false),
             patches: RefCell::default(),
+            assigned: RefCell::default(),
         });
         if !self.enter_body() {
             // Not remembered: from a shallower place the module can be run.
@@ -474,6 +494,12 @@ impl<'l> Evaluator<'l> {
         }
         if !scope.done.get() {
             return Value::unknown(Why::Cycle, origin.clone());
+        }
+        if let Some(getter) = self.scope_name(&scope, "__getattr__", u32::MAX)
+            && let Some(function) = getter.as_function()
+            && let Some(value) = self.module_getter(function, name, origin)
+        {
+            return value;
         }
         let why = Why::NoSuchName { module: Arc::clone(&module.0.name), name: name.into() };
         Value::unknown(why, origin.clone())

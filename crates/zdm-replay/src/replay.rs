@@ -1,11 +1,11 @@
 //! The replay: one pass over the migrations in the order of the graph.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use zdm_django::editor::{Database, NotAnalysed, Origin, Sql, run_migration};
 use zdm_django::operation::{CodeFactKind, RunPython};
 use zdm_django::resolve::{Context, Resolver};
-use zdm_django::state::ModelKey;
+use zdm_django::state::{ModelKey, models_named};
 use zdm_django::{Migration, Operation, OperationKind, ProjectState};
 use zdm_postgres::session::Session;
 use zdm_postgres::statement::AlterTableAction;
@@ -27,7 +27,12 @@ pub struct Options {
 pub fn replay(migrations: &[Arc<Migration>], options: &Options) -> Trace {
     let mut replayer = Replayer::new(options);
     let traces = migrations.iter().map(|migration| replayer.run(migration)).collect();
-    Trace { context: options.context.clone(), postgres: options.postgres, migrations: traces }
+    Trace {
+        context: options.context.clone(),
+        postgres: options.postgres,
+        migrations: traces,
+        dependents: OnceLock::new(),
+    }
 }
 
 /// A replay that stands between two migrations. A clone costs a few pointers, so that any point of the history can be kept
@@ -48,7 +53,8 @@ impl Replayer {
         if options.incomplete {
             session.catalog_mut().mark_incomplete();
         }
-        Self { state: ProjectState::new(), session, number: 0, context: Arc::new(options.context.clone()) }
+        let context = Context { postgres: Some(options.postgres), ..options.context.clone() };
+        Self { state: ProjectState::new(), session, number: 0, context: Arc::new(context) }
     }
 
     /// Runs the next migration.
@@ -67,8 +73,9 @@ impl Replayer {
             state: state_before.clone(),
             context: Arc::clone(&self.context),
             app: Arc::clone(&migration.key.app),
-            created: None,
-            model: None,
+            created: Vec::new(),
+            named: Vec::new(),
+            no_tables: false,
             unknown: false,
         };
         if migration.atomic {
@@ -128,10 +135,12 @@ struct Recorder {
     context: Arc<Context>,
     /// Of the migration under way.
     app: Arc<str>,
-    /// The model that the operation under way creates.
-    created: Option<Arc<str>>,
-    /// The model that the operation under way speaks of, where it is one.
-    model: Option<Arc<str>>,
+    /// The models that the operation under way creates, or may create.
+    created: Vec<Arc<str>>,
+    /// The models that the operation under way speaks of, where it names any.
+    named: Vec<Arc<str>>,
+    /// Whatever the operation under way does, it leaves tables alone.
+    no_tables: bool,
     /// The operation under way, or a part of it, is not analysed.
     unknown: bool,
 }
@@ -149,20 +158,24 @@ impl Recorder {
     fn assume(&mut self, state: &ProjectState) {
         let catalog = self.session.catalog_mut();
         catalog.mark_incomplete();
+        if self.no_tables {
+            return;
+        }
         let resolver = Resolver::new(state, &self.context);
         // An operation speaks of the models of its app, if not of the one that it names.
         for model in state.models().filter(|model| model.app == self.app) {
-            let named = self.model.as_ref().is_none_or(|name| model.name.eq_ignore_ascii_case(name));
+            let named = self.named.is_empty() || self.named.iter().any(|name| model.name.eq_ignore_ascii_case(name));
             if let Some(table) = resolver.table(model).ok().filter(|_| named) {
                 catalog.mark_uncertain(&table_name(&table));
             }
         }
-        let Some(name) = &self.created else { return };
-        if let Some(model) = state.model(&ModelKey::new(&self.app, name))
-            && resolver.can_migrate(model)
-            && let Ok(table) = resolver.table(model)
-        {
-            catalog.assume_table(table_name(&table));
+        for name in &self.created {
+            if let Some(model) = state.model(&ModelKey::new(&self.app, name))
+                && resolver.can_migrate(model)
+                && let Ok(table) = resolver.table(model)
+            {
+                catalog.assume_table(table_name(&table));
+            }
         }
     }
 
@@ -243,15 +256,17 @@ impl Database for Recorder {
         self.unknown = false;
         if runs_python_of_its_own(operation) {
             let state = self.state.clone();
-            self.model = None;
-            self.created = None;
+            self.named.clear();
+            self.created.clear();
+            self.no_tables = false;
             self.assume(&state);
         }
-        self.model = model_of(operation);
-        self.created = match &operation.kind {
-            OperationKind::CreateModel { name, .. } => Some(Arc::clone(name)),
-            _ => None,
+        self.named = match &operation.kind {
+            OperationKind::SeparateDatabaseAndState { .. } => Vec::new(),
+            _ => models_named(operation),
         };
+        self.created = created_by(operation);
+        self.no_tables = leaves_tables(operation);
         for run in python_of(operation) {
             self.read_python(index, run);
         }
@@ -298,15 +313,13 @@ impl Database for Recorder {
         for parsed in parsed {
             let catalog_before = self.session.catalog().clone();
             let transaction_before = self.transaction;
-            let before = self.session.clone();
             let outcome = self.session.execute(&parsed.statement);
             let number = self.number;
             self.number += 1;
             if outcome.error.is_some() {
                 // The server would end the migration here. The rest is judged as if the statement were mended: the
                 // transaction goes on, and what the statement should have made may exist.
-                self.session = before;
-                self.session.pass_over();
+                self.session.forgive();
                 let catalog = self.session.catalog_mut();
                 catalog.mark_incomplete();
                 for table in targets(&parsed.statement) {
@@ -372,28 +385,32 @@ fn targets(statement: &Statement) -> Vec<&QualifiedName> {
     }
 }
 
-/// The model that an operation names, where it is one model.
-fn model_of(operation: &Operation) -> Option<Arc<str>> {
+/// The models that an operation creates, or may create.
+fn created_by(operation: &Operation) -> Vec<Arc<str>> {
     match &operation.kind {
-        OperationKind::CreateModel { name, .. }
-        | OperationKind::DeleteModel { name }
-        | OperationKind::AlterModelTable { name, .. }
-        | OperationKind::AlterUniqueTogether { name, .. }
-        | OperationKind::AlterIndexTogether { name, .. }
-        | OperationKind::AlterOrderWithRespectTo { name, .. }
-        | OperationKind::AlterModelOptions { name, .. } => Some(Arc::clone(name)),
-        OperationKind::AddField { model_name, .. }
-        | OperationKind::RemoveField { model_name, .. }
-        | OperationKind::AlterField { model_name, .. }
-        | OperationKind::RenameField { model_name, .. }
-        | OperationKind::AddIndex { model_name, .. }
-        | OperationKind::RemoveIndex { model_name, .. }
-        | OperationKind::RenameIndex { model_name, .. }
-        | OperationKind::AddConstraint { model_name, .. }
-        | OperationKind::RemoveConstraint { model_name, .. }
-        | OperationKind::ValidateConstraint { model_name, .. } => Some(Arc::clone(model_name)),
-        _ => None,
+        OperationKind::CreateModel { name, .. } => vec![Arc::clone(name)],
+        OperationKind::Unknown { possible, .. } => possible.iter().flat_map(created_by).collect(),
+        _ => Vec::new(),
     }
+}
+
+/// Whether the operation, which may or may not be there, changes no table in either case.
+fn leaves_tables(operation: &Operation) -> bool {
+    let OperationKind::Unknown { possible, .. } = &operation.kind else { return false };
+    !possible.is_empty()
+        && possible.iter().all(|operation| match &operation.kind {
+            OperationKind::CreateExtension { .. }
+            | OperationKind::CreateCollation { .. }
+            | OperationKind::RemoveCollation { .. }
+            | OperationKind::NoOp => true,
+            OperationKind::RunPython(run) => !run.body.facts.iter().any(|fact| {
+                matches!(
+                    fact.kind,
+                    CodeFactKind::SendsSql { .. } | CodeFactKind::ChangesSchema { .. } | CodeFactKind::NotRead { .. }
+                )
+            }),
+            _ => false,
+        })
 }
 
 /// Whether it is, or holds, a `RunPython`.

@@ -205,3 +205,47 @@ operations = [
     assert!(table.assumed);
     assert!(trace.migrations[2].steps.iter().all(|step| !step.is_refused()));
 }
+
+/// For each operation of the last migration whether it is analysed; and the tables whose contents are uncertain then.
+fn analysed(bodies: &[&str]) -> (Vec<bool>, Vec<String>) {
+    let trace = trace(bodies);
+    let last = trace.migrations.last().expect("the project has migrations");
+    let analysed = last.operations.iter().map(|operation| operation.not_analysed.is_empty()).collect();
+    let uncertain = last.catalog_after.tables().filter(|table| table.uncertain || table.assumed);
+    (analysed, uncertain.map(|table| table.name.to_string()).collect())
+}
+
+#[test]
+fn an_undecided_condition_makes_the_names_under_it_uncertain_and_no_others() {
+    let models = r#"
+operations = [
+    migrations.CreateModel("Order", [("id", models.BigAutoField(primary_key=True)), ("number", models.TextField())]),
+    migrations.CreateModel("Item", [("id", models.BigAutoField(primary_key=True)), ("name", models.TextField())]),
+]
+"#;
+    let undecided = r#"
+operations = [migrations.AlterField("item", "name", models.TextField(null=True))]
+if flags():
+    operations += [
+        migrations.AddField("order", "note", models.TextField(null=True)),
+        migrations.CreateModel("Extra", [("id", models.BigAutoField(primary_key=True))]),
+    ]
+"#;
+    assert_eq!(
+        analysed(&[models, undecided]),
+        (vec![true, false, false], vec!["shop_extra".to_owned(), "shop_order".to_owned()])
+    );
+    let after = r#"
+operations = [
+    migrations.AlterField("order", "number", models.CharField(max_length=9)),
+    migrations.AlterField("order", "note", models.CharField(max_length=9, null=True)),
+    migrations.AddIndex("order", models.Index(fields=["-note"], name="note_idx")),
+    migrations.AddIndex("order", models.Index(fields=["number"], name="number_idx")),
+    migrations.AddField("item", "extra", models.ForeignKey("Extra", models.CASCADE, null=True)),
+    migrations.RemoveField("order", "note"),
+    migrations.AddField("order", "note", models.TextField(null=True)),
+    migrations.AddField("item", "count", models.IntegerField(null=True)),
+]
+"#;
+    assert_eq!(analysed(&[models, undecided, after]).0, [true, false, false, true, false, false, true, true]);
+}

@@ -765,6 +765,15 @@ impl Compiler<'_> {
             "Now" => Ok(Compiled::text("STATEMENT_TIMESTAMP()")),
             "TransactionNow" => Ok(Compiled::text("CURRENT_TIMESTAMP")),
             "RandomUUID" => Ok(Compiled::text("GEN_RANDOM_UUID()")),
+            "UUID4" | "UUID7" if call.args.is_empty() && call.kwargs.is_empty() => {
+                let server = self.context.postgres.ok_or("the server's release decides what is sent")?;
+                match (call.name(), server.at_least(18)) {
+                    ("UUID4", true) => Ok(Compiled::text("UUIDV4()")),
+                    ("UUID4", false) => Ok(Compiled::text("GEN_RANDOM_UUID()")),
+                    (_, true) => Ok(Compiled::text("UUIDV7()")),
+                    (_, false) => Err("Django refuses `UUID7` before PostgreSQL 18".to_owned()),
+                }
+            }
             "Pi" => Ok(Compiled::text("PI()")),
             "Random" => Ok(Compiled::text("RANDOM()")),
             "Cast" => {
@@ -840,10 +849,12 @@ impl Compiler<'_> {
                 || matches!(constant, Some(Value::Call(call)) if call.name() == "timedelta")
         };
         let (one, other) = (self.operand(left, depth)?, self.operand(right, depth)?);
-        let temporal =
-            |compiled: &Compiled| matches!(compiled.value_type(), "DateField" | "DateTimeField" | "TimeField");
-        let shifts = matches!(operator, "+" | "-") && temporal(&one) && lasts(right, &other);
-        let dates = temporal(&one) || temporal(&other) || lasts(left, &one) || lasts(right, &other);
+        let temporal = |value: &Value, compiled: &Compiled| {
+            matches!(compiled.value_type(), "DateField" | "DateTimeField" | "TimeField")
+                || matches!(value, Value::Call(call) if matches!(call.name(), "Now" | "TransactionNow"))
+        };
+        let shifts = matches!(operator, "+" | "-") && temporal(left, &one) && lasts(right, &other);
+        let dates = temporal(left, &one) || temporal(right, &other) || lasts(left, &one) || lasts(right, &other);
         if dates && !shifts {
             return Err("arithmetic with dates is not read".to_owned());
         }

@@ -62,6 +62,9 @@ impl Editor<'_> {
         from: Resolver<'_>,
         to: Resolver<'_>,
     ) -> Result<(), Reason> {
+        if let Some(reason) = from.state.doubt_about(app, kind) {
+            return Err(reason);
+        }
         let version = self.context.version;
         match kind {
             OperationKind::CreateModel { name, .. } => {

@@ -166,20 +166,20 @@ pub(crate) fn reason(from: &python::Value) -> String {
     let unknown = from.first_unknown().unwrap_or(from);
     match &unknown.kind {
         ValueKind::Unknown(why) => why.to_string(),
-        ValueKind::Alternatives(_) => format!("{} may be one of several values", excerpt(unknown)),
-        ValueKind::Spread(inner) => format!("the elements of {} are not known", excerpt(inner)),
+        ValueKind::Alternatives(_) => format!("{} may be one of several values", excerpt(&unknown.origin)),
+        ValueKind::Spread(inner) => format!("the elements of {} are not known", excerpt(&inner.origin)),
         ValueKind::Call(_) | ValueKind::Attribute(_) | ValueKind::Subscript(_) => {
-            format!("{} is computed when the migration runs", excerpt(unknown))
+            format!("{} is computed when the migration runs", excerpt(&unknown.origin))
         }
-        ValueKind::Template(_) => format!("{} holds parts that are not known", excerpt(unknown)),
-        _ => format!("{} depends on running the program", excerpt(unknown)),
+        ValueKind::Template(_) => format!("{} holds parts that are not known", excerpt(&unknown.origin)),
+        _ => format!("{} depends on running the program", excerpt(&unknown.origin)),
     }
 }
 
-/// The source of a value on one line, shortened, in backticks.
-fn excerpt(value: &python::Value) -> String {
+/// The source at a place on one line, shortened, in backticks.
+pub(crate) fn excerpt(origin: &python::Origin) -> String {
     const MAX_CHARS: usize = 60;
-    let words: Vec<&str> = value.origin.text().split_whitespace().collect();
+    let words: Vec<&str> = origin.text().split_whitespace().collect();
     let text = words.join(" ").replace('`', "'");
     if text.chars().count() <= MAX_CHARS {
         return format!("`{text}`");

@@ -26,7 +26,8 @@ struct Place<'m> {
     module: &'m Module,
     /// For what was written in another file.
     span: Span,
-    conditional: bool,
+    /// The condition that decides whether it is there, where one does that is not known.
+    condition: Option<&'m python::Origin>,
     nesting: u32,
 }
 
@@ -40,13 +41,13 @@ impl Place<'_> {
 struct Found {
     kind: Result<OperationKind, Reason>,
     arguments: Arguments,
-    /// The class decides at run time whether it does anything.
-    conditional: bool,
+    /// The class decides at run time whether the state gets anything to do: its method.
+    decides: Option<Reason>,
 }
 
 impl Found {
     fn new(kind: Result<OperationKind, Reason>, arguments: Arguments) -> Self {
-        Self { kind, arguments, conditional: false }
+        Self { kind, arguments, decides: None }
     }
 
     fn unknown(reason: Reason, args: &[python::Arg]) -> Self {
@@ -79,17 +80,40 @@ impl Override {
     }
 }
 
+/// An operation that does what a `RunPython` does, in code that is not looked into.
+fn changes_rows(class: &str) -> OperationKind {
+    OperationKind::RunPython(RunPython {
+        code: Value::Symbol(Arc::from(class)),
+        reverse_code: None,
+        function: None,
+        reverse_function: None,
+        body: CodeFacts { facts: Vec::new(), unread: Some(Arc::from("it is an operation of its own")) },
+        atomic: None,
+        elidable: false,
+    })
+}
+
+/// An operation of which it is not known whether it is there: what it would do is kept, and nothing is said of it. A
+/// marker does nothing in any case.
+fn undecided(operation: Operation, reason: &str) -> Operation {
+    let kind = match &operation.kind {
+        OperationKind::NoOp => return operation,
+        OperationKind::Unknown { .. } => operation.kind.clone(),
+        _ => OperationKind::Unknown { reason: Arc::from(reason), possible: vec![operation.clone()] },
+    };
+    Operation { kind, conditional: true, ..operation }
+}
+
 impl Extractor<'_> {
     /// The operations of a list, in order; what cannot be told stays in its place.
     pub(super) fn operations(&self, value: &python::Value, module: &Module, span: Span) -> Vec<Operation> {
-        self.operation_list(value, Place { module, span, conditional: false, nesting: 0 })
+        self.operation_list(value, Place { module, span, condition: None, nesting: 0 })
     }
 
     fn operation_list(&self, value: &python::Value, place: Place<'_>) -> Vec<Operation> {
         let mut operations = Vec::new();
-        for (item, conditional) in flat_items(value) {
-            let conditional = place.conditional || conditional;
-            let place = Place { conditional, span: place.span(item), ..place };
+        for (item, condition) in flat_items(value) {
+            let place = Place { condition: place.condition.or(condition), span: place.span(item), ..place };
             let with_functions = self.with_functions(item, MAX_NESTING);
             let item = with_functions.as_ref().unwrap_or(item);
             match self.made_by_function(item) {
@@ -187,11 +211,11 @@ impl Extractor<'_> {
 
     fn operation(&self, value: &python::Value, place: Place<'_>) -> Operation {
         let unknown = |class: &str, reason: String| Operation {
-            kind: OperationKind::Unknown { reason: reason.into() },
+            kind: OperationKind::Unknown { reason: reason.into(), possible: Vec::new() },
             class: Arc::from(class),
             span: place.span,
             argument_spans: Vec::new(),
-            conditional: place.conditional,
+            conditional: place.condition.is_some(),
         };
         let call = match &value.kind {
             ValueKind::Call(call) => call,
@@ -207,16 +231,27 @@ impl Extractor<'_> {
         if place.nesting > MAX_NESTING {
             return unknown(&class, "nested too deeply".to_owned());
         }
-        let Found { kind, arguments, conditional } = self.resolve_operation(&callee, &class, &call.args, place);
+        // What it holds is as certain as it is itself.
+        let inside = Place { condition: None, ..place };
+        let Found { kind, arguments, decides } = self.resolve_operation(&callee, &class, &call.args, inside);
         let in_file = |argument: &super::arguments::Named| {
             (argument.value.origin.module == *place.module).then(|| (Arc::clone(&argument.name), argument.span))
         };
-        Operation {
-            kind: kind.unwrap_or_else(|reason| OperationKind::Unknown { reason: reason.into() }),
+        let operation = Operation {
+            kind: kind.unwrap_or_else(|reason| OperationKind::Unknown { reason: reason.into(), possible: Vec::new() }),
             class,
             span: place.span,
             argument_spans: arguments.named.iter().filter_map(in_file).collect(),
-            conditional: place.conditional || conditional,
+            conditional: false,
+        };
+        match (place.condition, decides) {
+            (Some(condition), _) => {
+                let reason =
+                    format!("whether it is there depends on {}, which is not known", convert::excerpt(condition));
+                undecided(operation, &reason)
+            }
+            (None, Some(reason)) => undecided(operation, &reason),
+            (None, None) => operation,
         }
     }
 
@@ -243,6 +278,7 @@ impl Extractor<'_> {
         let fact = third_party::operation(class)?;
         let (kind, arguments) = match fact {
             OperationFact::NoOp => (Ok(OperationKind::NoOp), Arguments::new(args, &[])),
+            OperationFact::Rows => (Ok(changes_rows(class)), Arguments::new(args, &[])),
             OperationFact::As(base) => {
                 let arguments = Arguments::new(args, signature::operation(base).unwrap_or(&[]));
                 (self.django_operation(base, &arguments, place), arguments)
@@ -270,11 +306,14 @@ impl Extractor<'_> {
                     class: Arc::from(name),
                     span: place.span,
                     argument_spans: Vec::new(),
-                    conditional: place.conditional,
+                    conditional: false,
                 };
                 let reason = format!("the statements of `{class}` are not known");
                 let kind = state.map(|kind| OperationKind::SeparateDatabaseAndState {
-                    database_operations: vec![operation(OperationKind::Unknown { reason: reason.into() }, class)],
+                    database_operations: vec![operation(
+                        OperationKind::Unknown { reason: reason.into(), possible: Vec::new() },
+                        class,
+                    )],
                     state_operations: vec![operation(kind, &format!("django.db.migrations.{base}"))],
                 });
                 (kind, arguments)
@@ -290,6 +329,9 @@ impl Extractor<'_> {
     /// A subclass of an operation in the project: its base, with what the subclass makes of the base's methods.
     fn project_operation(&self, class: &ClassRef, args: Vec<python::Arg>, place: Place<'_>) -> Found {
         let (line, base) = self.lineage(class);
+        let written = base.as_ref().and_then(convert::callee_name);
+        // Django's `Operation` keeps no arguments, so that nothing is lost where its `__init__` is not called.
+        let plain_base = written.as_deref() == Some("django.db.migrations.Operation");
         let mut args = args;
         let mut database: Option<Override> = None;
         let mut state: Option<Override> = None;
@@ -314,16 +356,14 @@ impl Extractor<'_> {
                     *how = Some(if conditional { own.under_condition() } else { own });
                 }
             }
-            if let Some(method) = body.get("__init__") {
+            if let Some(method) = body.get("__init__").filter(|_| !plain_base) {
                 match self.base_arguments(class, method, &args) {
                     Ok(changed) => args = changed,
                     Err(reason) => return Found::unknown(reason, &args),
                 }
             }
         }
-        let written = base.as_ref().and_then(convert::callee_name);
         let found = found.or_else(|| self.known_operation(written.as_ref()?, &args, place));
-        let plain_base = written.as_deref() == Some("django.db.migrations.Operation");
         let Some(mut found) = found else {
             // Django's `Operation` itself does nothing but to raise.
             if plain_base
@@ -331,15 +371,7 @@ impl Extractor<'_> {
                 && matches!(state, Some(Override::Nothing))
             {
                 let kind = match database {
-                    Some(Override::Python) => OperationKind::RunPython(RunPython {
-                        code: Value::Symbol(class.name()),
-                        reverse_code: None,
-                        function: None,
-                        reverse_function: None,
-                        body: CodeFacts { facts: Vec::new(), unread: Some(Arc::from("it is an operation of its own")) },
-                        atomic: None,
-                        elidable: false,
-                    }),
+                    Some(Override::Python) => changes_rows(&class.name()),
                     Some(Override::Statements(statements)) => known_statements(&class.name(), statements, Vec::new()),
                     _ => OperationKind::NoOp,
                 };
@@ -352,8 +384,15 @@ impl Extractor<'_> {
             };
             return Found::unknown(reason, &args);
         };
-        for how in [&database, &state].into_iter().flatten() {
-            found.conditional |= matches!(how, Override::Base { conditional: true });
+        let decides = |how: &Option<Override>| matches!(how, Some(Override::Base { conditional: true }));
+        let reason = |method: &str| {
+            format!(
+                "whether it does anything `{}.{method}()` decides when it runs",
+                class.name().rsplit('.').next().unwrap_or_default()
+            )
+        };
+        if decides(&state) {
+            found.decides = Some(reason("state_forwards"));
         }
         let Ok(kind) = found.kind else { return found };
         let keeps = |how: &Option<Override>| matches!(how, None | Some(Override::Base { .. }));
@@ -362,8 +401,16 @@ impl Extractor<'_> {
             class: written.clone().unwrap_or_else(|| class.name()),
             span: place.span,
             argument_spans: Vec::new(),
-            conditional: place.conditional,
+            conditional: false,
         };
+        if decides(&database) {
+            let state_operations = if keeps(&state) { vec![operation(kind.clone())] } else { Vec::new() };
+            found.kind = Ok(OperationKind::SeparateDatabaseAndState {
+                database_operations: vec![undecided(operation(kind), &reason("database_forwards"))],
+                state_operations,
+            });
+            return found;
+        }
         found.kind = Ok(match (keeps(&database), keeps(&state)) {
             (true, true) => kind,
             (true, false) => OperationKind::SeparateDatabaseAndState {
@@ -494,10 +541,23 @@ impl Extractor<'_> {
                 old_name: arguments.string("old_name")?,
                 new_name: arguments.string("new_name")?,
             },
-            "AlterModelTable" => OperationKind::AlterModelTable {
-                name: arguments.string("name")?,
-                table: arguments.optional_string("table")?,
-            },
+            "AlterModelTable" => {
+                let name = arguments.string("name")?;
+                match arguments.optional_string("table") {
+                    Ok(table) => OperationKind::AlterModelTable { name, table },
+                    // Whatever comes later for this model goes to a table whose name is not known.
+                    Err(reason) => OperationKind::Unknown {
+                        reason: reason.into(),
+                        possible: vec![Operation {
+                            kind: OperationKind::AlterModelTable { name, table: None },
+                            class: Arc::from("django.db.migrations.AlterModelTable"),
+                            span: place.span,
+                            argument_spans: Vec::new(),
+                            conditional: false,
+                        }],
+                    },
+                }
+            }
             "AlterModelTableComment" => OperationKind::AlterModelTableComment {
                 name: arguments.string("name")?,
                 table_comment: arguments.optional_string("table_comment")?,
@@ -618,13 +678,13 @@ impl Extractor<'_> {
     /// The `fields` of `CreateModel`: pairs of name and field.
     fn model_fields(&self, value: &python::Value, place: Place<'_>) -> Result<Vec<crate::Field>, Reason> {
         let mut fields = Vec::new();
-        for (item, conditional) in flat_items(value) {
+        for (item, condition) in flat_items(value) {
             let Some([name, field]) = item.as_items() else {
                 return Err(format!("`fields`: {}", convert::reason(item)));
             };
             let name = string(name, "fields")?;
             let mut field = self.field(&name, field, place.module, place.span(item));
-            if conditional {
+            if condition.is_some() {
                 let reason = Arc::from("it stands under a condition that is not known");
                 field.class.kind = FieldKind::Unknown { reason };
             }

@@ -55,9 +55,9 @@ pub(super) fn find(
         && let Some(value) = found.get("INSTALLED_APPS")
     {
         installed.complete = true;
-        for (item, conditional) in flat_items(value) {
+        for (item, condition) in flat_items(value) {
             // Apps under a condition are in some installations.
-            installed.complete &= !conditional;
+            installed.complete &= condition.is_none();
             if let ValueKind::Str(text) = &item.kind {
                 installed.entries.push(Arc::from(text.as_str()));
                 continue;

@@ -65,6 +65,18 @@ impl Settings {
         (settings, found)
     }
 
+    /// A default that a package gives to one of its settings when it is imported; what is set stays as it is.
+    pub(super) fn add_default(&mut self, name: &str, value: &python::Value) {
+        let name: Arc<str> = Arc::from(name);
+        if self.values.contains_key(&name) {
+            return;
+        }
+        if value.is_constant() {
+            self.kinds.insert(Arc::clone(&name), value.kind.clone());
+        }
+        self.values.insert(name, convert::value(value));
+    }
+
     fn override_with(&mut self, overrides: &BTreeMap<String, Value>) {
         for (name, value) in overrides {
             let name: Arc<str> = Arc::from(name.as_str());

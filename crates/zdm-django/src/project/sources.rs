@@ -216,6 +216,18 @@ pub(crate) struct Loader<'a> {
     pub(crate) installed: Option<&'a [Arc<str>]>,
 }
 
+impl Loader<'_> {
+    /// `settings_dict` of the connection: what is certain of it is the engine.
+    fn connection_settings(&self) -> Option<ValueKind> {
+        let all = self.symbol("django.conf.settings.DATABASES")?;
+        let ValueKind::Dict(entries) = &all else { return None };
+        let default = entries
+            .iter()
+            .find(|entry| entry.key.as_ref().and_then(Value::as_str).is_some_and(|key| key.as_str() == "default"))?;
+        Some(default.value.kind.clone())
+    }
+}
+
 impl ModuleLoader for Loader<'_> {
     fn load(&self, name: &str) -> Option<Module> {
         // Packages whose calls are answered below, and Django, which stays a world of symbols.
@@ -255,8 +267,42 @@ impl ModuleLoader for Loader<'_> {
             }
             // `schema_editor.connection.vendor`, where the schema editor is a symbol.
             None if name.ends_with(".connection.vendor") => Some(vendor()),
+            None if name == "django.db.connection.settings_dict" || name.ends_with(".connection.settings_dict") => {
+                self.connection_settings()
+            }
             None => None,
         }
+    }
+
+    fn attribute(&self, of: &Value, name: &str) -> Option<ValueKind> {
+        // `connections["default"]`, or whatever it is called: there is one server.
+        if let ValueKind::Subscript(parts) = &of.kind
+            && parts.0.is_symbol("django.db.connections")
+        {
+            return match name {
+                "vendor" => Some(vendor()),
+                "settings_dict" => self.connection_settings(),
+                _ => None,
+            };
+        }
+        // `get_user_model()._meta`: the names that the setting gives.
+        let ValueKind::Attribute(meta) = &of.kind else { return None };
+        if meta.name.as_str() != "_meta"
+            || !meta.value.as_call()?.callee.is_symbol("django.contrib.auth.get_user_model")
+        {
+            return None;
+        }
+        let label = self.settings?.auth_user_model()?;
+        let (app, model) = label.split_once('.')?;
+        let text = match name {
+            "app_label" => app.to_owned(),
+            "object_name" => model.to_owned(),
+            "model_name" => model.to_lowercase(),
+            "label" => label.to_string(),
+            "label_lower" => format!("{app}.{}", model.to_lowercase()),
+            _ => return None,
+        };
+        Some(ValueKind::Str(Str::made(text, of.origin.clone())))
     }
 
     fn call(&self, name: &str, args: &[Arg]) -> Option<ValueKind> {
@@ -278,6 +324,14 @@ impl ModuleLoader for Loader<'_> {
                 let settings = self.settings?;
                 let set = settings.values().contains_key(setting.value.as_str()?.as_str());
                 (!set).then(|| default.value.kind.clone())
+            }
+            "builtins.hasattr" => {
+                let [object, setting] = args else { return None };
+                if !object.value.is_symbol("django.conf.settings") {
+                    return None;
+                }
+                let (settings, name) = (self.settings?, setting.value.as_str()?);
+                settings.values().contains_key(name.as_str()).then_some(ValueKind::Bool(true))
             }
             "django.apps.apps.is_installed" => {
                 let app = text(0, "app_name")?;

@@ -23,6 +23,9 @@ const ALTER_OPTION_KEYS: [&str; 11] = [
     "verbose_name_plural",
 ];
 
+/// Operations nest no deeper.
+const MAX_DEPTH: u8 = 16;
+
 impl ProjectState {
     /// Applies what `operation` does to the state of `app`. The reasons why parts of it could not be applied are
     /// returned; those parts leave the state as it was.
@@ -33,7 +36,6 @@ impl ProjectState {
     }
 
     fn apply_into(&mut self, app: &str, operation: &Operation, reasons: &mut Vec<String>, depth: u8) {
-        const MAX_DEPTH: u8 = 16;
         if depth > MAX_DEPTH {
             reasons.push("operations are nested too deeply".to_owned());
             return;
@@ -47,10 +49,52 @@ impl ProjectState {
             OperationKind::SeparateDatabaseAndState { state_operations, .. } => nested(self, state_operations),
             OperationKind::RunSql(run_sql) => nested(self, &run_sql.state_operations),
             OperationKind::Known(KnownOperation { state_operations, .. }) => nested(self, state_operations),
-            kind => {
-                if let Err(reason) = self.apply_kind(app, kind) {
-                    reasons.push(reason);
+            OperationKind::Unknown { reason, possible } => {
+                for operation in possible {
+                    self.suppose(app, operation, depth + 1);
                 }
+                reasons.push(reason.to_string());
+            }
+            kind => {
+                let doubt = self.doubt_about(app, kind);
+                let applied = self.apply_kind(app, kind);
+                match (doubt, applied) {
+                    (Some(reason), _) => {
+                        self.doubt(app, operation);
+                        reasons.push(reason);
+                    }
+                    (None, Err(reason)) => reasons.push(reason),
+                    (None, Ok(())) => {}
+                }
+                self.settle(app, kind);
+            }
+        }
+    }
+
+    /// What `operation` may do, if it is there: what it adds is entered, so that what follows can speak of it; what it
+    /// removes stays. Either is uncertain from here on.
+    fn suppose(&mut self, app: &str, operation: &Operation, depth: u8) {
+        self.doubt(app, operation);
+        let nested: &[Operation] = match &operation.kind {
+            OperationKind::SeparateDatabaseAndState { state_operations, .. }
+            | OperationKind::Known(KnownOperation { state_operations, .. }) => state_operations,
+            OperationKind::RunSql(run_sql) => &run_sql.state_operations,
+            OperationKind::DeleteModel { .. }
+            | OperationKind::RenameModel { .. }
+            | OperationKind::RemoveField { .. }
+            | OperationKind::RenameField { .. }
+            | OperationKind::RemoveIndex { .. }
+            | OperationKind::RemoveConstraint { .. }
+            | OperationKind::Unknown { .. } => &[],
+            kind => {
+                // Where it cannot be applied, there is nothing that later operations could speak of.
+                let _ = self.apply_kind(app, kind);
+                &[]
+            }
+        };
+        if depth < MAX_DEPTH {
+            for operation in nested {
+                self.suppose(app, operation, depth + 1);
             }
         }
     }
@@ -157,7 +201,7 @@ impl ProjectState {
             | OperationKind::CreateExtension { .. }
             | OperationKind::RunPython(_)
             | OperationKind::NoOp => Ok(()),
-            OperationKind::Unknown { reason } => Err(reason.to_string()),
+            OperationKind::Unknown { reason, .. } => Err(reason.to_string()),
             OperationKind::SeparateDatabaseAndState { .. } | OperationKind::RunSql(_) | OperationKind::Known(_) => {
                 Ok(())
             }

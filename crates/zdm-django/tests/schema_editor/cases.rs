@@ -292,6 +292,18 @@ fn alter_fields(cases: &mut Vec<Case>) {
         case.setup.insert(0, "HStoreExtension()".to_owned());
         cases.push(case);
     }
+    for default in
+        ["functions.Now() + datetime.timedelta(days=1)", "functions.Now() - datetime.timedelta(hours=3, seconds=5)"]
+    {
+        let field = format!("models.DateTimeField(db_default={default})");
+        cases.push(alter("models.DateTimeField(null=True)", &field).since(5, 2));
+        cases.push(add(&field).since(5, 2));
+    }
+    for function in ["UUID4", "UUID7"] {
+        let default = format!("models.UUIDField(db_default=functions.{function}())");
+        cases.push(alter("models.UUIDField(null=True)", &default).since(6, 1));
+        cases.push(Case::new(&[&model("")], &[&format!("migrations.AddField('§', 'f', {default})")]).since(6, 1));
+    }
     cases.push(alter("models.IntegerField(db_default=1)", "models.IntegerField(db_default=2)").since(5, 2));
     cases.push(
         alter("models.IntegerField(db_default=1)", "models.IntegerField(db_default=models.Value(1))").since(5, 2),

@@ -13,6 +13,10 @@ pub(crate) struct Score {
     pub(crate) statements: usize,
     pub(crate) models: usize,
     pub(crate) models_equal: usize,
+    /// Tables that the server has in the end.
+    pub(crate) tables: usize,
+    pub(crate) tables_equal: usize,
+    pub(crate) catalog_differences: Vec<String>,
     /// Migrations that the server or Django refused.
     pub(crate) failed: usize,
     pub(crate) not_analysed: Vec<String>,
@@ -30,6 +34,9 @@ impl Score {
         self.statements += other.statements;
         self.models += other.models;
         self.models_equal += other.models_equal;
+        self.tables += other.tables;
+        self.tables_equal += other.tables_equal;
+        self.catalog_differences.extend(other.catalog_differences);
         self.failed += other.failed;
         self.not_analysed.extend(other.not_analysed);
         self.models_not_analysed.extend(other.models_not_analysed);
@@ -41,19 +48,31 @@ impl Score {
 /// One line per replay.
 pub(crate) fn table(rows: &[(&str, &str, &Score)]) -> String {
     let mut text = format!(
-        "{:<24} {:>8} {:>10} {:>9} {:>10} {:>10} {:>7} {:>11} {:>7}\n",
-        "project", "Django", "operations", "analysed", "equal", "statements", "models", "state equal", "failed"
+        "{:<24} {:>8} {:>10} {:>9} {:>10} {:>10} {:>7} {:>11} {:>7} {:>13} {:>7}\n",
+        "project",
+        "Django",
+        "operations",
+        "analysed",
+        "equal",
+        "statements",
+        "models",
+        "state equal",
+        "tables",
+        "catalog equal",
+        "failed"
     );
     for (project, django, score) in rows {
         let _ = writeln!(
             text,
-            "{project:<24} {django:>8} {:>10} {:>9} {:>10} {:>10} {:>7} {:>11} {:>7}",
+            "{project:<24} {django:>8} {:>10} {:>9} {:>10} {:>10} {:>7} {:>11} {:>7} {:>13} {:>7}",
             score.operations,
             score.analysed,
             score.equal,
             score.statements,
             score.models,
             score.models_equal,
+            score.tables,
+            score.tables_equal,
             score.failed
         );
     }

@@ -9,7 +9,7 @@ use zdm_testkit::{Django, cache};
 use super::cases::Case;
 
 /// What no case holds, with the reason.
-const LEFT_OUT: [(&str, &str); 37] = [
+const LEFT_OUT: [(&str, &str); 35] = [
     ("operation Operation", "the base of all"),
     ("operation CollationOperation", "the base of two"),
     ("operation AlterIndexTogether", "only changes the state from 5.1 on"),
@@ -45,8 +45,6 @@ const LEFT_OUT: [(&str, &str); 37] = [
     ("function ExtractSecond", "not read: reported as not analysed"),
     ("function TruncTime", "not read: reported as not analysed"),
     ("function Trunc", "the base of the others"),
-    ("function UUID4", "depends on the server's version: reported as not analysed"),
-    ("function UUID7", "depends on the server's version: reported as not analysed"),
 ];
 
 /// Prints the table, and answers with what is neither in a case nor left out for a reason, and with reasons that are none.

@@ -18,6 +18,7 @@ use zdm_source::SourceFile;
 use zdm_testkit::oracle::Operation;
 use zdm_testkit::{Django, OracleReport, compare};
 
+use super::catalog;
 use super::compare::Score;
 
 /// The Python files below a directory, by path relative to it.
@@ -152,6 +153,9 @@ pub(crate) fn compare(report: &OracleReport, project: &Project, context: &Contex
         }
     }
     compare_state(report, &Resolver::new(&state, context), &mut score);
+    if !report.tables.is_empty() {
+        catalog::compare(report, recorder.session.catalog(), &mut score);
+    }
     score
 }
 

@@ -1,16 +1,20 @@
 //! ZDM808: a foreign key whose columns no index begins with.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use zdm_postgres::Ident;
+use zdm_postgres::Statement;
 use zdm_postgres::catalog::{ConstraintKind, Table};
-use zdm_postgres::statement::IndexKey;
+use zdm_postgres::statement::{AlterTableAction, IndexKey};
 use zdm_source::Diagnostic;
 
 use crate::context::Cx;
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
-    for table in cx.migration.catalog_after.tables() {
+    for table in changed_tables(cx) {
         let before = cx.migration.catalog_before.table(&table.name);
-        if table.assumed || before.is_some_and(|before| std::sync::Arc::ptr_eq(before, table)) {
+        if table.assumed || before.is_some_and(|before| Arc::ptr_eq(before, table)) {
             continue;
         }
         for constraint in &table.constraints {
@@ -36,6 +40,27 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             );
         }
     }
+}
+
+/// The tables that the migration may have changed, sorted by name: whatever is changed is locked, under the name that it
+/// has then.
+fn changed_tables<'a>(cx: &Cx<'a>) -> Vec<&'a Arc<Table>> {
+    let after = &cx.migration.catalog_after;
+    let mut names = BTreeSet::new();
+    for step in &cx.migration.steps {
+        names.extend(step.outcome.effects.locks.keys().cloned());
+        match &step.statement {
+            Statement::CreateTable(create) => {
+                names.insert(create.name.clone());
+            }
+            Statement::AlterTable(alter) => names.extend(alter.actions.iter().filter_map(|action| match action {
+                AlterTableAction::RenameTo { name } => Some(alter.name.sibling(name.clone())),
+                _ => None,
+            })),
+            _ => {}
+        }
+    }
+    names.iter().filter_map(|name| after.table(name)).collect()
 }
 
 fn is_indexed(table: &Table, columns: &[Ident]) -> bool {

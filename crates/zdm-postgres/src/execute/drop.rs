@@ -146,7 +146,7 @@ impl Run {
                 }
                 let users: Vec<(QualifiedName, Ident)> = self
                     .catalog()
-                    .tables()
+                    .tables_drawing_from(name)
                     .flat_map(|table| {
                         table
                             .columns

@@ -36,7 +36,13 @@ impl Evaluator<'_> {
             ValueKind::Attribute(attribute) => match builtins::method(&attribute.value, &attribute.name, &args, origin)
             {
                 Some(value) => value,
-                None => opaque(callee, args),
+                None => {
+                    let object = &attribute.value;
+                    let class = object.as_call().and_then(|call| call.callee.as_class());
+                    class
+                        .and_then(|class| self.method_result(object, class, &attribute.name, &args, origin))
+                        .unwrap_or_else(|| opaque(callee.clone(), args))
+                }
             },
             ValueKind::Function(function) => match self.call_function(function, &args, origin) {
                 Some(value) => value,
@@ -72,14 +78,7 @@ impl Evaluator<'_> {
         let scope = self.scope(module);
         let frame =
             Frame { names: Some(RefCell::default()), kind: FrameKind::Function, ..Frame::module(module, &scope) };
-        self.bind_params(&frame, function, args, origin, open)?;
-        if !self.enter_body() {
-            return None;
-        }
-        self.calls.set(self.calls.get() + 1);
-        let flow = self.block(&frame, &node.body);
-        self.calls.set(self.calls.get() - 1);
-        self.leave();
+        let flow = self.run_in(&frame, function, args, origin, open)?;
         let value = match flow {
             Flow::Return(value) => value,
             Flow::Next => Value::new(ValueKind::None, origin.clone()),
@@ -95,6 +94,37 @@ impl Evaluator<'_> {
             }
             None => value,
         })
+    }
+
+    /// Runs a function for what it assigns to attributes of its arguments; tells how it ends.
+    pub(super) fn run_body(&self, function: &FunctionRef, args: &[Arg], origin: &Origin) -> Option<Flow> {
+        if function.closure || self.calls.get() >= MAX_CALLS || !function.function().decorators.is_empty() {
+            return None;
+        }
+        let module = &function.module;
+        let scope = self.scope(module);
+        let frame =
+            Frame { names: Some(RefCell::default()), kind: FrameKind::Function, ..Frame::module(module, &scope) };
+        self.run_in(&frame, function, args, origin, false)
+    }
+
+    fn run_in(
+        &self,
+        frame: &Frame<'_>,
+        function: &FunctionRef,
+        args: &[Arg],
+        origin: &Origin,
+        open: bool,
+    ) -> Option<Flow> {
+        self.bind_params(frame, function, args, origin, open)?;
+        if !self.enter_body() {
+            return None;
+        }
+        self.calls.set(self.calls.get() + 1);
+        let flow = self.block(frame, &function.function().body);
+        self.calls.set(self.calls.get() - 1);
+        self.leave();
+        Some(flow)
     }
 
     /// Bind arguments to parameters as a call does; None where Python would refuse or the arguments are not known.

@@ -569,6 +569,13 @@ impl Evaluator<'_> {
                 if let Some(found) = builtins::value_attribute(&value, name) {
                     return found;
                 }
+                let class = value.as_call().and_then(|call| call.callee.as_class());
+                if let Some(found) = class.and_then(|class| self.instance_attribute(&value, class, name, origin)) {
+                    return found;
+                }
+                if let Some(kind) = self.loader.attribute(&value, name) {
+                    return Value::new(kind, origin.clone());
+                }
                 builtins::opaque_attribute(value, name.clone(), origin)
             }
         }

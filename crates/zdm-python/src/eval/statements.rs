@@ -379,6 +379,19 @@ impl Evaluator<'_> {
                         Some((_, bound)) => *bound = value,
                         None => patches.push((name, value)),
                     }
+                } else if let ValueKind::Symbol(symbol) = &object.kind
+                    && frame.kind == FrameKind::Module
+                {
+                    let dotted: Arc<str> = Arc::from(format!("{symbol}.{}", frame.module.text(*name)));
+                    let mut assigned = frame.scope.assigned.borrow_mut();
+                    assigned.retain(|(known, _)| *known != dotted);
+                    let why = Why::Dynamic("assigned under a condition");
+                    let certain = frame.guards.get() == 0;
+                    let value = if certain { value } else { Value::unknown(why, value.origin) };
+                    assigned.push((dotted, value));
+                } else if let Some(class) = object.as_call().and_then(|call| call.callee.as_class()) {
+                    let name = Str::verbatim(frame.module, *name);
+                    self.set_attribute(&object, class, name, value, frame.guards.get() == 0);
                 }
             }
             ExprKind::Subscript { value: object, index } if Self::is_place(frame, *object) => {
@@ -677,10 +690,22 @@ impl Evaluator<'_> {
                 Flow::Next => self.block(frame, orelse),
                 flow => flow,
             }
-        } else {
-            let mut runs: Vec<Box<dyn Fn() -> Flow + '_>> = vec![Box::new(|| match self.block(frame, body) {
-                Flow::Next => self.block(frame, orelse),
+        } else if let Some(block) = self.settled(frame, body, handlers) {
+            match self.block(frame, block) {
+                Flow::Next if std::ptr::eq(block, body) => self.block(frame, orelse),
                 flow => flow,
+            }
+        } else {
+            let mut runs: Vec<Box<dyn Fn() -> Flow + '_>> = vec![Box::new(|| {
+                // Unless something fails, what stands in the body runs: that is no condition.
+                let guards = frame.guards.get();
+                frame.guards.set(if frame.trace.is_some() { guards.saturating_sub(1) } else { guards });
+                let flow = match self.block(frame, body) {
+                    Flow::Next => self.block(frame, orelse),
+                    flow => flow,
+                };
+                frame.guards.set(guards);
+                flow
             })];
             for handler in handlers {
                 runs.push(Box::new(move || {
@@ -696,6 +721,39 @@ impl Evaluator<'_> {
         match self.block(frame, finally) {
             Flow::Next => flow,
             other => other,
+        }
+    }
+
+    /// The only block that runs of a `try` around one look-up, where it is certain whether that fails: the body or a
+    /// handler's.
+    fn settled<'b>(&self, frame: &Frame<'_>, body: &'b [Stmt], handlers: &'b [Handler]) -> Option<&'b [Stmt]> {
+        const LOOKUPS: [&str; 5] = ["KeyError", "LookupError", "IndexError", "AttributeError", "Exception"];
+        if frame.trace.is_some() {
+            return None;
+        }
+        let [stmt] = body else { return None };
+        let (StmtKind::Assign { value, .. } | StmtKind::Return(Some(value))) = &stmt.kind else { return None };
+        if !matches!(frame.module.expr(*value).kind, ExprKind::Subscript { .. } | ExprKind::Attribute { .. }) {
+            return None;
+        }
+        let value = self.expr(frame, *value);
+        if value.is_constant() || matches!(value.kind, ValueKind::Function(_) | ValueKind::Class(_)) {
+            return Some(body);
+        }
+        if !matches!(value.kind, ValueKind::Unknown(Why::Error(_))) {
+            return None;
+        }
+        let catches = |handler: &&Handler| match handler.class {
+            None => true,
+            Some(class) => {
+                let expr = frame.module.expr(class);
+                matches!(expr.kind, ExprKind::Name) && LOOKUPS.contains(&frame.module.text(expr.span))
+            }
+        };
+        // Which of them catches it is certain where there is but one.
+        match handlers {
+            [only] if catches(&only) => Some(&only.body),
+            _ => None,
         }
     }
 
