@@ -91,7 +91,9 @@ mod tests {
         #[track_caller]
         fn check(lines: &[&str], expect: Option<Cause>) {
             let mut heard = Heard::default();
-            lines.iter().for_each(|line| heard.line(line));
+            for line in lines {
+                heard.line(line);
+            }
             assert_eq!(heard.cause, expect, "{lines:?}");
         }
         check(&[], None);

@@ -197,7 +197,7 @@ impl Course {
                 ));
             }
         }
-        for message in self.messages.iter().take(first).filter(|one| one.changes_rows()) {
+        if let Some(message) = self.messages.iter().take(first).find(|one| one.changes_rows()) {
             return Some(format!("`{}` changes rows, and has probably run", shortened(&message.sql)));
         }
         self.messages

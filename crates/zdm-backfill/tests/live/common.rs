@@ -102,7 +102,6 @@ pub(crate) fn holds_within_a_step(run: &mut Background, client: &Client, kind: &
     let before = steps();
     std::thread::sleep(Duration::from_millis(400));
     let after = steps();
-    println!("{kind}: {} steps after the run had said that it holds", after - before);
     assert!(after <= before + 1, "{} steps after it held for {kind}", after - before);
     match held {
         Event::Holding { reason, .. } => reason,

@@ -24,7 +24,10 @@ pub(crate) fn compare(report: &OracleReport, catalog: &Catalog, score: &mut Scor
             Some(own) => {
                 let only = |one: &str, other: &str, mark: char| -> String {
                     let missing = one.lines().filter(|line| !other.lines().any(|known| known == *line));
-                    missing.map(|line| format!("{mark} {line}\n")).collect()
+                    missing.fold(String::new(), |mut text, line| {
+                        let _ = writeln!(text, "{mark} {line}");
+                        text
+                    })
                 };
                 let (server, ours) = (only(text, own, '-'), only(own, text, '+'));
                 score.catalog_differences.push(format!("table {name}:\n{server}{ours}"));
@@ -69,11 +72,11 @@ fn of_catalog(table: &Table, catalog: &Catalog) -> String {
         more.push(format!("index {}: {definition} {} {}", index.name, index.unique, index.valid));
     }
     more.extend(table.triggers.iter().map(|trigger| format!("trigger {}", trigger.name)));
-    joined(lines, more)
+    joined(&lines, more)
 }
 
 fn of_server(table: &oracle::Table) -> String {
-    let columns = table
+    let columns: Vec<String> = table
         .columns
         .iter()
         .map(|column| {
@@ -90,7 +93,7 @@ fn of_server(table: &oracle::Table) -> String {
         more.push(format!("index {}: {} {} {}", index.name, index.definition, index.unique, index.valid));
     }
     more.extend(table.triggers.iter().map(|trigger| format!("trigger {}", trigger.name)));
-    joined(columns, more)
+    joined(&columns, more)
 }
 
 fn column_line(name: &str, data_type: &str, null: bool, default: Option<&str>) -> String {
@@ -99,7 +102,7 @@ fn column_line(name: &str, data_type: &str, null: bool, default: Option<&str>) -
 }
 
 /// Columns in their order, the rest by name.
-fn joined(lines: Vec<String>, mut more: Vec<String>) -> String {
+fn joined(lines: &[String], mut more: Vec<String>) -> String {
     more.sort();
     lines.iter().chain(&more).fold(String::new(), |mut text, line| {
         let _ = writeln!(text, "{line}");
