@@ -1,6 +1,8 @@
 //! What the application's requests met.
 
-use std::path::Path;
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::{Path, PathBuf};
 
 /// One request of the application.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,6 +25,49 @@ pub fn read(log: &Path) -> Result<Vec<Request>, String> {
     let text = std::fs::read_to_string(log).map_err(|error| format!("{}: {error}", log.display()))?;
     let whole = text.rsplit_once('\n').map_or("", |(whole, _)| whole);
     whole.lines().map(|line| request(line).ok_or_else(|| format!("{}: {line:?}", log.display()))).collect()
+}
+
+/// A log that is still written, followed from where it was read last.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Followed {
+    path: PathBuf,
+    /// The bytes that were read, whole lines.
+    offset: u64,
+    /// How many requests it holds so far.
+    pub count: usize,
+    /// The first that failed.
+    pub failed: Option<Request>,
+}
+
+impl Followed {
+    /// From the log's beginning.
+    pub fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), offset: 0, count: 0, failed: None }
+    }
+
+    /// Reads what was written since.
+    ///
+    /// # Errors
+    /// As for [`read`].
+    pub fn follow(&mut self) -> Result<(), String> {
+        let failed = |error: std::io::Error| format!("{}: {error}", self.path.display());
+        let mut file = File::open(&self.path).map_err(failed)?;
+        file.seek(SeekFrom::Start(self.offset)).map_err(failed)?;
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).map_err(failed)?;
+        // A part of a character at the end belongs to a line that is not whole.
+        let text = String::from_utf8_lossy(&bytes);
+        for line in text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n')) {
+            let request = request(line).ok_or_else(|| format!("{}: {line:?}", self.path.display()))?;
+            self.count += 1;
+            if request.error.is_some() && self.failed.is_none() {
+                self.failed = Some(request);
+            }
+        }
+        let whole = bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |last| last + 1);
+        self.offset += u64::try_from(whole).unwrap_or(u64::MAX);
+        Ok(())
+    }
 }
 
 fn request(line: &str) -> Option<Request> {
@@ -70,6 +115,25 @@ pub fn duration(milliseconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_log_is_followed_from_where_it_was_left() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let mut log = Followed::new(file.path());
+        let mut text = String::new();
+        for (more, count, failed) in [
+            ("1000\t2.5\tok\tread a.B\t\n1010\t7.0", 1, false),
+            ("\tok\tread a.B\t\n", 2, false),
+            ("", 2, false),
+            ("1020\t1.0\tfailed\tsave a.B\tError: \u{e9}\n1030\t1.0\tfailed\tsave a.B\tlater\n", 4, true),
+        ] {
+            text.push_str(more);
+            std::fs::write(file.path(), &text).expect("written");
+            log.follow().expect("a log");
+            assert_eq!((log.count, log.failed.is_some()), (count, failed), "{text:?}");
+        }
+        assert_eq!(log.failed.and_then(|request| request.error).as_deref(), Some("Error: \u{e9}"));
+    }
 
     #[test]
     fn a_log_is_read_up_to_its_last_whole_line() {

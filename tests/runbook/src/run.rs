@@ -1,6 +1,7 @@
 //! A page from its beginning to its end, both ways, each on a database of its own.
 
 use std::fs;
+use std::time::Duration;
 
 use zdm_testkit::{Server, cache};
 
@@ -8,6 +9,9 @@ use crate::measure::{Request, Span};
 use crate::page::Page;
 use crate::schema::{differences, schema};
 use crate::site::{Options, Programs, Site};
+
+/// What each process waits between two requests, so that they leave the machine to the commands.
+const PAUSE: Duration = Duration::from_millis(5);
 
 /// What happened on one way.
 #[derive(Debug, Clone, PartialEq)]
@@ -48,7 +52,7 @@ pub fn file(path: &str, name: &str, server: &Server, programs: &Programs, rows: 
     let page = Page::parse(&text).map_err(|error| format!("{}: {error}", path.display()))?;
     let naive = page.naive.as_ref().ok_or_else(|| format!("{name}.md shows no naive way"))?;
 
-    let options = Options { rows, ..Options::default() };
+    let options = Options { rows, pause: Some(PAUSE), ..Options::default() };
     let mut site = Site::prepare(name, server, programs, &options).map_err(|error| format!("{name}: {error}"))?;
     let mut other = site.twin(name).map_err(|error| format!("{name}: {error}"))?;
     site.serve().map_err(|error| format!("{name}: {error}"))?;

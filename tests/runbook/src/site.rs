@@ -13,13 +13,13 @@ use tempfile::TempDir;
 use zdm_testkit::{Database, Django, Server, USER, cache};
 
 use crate::keeper::Keeper;
-use crate::measure::{self, Request, Span};
+use crate::measure::{self, Followed, Request, Span};
 use crate::page::{self, Action, Release};
 
 /// How many processes serve each release.
 const PROCESSES: usize = 2;
 /// How many requests each process must have answered before the next thing happens.
-const SETTLE: usize = 15;
+const SETTLE: usize = 10;
 /// The longest that a command of a page, or a process's start, may take.
 const PATIENCE: Duration = Duration::from_mins(5);
 
@@ -98,7 +98,7 @@ pub struct Site {
 #[derive(Debug)]
 struct Process {
     child: Child,
-    log: PathBuf,
+    log: Followed,
     errors: PathBuf,
     tree: PathBuf,
 }
@@ -399,6 +399,7 @@ impl Site {
                 .stderr(file(&errors)?);
             let child = self.spawn(&mut command)?;
             self.logs.push(log.clone());
+            let log = Followed::new(&log);
             self.serving.push_back(Process { child, log, errors, tree: self.tree.clone() });
         }
         Ok(())
@@ -408,14 +409,15 @@ impl Site {
     fn settle(&mut self) -> Result<(), String> {
         let started = Instant::now();
         let mut wanted = Vec::new();
-        for process in &self.serving {
-            wanted.push(measure::read(&process.log)?.len() + SETTLE);
+        for process in &mut self.serving {
+            process.log.follow()?;
+            wanted.push(process.log.count + SETTLE);
         }
         loop {
             let mut waiting = false;
             for (process, wanted) in self.serving.iter_mut().zip(&wanted) {
-                let requests = measure::read(&process.log)?;
-                if let Some(failed) = measure::failed(&requests).first() {
+                process.log.follow()?;
+                if let Some(failed) = &process.log.failed {
                     let release = process.tree.file_name().unwrap_or_default().to_string_lossy();
                     return Err(format!("a request of {release} failed: {}: {:?}", failed.name, failed.error));
                 }
@@ -423,7 +425,7 @@ impl Site {
                     let errors = fs::read_to_string(&process.errors).unwrap_or_default();
                     return Err(format!("a process of the application ended, {status}: {errors}"));
                 }
-                waiting |= requests.len() < *wanted;
+                waiting |= process.log.count < *wanted;
             }
             if !waiting {
                 return Ok(());
