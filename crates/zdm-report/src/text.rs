@@ -394,7 +394,8 @@ impl SourceCode for Source<'_> {
         context_lines_after: usize,
     ) -> Result<Box<dyn SpanContents<'s> + 's>, MietteError> {
         let offset = u32::try_from(span.offset()).unwrap_or(u32::MAX);
-        let line = self.lines.line_of(offset).saturating_sub(context_lines_before);
+        // One line more: how an empty span is read depends on the line end before it.
+        let line = self.lines.line_of(offset).saturating_sub(context_lines_before + 1);
         let start = self.lines.line_span(&self.text, line).start as usize;
         let part = self.text.get(start..).ok_or(MietteError::OutOfBounds)?;
         let inner =
