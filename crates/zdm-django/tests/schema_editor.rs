@@ -78,7 +78,7 @@ fn every_operation_by_every_field() {
             .extend(score.differences.iter().map(|difference| format!("Django {}: {difference}", django.version())));
         rows.push(Row { project: "generated cases".to_owned(), django: django.version().to_owned(), score });
     }
-    // The server prints expressions after its own analysis; a few of them the catalog has in other words.
+    // The server prints expressions after its own analysis. `TRIM(c)` is known to differ: it is read as `btrim(c)`.
     for row in &rows {
         for difference in &row.score.catalog_differences {
             print(&format!("catalog, Django {}: {difference}", row.django));
@@ -88,7 +88,7 @@ fn every_operation_by_every_field() {
     let (tables, equal): (Vec<usize>, Vec<usize>) =
         rows.iter().map(|row| (row.score.tables, row.score.tables_equal)).unzip();
     let (tables, equal): (usize, usize) = (tables.iter().sum(), equal.iter().sum());
-    assert!((tables - equal) * 50 <= tables, "{equal} of {tables} tables are equal");
+    assert!((tables - equal) * 500 <= tables, "{equal} of {tables} tables are equal");
 }
 
 /// Operations, fields, indexes, constraints and functions of every Django: each is in a case, or left out for a reason.
