@@ -45,6 +45,8 @@ const MODELS: &str = r"from django.db import models
 
 
 class Loan(models.Model):
+    LARGEST = 2**31 - 1  # what the application accepts
+
     member = models.CharField(max_length=100)
     copies = models.BigIntegerField(db_index=True)
     note = models.TextField()

@@ -115,7 +115,9 @@ fn signals_pause_resume_and_live_limits() {
     let before = filled();
     until("more progress", &|| filled() > before);
     check(&database, &["pause"], 0, "is paused");
-    std::thread::sleep(Duration::from_millis(300));
+    until("pause", &|| {
+        String::from_utf8_lossy(&run(&database, &["status"]).stdout).contains("holding: paused by the operator")
+    });
     let paused_at = filled();
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(filled(), paused_at, "a paused job fills nothing");
