@@ -12,6 +12,7 @@ mod demo;
 mod editors;
 mod extension;
 mod packages;
+mod peers;
 mod pins;
 mod pooler;
 mod projects;
@@ -63,8 +64,10 @@ enum Command {
         /// Words with hyphens
         name: String,
     },
-    /// Write `rules/README.md` from the pages
+    /// Write `rules/README.md` from the pages, and `docs/comparison.md` from its cases
     Rules,
+    /// Ask other linters about the cases of `docs/comparison.md`
+    Peers,
     /// What continuous integration runs: formatting, clippy, docs in sync, `test`
     Ci,
 }
@@ -85,6 +88,7 @@ fn main() -> ExitCode {
         Command::Vscode => vscode::run(),
         Command::NewRule { code, name } => rules::new_rule(&code, &name),
         Command::Rules => rules::readme(),
+        Command::Peers => peers::run(),
         Command::Ci => ci::run(),
     };
     match result {

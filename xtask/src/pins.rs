@@ -119,7 +119,7 @@ pub(crate) const ENVIRONMENTS: [Environment; 5] = [
     },
 ];
 
-/// What the benchmark runs beside the linter, in one environment.
+/// What the benchmark and the comparison run beside the linter, in one environment.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Peers {
     /// A series of [`DJANGO`].
@@ -127,7 +127,10 @@ pub(crate) struct Peers {
     pub(crate) packages: &'static [&'static str],
 }
 
-pub(crate) const PEERS: Peers = Peers { django: "5.2", packages: &["django-migration-linter==6.0.0"] };
+pub(crate) const PEERS: Peers = Peers {
+    django: "5.2",
+    packages: &["django-migration-linter==6.0.0", "django-safe-migrations==0.7.1", "squawk-cli==2.70.0"],
+};
 
 /// A public project that the tests read.
 #[derive(Debug, Clone, Copy)]

@@ -49,15 +49,26 @@ pub(crate) fn new_rule(code: &str, name: &str) -> Result<(), String> {
     Ok(())
 }
 
-/// Writes `rules/README.md`.
+/// Writes `rules/README.md`, the reports on the rules' pages, and the tables of `docs/comparison.md`.
 pub(crate) fn readme() -> Result<(), String> {
-    let status = Command::new(env!("CARGO"))
-        .args(["test", "--quiet", "--package", "zdm-linter", "--test", "readme"])
-        .env("ZDM_UPDATE", "1")
-        .current_dir(cache::workspace())
-        .status()
-        .map_err(|error| format!("cannot run cargo: {error}"))?;
-    if status.success() { Ok(()) } else { Err("rules/README.md could not be made".to_owned()) }
+    let made = [
+        ("rules/README.md", &["readme"][..]),
+        ("the reports on the pages", &["pages", "every_page_shows_its_report"]),
+        ("docs/comparison.md", &["pages", "comparison"]),
+    ];
+    for (page, test) in made {
+        let status = Command::new(env!("CARGO"))
+            .args(["test", "--quiet", "--package", "zdm-linter", "--test"])
+            .args(test)
+            .env("ZDM_UPDATE", "1")
+            .current_dir(cache::workspace())
+            .status()
+            .map_err(|error| format!("cannot run cargo: {error}"))?;
+        if !status.success() {
+            return Err(format!("{page} could not be made"));
+        }
+    }
+    Ok(())
 }
 
 /// Puts a line behind the last one that `before` is true of.

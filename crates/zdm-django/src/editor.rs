@@ -11,6 +11,7 @@
 //! `django.db.migrations.operations` of 3.2, 4.2, 5.2, 6.0 and 6.1, as far as their behaviour goes.
 
 mod alter;
+pub mod backwards;
 mod constraints;
 mod expression;
 mod introspect;
@@ -33,6 +34,7 @@ use crate::value::Value;
 
 pub use literal::PLACEHOLDER;
 
+use backwards::WayBack;
 use literal::Literal;
 use naming::quote_name;
 use statement::{
@@ -120,20 +122,11 @@ pub fn run_migration(
     context: &Context,
     database: &mut dyn Database,
 ) -> Outcome {
-    let mut editor = Editor {
-        context,
-        database,
-        deferred: Vec::new(),
-        operation: 0,
-        span: Span::default(),
-        not_analysed: Vec::new(),
-    };
+    let mut editor = Editor::new(context, database);
     let mut state = state.clone();
     state.forget_touched();
     for (index, operation) in migration.operations.iter().enumerate() {
-        editor.operation = index;
-        editor.span = operation.span;
-        editor.database.operation_started(index, operation);
+        editor.start(index, operation);
         let mut after = state.clone();
         for reason in after.apply(&migration.key.app, operation) {
             editor.report(reason);
@@ -142,21 +135,22 @@ pub fn run_migration(
         state = after;
         editor.database.operation_finished(index, &state);
     }
-    for deferred in std::mem::take(&mut editor.deferred) {
-        let mut text = deferred.statement.sql();
-        if !context.version.at_least(5, 0) {
-            // Up to 4.2 percent signs are doubled in conditions, and only a deferred statement is formatted again.
-            text = text.replace("%%", "%");
-        }
-        editor.database.execute(Sql {
-            text: Arc::from(text),
-            operation: deferred.operation,
-            deferred: true,
-            origin: Origin::SchemaEditor,
-            wildcard: deferred.statement.wildcard,
-        });
-    }
+    editor.finish();
     Outcome { state, not_analysed: editor.not_analysed }
+}
+
+/// Unapplies a migration.
+pub fn run_back(back: &WayBack, state: &ProjectState, context: &Context, database: &mut dyn Database) -> Outcome {
+    let mut editor = Editor::new(context, database);
+    let mut last = state.clone();
+    for (index, (operation, (from, to))) in back.migration.operations.iter().zip(&back.states).enumerate() {
+        editor.start(index, operation);
+        editor.database_forwards(&back.migration.key.app, operation, from, to, 0);
+        editor.database.operation_finished(index, to);
+        last.clone_from(to);
+    }
+    editor.finish();
+    Outcome { state: last, not_analysed: editor.not_analysed }
 }
 
 /// A statement that waits, with the operation that made it.
@@ -173,6 +167,36 @@ struct Editor<'a> {
     operation: usize,
     span: Span,
     not_analysed: Vec<NotAnalysed>,
+}
+
+impl<'a> Editor<'a> {
+    fn new(context: &'a Context, database: &'a mut dyn Database) -> Self {
+        Self { context, database, deferred: Vec::new(), operation: 0, span: Span::default(), not_analysed: Vec::new() }
+    }
+
+    fn start(&mut self, index: usize, operation: &Operation) {
+        self.operation = index;
+        self.span = operation.span;
+        self.database.operation_started(index, operation);
+    }
+
+    /// Sends what waits for the end of the migration.
+    fn finish(&mut self) {
+        for deferred in std::mem::take(&mut self.deferred) {
+            let mut text = deferred.statement.sql();
+            if !self.context.version.at_least(5, 0) {
+                // Up to 4.2 percent signs are doubled in conditions, and only a deferred statement is formatted again.
+                text = text.replace("%%", "%");
+            }
+            self.database.execute(Sql {
+                text: Arc::from(text),
+                operation: deferred.operation,
+                deferred: true,
+                origin: Origin::SchemaEditor,
+                wildcard: deferred.statement.wildcard,
+            });
+        }
+    }
 }
 
 impl Editor<'_> {

@@ -223,7 +223,7 @@ impl<'a> Extractor<'a> {
                 Ok(DependencyTarget::First(Arc::from(app)))
             }
             Some(crate::Value::Setting(name)) => Ok(DependencyTarget::Swappable(name)),
-            _ => Err("the swappable model is not a string".to_owned()),
+            _ => Err("the model that `swappable_dependency` names is not known".to_owned()),
         }
     }
 

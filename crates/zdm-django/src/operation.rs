@@ -358,6 +358,8 @@ pub struct RunPython {
     pub reverse_function: Option<FunctionRef>,
     /// What the forwards function does to rows.
     pub body: CodeFacts,
+    /// What the reverse function does to rows.
+    pub reverse_body: CodeFacts,
     /// The keyword's value where it was written.
     pub atomic: Option<bool>,
     pub elidable: bool,
@@ -387,6 +389,8 @@ pub enum CodeFactKind {
     Deletes { model: CodeModel, rows: Rows },
     /// `save()` on each object of a queryset, in each round of the loop.
     SavesEach { model: CodeModel, rows: Rows },
+    /// `delete()` of each object of a queryset, in each round of the loop.
+    DeletesEach { model: CodeModel, rows: Rows },
     /// `bulk_update(queryset, …)`.
     BulkUpdates { model: CodeModel, rows: Rows },
     /// A manager of a model class that was imported, or fetched from the registry of today; as written.

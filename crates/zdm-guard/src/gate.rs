@@ -3,11 +3,11 @@
 //! A migration's phase comes from the linter's findings. `before` runs while the old code runs, `after` once none of it
 //! does, `window` only with somebody's consent. All of this is a pure function of the pending migrations and the day.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 use zdm_django::MigrationKey;
+use zdm_linter::phase::Waiting;
 use zdm_source::Phase;
 
 use crate::knowledge::{Knowledge, sha256_of};
@@ -111,8 +111,7 @@ impl Gate {
     /// `pending` stands in the order of execution.
     pub fn decide(&self, pending: &[Pending]) -> Decision {
         let mut decision = Decision::default();
-        // Why a migration stays, by key.
-        let mut stays: BTreeMap<&MigrationKey, Phase> = BTreeMap::new();
+        let mut waiting = Waiting::default();
         for migration in pending {
             let phase = migration.phase.unwrap_or(Phase::Window);
             let (mut runs, mut why, mut later) = match (phase, self.phase) {
@@ -125,7 +124,7 @@ impl Gate {
                     Err(why) => (false, Some(why), false),
                 },
             };
-            let parent = migration.parents.iter().find_map(|parent| Some((parent, *stays.get(parent)?)));
+            let parent = waiting.behind(&migration.parents);
             if let (true, Some((parent, parent_phase))) = (runs, parent) {
                 runs = false;
                 why = Some(format!("it depends on {}, which does not run now", dotted(parent)));
@@ -145,8 +144,7 @@ impl Gate {
                 }
             }
             if !runs {
-                let inherited = parent.map_or(phase, |(_, parent_phase)| parent_phase);
-                stays.insert(&migration.key, if phase == Phase::Before { inherited } else { phase });
+                waiting.add(&migration.key, phase, &migration.parents);
             }
             decision.run.push(runs);
             decision.verdicts.push(Verdict { pending: migration.clone(), runs, why, later });

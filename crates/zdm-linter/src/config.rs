@@ -24,6 +24,8 @@ pub struct Config {
     pub only_paths: Option<BTreeSet<String>>,
     /// What is known of tables, first match wins.
     pub tables: Vec<(TablePattern, TableFacts)>,
+    /// Rules that a table has of its own, first match wins.
+    pub table_rules: Vec<(TablePattern, RuleSet)>,
     /// Tables of at most so many rows are small: findings on them that only cost time become information.
     pub small_table_rows: Option<u64>,
 }
@@ -117,6 +119,12 @@ impl Config {
             .iter()
             .find(|(pattern, _)| pattern.matches(table))
             .map_or_else(TableFacts::default, |(_, facts)| *facts)
+    }
+
+    /// What is said of a rule for a table.
+    pub fn level_on(&self, code: &str, table: &str) -> Option<Level> {
+        let (_, rules) = self.table_rules.iter().find(|(pattern, _)| pattern.matches(table))?;
+        rules.0.get(code).copied()
     }
 
     pub fn reports(&self, key: &MigrationKey) -> bool {

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 
 use zdm_django::{Migration, Operation, OperationKind, Value};
+use zdm_postgres::{Ident, QualifiedName};
 use zdm_replay::Step;
 use zdm_source::{Applicability, Edit, Fix, FixFile, SourceFile, Span};
 
@@ -32,7 +33,7 @@ pub(crate) fn concurrent_index(cx: &Cx<'_>, step: &Step) -> Option<Fix> {
             edits.extend(import(file, POSTGRES_OPERATIONS, class)?);
         }
         edits.dedup();
-        return Some(change(cx, "build it concurrently, with `atomic = False`", Applicability::Safe, edits));
+        return Some(change(cx, &in_place(operation), Applicability::Safe, edits));
     }
     let moved: Vec<usize> = (0..operations.len())
         .filter(|index| {
@@ -58,7 +59,16 @@ pub(crate) fn concurrent_index(cx: &Cx<'_>, step: &Step) -> Option<Fix> {
     }
     imports.sort_unstable();
     imports.dedup();
-    behind(cx, "move it to a migration of its own and build it concurrently", edits, &imports, true, &texts)
+    let title = format!("move it to a migration of its own and {} it concurrently", verb_of(operation));
+    behind(cx, &title, edits, &imports, true, &texts)
+}
+
+fn in_place(operation: &Operation) -> String {
+    format!("{} it concurrently, with `atomic = False`", verb_of(operation))
+}
+
+fn verb_of(operation: &Operation) -> &'static str {
+    if matches!(operation.kind, OperationKind::RemoveIndex { .. }) { "drop" } else { "build" }
 }
 
 fn concurrent_class(operation: &Operation) -> Option<&'static str> {
@@ -75,26 +85,170 @@ fn concurrent_class(operation: &Operation) -> Option<&'static str> {
 
 /// `CREATE INDEX` and `DROP INDEX` of a `RunSQL` that stands alone in its migration, with nothing else in its string.
 fn concurrent_sql(cx: &Cx<'_>, step: &Step) -> Option<Fix> {
-    let file = file(cx);
+    let text = lone_sql(cx, step)?;
+    let keyword = keyword_end(text, &[&["create", "index"], &["drop", "index"], &["create", "unique", "index"]])?;
+    let edits = vec![put_behind(step, text, keyword, "CONCURRENTLY")?, not_atomic(cx)?];
+    let verb = if text.trim_start().to_ascii_lowercase().starts_with("drop") { "drop" } else { "build" };
+    Some(change(cx, &format!("{verb} it concurrently, with `atomic = False`"), Applicability::Safe, edits))
+}
+
+/// `REINDEX TABLE shop_order` → `REINDEX TABLE CONCURRENTLY shop_order`.
+pub(crate) fn concurrent_reindex(cx: &Cx<'_>, step: &Step) -> Option<Fix> {
+    let text = lone_sql(cx, step)?;
+    let keyword = keyword_end(text, &[&["reindex", "index"], &["reindex", "table"], &["reindex", "schema"]])?;
+    let edits = vec![put_behind(step, text, keyword, "CONCURRENTLY")?, not_atomic(cx)?];
+    Some(change(cx, "rebuild it concurrently, with `atomic = False`", Applicability::Safe, edits))
+}
+
+/// `DETACH PARTITION event_1` → `DETACH PARTITION event_1 CONCURRENTLY`.
+///
+/// Unsafe, because PostgreSQL then leaves the partition's bounds as a CHECK on what was detached.
+pub(crate) fn concurrent_detach(cx: &Cx<'_>, step: &Step) -> Option<Fix> {
+    let text = lone_sql(cx, step)?;
+    let end = text.trim_end().trim_end_matches(';').trim_end().len();
+    let edits = vec![put_behind(step, text, end, "CONCURRENTLY")?, not_atomic(cx)?];
+    Some(change(cx, "detach it concurrently, with `atomic = False`", Applicability::Unsafe, edits))
+}
+
+/// `REFRESH MATERIALIZED VIEW v` → `REFRESH MATERIALIZED VIEW CONCURRENTLY v`, which may stand in a transaction.
+///
+/// Unsafe, because PostgreSQL refuses it for a view that was never filled.
+pub(crate) fn concurrent_refresh(cx: &Cx<'_>, step: &Step) -> Option<Fix> {
+    let text = verbatim_sql(cx, step)?;
+    let keyword = keyword_end(text, &[&["refresh", "materialized", "view"]])?;
+    let edits = vec![put_behind(step, text, keyword, "CONCURRENTLY")?];
+    Some(change(cx, "refresh it concurrently", Applicability::Unsafe, edits))
+}
+
+/// The text of a statement in a `RunSQL` that stands in the file as it is sent.
+fn verbatim_sql<'a>(cx: &Cx<'a>, step: &Step) -> Option<&'a str> {
+    let text = file(cx).slice(step.span);
+    let bare = |text: &str| text.trim().trim_end_matches(';').trim_end().to_owned();
+    (step.raw && bare(text) == bare(&step.sql)).then_some(text)
+}
+
+/// As [`verbatim_sql`], of a statement that stands alone in its string and in its migration.
+fn lone_sql<'a>(cx: &Cx<'a>, step: &Step) -> Option<&'a str> {
     if cx.steps().count() != 1 || cx.migration.migration.operations.len() != 1 || *step.sql != *step.sent {
         return None;
     }
-    let text = file.slice(step.span);
-    let lower = text.to_ascii_lowercase();
-    // The statement stands in the file as it is sent.
-    if !text.trim_end_matches(';').trim().eq(step.sql.trim().trim_end_matches(';').trim()) {
+    verbatim_sql(cx, step)
+}
+
+/// Where one of these sequences of words ends, at the beginning of a text.
+fn keyword_end(text: &str, leads: &[&[&str]]) -> Option<usize> {
+    leads.iter().find_map(|words| {
+        let mut at = 0;
+        for word in *words {
+            at += text.get(at..)?.len() - text.get(at..)?.trim_start().len();
+            let found = text.get(at..at.checked_add(word.len())?)?;
+            at += word.len();
+            let ends = !text.get(at..)?.starts_with(|next: char| next.is_alphanumeric() || next == '_');
+            if !found.eq_ignore_ascii_case(word) || !ends {
+                return None;
+            }
+        }
+        Some(at)
+    })
+}
+
+/// Puts a keyword behind a place in a statement's text, in the case of the word before it.
+fn put_behind(step: &Step, text: &str, at: usize, keyword: &str) -> Option<Edit> {
+    let lower =
+        text.get(..at)?.chars().next_back()?.is_lowercase() && text.trim_start().starts_with(char::is_lowercase);
+    let keyword = if lower { keyword.to_lowercase() } else { keyword.to_owned() };
+    let offset = step.span.start.checked_add(u32::try_from(at).ok()?)?;
+    Some(Edit::insert(offset, format!(" {keyword}")))
+}
+
+/// SET NOT NULL, alone in its operation: a NOT VALID CHECK here, its validation in a new migration, and the operation
+/// in one behind that, where the check proves what would be scanned for.
+pub(crate) fn not_null_by_check(cx: &Cx<'_>, step: &Step, table: &QualifiedName, column: &Ident) -> Option<Fix> {
+    let operations = &cx.migration.migration.operations;
+    let operation = operations.get(step.operation)?;
+    let alone = cx.steps().filter(|other| other.operation == step.operation).count() == 1;
+    let last = step.operation + 1 == operations.len() || is_last_on_its_model(operations, step.operation);
+    let movable = matches!(operation.kind, OperationKind::AlterField { .. }) && operation.class.starts_with("django.")
+        || matches!(operation.kind, OperationKind::RunSql(_));
+    if !alone || !last || !movable || !cx.migration.migration.atomic {
         return None;
     }
-    let start = lower.len() - lower.trim_start().len();
-    let keyword = lower.get(start..)?.find("index")?.checked_add(start)?;
-    let lead: Vec<&str> = lower.get(start..keyword)?.split_whitespace().collect();
-    if !matches!(lead.as_slice(), ["create" | "drop"] | ["create", "unique"]) {
+    let file = file(cx);
+    let indent = line_indent(file, operation.span.start)?;
+    let (table, column) = (quoted_table(table), zdm_postgres::quote_identifier(column.as_str()));
+    let name = zdm_postgres::quote_identifier(&format!("{}_not_null", column.trim_matches('"')));
+    if name.len() > 65 {
         return None;
     }
-    let at = step.span.start.checked_add(u32::try_from(keyword + "index".len()).ok()?)?;
-    let word = if text.get(keyword..)?.starts_with("INDEX") { " CONCURRENTLY" } else { " concurrently" };
-    let edits = vec![Edit::insert(at, word), not_atomic(cx)?];
-    Some(change(cx, "build it concurrently, with `atomic = False`", Applicability::Safe, edits))
+    let add = format!("ALTER TABLE {table} ADD CONSTRAINT {name} CHECK ({column} IS NOT NULL) NOT VALID");
+    let drop = format!("ALTER TABLE {table} DROP CONSTRAINT {name}");
+    let validate = format!("ALTER TABLE {table} VALIDATE CONSTRAINT {name}");
+    let own = moved(file, operation)?;
+    let edits = vec![Edit::replace(operation.span, run_sql(&add, Some(&drop), indent)?)];
+    let here = "        ";
+    let files = [
+        NewMigration { operations: vec![run_sql(&validate, None, here)?], ..NewMigration::default() },
+        NewMigration { operations: vec![own, run_sql(&drop, Some(&add), here)?], ..NewMigration::default() },
+    ];
+    chain(cx, "prove it with a CHECK that is validated in a migration of its own", edits, &files)
+}
+
+/// A foreign key that is the only statement of its operation: NOT VALID here, its validation in a new migration.
+pub(crate) fn foreign_key_not_valid(cx: &Cx<'_>, step: &Step, table: &QualifiedName, name: &Ident) -> Option<Fix> {
+    let operations = &cx.migration.migration.operations;
+    let operation = operations.get(step.operation)?;
+    let alone = cx.steps().filter(|other| other.operation == step.operation).count() == 1;
+    let last = step.operation + 1 == operations.len() || is_last_on_its_model(operations, step.operation);
+    if !alone || !last {
+        return None;
+    }
+    let file = file(cx);
+    let (table, name) = (quoted_table(table), zdm_postgres::quote_identifier(name.as_str()));
+    let edit = if step.raw {
+        let text = verbatim_sql(cx, step)?;
+        put_behind(step, text, text.trim_end().trim_end_matches(';').trim_end().len(), "NOT VALID")?
+    } else {
+        if !operation.class.starts_with("django.") {
+            return None;
+        }
+        let indent = line_indent(file, operation.span.start)?;
+        let deep = format!("{indent}        ");
+        let add = format!("{} NOT VALID", step.sql);
+        let sql = run_sql(&add, Some(&format!("ALTER TABLE {table} DROP CONSTRAINT {name}")), &deep)?;
+        let own = file.slice(operation.span).replace('\n', "\n        ");
+        Edit::replace(
+            operation.span,
+            format!(
+                "migrations.SeparateDatabaseAndState(\n{indent}    database_operations=[\n{deep}{sql},\n{indent}    ],\n{indent}    state_operations=[\n{deep}{own},\n{indent}    ],\n{indent})"
+            ),
+        )
+    };
+    let validate = format!("ALTER TABLE {table} VALIDATE CONSTRAINT {name}");
+    let files = [NewMigration { operations: vec![run_sql(&validate, None, "        ")?], ..NewMigration::default() }];
+    chain(cx, "add it NOT VALID, and validate it in a new migration", vec![edit], &files)
+}
+
+fn quoted_table(name: &QualifiedName) -> String {
+    let quoted = |name: &Ident| zdm_postgres::quote_identifier(name.as_str());
+    match &name.schema {
+        Some(schema) => format!("{}.{}", quoted(schema), quoted(&name.name)),
+        None => quoted(&name.name),
+    }
+}
+
+/// `migrations.RunSQL('…', '…')` over several lines; None for SQL that a Python string in single quotes would change.
+fn run_sql(sql: &str, reverse: Option<&str>, indent: &str) -> Option<String> {
+    if [sql, reverse.unwrap_or_default()].iter().any(|text| text.contains(['\'', '\\', '\n', '%'])) {
+        return None;
+    }
+    let reverse = reverse.map_or_else(|| "migrations.RunSQL.noop".to_owned(), |sql| format!("'{sql}'"));
+    Some(format!("migrations.RunSQL(\n{indent}    '{sql}',\n{indent}    {reverse},\n{indent})"))
+}
+
+/// An operation's text as it stands in the list of a new file.
+fn moved(file: &SourceFile, operation: &Operation) -> Option<String> {
+    let span = callee(file, operation)?;
+    Some(format!("{}{}", file.slice(span), arguments(file, operation)?))
 }
 
 /// `atomic = False` for a migration that holds nothing but the operation that needs it.
@@ -476,6 +630,16 @@ const CONTINUED: &str = "_continued";
 /// Nobody continues a migration so often; more are a circle.
 const MOST_CONTINUATIONS: usize = 64;
 
+/// What a fix puts into a new file.
+#[derive(Default)]
+struct NewMigration<'a> {
+    /// From `django.contrib.postgres.operations`.
+    imports: &'a [&'a str],
+    concurrently: bool,
+    /// As they stand in the list, eight spaces deep from their second line on.
+    operations: Vec<String>,
+}
+
 /// A new migration behind this one with these operations, and edits of this one.
 fn behind(
     cx: &Cx<'_>,
@@ -485,39 +649,51 @@ fn behind(
     concurrently: bool,
     operations: &[String],
 ) -> Option<Fix> {
+    chain(cx, title, edits, &[NewMigration { imports, concurrently, operations: operations.to_vec() }])
+}
+
+/// New migrations behind this one, one behind the other, and edits of this one.
+fn chain(cx: &Cx<'_>, title: &str, edits: Vec<Edit>, files: &[NewMigration<'_>]) -> Option<Fix> {
     let own = &cx.migration.migration;
     let last = last_behind(cx)?;
     let digits = last.key.name.split('_').next()?;
-    let number: u32 = digits.parse().ok().filter(|_| digits.len() >= 4)?;
-    let number = format!("{:01$}", number.checked_add(1)?, digits.len());
+    let mut number: u32 = digits.parse().ok().filter(|_| digits.len() >= 4)?;
     let stem = own.key.name.split_once('_').map_or("migration", |(_, stem)| stem);
     let stem = stem.trim_end_matches(CONTINUED);
     let folder = own.file.path().rsplit_once('/').map(|(folder, _)| folder)?;
-    let path: Arc<str> = Arc::from(format!("{folder}/{number}_{stem}{CONTINUED}.py"));
-    let mut text =
-        format!("from {POSTGRES_OPERATIONS} import {}\nfrom django.db import migrations", imports.join(", "));
-    if operations.iter().any(|operation| operation.contains("models.")) {
-        text.push_str(", models");
-    }
-    text.push_str("\n\n\nclass Migration(migrations.Migration):\n");
-    if concurrently {
-        text.push_str("    atomic = False\n\n");
-    }
-    let _ = write!(
-        text,
-        "    dependencies = [\n        (\"{}\", \"{}\"),\n    ]\n\n    operations = [\n",
-        last.key.app, last.key.name
-    );
-    for operation in operations {
-        let _ = writeln!(text, "        {operation},");
-    }
-    text.push_str("    ]\n");
-    // Names that the file imports or makes itself are not known in another one.
-    if operations.iter().any(|operation| !is_self_contained(operation, imports)) {
-        return None;
-    }
+    let mut previous = last.key.name.to_string();
     let mut fix = change(cx, title, Applicability::Unsafe, edits);
-    fix.files.push(FixFile::Create { path, text });
+    for file in files {
+        number = number.checked_add(1)?;
+        let name = format!("{number:0width$}_{stem}{CONTINUED}", width = digits.len());
+        // Names that the file imports or makes itself are not known in another one.
+        if file.operations.iter().any(|operation| !is_self_contained(operation, file.imports)) {
+            return None;
+        }
+        let mut text = String::new();
+        if !file.imports.is_empty() {
+            let _ = writeln!(text, "from {POSTGRES_OPERATIONS} import {}", file.imports.join(", "));
+        }
+        text.push_str("from django.db import migrations");
+        if file.operations.iter().any(|operation| operation.contains("models.")) {
+            text.push_str(", models");
+        }
+        text.push_str("\n\n\nclass Migration(migrations.Migration):\n");
+        if file.concurrently {
+            text.push_str("    atomic = False\n\n");
+        }
+        let _ = write!(
+            text,
+            "    dependencies = [\n        (\"{}\", \"{previous}\"),\n    ]\n\n    operations = [\n",
+            own.key.app
+        );
+        for operation in &file.operations {
+            let _ = writeln!(text, "        {operation},");
+        }
+        text.push_str("    ]\n");
+        fix.files.push(FixFile::Create { path: Arc::from(format!("{folder}/{name}.py")), text });
+        previous = name;
+    }
     Some(fix)
 }
 

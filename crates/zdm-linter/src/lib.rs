@@ -29,7 +29,11 @@ pub mod merged;
 
 pub mod phase;
 
+mod by_table;
+
 mod declared;
+
+mod standing;
 
 pub mod project_problems;
 

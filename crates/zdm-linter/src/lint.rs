@@ -11,14 +11,15 @@ use zdm_source::Diagnostic;
 
 use crate::config::Config;
 use crate::context::{Behind, Cx, all_steps, fresh_relations, stands_behind_what};
-use crate::declared;
 use crate::merged::{self, MergedChange};
 use crate::new_code::drift;
 use crate::old_code::old_tables;
 use crate::project_problems;
 use crate::registry::RULES;
 use crate::release::Release;
+use crate::standing;
 use crate::suppress;
+use crate::{by_table, declared};
 use zdm_replay::{MigrationTrace, Trace};
 
 /// Does the work of each number below the count, in any order, on any threads, and returns when all is done.
@@ -60,16 +61,50 @@ pub fn lint_with(
         if let (Some(migration), Some(place)) = (reported.get(index), results.get(index)) {
             // Comments of the file speak for these too.
             let about = about_merged.get(migration.migration.file.path()).cloned().unwrap_or_default();
-            let _ = place.set(judge(trace, migration, about, config, release.as_ref(), behind));
+            let mut found = judge(trace, migration, about, config, release.as_ref(), behind);
+            if release.is_none() {
+                suppress::apply(&migration.migration, config, &mut found);
+            }
+            let _ = place.set(found);
         }
     });
-    diagnostics.extend(results.into_iter().filter_map(OnceLock::into_inner).flatten());
+    let mut found = results.into_iter().map(|place| place.into_inner().unwrap_or_default());
+    if release.is_some() {
+        diagnostics.extend(judge_release(trace, config, reported.iter().copied().zip(found)));
+    } else {
+        diagnostics.extend(found.by_ref().flatten());
+    }
     for migration in reported {
         about_merged.remove(migration.migration.file.path());
     }
     diagnostics.extend(about_merged.into_values().flatten());
     diagnostics.sort_by(|left, right| left.sort_key().cmp(&right.sort_key()));
     diagnostics
+}
+
+/// What only the migrations of a release together show, and then the comments of each.
+fn judge_release<'t>(
+    trace: &Trace,
+    config: &Config,
+    found: impl Iterator<Item = (&'t MigrationTrace, Vec<Diagnostic>)>,
+) -> Vec<Diagnostic> {
+    let mut by_migration: BTreeMap<MigrationKey, Vec<Diagnostic>> = BTreeMap::new();
+    let mut counting = BTreeMap::new();
+    for (migration, found) in found {
+        let mut judged = found.clone();
+        suppress::apply(&migration.migration, config, &mut judged);
+        counting.insert(migration.migration.key.clone(), judged);
+        by_migration.insert(migration.migration.key.clone(), found);
+    }
+    for (key, diagnostic) in standing::check(trace, config, &counting) {
+        by_migration.entry(key).or_default().push(diagnostic);
+    }
+    for migration in &trace.migrations {
+        if let Some(found) = by_migration.get_mut(&migration.migration.key) {
+            suppress::apply(&migration.migration, config, found);
+        }
+    }
+    by_migration.into_values().flatten().collect()
 }
 
 /// The findings of one migration, in no particular order. `trace` says what it is replayed on; the migration need not be
@@ -85,7 +120,9 @@ pub fn lint_migration(
         let others = trace.migrations.iter().map(|other| &other.migration);
         others.filter(|other| stands_behind_what(other).any(|own| own == key)).cloned().collect()
     };
-    judge(trace, migration, more, config, None, Behind(&behind))
+    let mut found = judge(trace, migration, more, config, None, Behind(&behind));
+    suppress::apply(&migration.migration, config, &mut found);
+    found
 }
 
 /// As [`lint_migration`]; what the release has of it, it is judged with, and what stands behind it is looked up.
@@ -97,9 +134,12 @@ pub fn lint_released(
     release: Option<&Release>,
     behind: Behind<'_>,
 ) -> Vec<Diagnostic> {
-    judge(trace, migration, more, config, release, behind)
+    let mut found = judge(trace, migration, more, config, release, behind);
+    suppress::apply(&migration.migration, config, &mut found);
+    found
 }
 
+/// Without what the comments of the file say.
 fn judge(
     trace: &Trace,
     migration: &MigrationTrace,
@@ -137,6 +177,7 @@ fn judge(
     let mut told = BTreeSet::new();
     found.retain(|diagnostic| told.insert((diagnostic.primary.span, diagnostic.code.code, diagnostic.message.clone())));
     found.extend(more);
+    by_table::apply(migration, config, &mut found);
     if let Some(rule) = declared::rule()
         && migration.migration.declared_phase.is_some()
         && config.is_enabled(&rule.page, path)
@@ -148,7 +189,6 @@ fn judge(
         let cx = Cx { trace, migration, config, page, steps: &steps, fresh: &fresh, old: &old, new: &new, behind };
         found.extend(declared::check(&cx, &counting));
     }
-    suppress::apply(&migration.migration, config, &mut found);
     found
 }
 

@@ -13,6 +13,7 @@ use zdm_postgres::{Catalog, DataType, Ident, Statement};
 use zdm_replay::{MigrationTrace, Step, table_name};
 
 use crate::mirror;
+use crate::rules::gives_value;
 
 /// A way in which a model and its table do not meet.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -184,7 +185,7 @@ fn drifts(model: &ModelState, table: &Table, state: &ProjectState, catalog: &Cat
                         found,
                     });
                 }
-                if resolved.null && found.not_null && found.default.is_none() {
+                if resolved.null && found.not_null && !gives_value(found.default.as_ref()) {
                     drifts.push(Drift::NotNullInDatabase { field, column });
                 } else if !resolved.null && !found.not_null && !resolved.is_generated() {
                     drifts.push(Drift::NullInDatabase { field, column });
@@ -200,7 +201,7 @@ fn drifts(model: &ModelState, table: &Table, state: &ProjectState, catalog: &Cat
     let names = |column: &Ident| own.iter().any(|(name, ..)| name == column);
     for column in table.columns.iter().filter(|column| !names(&column.name)) {
         if column.not_null
-            && column.default.is_none()
+            && !gives_value(column.default.as_ref())
             && column.identity.is_none()
             && column.generated.is_none()
             && !mirror::fills(catalog, table, &column.name)

@@ -12,7 +12,7 @@ pub struct Page {
     pub lock: Option<&'static str>,
     /// Whom it blocks, in words: `INSERT, UPDATE, DELETE`.
     pub blocks: Option<&'static str>,
-    /// What is done under that lock and takes time: `scan`, `rewrite` or `index build`.
+    /// What takes time: `scan`, `rewrite`, `index build` or `row change`.
     pub work: Option<&'static str>,
     /// `safe`, `unsafe`, `display`, or `none`.
     pub fix: &'static str,
@@ -53,8 +53,8 @@ impl Page {
             blocks: value("blocks"),
             work: match value("work") {
                 None => None,
-                Some(work @ ("scan" | "rewrite" | "index build")) => Some(work),
-                Some(_) => return Err("work is scan, rewrite or index build".to_owned()),
+                Some(work @ ("scan" | "rewrite" | "index build" | "row change")) => Some(work),
+                Some(_) => return Err("work is scan, rewrite, index build or row change".to_owned()),
             },
             fix: value("fix").unwrap_or("none"),
             phase: match value("phase") {

@@ -10,7 +10,9 @@ use crate::registry::find_rule;
 const fn rule_of(kind: ProblemKind) -> Option<&'static str> {
     Some(match kind {
         ProblemKind::ConflictingLeaves => "ZDM601",
-        ProblemKind::MissingDependency | ProblemKind::UnknownDependency => "ZDM602",
+        ProblemKind::MissingDependency => "ZDM602",
+        // It is there, but its target cannot be told.
+        ProblemKind::UnknownDependency => "ZDM901",
         ProblemKind::CircularDependency => "ZDM603",
         ProblemKind::SameNumber => "ZDM604",
         ProblemKind::DuplicateLabel | ProblemKind::DuplicateMigration => "ZDM605",

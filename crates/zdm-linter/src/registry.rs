@@ -99,6 +99,7 @@ registry! {
     // 5xx reversibility
     "ZDM501-irreversible-run-python" => rules::irreversible_run_python::check,
     "ZDM502-irreversible-run-sql" => rules::irreversible_run_sql::check,
+    "ZDM503-unsafe-reverse" => rules::unsafe_reverse::check,
     // 6xx graph and state: the graph
     "ZDM601-conflicting-leaves" => rules::made_elsewhere::check,
     "ZDM602-missing-dependency" => rules::made_elsewhere::check,
@@ -109,6 +110,7 @@ registry! {
     "ZDM607-merged-migration-changed" => rules::made_elsewhere::check,
     "ZDM608-migration-number" => rules::migration_name::check,
     "ZDM609-declared-phase" => rules::made_elsewhere::check,
+    "ZDM610-needed-behind-later-phase" => rules::made_elsewhere::check,
     // 6xx graph and state: drift between the two worlds
     "ZDM611-model-without-column" => rules::model_without_column::check,
     "ZDM612-column-not-filled" => rules::column_not_filled::check,

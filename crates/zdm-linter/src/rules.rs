@@ -1,5 +1,6 @@
 //! One module per rule: a plain function that judges one migration. Metadata is on the rule's page.
 
+use zdm_postgres::expr::{ExprNode, SqlExpr};
 use zdm_postgres::statement::{AlterTable, AlterTableAction, ColumnDef};
 use zdm_postgres::{DataType, Ident, QualifiedName, Statement};
 use zdm_replay::Step;
@@ -101,10 +102,23 @@ pub mod type_change_rewrites;
 pub mod type_change_scans;
 pub mod type_changed;
 pub mod unique_together;
+pub mod unsafe_reverse;
 pub mod varchar_not_text;
 pub mod volatile_default;
 pub mod whole_table_in_one_statement;
 pub mod wide_index;
+
+/// A default that gives a value: `DEFAULT NULL` is none.
+pub(crate) fn gives_value(default: Option<&SqlExpr>) -> bool {
+    let mut node = match default {
+        Some(expr) => &*expr.node,
+        None => return false,
+    };
+    while let ExprNode::Cast { expr, .. } = node {
+        node = expr;
+    }
+    *node != ExprNode::Null
+}
 
 /// The actions of an ALTER TABLE with the statement they stand in; nothing for other statements.
 pub(crate) fn alter_actions(step: &Step) -> impl Iterator<Item = (&AlterTable, &AlterTableAction)> {

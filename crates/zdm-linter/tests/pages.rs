@@ -1,8 +1,12 @@
 //! Runs every page of `rules/`: the examples are the tests.
 
 mod common;
+#[path = "pages/comparison.rs"]
+mod comparison;
 #[path = "pages/live.rs"]
 mod live;
+#[path = "pages/reports.rs"]
+mod reports;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use zdm_django::project::sources::Sources;
 use zdm_django::project::{Project, ProjectConfig, ProjectInput};
 use zdm_django::resolve::Context;
-use zdm_django::{DjangoVersion, Value};
-use zdm_linter::{Config, lint};
+use zdm_django::{DjangoVersion, MigrationKey, Value};
+use zdm_linter::{Config, lint, phases};
 use zdm_postgres::PgVersion;
-use zdm_replay::{Options, replay};
-use zdm_source::SourceFile;
+use zdm_replay::{Options, Trace, replay};
+use zdm_source::{Diagnostic, Phase, SourceFile};
 
 const FIRST: &str = r#"
         migrations.CreateModel("Member", [
@@ -24,52 +24,10 @@ const FIRST: &str = r#"
 /// `0002…` are the migrations after [`FIRST`], each the lines of its operations; an app's name before `|` puts it there.
 /// Codes are `0003:ZDM201`, as they stand when each is a release of its own, and when all are one.
 fn check(migrations: &[&str], alone: &[&str], together: &[&str]) {
-    let file = |index: usize, operations: &str| {
-        let (app, operations) = operations.split_once('|').unwrap_or(("shop", operations));
-        let atomic = if operations.contains("CONCURRENTLY") { "    atomic = False\n" } else { "" };
-        // On the migration before, in whatever app that is.
-        let dependencies = match index.checked_sub(1) {
-            None => String::new(),
-            Some(0) => "(\"shop\", \"0001_m\")".to_owned(),
-            Some(before) => {
-                let app = migrations[before - 1].split_once('|').map_or("shop", |(app, _)| app);
-                format!("(\"{app}\", \"{index:04}_m\"), (\"shop\", \"0001_m\")")
-            }
-        };
-        SourceFile::new(
-            format!("{app}/migrations/{:04}_m.py", index + 1),
-            format!(
-                "from django.db import migrations, models\n\n\nclass Migration(migrations.Migration):\n{atomic}    \
-                 dependencies = [{dependencies}]\n    operations = [\n{operations}\n    ]\n"
-            ),
-        )
-    };
-    let mut files: Vec<SourceFile> = ["shop", "club"]
-        .into_iter()
-        .flat_map(|app| [format!("{app}/__init__.py"), format!("{app}/migrations/__init__.py")])
-        .map(|path| SourceFile::new(path, ""))
-        .collect();
-    files.push(file(0, FIRST));
-    files.extend(migrations.iter().enumerate().map(|(index, text)| file(index + 1, text)));
-    let project = Project::build(&ProjectInput {
-        sources: Sources::in_memory(files, &[]),
-        environment: Vec::new(),
-        texts: Vec::new(),
-        config: ProjectConfig {
-            settings: BTreeMap::from([("DEFAULT_AUTO_FIELD".to_owned(), Value::str("django.db.models.BigAutoField"))]),
-            ..ProjectConfig::default()
-        },
-    });
-    let order: Vec<_> = project.in_order().cloned().map(Arc::new).collect();
-    let options =
-        Options { postgres: PgVersion::NEWEST, context: Context::new(DjangoVersion::NEWEST), incomplete: false };
-    let trace = replay(&order, &options);
-    let new: BTreeSet<_> =
-        order.iter().map(|migration| migration.key.clone()).filter(|key| &*key.name != "0001_m").collect();
-    assert_eq!(new.len(), migrations.len(), "{:?}", project.problems);
+    let history = History::new(migrations);
     let codes = |together: bool| -> Vec<String> {
-        let config = Config { only: Some(new.clone()), together: together.then(|| new.clone()), ..Config::default() };
-        let mut found: Vec<String> = lint(&trace, &project.problems, &[], &config)
+        let mut found: Vec<String> = history
+            .lint(together)
             .iter()
             .filter(|found| found.subject.migration.is_some() && !found.code.code.starts_with("ZDM5"))
             .map(|found| {
@@ -82,6 +40,98 @@ fn check(migrations: &[&str], alone: &[&str], together: &[&str]) {
     };
     assert_eq!(codes(false), alone, "each alone");
     assert_eq!(codes(true), together, "as one release");
+}
+
+/// [`FIRST`] and what comes after it.
+struct History {
+    project: Project,
+    trace: Trace,
+    /// Without the first one.
+    new: BTreeSet<MigrationKey>,
+}
+
+impl History {
+    fn config(&self, together: bool) -> Config {
+        Config { only: Some(self.new.clone()), together: together.then(|| self.new.clone()), ..Config::default() }
+    }
+
+    fn lint(&self, together: bool) -> Vec<Diagnostic> {
+        lint(&self.trace, &self.project.problems, &[], &self.config(together))
+    }
+
+    fn new(migrations: &[&str]) -> Self {
+        let file = |index: usize, operations: &str| {
+            let (app, operations) = operations.split_once('|').unwrap_or(("shop", operations));
+            let atomic = if operations.contains("CONCURRENTLY") { "    atomic = False\n" } else { "" };
+            // On the migration before, in whatever app that is.
+            let dependencies = match index.checked_sub(1) {
+                None => String::new(),
+                Some(0) => "(\"shop\", \"0001_m\")".to_owned(),
+                Some(before) => {
+                    let app = migrations[before - 1].split_once('|').map_or("shop", |(app, _)| app);
+                    format!("(\"{app}\", \"{index:04}_m\"), (\"shop\", \"0001_m\")")
+                }
+            };
+            SourceFile::new(
+                format!("{app}/migrations/{:04}_m.py", index + 1),
+                format!(
+                    "from django.db import migrations, models\n\n\nclass Migration(migrations.Migration):\n{atomic}    \
+                 dependencies = [{dependencies}]\n    operations = [\n{operations}\n    ]\n"
+                ),
+            )
+        };
+        let mut files: Vec<SourceFile> = ["shop", "club"]
+            .into_iter()
+            .flat_map(|app| [format!("{app}/__init__.py"), format!("{app}/migrations/__init__.py")])
+            .map(|path| SourceFile::new(path, ""))
+            .collect();
+        files.push(file(0, FIRST));
+        files.extend(migrations.iter().enumerate().map(|(index, text)| file(index + 1, text)));
+        let project = Project::build(&ProjectInput {
+            sources: Sources::in_memory(files, &[]),
+            environment: Vec::new(),
+            texts: Vec::new(),
+            config: ProjectConfig {
+                settings: BTreeMap::from([(
+                    "DEFAULT_AUTO_FIELD".to_owned(),
+                    Value::str("django.db.models.BigAutoField"),
+                )]),
+                ..ProjectConfig::default()
+            },
+        });
+        let order: Vec<_> = project.in_order().cloned().map(Arc::new).collect();
+        let options =
+            Options { postgres: PgVersion::NEWEST, context: Context::new(DjangoVersion::NEWEST), incomplete: false };
+        let trace = replay(&order, &options);
+        let new: BTreeSet<_> =
+            order.iter().map(|migration| migration.key.clone()).filter(|key| &*key.name != "0001_m").collect();
+        assert_eq!(new.len(), migrations.len(), "{:?}", project.problems);
+        Self { project, trace, new }
+    }
+}
+
+/// Phases of one release are consistent along dependencies; by itself each migration runs when it may.
+#[test]
+fn what_stands_behind_a_waiting_migration_waits_with_it() {
+    let migrations = [
+        "migrations.RemoveField('member', 'nickname')",
+        "migrations.AddField('member', 'code', models.CharField(max_length=10, null=True))",
+        "club|migrations.SeparateDatabaseAndState(state_operations=[])",
+    ];
+    check(&migrations, &["0002:ZDM201"], &["0002:ZDM201", "0003:ZDM610"]);
+    let history = History::new(&migrations);
+    let told = |together: bool| -> Vec<(Phase, String)> {
+        let phases = phases(&history.trace, &history.config(together), &history.lint(together));
+        phases.into_iter().map(|entry| (entry.phase, entry.reasons.last().cloned().unwrap_or_default())).collect()
+    };
+    let together = told(true);
+    assert_eq!(together.iter().map(|(phase, _)| *phase).collect::<Vec<_>>(), [Phase::After; 3]);
+    assert_eq!(together[1].1, "it depends on shop.0002_m, which may only run after the deploy");
+    assert_eq!(together[2].1, "it depends on shop.0003_m, which may only run after the deploy");
+    let alone = told(false);
+    assert_eq!(alone.iter().map(|(phase, _)| *phase).collect::<Vec<_>>(), [Phase::After, Phase::Before, Phase::Before]);
+    assert_eq!(alone[1].1, "once shop.0002_m has run, which may only run after the deploy");
+    assert_eq!(alone[2].1, "");
 }
 
 #[test]

@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, OnceLock};
 
-use zdm_django::editor::{Database, NotAnalysed, Origin, Sql, run_migration};
+use zdm_django::editor::backwards::way_back;
+use zdm_django::editor::{Database, NotAnalysed, Origin, Outcome, Sql, run_back, run_migration};
 use zdm_django::operation::{CodeFactKind, RunPython};
 use zdm_django::resolve::{Context, Resolver};
 use zdm_django::state::{ModelKey, models_named};
@@ -35,6 +36,27 @@ pub fn replay(migrations: &[Arc<Migration>], options: &Options) -> Trace {
     }
 }
 
+/// Unapplies a migration on the worlds that it leaves, as far as there is a way back.
+pub fn unapply(migration: &MigrationTrace, trace: &Trace) -> MigrationTrace {
+    let states: Vec<_> = migration
+        .operations
+        .iter()
+        .map(|operation| (operation.state_before.clone(), operation.state_after.clone()))
+        .collect();
+    let back = way_back(&migration.migration, &states);
+    let mut replayer = Replayer {
+        state: migration.state_after.clone(),
+        session: Session::new(migration.catalog_after.clone(), trace.postgres),
+        number: 0,
+        context: Arc::new(trace.context.clone()),
+    };
+    let reversed = Arc::new(back.migration.clone());
+    replayer.record(&reversed, &mut |state, context, recorder| run_back(&back, state, context, recorder))
+}
+
+/// What the schema editor does for a migration.
+type Run<'r> = dyn FnMut(&ProjectState, &Context, &mut Recorder) -> Outcome + 'r;
+
 /// A replay that stands between two migrations. A clone costs a few pointers, so that any point of the history can be kept
 /// and gone on from.
 #[derive(Clone, Debug)]
@@ -59,6 +81,10 @@ impl Replayer {
 
     /// Runs the next migration.
     pub fn run(&mut self, migration: &Arc<Migration>) -> MigrationTrace {
+        self.record(migration, &mut |state, context, recorder| run_migration(migration, state, context, recorder))
+    }
+
+    fn record(&mut self, migration: &Arc<Migration>, run: &mut Run<'_>) -> MigrationTrace {
         let state_before = self.state.clone();
         let catalog_before = self.session.catalog().clone();
         let mut recorder = Recorder {
@@ -81,7 +107,7 @@ impl Replayer {
         if migration.atomic {
             recorder.control(&Statement::Begin);
         }
-        let run = run_migration(migration, &self.state, &self.context, &mut recorder);
+        let run = run(&self.state, &self.context, &mut recorder);
         // A migration that opened a transaction itself ends here in any case.
         if recorder.transaction.is_some() {
             recorder.control(&Statement::Commit { and_chain: false });

@@ -385,8 +385,15 @@ impl Workspace {
                 reported.iter().map(|migration| migration.file.path().to_owned()).chain(changed).collect()
             }),
             tables: self.tables(),
+            table_rules: self.table_rules(),
             small_table_rows: self.config.small_table_rows,
         }
+    }
+
+    /// What the configuration says of rules for single tables.
+    fn table_rules(&self) -> Vec<(TablePattern, RuleSet)> {
+        let named = self.config.tables.iter().filter(|table| table.rules != RuleSettings::default());
+        named.map(|table| (TablePattern(table.pattern.as_str().to_owned()), rule_set(&[&table.rules]))).collect()
     }
 
     /// What is known of tables, the measured ones first, because they are single tables. What the configuration says

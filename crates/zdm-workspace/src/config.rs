@@ -88,6 +88,8 @@ pub struct TableSettings {
     pub hot: Option<bool>,
     pub reads_per_second: Option<f64>,
     pub writes_per_second: Option<f64>,
+    /// For findings about these tables.
+    pub rules: RuleSettings,
 }
 
 impl TableSettings {

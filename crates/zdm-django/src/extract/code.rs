@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use zdm_python as python;
 use zdm_python::syntax::{Stmt, StmtKind};
-use zdm_python::{Call, FunctionRef, Module, ValueKind};
+use zdm_python::{ArgKind, Call, FunctionRef, Module, ValueKind};
 use zdm_source::Span;
 
 use super::{Extractor, convert};
@@ -40,6 +40,20 @@ const SAME_ROWS: &[&str] = &[
     "using",
 ];
 
+/// Where a function is called.
+#[derive(Clone, Copy)]
+struct Site {
+    depth: u32,
+    /// The call in the migration's file, where the function stands in another one.
+    place: Option<Span>,
+    /// In each round of a loop of a caller.
+    in_loop: bool,
+}
+
+/// Functions that hand on the elements of what they are given.
+const SAME_ELEMENTS: [&str; 5] =
+    ["builtins.enumerate", "builtins.list", "builtins.reversed", "builtins.sorted", "builtins.tuple"];
+
 /// A function that is being read, and what was found.
 struct Reading<'m> {
     module: &'m Module,
@@ -60,26 +74,67 @@ impl Extractor<'_> {
         if matches!(&code.kind, ValueKind::Symbol(name) if name.ends_with("RunPython.noop")) {
             return CodeFacts::default();
         }
-        let Some(function) = code.undecorated() else {
+        let Some((function, args)) = self.function_of_code(code, 0) else {
             return unread("it is not a function of the project");
         };
         let mut reading = Reading { module, functions: 0, facts: Vec::new() };
         // What a function of another file does is told where the operation names it.
         let place = (function.module != *module).then_some(span);
-        self.read_function(function, &[], 0, place, &mut reading);
+        self.read_function(&function, &args, Site { depth: 0, place, in_loop: false }, &mut reading);
         reading.facts.sort_by_key(|fact| (fact.span.start, fact.span.end));
         CodeFacts { facts: reading.facts, unread: None }
     }
 
-    /// Reads a function; `place` is where it is called in the migration's file, if it stands in another one.
-    fn read_function(
-        &self,
-        function: &FunctionRef,
-        args: &[python::Arg],
-        depth: u32,
-        place: Option<Span>,
-        reading: &mut Reading<'_>,
-    ) {
+    /// The function behind `functools.partial`, a method of a class of the project, or decorators, with the arguments
+    /// that come before those of the call.
+    fn function_of_code(&self, code: &python::Value, depth: u32) -> Option<(FunctionRef, Vec<python::Arg>)> {
+        match &code.kind {
+            ValueKind::Call(call) if call.callee.is_symbol("functools.partial") && depth < MAX_DEPTH => {
+                let (first, rest) = call.args.split_first()?;
+                let (function, mut args) = self.function_of_code(&first.value, depth + 1)?;
+                args.extend(rest.iter().cloned());
+                Some((function, args))
+            }
+            // `Fill().forwards`
+            ValueKind::Attribute(attribute) => {
+                let class = attribute.value.as_call()?.callee.as_class()?;
+                let method = self.evaluator().class_attribute(class, &attribute.name)?;
+                let function = method.as_function()?.clone();
+                let own = python::Arg {
+                    kind: ArgKind::Positional,
+                    value: attribute.value.clone(),
+                    span: attribute.value.span(),
+                };
+                Some((function, vec![own]))
+            }
+            _ => Some((code.undecorated()?.clone(), Vec::new())),
+        }
+    }
+
+    /// The arguments of a call, and those that its function gives itself.
+    fn with_defaults(&self, function: &FunctionRef, args: &[python::Arg]) -> Vec<python::Arg> {
+        let mut all = args.to_vec();
+        if args.iter().any(|arg| matches!(arg.kind, ArgKind::Unpack | ArgKind::UnpackMapping)) {
+            return all;
+        }
+        let positional = args.iter().filter(|arg| matches!(arg.kind, ArgKind::Positional)).count();
+        for (index, param) in function.function().params.iter().enumerate() {
+            let Some(default) = param.default else { continue };
+            let name = function.module.text(param.name);
+            let given = index < positional
+                || args.iter().any(|arg| matches!(&arg.kind, ArgKind::Keyword(own) if own.as_str() == name));
+            if !given {
+                let value = self.evaluator().eval(&function.module, default);
+                let name = python::Str::verbatim(&function.module, param.name);
+                all.push(python::Arg { kind: ArgKind::Keyword(name), span: value.span(), value });
+            }
+        }
+        all
+    }
+
+    /// Reads a function that is called at a site.
+    fn read_function(&self, function: &FunctionRef, args: &[python::Arg], site: Site, reading: &mut Reading<'_>) {
+        let Site { depth, place, in_loop } = site;
         if depth > MAX_DEPTH || reading.functions >= MAX_FUNCTIONS {
             let span = place.unwrap_or(function.function().span);
             let name = function.module.text(function.function().name);
@@ -90,7 +145,9 @@ impl Extractor<'_> {
         reading.functions += 1;
         let mut loops = Loops::default();
         find_loops(&function.module, &function.function().body, &mut loops);
-        for site in self.evaluator().calls_with(function, args) {
+        // Python gives the forwards function its arguments; a helper that is called with fewer has defaults.
+        let args = if depth > 0 || !args.is_empty() { self.with_defaults(function, args) } else { Vec::new() };
+        for site in self.evaluator().calls_with(function, &args) {
             let Some(call) = site.call.as_call() else { continue };
             if site.call.origin.module != function.module {
                 continue;
@@ -99,24 +156,30 @@ impl Extractor<'_> {
             let span = place.unwrap_or(own);
             if let Some(helper) = call.callee.as_function() {
                 let place = place.or_else(|| (helper.module != *reading.module).then_some(own));
-                self.read_function(helper, &call.args, depth + 1, place, reading);
+                let in_loop = in_loop || loops.is_each_time(own);
+                self.read_function(helper, &call.args, Site { depth: depth + 1, place, in_loop }, reading);
                 continue;
             }
-            let each_time = loops.rounds.iter().any(|stmt| stmt.start <= own.start && own.end <= stmt.end);
-            if let Some(kind) = changed_rows(call)
-                && (!matches!(kind, CodeFactKind::SavesEach { .. } | CodeFactKind::CreatesEach { .. }) || each_time)
+            let each_time = in_loop || loops.is_each_time(own);
+            if let Some(kind) = self.changed_rows(call)
+                && (!matches!(
+                    kind,
+                    CodeFactKind::SavesEach { .. }
+                        | CodeFactKind::DeletesEach { .. }
+                        | CodeFactKind::CreatesEach { .. }
+                ) || each_time)
             {
                 if let CodeFactKind::SavesEach { model, rows } = &kind
                     && let Some((ValueKind::Element(iterable), _)) =
                         call.method().map(|(value, name)| (&value.kind, name))
-                    && !is_in_batches(iterable, 0)
+                    && !self.is_in_batches(iterable, 0)
                 {
                     let (model, rows) = (model.clone(), rows.clone());
                     reading.push_once(CodeFactKind::LoadsAll { model, rows }, span);
                 }
                 reading.push(kind, span);
             }
-            if let Some(found) = loaded(&site.call, call, loops.iterables.contains(&own)) {
+            if let Some(found) = self.loaded(&site.call, call, loops.iterables.contains(&own)) {
                 reading.push_once(CodeFactKind::LoadsAll { model: found.model, rows: found.rows }, span);
             }
             if let Some(kind) = sent_sql(call) {
@@ -211,6 +274,12 @@ struct Loops {
     iterables: Vec<Span>,
 }
 
+impl Loops {
+    fn is_each_time(&self, span: Span) -> bool {
+        self.rounds.iter().any(|stmt| stmt.start <= span.start && span.end <= stmt.end)
+    }
+}
+
 fn find_loops(module: &Module, block: &[Stmt], found: &mut Loops) {
     for stmt in block {
         if let StmtKind::For { body, iter, .. } = &stmt.kind {
@@ -265,84 +334,6 @@ fn own_name(dotted: &str) -> Arc<str> {
     Arc::from(dotted.rsplit('.').next().unwrap_or(dotted))
 }
 
-fn changed_rows(call: &Call) -> Option<CodeFactKind> {
-    let (receiver, method) = call.method()?;
-    match method.as_str() {
-        "update" => {
-            let found = queryset(receiver, 0)?;
-            let set = call.keywords().map(|(name, arg)| (Arc::from(name.as_str()), convert::value(&arg.value)));
-            let set = (!call.has_unpacked()).then(|| set.collect());
-            Some(CodeFactKind::Updates { model: found.model, rows: found.rows, set })
-        }
-        "delete" => {
-            let found = queryset(receiver, 0)?;
-            Some(CodeFactKind::Deletes { model: found.model, rows: found.rows })
-        }
-        "save" => {
-            let ValueKind::Element(iterable) = &receiver.kind else { return None };
-            let found = queryset(iterable, 0)?;
-            Some(CodeFactKind::SavesEach { model: found.model, rows: found.rows })
-        }
-        "create" | "get_or_create" | "update_or_create" => {
-            let created = queryset(receiver, 0)?;
-            // An argument that comes from a loop over another queryset: one row for each of its objects.
-            let source = call.args.iter().find_map(|arg| element_of(&arg.value, 0))?;
-            (source.model != created.model).then_some(CodeFactKind::CreatesEach {
-                model: created.model,
-                source: source.model,
-                rows: source.rows,
-            })
-        }
-        "bulk_create" => {
-            let created = queryset(receiver, 0)?;
-            let known = call.arg(0, "objs").is_some_and(|objs| is_counted(&objs.value));
-            let batched = call.arg(1, "batch_size").is_some_and(|size| !size.value.is_none());
-            (!known && !batched).then_some(CodeFactKind::CreatesAtOnce { model: created.model })
-        }
-        "bulk_update" => {
-            let found = queryset(&call.arg(0, "objs")?.value, 0)?;
-            Some(CodeFactKind::BulkUpdates { model: found.model, rows: found.rows })
-        }
-        _ => None,
-    }
-}
-
-/// The rows of a manager or queryset; None where they are fewer than all, or not certain.
-fn queryset(value: &python::Value, depth: u32) -> Option<QuerySet> {
-    if depth > MAX_CHAIN {
-        return None;
-    }
-    match &value.kind {
-        ValueKind::Attribute(attribute) if MANAGERS.contains(&attribute.name.as_str()) => {
-            Some(QuerySet { model: state_model(&attribute.value)?, rows: Rows::All })
-        }
-        ValueKind::Call(call) => {
-            let Some((receiver, method)) = call.method() else {
-                let listed = call.callee.is_symbol("builtins.list");
-                return if listed { queryset(&call.positional(0)?.value, depth + 1) } else { None };
-            };
-            let found = queryset(receiver, depth + 1)?;
-            match method.as_str() {
-                name if SAME_ROWS.contains(&name) => Some(found),
-                "filter" if call.args.is_empty() => Some(found),
-                "filter" => {
-                    let [arg] = call.args.as_slice() else { return None };
-                    let (name, _) = call.keywords().next()?;
-                    let field = match name.as_str().strip_suffix("__isnull") {
-                        Some(field) if arg.value.truth() == Some(true) => field,
-                        None if arg.value.is_none() => name.as_str(),
-                        _ => return None,
-                    };
-                    let own = !field.contains("__") && found.rows == Rows::All;
-                    own.then(|| QuerySet { rows: Rows::WhereNull(Arc::from(field)), ..found })
-                }
-                _ => None,
-            }
-        }
-        _ => None,
-    }
-}
-
 /// The model that `apps.get_model("shop", "Order")` or `apps.get_model("shop.Order")` returns.
 fn state_model(value: &python::Value) -> Option<CodeModel> {
     let call = value.as_call()?;
@@ -366,41 +357,6 @@ fn is_counted(value: &python::Value) -> bool {
         }
         _ => false,
     }
-}
-
-/// The queryset whose objects a value is one of, or an attribute of one of.
-fn element_of(value: &python::Value, depth: u32) -> Option<QuerySet> {
-    if depth > MAX_CHAIN {
-        return None;
-    }
-    match &value.kind {
-        ValueKind::Element(iterable) => queryset(iterable, 0),
-        ValueKind::Attribute(attribute) => element_of(&attribute.value, depth + 1),
-        ValueKind::Binary(_, operands) => {
-            element_of(&operands.0, depth + 1).or_else(|| element_of(&operands.1, depth + 1))
-        }
-        _ => None,
-    }
-}
-
-/// A queryset that is read as a whole: looped over without `iterator()`, or made a list.
-fn loaded(value: &python::Value, call: &Call, is_iterable: bool) -> Option<QuerySet> {
-    let read = if is_iterable {
-        value
-    } else if call.callee.is_symbol("builtins.list") || call.callee.is_symbol("builtins.sorted") {
-        &call.positional(0)?.value
-    } else {
-        return None;
-    };
-    if is_in_batches(read, 0) { None } else { queryset(read, 0) }
-}
-
-/// Whether `iterator()` is in the chain, so that objects come a few at a time.
-fn is_in_batches(value: &python::Value, depth: u32) -> bool {
-    let Some((receiver, method)) = value.as_call().and_then(Call::method).filter(|_| depth <= MAX_CHAIN) else {
-        return false;
-    };
-    method.as_str() == "iterator" || is_in_batches(receiver, depth + 1)
 }
 
 /// The SQL of `cursor.execute(…)`.
@@ -451,4 +407,137 @@ fn handed_on(call: &Call) -> Option<Arc<str>> {
         .any(|arg| matches!(&arg.value.kind, ValueKind::Parameter(name) if matches!(name.as_str(), "apps" | "schema_editor")));
     let harmless = name.starts_with("builtins.") || name.starts_with("logging.");
     (gets && !harmless).then(|| Arc::from(format!("`{name}()` is not a function of the project")))
+}
+
+impl Extractor<'_> {
+    fn changed_rows(&self, call: &Call) -> Option<CodeFactKind> {
+        let (receiver, method) = call.method()?;
+        match method.as_str() {
+            "update" => {
+                let found = self.queryset(receiver, 0)?;
+                let set = call.keywords().map(|(name, arg)| (Arc::from(name.as_str()), convert::value(&arg.value)));
+                let set = (!call.has_unpacked()).then(|| set.collect());
+                Some(CodeFactKind::Updates { model: found.model, rows: found.rows, set })
+            }
+            "delete" => {
+                if let ValueKind::Element(iterable) = &receiver.kind {
+                    let found = self.queryset(iterable, 0)?;
+                    return Some(CodeFactKind::DeletesEach { model: found.model, rows: found.rows });
+                }
+                let found = self.queryset(receiver, 0)?;
+                Some(CodeFactKind::Deletes { model: found.model, rows: found.rows })
+            }
+            "save" => {
+                let ValueKind::Element(iterable) = &receiver.kind else { return None };
+                let found = self.queryset(iterable, 0)?;
+                Some(CodeFactKind::SavesEach { model: found.model, rows: found.rows })
+            }
+            "create" | "get_or_create" | "update_or_create" => {
+                let created = self.queryset(receiver, 0)?;
+                // An argument that comes from a loop over another queryset: one row for each of its objects.
+                let source = call.args.iter().find_map(|arg| self.element_of(&arg.value, 0))?;
+                (source.model != created.model).then_some(CodeFactKind::CreatesEach {
+                    model: created.model,
+                    source: source.model,
+                    rows: source.rows,
+                })
+            }
+            "bulk_create" => {
+                let created = self.queryset(receiver, 0)?;
+                let known = call.arg(0, "objs").is_some_and(|objs| is_counted(&objs.value));
+                let batched = call.arg(1, "batch_size").is_some_and(|size| !size.value.is_none());
+                (!known && !batched).then_some(CodeFactKind::CreatesAtOnce { model: created.model })
+            }
+            "bulk_update" => {
+                let found = self.queryset(&call.arg(0, "objs")?.value, 0)?;
+                Some(CodeFactKind::BulkUpdates { model: found.model, rows: found.rows })
+            }
+            _ => None,
+        }
+    }
+
+    /// The rows of a manager or queryset; None where they are fewer than all, or not certain.
+    fn queryset(&self, value: &python::Value, depth: u32) -> Option<QuerySet> {
+        if depth > MAX_CHAIN {
+            return None;
+        }
+        match &value.kind {
+            ValueKind::Attribute(attribute) if MANAGERS.contains(&attribute.name.as_str()) => {
+                Some(QuerySet { model: state_model(&attribute.value)?, rows: Rows::All })
+            }
+            ValueKind::Call(call) => {
+                let Some((receiver, method)) = call.method() else {
+                    if let Some(function) = call.callee.as_function() {
+                        return self.queryset(&self.result_of_helper(function, call), depth + 1);
+                    }
+                    let same = SAME_ELEMENTS.iter().any(|name| call.callee.is_symbol(name));
+                    return if same { self.queryset(&call.positional(0)?.value, depth + 1) } else { None };
+                };
+                let found = self.queryset(receiver, depth + 1)?;
+                match method.as_str() {
+                    name if SAME_ROWS.contains(&name) => Some(found),
+                    "filter" if call.args.is_empty() => Some(found),
+                    "filter" => {
+                        let [arg] = call.args.as_slice() else { return None };
+                        let (name, _) = call.keywords().next()?;
+                        let field = match name.as_str().strip_suffix("__isnull") {
+                            Some(field) if arg.value.truth() == Some(true) => field,
+                            None if arg.value.is_none() => name.as_str(),
+                            _ => return None,
+                        };
+                        let own = !field.contains("__") && found.rows == Rows::All;
+                        own.then(|| QuerySet { rows: Rows::WhereNull(Arc::from(field)), ..found })
+                    }
+                    _ => None,
+                }
+            }
+            _ => None,
+        }
+    }
+
+    /// The queryset whose objects a value is one of, or an attribute of one of.
+    fn element_of(&self, value: &python::Value, depth: u32) -> Option<QuerySet> {
+        if depth > MAX_CHAIN {
+            return None;
+        }
+        match &value.kind {
+            ValueKind::Element(iterable) => self.queryset(iterable, 0),
+            ValueKind::Attribute(attribute) => self.element_of(&attribute.value, depth + 1),
+            ValueKind::Binary(_, operands) => {
+                self.element_of(&operands.0, depth + 1).or_else(|| self.element_of(&operands.1, depth + 1))
+            }
+            _ => None,
+        }
+    }
+
+    /// A queryset that is read as a whole: looped over without `iterator()`, or made a list.
+    fn loaded(&self, value: &python::Value, call: &Call, is_iterable: bool) -> Option<QuerySet> {
+        let read = if is_iterable {
+            value
+        } else if call.callee.is_symbol("builtins.list") || call.callee.is_symbol("builtins.sorted") {
+            &call.positional(0)?.value
+        } else {
+            return None;
+        };
+        if self.is_in_batches(read, 0) { None } else { self.queryset(read, 0) }
+    }
+
+    /// What a helper function returns to this call.
+    fn result_of_helper(&self, function: &FunctionRef, call: &Call) -> python::Value {
+        self.evaluator().returns(function, &self.with_defaults(function, &call.args))
+    }
+
+    /// Whether `iterator()` is in the chain, so that objects come a few at a time.
+    fn is_in_batches(&self, value: &python::Value, depth: u32) -> bool {
+        let Some(call) = value.as_call().filter(|_| depth <= MAX_CHAIN) else { return false };
+        if let Some((receiver, method)) = call.method() {
+            return method.as_str() == "iterator" || self.is_in_batches(receiver, depth + 1);
+        }
+        if let Some(function) = call.callee.as_function() {
+            return self.is_in_batches(&self.result_of_helper(function, call), depth + 1);
+        }
+        // The others read all elements at once.
+        call.callee.is_symbol("builtins.enumerate")
+            && call.positional(0).is_some_and(|arg| self.is_in_batches(&arg.value, depth + 1))
+    }
 }

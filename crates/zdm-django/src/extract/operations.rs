@@ -88,6 +88,7 @@ fn changes_rows(class: &str) -> OperationKind {
         function: None,
         reverse_function: None,
         body: CodeFacts { facts: Vec::new(), unread: Some(Arc::from("it is an operation of its own")) },
+        reverse_body: CodeFacts::default(),
         atomic: None,
         elidable: false,
     })
@@ -935,6 +936,7 @@ impl Extractor<'_> {
             function: code.as_function().cloned(),
             reverse_function: reverse.and_then(|value| value.as_function().cloned()),
             body: self.code_facts(code, place.module, place.span),
+            reverse_body: reverse.map(|value| self.code_facts(value, place.module, place.span)).unwrap_or_default(),
             atomic,
             elidable: arguments.flag("elidable", false)?,
         })

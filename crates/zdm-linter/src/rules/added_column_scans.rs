@@ -3,7 +3,7 @@
 use zdm_postgres::statement::{AlterTableAction, ColumnConstraintKind};
 use zdm_source::Diagnostic;
 
-use super::{alter_actions, column_name};
+use super::{alter_actions, column_name, gives_value};
 use crate::context::Cx;
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
@@ -22,7 +22,9 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                     "the column has an inline CHECK, and PostgreSQL checks every row, although they all hold the same value (Django writes one for PositiveIntegerField and its kin)",
                     "add the column as a field without a check (IntegerField), then add the constraint with `AddConstraintNotValid` and validate it in the next migration",
                 )
-            } else if has(|kind| matches!(kind, ColumnConstraintKind::References(_))) {
+            } else if has(|kind| matches!(kind, ColumnConstraintKind::References(_)))
+                && gives_value(column.default_expr())
+            {
                 (
                     "the column has REFERENCES and a default, and PostgreSQL looks up every row in the referenced table",
                     "add the column without a default (nullable), and fill it in batches",

@@ -1,5 +1,6 @@
 //! ZDM401: CONCURRENTLY inside a transaction.
 
+use zdm_django::OperationKind;
 use zdm_postgres::effects::TransactionUse;
 use zdm_source::Diagnostic;
 
@@ -28,5 +29,20 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             diagnostic = Cx::fixed(diagnostic, fixes::atomic_false(cx));
         }
         out.push(diagnostic);
+    }
+    // Django refuses by itself, whatever the rest of the operation is.
+    for (operation, trace) in cx.operations().filter(|_| cx.migration.migration.atomic) {
+        let concurrently = matches!(
+            operation.kind,
+            OperationKind::AddIndex { concurrently: true, .. } | OperationKind::RemoveIndex { concurrently: true, .. }
+        );
+        if concurrently && !cx.steps().any(|step| step.operation == trace.index) {
+            let message = format!("{} cannot run inside a transaction, so the migration fails", operation.name());
+            out.push(
+                cx.at_operation(trace.index, message)
+                    .with_fact("the migration is atomic: Django runs it in one transaction")
+                    .with_help("set `atomic = False` on the migration class, and keep other operations out of it"),
+            );
+        }
     }
 }

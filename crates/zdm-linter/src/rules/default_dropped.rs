@@ -3,6 +3,7 @@
 use zdm_postgres::Catalog;
 use zdm_source::Diagnostic;
 
+use super::gives_value;
 use crate::context::Cx;
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
@@ -11,7 +12,9 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
         for column in &after.columns {
             let name = column.name.as_str();
             let Some(before) = old.before.column(name) else { continue };
-            let dropped = before.default.is_some() && column.default.is_none() && column.identity.is_none();
+            let dropped = gives_value(before.default.as_ref())
+                && !gives_value(column.default.as_ref())
+                && column.identity.is_none();
             // Django leaves a column to the database where its field has a database default, or where it has no field.
             let relies = model.column(&column.name).is_none_or(|own| own.db_default);
             if !dropped || !column.not_null || !relies || column.generated.is_some() {
@@ -19,7 +22,10 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             }
             let table = old.name();
             let without = |catalog: &Catalog| {
-                catalog.table(table).and_then(|table| table.column(name)).is_some_and(|column| column.default.is_none())
+                catalog
+                    .table(table)
+                    .and_then(|table| table.column(name))
+                    .is_some_and(|column| !gives_value(column.default.as_ref()))
             };
             let Some(step) = cx.step_where(without) else { continue };
             out.push(

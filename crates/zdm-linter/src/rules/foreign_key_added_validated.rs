@@ -5,6 +5,7 @@ use zdm_source::Diagnostic;
 
 use super::alter_actions;
 use crate::context::Cx;
+use crate::fixes;
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for step in cx.accepted() {
@@ -43,7 +44,9 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 references.table
             ));
             cx.weigh(table, &mut diagnostic);
-            out.push(diagnostic);
+            let name = constraint.name.as_ref().filter(|_| alter.actions.len() == 1);
+            let fix = name.and_then(|name| fixes::foreign_key_not_valid(cx, step, table, name));
+            out.push(Cx::fixed(diagnostic, fix));
         }
     }
 }

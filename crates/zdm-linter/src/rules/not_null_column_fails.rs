@@ -3,14 +3,14 @@
 use zdm_postgres::statement::{AlterTableAction, ColumnConstraintKind};
 use zdm_source::Diagnostic;
 
-use super::{alter_actions, column_name};
+use super::{alter_actions, column_name, gives_value};
 use crate::context::Cx;
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for step in cx.accepted() {
         for (alter, action) in alter_actions(step) {
             let AlterTableAction::AddColumn { column, .. } = action else { continue };
-            let filled = column.default_expr().is_some()
+            let filled = gives_value(column.default_expr())
                 || column.data_type.as_ref().is_some_and(zdm_postgres::DataType::is_serial)
                 || column.constraints.iter().any(|constraint| {
                     matches!(

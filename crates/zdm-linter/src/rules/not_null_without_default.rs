@@ -4,6 +4,7 @@ use zdm_postgres::Catalog;
 use zdm_postgres::catalog::{Column, Table};
 use zdm_source::Diagnostic;
 
+use super::gives_value;
 use crate::context::Cx;
 use crate::fixes;
 use crate::mirror;
@@ -58,7 +59,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
 /// An INSERT that does not name the column fails.
 fn wants_value(catalog: &Catalog, table: &Table, column: &Column) -> bool {
     column.not_null
-        && column.default.is_none()
+        && !gives_value(column.default.as_ref())
         && column.identity.is_none()
         && !mirror::fills(catalog, table, &column.name)
 }

@@ -5,6 +5,7 @@ use zdm_source::Diagnostic;
 
 use super::alter_actions;
 use crate::context::Cx;
+use crate::fixes;
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     if !cx.version().at_least(14) {
@@ -18,13 +19,13 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             if !cx.existed(step, &alter.name) {
                 continue;
             }
-            out.push(
-                cx.at_step(
+            let found = cx
+                .at_step(
                     step,
                     format!("detaching `{partition}` takes ACCESS EXCLUSIVE on `{}`: every query on all its partitions waits until the transaction ends", alter.name),
                 )
-                .with_help("use DETACH PARTITION … CONCURRENTLY (14 and later) in a migration with `atomic = False`"),
-            );
+                .with_help("use DETACH PARTITION … CONCURRENTLY (14 and later) in a migration with `atomic = False`; the partition keeps its bounds as a CHECK constraint");
+            out.push(Cx::fixed(found, fixes::concurrent_detach(cx, step)));
         }
     }
 }

@@ -12,16 +12,24 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             continue;
         }
         for fact in &run.body.facts {
-            let CodeFactKind::SavesEach { model, rows } = &fact.kind else { continue };
+            let (verb, done, model, rows) = match &fact.kind {
+                CodeFactKind::SavesEach { model, rows } => ("saves", "saved", model, rows),
+                CodeFactKind::DeletesEach { model, rows } => ("deletes", "deleted", model, rows),
+                _ => continue,
+            };
             let Some((_, table)) = old_table_of(cx, index, model) else { continue };
             let mut diagnostic = cx
                 .at_span(
                     fact.span,
-                    format!("the loop saves {} one by one in one transaction: each row stays locked until the last one is saved, and its writers wait", rows_of(rows, &table)),
+                    format!("the loop {verb} {} one by one in one transaction: each row stays locked until the last one is {done}, and its writers wait", rows_of(rows, &table)),
                 )
                 .with_fact("each row costs a round trip to the server, and nothing is kept if the migration is interrupted")
-                .with_help("fill the rows in batches outside of the migration with `zdm backfill`; where the value needs Python, put `atomic = False` on the migration and commit each batch of primary keys by itself");
-            diagnostic.primary.message = String::from("saved in a loop");
+                .with_help(if verb == "saves" {
+                    "fill the rows in batches outside of the migration with `zdm backfill`; where the value needs Python, put `atomic = False` on the migration and commit each batch of primary keys by itself"
+                } else {
+                    "put `atomic = False` on the migration, and delete the rows of one range of primary keys after the other, each in a transaction of its own"
+                });
+            diagnostic.primary.message = format!("{done} in a loop");
             diagnostic.subject.operation = Some(index);
             cx.weigh(&table, &mut diagnostic);
             out.push(diagnostic);

@@ -4,6 +4,7 @@ use zdm_postgres::Statement;
 use zdm_source::Diagnostic;
 
 use crate::context::Cx;
+use crate::fixes;
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for step in cx.accepted() {
@@ -13,13 +14,17 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
         if cx.migration.catalog_before.relation(name).is_none() && !cx.migration.catalog_before.is_incomplete() {
             continue;
         }
-        out.push(
-            cx.at_step(
+        let found = cx
+            .at_step(
                 step,
                 format!("refreshing materialized view `{name}` blocks every query that reads it until it is finished"),
             )
             .with_fact("REFRESH MATERIALIZED VIEW holds ACCESS EXCLUSIVE on the view while the query runs")
-            .with_help("give the view a unique index over all rows and use REFRESH MATERIALIZED VIEW CONCURRENTLY"),
-        );
+            .with_help("give the view a unique index over all rows and use REFRESH MATERIALIZED VIEW CONCURRENTLY");
+        // It goes by a unique index over all rows.
+        let indexes = step.catalog_before.indexes_of(name);
+        let unique = indexes.iter().any(|index| index.unique && index.valid && index.predicate.is_none());
+        let fix = if unique { fixes::concurrent_refresh(cx, step) } else { None };
+        out.push(Cx::fixed(found, fix));
     }
 }

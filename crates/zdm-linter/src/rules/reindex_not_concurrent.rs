@@ -5,6 +5,7 @@ use zdm_postgres::statement::ReindexTarget;
 use zdm_source::Diagnostic;
 
 use crate::context::Cx;
+use crate::fixes;
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for step in cx.accepted() {
@@ -18,10 +19,10 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             ReindexTarget::Schema(name) => format!("the indexes of schema `{name}`"),
             ReindexTarget::Database(_) | ReindexTarget::System(_) => "the indexes of the database".to_owned(),
         };
-        out.push(
+        let found =
             cx.at_step(step, format!("rebuilding {target} blocks writes to the table, and every query that would use the index, until it is finished"))
                 .with_fact("REINDEX holds SHARE on the table and ACCESS EXCLUSIVE on the index; planning any query of the table needs the index")
-                .with_help("use REINDEX … CONCURRENTLY (12 and later) in a migration with `atomic = False`"),
-        );
+                .with_help("use REINDEX … CONCURRENTLY (12 and later) in a migration with `atomic = False`");
+        out.push(Cx::fixed(found, fixes::concurrent_reindex(cx, step)));
     }
 }

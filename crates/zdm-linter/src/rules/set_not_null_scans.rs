@@ -5,6 +5,7 @@ use zdm_source::Diagnostic;
 
 use super::{alter_actions, column_name};
 use crate::context::Cx;
+use crate::fixes;
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for step in cx.accepted() {
@@ -49,7 +50,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                     ),
                 );
             cx.weigh(table, &mut diagnostic);
-            out.push(diagnostic);
+            out.push(Cx::fixed(diagnostic, fixes::not_null_by_check(cx, step, table, column)));
         }
     }
 }

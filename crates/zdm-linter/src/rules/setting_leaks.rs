@@ -6,11 +6,27 @@ use zdm_source::Diagnostic;
 use crate::context::Cx;
 use crate::fixes;
 
+/// What changes how later migrations wait, what they name, or whose rights they have.
+const MATTERS: [&str; 8] = [
+    "idle_in_transaction_session_timeout",
+    "lock_timeout",
+    "role",
+    "row_security",
+    "search_path",
+    "session_replication_role",
+    "statement_timeout",
+    "transaction_timeout",
+];
+
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for step in cx.accepted().filter(|step| step.raw) {
         let Statement::Set(set) = &step.statement else { continue };
         // What only changes how a session is watched or reports does no harm.
         if set.local || matches!(set.name.as_str(), "application_name" | "client_min_messages") {
+            continue;
+        }
+        // Python code asks which database it speaks to before it sends other databases' settings.
+        if step.python && !MATTERS.contains(&set.name.as_str()) {
             continue;
         }
         // Undone in the same migration.

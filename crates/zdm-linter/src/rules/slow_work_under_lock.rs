@@ -1,10 +1,12 @@
 //! ZDM141: slow work runs while an earlier statement of the same transaction holds a strong lock.
 
+use std::collections::BTreeMap;
+
 use zdm_django::OperationKind;
 use zdm_postgres::effects::Held;
 use zdm_postgres::{LockMode, QualifiedName, Statement};
 use zdm_replay::Step;
-use zdm_source::Diagnostic;
+use zdm_source::{Diagnostic, Severity};
 
 use crate::context::{Cx, name_list, shortened};
 use crate::words;
@@ -15,9 +17,11 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             continue;
         }
         let Some(work) = slow_work(cx, step) else { continue };
-        let held = strong_locks(cx, step, |held| held.by < step.number);
+        let mut held = strong_locks(cx, step, |held| held.by < step.number);
+        // What the step itself locks as strongly, its own rule tells.
+        held.retain(|(name, held)| step.outcome.effects.locks.get(*name).is_none_or(|own| *own < held.mode));
         if !held.is_empty() {
-            report(cx, cx.at_step(step, message(&work, &held)), &held, out);
+            report(cx, cx.at_step(step, message(&work, &held)), Some(kind_of(step)), &held, out);
         }
     }
     for (index, operation) in cx.migration.migration.operations.iter().enumerate() {
@@ -35,7 +39,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
         let held = strong_locks(cx, before, |_| true);
         if !held.is_empty() {
             let work = format!("the Python code of {}", operation.name());
-            report(cx, cx.at_operation(index, message(&work, &held)), &held, out);
+            report(cx, cx.at_operation(index, message(&work, &held)), None, &held, out);
         }
     }
 }
@@ -95,7 +99,27 @@ fn message(work: &str, held: &[(&QualifiedName, Held)]) -> String {
     )
 }
 
-fn report(cx: &Cx<'_>, mut diagnostic: Diagnostic, held: &[(&QualifiedName, Held)], out: &mut Vec<Diagnostic>) {
+/// What a step spends its time with, as the pages name it.
+fn kind_of(step: &Step) -> &'static str {
+    let effects = &step.outcome.effects;
+    if !effects.rewrites.is_empty() {
+        "rewrite"
+    } else if !effects.index_builds.is_empty() {
+        "index build"
+    } else if !effects.scans.is_empty() {
+        "scan"
+    } else {
+        "row change"
+    }
+}
+
+fn report(
+    cx: &Cx<'_>,
+    mut diagnostic: Diagnostic,
+    work: Option<&str>,
+    held: &[(&QualifiedName, Held)],
+    out: &mut Vec<Diagnostic>,
+) {
     let mut taken_by: Vec<&Step> = Vec::new();
     for (_, lock) in held {
         if let Some(step) = cx.steps().find(|step| step.number == lock.by)
@@ -105,23 +129,29 @@ fn report(cx: &Cx<'_>, mut diagnostic: Diagnostic, held: &[(&QualifiedName, Held
         }
     }
     for step in taken_by {
-        let locks: Vec<String> = held
-            .iter()
-            .filter(|(_, lock)| lock.by == step.number)
-            .map(|(name, lock)| format!("{} on `{name}`", lock.mode))
-            .collect();
+        let own = held.iter().filter(|(_, lock)| lock.by == step.number);
+        let mut by_mode: BTreeMap<LockMode, Vec<&QualifiedName>> = BTreeMap::new();
+        for (name, lock) in own {
+            by_mode.entry(lock.mode).or_default().push(name);
+        }
+        let locks: Vec<String> =
+            by_mode.into_iter().rev().map(|(mode, names)| format!("{mode} on {}", name_list(names))).collect();
         diagnostic = diagnostic.with_related(
-            cx.label_step(step, format!("{} is taken here, by `{}`", locks.join(" and "), shortened(&step.sql, 70))),
+            cx.label_step(step, format!("takes {}: `{}`", locks.join(" and "), shortened(&step.sql, 70))),
         );
     }
     diagnostic = diagnostic
         .with_fact("a transaction keeps every lock to its end; the quick statement's lock lasts as long as the slow work after it")
         .with_help("split the migration: the quick change in one, the slow work in the next (indexes concurrently, with `atomic = False`)");
-    for (name, _) in held {
-        if cx.facts(name) != crate::config::TableFacts::default() {
-            cx.weigh(name, &mut diagnostic);
-            break;
-        }
+    // Readers go on; how long writers wait depends on the size.
+    if held.iter().all(|(_, held)| held.mode < LockMode::AccessExclusive)
+        && cx.config.own_severity(cx.page, cx.migration.migration.file.path()).is_none()
+    {
+        diagnostic.severity = Severity::Warning;
+    }
+    let known = held.iter().map(|(name, _)| *name).find(|name| cx.facts(name) != crate::config::TableFacts::default());
+    if let Some(name) = known {
+        cx.weigh_work(name, work, &mut diagnostic);
     }
     out.push(diagnostic);
 }

@@ -12,7 +12,9 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
         let told_elsewhere = matches!(error.sqlstate, "55006" | "55P04")
             || error.sqlstate == "25P02"
             || (error.sqlstate == "25001" && step.outcome.transaction == TransactionUse::Forbidden);
-        if told_elsewhere {
+        // Of several branches of a condition one runs, and what it meets is not what the others leave.
+        let conditional = cx.operations().take(step.operation + 1).any(|(operation, _)| operation.conditional);
+        if told_elsewhere || conditional {
             continue;
         }
         let uncertain = step.catalog_before.is_incomplete();

@@ -15,11 +15,20 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             }
             let (what, which) = match action {
                 AlterTableAction::Trigger { which, mode } if mode == "DISABLE" => match which {
-                    TriggerSelection::Named(name) => (format!("trigger `{name}`"), Some(which)),
-                    TriggerSelection::All => ("all triggers, those of foreign keys included,".to_owned(), Some(which)),
-                    TriggerSelection::User => ("all triggers but those of constraints".to_owned(), Some(which)),
+                    TriggerSelection::Named(name) => {
+                        (format!("trigger `{name}` of `{table}` no longer fires"), Some(which))
+                    }
+                    TriggerSelection::All => (
+                        format!("all triggers of `{table}`, those of foreign keys included, no longer fire"),
+                        Some(which),
+                    ),
+                    TriggerSelection::User => {
+                        (format!("all triggers of `{table}` but those of constraints no longer fire"), Some(which))
+                    }
                 },
-                AlterTableAction::Rule { name, mode } if mode == "DISABLE" => (format!("rule `{name}`"), None),
+                AlterTableAction::Rule { name, mode } if mode == "DISABLE" => {
+                    (format!("rule `{name}` of `{table}` no longer fires"), None)
+                }
                 _ => continue,
             };
             // On again in the same transaction, nobody else ever sees it off.
@@ -37,7 +46,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 continue;
             }
             out.push(
-                cx.at_step(step, format!("{what} of `{table}` no longer fire for the code that is still running: what they keep true is kept no more"))
+                cx.at_step(step, format!("{what} for the code that is still running: what was kept true by it is kept no more"))
                     .with_help("release code that does without it first; for a change of data alone, SET LOCAL session_replication_role = replica affects only this transaction"),
             );
         }

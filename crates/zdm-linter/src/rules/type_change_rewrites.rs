@@ -34,7 +34,19 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 )
                 .with_fact(format!("every row and every index of `{table}` is written anew under ACCESS EXCLUSIVE"))
             } else if let Some(condition) = condition {
-                cx.at_step(step, format!("{what} rewrites the table under ACCESS EXCLUSIVE if {}", condition.condition))
+                let mut found = cx.at_step(
+                    step,
+                    format!(
+                        "{what} may rewrite the table under ACCESS EXCLUSIVE, while every query waits: it does if {}",
+                        condition.condition
+                    ),
+                );
+                if old.is_none() {
+                    found = found.with_fact(
+                        "the type before is not known, because the operation that made the column was not analysed",
+                    );
+                }
+                found
             } else {
                 continue;
             };

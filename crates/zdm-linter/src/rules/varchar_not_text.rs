@@ -10,7 +10,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
         for (table, column, data_type) in new_types(step) {
             if data_type.is("varchar") && !data_type.modifiers.is_empty() {
                 out.push(
-                    cx.at_step(step, format!("{} is `{data_type}`: a shorter limit later rewrites nothing but checks every row, and the limit gains no space", column_name(table, column)))
+                    cx.at_step(step, format!("{} is `{data_type}`: a shorter limit later rewrites the table, and the limit gains no space", column_name(table, column)))
                         .with_help("use TextField, with a CheckConstraint on Length() where a limit matters"),
                 );
             }

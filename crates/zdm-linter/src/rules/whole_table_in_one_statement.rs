@@ -22,12 +22,13 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
         }
         let table = &dml.table;
         let verb = if update { "updating" } else { "deleting" };
-        let which = if whole { "every row" } else { "every row where it is NULL" };
+        let rows =
+            if whole { format!("every row of `{table}`") } else { format!("every row of `{table}` where it is NULL") };
         let column = dml.columns.first().map(|column| format!(" `{column}` in")).unwrap_or_default();
         let mut diagnostic = cx
             .at_step(
                 step,
-                format!("{verb}{column} {which} of `{table}` in one statement locks those rows until the migration commits: writers of these rows wait for all of it"),
+                format!("{verb}{column} {rows} in one statement locks those rows until the migration commits: writers of these rows wait for all of it"),
             )
             .with_fact(format!(
                 "each row is written anew: the table and its indexes grow, replicas lag, and vacuum cannot clean up before the end; the statement is `{}`",

@@ -8,7 +8,7 @@ use zdm_django::project::sources::Sources;
 use zdm_django::project::{Project, ProjectConfig, ProjectInput};
 use zdm_django::resolve::{Context, Resolver};
 use zdm_django::{DjangoVersion, Value};
-use zdm_linter::config::{Level, TableFacts, TablePattern};
+use zdm_linter::config::{Level, RuleSet, TableFacts, TablePattern};
 use zdm_linter::{Config, Page, lint};
 use zdm_postgres::PgVersion;
 use zdm_replay::{Options, Trace, replay};
@@ -155,10 +155,16 @@ pub(crate) fn postgres_of(block: &Block) -> PgVersion {
 /// `# table: shop_order rows=100000000 bytes=… hot=true` in front of an example: what is known of a table.
 const TABLE: &str = "# table: ";
 
+/// A line of an example whose migrations are one release.
+const RELEASE: &str = "# release";
+
 /// The configuration that an example is judged by: its own rule is on, and its tables are known.
 pub(crate) fn config_of(rule: &'static str, block: &Block) -> Config {
     let mut config = Config::default();
     config.rules.0.insert(rule, Level::On);
+    if block.text.lines().any(|line| line == RELEASE) {
+        config.together = Some(BTreeSet::new());
+    }
     for line in block.text.lines().filter_map(|line| line.strip_prefix(TABLE)) {
         let mut words = line.split_whitespace();
         let mut facts = TableFacts::default();
@@ -169,6 +175,11 @@ pub(crate) fn config_of(rule: &'static str, block: &Block) -> Config {
                 "rows" => facts.rows = Some(value.parse().expect("a number")),
                 "bytes" => facts.bytes = Some(value.parse().expect("a number")),
                 "hot" => facts.hot = Some(value == "true"),
+                "ignore" => {
+                    let rules = RuleSet([(rule, Level::Off)].into());
+                    assert_eq!(value, rule, "only the page's own rule");
+                    config.table_rules.push((pattern.clone(), rules));
+                }
                 other => panic!("unknown fact `{other}`"),
             }
         }
@@ -189,13 +200,14 @@ pub(crate) fn lint_files(
     let project = project_of(given, files);
     let trace = replay_project(&project, postgres);
     let paths: BTreeSet<String> = files.iter().map(|file| file.path().to_owned()).collect();
-    let only = project
+    let only: BTreeSet<_> = project
         .migrations
         .iter()
         .filter(|migration| paths.contains(migration.file.path()))
         .map(|migration| migration.key.clone())
         .collect();
-    let config = Config { only: Some(only), only_paths: Some(paths), ..config.clone() };
+    let together = config.together.as_ref().map(|_| only.clone());
+    let config = Config { only: Some(only), only_paths: Some(paths), together, ..config.clone() };
     lint(&trace, &project.problems, &[], &config)
 }
 

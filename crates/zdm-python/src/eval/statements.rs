@@ -635,8 +635,18 @@ impl Evaluator<'_> {
         let iterable = self.expr(frame, iter);
         let items = ops::elements(&iterable).filter(|_| frame.trace.is_none());
         let Some(items) = items else {
-            let kind = ValueKind::Element(Arc::new(iterable));
-            let element = Value::new(kind, frame.origin(frame.module.expr(iter).span));
+            let origin = frame.origin(frame.module.expr(iter).span);
+            let element = |iterable: &Value| Value::new(ValueKind::Element(Arc::new(iterable.clone())), origin.clone());
+            let element = match iterable.as_call() {
+                // Pairs of a number and an element.
+                Some(call) if call.callee.is_symbol("builtins.enumerate") && call.positional(0).is_some() => {
+                    let number = Value::unknown(Why::Dynamic("assigned in a loop"), origin.clone());
+                    let inner = call.positional(0).map(|arg| element(&arg.value));
+                    let pair = [number].into_iter().chain(inner).collect();
+                    Value::new(ValueKind::Tuple(Arc::new(pair)), origin.clone())
+                }
+                _ => element(&iterable),
+            };
             Self::poison(frame, std::slice::from_ref(stmt), &Why::Dynamic("assigned in a loop"));
             self.assign(frame, target, element, at);
             if frame.trace.is_some() {

@@ -58,7 +58,7 @@ const fn key(section: Section, name: &'static str, kind: Kind, example: &'static
 use Section::{Path, Table, Top};
 
 /// All keys.
-pub const KEYS: [Key; 28] = [
+pub const KEYS: [Key; 30] = [
     key(Top, "postgres", Kind::PostgresVersion, "\"16\"", "The oldest PostgreSQL that the migrations run on."),
     key(Top, "django", Kind::DjangoVersion, "\"5.2\"", "The Django release that runs them."),
     key(
@@ -129,6 +129,8 @@ pub const KEYS: [Key; 28] = [
     key(Table, "hot", Kind::Bool, "true", "Read or written all the time."),
     key(Table, "reads-per-second", Kind::Rate, "2000", "Reads per second at busy times."),
     key(Table, "writes-per-second", Kind::Rate, "150", "Writes per second at busy times."),
+    key(Table, "ignore", Kind::Rules, "[\"ZDM101\"]", "Rules that do not report on these tables."),
+    key(Table, "severity", Kind::Levels, "{ ZDM101 = \"error\" }", "Levels of rules for findings about these tables."),
 ];
 
 /// The rows of one section.

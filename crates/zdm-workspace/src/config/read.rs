@@ -166,6 +166,7 @@ impl Reader<'_> {
             hot: None,
             reads_per_second: None,
             writes_per_second: None,
+            rules: RuleSettings::default(),
         };
         let table = item.get_ref().as_table();
         let Some(table) = table else {
@@ -181,6 +182,7 @@ impl Reader<'_> {
                     None => self.wrong_type(item, key.name, "`true` or `false`"),
                 },
                 "reads-per-second" => settings.reads_per_second = self.rate(item, key.name),
+                "ignore" | "severity" => self.rule_setting(key.name, item, &mut settings.rules),
                 _ => settings.writes_per_second = self.rate(item, key.name),
             }
         }

@@ -105,7 +105,8 @@ const TABLES: &str = "\
 In `[tool.zdm.tables]`, as `NAME = { … }` or `[tool.zdm.tables.\"NAME\"]`; `*` in a name stands for anything, and the first
 entry that matches counts. Known size and traffic move severities: what only takes time is information on a small table
 and an error on a large or hot one. A table with ten or more reads and writes per second is hot. What stands here goes
-before what `--stats FILE` tells.";
+before what `--stats FILE` tells. A finding is about the tables that its message names; `ignore` takes it out if all of
+them say so.";
 
 const BASELINE: &str = "\
 ## Adopting it on an old project
