@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run -p zdm-claims --example compare -- FILE.sql           # in the form of cases.sql
 //! cargo run -p zdm-claims --example compare -- --seeds 1..2000    # what the generator of random statements writes
+//! cargo run -p zdm-claims --example compare -- --trees 1..2000    # the same over a tree of partitions
 //! ```
 //!
 //! `--majors 14,18` takes some of the provisioned servers. Every difference is printed with its case as it is found.
@@ -15,7 +16,7 @@ use std::thread;
 
 use zdm_claims::cases::{OwnCase, read};
 use zdm_claims::compare::{Comparison, compare};
-use zdm_claims::generate::generate;
+use zdm_claims::generate::{generate, generate_on_tree};
 use zdm_claims::measure::Bench;
 use zdm_claims::report::Tally;
 use zdm_testkit::{Server, majors_for};
@@ -36,9 +37,10 @@ fn run(arguments: &[String]) -> Result<bool, String> {
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
         match argument.as_str() {
-            "--seeds" => {
-                let text = rest.next().ok_or("--seeds wants FIRST..LAST")?;
-                let (first, last) = text.split_once("..").ok_or("--seeds wants FIRST..LAST")?;
+            "--seeds" | "--trees" => {
+                let text = rest.next().ok_or("a range of seeds is FIRST..LAST")?;
+                let (first, last) = text.split_once("..").ok_or("a range of seeds is FIRST..LAST")?;
+                let generate = if argument == "--trees" { generate_on_tree } else { generate };
                 let number = |text: &str| text.parse::<u64>().map_err(|error| format!("{text}: {error}"));
                 for seed in number(first)?..number(last)? {
                     cases.push(OwnCase { name: format!("seed {seed}"), ..generate(seed).case() });
