@@ -1,6 +1,7 @@
 //! The mirrors that `zdm mirror` writes, as the catalog has them: a trigger whose function copies columns.
 
-use zdm_postgres::catalog::{Table, Trigger};
+use zdm_postgres::catalog::{Constraint, ConstraintKind, Table, Trigger};
+use zdm_postgres::expr::ExprNode;
 use zdm_postgres::{Catalog, Ident};
 use zdm_sql::name_tokens;
 
@@ -54,6 +55,31 @@ pub(crate) fn fills(catalog: &Catalog, table: &Table, column: &Ident) -> bool {
             is_assignment && value.is_some_and(|(value, _)| columns_of_rows(value).iter().all(never_null))
         })
     })
+}
+
+/// Whether a mirror makes every row fulfil a check: its trigger fires for each row that does not.
+pub(crate) fn keeps(table: &Table, constraint: &Constraint) -> bool {
+    let ConstraintKind::Check { expr, .. } = &constraint.kind else { return false };
+    let ExprNode::Not(violated) = &*expr.node else { return false };
+    table.triggers.iter().filter(|trigger| trigger.enabled && is_mirror(trigger)).any(|trigger| {
+        let fires_for = |event: &str| trigger.events.iter().any(|own| own.eq_ignore_ascii_case(event));
+        let sees_all = fires_for("INSERT") && fires_for("UPDATE") && trigger.update_of.is_empty();
+        sees_all && trigger.when.as_ref().is_some_and(|when| of_new(&when.node).as_ref() == Some(&**violated))
+    })
+}
+
+/// A trigger's condition as an expression over the row alone; nothing where it reads the old row.
+fn of_new(node: &ExprNode) -> Option<ExprNode> {
+    fn strip(node: &mut ExprNode) -> bool {
+        if let ExprNode::Column { qualifier, .. } = node
+            && qualifier.take().is_none_or(|qualifier| qualifier != "new")
+        {
+            return false;
+        }
+        node.children_mut().into_iter().all(strip)
+    }
+    let mut node = node.clone();
+    strip(&mut node).then_some(node)
 }
 
 /// The columns that a PL/pgSQL trigger function names as `NEW.column` or `OLD.column`, each once, in order.

@@ -12,6 +12,8 @@ pub struct Declaration {
     pub request: Request,
     /// The shadow is a field of the model.
     pub as_field: bool,
+    /// The columns that reference the source get the same mirror.
+    pub references: bool,
 }
 
 /// What the mirror is on.
@@ -23,7 +25,7 @@ pub enum On {
     Table(String),
 }
 
-const KEYS: [&str; 12] = [
+const KEYS: [&str; 13] = [
     "model",
     "table",
     "source",
@@ -35,6 +37,7 @@ const KEYS: [&str; 12] = [
     "always",
     "allow-narrowing",
     "as-field",
+    "references",
     "columns",
 ];
 
@@ -85,7 +88,7 @@ fn read_entry(entry: &Table) -> Result<Declaration, String> {
         always: flag(entry, "always")?,
         allow_narrowing: flag(entry, "allow-narrowing")?,
     };
-    Ok(Declaration { on, request, as_field: flag(entry, "as-field")? })
+    Ok(Declaration { on, request, as_field: flag(entry, "as-field")?, references: flag(entry, "references")? })
 }
 
 fn read_pair(table: &Table) -> Result<PairRequest, String> {
@@ -142,6 +145,17 @@ mod tests {
         assert_eq!(found[0].on, On::Model("shop.Order".into()));
         assert!(found[0].request.both_ways && !found[0].request.always);
         assert_eq!(found[1].request.pairs[0].using.as_deref(), Some("a + 1"));
+    }
+
+    /// What editors offer is what is read.
+    #[test]
+    fn the_published_schema_has_the_same_keys() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/zdm.schema.json");
+        let text = std::fs::read_to_string(path).unwrap();
+        let (_, mirror) = text.split_once("\"mirror\": {").unwrap();
+        for key in KEYS {
+            assert!(mirror.contains(&format!("\"{key}\": {{")), "{key}");
+        }
     }
 
     #[test]

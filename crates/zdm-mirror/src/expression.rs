@@ -83,6 +83,15 @@ impl Expression {
         self.qualified("NEW")
     }
 
+    /// With a value in place of the only column that it reads, in parentheses; nothing where it reads others.
+    pub fn of_value(&self, column: &str, value: &str) -> Option<String> {
+        if self.columns != [column] {
+            return None;
+        }
+        let columns = self.columns.iter().cloned().collect();
+        Some(enclosed(&rewrite(&self.plain, &columns, "", |_| format!("({value})"))))
+    }
+
     /// Over the row of that name, in parentheses.
     pub fn qualified(&self, row: &str) -> String {
         let columns = self.columns.iter().cloned().collect();

@@ -3,7 +3,7 @@
 //! The pure half, in reading order: [`expression`] (what users write about a row), [`types`] (which values fit),
 //! [`names`] (of trigger and function), [`facts`] (what is known of a table), [`mirror`] (the definition, refusals and
 //! warnings), [`sql`] (its statements), [`declared`] (mirrors as data), [`project`] (facts from a replayed project),
-//! [`migration`] and [`swap`] (Django migrations).
+//! [`migration`] and [`swap`] (Django migrations), [`references`] (the columns that reference a column).
 //! The half that talks to the server: [`live`] (reads the facts), [`inspect`] (what is installed), [`values`] (whether
 //! the columns are equal), [`install`].
 
@@ -26,6 +26,8 @@ pub mod declared;
 pub mod project;
 
 pub mod migration;
+
+pub mod references;
 
 mod python;
 

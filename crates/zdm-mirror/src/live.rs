@@ -10,6 +10,7 @@ use crate::facts::{ColumnFacts, TableFacts, TableKind, TriggerFacts};
 use crate::mirror::TableName;
 use crate::names;
 use crate::refusal::Refusal;
+use crate::swap::{ColumnExtras, ColumnGrant};
 use crate::types;
 
 /// Which table: as written in SQL, or exactly.
@@ -393,4 +394,97 @@ pub async fn all_triggers(session: &Session) -> Result<Vec<(TableName, u32, Stri
         .await
         .doing("looking for mirrors")?;
     rows.iter().map(|row| Ok((TableName::new(Some(row.get(0)), row.get(1))?, row.get(2), row.get(3)))).collect()
+}
+
+/// What a database has on a column that migrations rarely say: statistics target, storage, options, privileges.
+///
+/// # Errors
+/// When the catalog cannot be read.
+pub async fn extras(
+    session: &Session,
+    table: &zdm_postgres::QualifiedName,
+    column: &str,
+) -> Result<Option<ColumnExtras>, Error> {
+    let schema = table.schema.as_ref().map_or("public", zdm_postgres::Ident::as_str);
+    let doing = "reading a column's settings";
+    // Before 17 the default target is -1, since then NULL.
+    let Some(row) = session
+        .client()
+        .query_opt(
+            "SELECT a.attrelid, a.attnum, CASE WHEN a.attstattarget >= 0 THEN a.attstattarget::int4 END, \
+             CASE WHEN a.attstorage <> t.typstorage THEN CASE a.attstorage::text WHEN 'p' THEN 'PLAIN' \
+               WHEN 'e' THEN 'EXTERNAL' WHEN 'm' THEN 'MAIN' ELSE 'EXTENDED' END END, \
+             COALESCE(a.attoptions, '{}') \
+             FROM pg_catalog.pg_attribute AS a JOIN pg_catalog.pg_type AS t ON t.oid = a.atttypid \
+             JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+             WHERE n.nspname = $1::text AND c.relname = $2::text AND a.attname = $3::text AND NOT a.attisdropped",
+            &[&schema, &table.name.as_str(), &column],
+        )
+        .await
+        .doing(doing)?
+    else {
+        return Ok(None);
+    };
+    let (relation, number): (u32, i16) = (row.get(0), row.get(1));
+    let grants = session
+        .client()
+        .query(
+            "SELECT g.privilege_type::text, r.rolname::text, g.is_grantable FROM pg_catalog.pg_attribute AS a \
+             CROSS JOIN LATERAL pg_catalog.aclexplode(a.attacl) AS g LEFT JOIN pg_catalog.pg_roles AS r ON r.oid = g.grantee \
+             WHERE a.attrelid = $1 AND a.attnum = $2 ORDER BY 2, 1",
+            &[&relation, &number],
+        )
+        .await
+        .doing(doing)?
+        .iter()
+        .map(|row| ColumnGrant { privilege: row.get(0), role: row.get(1), with_grant_option: row.get(2) })
+        .collect();
+    Ok(Some(ColumnExtras {
+        table: table.clone(),
+        column: column.to_owned(),
+        statistics: row.get(2),
+        storage: row.get(3),
+        options: row.get(4),
+        grants,
+    }))
+}
+
+/// What stays behind with the old column of a swap, a sentence each: objects that know it by its number.
+///
+/// # Errors
+/// When the catalog cannot be read.
+pub async fn left_behind(
+    session: &Session,
+    table: &zdm_postgres::QualifiedName,
+    column: &str,
+) -> Result<Vec<String>, Error> {
+    let schema = table.schema.as_ref().map_or("public", zdm_postgres::Ident::as_str);
+    let rows = session
+        .client()
+        .query(
+            "WITH col AS (SELECT a.attrelid, a.attnum FROM pg_catalog.pg_attribute AS a \
+               JOIN pg_catalog.pg_class AS c ON c.oid = a.attrelid JOIN pg_catalog.pg_namespace AS n ON n.oid = c.relnamespace \
+               WHERE n.nspname = $1::text AND c.relname = $2::text AND a.attname = $3::text AND NOT a.attisdropped) \
+             SELECT 'the statistics object `' || s.stxname || '`' FROM pg_catalog.pg_statistic_ext AS s, col \
+               WHERE s.stxrelid = col.attrelid AND col.attnum = ANY(s.stxkeys::int2[]) \
+             UNION ALL SELECT DISTINCT 'the view `' || r.ev_class::pg_catalog.regclass::text || '`' \
+               FROM pg_catalog.pg_depend AS d JOIN col ON d.refobjid = col.attrelid AND d.refobjsubid = col.attnum \
+               JOIN pg_catalog.pg_rewrite AS r ON r.oid = d.objid \
+               WHERE d.classid = 'pg_catalog.pg_rewrite'::pg_catalog.regclass AND r.ev_class <> col.attrelid \
+             UNION ALL SELECT 'the policy `' || p.polname || '`' FROM pg_catalog.pg_depend AS d \
+               JOIN col ON d.refobjid = col.attrelid AND d.refobjsubid = col.attnum \
+               JOIN pg_catalog.pg_policy AS p ON p.oid = d.objid \
+               WHERE d.classid = 'pg_catalog.pg_policy'::pg_catalog.regclass \
+             ORDER BY 1",
+            &[&schema, &table.name.as_str(), &column],
+        )
+        .await
+        .doing("reading what depends on a column")?;
+    Ok(rows
+        .iter()
+        .map(|row| {
+            let what: String = row.get(0);
+            format!("{what} is on the old column of `{table}` and stays with it: make it anew behind the swap")
+        })
+        .collect())
 }

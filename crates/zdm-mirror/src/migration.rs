@@ -26,8 +26,8 @@ pub(crate) enum Operation {
     Sql { comment: Option<String>, forward: Vec<String>, backward: Vec<String> },
     /// Python text of an operation, and whether it changes the state alone.
     Python(String),
-    /// State operations beside statements.
-    Separate { forward: Vec<String>, backward: Vec<String>, state: Vec<String> },
+    /// State operations, if any, beside statements.
+    Separate { comment: Option<String>, forward: Vec<String>, backward: Vec<String>, state: Vec<String> },
 }
 
 /// The migration that makes the shadow columns, the function and the trigger.
@@ -124,20 +124,30 @@ pub(crate) fn file(
         text.push_str("    atomic = False\n\n");
     }
     text.push_str("    dependencies = [\n");
-    let dependency = &place.dependency;
-    let _ = writeln!(text, "        ({}, {}),", python_string(&dependency.app), python_string(&dependency.name));
-    text.push_str("    ]\n\n    operations = [\n");
-    for operation in operations {
-        text.push_str(&indented(&operation.python(), 8));
-        text.push_str(",\n");
+    for dependency in std::iter::once(&place.dependency).chain(&place.also) {
+        let _ = writeln!(text, "        ({}, {}),", python_string(&dependency.app), python_string(&dependency.name));
     }
-    text.push_str("    ]\n");
+    text.push_str("    ]\n\n");
+    if operations.is_empty() {
+        text.push_str("    operations = []\n");
+    } else {
+        operations_text(&mut text, operations);
+    }
     let text = text.replace(LITERAL_LINE, "");
     MigrationFile {
         key: MigrationKey::new(std::sync::Arc::clone(&place.app), name),
         path: format!("{}/{name}.py", place.folder),
         text,
     }
+}
+
+fn operations_text(text: &mut String, operations: &[Operation]) {
+    text.push_str("    operations = [\n");
+    for operation in operations {
+        text.push_str(&indented(&operation.python(), 8));
+        text.push_str(",\n");
+    }
+    text.push_str("    ]\n");
 }
 
 impl Operation {
@@ -148,8 +158,13 @@ impl Operation {
                 format!("{comment}{}", run_sql(forward, backward))
             }
             Self::Python(text) => text.clone(),
-            Self::Separate { forward, backward, state } => {
-                let mut text = String::from("migrations.SeparateDatabaseAndState(\n    database_operations=[\n");
+            Self::Separate { comment, forward, backward, state } => {
+                let mut text = comment.as_ref().map(|comment| format!("# {comment}\n")).unwrap_or_default();
+                if state.is_empty() {
+                    text.push_str(&run_sql(forward, backward));
+                    return text;
+                }
+                text.push_str("migrations.SeparateDatabaseAndState(\n    database_operations=[\n");
                 text.push_str(&indented(&run_sql(forward, backward), 8));
                 text.push_str(",\n    ],\n    state_operations=[\n");
                 for operation in state {

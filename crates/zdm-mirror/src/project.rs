@@ -1,10 +1,11 @@
 //! What a replayed project says of a model's table: no Django, no database.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use zdm_django::resolve::{ResolvedField, Resolver};
+use zdm_django::resolve::{Context, ResolvedField, Resolver};
 use zdm_django::state::{ModelKey, ModelState};
-use zdm_django::{MigrationKey, Project};
+use zdm_django::{MigrationKey, Project, ProjectState};
 use zdm_postgres::catalog::Table;
 use zdm_postgres::{Catalog, DataType, QualifiedName, deparse};
 use zdm_replay::{Trace, table_name};
@@ -36,6 +37,54 @@ pub struct Place {
     /// The number of the next migration.
     pub number: u32,
     pub dependency: MigrationKey,
+    /// Migrations of other apps that must be applied before.
+    pub also: Vec<MigrationKey>,
+}
+
+/// What runs while a new release is made: the models without the migrations that the release brings.
+#[derive(Debug, Clone)]
+pub struct Released {
+    /// For people: `main`.
+    pub reference: String,
+    state: ProjectState,
+    new: BTreeSet<MigrationKey>,
+}
+
+impl Released {
+    /// The models without the migrations that are new.
+    pub fn without(trace: &Trace, new: BTreeSet<MigrationKey>, reference: &str) -> Self {
+        let mut state: Option<ProjectState> = None;
+        for migration in &trace.migrations {
+            let key = &migration.migration.key;
+            if new.contains(key) {
+                state.get_or_insert_with(|| migration.state_before.clone());
+            } else if let Some(state) = &mut state {
+                for operation in &migration.migration.operations {
+                    // What cannot be applied is the linter's to report.
+                    drop(state.apply(&key.app, operation));
+                }
+            }
+        }
+        let state = state.or_else(|| trace.migrations.last().map(|last| last.state_after.clone())).unwrap_or_default();
+        Self { reference: reference.to_owned(), state, new }
+    }
+
+    /// Whether the release that runs is without that migration.
+    pub fn lacks(&self, key: &MigrationKey) -> bool {
+        self.new.contains(key)
+    }
+
+    /// The field of the running models that names the table's column.
+    pub fn field_of(&self, context: &Context, table: &QualifiedName, column: &str) -> Option<Arc<str>> {
+        let resolver = Resolver::new(&self.state, context);
+        self.state
+            .models()
+            .filter(|model| resolver.table(model).is_ok_and(|name| table_name(&name) == *table))
+            .filter_map(|model| resolver.model(&model.key()).ok())
+            .flat_map(|model| model.fields.into_iter().filter_map(Result::ok).collect::<Vec<_>>())
+            .find(|field| field.column.as_deref() == Some(column))
+            .map(|field| Arc::clone(field.name()))
+    }
 }
 
 /// Finds a model by `app.Model`.
@@ -67,6 +116,38 @@ pub fn model(trace: &Trace, label: &str) -> Result<ModelTable, Refusal> {
     of_model(trace, model)
 }
 
+/// The model that a table belongs to; the one that Django makes for a many-to-many field is its app's, too.
+pub fn of_table(trace: &Trace, name: &QualifiedName) -> Option<ModelTable> {
+    let last = trace.migrations.last()?;
+    let resolver = Resolver::new(&last.state_after, &trace.context);
+    let has_table = |model: &ModelState| resolver.table(model).is_ok_and(|found| table_name(&found) == *name);
+    if let Some(model) = last.state_after.models().find(|model| !model.is_proxy() && has_table(model)) {
+        return of_model(trace, model).ok();
+    }
+    let through = last
+        .state_after
+        .models()
+        .filter_map(|model| resolver.model(&model.key()).ok())
+        .flat_map(|model| model.fields.into_iter().filter_map(Result::ok).collect::<Vec<_>>())
+        .filter_map(|field| field.auto_through().cloned())
+        .find(|through| has_table(through))?;
+    let catalog = &last.catalog_after;
+    let table = catalog.table(name).filter(|table| !table.assumed)?;
+    let fields = through
+        .fields
+        .iter()
+        .filter_map(|field| resolver.field_of(&through, field).ok())
+        .filter_map(|field| Some((Arc::clone(field.name()), field.column.clone()?)))
+        .collect();
+    Some(ModelTable {
+        facts: catalog_facts(catalog, table).ok()?,
+        table: name.clone(),
+        model: through,
+        fields,
+        complete: !catalog.is_incomplete(),
+    })
+}
+
 /// Finds a table by its name as written in SQL, and the model that it belongs to if there is one.
 pub fn table(trace: &Trace, text: &str) -> Option<(TableFacts, Option<ModelTable>)> {
     let last = trace.migrations.last()?;
@@ -80,14 +161,7 @@ pub fn table(trace: &Trace, text: &str) -> Option<(TableFacts, Option<ModelTable
     };
     let catalog = &last.catalog_after;
     let found = catalog.table(&exact).or_else(|| catalog.table(&read()?))?;
-    let resolver = Resolver::new(&last.state_after, &trace.context);
-    let model = last
-        .state_after
-        .models()
-        .filter(|model| !model.is_proxy())
-        .find(|model| resolver.table(model).is_ok_and(|name| table_name(&name) == found.name))
-        .and_then(|model| of_model(trace, model).ok());
-    Some((catalog_facts(catalog, found).ok()?, model))
+    Some((catalog_facts(catalog, found).ok()?, of_table(trace, &found.name)))
 }
 
 /// Schema and name of a table as written in SQL.
@@ -291,7 +365,7 @@ pub fn place(project: &Project, app: &str) -> Result<Place, Refusal> {
         .max()
         .unwrap_or(0)
         .saturating_add(1);
-    Ok(Place { app: Arc::clone(&found.label), folder: folder.to_string(), number, dependency })
+    Ok(Place { app: Arc::clone(&found.label), folder: folder.to_string(), number, dependency, also: Vec::new() })
 }
 
 fn leading_number(name: &str) -> Option<u32> {

@@ -151,6 +151,35 @@ fn render(value: &Value, imports: &mut BTreeSet<String>, depth: u8) -> Result<St
     })
 }
 
+/// The imports of the modules that a field's text names, as `uuid` in `models.UUIDField(default=uuid.uuid4)`.
+pub(crate) fn imports(text: &str) -> BTreeSet<String> {
+    let mut imports = BTreeSet::new();
+    let mut quote = None;
+    let mut name = String::new();
+    for c in text.chars().chain([' ']) {
+        match quote {
+            Some(open) if c == open => quote = None,
+            Some(_) => {}
+            None if c.is_alphanumeric() || c == '_' || c == '.' => {
+                name.push(c);
+                continue;
+            }
+            None if c == '"' || c == '\'' => quote = Some(c),
+            None => {}
+        }
+        let path = std::mem::take(&mut name);
+        let is_module = path.contains('.')
+            && path.starts_with(|first: char| first.is_alphabetic() || first == '_')
+            && !path.starts_with("models.");
+        if path.starts_with("settings.") {
+            imports.insert("from django.conf import settings".to_owned());
+        } else if is_module {
+            symbol(&path, &mut imports);
+        }
+    }
+    imports
+}
+
 /// A dotted name, and the import that brings it.
 fn symbol(path: &str, imports: &mut BTreeSet<String>) -> String {
     let path = path.strip_prefix("builtins.").unwrap_or(path);
@@ -167,4 +196,23 @@ fn symbol(path: &str, imports: &mut BTreeSet<String>) -> String {
         imports.insert(format!("import {module}"));
     }
     path.to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn modules_of_a_field_are_imported() {
+        let check = |text: &str, expect: &[&str]| {
+            assert_eq!(imports(text).into_iter().collect::<Vec<_>>(), expect, "{text}");
+        };
+        check("models.UUIDField(default=uuid.uuid4, help_text='a.b')", &["import uuid"]);
+        check("library.fields.Card(max_digits=1.5)", &["import library.fields"]);
+        check("models.BigIntegerField(default=0)", &[]);
+        check(
+            "models.ForeignKey(settings.AUTH_USER_MODEL, django.db.models.deletion.CASCADE)",
+            &["from django.conf import settings", "import django.db.models.deletion"],
+        );
+    }
 }

@@ -1,26 +1,34 @@
-//! The migrations that make the shadow the column.
+//! The migrations that make the shadows the columns.
 //!
 //! Everything slow comes before and outside of the swap, in migrations of their own: indexes are built CONCURRENTLY on
-//! the shadow, constraints are added NOT VALID, then validated. The swap itself is one short transaction of changes to the
+//! the shadow, constraints are added NOT VALID, then validated; one of them says that shadow and source are equal, so that
+//! no row that was not filled gets as far as the swap. The swap itself is one short transaction of changes to the
 //! catalog. Its reverse puts every name and the trigger back, and the values of rows that were written since.
+//!
+//! Columns on both sides of a foreign key change in the same transaction: the key's twin joins the shadows beforehand.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use zdm_conn::Ident;
-use zdm_postgres::catalog::{Column, Constraint, ConstraintKind, Index, Table};
-use zdm_postgres::statement::{IndexElement, IndexKey};
-use zdm_postgres::{Catalog, deparse};
+use zdm_django::MigrationKey;
+use zdm_postgres::catalog::Table;
+use zdm_postgres::{Catalog, QualifiedName};
 use zdm_replay::Trace;
 
-use crate::expression::with_column;
 use crate::migration::{self, MigrationFile, Operation, python_string};
-use crate::mirror::{Mirror, Pair, TableName};
-use crate::names;
-use crate::project::{ModelTable, Place};
+use crate::mirror::{Mirror, Pair};
+use crate::project::{ModelTable, Place, Released};
 use crate::python;
+use crate::references;
 use crate::refusal::Refusal;
-use crate::sql::{Row, distinct};
-use crate::types;
+
+mod foreign_key;
+mod table;
+
+use foreign_key::foreign_keys;
+use table::Builder;
+
+pub use table::{ColumnExtras, ColumnGrant};
 
 /// What becomes of the old column.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,12 +38,23 @@ pub enum Old {
     Dropped,
 }
 
-/// What the caller says beside the mirror.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What the caller says beside the mirrors.
+#[derive(Debug, Clone)]
 pub struct Options {
     pub old: Old,
     /// The new field as Python text, where it cannot be told from the old one.
     pub field: Option<String>,
+    /// What runs now, where that is known.
+    pub released: Option<Released>,
+    /// What a database says of the old columns that migrations do not.
+    pub extras: Vec<ColumnExtras>,
+}
+
+/// A mirror that is swapped, and the table that it is on.
+#[derive(Debug, Clone)]
+pub struct Member {
+    pub mirror: Mirror,
+    pub model: ModelTable,
 }
 
 /// The migrations, in order, and what the user must know.
@@ -45,124 +64,73 @@ pub struct Swap {
     pub notes: Vec<String>,
 }
 
-/// Writes the migrations of a swap.
+/// All that is swapped on one table.
+#[derive(Debug, Clone)]
+struct Swapped<'a> {
+    table: &'a Table,
+    model: &'a ModelTable,
+    mirrors: Vec<&'a Mirror>,
+    pairs: Vec<&'a Pair>,
+}
+
+/// Writes the migrations of a swap. They belong to the app of the first member; `places` has where each app's next
+/// migration goes, by label.
 ///
 /// # Errors
-/// When the mirror is not there yet, when a model still names the shadow, or when something hangs on the column that
-/// cannot be carried over.
+/// When a mirror is not there yet, when a model still names the shadow, when a foreign key would be left between a new
+/// column and an old one, or when something hangs on a column that cannot be carried over.
 pub fn generate(
     trace: &Trace,
-    model: &ModelTable,
-    mirror: &Mirror,
-    place: &Place,
+    members: &[Member],
+    places: &BTreeMap<Arc<str>, Place>,
     options: &Options,
 ) -> Result<Swap, Refusal> {
     let other = |text: String| Err(Refusal::Other(text));
     let Some(last) = trace.migrations.last() else { return other("the project has no migrations".to_owned()) };
+    let Some(first) = members.first() else { return Err(Refusal::Nothing) };
     let catalog = &last.catalog_after;
-    let Some(table) = catalog.table(&model.table).filter(|table| !table.assumed) else {
-        return other(format!("the table `{}` is not made by a migration that could be read", model.table));
-    };
-    let label = model.label();
+    let tables = by_table(catalog, members)?;
     let mut notes = Vec::new();
-    for pair in &mirror.pairs {
-        let target = pair.target.as_str();
-        if let Some(field) = model.field_of(target) {
-            return other(format!(
-                "the shadow `{target}` is still the field `{field}` of `{label}`: every process of the running release \
-                 names it in each query and would fail with \"column does not exist\"; first release a migration that takes \
-                 it out of the state alone (SeparateDatabaseAndState with RemoveField as its state operation) and models \
-                 without it, then swap"
-            ));
-        }
-        // The release that has forgotten the field must run everywhere.
-        let removed_in = trace.migrations.iter().rev().find(|migration| names_column(migration, trace, model, target));
-        if let Some(migration) = removed_in {
-            notes.push(format!(
-                "`{target}` was a field of `{label}` until {}: the release with that migration must run everywhere before \
-                 this swap is deployed",
-                migration.migration.key
-            ));
-        }
-        if pair.adds_column {
-            return other(format!(
-                "no migration makes the shadow `{target}`: write one first (`zdm mirror migration`), release it, and \
-                 backfill"
-            ));
-        }
-        if pair.forward.is_some() && pair.backward.is_none() {
-            return other(format!(
-                "`{target}` comes from `{}` by an expression: the reverse of the swap needs --reverse-using",
-                pair.source.as_str()
-            ));
-        }
+    covered(trace, &tables)?;
+    for member in members {
+        ready(trace, member, options, &mut notes)?;
     }
-    let name = mirror.object_name();
-    if !table.triggers.iter().any(|trigger| trigger.name == name.as_str()) {
-        return other(format!(
-            "no migration makes the trigger `{}`: without it the columns differ at the moment of the swap (`zdm mirror \
-             migration`)",
-            name.as_str()
-        ));
+    for swapped in &tables {
+        refuse_what_cannot_be_carried(catalog, swapped, &options.old)?;
     }
-    if table.partition_by.is_some() || !table.children.is_empty() || !table.inherits.is_empty() {
-        return other(format!(
-            "`{}` has partitions or inheritance: their indexes cannot be built CONCURRENTLY through the parent; swap by hand \
-             with `zdm mirror sql` as a start",
-            table.name
-        ));
+
+    let mut builder = Builder::new(catalog, &options.old, &options.extras);
+    for swapped in &tables {
+        builder.table(swapped)?;
     }
-    let mut builder = Builder { catalog, table, mirror, steps: Steps::default() };
-    for pair in &mirror.pairs {
-        builder.pair(pair, &options.old)?;
+    for key in foreign_keys(catalog, &tables)? {
+        builder.foreign_key(&key);
     }
+    notes.append(&mut builder.left);
     let steps = builder.steps;
-    let statements = mirror.statements();
-    let mut forward = statements.drop_triggers.clone();
-    forward.push(statements.drop_function.clone());
-    forward.extend(steps.before_rename);
-    forward.extend(steps.rename);
-    forward.extend(steps.after_rename);
-    let mut backward = steps.undo_after_rename;
-    backward.extend(steps.undo_rename);
-    backward.extend(steps.undo_not_null);
-    backward.extend(steps.undo_default);
-    backward.extend(steps.undo_relax);
-    backward.extend(steps.undo_before_rename);
-    backward.push(statements.create_function.clone());
-    backward.extend(statements.create_triggers.clone());
-    backward.extend(statements.enable_always.clone());
+    let (forward, backward) = steps.swap(&tables);
 
     let mut state = Vec::new();
     let mut imports = BTreeSet::new();
-    for pair in &mirror.pairs {
-        let Some(field_name) = model.field_of(pair.source.as_str()) else { continue };
-        let Some(field) = model.model.field(field_name) else { continue };
-        if field.django_class().is_some_and(|class| class.ends_with("ForeignKey") || class.ends_with("OneToOneField")) {
-            notes.push(format!(
-                "`{field_name}` of `{label}` is a foreign key: its type follows the key that it points to"
-            ));
-            continue;
+    for swapped in &tables {
+        for pair in &swapped.pairs {
+            state_of(swapped, pair, options, &mut state, &mut imports, &mut notes)?;
         }
-        let text = if let Some(text) = &options.field {
-            text.clone()
-        } else {
-            let made = python::field(field, &pair.target_data_type).map_err(|why| {
-                Refusal::Other(format!("the new field `{field_name}` cannot be written: {why}; give it with --field"))
-            })?;
-            imports.extend(made.imports);
-            made.text
-        };
-        notes.push(format!("in the models: {field_name} = {text}"));
-        state.push(format!(
-            "migrations.AlterField(\n    model_name={},\n    name={},\n    field={text},\n)",
-            python_string(&model.model.name.to_lowercase()),
-            python_string(field_name)
-        ));
     }
+    let own = Arc::clone(&first.model.model.app);
+    let Some(place) = places.get(&own) else { return other(format!("there is no app `{own}`")) };
+    let apps: BTreeSet<&Arc<str>> =
+        tables.iter().map(|swapped| &swapped.model.model.app).filter(|app| **app != own).collect();
+    let others: Vec<&Place> = apps.iter().filter_map(|app| places.get(*app)).collect();
+    let also: Vec<MigrationKey> = others.iter().map(|place| place.dependency.clone()).collect();
+
     let mut files = Vec::new();
-    let mut place = place.clone();
-    let targets: Vec<&str> = mirror.pairs.iter().map(|pair| pair.target.as_str()).collect();
+    let mut place = Place { also, ..place.clone() };
+    let targets: Vec<&str> = first.mirror.pairs.iter().map(|pair| pair.target.as_str()).collect();
+    let described: Vec<String> = members.iter().map(|member| member.mirror.describe()).collect();
+    let described = described.join("\n");
+    let several = tables.len() > 1;
+    // Statements on several tables do not share a transaction: no lock is held for the sake of another table's.
     let prepared = [
         (
             "index",
@@ -172,46 +140,181 @@ pub fn generate(
         ),
         (
             "constrain",
-            true,
+            !several,
             "constraints like those of the old column, which hold for new rows at once",
             &steps.constraints,
         ),
         (
             "validate",
-            true,
+            !several,
             "the constraints are proved for the rows that are there, while all go on",
             &steps.validations,
         ),
     ];
+    let following = |place: &Place, file: &MigrationFile| Place {
+        number: place.number.saturating_add(1),
+        dependency: file.key.clone(),
+        also: Vec::new(),
+        ..place.clone()
+    };
+    let model = &first.model.model.name;
     for (verb, atomic, what, operations) in prepared {
         if operations.is_empty() {
             continue;
         }
-        let name = migration::file_name(place.number, verb, &model.model.name, &targets);
-        let header = format!("Written by `zdm mirror swap`: {what}.\n\n{}.", mirror.describe());
+        let name = migration::file_name(place.number, verb, model, &targets);
+        let header = format!("Written by `zdm mirror swap`: {what}.\n\n{described}");
         let file = migration::file(&place, &name, &header, atomic, &BTreeSet::new(), operations);
-        place = Place { number: place.number.saturating_add(1), dependency: file.key.clone(), ..place };
+        place = following(&place, &file);
         files.push(file);
     }
+    let changed: Vec<String> = tables
+        .iter()
+        .flat_map(|swapped| {
+            swapped.pairs.iter().map(|pair| format!("{} of {}", pair.source.as_str(), swapped.table.name))
+        })
+        .collect();
     let header = format!(
-        "Written by `zdm mirror swap`: {} takes the place of {}.\n\nBefore it is deployed `zdm mirror check` must find no row that \
-         differs.",
-        targets.join(", "),
-        mirror.pairs.iter().map(|pair| pair.source.as_str()).collect::<Vec<_>>().join(", "),
+        "Written by `zdm mirror swap`: the shadow takes the place of {}.\n\nBefore it is deployed `zdm mirror check` must find no \
+         row that differs.",
+        changed.join(", ")
     );
-    let operation = if state.is_empty() {
-        Operation::Sql { comment: None, forward, backward }
-    } else {
+    let comment = several.then(|| {
+        "zdm: ignore[ZDM143] columns on both sides of a foreign key change in one transaction, which lasts a moment"
+            .to_owned()
+    });
+    if !state.is_empty() {
         imports.insert(MODELS.to_owned());
-        Operation::Separate { forward, backward, state }
-    };
-    let name = migration::file_name(place.number, "swap", &model.model.name, &targets);
-    files.push(migration::file(&place, &name, &header, true, &imports, &[operation]));
+    }
+    let operation = Operation::Separate { comment, forward, backward, state };
+    let name = migration::file_name(place.number, "swap", model, &targets);
+    let swap = migration::file(&place, &name, &header, true, &imports, &[operation]);
+    for place in others {
+        // What that app does next meets the new columns, on every database.
+        let place = Place { also: vec![swap.key.clone()], ..place.clone() };
+        let name = migration::file_name(place.number, "follow_swap", model, &targets);
+        let header = format!("Written by `zdm mirror swap`: {} has changed columns of this app's tables.", swap.key);
+        files.push(migration::file(&place, &name, &header, true, &BTreeSet::new(), &[]));
+    }
+    let at = files.len().saturating_sub(apps.len());
+    files.insert(at, swap);
+    notes.dedup();
     Ok(Swap { files, notes })
 }
 
 /// Marks that a migration needs `models`.
 pub(crate) const MODELS: &str = "models";
+
+fn by_table<'a>(catalog: &'a Catalog, members: &'a [Member]) -> Result<Vec<Swapped<'a>>, Refusal> {
+    let mut tables: Vec<Swapped<'a>> = Vec::new();
+    for Member { mirror, model } in members {
+        let Some(table) = catalog.table(&model.table).filter(|table| !table.assumed) else {
+            return Err(Refusal::Other(format!(
+                "the table `{}` is not made by a migration that could be read",
+                model.table
+            )));
+        };
+        if let Some(known) = tables.iter_mut().find(|known| known.table.name == table.name) {
+            known.mirrors.push(mirror);
+            known.pairs.extend(&mirror.pairs);
+        } else {
+            tables.push(Swapped { table, model, mirrors: vec![mirror], pairs: mirror.pairs.iter().collect() });
+        }
+    }
+    for swapped in &tables {
+        for (at, pair) in swapped.pairs.iter().enumerate() {
+            if swapped.pairs.iter().take(at).any(|other| other.source == pair.source) {
+                return Err(Refusal::Other(format!(
+                    "`{}` of `{}` has two shadows, and one column takes its place",
+                    pair.source.as_str(),
+                    swapped.table.name
+                )));
+            }
+        }
+        if let Some(pair) =
+            swapped.pairs.iter().find(|pair| swapped.pairs.iter().any(|other| other.target == pair.source))
+        {
+            return Err(Refusal::Chain(pair.source.as_str().to_owned()));
+        }
+    }
+    Ok(tables)
+}
+
+/// Whether the mirror is there and runs, and no running code names its shadows.
+fn ready(trace: &Trace, member: &Member, options: &Options, notes: &mut Vec<String>) -> Result<(), Refusal> {
+    let other = |text: String| Err(Refusal::Other(text));
+    let Member { mirror, model } = member;
+    let label = model.label();
+    let name = mirror.object_name();
+    for pair in &mirror.pairs {
+        let target = pair.target.as_str();
+        let forget = "release a migration that takes it out of the state alone (SeparateDatabaseAndState with RemoveField as its \
+                      state operation) and models without it";
+        if let Some(field) = model.field_of(target) {
+            return other(format!(
+                "the shadow `{target}` is still the field `{field}` of `{label}`: every process of the running release \
+                 names it in each query and would fail with \"column does not exist\"; first {forget}, then swap"
+            ));
+        }
+        if let Some(released) = &options.released {
+            if let Some(field) = released.field_of(&trace.context, &model.table, target) {
+                return other(format!(
+                    "the shadow `{target}` is still the field `{field}` in the release that runs ({}): its processes name it in \
+                     each query and would fail with \"column does not exist\"; the migration that takes it out of the \
+                     state must be released first, and run everywhere, then swap",
+                    released.reference
+                ));
+            }
+        } else if let Some(removed) =
+            trace.migrations.iter().rev().find(|migration| names_column(migration, trace, model, target))
+        {
+            notes.push(format!(
+                "`{target}` was a field of `{label}` until {}: the release with that migration must run everywhere before \
+                 this swap is deployed",
+                removed.migration.key
+            ));
+        }
+        if pair.adds_column {
+            return other(format!(
+                "no migration makes the shadow `{target}` of `{}`: write one first (`zdm mirror migration`), release it, and \
+                 backfill",
+                model.table
+            ));
+        }
+        if pair.forward.is_some() && pair.backward.is_none() {
+            return other(format!(
+                "`{target}` comes from `{}` by an expression: the reverse of the swap needs --reverse-using",
+                pair.source.as_str()
+            ));
+        }
+    }
+    let has_trigger = |catalog: &Catalog| {
+        catalog
+            .table(&model.table)
+            .is_some_and(|table| table.triggers.iter().any(|trigger| trigger.name == name.as_str()))
+    };
+    if !trace.migrations.last().is_some_and(|last| has_trigger(&last.catalog_after)) {
+        return other(format!(
+            "no migration makes the trigger `{}`: without it the columns differ at the moment of the swap (`zdm mirror \
+             migration`)",
+            name.as_str()
+        ));
+    }
+    let made = |migration: &&zdm_replay::MigrationTrace| {
+        has_trigger(&migration.catalog_after) && !has_trigger(&migration.catalog_before)
+    };
+    if let Some(released) = &options.released
+        && trace.migrations.iter().rev().find(made).is_some_and(|made| released.lacks(&made.migration.key))
+    {
+        return other(format!(
+            "the mirror `{}` is not part of the release that runs ({}): release the migration that makes it first, fill the \
+             rows that are there (`zdm backfill run`), and check (`zdm mirror check`), then swap",
+            name.as_str(),
+            released.reference
+        ));
+    }
+    Ok(())
+}
 
 /// Whether the model named the column before that migration and no longer does after it.
 fn names_column(migration: &zdm_replay::MigrationTrace, trace: &Trace, model: &ModelTable, column: &str) -> bool {
@@ -228,420 +331,139 @@ fn names_column(migration: &zdm_replay::MigrationTrace, trace: &Trace, model: &M
     named(&migration.state_before) && !named(&migration.state_after)
 }
 
-/// What is done when.
-#[derive(Debug, Default)]
-struct Steps {
-    /// Outside of a transaction.
-    indexes: Vec<Operation>,
-    constraints: Vec<Operation>,
-    validations: Vec<Operation>,
-    before_rename: Vec<String>,
-    rename: Vec<String>,
-    after_rename: Vec<String>,
-    undo_after_rename: Vec<String>,
-    undo_rename: Vec<String>,
-    /// An identity wants NOT NULL: the source's first, then the sequence, then the shadow's goes.
-    undo_not_null: Vec<String>,
-    undo_default: Vec<String>,
-    undo_relax: Vec<String>,
-    undo_before_rename: Vec<String>,
-}
-
-struct Builder<'a> {
-    catalog: &'a Catalog,
-    table: &'a Table,
-    mirror: &'a Mirror,
-    steps: Steps,
-}
-
-impl Builder<'_> {
-    fn name(&self) -> &TableName {
-        &self.mirror.table
+fn refuse_what_cannot_be_carried(catalog: &Catalog, swapped: &Swapped<'_>, old: &Old) -> Result<(), Refusal> {
+    let other = |text: String| Err(Refusal::Other(text));
+    let table = swapped.table;
+    if table.partition_by.is_some() || table.partition_of.is_some() {
+        return other(format!(
+            "`{}` is partitioned: PostgreSQL builds no index CONCURRENTLY through the parent, and the swap would build them under \
+             its lock; swap by hand, an index per partition, with `zdm mirror sql` as a start",
+            table.name
+        ));
     }
-
-    fn alter(&self, action: &str) -> String {
-        format!("ALTER TABLE {} {action}", self.name())
+    if !table.children.is_empty() || !table.inherits.is_empty() {
+        return other(format!(
+            "`{}` takes part in inheritance: indexes and keys are each table's own, and the swap would reach the columns of \
+             all of them; swap by hand with `zdm mirror sql` as a start",
+            table.name
+        ));
     }
-
-    fn index_name(&self, name: &str) -> Result<TableName, Refusal> {
-        Ok(self.name().sibling(Ident::new(name)?))
-    }
-
-    fn pair(&mut self, pair: &Pair, old: &Old) -> Result<(), Refusal> {
+    for pair in &swapped.pairs {
         let source = pair.source.as_str();
-        let column = self
-            .table
-            .column(source)
-            .cloned()
-            .ok_or_else(|| Refusal::NoColumn { table: self.name().plain(), column: source.to_owned() })?;
-        self.refuse_what_cannot_be_carried(source)?;
-        let constraints: Vec<Constraint> =
-            self.table.constraints.iter().filter(|constraint| touches(constraint, source)).cloned().collect();
-        // Names that hold the column in its old place come first, so that the new ones can take them over.
-        for constraint in &constraints {
-            self.constraint(pair, constraint)?;
-        }
-        let indexes: Vec<Index> = self
-            .table
-            .indexes
-            .iter()
-            .filter(|index| !index.constraint && index_touches(index, source))
-            .cloned()
-            .collect();
-        for index in &indexes {
-            self.index(pair, index, old)?;
-        }
-        if column.not_null {
-            self.not_null(pair);
-        }
-        self.default(pair, &column)?;
-        self.columns(pair, &column, old)
-    }
-
-    fn refuse_what_cannot_be_carried(&self, source: &str) -> Result<(), Refusal> {
-        let incoming: Vec<String> = self
-            .catalog
-            .foreign_keys_to(&self.table.name)
-            .into_iter()
-            .filter(|(_, _, key)| key.references.iter().any(|column| *column == source))
-            .map(|(table, constraint, _)| format!("`{}` of `{table}`", constraint.name))
-            .collect();
-        if !incoming.is_empty() {
-            return Err(Refusal::Other(format!(
-                "foreign keys reference `{source}` ({}): drop them, or let them reference the shadow, in migrations of their \
-                 own before the swap",
-                incoming.join(", ")
-            )));
-        }
-        for column in &self.table.columns {
-            if column
-                .generated
-                .as_ref()
-                .is_some_and(|generated| generated.expr.node.columns().iter().any(|name| *name == source))
-            {
-                return Err(Refusal::Other(format!(
+        let named = |columns: &[zdm_postgres::Ident]| columns.iter().any(|name| *name == source);
+        for column in &table.columns {
+            if column.generated.as_ref().is_some_and(|generated| named(&generated.expr.node.columns())) {
+                return other(format!(
                     "the generated column `{}` reads `{source}`: it would go on reading the old column",
                     column.name
-                )));
+                ));
             }
         }
-        Ok(())
-    }
-
-    /// A constraint on the column: its twin on the shadow is made before, and takes over its name in the swap.
-    fn constraint(&mut self, pair: &Pair, constraint: &Constraint) -> Result<(), Refusal> {
-        let (source, target) = (pair.source.as_str(), &pair.target);
-        let name = Ident::new(constraint.name.as_str())?;
-        let twin = names::swap_name(self.name().name.as_str(), name.as_str());
-        let definition = deparse::constraint(self.catalog, self.table, constraint);
-        let timing = timing(constraint);
-        let cannot = || {
-            Refusal::Other(format!(
-                "the constraint `{}` cannot be carried over to `{}`",
-                constraint.name,
-                target.as_str()
-            ))
-        };
-        match &constraint.kind {
-            ConstraintKind::PrimaryKey { columns, include } | ConstraintKind::Unique { columns, include, .. } => {
-                let kind =
-                    if matches!(constraint.kind, ConstraintKind::PrimaryKey { .. }) { "PRIMARY KEY" } else { "UNIQUE" };
-                let nulls = match &constraint.kind {
-                    ConstraintKind::Unique { nulls_not_distinct: true, .. } => " NULLS NOT DISTINCT",
-                    _ => "",
-                };
-                let columns = renamed_list(columns, source, target)?;
-                let include = if include.is_empty() {
-                    String::new()
-                } else {
-                    format!(" INCLUDE ({})", renamed_list(include, source, target)?)
-                };
-                let on = format!("{twin} ON {} ({columns}){include}{nulls}", self.name());
-                self.concurrently(&twin, &format!("CREATE UNIQUE INDEX CONCURRENTLY {on}"));
-                self.steps.before_rename.push(self.alter(&format!("DROP CONSTRAINT {name}")));
-                self.steps
-                    .after_rename
-                    .push(self.alter(&format!("ADD CONSTRAINT {name} {kind} USING INDEX {twin}{timing}")));
-                self.steps.undo_after_rename.push(self.alter(&format!("DROP CONSTRAINT {name}")));
-                self.steps.undo_before_rename.push(format!("CREATE UNIQUE INDEX {on}"));
-                self.steps.undo_before_rename.push(self.alter(&format!("ADD CONSTRAINT {name} {definition}")));
+        let own: Vec<String> = swapped.mirrors.iter().map(|mirror| mirror.object_name().as_str().to_owned()).collect();
+        for trigger in &table.triggers {
+            if own.iter().any(|name| trigger.name == name.as_str()) {
+                continue;
             }
-            ConstraintKind::Check { expr, no_inherit } => {
-                let condition = with_column(&expr.text, &pair.source, target).ok_or_else(cannot)?;
-                let no_inherit = if *no_inherit { " NO INHERIT" } else { "" };
-                self.validated(&twin, &format!("CHECK ({condition}){no_inherit}"));
-                self.take_over(&name, &twin, &format!("CHECK ({}){no_inherit}", expr.text));
+            if named(&trigger.update_of) || trigger.when.as_ref().is_some_and(|when| named(&when.node.columns())) {
+                return other(format!(
+                    "the trigger `{}` of `{}` names `{source}` in its condition: it would go on watching the old column; drop \
+                     it before the swap and make it anew behind it, in migrations of their own",
+                    trigger.name, table.name
+                ));
             }
-            ConstraintKind::ForeignKey(key) => {
-                let (_, references) = definition.split_once(" REFERENCES ").ok_or_else(cannot)?;
-                let references = references.trim_end_matches(" NOT VALID");
-                let columns = renamed_list(&key.columns, source, target)?;
-                self.validated(&twin, &format!("FOREIGN KEY ({columns}) REFERENCES {references}"));
-                self.take_over(&name, &twin, definition.trim_end_matches(" NOT VALID"));
-            }
-            ConstraintKind::NotNull { .. } => {}
-            ConstraintKind::Exclude { .. } => return Err(cannot()),
         }
-        Ok(())
-    }
-
-    /// The twin's name becomes that of the constraint on the old column, which goes.
-    fn take_over(&mut self, name: &Ident, twin: &Ident, definition: &str) {
-        self.steps.before_rename.push(self.alter(&format!("DROP CONSTRAINT {name}")));
-        self.steps.after_rename.push(self.alter(&format!("RENAME CONSTRAINT {twin} TO {name}")));
-        self.steps.undo_after_rename.push(self.alter(&format!("RENAME CONSTRAINT {name} TO {twin}")));
-        self.steps.undo_before_rename.push(self.alter(&format!("ADD CONSTRAINT {name} {definition}")));
-    }
-
-    /// Adds a constraint NOT VALID, and validates it in a later transaction.
-    fn validated(&mut self, name: &Ident, definition: &str) {
-        let operation =
-            |forward: String, backward: Vec<String>| Operation::Sql { comment: None, forward: vec![forward], backward };
-        let drop = self.alter(&format!("DROP CONSTRAINT IF EXISTS {name}"));
-        let add = self.alter(&format!("ADD CONSTRAINT {name} {definition} NOT VALID"));
-        let validate = self.alter(&format!("VALIDATE CONSTRAINT {name}"));
-        self.steps.constraints.push(operation(add, vec![drop]));
-        self.steps.validations.push(operation(validate, Vec::new()));
-    }
-
-    /// Builds an index so that a build that failed can be repeated.
-    fn concurrently(&mut self, name: &Ident, create: &str) {
-        let drop = format!("DROP INDEX CONCURRENTLY IF EXISTS {}", self.name().sibling(name.clone()));
-        self.steps.indexes.push(Operation::Sql {
-            comment: None,
-            forward: vec![drop.clone(), create.to_owned()],
-            backward: vec![drop],
-        });
-    }
-
-    fn index(&mut self, pair: &Pair, index: &Index, old: &Old) -> Result<(), Refusal> {
-        let target = &pair.target;
-        let name = Ident::new(index.name.as_str())?;
-        let twin = names::swap_name(self.name().name.as_str(), name.as_str());
-        let kept = names::swap_name(self.name().name.as_str(), &format!("{}_old", name.as_str()));
-        let definition = index_definition(self.catalog, self.table, index, self.name(), &pair.source, target)
-            .ok_or_else(|| {
-                Refusal::Other(format!("the index `{}` cannot be carried over to `{}`", index.name, target.as_str()))
-            })?;
-        let unique = if index.unique { "UNIQUE " } else { "" };
-        self.concurrently(&twin, &format!("CREATE {unique}INDEX CONCURRENTLY {twin} ON {definition}"));
-        let table = self.name().clone();
-        let rename = |from: &Ident, to: &Ident| format!("ALTER INDEX {} RENAME TO {to}", table.sibling(from.clone()));
-        let (take, give) = (rename(&twin, &name), rename(&name, &twin));
-        // With the old column goes its index; where the column stays, so does the index, for a quick way back.
-        self.steps.before_rename.push(rename(&name, &kept));
-        if index.unique && *old != Old::Dropped {
-            // The values that the reverse writes back may pass through each other.
-            self.steps.undo_after_rename.push(format!("DROP INDEX {}", table.sibling(kept.clone())));
+        if let Some(policy) = table.policies.iter().find(|policy| named(&policy.columns)) {
+            return other(format!(
+                "the policy `{}` of `{}` reads `{source}`: it would go on reading the old column, and let through or hide other \
+                 rows than it should",
+                policy.name, table.name
+            ));
         }
-        if index.unique || *old == Old::Dropped {
-            let definition = index_definition(self.catalog, self.table, index, &table, &pair.source, &pair.source)
-                .ok_or_else(|| Refusal::Other(format!("the index `{}` cannot be written", index.name)))?;
-            self.steps.undo_before_rename.push(format!("CREATE {unique}INDEX {name} ON {definition}"));
-        } else {
-            self.steps.undo_before_rename.push(rename(&kept, &name));
+        if *old == Old::Dropped
+            && let Some((view, _)) = catalog.views_on(&table.name).into_iter().find(|(_, columns)| named(columns))
+        {
+            return other(format!(
+                "the view `{view}` reads `{source}`: PostgreSQL does not drop a column that a view reads; make the view anew first, \
+                 or keep the old column"
+            ));
         }
-        self.steps.after_rename.push(take);
-        self.steps.undo_after_rename.push(give);
-        Ok(())
     }
+    Ok(())
+}
 
-    fn not_null(&mut self, pair: &Pair) {
-        let (source, target) = (&pair.source, &pair.target);
-        let proof = names::swap_name(self.name().name.as_str(), &format!("{}_not_null", target.as_str()));
-        self.validated(&proof, &format!("CHECK ({target} IS NOT NULL)"));
-        self.steps.before_rename.push(self.alter(&format!("ALTER COLUMN {target} SET NOT NULL")));
-        self.steps.before_rename.push(self.alter(&format!("DROP CONSTRAINT IF EXISTS {proof}")));
-        self.steps.undo_not_null.push(self.alter(&format!("ALTER COLUMN {source} SET NOT NULL")));
-        self.steps.undo_relax.push(self.alter(&format!("ALTER COLUMN {target} DROP NOT NULL")));
-    }
-
-    /// Moves the default, or the sequence behind it.
-    fn default(&mut self, pair: &Pair, column: &Column) -> Result<(), Refusal> {
-        let (source, target) = (&pair.source, &pair.target);
-        if let Some(identity) = &column.identity {
-            let sequence = self.index_name(identity.sequence.name.as_str())?;
-            let twin = names::swap_name(self.name().name.as_str(), identity.sequence.name.as_str());
-            let twin_sequence = self.name().sibling(twin.clone());
-            let kind = if identity.always { "ALWAYS" } else { "BY DEFAULT" };
-            let mut hand_over = |to: &Ident, from: &Ident, undo: bool| {
-                let steps = vec![
-                    self.alter(&format!(
-                        "ALTER COLUMN {to} ADD GENERATED {kind} AS IDENTITY (SEQUENCE NAME {twin_sequence})"
-                    )),
-                    format!(
-                        "SELECT pg_catalog.setval({}, last_value, is_called) FROM {sequence}",
-                        zdm_postgres::quote_literal(&twin_sequence.to_string())
-                    ),
-                    self.alter(&format!("ALTER COLUMN {from} DROP IDENTITY")),
-                    format!("ALTER SEQUENCE {twin_sequence} RENAME TO {}", sequence.name),
-                ];
-                if undo {
-                    self.steps.undo_default.extend(steps);
-                } else {
-                    self.steps.before_rename.extend(steps);
+/// No foreign key may be left between a column that changes and one that does not.
+fn covered(trace: &Trace, tables: &[Swapped<'_>]) -> Result<(), Refusal> {
+    let mut missing = Vec::new();
+    for swapped in tables {
+        for pair in &swapped.pairs {
+            for found in references::referencing(trace, &swapped.table.name, pair.source.as_str()) {
+                let mirrored = tables.iter().any(|other| {
+                    other.table.name == found.table
+                        && other.pairs.iter().any(|pair| pair.source.as_str() == found.column)
+                });
+                let same_already = pair.forward.is_none() && found.data_type.as_ref() == Some(&pair.target_data_type);
+                if !mirrored && !same_already {
+                    let key = found.constraint.map_or_else(
+                        || "a foreign key of the models".to_owned(),
+                        |constraint| format!("`{constraint}`"),
+                    );
+                    missing.push(format!("`{}` of `{}` ({key})", found.column, found.table));
                 }
-            };
-            hand_over(target, source, false);
-            hand_over(source, target, true);
-            return Ok(());
-        }
-        let Some(default) = deparse::default(self.catalog, self.table, column) else {
-            return Ok(());
-        };
-        let owned: Vec<TableName> = self
-            .catalog
-            .sequences_of(&self.table.name)
-            .into_iter()
-            .filter(|(owner, _)| *owner == source.as_str())
-            .map(|(_, sequence)| self.index_name(sequence.name.as_str()))
-            .collect::<Result<_, _>>()?;
-        let table = self.name().clone();
-        for sequence in &owned {
-            if pair.target_data_type.is("int8") {
-                self.steps.before_rename.push(format!("ALTER SEQUENCE {sequence} AS bigint"));
-            }
-            self.steps.before_rename.push(format!("ALTER SEQUENCE {sequence} OWNED BY {table}.{target}"));
-            self.steps.undo_default.push(format!("ALTER SEQUENCE {sequence} OWNED BY {table}.{source}"));
-        }
-        self.steps.before_rename.push(self.alter(&format!("ALTER COLUMN {target} SET DEFAULT {default}")));
-        self.steps.before_rename.push(self.alter(&format!("ALTER COLUMN {source} DROP DEFAULT")));
-        self.steps.undo_default.push(self.alter(&format!("ALTER COLUMN {source} SET DEFAULT {default}")));
-        self.steps.undo_default.push(self.alter(&format!("ALTER COLUMN {target} DROP DEFAULT")));
-        Ok(())
-    }
-
-    fn columns(&mut self, pair: &Pair, column: &Column, old: &Old) -> Result<(), Refusal> {
-        let (source, target) = (&pair.source, &pair.target);
-        let source_type = column.data_type.to_string();
-        match old {
-            Old::Keep(name) => {
-                let kept = match name {
-                    Some(name) => Ident::new(name.clone())?,
-                    None => kept_name(source)?,
-                };
-                if self.table.column(kept.as_str()).is_some() {
-                    return Err(Refusal::Other(format!(
-                        "`{}` has a column `{}` already: give another name for the old column",
-                        self.name().plain(),
-                        kept.as_str()
-                    )));
-                }
-                if column.not_null {
-                    self.steps.before_rename.push(self.alter(&format!("ALTER COLUMN {source} DROP NOT NULL")));
-                }
-                self.steps.rename.push(self.alter(&format!("RENAME COLUMN {source} TO {kept}")));
-                self.steps.rename.push(self.alter(&format!("RENAME COLUMN {target} TO {source}")));
-                self.steps.undo_rename.push(self.alter(&format!("RENAME COLUMN {source} TO {target}")));
-                self.steps.undo_rename.push(self.alter(&format!("RENAME COLUMN {kept} TO {source}")));
-            }
-            Old::Dropped => {
-                self.steps.rename.push(self.alter(&format!("DROP COLUMN {source}")));
-                self.steps.rename.push(self.alter(&format!("RENAME COLUMN {target} TO {source}")));
-                self.steps.undo_rename.push(self.alter(&format!("RENAME COLUMN {source} TO {target}")));
-                self.steps.undo_rename.push(self.alter(&format!("ADD COLUMN {source} {source_type}")));
             }
         }
-        if let Some(comment) = &column.comment {
-            let text = zdm_postgres::quote_literal(comment);
-            self.steps.after_rename.push(format!("COMMENT ON COLUMN {}.{source} IS {text}", self.name()));
-            self.steps.undo_before_rename.push(format!("COMMENT ON COLUMN {}.{source} IS {text}", self.name()));
-        }
-        // Values that were written since; one that does not fit makes the reverse fail, and nothing is lost.
-        let value = pair.reverse_value(Row::Plain);
-        let compared = types::compared_as(&column.data_type);
-        let differs =
-            distinct(types::comparison(&column.data_type), &source.to_string(), &format!("{value}::{compared}"));
-        self.steps.undo_rename.push(format!("UPDATE {} SET {source} = {value} WHERE {differs}", self.name()));
-        self.steps.undo_rename.push("SET CONSTRAINTS ALL IMMEDIATE".to_owned());
-        Ok(())
+    }
+    missing.sort();
+    missing.dedup();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Refusal::Other(format!(
+        "foreign keys reference a column that is swapped, from columns that are not: {}; each needs a mirror of its own, and all \
+         are swapped together (--references, or entries [[tool.zdm.mirror]])",
+        missing.join(", ")
+    )))
+}
+
+fn state_of(
+    swapped: &Swapped<'_>,
+    pair: &Pair,
+    options: &Options,
+    state: &mut Vec<String>,
+    imports: &mut BTreeSet<String>,
+    notes: &mut Vec<String>,
+) -> Result<(), Refusal> {
+    let model = swapped.model;
+    let Some(field_name) = model.field_of(pair.source.as_str()) else { return Ok(()) };
+    let Some(field) = model.model.field(field_name) else { return Ok(()) };
+    if field.django_class().is_some_and(|class| class.ends_with("ForeignKey") || class.ends_with("OneToOneField")) {
+        // Its type follows the key that it points to.
+        return Ok(());
+    }
+    let text = if let Some(text) = &options.field {
+        imports.extend(python::imports(text));
+        text.clone()
+    } else {
+        let made = python::field(field, &pair.target_data_type).map_err(|why| {
+            Refusal::Other(format!("the new field `{field_name}` cannot be written: {why}; give it with --field"))
+        })?;
+        imports.extend(made.imports);
+        made.text
+    };
+    notes.push(format!("in the models: {field_name} = {text}"));
+    state.push(format!(
+        "migrations.AlterField(\n    model_name={},\n    name={},\n    field={text},\n)",
+        python_string(&model.model.name.to_lowercase()),
+        python_string(field_name)
+    ));
+    Ok(())
+}
+
+impl Swapped<'_> {
+    fn pair_of(&self, column: &str) -> Option<&Pair> {
+        self.pairs.iter().copied().find(|pair| pair.source.as_str() == column)
     }
 }
 
-/// `size_old`, within 63 bytes.
-fn kept_name(source: &Ident) -> Result<Ident, Refusal> {
-    let stem = zdm_postgres::name::truncate_bytes(source.as_str(), 59);
-    Ok(Ident::new(format!("{stem}_old"))?)
-}
-
-fn timing(constraint: &Constraint) -> &'static str {
-    match (constraint.attributes.deferrable, constraint.attributes.initially_deferred) {
-        (_, true) => " DEFERRABLE INITIALLY DEFERRED",
-        (true, false) => " DEFERRABLE",
-        (false, false) => "",
-    }
-}
-
-fn touches(constraint: &Constraint, column: &str) -> bool {
-    let among = |columns: &[zdm_postgres::Ident]| columns.iter().any(|name| *name == column);
-    match &constraint.kind {
-        ConstraintKind::Check { expr, .. } => among(&expr.node.columns()),
-        ConstraintKind::Unique { columns, include, .. } | ConstraintKind::PrimaryKey { columns, include } => {
-            among(columns) || among(include)
-        }
-        ConstraintKind::ForeignKey(key) => among(&key.columns),
-        ConstraintKind::Exclude { elements, predicate } => {
-            elements.iter().any(|(element, _)| element_touches(element, column))
-                || predicate.as_ref().is_some_and(|predicate| among(&predicate.node.columns()))
-        }
-        ConstraintKind::NotNull { .. } => false,
-    }
-}
-
-fn element_touches(element: &IndexElement, column: &str) -> bool {
-    match &element.key {
-        IndexKey::Column(name) => *name == column,
-        IndexKey::Expr(expression) => expression.node.columns().iter().any(|name| *name == column),
-    }
-}
-
-fn index_touches(index: &Index, column: &str) -> bool {
-    index.elements.iter().any(|element| element_touches(element, column))
-        || index.include.iter().any(|name| *name == column)
-        || index.predicate.as_ref().is_some_and(|predicate| predicate.node.columns().iter().any(|name| *name == column))
-}
-
-fn renamed_list(columns: &[zdm_postgres::Ident], from: &str, to: &Ident) -> Result<String, Refusal> {
-    let names = columns
-        .iter()
-        .map(|column| if *column == from { Ok(to.to_string()) } else { Ok(Ident::new(column.as_str())?.to_string()) })
-        .collect::<Result<Vec<_>, Refusal>>()?;
-    Ok(names.join(", "))
-}
-
-/// `TABLE USING btree ("a" DESC, upper("b")) INCLUDE ("c") WITH (…) WHERE …`, one column in place of another.
-fn index_definition(
-    catalog: &Catalog,
-    table: &Table,
-    index: &Index,
-    name: &TableName,
-    from: &Ident,
-    to: &Ident,
-) -> Option<String> {
-    let mut index = index.clone();
-    for element in &mut index.elements {
-        match &mut element.key {
-            IndexKey::Column(column) if *column == from.as_str() => *column = zdm_postgres::Ident::from(to.as_str()),
-            IndexKey::Column(_) => {}
-            IndexKey::Expr(expression) => *expression = renamed(expression, from, to)?,
-        }
-    }
-    for column in &mut index.include {
-        if *column == from.as_str() {
-            *column = zdm_postgres::Ident::from(to.as_str());
-        }
-    }
-    if let Some(predicate) = &mut index.predicate {
-        *predicate = renamed(predicate, from, to)?;
-    }
-    let text = deparse::index(catalog, table, &index);
-    let (_, rest) = text.split_once(" USING ")?;
-    Some(format!("{name} USING {rest}"))
-}
-
-fn renamed(expression: &zdm_postgres::SqlExpr, from: &Ident, to: &Ident) -> Option<zdm_postgres::SqlExpr> {
-    if !expression.node.columns().iter().any(|column| *column == from.as_str()) {
-        return Some(expression.clone());
-    }
-    Some(zdm_sql::parse_expr(&with_column(&expression.text, from, to)?))
+fn find<'a, 'b>(tables: &'b [Swapped<'a>], name: &QualifiedName) -> Option<&'b Swapped<'a>> {
+    tables.iter().find(|swapped| swapped.table.name == *name)
 }

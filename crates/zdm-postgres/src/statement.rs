@@ -788,6 +788,8 @@ pub struct SequenceOptions {
     /// `Some(None)` is OWNED BY NONE.
     pub owned_by: Option<Option<(QualifiedName, Ident)>>,
     pub restart: bool,
+    /// `SEQUENCE NAME`, of an identity column's sequence.
+    pub name: Option<QualifiedName>,
     /// The other options as written, in upper case: `INCREMENT BY 5`, `NO CYCLE`.
     pub other: Vec<String>,
 }

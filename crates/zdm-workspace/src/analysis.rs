@@ -371,14 +371,7 @@ impl Workspace {
             rules: rule_set(&[&self.config.rules, &request.rules]),
             by_path,
             // The whole change set, whatever part of it is reported.
-            together: changes.map(|changes| {
-                let new = self.project.migrations.iter().filter(|migration| {
-                    migration.origin == MigrationOrigin::Project
-                        && self.is_changed(migration, changes)
-                        && is_new(migration, changes)
-                });
-                new.map(|migration| migration.key.clone()).collect()
-            }),
+            together: changes.map(|changes| self.new_in(changes)),
             only: Some(reported.iter().map(|migration| migration.key.clone()).collect()),
             only_paths: narrowed.then(|| {
                 let changed = changes.into_iter().flat_map(|changes| changes.files.keys().cloned());
@@ -394,6 +387,30 @@ impl Workspace {
     fn table_rules(&self) -> Vec<(TablePattern, RuleSet)> {
         let named = self.config.tables.iter().filter(|table| table.rules != RuleSettings::default());
         named.map(|table| (TablePattern(table.pattern.as_str().to_owned()), rule_set(&[&table.rules]))).collect()
+    }
+
+    fn new_in(&self, changes: &ChangeSet) -> BTreeSet<MigrationKey> {
+        self.project
+            .migrations
+            .iter()
+            .filter(|migration| {
+                migration.origin == MigrationOrigin::Project
+                    && self.is_changed(migration, changes)
+                    && is_new(migration, changes)
+            })
+            .map(|migration| migration.key.clone())
+            .collect()
+    }
+
+    /// The migrations that the merge-base of the request's base does not have, with the reference as it was resolved:
+    /// without them, the project is what runs.
+    ///
+    /// # Errors
+    /// When there is no repository, or no such reference.
+    pub fn new_migrations(&self, request: &Request) -> Result<(String, BTreeSet<MigrationKey>), Error> {
+        let changes = changes_for(&self.place, request)?.unwrap_or_default();
+        let new = self.new_in(&changes);
+        Ok((changes.reference, new))
     }
 
     /// What is known of tables, the measured ones first, because they are single tables. What the configuration says

@@ -381,19 +381,19 @@ impl RunArguments {
 
 /// What asks a run to stop: SIGINT and SIGTERM.
 #[cfg(unix)]
-struct StopSignals {
+pub(crate) struct StopSignals {
     interrupt: tokio::signal::unix::Signal,
     terminate: tokio::signal::unix::Signal,
 }
 
 #[cfg(unix)]
 impl StopSignals {
-    fn listen() -> std::io::Result<Self> {
+    pub(crate) fn listen() -> std::io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Self { interrupt: signal(SignalKind::interrupt())?, terminate: signal(SignalKind::terminate())? })
     }
 
-    async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) {
         tokio::select! {
             _ = self.interrupt.recv() => {}
             _ = self.terminate.recv() => {}
@@ -403,19 +403,19 @@ impl StopSignals {
 
 /// What asks a run to stop: the console's Ctrl-C, its window that is closed.
 #[cfg(windows)]
-struct StopSignals {
+pub(crate) struct StopSignals {
     typed: tokio::signal::windows::CtrlC,
     closed: tokio::signal::windows::CtrlClose,
 }
 
 #[cfg(windows)]
 impl StopSignals {
-    fn listen() -> std::io::Result<Self> {
+    pub(crate) fn listen() -> std::io::Result<Self> {
         use tokio::signal::windows::{ctrl_c, ctrl_close};
         Ok(Self { typed: ctrl_c()?, closed: ctrl_close()? })
     }
 
-    async fn next(&mut self) {
+    pub(crate) async fn next(&mut self) {
         tokio::select! {
             _ = self.typed.recv() => {}
             _ = self.closed.recv() => {}

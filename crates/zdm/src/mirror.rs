@@ -17,6 +17,7 @@ use zdm_mirror::live::{self, TableReference};
 use zdm_mirror::project::ModelTable;
 use zdm_mirror::{Error, PairRequest, Planned, Request, TableName, plan, values};
 
+use crate::backfill::StopSignals;
 use crate::connection::ConnectionArguments;
 use crate::exit::Exit;
 use crate::output;
@@ -65,11 +66,13 @@ enum MirrorCommand {
     Check(CheckArguments),
     /// Remove the trigger and its function from a database.
     Remove(RemoveArguments),
-    /// Write the Django migrations that make the shadow the column, to be released after backfill and check.
+    /// Write the Django migrations that make the shadow the column, to be released after backfill and check. Columns that
+    /// reference the source must have their mirrors, and are swapped with it.
     Swap(SwapArguments),
 }
 
-/// What is mirrored. Without --model and --table: every `[[tool.zdm.mirror]]` of the configuration.
+/// What is mirrored. Without --source and --target: what `[[tool.zdm.mirror]]` of the configuration declares, for the model or
+/// table that is named or for all.
 #[derive(Debug, Clone, Args)]
 struct WhatArguments {
     /// The model, as `app.Model`; the project is read, Django is not needed.
@@ -102,6 +105,9 @@ struct WhatArguments {
     /// Allow a shadow that cannot hold every value of its source: the application's write of such a value fails.
     #[arg(long)]
     allow_narrowing: bool,
+    /// The same mirror for every column that references the source by a foreign key, at every level.
+    #[arg(long)]
+    references: bool,
 }
 
 #[derive(Debug, Args)]
@@ -168,6 +174,10 @@ struct SwapArguments {
     /// The new field as Python text, as `models.BigIntegerField()`, where it cannot be told from the old one.
     #[arg(long, value_name = "FIELD")]
     field: Option<String>,
+    /// The branch or commit whose code runs now: the merge-base with it says what is released. `auto`: what the CI
+    /// compares with, or the remote's default branch. Default: `auto` where that is known.
+    #[arg(long, value_name = "REF")]
+    base: Option<String>,
     /// Print the migrations instead of writing them.
     #[arg(long)]
     dry_run: bool,
@@ -205,7 +215,7 @@ pub(crate) fn main(arguments: &Arguments) -> Exit {
         tokio::select! {
             finished = command(arguments, &show) => Some(finished),
             // Nothing is half-done: the server rolls back what is not committed.
-            Ok(()) = tokio::signal::ctrl_c() => None,
+            () = interrupted() => None,
         }
     });
     runtime.shutdown_timeout(Duration::from_millis(100));
@@ -220,6 +230,14 @@ pub(crate) fn main(arguments: &Arguments) -> Exit {
             output::note("zdm: interrupted");
             Exit::Interrupted
         }
+    }
+}
+
+/// Returns when somebody asks to stop.
+async fn interrupted() {
+    match StopSignals::listen() {
+        Ok(mut signals) => signals.next().await,
+        Err(_) => std::future::pending().await,
     }
 }
 
@@ -240,7 +258,7 @@ async fn command(arguments: &Arguments, show: &Show) -> Result<Exit, Error> {
         MirrorCommand::Install(install) => self::install(common, install, show).await,
         MirrorCommand::Check(check) => self::check(common, check, show).await,
         MirrorCommand::Remove(remove) => self::remove(common, remove, show).await,
-        MirrorCommand::Swap(swap) => project::swap(common, swap, show),
+        MirrorCommand::Swap(swap) => project::swap(common, swap, show).await,
     }
 }
 
@@ -270,23 +288,31 @@ fn duration(option: &str, text: &str) -> Result<Duration, Error> {
         .ok_or_else(|| Error::Usage(format!("{option}: `{text}` is not a duration such as 50ms, 2s or 1min")))
 }
 
+/// What the command line asks for.
+enum Asked {
+    Declared(Declaration),
+    /// Entries of the configuration: those on one model or table, or all.
+    Configured(Option<On>),
+}
+
 impl WhatArguments {
-    /// What the command line declares; `None`: what the configuration declares.
-    fn declaration(&self) -> Result<Option<Declaration>, Error> {
+    fn asked(&self) -> Result<Asked, Error> {
         let usage = |text: &str| Err(Error::Usage(text.to_owned()));
         let on = match (&self.model, &self.table) {
-            (Some(model), _) => On::Model(model.clone()),
-            (None, Some(table)) => On::Table(table.clone()),
-            (None, None) => {
-                let nothing = self.source.is_empty()
-                    && self.target.is_empty()
-                    && self.data_type.is_empty()
-                    && self.using.is_empty()
-                    && self.reverse_using.is_empty()
-                    && !(self.both_ways || self.always || self.allow_narrowing);
-                return if nothing { Ok(None) } else { usage("give --model or --table") };
-            }
+            (Some(model), _) => Some(On::Model(model.clone())),
+            (None, Some(table)) => Some(On::Table(table.clone())),
+            (None, None) => None,
         };
+        let nothing = self.source.is_empty()
+            && self.target.is_empty()
+            && self.data_type.is_empty()
+            && self.using.is_empty()
+            && self.reverse_using.is_empty()
+            && !(self.both_ways || self.always || self.allow_narrowing || self.references);
+        if nothing {
+            return Ok(Asked::Configured(on));
+        }
+        let Some(on) = on else { return usage("give --model or --table") };
         if self.source.is_empty() || self.source.len() != self.target.len() {
             return usage("give --source and --target, in pairs");
         }
@@ -305,7 +331,7 @@ impl WhatArguments {
         assign("--reverse-using", &self.reverse_using, &mut pairs, |pair| &mut pair.reverse_using)?;
         let request =
             Request { pairs, both_ways: self.both_ways, always: self.always, allow_narrowing: self.allow_narrowing };
-        Ok(Some(Declaration { on, request, as_field: false }))
+        Ok(Asked::Declared(Declaration { on, request, as_field: false, references: self.references }))
     }
 }
 
@@ -345,39 +371,72 @@ struct Wanted {
     model: Option<ModelTable>,
 }
 
-/// What is declared, on the command line or in the configuration.
+/// What is declared, on the command line or in the configuration; with the project where it had to be read.
 fn wanted(common: &CommonArguments, what: Option<&WhatArguments>) -> Result<(Vec<Wanted>, Option<Loaded>), Error> {
-    let declared = what.map(WhatArguments::declaration).transpose()?.flatten();
-    let from_configuration = declared.is_none();
-    let mut declarations: Vec<Declaration> = declared.into_iter().collect();
-    if from_configuration {
-        declarations = project::declarations(common)?;
+    let declarations = match what.map_or(Ok(Asked::Configured(None)), WhatArguments::asked)? {
+        Asked::Declared(declaration) => vec![declaration],
+        Asked::Configured(None) => project::declarations(common)?,
+        Asked::Configured(Some(on)) => {
+            let (On::Model(name) | On::Table(name)) = &on;
+            let found: Vec<Declaration> =
+                project::declarations_if_any(common)?.into_iter().filter(|declaration| declaration.on == on).collect();
+            if found.is_empty() {
+                return Err(Error::Usage(format!(
+                    "give --source and --target, in pairs: the configuration declares no mirror on `{name}`"
+                )));
+            }
+            found
+        }
+    };
+    let needs_project = |declaration: &Declaration| matches!(declaration.on, On::Model(_)) || declaration.references;
+    let loaded = if declarations.iter().any(needs_project) { Some(Loaded::load(common)?) } else { None };
+    let mut wanted = Vec::new();
+    for declaration in declarations {
+        expand(declaration, loaded.as_ref(), &mut wanted)?;
     }
-    let needs_project = declarations.iter().any(|declaration| matches!(declaration.on, On::Model(_)));
-    let loaded = if needs_project { Some(Loaded::load(common)?) } else { None };
-    let wanted = declarations
-        .into_iter()
-        .map(|declaration| {
-            Ok(match (&declaration.on, &loaded) {
-                (On::Model(label), Some(loaded)) => {
-                    let model = zdm_mirror::project::model(&loaded.trace, label)?;
-                    Wanted {
-                        request: model.in_columns(&declaration.request),
-                        reference: TableReference::Name(model.facts.name.clone()),
-                        model: Some(model),
-                        declaration,
-                    }
-                }
-                (On::Model(label) | On::Table(label), _) => Wanted {
-                    request: declaration.request.clone(),
-                    reference: TableReference::Text(label.clone()),
-                    model: None,
-                    declaration,
-                },
-            })
-        })
-        .collect::<Result<Vec<_>, Error>>()?;
     Ok((wanted, loaded))
+}
+
+/// A declaration in columns, and one for each table that references its own where that is asked for.
+fn expand(declaration: Declaration, loaded: Option<&Loaded>, wanted: &mut Vec<Wanted>) -> Result<(), Error> {
+    let model = match (&declaration.on, loaded) {
+        (On::Model(label), Some(loaded)) => Some(zdm_mirror::project::model(&loaded.trace, label)?),
+        (On::Table(text), Some(loaded)) if declaration.references => Some(project::model_of_table(loaded, text)?),
+        _ => None,
+    };
+    let Some(model) = model else {
+        let (On::Model(label) | On::Table(label)) = &declaration.on;
+        wanted.push(Wanted {
+            request: declaration.request.clone(),
+            reference: TableReference::Text(label.clone()),
+            model: None,
+            declaration,
+        });
+        return Ok(());
+    };
+    let request = model.in_columns(&declaration.request);
+    let all = match loaded {
+        Some(loaded) if declaration.references => {
+            zdm_mirror::references::with_references(&loaded.trace, &model, &request)?
+        }
+        _ => vec![(model, request)],
+    };
+    for (model, request) in all {
+        // What is declared by itself goes before what follows from another.
+        let known = |other: &Wanted| {
+            other.model.as_ref().is_some_and(|own| own.table == model.table)
+                && other.request.pairs.iter().any(|pair| request.pairs.iter().any(|own| own.source == pair.source))
+        };
+        if !wanted.iter().any(known) {
+            wanted.push(Wanted {
+                reference: TableReference::Name(model.facts.name.clone()),
+                request,
+                model: Some(model),
+                declaration: declaration.clone(),
+            });
+        }
+    }
+    Ok(())
 }
 
 async fn sql(common: &CommonArguments, what: &WhatArguments, show: &Show) -> Result<Exit, Error> {
@@ -423,7 +482,7 @@ async fn compared(patience: &Patience, wanted: &Wanted) -> Result<(Planned, Vec<
 }
 
 async fn check(common: &CommonArguments, arguments: &CheckArguments, show: &Show) -> Result<Exit, Error> {
-    let from_configuration = arguments.what.model.is_none() && arguments.what.table.is_none();
+    let from_configuration = matches!(arguments.what.asked()?, Asked::Configured(None));
     let (wanted, _) = wanted(common, Some(&arguments.what))?;
     let patience = arguments.timeouts.patience(common)?;
     let mut session = Session::open(&patience.settings, "zdm mirror", patience.timeouts).await?;

@@ -93,3 +93,13 @@ fn rename() {
 fn split() {
     check("split", "5.2", 17);
 }
+
+#[test]
+fn primary_key() {
+    check("primary-key", "5.2", 14);
+}
+
+#[test]
+fn char_to_uuid() {
+    check("char-to-uuid", "6.0", 16);
+}

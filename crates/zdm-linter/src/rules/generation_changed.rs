@@ -37,6 +37,17 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             if !there(column) {
                 continue;
             }
+            // Another column has its name and draws numbers when the transaction ends.
+            let numbered_again = step.transaction.is_some()
+                && cx
+                    .migration
+                    .catalog_after
+                    .table(table)
+                    .and_then(|table| table.column(column.as_str()))
+                    .is_some_and(|column| column.identity.is_some());
+            if matches!(action, AlterTableAction::DropIdentity { .. }) && numbered_again {
+                continue;
+            }
             out.push(cx.at_step(step, format!("{} {what}", column_name(table, column))).with_help(
                 "release code that writes the column itself first; or add a second column and switch to it",
             ));

@@ -2,30 +2,31 @@
 
 use zdm_postgres::statement::{AlterTableAction, ObjectKind};
 use zdm_postgres::{LockMode, QualifiedName, Statement};
+use zdm_replay::Step;
 use zdm_source::{Diagnostic, Severity};
 
 use crate::context::{Cx, shortened};
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for step in cx.accepted() {
-        let named: Vec<&QualifiedName> = match &step.statement {
-            Statement::AlterTable(alter) => std::iter::once(&alter.name)
-                .chain(alter.actions.iter().filter_map(|action| match action {
-                    AlterTableAction::AttachPartition { partition, .. }
-                    | AlterTableAction::DetachPartition { partition, .. } => Some(partition),
-                    AlterTableAction::Inherit { parent } | AlterTableAction::NoInherit { parent } => Some(parent),
-                    _ => None,
-                }))
-                .collect(),
-            Statement::CreateTable(create) => {
-                std::iter::once(&create.name).chain(create.partition_of.iter().map(|(parent, _)| parent)).collect()
-            }
-            Statement::Drop(drop) if drop.kind == ObjectKind::Table => drop.names.iter().collect(),
+        let named = match &step.statement {
+            Statement::AlterTable(_) | Statement::CreateTable(_) => names(step),
+            Statement::Drop(drop) if drop.kind == ObjectKind::Table => names(step),
             _ => continue,
         };
         for (table, mode) in &step.outcome.effects.locks {
             let is_other_table = !named.contains(&table) && step.catalog_before.table(table).is_some();
             if !is_other_table || *mode < LockMode::ShareRowExclusive || !cx.existed(step, table) {
+                continue;
+            }
+            // The transaction holds the lock already, by a statement that names the table.
+            let held = |other: &&Step| {
+                other.number < step.number
+                    && other.transaction == step.transaction
+                    && names(other).contains(&table)
+                    && other.outcome.effects.locks.iter().any(|(locked, held)| locked == table && held >= mode)
+            };
+            if step.transaction.is_some() && cx.accepted().any(|other| held(&other)) {
                 continue;
             }
             // Partitions and children share the fate of the table that is named.
@@ -63,5 +64,29 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             }
             out.push(diagnostic);
         }
+    }
+}
+
+/// The tables that a statement names.
+fn names(step: &Step) -> Vec<&QualifiedName> {
+    match &step.statement {
+        Statement::AlterTable(alter) => std::iter::once(&alter.name)
+            .chain(alter.actions.iter().filter_map(|action| match action {
+                AlterTableAction::AttachPartition { partition, .. }
+                | AlterTableAction::DetachPartition { partition, .. } => Some(partition),
+                AlterTableAction::Inherit { parent } | AlterTableAction::NoInherit { parent } => Some(parent),
+                _ => None,
+            }))
+            .collect(),
+        Statement::CreateTable(create) => {
+            std::iter::once(&create.name).chain(create.partition_of.iter().map(|(parent, _)| parent)).collect()
+        }
+        Statement::CreateTrigger(create) => vec![&create.table],
+        Statement::Drop(drop) => match &drop.on {
+            Some(table) => vec![table],
+            None => drop.names.iter().collect(),
+        },
+        Statement::Lock { tables, .. } => tables.iter().map(|(table, _)| table).collect(),
+        _ => Vec::new(),
     }
 }

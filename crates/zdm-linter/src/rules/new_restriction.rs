@@ -3,6 +3,7 @@
 use zdm_postgres::Catalog;
 use zdm_postgres::Ident;
 use zdm_postgres::catalog::{Constraint, ConstraintKind, Index, Table};
+use zdm_postgres::expr::ExprNode;
 use zdm_postgres::statement::IndexKey;
 use zdm_source::Diagnostic;
 
@@ -19,7 +20,15 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
         };
         for constraint in &after.constraints {
             let Some((what, columns)) = restriction(constraint) else { continue };
-            if !can_violate(&columns) || had_constraint(&old.before, constraint) {
+            if !can_violate(&columns)
+                || had_constraint(&old.before, constraint)
+                || had_check_on_sources(
+                    &old.before,
+                    constraint,
+                    &mirror::copies(&cx.migration.catalog_before, &old.before),
+                )
+                || cx.migration.catalog_before.table(table).is_some_and(|table| mirror::keeps(table, constraint))
+            {
                 continue;
             }
             let name = constraint.name.as_str();
@@ -99,9 +108,32 @@ fn had_constraint(before: &Table, constraint: &Constraint) -> bool {
         })
 }
 
+/// The check is on shadow columns in place of their sources, which fulfil it already.
+fn had_check_on_sources(before: &Table, constraint: &Constraint, copies: &[(Ident, Ident)]) -> bool {
+    fn on_sources(node: &mut ExprNode, copies: &[(Ident, Ident)]) {
+        if let ExprNode::Column { name, .. } = node
+            && let Some((_, source)) = copies.iter().find(|(shadow, _)| shadow == name)
+        {
+            *name = source.clone();
+        }
+        for child in node.children_mut() {
+            on_sources(child, copies);
+        }
+    }
+    let ConstraintKind::Check { expr, .. } = &constraint.kind else { return false };
+    if copies.is_empty() {
+        return false;
+    }
+    let mut node = (*expr.node).clone();
+    on_sources(&mut node, copies);
+    before.constraints.iter().any(|other| match &other.kind {
+        ConstraintKind::Check { expr, .. } => *expr.node == node,
+        _ => false,
+    })
+}
+
 /// `CHECK (c IS NOT NULL)` on a column that is NOT NULL already refuses nothing new.
 fn is_not_null_proof(before: &Table, constraint: &Constraint) -> bool {
-    use zdm_postgres::expr::ExprNode;
     let ConstraintKind::Check { expr, .. } = &constraint.kind else { return false };
     let ExprNode::IsNull { expr, negated: true } = &*expr.node else { return false };
     let ExprNode::Column { name, .. } = &**expr else { return false };

@@ -4,6 +4,7 @@ use zdm_postgres::Statement;
 use zdm_postgres::effects::TransactionUse;
 use zdm_source::Diagnostic;
 
+use super::not_rerunnable::can_be_repeated;
 use crate::context::{Cx, shortened};
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
@@ -27,6 +28,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     let plain = changes.iter().find(|step| {
         step.outcome.transaction != TransactionUse::Forbidden
             && !matches!(step.statement, Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_))
+            && !can_be_repeated(step)
     });
     let Some(plain) = plain else { return };
     if changes.len() < 2 {

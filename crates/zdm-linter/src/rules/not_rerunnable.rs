@@ -1,7 +1,7 @@
 //! ZDM405: a statement that got through in a non-atomic migration fails when the migration runs again.
 
-use zdm_postgres::Statement;
 use zdm_postgres::statement::AlterTableAction;
+use zdm_postgres::{Ident, Statement};
 use zdm_replay::Step;
 use zdm_source::Diagnostic;
 
@@ -50,6 +50,7 @@ fn guard(step: &Step) -> Option<&'static str> {
         Statement::CreateIndex(create) if !create.if_not_exists => "write CREATE INDEX IF NOT EXISTS",
         Statement::CreateTable(create) if !create.if_not_exists => "write CREATE TABLE IF NOT EXISTS",
         Statement::Drop(drop) if !drop.if_exists => "write DROP … IF EXISTS",
+        Statement::AlterTable(_) if can_be_repeated(step) => return None,
         Statement::AlterTable(_) => alter_actions(step).find_map(|(_, action)| match action {
             AlterTableAction::AddColumn { if_not_exists: false, .. } => Some("write ADD COLUMN IF NOT EXISTS"),
             AlterTableAction::DropColumn { if_exists: false, .. } => Some("write DROP COLUMN IF EXISTS"),
@@ -59,4 +60,25 @@ fn guard(step: &Step) -> Option<&'static str> {
         })?,
         _ => return None,
     })
+}
+
+/// Whether a change of a table leaves the same behind however often it is made: constraints that are dropped IF EXISTS, made
+/// behind such a drop in the same statement, or validated.
+pub(crate) fn can_be_repeated(step: &Step) -> bool {
+    let dropped: Vec<&Ident> = alter_actions(step)
+        .filter_map(|(_, action)| match action {
+            AlterTableAction::DropConstraint { name, if_exists: true, .. } => Some(name),
+            _ => None,
+        })
+        .collect();
+    let mut actions = alter_actions(step).peekable();
+    actions.peek().is_some()
+        && actions.all(|(_, action)| match action {
+            AlterTableAction::DropConstraint { if_exists, .. } => *if_exists,
+            AlterTableAction::AddConstraint(constraint) => {
+                constraint.name.as_ref().is_some_and(|name| dropped.contains(&name))
+            }
+            AlterTableAction::ValidateConstraint { .. } => true,
+            _ => false,
+        })
 }

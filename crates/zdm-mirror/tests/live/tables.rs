@@ -7,13 +7,15 @@ use zdm_testkit::{Server, majors_for};
 
 #[test]
 fn odd_names() {
-    let database = Server::newest().database();
-    let client = database.connect();
+    let majors = majors_for("mirror");
     let long = "é".repeat(31);
     let column = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
-    client.sql("CREATE SCHEMA \"Sché ma\"; CREATE SCHEMA other");
     let tables = ["Mixed", "user", "a\"; DROP TABLE x; --", "line\nbreak", "$zdm$", "x.y", &long, &long[2..]];
-    for table in tables {
+    for (index, table) in tables.into_iter().enumerate() {
+        // Every major meets some of them.
+        let database = Server::shared(majors[index % majors.len()]).database();
+        let client = database.connect();
+        client.sql("CREATE SCHEMA \"Sché ma\"");
         for (source, target) in [
             ("select", "Größe'\""),
             ("$zdm$", "new"),
@@ -42,8 +44,10 @@ fn odd_names() {
         }
     }
     // One table name in two schemas, and two mirrors on one table.
+    let database = Server::newest().database();
+    let client = database.connect();
     client.sql(
-        "CREATE TABLE public.t (id int PRIMARY KEY, a int, b int); CREATE TABLE other.t (id int PRIMARY KEY, a int)",
+        "CREATE SCHEMA other; CREATE TABLE public.t (id int PRIMARY KEY, a int, b int); CREATE TABLE other.t (id int PRIMARY KEY, a int)",
     );
     install(&database, "public.t", &request("a", "a2", "bigint"));
     install(&database, "other.t", &request("a", "a2", "bigint"));
@@ -107,24 +111,29 @@ fn partitions() {
 
 #[test]
 fn inheritance() {
-    let database = Server::newest().database();
+    for major in majors_for("mirror") {
+        inherited(&Server::shared(major).database());
+    }
+}
+
+fn inherited(database: &zdm_testkit::Database) {
     let client = database.connect();
     client.sql(
         "CREATE TABLE base (id int PRIMARY KEY, src int); CREATE TABLE child (more text) INHERITS (base); \
          CREATE TABLE grandchild () INHERITS (child)",
     );
     let request = request("src", "dst", "bigint");
-    install(&database, "base", &request);
+    install(database, "base", &request);
     client.sql("INSERT INTO base VALUES (1, 1); INSERT INTO child VALUES (2, 2); INSERT INTO grandchild VALUES (3, 3)");
-    assert_eq!(compare(&database, "base", &request).differing, 0);
+    assert_eq!(compare(database, "base", &request).differing, 0);
     client.sql("CREATE TABLE late () INHERITS (base); INSERT INTO late VALUES (4, 4)");
-    let left = differences(&database, "base", &request);
+    let left = differences(database, "base", &request);
     assert!(matches!(&left[..], [Difference::MissingTrigger { table, .. }] if table == "public.late"), "{left:?}");
-    let found = compare(&database, "base", &request);
+    let found = compare(database, "base", &request);
     assert_eq!((found.rows, found.differing), (4, 1));
     assert_eq!(found.examples[0].key, "(0,1)", "a child has no key of its own");
-    install(&database, "base", &request);
-    remove(&database, "base", &["dst"], true);
+    install(database, "base", &request);
+    remove(database, "base", &["dst"], true);
     assert_eq!(client.value("SELECT count(*) FROM pg_trigger WHERE NOT tgisinternal"), "0");
 }
 

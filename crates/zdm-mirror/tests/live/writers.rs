@@ -109,12 +109,17 @@ fn both_ways() {
 
 #[test]
 fn both_ways_with_a_default_and_not_null() {
-    let database = Server::newest().database();
+    for major in majors_for("mirror") {
+        with_a_default_and_not_null(&Server::shared(major).database());
+    }
+}
+
+fn with_a_default_and_not_null(database: &Database) {
     let client = database.connect();
     client.sql(
         "CREATE TABLE t (id int PRIMARY KEY, src int NOT NULL DEFAULT 7, other text); INSERT INTO t VALUES (1, 10)",
     );
-    install(&database, "t", &Request { both_ways: true, ..request("src", "dst", "bigint") });
+    install(database, "t", &Request { both_ways: true, ..request("src", "dst", "bigint") });
     // A release that does not know the source leaves it to its default.
     check(&client, "INSERT INTO t (id, dst) VALUES (2, 20)", "1:10,- 2:20,20");
     check(&client, "INSERT INTO t (id, src) VALUES (3, 7)", "1:10,- 2:20,20 3:7,7");
@@ -142,7 +147,12 @@ fn replicas_and_always() {
 
 #[test]
 fn several_columns_expressions_and_types() {
-    let database = Server::newest().database();
+    for major in majors_for("mirror") {
+        expressions_and_types(&Server::shared(major).database());
+    }
+}
+
+fn expressions_and_types(database: &Database) {
     let client = database.connect();
     client.sql("CREATE COLLATION ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false)");
     let by_value = |ddl: &str, using: Option<&str>, source: &str, target: &str, values: &[&str]| {
@@ -151,7 +161,7 @@ fn several_columns_expressions_and_types() {
         ));
         let mut request = request("src", "dst", target);
         request.pairs[0].using = using.map(str::to_owned);
-        install(&database, "v", &request);
+        install(database, "v", &request);
         client.sql("INSERT INTO v (id) VALUES (1)");
         let value = using.map_or_else(|| "src".to_owned(), |using| format!("({using})"));
         for literal in values {
@@ -180,7 +190,7 @@ fn several_columns_expressions_and_types() {
     let mut second = crate::common::request("b", "b2", "text").pairs;
     second[0].using = Some("upper(b) || ':' || a".to_owned());
     request.pairs.append(&mut second);
-    install(&database, "t", &request);
+    install(database, "t", &request);
     client.sql("INSERT INTO t VALUES (1, 5, 'x')");
     assert_eq!(client.value("SELECT a2 || b2 FROM t"), "5X:5");
     client.sql("UPDATE t SET a = 6");
@@ -193,9 +203,13 @@ fn several_columns_expressions_and_types() {
 /// Rows that logical replication brings are written under `session_replication_role = replica`.
 #[test]
 fn logical_replication() {
-    let server = zdm_testkit::ServerOptions::default()
-        .set("wal_level", "logical")
-        .start(*zdm_testkit::available_majors().last().unwrap());
+    for major in majors_for("mirror") {
+        replicated(major);
+    }
+}
+
+fn replicated(major: u32) {
+    let server = zdm_testkit::ServerOptions::default().set("wal_level", "logical").start(major);
     let (publisher, subscriber) = (server.database(), server.database());
     let (from, to) = (publisher.connect(), subscriber.connect());
     from.sql("CREATE TABLE t (id int PRIMARY KEY, src int); CREATE PUBLICATION p FOR TABLE t");

@@ -679,7 +679,11 @@ impl Run {
         options: SequenceOptions,
         identity: bool,
     ) -> QualifiedName {
-        let name = naming::relation_name(self.catalog(), table, Some(column.as_str()), "seq", false);
+        let name = options
+            .name
+            .clone()
+            .unwrap_or_else(|| naming::relation_name(self.catalog(), table, Some(column.as_str()), "seq", false));
+        let options = SequenceOptions { name: None, ..options };
         let sequence =
             Sequence { name: name.clone(), options, owned_by: Some((table.clone(), column.clone())), identity };
         self.catalog_mut().put(name.clone(), Relation::Sequence(Arc::new(sequence)));

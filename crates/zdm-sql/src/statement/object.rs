@@ -150,8 +150,10 @@ pub(super) fn sequence_option(cursor: &mut Cursor<'_>, options: &mut SequenceOpt
         return Ok(true);
     }
     if cursor.accept_all(&["SEQUENCE", "NAME"]) {
-        cursor.name()?;
-    } else if cursor.accept("INCREMENT") {
+        options.name = Some(cursor.name()?);
+        return Ok(true);
+    }
+    if cursor.accept("INCREMENT") {
         cursor.accept("BY");
         number(cursor)?;
     } else if cursor.accept("START") {

@@ -52,10 +52,56 @@ fn property(key: &Key) -> Value {
         Kind::Rate => json!({"type": "number", "minimum": 0}),
         Kind::Runtime => json!({"type": ["object", "array"]}),
     };
+    if key.name == "mirror" && key.section == Section::Top {
+        schema = mirrors();
+    }
     if let Value::Object(schema) = &mut schema {
         schema.insert("description".to_owned(), json!(key.doc));
     }
     schema
+}
+
+/// The entries `[[tool.zdm.mirror]]`, which `zdm mirror` reads.
+fn mirrors() -> Value {
+    let text = |doc: &str| json!({"type": "string", "minLength": 1, "description": doc});
+    let flag = |doc: &str| json!({"type": "boolean", "description": doc});
+    let pair = json!({
+        "source": text("The column to copy: a field of the model, or a column as in the catalog."),
+        "target": text("The shadow column."),
+        "type": text("The shadow's type, where it is to be made; default: the source's."),
+        "using": text("The shadow's value as an SQL expression over the row; default: the source."),
+        "reverse-using": text("The way back, for `both-ways` and for the reverse of a swap."),
+    });
+    let columns = json!({
+        "type": "object",
+        "properties": pair,
+        "required": ["source", "target"],
+        "additionalProperties": false,
+    });
+    let mut properties = json!({
+        "model": text("The model, as `app.Model`."),
+        "table": text("The table as written in SQL, in place of a model."),
+        "both-ways": flag("Keep both columns equal whichever is written."),
+        "always": flag("Fire under `session_replication_role = replica` and for rows of logical replication, too."),
+        "allow-narrowing": flag("Allow a shadow that cannot hold every value of its source."),
+        "as-field": flag("The shadow is a field of the model."),
+        "references": flag("The same mirror for every column that references the source by a foreign key."),
+        "columns": {"type": "array", "minItems": 1, "items": columns,
+                    "description": "Several columns with one trigger, in place of `source` and `target`."},
+    });
+    if let (Value::Object(properties), Value::Object(pair)) = (&mut properties, pair) {
+        properties.extend(pair);
+    }
+    let entry = json!({
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": false,
+        "allOf": [
+            {"oneOf": [{"required": ["model"]}, {"required": ["table"]}]},
+            {"oneOf": [{"required": ["source", "target"]}, {"required": ["columns"]}]},
+        ],
+    });
+    json!({"type": "array", "items": entry})
 }
 
 fn quantity(unit: &str) -> Value {

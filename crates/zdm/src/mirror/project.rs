@@ -2,13 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
+use zdm_conn::{Session, Timeouts};
 use zdm_mirror::declared::{self, Declaration};
 use zdm_mirror::facts::TableFacts;
 use zdm_mirror::migration::{self, MigrationFile};
-use zdm_mirror::project::{self, ModelTable, Place};
-use zdm_mirror::swap::{self, Old, Options};
-use zdm_mirror::{Error, TableName, plan};
+use zdm_mirror::project::{self, ModelTable, Place, Released};
+use zdm_mirror::swap::{self, ColumnExtras, Member, Old, Options};
+use zdm_mirror::{Error, TableName, live, plan, references};
 use zdm_replay::Trace;
 use zdm_workspace::analysis::known_rules;
 use zdm_workspace::config::Config;
@@ -62,17 +64,33 @@ fn usage(error: &zdm_workspace::Error) -> Error {
 
 /// The entries of the configuration.
 pub(super) fn declarations(common: &CommonArguments) -> Result<Vec<Declaration>, Error> {
+    let declarations = declarations_if_any(common)?;
+    if declarations.is_empty() {
+        return Err(Error::Usage(
+            "give --model or --table, or declare mirrors as [[tool.zdm.mirror]] in the configuration".to_owned(),
+        ));
+    }
+    Ok(declarations)
+}
+
+/// The same where there may be none.
+pub(super) fn declarations_if_any(common: &CommonArguments) -> Result<Vec<Declaration>, Error> {
     let paths: Vec<PathBuf> = common.project.iter().cloned().collect();
     let place = discover(&current()?, &paths, &choice(common)).map_err(|error| usage(&error))?;
-    let nothing = || {
-        Error::Usage(
-            "give --model or --table, or declare mirrors as [[tool.zdm.mirror]] in the configuration".to_owned(),
-        )
-    };
-    let path = place.config.as_ref().ok_or_else(nothing)?;
+    let Some(path) = place.config.as_ref() else { return Ok(Vec::new()) };
     let config = Config::load(path, &place.shown(path), &known_rules()).map_err(|error| usage(&error))?;
-    let declarations = declared::read(config.runtime.get("mirror").ok_or_else(nothing)?)?;
-    if declarations.is_empty() { Err(nothing()) } else { Ok(declarations) }
+    config.runtime.get("mirror").map_or_else(|| Ok(Vec::new()), declared::read)
+}
+
+/// The model of a table that a declaration names.
+pub(super) fn model_of_table(loaded: &Loaded, text: &str) -> Result<ModelTable, Error> {
+    match project::table(&loaded.trace, text) {
+        Some((_, Some(model))) => Ok(model),
+        Some((_, None)) => Err(Error::Usage(format!(
+            "no model has the table `{text}`: a migration belongs to an app; use `zdm mirror sql` and write it by hand"
+        ))),
+        None => Err(Error::Usage(format!("the project's migrations make no table `{text}`"))),
+    }
 }
 
 /// What the project around here says of a table, if there is one that knows it; else nothing but its name.
@@ -102,7 +120,7 @@ pub(super) fn migration(common: &CommonArguments, arguments: &MigrationArguments
     let mut files: Vec<MigrationFile> = Vec::new();
     for wanted in &wanted {
         let model = of_model(&loaded, wanted)?;
-        let request = model.in_columns(&wanted.declaration.request);
+        let request = model.in_columns(&wanted.request);
         let planned = plan(&request, &model.facts)?;
         let name = planned.mirror.object_name();
         if installed(&loaded.trace, &model, name.as_str()) {
@@ -128,29 +146,127 @@ pub(super) fn migration(common: &CommonArguments, arguments: &MigrationArguments
     Ok(Exit::Done)
 }
 
-pub(super) fn swap(common: &CommonArguments, arguments: &SwapArguments, show: &Show) -> Result<Exit, Error> {
-    if arguments.what.model.is_none() && arguments.what.table.is_none() {
-        return Err(Error::Usage("give --model or --table: one mirror is swapped at a time".to_owned()));
-    }
-    let (wanted, loaded) = super::wanted(common, Some(&arguments.what))?;
+pub(super) async fn swap(common: &CommonArguments, arguments: &SwapArguments, show: &Show) -> Result<Exit, Error> {
+    let (mut wanted, loaded) = super::wanted(common, Some(&arguments.what))?;
     let loaded = match loaded {
         Some(loaded) => loaded,
         None => Loaded::load(common)?,
     };
-    let old = if arguments.drop_old { Old::Dropped } else { Old::Keep(arguments.old_name.clone()) };
-    let options = Options { old, field: arguments.field.clone() };
+    with_declared_references(common, &loaded, &mut wanted)?;
+    let mut members = Vec::new();
+    let mut planned = Vec::new();
     for wanted in &wanted {
         let model = of_model(&loaded, wanted)?;
-        let request = model.in_columns(&wanted.declaration.request);
-        let planned = plan(&request, &model.facts)?;
-        let place = project::place(&loaded.workspace.project, &model.model.app)?;
-        let swap = swap::generate(&loaded.trace, &model, &planned.mirror, &place, &options)?;
-        show.swap(&planned, &swap, arguments.dry_run);
-        if !arguments.dry_run {
-            write_files(&loaded, &swap.files)?;
+        let request = model.in_columns(&wanted.request);
+        let plan = plan(&request, &model.facts)?;
+        members.push(Member { mirror: plan.mirror.clone(), model });
+        planned.push(plan);
+    }
+    let columns = members.iter().map(|member| member.mirror.pairs.len()).sum::<usize>();
+    let one_only = [("--old-name", arguments.old_name.is_some()), ("--field", arguments.field.is_some())];
+    if columns > 1
+        && let Some((option, _)) = one_only.iter().find(|(_, given)| *given)
+        && (*option == "--old-name" || columns_with_fields(&members) > 1)
+    {
+        return Err(Error::Usage(format!("{option} is for one column, and {columns} are swapped")));
+    }
+    let old = if arguments.drop_old { Old::Dropped } else { Old::Keep(arguments.old_name.clone()) };
+    let (extras, left_behind) = extras(common, &members).await?;
+    let (released, unknown) = released(&loaded, arguments)?;
+    let options = Options { old, field: arguments.field.clone(), released, extras };
+    let mut places: BTreeMap<Arc<str>, Place> = BTreeMap::new();
+    for member in &members {
+        let app = &member.model.model.app;
+        if !places.contains_key(app) {
+            places.insert(Arc::clone(app), project::place(&loaded.workspace.project, app)?);
         }
     }
+    let mut swap = swap::generate(&loaded.trace, &members, &places, &options)?;
+    // What the models need comes last.
+    swap.notes.splice(0..0, left_behind.into_iter().chain(unknown));
+    show.swap(&planned, &swap, arguments.dry_run);
+    if !arguments.dry_run {
+        write_files(&loaded, &swap.files)?;
+    }
     Ok(Exit::Done)
+}
+
+/// Columns whose fields change by themselves, and not after the key that they point to.
+fn columns_with_fields(members: &[Member]) -> usize {
+    members
+        .iter()
+        .flat_map(|member| member.mirror.pairs.iter().map(move |pair| (member, pair)))
+        .filter(|(member, pair)| {
+            member.model.field_of(pair.source.as_str()).and_then(|name| member.model.model.field(name)).is_none_or(
+                |field| {
+                    let class = field.django_class().unwrap_or_default();
+                    !class.ends_with("ForeignKey") && !class.ends_with("OneToOneField")
+                },
+            )
+        })
+        .count()
+}
+
+/// Adds the configuration's mirrors of columns that reference those that are swapped.
+fn with_declared_references(common: &CommonArguments, loaded: &Loaded, wanted: &mut Vec<Wanted>) -> Result<(), Error> {
+    let mut declared = Vec::new();
+    for declaration in declarations_if_any(common)? {
+        super::expand(declaration, Some(loaded), &mut declared)?;
+    }
+    let mut at = 0;
+    while let Some(next) = wanted.get(at) {
+        at += 1;
+        let model = of_model(loaded, next)?;
+        for pair in model.in_columns(&next.request).pairs {
+            for found in references::referencing(&loaded.trace, &model.table, &pair.source) {
+                let covers = |wanted: &Wanted| {
+                    of_model(loaded, wanted).is_ok_and(|model| {
+                        model.table == found.table
+                            && model.in_columns(&wanted.request).pairs.iter().any(|pair| pair.source == found.column)
+                    })
+                };
+                if !wanted.iter().any(covers)
+                    && let Some(place) = declared.iter().position(covers)
+                {
+                    wanted.push(declared.swap_remove(place));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What the database says of the old columns, where one is named: settings to carry over, and what stays behind.
+async fn extras(common: &CommonArguments, members: &[Member]) -> Result<(Vec<ColumnExtras>, Vec<String>), Error> {
+    if !common.connection.is_named() {
+        return Ok((Vec::new(), Vec::new()));
+    }
+    let session = Session::open(&common.settings()?, "zdm mirror", Timeouts::default()).await?;
+    let (mut extras, mut notes) = (Vec::new(), Vec::new());
+    for member in members {
+        for pair in &member.mirror.pairs {
+            extras.extend(live::extras(&session, &member.model.table, pair.source.as_str()).await?);
+            notes.extend(live::left_behind(&session, &member.model.table, pair.source.as_str()).await?);
+        }
+    }
+    Ok((extras, notes))
+}
+
+/// What runs now, as git tells; else why that is not known.
+fn released(loaded: &Loaded, arguments: &SwapArguments) -> Result<(Option<Released>, Option<String>), Error> {
+    let base = arguments.base.as_deref().unwrap_or("auto");
+    let request = Request { base: Some(base.to_owned()), variables: std::env::vars().collect(), ..Request::default() };
+    match loaded.workspace.new_migrations(&request) {
+        Ok((reference, new)) => Ok((Some(Released::without(&loaded.trace, new, &reference)), None)),
+        Err(error) if arguments.base.is_some() => Err(usage(&error)),
+        Err(_) => Ok((
+            None,
+            Some(
+                "which release runs is not known here: name its branch with --base, and a swap that comes too early is refused"
+                    .to_owned(),
+            ),
+        )),
+    }
 }
 
 pub(super) fn write_files(loaded: &Loaded, files: &[MigrationFile]) -> Result<(), Error> {
@@ -181,13 +297,7 @@ pub(super) fn of_model(loaded: &Loaded, wanted: &Wanted) -> Result<ModelTable, E
         return Ok(model.clone());
     }
     let (On::Table(text) | On::Model(text)) = &wanted.declaration.on;
-    match project::table(&loaded.trace, text) {
-        Some((_, Some(model))) => Ok(model),
-        Some((_, None)) => Err(Error::Usage(format!(
-            "no model has the table `{text}`: a migration belongs to an app; use `zdm mirror sql` and write it by hand"
-        ))),
-        None => Err(Error::Usage(format!("the project's migrations make no table `{text}`"))),
-    }
+    model_of_table(loaded, text)
 }
 
 fn installed(trace: &Trace, model: &ModelTable, name: &str) -> bool {

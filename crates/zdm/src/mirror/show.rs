@@ -208,25 +208,32 @@ impl Show {
         }
     }
 
-    pub(super) fn swap(&self, planned: &Planned, swap: &Swap, dry_run: bool) {
+    pub(super) fn swap(&self, planned: &[Planned], swap: &Swap, dry_run: bool) {
         if self.json {
             let files: Vec<Value> = swap
                 .files
                 .iter()
                 .map(|file| json!({"path": file.path, "app": &*file.key.app, "name": &*file.key.name, "text": file.text}))
                 .collect();
-            let mut value = identity(planned);
-            merge(&mut value, json!({"files": files, "notes": swap.notes, "written": !dry_run}));
+            let mut value = planned.first().map_or_else(|| json!({}), identity);
+            let mirrors: Vec<Value> = planned.iter().map(identity).collect();
+            merge(&mut value, json!({"mirrors": mirrors, "files": files, "notes": swap.notes, "written": !dry_run}));
             self.event("swap", value);
             return;
         }
-        self.warnings(planned);
+        let described: Vec<String> = planned.iter().map(|planned| planned.mirror.describe()).collect();
+        for planned in planned {
+            self.warnings(planned);
+        }
+        for with_it in described.iter().skip(1).filter(|_| !dry_run) {
+            output::line(&format!("{with_it}: swapped with it"));
+        }
         for file in &swap.files {
             if dry_run {
                 output::line(&format!("# {}", file.path));
                 output::line(&file.text);
             } else {
-                output::line(&format!("{}: {}", planned.mirror.describe(), file.path));
+                output::line(&format!("{}: {}", described.first().map_or("", String::as_str), file.path));
             }
         }
         for note in &swap.notes {

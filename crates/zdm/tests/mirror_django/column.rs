@@ -1,16 +1,10 @@
-//! `zdm mirror` from end to end with the real Django: two releases work on the table, without an error, while mirror,
-//! swap and the reverse of both are applied.
-
-#![expect(clippy::unwrap_used, reason = "tests")]
+//! A plain column through mirror, swap and the reverse of both.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader, Write as _};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::time::Duration;
+use std::io::Write as _;
 
-use zdm_testkit::{Database, Django, Server, USER, majors_for};
-use zdm_workspace::{Request, Workspace};
+use crate::project::{Project, Worker};
+use zdm_testkit::{Database, Django, Server, majors_for};
 
 const MODELS: &str = r#"
 import os
@@ -89,152 +83,8 @@ while not stop.is_set():
 print("end", rounds, errors, flush=True)
 "#;
 
-struct Project {
-    folder: tempfile::TempDir,
-    django: Django,
-    database: Database,
-}
-
-impl Project {
-    fn new(django: Django, database: Database) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let condition = if matches!(django.version(), "3.2" | "4.2") { "check" } else { "condition" };
-        let settings = format!(
-            "SECRET_KEY = 'x'\nINSTALLED_APPS = ['shop']\nUSE_TZ = True\nDEFAULT_AUTO_FIELD = 'django.db.models.BigAutoField'\n\
-             DATABASES = {{'default': {{'ENGINE': 'django.db.backends.postgresql', 'NAME': '{}', 'HOST': '{}', 'PORT': '{}', 'USER': '{USER}'}}}}\n",
-            database.name(),
-            database.server().socket_dir().display(),
-            database.server().port()
-        );
-        let write = |path: &str, text: &str| {
-            let path = folder.path().join(path);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, text).unwrap();
-        };
-        write("settings.py", &settings);
-        write(
-            "manage.py",
-            "import sys\nfrom django.core.management import execute_from_command_line\nexecute_from_command_line(sys.argv)\n",
-        );
-        write("shop/__init__.py", "");
-        write("shop/migrations/__init__.py", "");
-        write("shop/models.py", &MODELS.replace("CHECK", condition));
-        write("worker.py", WORKER);
-        write(
-            "zdm.toml",
-            &format!("django = \"{}\"\npostgres = \"{}\"\n", django.version(), database.server().major()),
-        );
-        Self { folder, django, database }
-    }
-
-    fn path(&self) -> &Path {
-        self.folder.path()
-    }
-
-    fn python(&self, release: &str) -> Command {
-        let mut command = self.django.command();
-        command.current_dir(self.path()).env("DJANGO_SETTINGS_MODULE", "settings").env("RELEASE", release);
-        command
-    }
-
-    fn try_manage(&self, release: &str, arguments: &[&str]) -> Output {
-        self.python(release).arg("manage.py").args(arguments).output().unwrap()
-    }
-
-    #[track_caller]
-    fn manage(&self, release: &str, arguments: &[&str]) -> String {
-        let output = self.try_manage(release, arguments);
-        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success(), "{arguments:?}: {text}");
-        text
-    }
-
-    #[track_caller]
-    fn zdm(&self, arguments: &[&str], exit: i32) -> String {
-        let output = Command::new(env!("CARGO_BIN_EXE_zdm"))
-            .env_clear()
-            .env("DATABASE_URL", self.database.url())
-            .current_dir(self.path())
-            .args(arguments)
-            .output()
-            .unwrap();
-        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert_eq!(output.status.code(), Some(exit), "{arguments:?}: {text}");
-        text
-    }
-
-    fn migrations(&self) -> Vec<PathBuf> {
-        let mut found: Vec<PathBuf> = fs::read_dir(self.path().join("shop/migrations"))
-            .unwrap()
-            .map(|entry| entry.unwrap().path())
-            .filter(|path| path.file_name().unwrap().to_str().unwrap().starts_with('0'))
-            .collect();
-        found.sort();
-        found
-    }
-
-    /// What the linter finds in the migrations behind the first.
-    fn findings(&self) -> Vec<String> {
-        let request = Request { current: self.path().to_owned(), ..Request::default() };
-        let analysis = Workspace::load(&request).unwrap().analyse(&request).unwrap();
-        analysis
-            .diagnostics
-            .iter()
-            .filter(|diagnostic| diagnostic.subject.migration.as_deref().is_some_and(|name| !name.starts_with("0001")))
-            .map(|diagnostic| {
-                format!(
-                    "{} {:?} {}: {}",
-                    diagnostic.code.code,
-                    diagnostic.severity,
-                    diagnostic.subject.migration.as_deref().unwrap_or_default(),
-                    diagnostic.message
-                )
-            })
-            .collect()
-    }
-}
-
-/// A process of one release that works on the table.
-struct Worker {
-    child: Child,
-    lines: std::sync::mpsc::Receiver<String>,
-    release: &'static str,
-}
-
-impl Worker {
-    fn start(project: &Project, release: &'static str) -> Self {
-        let mut child =
-            project.python(release).arg("worker.py").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
-        let (sender, lines) = std::sync::mpsc::channel();
-        let output = BufReader::new(child.stdout.take().unwrap());
-        std::thread::spawn(move || {
-            for line in output.lines().map_while(Result::ok) {
-                if sender.send(line).is_err() {
-                    return;
-                }
-            }
-        });
-        Self { child, lines, release }
-    }
-
-    /// So many rounds from now on, without an error.
-    #[track_caller]
-    fn works(&self, phase: &str) {
-        while let Ok(line) = self.lines.try_recv() {
-            assert!(!line.starts_with("error"), "{} before `{phase}`: {line}", self.release);
-        }
-        for _ in 0..3 {
-            let line = self.lines.recv_timeout(Duration::from_secs(30)).unwrap();
-            assert!(line.starts_with("round"), "{} in `{phase}`: {line}", self.release);
-        }
-    }
-
-    fn end(mut self) {
-        drop(self.child.stdin.take());
-        let line = self.lines.iter().find(|line| !line.starts_with("round")).unwrap();
-        self.child.wait().unwrap();
-        assert!(line.starts_with("end") && line.ends_with(" 0"), "{}: {line}", self.release);
-    }
+fn project(django: Django, database: Database) -> Project {
+    Project::new(django, database, &[("shop", MODELS)], WORKER)
 }
 
 const WHAT: [&str; 8] = ["--model", "shop.Order", "--source", "size", "--target", "size_bigint", "--type", "bigint"];
@@ -256,7 +106,7 @@ fn catalog(project: &Project) -> String {
 }
 
 fn through_the_whole_change(django: Django, major: u32, drop_old: bool) {
-    let project = Project::new(django, Server::shared(major).database());
+    let project = project(django, Server::shared(major).database());
     let client = project.database.connect();
     project.manage("old", &["makemigrations", "shop", "-n", "initial"]);
     project.manage("old", &["migrate"]);
@@ -362,7 +212,7 @@ fn two_releases_through_mirror_swap_and_back() {
 #[test]
 fn a_shadow_that_is_a_field_is_not_swapped() {
     let django = Django::available_for("mirror", &["5.2"]).remove(0);
-    let project = Project::new(django, Server::newest().database());
+    let project = project(django, Server::newest().database());
     project.manage("old", &["makemigrations", "shop", "-n", "initial"]);
     let text = project.zdm(&with("migration", &["--as-field"]), 0);
     assert!(text.contains("warning: as a field of the model"), "{text}");
