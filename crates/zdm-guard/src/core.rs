@@ -73,7 +73,8 @@ struct Connection {
     /// Why the last statement that failed did, with its SQLSTATE.
     cause: Option<(Option<String>, Cause)>,
     /// The watcher has cancelled or ended what this connection did last.
-    intervened: bool,
+    /// Why the watcher stepped in.
+    intervened: Option<Cause>,
     statement_retry: Retry,
 }
 
@@ -180,7 +181,7 @@ impl Core {
                 current: None,
                 passing: VecDeque::new(),
                 cause: None,
-                intervened: false,
+                intervened: None,
                 statement_retry: Retry::new(self.retries),
             },
         );
@@ -374,7 +375,7 @@ impl Core {
         let retries = self.retries;
         let (Some(current), Some(known)) = (current, self.connections.get_mut(&number)) else { return };
         known.statement_retry = Retry::new(retries);
-        known.intervened = false;
+        known.intervened = None;
         if let Some(build) = &current.judgement.builds {
             self.builds.remove(&build.index);
         }
@@ -520,7 +521,7 @@ impl Core {
             known.committed = false;
             known.passing.clear();
             known.cause = None;
-            known.intervened = false;
+            known.intervened = None;
         }
         self.say(Event::MigrationStarted { name: format!("{app}.{name}"), backwards, attempt });
         Answer::default()
@@ -613,7 +614,7 @@ impl Core {
             return Answer {
                 retry: true,
                 delay: Some(delay.as_secs_f64()),
-                reconnect: cause == Cause::Blocking,
+                reconnect: matches!(cause, Cause::Blocking | Cause::Cycle),
                 ..Answer::default()
             };
         }
@@ -668,9 +669,16 @@ impl Core {
         is_new
     }
 
-    pub(crate) fn intervened(&mut self, backend: i32, waiters: Vec<i32>, blocked_for: Duration, action: Action) {
+    pub(crate) fn intervened(
+        &mut self,
+        backend: i32,
+        waiters: Vec<i32>,
+        blocked_for: Duration,
+        action: Action,
+        cause: Cause,
+    ) {
         for known in self.connections.values_mut().filter(|known| known.watched && known.backend == backend) {
-            known.intervened = true;
+            known.intervened = Some(cause);
         }
         self.record.interventions.push(Intervention {
             at: SystemTime::now(),

@@ -31,6 +31,8 @@ pub(crate) enum Cause {
     Serialization,
     /// The watcher cancelled it, because others waited for it.
     Blocking,
+    /// The watcher cancelled it, because it and others waited for each other.
+    Cycle,
     /// `statement_timeout` under a strong lock.
     StatementTimeout,
     /// A signal, or somebody else's cancellation.
@@ -41,9 +43,12 @@ pub(crate) enum Cause {
 }
 
 impl Cause {
-    pub(crate) fn of(sqlstate: Option<&str>, closed: bool, intervened: bool, timed_out: bool) -> Self {
+    pub(crate) fn of(sqlstate: Option<&str>, closed: bool, intervened: Option<Self>, timed_out: bool) -> Self {
+        let cancelled = closed || matches!(sqlstate, Some("57014" | "57P01" | "25P02"));
+        if let Some(intervened) = intervened.filter(|_| cancelled) {
+            return intervened;
+        }
         match sqlstate {
-            _ if intervened && (closed || matches!(sqlstate, Some("57014" | "57P01" | "25P02"))) => Self::Blocking,
             Some("55P03") => Self::Lock,
             Some("40P01") => Self::Deadlock,
             Some("40001") => Self::Serialization,
@@ -55,7 +60,7 @@ impl Cause {
     }
 
     pub(crate) const fn passes_by_itself(self) -> bool {
-        matches!(self, Self::Lock | Self::Deadlock | Self::Serialization | Self::Blocking)
+        matches!(self, Self::Lock | Self::Deadlock | Self::Serialization | Self::Blocking | Self::Cycle)
     }
 }
 
@@ -66,6 +71,7 @@ impl fmt::Display for Cause {
             Self::Deadlock => "a deadlock",
             Self::Serialization => "a serialization failure",
             Self::Blocking => "it kept other sessions waiting longer than --max-block",
+            Self::Cycle => "it and other sessions waited for each other",
             Self::StatementTimeout => "it ran longer than --statement-timeout under a strong lock",
             Self::Interrupt => "it was cancelled",
             Self::ConnectionLost => "the connection was lost",
@@ -113,17 +119,18 @@ mod tests {
 
     #[test]
     fn failures_have_causes() {
-        fn check(sqlstate: Option<&str>, closed: bool, intervened: bool, timed_out: bool, expect: Cause) {
+        fn check(sqlstate: Option<&str>, closed: bool, intervened: Option<Cause>, timed_out: bool, expect: Cause) {
             assert_eq!(Cause::of(sqlstate, closed, intervened, timed_out), expect, "{sqlstate:?}");
         }
-        check(Some("55P03"), false, false, false, Cause::Lock);
-        check(Some("40P01"), false, false, false, Cause::Deadlock);
-        check(Some("57014"), false, true, true, Cause::Blocking);
-        check(Some("57014"), false, false, true, Cause::StatementTimeout);
-        check(Some("57014"), false, false, false, Cause::Interrupt);
-        check(None, true, true, false, Cause::Blocking);
-        check(None, true, false, false, Cause::ConnectionLost);
-        check(Some("23505"), false, true, false, Cause::Own);
+        check(Some("55P03"), false, None, false, Cause::Lock);
+        check(Some("40P01"), false, None, false, Cause::Deadlock);
+        check(Some("57014"), false, Some(Cause::Blocking), true, Cause::Blocking);
+        check(Some("57014"), false, None, true, Cause::StatementTimeout);
+        check(Some("57014"), false, None, false, Cause::Interrupt);
+        check(None, true, Some(Cause::Blocking), false, Cause::Blocking);
+        check(None, true, None, false, Cause::ConnectionLost);
+        check(Some("57014"), false, Some(Cause::Cycle), false, Cause::Cycle);
+        check(Some("23505"), false, Some(Cause::Blocking), false, Cause::Own);
     }
 
     #[test]
@@ -139,5 +146,8 @@ mod tests {
         assert!(retry.again(Cause::Lock, now + Duration::from_secs(61)).is_none());
         let mut retry = Retry::new(RetryLimits::default());
         assert_eq!((0..5).filter(|_| retry.again(Cause::Blocking, now).is_some()).count(), 3);
+        // A cycle says nothing of the work: it comes of the order of locks, and is another one each time.
+        let mut retry = Retry::new(RetryLimits { count: 10, ..RetryLimits::default() });
+        assert_eq!((0..12).filter(|_| retry.again(Cause::Cycle, now).is_some()).count(), 10);
     }
 }

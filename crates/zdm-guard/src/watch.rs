@@ -14,6 +14,7 @@ use zdm_conn::{Literal, Session};
 use crate::event::Event;
 use crate::model::Class;
 use crate::record::{Action, Blocker};
+use crate::retry::Cause;
 use crate::serve::{Shared, lock};
 
 /// Between two samples.
@@ -275,7 +276,8 @@ impl Watcher {
             };
             self.acted.insert(*ours, now);
             let waiters = waiting.iter().map(|(waiter, _)| *waiter).collect();
-            lock(&self.core).intervened(*ours, waiters, longest, action);
+            let cause = if longest < self.max_block { Cause::Cycle } else { Cause::Blocking };
+            lock(&self.core).intervened(*ours, waiters, longest, action, cause);
             self.signal(*ours, action == Action::Terminated).await?;
         }
         self.cycles = cycles;

@@ -145,6 +145,7 @@ pub enum Statement {
         name: QualifiedName,
         column: Option<Ident>,
         on: Option<QualifiedName>,
+        text: CommentText,
     },
     Grant {
         revoke: bool,
@@ -468,6 +469,16 @@ pub enum TableConstraintKind {
     },
 }
 
+/// What `COMMENT ON … IS` sets.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CommentText {
+    Text(String),
+    /// `NULL`, or the empty text, takes a comment away.
+    None,
+    /// A parameter.
+    Unknown,
+}
+
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct KeyConstraint {
     pub columns: Vec<Ident>,
@@ -475,6 +486,8 @@ pub struct KeyConstraint {
     pub nulls_not_distinct: bool,
     pub using_index: Option<Ident>,
     pub tablespace: Option<Ident>,
+    /// Storage parameters of its index (`WITH (fillfactor = 70)`), as of `CREATE INDEX`.
+    pub options: Vec<(String, String)>,
     /// The last column is WITHOUT OVERLAPS (18).
     pub without_overlaps: bool,
 }

@@ -29,6 +29,8 @@ pub(super) struct Key {
     pub(super) nulls_not_distinct: bool,
     /// The last column is WITHOUT OVERLAPS.
     pub(super) without_overlaps: bool,
+    /// Storage parameters of the index.
+    pub(super) options: Vec<(String, String)>,
     pub(super) attributes: ConstraintAttributes,
     pub(super) inherited: bool,
     /// The index of the parent that the new index belongs to.
@@ -358,6 +360,7 @@ impl Run {
                     include,
                     nulls_not_distinct,
                     without_overlaps: of_ranges(&original, constraint),
+                    options: index_options(&original, constraint),
                     attributes: constraint.attributes,
                     inherited: false,
                     parent: None,
@@ -534,6 +537,7 @@ impl Run {
                     include: Vec::new(),
                     nulls_not_distinct: *nulls_not_distinct,
                     without_overlaps: false,
+                    options: Vec::new(),
                     attributes: constraint.attributes,
                     inherited: false,
                     parent: None,
@@ -544,6 +548,7 @@ impl Run {
                     include: Vec::new(),
                     nulls_not_distinct: false,
                     without_overlaps: false,
+                    options: Vec::new(),
                     attributes: constraint.attributes,
                     inherited: false,
                     parent: None,
@@ -720,6 +725,7 @@ impl Run {
                 include: include.clone(),
                 nulls_not_distinct: false,
                 without_overlaps: false,
+                options: Vec::new(),
                 attributes,
                 inherited: false,
                 parent: None,
@@ -889,7 +895,7 @@ impl Run {
             elements,
             include: key.include.clone(),
             nulls_not_distinct: key.nulls_not_distinct,
-            options: Vec::new(),
+            options: key.options.clone(),
             predicate,
             parent: key.parent.clone(),
         };
@@ -1114,6 +1120,11 @@ pub(super) fn of_ranges(table: &Table, constraint: &Constraint) -> bool {
     table.index(constraint.name.as_str()).is_some_and(|index| index.unique && index.method != "btree")
 }
 
+/// The storage parameters of a key's index.
+pub(super) fn index_options(table: &Table, constraint: &Constraint) -> Vec<(String, String)> {
+    table.index(constraint.name.as_str()).map(|index| index.options.clone()).unwrap_or_default()
+}
+
 fn key_of(name: Option<Ident>, kind: KeyKind, key: &KeyConstraint, attributes: ConstraintAttributes) -> Key {
     Key {
         name,
@@ -1121,6 +1132,7 @@ fn key_of(name: Option<Ident>, kind: KeyKind, key: &KeyConstraint, attributes: C
         include: key.include.clone(),
         nulls_not_distinct: key.nulls_not_distinct,
         without_overlaps: key.without_overlaps,
+        options: key.options.clone(),
         attributes,
         inherited: false,
         parent: None,

@@ -6,7 +6,9 @@ use crate::effects::{UncertainEffect, Waits};
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
 use crate::naming;
-use crate::statement::{ObjectKind, Persistence, PublicationChange, PublishedPart, Reindex, ReindexTarget};
+use crate::statement::{
+    CommentText, ObjectKind, Persistence, PublicationChange, PublishedPart, Reindex, ReindexTarget,
+};
 
 /// Whether the text of a Boolean parameter means on.
 pub(super) fn is_on(value: &str) -> bool {
@@ -280,6 +282,21 @@ impl Run {
             matches!(kind, ObjectKind::Constraint | ObjectKind::Trigger | ObjectKind::Rule | ObjectKind::Policy);
         self.lock(&relation, if of_relation { LockMode::AccessShare } else { LockMode::ShareUpdateExclusive });
         Ok(())
+    }
+
+    /// What a parameter brings is not known, and leaves what was there.
+    pub(super) fn comment_column(&mut self, table: &QualifiedName, column: &Ident, text: &CommentText) {
+        let Some(name) = self.find(table) else { return };
+        let comment = match text {
+            CommentText::Text(text) => Some(text.clone()),
+            CommentText::None => None,
+            CommentText::Unknown => return,
+        };
+        self.catalog_mut().edit_table(&name, |table| {
+            if let Some(known) = table.columns.iter_mut().find(|known| known.name == *column) {
+                known.comment = comment;
+            }
+        });
     }
 
     /// Since 18 the relations are locked against being dropped meanwhile.

@@ -85,7 +85,12 @@ impl Run {
             Statement::AlterOther { kind, name, rename_to, set_schema } => {
                 return self.alter_other_object(*kind, name, rename_to.as_ref(), set_schema.as_ref());
             }
-            Statement::Comment { kind, name, on, .. } => return self.comment(*kind, name, on.as_ref()),
+            Statement::Comment { kind, name, column, on, text } => {
+                self.comment(*kind, name, on.as_ref())?;
+                if let Some(column) = column {
+                    self.comment_column(name, column, text);
+                }
+            }
             Statement::Grant { kind, names, .. } => return self.grant(*kind, names),
             Statement::Copy { table, from, columns, query } => {
                 if let Some(query) = query {

@@ -311,6 +311,7 @@ impl Run {
                     include,
                     nulls_not_distinct,
                     without_overlaps: of_ranges(&parent_table, constraint),
+                    options: index.options.clone(),
                     attributes: ConstraintAttributes { ..constraint.attributes },
                     inherited: true,
                     parent: Some(parent_index),

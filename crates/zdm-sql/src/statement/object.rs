@@ -1,7 +1,7 @@
 //! Views, sequences, types, domains, the smaller objects, and what is said about any object: DROP, COMMENT, GRANT, ALTER … RENAME.
 
 use zdm_postgres::statement::{
-    AlterDomainAction, AlterTypeAction, CreateDomain, CreateSequence, CreateView, DropObjects, ObjectKind,
+    AlterDomainAction, AlterTypeAction, CommentText, CreateDomain, CreateSequence, CreateView, DropObjects, ObjectKind,
     PublicationChange, PublishedPart, SequenceOptions, TableConstraintKind, TypeDefinition,
 };
 use zdm_postgres::{Ident, QualifiedName, Statement};
@@ -819,10 +819,17 @@ pub(super) fn comment(cursor: &mut Cursor<'_>) -> Read<Statement> {
         cursor.at = cursor.find_outside(|cursor, index| cursor.word_at(index, &["IS"]));
     }
     cursor.expect("IS")?;
-    if !cursor.accept("NULL") && !cursor.accept_kind(Kind::Placeholder) {
-        cursor.string()?;
-    }
-    Ok(Statement::Comment { kind, name, column, on })
+    let text = if cursor.accept("NULL") {
+        CommentText::None
+    } else if cursor.accept_kind(Kind::Placeholder) {
+        CommentText::Unknown
+    } else {
+        match cursor.string()? {
+            text if text.is_empty() => CommentText::None,
+            text => CommentText::Text(text),
+        }
+    };
+    Ok(Statement::Comment { kind, name, column, on, text })
 }
 
 /// GRANT and REVOKE of privileges on objects, and of roles.

@@ -341,16 +341,17 @@ pub(super) fn default_expr(cursor: &mut Cursor<'_>) -> Read<SqlExpr> {
 }
 
 /// `WITH ( … )` and `USING INDEX TABLESPACE name` of a key.
-fn index_parameters(cursor: &mut Cursor<'_>) -> Read<Option<Ident>> {
+fn index_parameters(cursor: &mut Cursor<'_>) -> Read<(Option<Ident>, Vec<(String, String)>)> {
     let mut tablespace = None;
+    let mut parameters = Vec::new();
     loop {
         if cursor.is("WITH") && cursor.is_kind_nth(1, Kind::LParen) {
             cursor.at += 1;
-            cursor.skip_parenthesized()?;
+            parameters = options(cursor)?;
         } else if cursor.accept_all(&["USING", "INDEX", "TABLESPACE"]) {
             tablespace = Some(cursor.ident()?);
         } else {
-            return Ok(tablespace);
+            return Ok((tablespace, parameters));
         }
     }
 }
@@ -517,7 +518,7 @@ fn key_constraint(cursor: &mut Cursor<'_>) -> Read<KeyConstraint> {
     if cursor.accept("INCLUDE") {
         key.include = cursor.column_list()?;
     }
-    key.tablespace = index_parameters(cursor)?;
+    (key.tablespace, key.options) = index_parameters(cursor)?;
     Ok(key)
 }
 

@@ -165,7 +165,7 @@ fn through_the_whole_change(django: Django, major: u32, drop_old: bool) {
     // Without the mirrors of what references it, nothing is swapped.
     project.zdm(&with("migration", &["--references"]), 0);
     assert_eq!(project.findings(), Vec::<String>::new(), "the linter knows the mirrors");
-    project.manage("old", &["migrate"]);
+    project.migrate("old", &[]);
     works("mirror");
     let text = project.zdm(&with("swap", &[]), 1);
     for column in [
@@ -204,9 +204,9 @@ fn through_the_whole_change(django: Django, major: u32, drop_old: bool) {
     let swap = names.last().unwrap().file_stem().unwrap().to_str().unwrap().to_owned();
     let prepared = names[names.len() - 2].file_stem().unwrap().to_str().unwrap().to_owned();
     assert!(swap.contains("swap") && prepared.contains("validate"), "{names:?}");
-    project.manage("new", &["migrate", "people", &prepared]);
+    project.migrate("new", &["people", &prepared]);
     works("prepared");
-    project.manage("new", &["migrate"]);
+    project.migrate("new", &[]);
     works("swapped");
     let swapped: Vec<String> =
         catalog(&project).lines().filter(|line| !line.contains("_old")).map(str::to_owned).collect();
@@ -225,7 +225,7 @@ fn through_the_whole_change(django: Django, major: u32, drop_old: bool) {
     client.sql(&format!("INSERT INTO clubs_club (name, founder_id) VALUES ('large', {large})"));
     works("a key beyond integer");
     // What does not fit keeps the reverse from happening.
-    let refused = project.try_manage("new", &["migrate", "people", &prepared]);
+    let refused = project.try_migrate("new", &["people", &prepared]);
     assert!(
         !refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("out of range"),
         "{refused:?}"
@@ -235,19 +235,19 @@ fn through_the_whole_change(django: Django, major: u32, drop_old: bool) {
     client.sql("INSERT INTO people_person (name, mentor_id) VALUES ('late', 1)");
     let first = names.iter().position(|name| name.to_str().unwrap().contains("index")).unwrap();
     let mirror = names[first - 1].file_stem().unwrap().to_str().unwrap().to_owned();
-    project.manage("new", &["migrate", "people", &mirror]);
+    project.migrate("new", &["people", &mirror]);
     assert_eq!(catalog(&project), mirrored, "trigger, names and types are as before the swap");
     let check = project.zdm(&with("check", &["--references", "--no-values"]), 0);
     assert_eq!(check.matches("installed as declared").count(), 5, "{check}");
     works("the swap's reverse");
     if drop_old {
         // From the very beginning again, with both releases at work.
-        project.manage("new", &["migrate", "clubs", "0001"]);
-        project.manage("new", &["migrate", "people", "0001"]);
+        project.migrate("new", &["clubs", "0001"]);
+        project.migrate("new", &["people", "0001"]);
         assert_eq!(catalog(&project), before, "nothing is left");
         works("the mirrors' reverse");
     } else {
-        project.manage("new", &["migrate"]);
+        project.migrate("new", &[]);
         works("swapped again");
     }
     old.end();

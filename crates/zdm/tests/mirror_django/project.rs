@@ -76,6 +76,31 @@ impl Project {
         text
     }
 
+    /// `manage.py migrate` as a deploy runs it beside the application: under `zdm migrate`, whose short waits for locks end
+    /// before PostgreSQL looks for a deadlock and picks a victim.
+    pub(crate) fn try_migrate(&self, release: &str, arguments: &[&str]) -> Output {
+        Command::new(env!("CARGO_BIN_EXE_zdm"))
+            .env_clear()
+            .env("DATABASE_URL", self.database.url())
+            .env("DJANGO_SETTINGS_MODULE", "settings")
+            .env("RELEASE", release)
+            .current_dir(self.path())
+            .args(["migrate", "--"])
+            .arg(self.django.python())
+            .args(["manage.py", "migrate"])
+            .args(arguments)
+            .output()
+            .unwrap()
+    }
+
+    #[track_caller]
+    pub(crate) fn migrate(&self, release: &str, arguments: &[&str]) -> String {
+        let output = self.try_migrate(release, arguments);
+        let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert!(output.status.success(), "{arguments:?}: {text}");
+        text
+    }
+
     #[track_caller]
     pub(crate) fn zdm(&self, arguments: &[&str], exit: i32) -> String {
         let output = Command::new(env!("CARGO_BIN_EXE_zdm"))
