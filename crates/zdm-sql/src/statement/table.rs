@@ -340,18 +340,24 @@ pub(super) fn default_expr(cursor: &mut Cursor<'_>) -> Read<SqlExpr> {
     cursor.expr_until(end)
 }
 
+/// What stands behind a key's columns.
+#[derive(Default)]
+struct IndexParameters {
+    tablespace: Option<Ident>,
+    options: Vec<(String, String)>,
+}
+
 /// `WITH ( … )` and `USING INDEX TABLESPACE name` of a key.
-fn index_parameters(cursor: &mut Cursor<'_>) -> Read<(Option<Ident>, Vec<(String, String)>)> {
-    let mut tablespace = None;
-    let mut parameters = Vec::new();
+fn index_parameters(cursor: &mut Cursor<'_>) -> Read<IndexParameters> {
+    let mut parameters = IndexParameters::default();
     loop {
         if cursor.is("WITH") && cursor.is_kind_nth(1, Kind::LParen) {
             cursor.at += 1;
-            parameters = options(cursor)?;
+            parameters.options = options(cursor)?;
         } else if cursor.accept_all(&["USING", "INDEX", "TABLESPACE"]) {
-            tablespace = Some(cursor.ident()?);
+            parameters.tablespace = Some(cursor.ident()?);
         } else {
-            return Ok((tablespace, parameters));
+            return Ok(parameters);
         }
     }
 }
@@ -518,7 +524,8 @@ fn key_constraint(cursor: &mut Cursor<'_>) -> Read<KeyConstraint> {
     if cursor.accept("INCLUDE") {
         key.include = cursor.column_list()?;
     }
-    (key.tablespace, key.options) = index_parameters(cursor)?;
+    let parameters = index_parameters(cursor)?;
+    (key.tablespace, key.options) = (parameters.tablespace, parameters.options);
     Ok(key)
 }
 
