@@ -306,9 +306,9 @@ fn objects() {
     check(
         r"COMMENT ON TABLE s.t IS 'x'; COMMENT ON COLUMN s.t.a IS NULL; COMMENT ON CONSTRAINT c ON t IS E'a\nb'; COMMENT ON FUNCTION f(int) IS ''",
         r#"
-        Comment{kind:Table, name:s.t}
+        Comment{kind:Table, name:s.t, text:Text("x")}
         Comment{kind:Column, name:s.t, column:"a"}
-        Comment{kind:Constraint, name:c, on:t}
+        Comment{kind:Constraint, name:c, on:t, text:Text("a\nb")}
         Comment{kind:Function, name:f}
         "#,
     );
