@@ -200,13 +200,19 @@ struct Git<'a> {
 impl<'a> Git<'a> {
     fn new(repository: &'a Repository, root: &Path) -> Option<Self> {
         let prefix = prefix_in(repository, root)?;
-        Some(Self { repository, index: repository.index().ok(), prefix })
+        let git = Self { repository, index: repository.index().ok(), prefix };
+        // Whoever names an ignored folder as the project means it: git says nothing about what lies below.
+        let means_nothing = git.ignores("");
+        (!means_nothing).then_some(git)
     }
 
     /// Whether git ignores a folder and tracks nothing in it. The index is asked first: it is sorted and in memory,
     /// while the other answer reads the ignore files on the way.
     fn ignores(&self, path: &str) -> bool {
-        let full = format!("{}{path}/", self.prefix);
+        let full = if path.is_empty() { self.prefix.clone() } else { format!("{}{path}/", self.prefix) };
+        if full.is_empty() {
+            return false;
+        }
         let tracked = self.index.as_ref().is_some_and(|index| index.find_prefix(&full).is_ok());
         !tracked && self.repository.is_path_ignored(&full).unwrap_or(false)
     }

@@ -539,6 +539,11 @@ fn ignored_folders_are_left_out_but_migrations_never() {
     let paths: Vec<&str> = found.paths.iter().map(|path| &**path).collect();
     assert_eq!(paths, ["shop/migrations/0001.py", "shop/models.py", "tracked/a.py"]);
     assert_eq!(found.skipped, [("generated".to_owned(), walk::Skipped::IgnoredByGit)]);
+    // Who names an ignored folder as the project means it.
+    repo.write("generated/site/shop/models.py", "");
+    let found = walk::walk(&repo.path.join("generated/site"), &[], Some(&repository));
+    let paths: Vec<&str> = found.paths.iter().map(|path| &**path).collect();
+    assert_eq!((paths.as_slice(), found.skipped.len()), (["shop/models.py"].as_slice(), 0));
 }
 
 #[test]
