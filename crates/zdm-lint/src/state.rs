@@ -9,7 +9,7 @@ use serde::Serialize;
 use zdm_django::ProjectState;
 use zdm_django::resolve::{Context, ResolvedField, Resolver};
 use zdm_postgres::Catalog;
-use zdm_postgres::catalog::{Constraint, ConstraintKind, Index, Table};
+use zdm_postgres::catalog::{ConstraintKind, Index, Table};
 use zdm_postgres::deparse;
 use zdm_workspace::Workspace;
 
@@ -207,7 +207,7 @@ fn wire_table(table: &Table, catalog: &Catalog) -> WireTable {
             .filter(|constraint| !(matches!(constraint.kind, ConstraintKind::NotNull { .. }) && constraint.valid))
             .map(|constraint| WireConstraint {
                 name: constraint.name.to_string(),
-                kind: kind(constraint),
+                kind: constraint.kind.label(),
                 definition: deparse::constraint(catalog, table, constraint),
                 valid: constraint.valid,
             })
@@ -224,17 +224,6 @@ fn wire_index(table: &Table, index: &Index, catalog: &Catalog) -> WireIndex {
         definition: deparse::index(catalog, table, index),
         unique: index.unique,
         valid: index.valid,
-    }
-}
-
-const fn kind(constraint: &Constraint) -> &'static str {
-    match constraint.kind {
-        ConstraintKind::Check { .. } => "check",
-        ConstraintKind::Unique { .. } => "unique",
-        ConstraintKind::PrimaryKey { .. } => "primary key",
-        ConstraintKind::ForeignKey(_) => "foreign key",
-        ConstraintKind::Exclude { .. } => "exclude",
-        ConstraintKind::NotNull { .. } => "not null",
     }
 }
 

@@ -651,6 +651,20 @@ pub enum ConstraintKind {
     },
 }
 
+impl ConstraintKind {
+    /// What PostgreSQL's manual calls it, in small letters.
+    pub const fn label(&self) -> &'static str {
+        match self {
+            Self::Check { .. } => "check",
+            Self::Unique { .. } => "unique",
+            Self::PrimaryKey { .. } => "primary key",
+            Self::ForeignKey(_) => "foreign key",
+            Self::Exclude { .. } => "exclude",
+            Self::NotNull { .. } => "not null",
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForeignKey {
     pub columns: Vec<Ident>,

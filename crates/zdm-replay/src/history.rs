@@ -6,7 +6,7 @@
 //! takes its place in it. Once settled, the history equals [`replay`](crate::replay()) of the same migrations.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use zdm_django::Migration;
 
@@ -135,12 +135,7 @@ impl History {
     pub fn to_trace(&self, options: &Options) -> Trace {
         let migrations =
             self.entries.iter().filter_map(|entry| entry.done.as_ref().map(|done| MigrationTrace::clone(&done.trace)));
-        Trace {
-            context: options.context.clone(),
-            postgres: options.postgres,
-            migrations: migrations.collect(),
-            dependents: OnceLock::new(),
-        }
+        Trace { context: options.context.clone(), postgres: options.postgres, migrations: migrations.collect() }
     }
 
     fn before(&self, index: usize) -> Arc<Replayer> {

@@ -1,6 +1,6 @@
 //! The replay: one pass over the migrations in the order of the graph.
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use zdm_django::editor::backwards::way_back;
 use zdm_django::editor::{Database, NotAnalysed, Origin, Outcome, Sql, run_back, run_migration};
@@ -28,12 +28,7 @@ pub struct Options {
 pub fn replay(migrations: &[Arc<Migration>], options: &Options) -> Trace {
     let mut replayer = Replayer::new(options);
     let traces = migrations.iter().map(|migration| replayer.run(migration)).collect();
-    Trace {
-        context: options.context.clone(),
-        postgres: options.postgres,
-        migrations: traces,
-        dependents: OnceLock::new(),
-    }
+    Trace { context: options.context.clone(), postgres: options.postgres, migrations: traces }
 }
 
 /// Unapplies a migration on the worlds that it leaves, as far as there is a way back.

@@ -2,10 +2,8 @@
 //!
 //! Rules see this and nothing else. Keeping all of it is cheap, because states and catalogs share what did not change.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use zdm_django::migration::DependencyTarget;
 use zdm_django::resolve::Context;
 use zdm_django::{Migration, MigrationKey, ProjectState};
 use zdm_postgres::effects::Outcome;
@@ -19,35 +17,9 @@ pub struct Trace {
     pub context: Context,
     pub postgres: PgVersion,
     pub migrations: Vec<MigrationTrace>,
-    /// For each migration those that name it, by their places; made when first asked for.
-    pub dependents: Dependents,
 }
 
-/// Filled by [`Trace::dependents_of`].
-pub type Dependents = OnceLock<BTreeMap<MigrationKey, Vec<usize>>>;
-
 impl Trace {
-    /// The migrations that depend on this one, or replace it, in the order of execution.
-    pub fn dependents_of(&self, key: &MigrationKey) -> impl Iterator<Item = &MigrationTrace> {
-        let index = self.dependents.get_or_init(|| {
-            let mut index: BTreeMap<MigrationKey, Vec<usize>> = BTreeMap::new();
-            for (place, trace) in self.migrations.iter().enumerate() {
-                let dependencies = trace.migration.dependencies.iter().filter_map(|known| match &known.target {
-                    DependencyTarget::Migration(key) => Some(key),
-                    _ => None,
-                });
-                for key in dependencies.chain(&trace.migration.replaces) {
-                    let places = index.entry(key.clone()).or_default();
-                    if places.last() != Some(&place) {
-                        places.push(place);
-                    }
-                }
-            }
-            index
-        });
-        index.get(key).into_iter().flatten().filter_map(|place| self.migrations.get(*place))
-    }
-
     pub fn migration(&self, key: &MigrationKey) -> Option<&MigrationTrace> {
         self.migrations.iter().find(|trace| trace.migration.key == *key)
     }

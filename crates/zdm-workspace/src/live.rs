@@ -11,7 +11,7 @@
 //! are looked after when the history is settled.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use zdm_django::project::ProjectInput;
 use zdm_django::project::revise::Revision;
@@ -96,12 +96,7 @@ impl Live {
         let order: Vec<Arc<Migration>> = workspace.project.in_order().cloned().map(Arc::new).collect();
         let mut live = Self {
             lint: workspace.lint_config(&request, None),
-            head: Trace {
-                context: options.context.clone(),
-                postgres: options.postgres,
-                migrations: Vec::new(),
-                dependents: OnceLock::new(),
-            },
+            head: Trace { context: options.context.clone(), postgres: options.postgres, migrations: Vec::new() },
             history: History::new(order, &options),
             places: BTreeMap::new(),
             behind: BTreeMap::new(),
@@ -390,12 +385,7 @@ impl Live {
             self.history.rearrange(order);
         } else {
             self.history = History::new(order, &options);
-            self.head = Trace {
-                context: options.context.clone(),
-                postgres: options.postgres,
-                migrations: Vec::new(),
-                dependents: OnceLock::new(),
-            };
+            self.head = Trace { context: options.context.clone(), postgres: options.postgres, migrations: Vec::new() };
             self.options = options;
             self.found.clear();
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use zdm_postgres::catalog::{Catalog, Constraint, ConstraintKind, Table};
+use zdm_postgres::catalog::{Catalog, ConstraintKind, Table};
 use zdm_postgres::deparse;
 use zdm_testkit::{OracleReport, oracle};
 
@@ -65,7 +65,12 @@ fn of_catalog(table: &Table, catalog: &Catalog) -> String {
             continue;
         }
         let definition = deparse::constraint(catalog, table, constraint);
-        more.push(format!("constraint {} {}: {definition} {}", constraint.name, kind(constraint), constraint.valid));
+        more.push(format!(
+            "constraint {} {}: {definition} {}",
+            constraint.name,
+            constraint.kind.label(),
+            constraint.valid
+        ));
     }
     for index in &table.indexes {
         let definition = deparse::index(catalog, table, index);
@@ -108,15 +113,4 @@ fn joined(lines: &[String], mut more: Vec<String>) -> String {
         let _ = writeln!(text, "{line}");
         text
     })
-}
-
-const fn kind(constraint: &Constraint) -> &'static str {
-    match constraint.kind {
-        ConstraintKind::Check { .. } => "check",
-        ConstraintKind::Unique { .. } => "unique",
-        ConstraintKind::PrimaryKey { .. } => "primary key",
-        ConstraintKind::ForeignKey(_) => "foreign key",
-        ConstraintKind::Exclude { .. } => "exclude",
-        ConstraintKind::NotNull { .. } => "not null",
-    }
 }
