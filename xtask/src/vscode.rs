@@ -39,7 +39,8 @@ pub(crate) fn run() -> Result<(), String> {
 
     let scratch = tempfile::tempdir().map_err(|error| format!("cannot make a folder: {error}"))?;
     let project = scratch.path().join("shop");
-    copy(&root.join("fixtures/shop"), &project).map_err(|error| format!("cannot copy the fixture: {error}"))?;
+    zdm_runbook::site::copy(&root.join("fixtures/shop"), &project)
+        .map_err(|error| format!("cannot copy the fixture: {error}"))?;
     fs::write(project.join("orders/migrations/0016_new.py"), MIGRATION)
         .map_err(|error| format!("cannot write a migration: {error}"))?;
     link(&cache::target().join("debug/zdm-lint"), &project.join(".venv/bin/zdm-lint"))?;
@@ -112,18 +113,4 @@ fn link(from: &Path, to: &Path) -> Result<(), String> {
         _ => {}
     }
     std::os::unix::fs::symlink(from, to).map_err(failed)
-}
-
-fn copy(from: &Path, to: &Path) -> std::io::Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy(&entry.path(), &target)?;
-        } else {
-            fs::copy(entry.path(), target)?;
-        }
-    }
-    Ok(())
 }
