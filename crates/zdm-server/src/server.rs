@@ -122,8 +122,9 @@ struct Server {
     projects: Projects,
     /// Documents whose findings are to be published.
     dirty: BTreeSet<String>,
-    /// Files that are not open and whose findings were published, and configurations: by URI.
-    published: BTreeSet<String>,
+    /// Files that are not open and whose findings were published, and configurations: by URI, with what tells one set of
+    /// findings from another.
+    published: BTreeMap<String, String>,
     /// Findings of files changed that the client is to ask for again.
     refresh: bool,
     /// The projects of the workspace's folders are not read yet.
@@ -147,7 +148,7 @@ impl Server {
             places: BTreeMap::new(),
             projects: Projects::new(environment),
             dirty: BTreeSet::new(),
-            published: BTreeSet::new(),
+            published: BTreeMap::new(),
             refresh: false,
             unread: false,
             requests: 0,
@@ -529,8 +530,8 @@ impl Server {
         let (root, trouble) = (project.root.clone(), project.trouble.clone());
         let Some(trouble) = trouble else {
             let root = uri::from_path(&root);
-            let mended = self.published.extract_if(.., |uri| uri.starts_with(&root) && is_configuration(uri));
-            for uri in mended.collect::<Vec<String>>() {
+            let mended = self.published.extract_if(.., |uri, _| uri.starts_with(&root) && is_configuration(uri));
+            for (uri, _) in mended.collect::<Vec<_>>() {
                 let empty = json!({"uri": uri, "diagnostics": []});
                 self.send(notification("textDocument/publishDiagnostics", &empty));
             }
@@ -560,7 +561,7 @@ impl Server {
             let uri = uri::from_path(&path);
             let params = json!({"uri": uri, "diagnostics": diagnostics});
             self.send(notification("textDocument/publishDiagnostics", &params));
-            self.published.insert(uri);
+            self.published.insert(uri, String::new());
         }
         self.send(notification("window/showMessage", &json!({"type": level, "message": message})));
     }
@@ -579,7 +580,7 @@ impl Server {
             }
         }
         self.take_text(&key);
-        if self.published.remove(&key) && self.client.pulls {
+        if self.published.remove(&key).is_some() && self.client.pulls {
             // What was pushed while it was closed would stand beside what is asked for now.
             let uri = self.documents.get(&key).map(|document| document.uri.clone());
             let params = json!({"uri": uri, "diagnostics": []});
@@ -665,6 +666,10 @@ impl Server {
         if self.projects.settings.whole_workspace {
             if let Some(place) = self.place(&key) {
                 self.places.remove(&key);
+                if !self.client.pulls {
+                    // What was pushed for the text that was open may not hold for the file.
+                    self.published.insert(key, String::new());
+                }
                 self.publish_closed(&place);
             }
         } else if !self.client.pulls {
@@ -769,15 +774,20 @@ impl Server {
             return;
         }
         let findings = self.projects.findings(place);
-        if findings.is_empty() && !self.published.contains(&uri) {
+        if findings.is_empty() && !self.published.contains_key(&uri) {
             return;
         }
-        let params = json!({"uri": uri, "diagnostics": self.wire(place, &findings)});
+        let diagnostics = self.wire(place, &findings);
+        let id = result_id(&diagnostics);
+        if self.published.get(&uri) == Some(&id) {
+            return;
+        }
+        let params = json!({"uri": uri, "diagnostics": diagnostics});
         self.send(notification("textDocument/publishDiagnostics", &params));
         if findings.is_empty() {
             self.published.remove(&uri);
         } else {
-            self.published.insert(uri);
+            self.published.insert(uri, id);
         }
     }
 

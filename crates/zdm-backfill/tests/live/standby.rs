@@ -20,9 +20,9 @@ fn table(client: &Client, rows: u32) {
 }
 
 fn until(what: &str, mut reached: impl FnMut() -> bool) {
-    let deadline = std::time::Instant::now() + Duration::from_secs(30);
+    let deadline = std::time::Instant::now() + Duration::from_mins(2);
     while !reached() {
-        assert!(std::time::Instant::now() < deadline, "no {what} within 30 s");
+        assert!(std::time::Instant::now() < deadline, "no {what} within 2 min");
         std::thread::sleep(Duration::from_millis(20));
     }
 }
@@ -49,7 +49,7 @@ fn lag_of_a_standby_holds_in_time_and_in_bytes() {
             until("replay", || replay.value("SELECT count(*) FROM t WHERE dst IS NOT NULL") == "0");
             let mut options = options_for(&server.conninfo("postgres"), "t", &["dst = src"], None);
             options.limits.set("target-time", "5ms").unwrap();
-            options.limits.set("max-rate", "6000").unwrap();
+            options.limits.set("max-rate", "2000").unwrap();
             options.limits.set("max-lag", "none").unwrap();
             options.limits.set("max-lag-bytes", "none").unwrap();
             options.limits.set(limit, value).unwrap();
@@ -60,7 +60,7 @@ fn lag_of_a_standby_holds_in_time_and_in_bytes() {
             replay.sql("SELECT pg_wal_replay_pause()");
             let reason = holds_within_a_step(&mut run, &client, kind);
             assert!(reason.starts_with(expect), "{reason}");
-            assert_eq!(client.value("SELECT holding FROM zdm.backfill_worker"), reason.as_str());
+            until("reason in the job's tables", || client.value("SELECT holding FROM zdm.backfill_worker") == reason);
             replay.sql("SELECT pg_wal_replay_resume()");
             run.wait_for("release", |event| matches!(event, Event::Released));
             client.sql(

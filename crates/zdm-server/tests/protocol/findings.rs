@@ -210,22 +210,76 @@ fn a_client_that_asks_is_told_of_closed_files_where_that_is_wanted() {
     let capabilities = json!({"textDocument": {"diagnostic": {}}});
     let mut client = Client::start(&root, capabilities, json!({"diagnosticScope": "workspace"}));
     let path = "payments/migrations/0008_delete_refund.py";
-    let pushed = |client: &mut Client| {
-        let uri = client.uri(path);
+    let uri = client.uri(path);
+    // The project is settled in slices: what is pushed may be told again with more.
+    let pushed = |client: &mut Client, fits: &dyn Fn(&[String]) -> bool| {
         let message = client.wait(|message| {
-            message["method"] == "textDocument/publishDiagnostics" && message["params"]["uri"] == json!(uri)
+            message["method"] == "textDocument/publishDiagnostics"
+                && message["params"]["uri"] == json!(uri)
+                && fits(&codes(message["params"]["diagnostics"].as_array().unwrap()))
         });
         codes(message["params"]["diagnostics"].as_array().unwrap())
     };
-    let closed = pushed(&mut client);
-    assert!(!closed.is_empty());
+    pushed(&mut client, &|codes| !codes.is_empty());
     // Open, it is asked for, and nothing stands twice.
     client.open(path);
-    assert_eq!(pushed(&mut client), Vec::<String>::new());
+    pushed(&mut client, &<[String]>::is_empty);
     let report = client.request("textDocument/diagnostic", client.document(path));
-    assert_eq!(codes(report["items"].as_array().unwrap()), closed);
+    let asked = codes(report["items"].as_array().unwrap());
+    client.others.clear();
     client.notify("textDocument/didClose", client.document(path));
-    assert_eq!(pushed(&mut client), closed);
+    pushed(&mut client, &|codes| codes == asked);
+    assert!(!asked.is_empty());
+    client.finish();
+}
+
+#[test]
+fn a_closed_file_is_told_once() {
+    let (_folder, root) = shop();
+    let mut client = Client::start(&root, json!({}), json!({"diagnosticScope": "workspace"}));
+    let path = "payments/migrations/0008_delete_refund.py";
+    let uri = client.uri(path);
+    let text = client.open(path);
+    let found = client.codes(path, 1);
+    assert!(!found.is_empty());
+    // The text that is open has none, and the file that it is of has what it had.
+    let version = client.set(path, &text.replace("operations = [", "operations = []\n_none = ["));
+    assert_eq!(client.codes(path, version), Vec::<String>::new());
+    client.notify("textDocument/didClose", client.document(path));
+    let is_of = |message: &Value| {
+        message["method"] == "textDocument/publishDiagnostics"
+            && message["params"]["uri"] == json!(uri)
+            && message["params"]["version"].is_null()
+    };
+    let sets = |client: &mut Client| {
+        // An answer comes when everything before it is done.
+        client.request("workspace/diagnostic", json!({"previousResultIds": []}));
+        let told = client.others.iter().filter(|message| is_of(message));
+        told.map(|message| message["params"]["diagnostics"].clone()).collect::<Vec<_>>()
+    };
+    let told = sets(&mut client);
+    assert_eq!(codes(told.last().unwrap().as_array().unwrap()), found);
+    // Settling again after another file has changed tells nothing that was told.
+    client.others.clear();
+    let other = client.open(INDEX);
+    client.codes(INDEX, 1);
+    let version = client.set(INDEX, &format!("{other}\n# the end\n"));
+    client.codes(INDEX, version);
+    assert_eq!(sets(&mut client), Vec::<Value>::new());
+    // Without any findings where it was open with some, closing takes them away.
+    let quiet = "customers/migrations/0001_initial.py";
+    let quiet_uri = client.uri(quiet);
+    let text = client.open(quiet);
+    assert_eq!(client.codes(quiet, 1), Vec::<String>::new());
+    let version = client.set(quiet, &format!("{text}\n)"));
+    assert!(!client.codes(quiet, version).is_empty());
+    client.notify("textDocument/didClose", client.document(quiet));
+    client.wait(|message| {
+        message["method"] == "textDocument/publishDiagnostics"
+            && message["params"]["uri"] == json!(quiet_uri)
+            && message["params"]["version"].is_null()
+            && message["params"]["diagnostics"] == json!([])
+    });
     client.finish();
 }
 
