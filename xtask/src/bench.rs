@@ -115,22 +115,14 @@ pub(crate) fn run(options: &Options) -> Result<(), String> {
 /// The optimised program and the floor.
 fn build(options: &Options, runner: PathBuf) -> Result<Programs, String> {
     let target = target_dir()?;
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.current_dir(cache::workspace()).args([
-        "build",
-        "--release",
-        "--quiet",
-        "--package",
-        "zdm-python",
-        "--example",
-        "parse",
-    ]);
+    let mut cargo = zdm_testkit::cargo();
+    cargo.args(["build", "--release", "--quiet", "--package", "zdm-python", "--example", "parse"]);
     setup::output(&mut cargo)?;
     let lint = if let Some(program) = &options.program {
         fs::canonicalize(program).map_err(|error| format!("cannot find {}: {error}", program.display()))?
     } else {
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.current_dir(cache::workspace()).args(["build", "--release", "--quiet", "--package", "zdm-lint"]);
+        let mut cargo = zdm_testkit::cargo();
+        cargo.args(["build", "--release", "--quiet", "--package", "zdm-lint"]);
         setup::output(&mut cargo)?;
         target.join("release/zdm-lint")
     };

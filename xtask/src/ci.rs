@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use zdm_testkit::{available_majors, cache, skip};
+use zdm_testkit::{available_majors, cache, cargo, skip};
 
 use crate::{packages, setup};
 
@@ -184,11 +184,4 @@ fn step(name: &str, command: &mut Command) -> Result<(), String> {
     println!("── {name}");
     let status = command.status().map_err(|error| format!("{name}: {error}"))?;
     if status.success() { Ok(()) } else { Err(format!("{name} failed")) }
-}
-
-/// Cargo as it runs this program, at the workspace's root.
-fn cargo() -> Command {
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(cache::workspace());
-    command
 }

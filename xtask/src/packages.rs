@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use zdm_testkit::cache;
+use zdm_testkit::{cache, cargo, without_package};
 
 use crate::{extension, setup};
 
@@ -67,7 +67,7 @@ fn executable(_: &Path) -> std::io::Result<()> {
 /// `cargo install` works, and what it installs runs.
 fn installed_by_cargo(root: &Path) -> Result<(), String> {
     let folder = cache::target().join("installed");
-    let mut install = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut install = cargo();
     install.args(["install", "--quiet", "--debug", "--locked", "--force", "--no-track", "--path", "crates/zdm-lint"]);
     install.arg("--root").arg(&folder).env("CARGO_TARGET_DIR", cache::target()).current_dir(root);
     let status = install.status().map_err(|error| format!("cannot run cargo install: {error}"))?;
@@ -93,6 +93,7 @@ fn wheels(root: &Path, python: &Path) -> Result<PathBuf, String> {
     maturin.args(["-m", "maturin", "build", "--quiet", "--locked", "--profile", "dev", "--auditwheel", "skip"]);
     maturin.arg("--out").arg(&folder).current_dir(root);
     maturin.env("CARGO_TARGET_DIR", cache::target());
+    without_package(&mut maturin);
     let status = maturin.status().map_err(|error| format!("cannot run maturin: {error}"))?;
     if status.success() { Ok(folder) } else { Err("packages: the wheel was not built".to_owned()) }
 }

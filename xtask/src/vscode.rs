@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use zdm_testkit::cache;
+use zdm_testkit::{cache, cargo};
 
 use crate::{extension, setup};
 
@@ -33,8 +33,7 @@ pub(crate) fn run() -> Result<(), String> {
     let search = program(&["rg"], "ripgrep")?;
     link(&search, &editor.join("node_modules/code-server/lib/vscode/node_modules/@vscode/ripgrep/bin/rg"))?;
 
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    setup::output(cargo.args(["build", "--quiet", "--package", "zdm-lint"]).current_dir(&root))?;
+    setup::output(cargo().args(["build", "--quiet", "--package", "zdm-lint"]))?;
     let package = extension::plain()?;
 
     let scratch = tempfile::tempdir().map_err(|error| format!("cannot make a folder: {error}"))?;

@@ -13,6 +13,7 @@
 mod der;
 
 use std::fmt;
+#[cfg(unix)]
 use std::fs;
 use std::future::Future;
 use std::io;

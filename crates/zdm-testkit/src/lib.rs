@@ -78,6 +78,7 @@ pub mod skip;
 mod account;
 mod client;
 mod django;
+mod programs;
 mod projects;
 mod server;
 
@@ -88,6 +89,7 @@ pub use account::Account;
 pub use client::{Client, Notice, Rows, SqlError};
 pub use django::{DJANGOS, Django};
 pub use oracle::{Detail, Oracle, OracleReport};
+pub use programs::{cargo, programs, without_package};
 pub use projects::{PROJECTS, Project, project, projects};
 pub use server::{Database, MAJORS, PORT, Server, ServerOptions, USER, available_majors, majors_for};
 

@@ -77,6 +77,7 @@ pub(crate) fn database(root: Option<&Path>, alias: &str) -> Result<Option<BTreeM
 ///
 /// # Errors
 /// When the project's settings name a database, but not literally.
+#[cfg(unix)]
 pub(crate) fn database_of(workspace: &Workspace, alias: &str) -> Result<Option<BTreeMap<String, String>>, String> {
     read_database(workspace, alias).database(true)
 }

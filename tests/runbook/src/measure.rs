@@ -1,5 +1,6 @@
 //! What the application's requests met.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -90,6 +91,41 @@ pub fn failed(requests: &[Request]) -> Vec<&Request> {
     requests.iter().filter(|request| request.error.is_some()).collect()
 }
 
+/// A session's wait for a lock that lasted for longer than `deadlock_timeout`, as the server logged it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct LockWait {
+    /// How long it lasted, in milliseconds; of a wait that was given up, how long it had lasted when it was logged.
+    pub took: f64,
+    /// The lock, as in `AccessShareLock on relation 16384 of database 5`.
+    pub lock: String,
+}
+
+/// The waits in a server's log of the sessions `APPLICATION@DATABASE`, where the log's lines say whose they are.
+pub fn waits(log: &str, sessions: &str) -> Vec<LockWait> {
+    let prefix = format!("] {sessions} LOG:  process ");
+    let mut waits = Vec::new();
+    // By process: a wait is logged when it has become long, and again when the lock is had.
+    let mut open: BTreeMap<&str, LockWait> = BTreeMap::new();
+    for line in log.lines() {
+        let Some((process, what)) = line.split_once(&prefix).and_then(|(_, rest)| rest.split_once(' ')) else {
+            continue;
+        };
+        let still = what.strip_prefix("still waiting for ");
+        let Some(rest) = still.or_else(|| what.strip_prefix("acquired ")) else { continue };
+        let Some((lock, took)) = rest.split_once(" after ") else { continue };
+        let Ok(took) = took.trim_end_matches(" ms").parse() else { continue };
+        let wait = LockWait { took, lock: lock.to_owned() };
+        if still.is_some() {
+            waits.extend(open.insert(process, wait));
+        } else {
+            open.remove(process);
+            waits.push(wait);
+        }
+    }
+    waits.extend(open.into_values());
+    waits
+}
+
 /// A command of the page and when it ran, in Unix milliseconds.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Span {
@@ -133,6 +169,24 @@ mod tests {
             assert_eq!((log.count, log.failed.is_some()), (count, failed), "{text:?}");
         }
         assert_eq!(log.failed.and_then(|request| request.error).as_deref(), Some("Error: \u{e9}"));
+    }
+
+    #[test]
+    fn waits_are_those_of_the_sessions() {
+        let log = "\
+2026-01-01 10:00:00.000 UTC [7] LOG:  checkpoint starting: time
+2026-01-01 10:00:01.000 UTC [8] traffic@test_1 LOG:  process 8 still waiting for AccessShareLock on relation 16 of database 5 after 1000.1 ms
+2026-01-01 10:00:01.000 UTC [8] traffic@test_1 DETAIL:  Process holding the lock: 9. Wait queue: 8.
+2026-01-01 10:00:01.000 UTC [10] traffic@test_11 LOG:  process 10 acquired AccessShareLock on relation 16 of database 6 after 9000.0 ms
+2026-01-01 10:00:01.500 UTC [9] zdm@test_1 LOG:  process 9 acquired AccessExclusiveLock on relation 16 of database 5 after 8000.0 ms
+2026-01-01 10:00:01.500 UTC [8] traffic@test_1 LOG:  process 8 acquired AccessShareLock on relation 16 of database 5 after 1500.5 ms
+2026-01-01 10:00:03.000 UTC [8] traffic@test_1 LOG:  process 8 still waiting for ShareLock on transaction 77 after 1000.4 ms
+";
+        let wait = |took: f64, lock: &str| LockWait { took, lock: lock.to_owned() };
+        assert_eq!(
+            waits(log, "traffic@test_1"),
+            [wait(1500.5, "AccessShareLock on relation 16 of database 5"), wait(1000.4, "ShareLock on transaction 77")]
+        );
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use zdm_testkit::{Server, cache};
 
-use crate::measure::{Request, Span};
+use crate::measure::{self, LockWait, Request, Span};
 use crate::page::Page;
 use crate::schema::{differences, schema};
 use crate::site::{Options, Programs, Site};
@@ -20,6 +20,8 @@ pub struct Way {
     pub requests: Vec<Request>,
     /// The commands that changed something.
     pub spans: Vec<Span>,
+    /// The application's waits for locks that the server took for long.
+    pub waits: Vec<LockWait>,
 }
 
 /// What happened.
@@ -31,6 +33,28 @@ pub struct Ran {
     pub ours: Way,
     /// Its naive way.
     pub naive: Way,
+    /// What the application met on a twin, meanwhile, where nothing was changed: the machine's part in what it waited for.
+    pub control: Vec<Request>,
+}
+
+/// How long others may wait for a session of `zdm migrate`: the default of `--max-block`, in milliseconds. From there on
+/// the server logs waits, because `deadlock_timeout` is as long.
+const MAX_BLOCK: f64 = 1_000.0;
+/// What an intervention takes on a machine of one's own, in milliseconds: to see the wait, to cancel, to roll back.
+const INTERVENTION: f64 = 500.0;
+
+impl Ran {
+    /// Whether the application waited for a lock no longer than `zdm migrate` allows. On a busy machine an intervention is as
+    /// late as everything else; how late, the control tells.
+    ///
+    /// # Errors
+    /// The waits that lasted longer.
+    pub fn nobody_waited_longer(&self) -> Result<(), String> {
+        let stalls = measure::longest(&self.control);
+        let limit = MAX_BLOCK + INTERVENTION + 4.0 * stalls;
+        let longer: Vec<&LockWait> = self.ours.waits.iter().filter(|wait| wait.took > limit).collect();
+        if longer.is_empty() { Ok(()) } else { Err(format!("longer than {limit:.0} ms: {longer:#?}")) }
+    }
 }
 
 /// Runs `docs/runbook/NAME.md` on `fixtures/runbook/NAME` with so many rows.
@@ -55,6 +79,7 @@ pub fn file(path: &str, name: &str, server: &Server, programs: &Programs, rows: 
     let options = Options { rows, pause: Some(PAUSE), ..Options::default() };
     let mut site = Site::prepare(name, server, programs, &options).map_err(|error| format!("{name}: {error}"))?;
     let mut other = site.twin(name).map_err(|error| format!("{name}: {error}"))?;
+    other.serve_as_control().map_err(|error| format!("{name}: the control: {error}"))?;
     site.serve().map_err(|error| format!("{name}: {error}"))?;
     for release in &page.releases {
         if let Err(error) = site.release(release) {
@@ -62,6 +87,7 @@ pub fn file(path: &str, name: &str, server: &Server, programs: &Programs, rows: 
         }
     }
     let ours = close(name, &mut site)?;
+    let control = close(name, &mut other)?.requests;
 
     other.serve().map_err(|error| format!("{name}: {error}"))?;
     if let Err(error) = other.naive(naive) {
@@ -70,7 +96,7 @@ pub fn file(path: &str, name: &str, server: &Server, programs: &Programs, rows: 
     let theirs = close(name, &mut other)?;
     let different = differences(&schema(&other.database().connect()), &schema(&site.database().connect()));
     if different.is_empty() {
-        Ok(Ran { title: page.title, ours, naive: theirs })
+        Ok(Ran { title: page.title, ours, naive: theirs, control })
     } else {
         Err(format!("{name}: naive (-) and ours (+) differ:\n{}", different.join("\n")))
     }
@@ -78,5 +104,5 @@ pub fn file(path: &str, name: &str, server: &Server, programs: &Programs, rows: 
 
 fn close(name: &str, site: &mut Site) -> Result<Way, String> {
     let requests = site.close().map_err(|error| format!("{name}: {error}"))?;
-    Ok(Way { requests, spans: std::mem::take(&mut site.spans) })
+    Ok(Way { requests, spans: std::mem::take(&mut site.spans), waits: site.waits() })
 }

@@ -10,18 +10,20 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tempfile::TempDir;
-use zdm_testkit::{Database, Django, Server, USER, cache};
+use zdm_testkit::{Database, Django, Server, USER, cache, programs};
 
 use crate::keeper::Keeper;
-use crate::measure::{self, Followed, Request, Span};
+use crate::measure::{self, Followed, LockWait, Request, Span};
 use crate::page::{self, Action, Release};
 
 /// How many processes serve each release.
 const PROCESSES: usize = 2;
 /// How many requests each process must have answered before the next thing happens.
 const SETTLE: usize = 10;
-/// The longest that a command of a page, or a process's start, may take.
-const PATIENCE: Duration = Duration::from_mins(5);
+/// After so long a command of a page, or a process's start, is taken for one that never ends.
+const PATIENCE: Duration = Duration::from_mins(12);
+/// What the application's sessions call themselves.
+const APPLICATION: &str = "traffic";
 
 /// How a site is made.
 #[derive(Debug, Clone, Default)]
@@ -50,29 +52,12 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// Builds `zdm` and `zdm-lint` as the tests are built, and takes the given Django.
+    /// `zdm` and `zdm-lint` as the tests are built, and the given Django.
     ///
     /// # Errors
     /// What cargo says.
     pub fn build(django: Django) -> Result<Self, String> {
-        let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-        let output = Command::new(cargo)
-            .args(["build", "--quiet", "-p", "zdm", "-p", "zdm-lint", "--message-format", "short"])
-            .current_dir(cache::workspace())
-            .output()
-            .map_err(|error| format!("cargo: {error}"))?;
-        if !output.status.success() {
-            return Err(String::from_utf8_lossy(&output.stderr).into_owned());
-        }
-        // The tests' own program is in `deps` of the folder that holds the others.
-        let own = std::env::current_exe().map_err(|error| format!("this program's path: {error}"))?;
-        let beside = own.parent().ok_or("this program has no folder")?;
-        let zdm = if beside.ends_with("deps") { beside.parent().unwrap_or(beside) } else { beside }.to_path_buf();
-        if zdm.join("zdm").exists() && zdm.join("zdm-lint").exists() {
-            Ok(Self { zdm, django })
-        } else {
-            Err(format!("no zdm and zdm-lint in {}", zdm.display()))
-        }
+        Ok(Self { zdm: programs()?, django })
     }
 }
 
@@ -89,6 +74,8 @@ pub struct Site {
     /// Those that serve, of one release or of two.
     serving: VecDeque<Process>,
     logs: Vec<PathBuf>,
+    /// How many processes of the application were started so far.
+    started: usize,
     /// The commands that changed something, and when.
     pub spans: Vec<Span>,
     /// What happened, with the time, for the one who reads a failure.
@@ -156,6 +143,7 @@ impl Site {
             releases: 0,
             serving: VecDeque::new(),
             logs: Vec::new(),
+            started: 0,
             spans: Vec::new(),
             transcript: String::new(),
         };
@@ -167,6 +155,8 @@ impl Site {
             site.run(command, &[])?;
         }
         site.options.show = options.show;
+        // A wait for a lock is logged once it has lasted for `deadlock_timeout`, and when it ends.
+        site.database.connect().sql(&format!("ALTER DATABASE {} SET log_lock_waits = on", site.database.name()));
         Ok(site)
     }
 
@@ -175,8 +165,23 @@ impl Site {
     /// # Errors
     /// What failed.
     pub fn serve(&mut self) -> Result<(), String> {
-        self.start()?;
+        self.start(PROCESSES)?;
         self.settle()
+    }
+
+    /// Starts a single process of the application: on a twin, where nothing is changed, it meets what the machine does and
+    /// nothing else.
+    ///
+    /// # Errors
+    /// What failed.
+    pub fn serve_as_control(&mut self) -> Result<(), String> {
+        self.start(1)?;
+        self.settle()
+    }
+
+    /// The waits for locks of the application's sessions that the server has logged.
+    pub fn waits(&self) -> Vec<LockWait> {
+        measure::waits(&self.database.server().log(), &format!("{APPLICATION}@{}", self.database.name()))
     }
 
     /// Walks through a release: every section forwards, back where the page shows a way, and forwards again.
@@ -333,9 +338,16 @@ impl Site {
     /// The environment in which libpq, Django and zdm find the database.
     fn connect(&self, command: &mut Command) {
         let server = self.database.server();
-        for name in
-            ["DATABASE_URL", "DJANGO_SETTINGS_MODULE", "PYTHONPATH", "PYTHONHOME", "PGSERVICE", "PGOPTIONS", "CI"]
-        {
+        for name in [
+            "DATABASE_URL",
+            "DJANGO_SETTINGS_MODULE",
+            "PYTHONPATH",
+            "PYTHONHOME",
+            "PGSERVICE",
+            "PGOPTIONS",
+            "PGAPPNAME",
+            "CI",
+        ] {
             command.env_remove(name);
         }
         command
@@ -358,7 +370,7 @@ impl Site {
     fn replace(&mut self, tree: PathBuf) -> Result<(), String> {
         let old = self.serving.len();
         let current = std::mem::replace(&mut self.tree, tree);
-        let started = self.start();
+        let started = self.start(PROCESSES);
         self.tree = current;
         started?;
         self.settle()?;
@@ -376,9 +388,10 @@ impl Site {
         self.roll(before)
     }
 
-    fn start(&mut self) -> Result<(), String> {
-        for _ in 0..PROCESSES {
-            let log = self.dir.path().join(format!("traffic-{}.log", self.logs.len()));
+    fn start(&mut self, processes: usize) -> Result<(), String> {
+        for _ in 0..processes {
+            let log = self.dir.path().join(format!("traffic-{}.log", self.started));
+            self.started += 1;
             let errors = log.with_extension("err");
             let file = |path: &Path| File::create(path).map_err(|error| format!("{}: {error}", path.display()));
             let mut command = self.programs.django.command();
@@ -391,6 +404,7 @@ impl Site {
                 command.env("PGOPTIONS", format!("-c statement_timeout={}", patience.as_millis()));
             }
             command
+                .env("PGAPPNAME", APPLICATION)
                 .args(["traffic.py", "run"])
                 .arg(&log)
                 .current_dir(&self.tree)
@@ -442,7 +456,7 @@ impl Site {
         self.transcript.push('\n');
     }
 
-    /// Ends the processes and gives all requests, by their start.
+    /// Ends the processes and gives all requests since the last time, by their start.
     ///
     /// # Errors
     /// A process that does not end well, or a log that cannot be read.
@@ -451,8 +465,8 @@ impl Site {
             process.end()?;
         }
         let mut requests = Vec::new();
-        for log in &self.logs {
-            requests.extend(measure::read(log)?);
+        for log in self.logs.drain(..) {
+            requests.extend(measure::read(&log)?);
         }
         requests.sort_by(|one, other| one.start.total_cmp(&other.start));
         Ok(requests)
@@ -473,7 +487,7 @@ impl Site {
                     // As in `roll`, but the old code may fail by now, which is counted in the end.
                     let start = now();
                     let old = std::mem::take(&mut self.serving);
-                    self.start()?;
+                    self.start(PROCESSES)?;
                     self.settle()?;
                     for process in old {
                         process.end()?;

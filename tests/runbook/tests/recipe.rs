@@ -9,9 +9,6 @@ use zdm_testkit::{Django, Server, cache};
 
 const ROWS: u32 = 5_000;
 
-/// As for the other pages: what `--max-block` allows, and what a busy machine adds.
-const LONGEST: f64 = 3_000.0;
-
 fn text() -> String {
     fs::read_to_string(cache::workspace().join("docs/runbook.md")).expect("the runbook")
 }
@@ -28,7 +25,7 @@ fn the_recipe() {
     assert!(failed.is_empty(), "{failed:#?}");
     let longest = measure::longest(&ran.ours.requests);
     println!("recipe: {} requests, longest {}", ran.ours.requests.len(), measure::duration(longest));
-    assert!(longest < LONGEST, "a request waited {longest} ms");
+    ran.nobody_waited_longer().unwrap_or_else(|error| panic!("{error}"));
 }
 
 /// A section that is typed beside the application; no request fails.

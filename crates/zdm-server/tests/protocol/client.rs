@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use zdm_server::Ended;
 
 /// Nothing takes so long unless it never comes.
-const LONG: Duration = Duration::from_mins(2);
+const LONG: Duration = Duration::from_mins(10);
 
 pub(crate) struct Client {
     to_server: Option<PipeWriter>,
