@@ -249,7 +249,7 @@ fn said(requests: &[Request]) {
 }
 
 /// Thousands apart.
-fn grouped(number: usize) -> String {
+pub(crate) fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (place, digit) in digits.chars().enumerate() {

@@ -3,9 +3,11 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
+use zdm_runbook::keeper::Keeper;
 use zdm_runbook::picture::{self, Series};
-use zdm_runbook::site::Programs;
+use zdm_runbook::site::{Options as SiteOptions, Programs};
 use zdm_runbook::{beliefs, measure, run};
 use zdm_testkit::{Django, ServerOptions, cache};
 
@@ -39,7 +41,7 @@ pub(crate) struct Pictures {
 pub(crate) fn measure(options: &Measure) -> Result<(), String> {
     let programs = programs()?;
     let server = server()?;
-    let measured = beliefs::measure(&server, &programs, options.rows)?;
+    let measured = beliefs::measure(&server, &programs, options.rows, Some(Arc::new(Keeper::new()?)))?;
     if let Some(belief) = measured.beliefs.iter().find(|belief| belief.holds) {
         return Err(format!("the server agrees that {}: {}", belief.belief, belief.measured));
     }
@@ -66,12 +68,13 @@ pub(crate) fn pictures(options: &Pictures) -> Result<(), String> {
         pages.push(RECIPE.to_owned());
     }
     let server = server()?;
+    let site = SiteOptions { rows: options.rows, keeper: Some(Arc::new(Keeper::new()?)), ..SiteOptions::default() };
     for name in pages {
         let recipe = name == RECIPE;
         let ran = if recipe {
-            run::file("docs/runbook.md", "recipe", &server, &programs, options.rows)
+            run::file("docs/runbook.md", "recipe", &server, &programs, &site)
         } else {
-            run::page(&name, &server, &programs, options.rows)
+            run::page(&name, &server, &programs, &site)
         }?;
         let series = [
             Series { name: "The naive way", requests: &ran.naive.requests, spans: &ran.naive.spans },
@@ -82,8 +85,9 @@ pub(crate) fn pictures(options: &Pictures) -> Result<(), String> {
             return Err(format!("{name}: {}: {}", request.name, request.error.as_deref().unwrap_or_default()));
         }
         let title = if recipe { "integer to bigint by the recipe" } else { &ran.title };
+        let title = format!("{title}, {} rows in each table", crate::demo::grouped(options.rows as usize));
         let folder = if recipe { folder.parent().unwrap_or(&folder) } else { &folder };
-        write(&folder.join(format!("{name}.svg")), &picture::picture(title, &series))?;
+        write(&folder.join(format!("{name}.svg")), &picture::picture(&title, &series))?;
     }
     Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
@@ -16,7 +16,7 @@ use zdm_workspace::config::{FailOn, Level, RuleSettings};
 use zdm_workspace::discover::ConfigChoice;
 use zdm_workspace::walk::Walk;
 use zdm_workspace::write::write_file;
-use zdm_workspace::{Cache, Checked, Origin, Outcome, Place, Request, check};
+use zdm_workspace::{Cache, Checked, Origin, Outcome, Place, Request, Seen, check, recall};
 
 use crate::adopt;
 use crate::args::{CheckArgs, Format, ProjectArgs};
@@ -31,7 +31,23 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
     let request = request(args)?;
     let cache = if args.no_cache { None } else { Cache::of(&request.variables) };
     let shown = Shown::start(args.quiet);
-    let mut checked = check(&request, cache.as_ref(), shown.progress())?;
+    let view = view(args, &outputs);
+    let mut checked = match &view {
+        None => check(&request, cache.as_ref(), shown.progress())?,
+        Some(view) => match recall(&request, cache.as_ref(), view, shown.progress())? {
+            Seen::Checked(checked) => *checked,
+            Seen::Shown(kept) => match unpacked(&kept, outputs.len()) {
+                Some((failing, texts)) => {
+                    for (text, (_, target)) in texts.iter().zip(&outputs) {
+                        give(text, target.as_deref(), &shown)?;
+                    }
+                    shown.clear();
+                    return Ok(ExitCode::from(if failing { FINDINGS } else { CLEAN }));
+                }
+                None => check(&request, cache.as_ref(), shown.progress())?,
+            },
+        },
+    };
     unknown_names(args, &checked.outcome)?;
     if args.verbose {
         shown.clear();
@@ -56,17 +72,12 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
     let fail_on = fail_on.or(checked.ground.config.fail_on).unwrap_or(FailOn::At(Severity::Warning)).severity();
     let rules = rule_infos();
     let report = report(&checked, &rules, fail_on, args.quiet);
+    let mut texts = Vec::new();
     for (format, target) in &outputs {
         let colour = target.is_none() && terminal::coloured(args.color);
         let text = render(&report, *format, colour);
-        match target {
-            None => {
-                shown.clear();
-                print(&text);
-            }
-            Some(path) => write_file(path, &text)
-                .map_err(|error| Failure::new(error.to_string()).with_help("check that the folder is writable"))?,
-        }
+        give(&text, target.as_deref(), &shown)?;
+        texts.push(text);
     }
     shown.clear();
     if args.statistics {
@@ -76,8 +87,59 @@ pub(crate) fn run(args: &CheckArgs) -> Result<ExitCode, Failure> {
         checked.outcome.diagnostics.iter().any(|diagnostic| {
             diagnostic.suppressed.is_none() && fail_on.is_some_and(|level| diagnostic.severity >= level)
         });
+    // What a baseline covers is in a file of its own, which the cache does not compare.
+    if let Some(view) = view.filter(|_| checked.ground.config.baseline.is_none()) {
+        checked.keep(&view, &packed(failing, &texts));
+    }
     zdm_workspace::parallel::leave(checked);
     Ok(ExitCode::from(if failing { FINDINGS } else { CLEAN }))
+}
+
+/// The name of what this command shows of an outcome: all that its text depends on beside the outcome. `None` where the
+/// command tells or does something else as well.
+fn view(args: &CheckArgs, outputs: &[(Format, Option<PathBuf>)]) -> Option<String> {
+    let more = args.verbose
+        || args.statistics
+        || args.write_baseline
+        || args.baseline.is_some()
+        || args.fix
+        || args.unsafe_fixes
+        || args.diff;
+    let formats: Vec<(Format, bool)> = outputs.iter().map(|(format, target)| (*format, target.is_none())).collect();
+    let colour = terminal::coloured(args.color);
+    (!more).then(|| format!("{:?}", (formats, colour, terminal::width(), &args.fail_on, args.quiet)))
+}
+
+/// Whether the exit code says findings, and the texts, one behind the other.
+fn packed(failing: bool, texts: &[String]) -> Vec<u8> {
+    let lengths: Vec<usize> = texts.iter().map(String::len).collect();
+    let head = serde_json::to_string(&(failing, lengths)).unwrap_or_default();
+    format!("{head}\n{}", texts.concat()).into_bytes()
+}
+
+fn unpacked(bytes: &[u8], count: usize) -> Option<(bool, Vec<&str>)> {
+    let (head, mut rest) = std::str::from_utf8(bytes).ok()?.split_once('\n')?;
+    let (failing, lengths): (bool, Vec<usize>) = serde_json::from_str(head).ok()?;
+    let mut texts = Vec::new();
+    for length in lengths {
+        let (text, others) = rest.split_at_checked(length)?;
+        texts.push(text);
+        rest = others;
+    }
+    (texts.len() == count && rest.is_empty()).then_some((failing, texts))
+}
+
+/// Writes a report to its file, or to standard output.
+fn give(text: &str, target: Option<&Path>, shown: &Shown) -> Result<(), Failure> {
+    match target {
+        None => {
+            shown.clear();
+            print(text);
+            Ok(())
+        }
+        Some(path) => write_file(path, text)
+            .map_err(|error| Failure::new(error.to_string()).with_help("check that the folder is writable")),
+    }
 }
 
 /// The formats with their files; standard output is `None`, and serves one format only.
@@ -236,7 +298,7 @@ fn rule_url(page: &Page) -> &'static str {
 }
 
 fn report<'a>(checked: &'a Checked, rules: &'a [RuleInfo<'a>], fail_on: Option<Severity>, quiet: bool) -> Report<'a> {
-    let Checked { ground, outcome, changes, cache: _ } = checked;
+    let Checked { ground, outcome, changes, .. } = checked;
     let counts = &outcome.counts;
     let mut notes = if quiet { Vec::new() } else { ground.notes() };
     // What could not be compared with the base is part of the answer.
@@ -296,7 +358,7 @@ fn render(report: &Report<'_>, format: Format, colour: bool) -> String {
 
 /// What was found where, on standard error.
 fn tell(checked: &Checked) {
-    let Checked { ground, outcome, changes, cache } = checked;
+    let Checked { ground, outcome, changes, cache, .. } = checked;
     say(&format!("project: {}", ground.place.root.display()));
     match &ground.place.config {
         Some(path) => say(&format!("configuration: {}", path.display())),

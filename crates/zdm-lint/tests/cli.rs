@@ -403,6 +403,19 @@ fn the_cache_changes_nothing_but_the_time() {
         assert_eq!(run(&["--select", "ZDM2", "--format", "concise"]).out, "");
         assert!(run(&["--format", "concise"]).out.contains("ZDM101"));
     }
+    // What was shown is kept by all that it depends on beside the findings.
+    let file = folder.path().join("report.sarif");
+    let two = ["--format", "markdown", "--format", "sarif", "--output", "-", "--output", file.to_str().unwrap()];
+    let shown: [&[&str]; 5] = [&[], &["--color", "always"], &["-q"], &["--fail-on", "never"], &two];
+    for round in 0..2 {
+        for args in &shown {
+            let (cached, fresh) = (run(args), run(&[*args, &["--no-cache"]].concat()));
+            assert_eq!((cached.code, cached.out), (fresh.code, fresh.out), "{args:?}, round {round}");
+            let written = fs::read_to_string(&file).unwrap_or_default();
+            assert!(args.len() < 8 || written.contains("ZDM101"), "{args:?}, round {round}");
+            let _ = fs::remove_file(&file);
+        }
+    }
     assert!(run(&["-v"]).err.contains("cache: nothing changed since"));
     assert!(run(&["-v", "--no-cache"]).err.contains("cache: not used"));
     // A fix is applied to what is there, and the next run sees it.

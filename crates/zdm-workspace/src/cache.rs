@@ -10,6 +10,10 @@
 //! milliseconds for 1,500 migrations) and everything behind it is not, least of all the replay, which cannot be cut
 //! into files. The command's own words are the entry's name, so that two selections of rules never share one.
 //!
+//! Beside an entry may stand what was shown of it, under a name of the view (format, width, colours): the same digests,
+//! and then the bytes. Who asks for the same view of the same files has neither to take the outcome apart nor to lay it
+//! out again.
+//!
 //! Nothing here can make a run fail. An entry is written to a file of its own and renamed, so that runs side by side
 //! see whole entries; one that is damaged, of another version, or not readable is passed over and written anew.
 
@@ -36,8 +40,10 @@ use crate::outcome::Outcome;
 const FORMAT: u32 = 2;
 
 /// Entries of one project, and projects, beyond which the oldest are removed.
-const MOST_ENTRIES: usize = 24;
+const MOST_ENTRIES: usize = 48;
 const MOST_PROJECTS: usize = 200;
+/// What is shown of an outcome is kept up to this size.
+const MOST_SHOWN: usize = 64 << 20;
 
 /// The folder that holds the entries of all projects.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -127,6 +133,9 @@ impl Cache {
     }
 }
 
+/// The project's files by path.
+type Texts = BTreeMap<String, Text>;
+
 /// The place of one command's outcome, and what surrounds the sources now.
 #[derive(Debug)]
 pub(crate) struct Lookup {
@@ -161,14 +170,45 @@ impl Lookup {
         &self.path
     }
 
-    pub(crate) fn load(&self) -> Result<Outcome, Miss> {
-        let bytes = fs::read(&self.path).map_err(|_| Miss::None)?;
+    /// The outcome, and the head of its entry, for [`Lookup::keep`].
+    pub(crate) fn load(&self) -> Result<(Outcome, Vec<u8>), Miss> {
+        let (entry, texts, head) = self.read(&self.path, |rest| serde_json::from_slice::<Entry>(rest).ok())?;
+        Ok((entry.outcome(&texts).ok_or(Miss::Damaged)?, head))
+    }
+
+    /// What was kept of the outcome under this view.
+    pub(crate) fn shown(&self, view: &str) -> Option<Vec<u8>> {
+        let mark = mark(view);
+        let behind = |rest: &[u8]| rest.strip_prefix(mark.as_bytes()).map(<[u8]>::to_vec);
+        self.read(&self.view(view), behind).ok().map(|(shown, _, _)| shown)
+    }
+
+    /// Keeps what is shown of an outcome under a view, beside the head of its entry. Where it cannot be kept it is made
+    /// again the next time.
+    pub(crate) fn keep(&self, view: &str, head: &[u8], shown: &[u8]) {
+        if shown.len() <= MOST_SHOWN {
+            let _ = self.write(&self.view(view), &summed(&[head, mark(view).as_bytes(), shown].concat()));
+        }
+    }
+
+    fn view(&self, view: &str) -> PathBuf {
+        let mark = mark(view);
+        self.path.with_extension(format!("{}.shown", mark.trim().get(..16).unwrap_or_default()))
+    }
+
+    /// Reads what stands behind the head of a file, from its newline on, if nothing has changed since.
+    fn read<T: Send>(
+        &self,
+        path: &Path,
+        parse: impl FnOnce(&[u8]) -> Option<T> + Send,
+    ) -> Result<(T, Texts, Vec<u8>), Miss> {
+        let bytes = fs::read(path).map_err(|_| Miss::None)?;
         let (sum, payload) = bytes.split_at_checked(65).ok_or(Miss::Damaged)?;
         let end = payload.iter().position(|byte| *byte == b'\n').ok_or(Miss::Damaged)?;
-        let (head, rest) = payload.split_at_checked(end).ok_or(Miss::Damaged)?;
-        let head: Head = serde_json::from_slice(head).map_err(|_| Miss::Damaged)?;
-        // Reading the outcome takes as long as comparing the files; nothing of either counts where the sum is wrong.
-        let (texts, entry) = rayon::join(
+        let (first, rest) = payload.split_at_checked(end).ok_or(Miss::Damaged)?;
+        let head: Head = serde_json::from_slice(first).map_err(|_| Miss::Damaged)?;
+        // Reading the rest takes as long as comparing the files; nothing of either counts where the sum is wrong.
+        let (texts, parsed) = rayon::join(
             || {
                 if head.surroundings == self.surroundings {
                     self.unchanged(&head.inputs)
@@ -180,15 +220,15 @@ impl Lookup {
                 if sum.strip_suffix(b"\n") != Some(digest(|hash| hash.update(payload)).as_bytes()) {
                     return Err(Miss::Damaged);
                 }
-                serde_json::from_slice::<Entry>(rest).map_err(|_| Miss::Damaged)
+                parse(rest).ok_or(Miss::Damaged)
             },
         );
-        let entry = entry?;
-        entry.outcome(&texts?).ok_or(Miss::Damaged)
+        let parsed = parsed?;
+        Ok((parsed, texts?, first.to_vec()))
     }
 
     /// The texts of the project's files, if all that was read is the same now.
-    fn unchanged(&self, inputs: &Inputs) -> Result<BTreeMap<String, Text>, Miss> {
+    fn unchanged(&self, inputs: &Inputs) -> Result<Texts, Miss> {
         let same = |root: &Path, (path, known): (&String, &String)| {
             let text = read(root, path);
             if *known == of_text(&text) { Ok((path.clone(), text)) } else { Err(Miss::Changed(path.clone())) }
@@ -204,8 +244,8 @@ impl Lookup {
         Ok(texts)
     }
 
-    /// Keeps an outcome; the error says why it could not be kept.
-    pub(crate) fn store(&self, workspace: &Workspace, outcome: &Outcome) -> Result<(), String> {
+    /// Keeps an outcome and gives the head of its entry; the error says why it could not be kept.
+    pub(crate) fn store(&self, workspace: &Workspace, outcome: &Outcome) -> Result<Vec<u8>, String> {
         let texts = workspace.files.read_so_far();
         let outside = workspace.outside.as_ref();
         let inputs = Inputs {
@@ -220,19 +260,16 @@ impl Lookup {
                 .unwrap_or_default(),
         };
         let head = Head { surroundings: self.surroundings.clone(), inputs };
-        let mut payload = serde_json::to_vec(&head).map_err(|error| error.to_string())?;
-        payload.push(b'\n');
+        let head = serde_json::to_vec(&head).map_err(|error| error.to_string())?;
         let entry = serde_json::to_vec(&Entry::new(outcome, &texts)).map_err(|error| error.to_string())?;
-        payload.extend_from_slice(&entry);
-        let mut bytes = digest(|hash| hash.update(&payload)).into_bytes();
-        bytes.push(b'\n');
-        bytes.extend_from_slice(&payload);
-        self.write(&bytes).map_err(|error| error.to_string())
+        let payload = [head.as_slice(), b"\n", &entry].concat();
+        self.write(&self.path, &summed(&payload)).map_err(|error| error.to_string())?;
+        Ok(head)
     }
 
-    fn write(&self, bytes: &[u8]) -> std::io::Result<()> {
+    fn write(&self, path: &Path, bytes: &[u8]) -> std::io::Result<()> {
         static COUNT: AtomicU32 = AtomicU32::new(0);
-        let folder = self.path.parent().unwrap_or(&self.path);
+        let folder = path.parent().unwrap_or(path);
         private_folder(&self.cache)?;
         private_folder(folder)?;
         let tag = self.cache.join("CACHEDIR.TAG");
@@ -243,7 +280,7 @@ impl Lookup {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let beside = folder.join(format!(".{}-{number}.new", std::process::id()));
         let written = fs::File::create(&beside).and_then(|mut file| file.write_all(bytes));
-        let result = written.and_then(|()| fs::rename(&beside, &self.path));
+        let result = written.and_then(|()| fs::rename(&beside, path));
         if result.is_err() {
             let _ = fs::remove_file(&beside);
         }
@@ -251,6 +288,16 @@ impl Lookup {
         keep_newest(&self.cache, MOST_PROJECTS);
         result
     }
+}
+
+/// What stands between a head and what was shown under a view.
+fn mark(view: &str) -> String {
+    format!("\n{}\n", digest(|hash| debug(hash, &view)))
+}
+
+/// The bytes behind their sum and a newline.
+fn summed(payload: &[u8]) -> Vec<u8> {
+    [digest(|hash| hash.update(payload)).as_bytes(), b"\n", payload].concat()
 }
 
 /// A folder that only its owner can write to, because what stands in it is believed.

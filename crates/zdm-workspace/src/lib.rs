@@ -55,7 +55,7 @@ pub use discover::Place;
 pub use error::Error;
 pub use files::{FileProblem, Files, Text};
 pub use live::Live;
-pub use outcome::{Checked, Outcome, check};
+pub use outcome::{Checked, Outcome, Seen, check, recall};
 pub use progress::{Progress, Stage};
 pub use stats::Stats;
 pub use versions::{Origin, Target};

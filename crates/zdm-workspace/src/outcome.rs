@@ -87,39 +87,87 @@ pub struct Checked {
     /// What changed since the base, where one was asked for.
     pub changes: Option<ChangeSet>,
     pub cache: Use,
+    /// Where the outcome is kept, and the head of its entry.
+    kept: Option<(Lookup, Vec<u8>)>,
+}
+
+impl Checked {
+    /// Keeps what is shown of the outcome, for [`recall`]: a function of the outcome, of the ground and of what the view's
+    /// name says, and of nothing else.
+    pub fn keep(&self, view: &str, shown: &[u8]) {
+        if let Some((lookup, head)) = &self.kept {
+            lookup.keep(view, head, shown);
+        }
+    }
+}
+
+/// What a run gives.
+#[derive(Debug)]
+pub enum Seen {
+    /// What an earlier run has shown, where nothing has changed since.
+    Shown(Vec<u8>),
+    Checked(Box<Checked>),
+}
+
+/// [`check`], but takes what an earlier run has shown under this view, if it was kept and nothing has changed.
+pub fn recall(request: &Request, cache: Option<&Cache>, view: &str, progress: &Progress) -> Result<Seen, Error> {
+    let begun = begin(request, cache, progress)?;
+    match begun.lookup.as_ref().and_then(|lookup| lookup.shown(view)) {
+        Some(shown) => Ok(Seen::Shown(shown)),
+        None => Ok(Seen::Checked(Box::new(finish(begun, request, progress)))),
+    }
 }
 
 /// Finds the project and judges what the request asks for; with a cache, an earlier outcome is taken if nothing that it
 /// was made from has changed.
 pub fn check(request: &Request, cache: Option<&Cache>, progress: &Progress) -> Result<Checked, Error> {
+    Ok(finish(begin(request, cache, progress)?, request, progress))
+}
+
+/// What is known before a file of the project is read.
+struct Begun {
+    ground: Ground,
+    changes: Option<ChangeSet>,
+    lookup: Option<Lookup>,
+}
+
+fn begin(request: &Request, cache: Option<&Cache>, progress: &Progress) -> Result<Begun, Error> {
     progress.reach(Stage::Finding);
     let ground = Ground::find(request)?;
     let changes = ground.changes(request)?;
     let lookup = cache.map(|cache| Lookup::new(cache, request, &ground, changes.as_ref()));
     progress.reach(Stage::Comparing);
-    let missed = match lookup.as_ref().map(Lookup::load) {
-        Some(Ok(outcome)) => {
-            let path = lookup.map(|lookup| lookup.path().to_owned()).unwrap_or_default();
-            return Ok(Checked { ground, outcome, changes, cache: Use::Hit { path } });
+    Ok(Begun { ground, changes, lookup })
+}
+
+fn finish(begun: Begun, request: &Request, progress: &Progress) -> Checked {
+    let Begun { ground, changes, lookup } = begun;
+    let missed = match lookup.map(|lookup| (lookup.load(), lookup)) {
+        Some((Ok((outcome, head)), lookup)) => {
+            let cache = Use::Hit { path: lookup.path().to_owned() };
+            return Checked { ground, outcome, changes, cache, kept: Some((lookup, head)) };
         }
-        Some(Err(miss)) => Some(miss),
+        Some((Err(miss), lookup)) => Some((lookup, miss)),
         None => None,
     };
     progress.reach(Stage::Reading(ground.walk.paths.len()));
     let workspace = Workspace::read(ground);
     let mut analysis = workspace.judge(request, changes, progress);
     let outcome = Outcome::of(&workspace, &analysis);
-    let cache = match (lookup, missed) {
-        (Some(lookup), Some(miss)) => {
-            let failed = lookup.store(&workspace, &outcome).err();
-            Use::Missed { path: lookup.path().to_owned(), miss, failed }
+    let (cache, kept) = match missed {
+        Some((lookup, miss)) => {
+            let path = lookup.path().to_owned();
+            match lookup.store(&workspace, &outcome) {
+                Ok(head) => (Use::Missed { path, miss, failed: None }, Some((lookup, head))),
+                Err(why) => (Use::Missed { path, miss, failed: Some(why) }, None),
+            }
         }
-        _ => Use::Off,
+        None => (Use::Off, None),
     };
     progress.reach(Stage::Reporting);
     let changes = analysis.changes.take();
     let (ground, rest) = workspace.into_ground();
     // Giving back a replay piece by piece takes a while, and nobody waits for it.
     rayon::spawn(move || drop((rest, analysis)));
-    Ok(Checked { ground, outcome, changes, cache })
+    Checked { ground, outcome, changes, cache, kept }
 }

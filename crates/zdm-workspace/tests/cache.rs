@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use tempfile::TempDir;
 use zdm_workspace::analysis::selectors;
 use zdm_workspace::cache::Miss;
-use zdm_workspace::{Cache, Checked, Progress, Request, Use, check};
+use zdm_workspace::{Cache, Checked, Outcome, Progress, Request, Seen, Use, check, recall};
 
 const INITIAL: &str = r#"
 from django.db import migrations, models
@@ -247,6 +247,22 @@ impl World {
     }
 }
 
+/// Whether something was kept under the view. It is what would be shown of the outcome now; where nothing was kept, this is.
+fn recalls(world: &World, request: &Request, view: &str, now: &Outcome) -> bool {
+    let shown = |outcome: &Outcome| format!("{view}: {outcome:?}").into_bytes();
+    match recall(request, Some(&world.cache), view, &Progress::default()).unwrap() {
+        Seen::Shown(kept) => {
+            assert_eq!(kept, shown(now), "{request:?}");
+            true
+        }
+        Seen::Checked(checked) => {
+            assert_eq!(checked.outcome, *now);
+            checked.keep(view, &shown(&checked.outcome));
+            false
+        }
+    }
+}
+
 fn hit(checked: &Checked) -> bool {
     matches!(checked.cache, Use::Hit { .. })
 }
@@ -279,7 +295,7 @@ fn any_edit_of_any_file_is_seen() {
     let variants = variants();
     let mut now = vec![0; variants.len()];
     let mut random = Random(7);
-    let (mut hits, mut misses) = (0, 0);
+    let (mut hits, mut misses, mut recalled) = (0, 0, 0);
     let mut outcomes = BTreeSet::new();
     for step in 0..160 {
         // One edit or two; often back to what was there before.
@@ -309,7 +325,9 @@ fn any_edit_of_any_file_is_seen() {
             misses += 1;
         }
         outcomes.insert(format!("{:?}", checked.outcome.diagnostics));
+        recalled += usize::from(recalls(&world, request, "text", &checked.outcome));
     }
+    assert!(recalled >= 5, "{recalled}");
     println!("{hits} hits, {misses} misses, {} different answers", outcomes.len());
     assert!(hits >= 5, "an edit of a file that is not read leaves the entry as it is");
     assert!(outcomes.len() >= 40, "the edits must matter: {}", outcomes.len());
@@ -325,7 +343,10 @@ fn each_single_edit_is_seen_or_does_not_matter() {
             world.put(path, text.as_deref());
             for request in [&request, &base] {
                 world.same(request, path);
-                assert!(hit(&world.run(request)), "{path}: nothing changed since");
+                let again = world.run(request);
+                assert!(hit(&again), "{path}: nothing changed since");
+                recalls(&world, request, "text", &again.outcome);
+                assert!(recalls(&world, request, "text", &again.outcome), "{path}");
             }
         }
     }
@@ -404,6 +425,46 @@ fn a_broken_cache_is_passed_over() {
 }
 
 #[test]
+fn what_was_shown_is_shown_again() {
+    let world = World::new();
+    let request = world.request();
+    let now = world.run(&request).outcome;
+    for view in ["text", "json"] {
+        assert!(!recalls(&world, &request, view, &now), "nothing was kept under {view}");
+        assert!(recalls(&world, &request, view, &now));
+    }
+    let other = Request { postgres: Some("12".parse().unwrap()), ..world.request() };
+    assert!(!recalls(&world, &other, "text", &world.run(&other).outcome), "another command");
+    assert!(!matches!(recall(&request, None, "text", &Progress::default()).unwrap(), Seen::Shown(_)), "no cache");
+    // A kept view that is damaged, or another command's under its name, is made anew.
+    let of = |extension: &str| -> Vec<PathBuf> {
+        entries(&world.cache).into_iter().filter(|path| path.extension().is_some_and(|it| it == extension)).collect()
+    };
+    for path in of("shown") {
+        let whole = fs::read(&path).unwrap();
+        for at in [0, 64, 65, whole.len() / 2, whole.len() - 1] {
+            let mut flipped = whole.clone();
+            flipped[at] ^= 1;
+            for bytes in [flipped, whole[..at].to_vec()] {
+                fs::write(&path, bytes).unwrap();
+                for view in ["text", "json"] {
+                    recalls(&world, &request, view, &now);
+                    assert!(recalls(&world, &request, view, &now));
+                }
+            }
+        }
+        fs::write(&path, whole).unwrap();
+    }
+    // An entry holds no view, although both are read alike.
+    for (entry, view) in of("json").iter().zip(of("shown")) {
+        fs::copy(entry, view).unwrap();
+    }
+    assert!(!recalls(&world, &request, "text", &now), "an entry in a view's place");
+    world.put("shop/migrations/0002_index.py", Some("x = 1\n"));
+    assert!(!recalls(&world, &request, "text", &world.run(&request).outcome), "a file has changed");
+}
+
+#[test]
 fn runs_side_by_side() {
     let world = World::new();
     let requests = world.requests();
@@ -469,13 +530,13 @@ fn every_finding_of_the_fixtures_comes_back_as_it_was() {
 #[test]
 fn the_oldest_entries_go() {
     let world = World::new();
-    for version in 0..40 {
+    for version in 0..70 {
         let request = Request { stats: Some(format!("stats-{version}.json").into()), ..world.request() };
         world.put(&format!("stats-{version}.json"), Some(r#"{"version": 1, "tables": {}}"#));
         world.run(&request);
     }
     let left = entries(&world.cache).len();
-    assert!((10..=24).contains(&left), "{left}");
+    assert!((10..=48).contains(&left), "{left}");
 }
 
 #[test]

@@ -4,12 +4,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use zdm_testkit::{Client, Server};
 
+use crate::keeper::Keeper;
 use crate::measure::duration;
 use crate::site::{Options, Programs, Site};
 
@@ -91,12 +92,17 @@ const STEPS: [(&str, &[&str], &str); 17] = [
     ("DROP COLUMN", &[], "ALTER TABLE library_item DROP COLUMN source"),
 ];
 
-/// Measures everything on a table of so many rows.
+/// Measures everything on a table of so many rows; with a keeper nothing stays behind, whatever ends this program.
 ///
 /// # Errors
 /// What failed on the way.
-pub fn measure(server: &Server, programs: &Programs, rows: u32) -> Result<Measured, String> {
-    let options = Options { fill: Some(format!("python beliefs.py fill {rows}")), ..Options::default() };
+pub fn measure(
+    server: &Server,
+    programs: &Programs,
+    rows: u32,
+    keeper: Option<Arc<Keeper>>,
+) -> Result<Measured, String> {
+    let options = Options { fill: Some(format!("python beliefs.py fill {rows}")), keeper, ..Options::default() };
     let mut site = Site::prepare("beliefs", server, programs, &options)?;
     let mut numbers = python(&mut site, "safe")?;
     numbers.extend(python(&mut site, "fast")?);

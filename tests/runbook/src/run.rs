@@ -57,26 +57,26 @@ impl Ran {
     }
 }
 
-/// Runs `docs/runbook/NAME.md` on `fixtures/runbook/NAME` with so many rows.
+/// Runs `docs/runbook/NAME.md` on `fixtures/runbook/NAME`. The options may leave the pause to this.
 ///
 /// # Errors
 /// The first thing that is not as the page says, with what was printed until then; or that the two ways do not end with
 /// the same schema.
-pub fn page(name: &str, server: &Server, programs: &Programs, rows: u32) -> Result<Ran, String> {
-    file(&format!("docs/runbook/{name}.md"), name, server, programs, rows)
+pub fn page(name: &str, server: &Server, programs: &Programs, options: &Options) -> Result<Ran, String> {
+    file(&format!("docs/runbook/{name}.md"), name, server, programs, options)
 }
 
 /// Runs a page on the project `fixtures/runbook/NAME`.
 ///
 /// # Errors
 /// As [`page`].
-pub fn file(path: &str, name: &str, server: &Server, programs: &Programs, rows: u32) -> Result<Ran, String> {
+pub fn file(path: &str, name: &str, server: &Server, programs: &Programs, options: &Options) -> Result<Ran, String> {
     let path = cache::workspace().join(path);
     let text = fs::read_to_string(&path).map_err(|error| format!("{}: {error}", path.display()))?;
     let page = Page::parse(&text).map_err(|error| format!("{}: {error}", path.display()))?;
     let naive = page.naive.as_ref().ok_or_else(|| format!("{name}.md shows no naive way"))?;
 
-    let options = Options { rows, pause: Some(PAUSE), ..Options::default() };
+    let options = Options { pause: options.pause.or(Some(PAUSE)), ..options.clone() };
     let mut site = Site::prepare(name, server, programs, &options).map_err(|error| format!("{name}: {error}"))?;
     let mut other = site.twin(name).map_err(|error| format!("{name}: {error}"))?;
     other.serve_as_control().map_err(|error| format!("{name}: the control: {error}"))?;

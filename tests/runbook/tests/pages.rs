@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use zdm_runbook::measure;
 use zdm_runbook::run;
-use zdm_runbook::site::Programs;
+use zdm_runbook::site::{Options, Programs};
 use zdm_testkit::{Django, Server, cache};
 
 const ROWS: u32 = 5_000;
@@ -17,7 +17,8 @@ fn check(name: &str, django: &str, major: u32) {
     let programs = Programs::build(Django::get(django)).unwrap_or_else(|error| panic!("{error}"));
     let server = Server::shared(major);
     let prepared = begun.elapsed();
-    let ran = run::page(name, &server, &programs, ROWS).unwrap_or_else(|error| panic!("{error}"));
+    let options = Options { rows: ROWS, ..Options::default() };
+    let ran = run::page(name, &server, &programs, &options).unwrap_or_else(|error| panic!("{error}"));
     let failed = measure::failed(&ran.ours.requests);
     assert!(failed.is_empty(), "{name}: {failed:#?}");
 

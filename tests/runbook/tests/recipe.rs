@@ -19,7 +19,8 @@ fn programs(django: &str) -> Programs {
 
 #[test]
 fn the_recipe() {
-    let ran = run::file("docs/runbook.md", "recipe", &Server::shared(16), &programs("5.2"), ROWS)
+    let options = Options { rows: ROWS, ..Options::default() };
+    let ran = run::file("docs/runbook.md", "recipe", &Server::shared(16), &programs("5.2"), &options)
         .unwrap_or_else(|error| panic!("{error}"));
     let failed = measure::failed(&ran.ours.requests);
     assert!(failed.is_empty(), "{failed:#?}");
@@ -58,7 +59,7 @@ fn never_by_accident() {
 #[test]
 fn the_tables_say_what_the_server_does() {
     let measured =
-        beliefs::measure(&Server::shared(17), &programs("5.2"), 20_000).unwrap_or_else(|error| panic!("{error}"));
+        beliefs::measure(&Server::shared(17), &programs("5.2"), 20_000, None).unwrap_or_else(|error| panic!("{error}"));
     for belief in &measured.beliefs {
         println!("{}: {}", belief.belief, belief.measured);
         assert!(!belief.holds, "the server agrees that {}", belief.belief);

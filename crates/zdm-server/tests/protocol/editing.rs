@@ -3,6 +3,7 @@
 use std::fs;
 
 use serde_json::{Value, json};
+use zdm_testkit::{Database, Django, Server, USER};
 use zdm_workspace::{Request, Workspace};
 
 use crate::client::{Client, edited, position, shop};
@@ -237,7 +238,56 @@ fn a_foreign_key_comes_in_four_migrations() {
     assert!(state.is_same(&state_before), "{files:#?}");
     assert_eq!(table, table_before);
     assert!(table.iter().any(|part| part.contains("fk_customers_customer_id")), "{table:#?}");
+
+    // Django makes the same table of the four as of the one, finds nothing left to do, and goes back.
+    let (_other, naive) = shop();
+    fs::write(naive.join(NEW), &text).unwrap();
+    let server = Server::newest();
+    let tables = [&naive, &root].map(|root| {
+        let models = root.join("catalog/models.py");
+        let class = "class Product(models.Model):\n";
+        let text = fs::read_to_string(&models).unwrap();
+        let field = "    owner = models.ForeignKey(\"customers.Customer\", models.SET_NULL, null=True)\n";
+        assert!(text.contains(class), "{text}");
+        fs::write(&models, text.replacen(class, &format!("{class}{field}"), 1)).unwrap();
+        let database = server.database();
+        manage(root, &database, &["migrate"]);
+        manage(root, &database, &["makemigrations", "--check", "--dry-run"]);
+        let table = database.connect().value(PRODUCT);
+        manage(root, &database, &["migrate", "catalog", "0012"]);
+        let back = database.connect().value(PRODUCT);
+        assert!(table.contains("owner_id") && !back.contains("owner_id"), "{table}\n{back}");
+        (table, back)
+    });
+    assert_eq!(tables[0], tables[1]);
     client.finish();
+}
+
+/// The table of products on a server: columns, constraints, indexes.
+const PRODUCT: &str = "SELECT string_agg(line, E'\\n' ORDER BY line) FROM (
+    SELECT format('%s %s %s', attname, format_type(atttypid, atttypmod), attnotnull) FROM pg_attribute
+        WHERE attrelid = 'catalog_product'::regclass AND attnum > 0 AND NOT attisdropped
+    UNION ALL SELECT format('%s %s %s', conname, pg_get_constraintdef(oid), convalidated) FROM pg_constraint
+        WHERE conrelid = 'catalog_product'::regclass
+    UNION ALL SELECT format('%s %s', pg_get_indexdef(indexrelid), indisvalid) FROM pg_index
+        WHERE indrelid = 'catalog_product'::regclass) AS parts (line)";
+
+/// Runs a command of the shop's `manage.py` on a database; it must succeed.
+fn manage(root: &std::path::Path, database: &Database, arguments: &[&str]) {
+    let server = database.server();
+    let output = Django::get("5.2")
+        .command()
+        .arg("manage.py")
+        .args(arguments)
+        .current_dir(root)
+        .env("SHOP_DATABASE", database.name())
+        .env("SHOP_HOST", server.socket_dir())
+        .env("SHOP_PORT", server.port().to_string())
+        .env("SHOP_USER", USER)
+        .output()
+        .unwrap();
+    let said = [output.stdout, output.stderr].concat();
+    assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&said));
 }
 
 /// The state and the table of products behind all migrations, with that text of the new one.

@@ -1,7 +1,7 @@
 //! Ways to fill a column, side by side in one run:
 //!
 //! ```text
-//! cargo run --release -p zdm-backfill --example bench -- [--rows N] [--major M] [--ways LIST] [--load LIST] [--alone SECONDS] [--pause each] [--set LIMIT=VALUE] [--passes N] [--workers N]
+//! cargo run --release -p zdm-backfill --example filling -- [--rows N] [--major M] [--ways LIST] [--load LIST] [--alone SECONDS] [--pause each] [--set LIMIT=VALUE] [--passes N] [--workers N]
 //! ```
 //!
 //! One table with a primary key and three more indexes, copied afresh for each way. `--ways` (default: all of

@@ -1,5 +1,5 @@
 //! How fast findings follow edits, in a generated project of 1,500 migrations: `cargo run --release -p zdm-server
-//! --example bench [MIGRATIONS] [EDITS]`.
+//! --example typing [MIGRATIONS] [EDITS]`.
 //!
 //! A server in a process of its own, over its standard input and output. The time of an edit is from writing `didChange`
 //! to reading the `publishDiagnostics` of its version. Edits follow each other without a pause, so that what an edit

@@ -1,4 +1,4 @@
-//! `cargo run --release -p zdm-mirror --example bench [ROWS] [MAJOR]`: what a mirror costs a write, side by side in one run.
+//! `cargo run --release -p zdm-mirror --example writing [ROWS] [MAJOR]`: what a mirror costs a write, side by side in one run.
 //!
 //! One table per way: no trigger, a stored generated column, ours, and the trigger that django-pgtrigger's template makes
 //! (a condition-less trigger whose function asks for a change in its body). UPDATE of another column, UPDATE of the source,
