@@ -150,7 +150,7 @@ pub async fn run(
     finish(&shared, ended).await
 }
 
-/// A server that cannot be reached at the start is more often a wrong address than one that is coming back.
+/// A server that has never been reached is more often a wrong address than one that is coming back.
 const PATIENCE_AT_START: Duration = Duration::from_secs(15);
 
 /// The first session and the job, through lost connections.
@@ -161,6 +161,7 @@ async fn begin(
 ) -> Result<(Session, prepare::Prepared), Error> {
     let started = Instant::now();
     let mut backoff = zdm_conn::Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
+    let mut reached = false;
     loop {
         let attempt = async {
             let mut session = open(&options.settings, "zdm backfill", options.timeouts).await?;
@@ -168,11 +169,12 @@ async fn begin(
             Ok::<_, Error>((session, prepared))
         };
         match attempt.await {
-            Err(error)
-                if error.is_transient()
-                    && started.elapsed() < options.retry_for.min(PATIENCE_AT_START)
-                    && !*stop.borrow() =>
-            {
+            Err(error) if error.is_transient() && !*stop.borrow() => {
+                reached |= !matches!(error, Error::Session(SessionError::Connect(_)));
+                let patience = if reached { options.retry_for } else { options.retry_for.min(PATIENCE_AT_START) };
+                if started.elapsed() >= patience {
+                    return Err(error);
+                }
                 let delay = backoff.next_delay();
                 let message = error.to_string();
                 // Nobody may be listening: the run does not depend on it.

@@ -265,6 +265,7 @@ impl Core {
             statement_timeout: Some(milliseconds(timeouts.statement)),
             idle_timeout: timeouts.idle_in_transaction.map(milliseconds),
             keep: judgement.rows_only && !asked.many,
+            reads: judgement.reads_only,
             forget: !judgement.rows_only,
             resets: judgement.resets_settings,
             ..Answer::default()
@@ -392,8 +393,10 @@ impl Core {
         self.builds.values().cloned().collect()
     }
 
-    pub(crate) fn seen(&mut self, number: u64, count: u64, seconds: f64) {
+    /// Statements whose answer the shim knew. `writes`: not all of them only read.
+    pub(crate) fn seen(&mut self, number: u64, count: u64, seconds: f64, writes: bool) {
         if let Some(known) = self.connections.get_mut(&number)
+            && writes
             && !known.dirty
         {
             known.committed = true;

@@ -140,8 +140,8 @@ async fn handle(message: Message, core: &Shared, session: &Session) -> Option<An
             lock(core).done(connection, seconds);
             return None;
         }
-        Message::Seen { connection, count, seconds } => {
-            lock(core).seen(connection, count, seconds);
+        Message::Seen { connection, count, seconds, writes } => {
+            lock(core).seen(connection, count, seconds, writes);
             return None;
         }
         Message::Failed { connection, seconds, sqlstate, message, closed, alone, interrupt } => {

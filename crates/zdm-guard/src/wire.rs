@@ -62,7 +62,7 @@ pub(crate) enum Message {
     /// It succeeded. No answer.
     Done { connection: u64, seconds: f64 },
     /// Statements that were not asked about, because the answer was known. No answer.
-    Seen { connection: u64, count: u64, seconds: f64 },
+    Seen { connection: u64, count: u64, seconds: f64, writes: bool },
     /// It failed. [`Answer`] with `retry` and `delay`.
     Failed {
         connection: u64,
@@ -145,6 +145,9 @@ pub(crate) struct Answer {
     /// The same text needs no question until something else runs.
     #[serde(skip_serializing_if = "is_false")]
     pub(crate) keep: bool,
+    /// It changes nothing.
+    #[serde(skip_serializing_if = "is_false")]
+    pub(crate) reads: bool,
     /// Answers that were kept no longer hold.
     #[serde(skip_serializing_if = "is_false")]
     pub(crate) forget: bool,

@@ -55,7 +55,7 @@ impl Client {
             .user(user)
             .dbname(database)
             .application_name("zdm-test")
-            .connect_timeout(Duration::from_secs(30));
+            .connect_timeout(Duration::from_mins(2));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| SqlError {
             sqlstate: String::new(),
             message: error.to_string(),

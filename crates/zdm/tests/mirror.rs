@@ -194,7 +194,7 @@ fn start(folder: &Path, database: &Database, arguments: &[&str]) -> Child {
 
 /// Waits until a session of the program is in such a state.
 fn wait_for(client: &Client, condition: &str) -> String {
-    let deadline = Instant::now() + Duration::from_mins(1);
+    let deadline = Instant::now() + Duration::from_mins(3);
     loop {
         let found = client.value(&format!(
             "SELECT coalesce(max(pid)::text, '') FROM pg_stat_activity WHERE application_name = 'zdm mirror' AND {condition} \
@@ -224,7 +224,7 @@ fn an_interruption_leaves_nothing_behind() {
         let child = start(
             nowhere.path(),
             &database,
-            &with("install", &["--lock-timeout", "30s", "--statement-timeout", "1min"]),
+            &with("install", &["--lock-timeout", "5min", "--statement-timeout", "10min"]),
         );
         wait_for(&client, "wait_event_type = 'Lock'");
         signal(&child, name);
@@ -253,7 +253,7 @@ fn a_lost_connection() {
     let holder = database.connect();
     holder.sql("BEGIN; LOCK TABLE t");
     let child =
-        start(nowhere.path(), &database, &with("install", &["--lock-timeout", "30s", "--statement-timeout", "1min"]));
+        start(nowhere.path(), &database, &with("install", &["--lock-timeout", "5min", "--statement-timeout", "10min"]));
     let pid = wait_for(&client, "wait_event_type = 'Lock'");
     client.sql(&format!("SELECT pg_terminate_backend({pid})"));
     wait_for(&client, &format!("wait_event_type = 'Lock' AND pid <> {pid}"));

@@ -5,6 +5,8 @@
 use std::fs;
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use zdm_testkit::{Database, Server, majors_for};
@@ -51,24 +53,27 @@ fn sizes_traffic_and_transactions_on_every_major() {
         // A table that is locked against everything does not hold the rest up.
         let locker = database.connect();
         locker.sql("BEGIN; LOCK TABLE archive.\"Old Order\" IN ACCESS EXCLUSIVE MODE");
+        // Before, while and after it is measured.
+        let stop = Arc::new(AtomicBool::new(false));
         let busy = std::thread::spawn({
-            let client = database.connect();
+            let (client, stop) = (database.connect(), Arc::clone(&stop));
             move || {
-                std::thread::sleep(Duration::from_millis(1500));
-                for id in 0..200 {
+                for id in (0..200).cycle().take_while(|_| !stop.load(Ordering::Relaxed)) {
                     client.sql(&format!("UPDATE shop_order SET note = '' WHERE id = {id}"));
                     client.sql(&format!("INSERT INTO log VALUES ({id}, '2020-05-05'); SELECT count(*) FROM log_1"));
+                    std::thread::sleep(Duration::from_millis(10));
                 }
             }
         });
         let (stats, notes) = measured(&database, &["--interval", "6s"]);
+        stop.store(true, Ordering::Relaxed);
         busy.join().unwrap();
         client.sql("ROLLBACK PREPARED 'old'");
         assert!(notes.contains("its size is left out"), "{notes}");
         let version = stats.postgres.clone().unwrap();
         assert!(version.starts_with(&format!("{major}.")) && !version.contains(' '), "{version}");
         assert!(stats.measured_at.as_ref().is_some_and(|at| at.len() == 20 && at.ends_with('Z')));
-        assert!((6.0..60.0).contains(&stats.interval_seconds.unwrap()));
+        assert!(stats.interval_seconds.unwrap() >= 6.0);
         let names: Vec<&str> = stats.tables.keys().map(String::as_str).collect();
         assert_eq!(names, ["archive.Old Order", "empty", "log", "log_1", "log_2", "never_analyzed", "shop_order"]);
 

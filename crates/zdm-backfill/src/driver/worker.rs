@@ -31,6 +31,8 @@ const PASS_TIME: Duration = Duration::from_millis(250);
 const MOST_IDLE_ROWS: usize = 500_000;
 /// Collecting is a read; it should not hold its snapshot longer.
 const COLLECT_TIME: Duration = Duration::from_millis(500);
+/// No rate makes a worker wait longer between two steps.
+const MOST_PAUSE: Duration = Duration::from_mins(1);
 /// How often a window's leftovers (rows that moved or were locked) are looked for.
 const MOST_SWEEPS: u32 = 4;
 /// Between two looks for ranges that dead workers left behind.
@@ -95,7 +97,8 @@ struct Worker<'a> {
     looked_for_abandoned: Option<Instant>,
     /// The job's state as the last step saw it, when it was not `running`.
     told_to_hold: bool,
-    may_continue_at: Instant,
+    /// The last step's begin and its rows: with a rate in force, the next one waits for as long as they may take.
+    last_step: (Instant, u64),
 }
 
 /// A range to fill.
@@ -137,7 +140,7 @@ impl<'a> Worker<'a> {
             claiming: None,
             looked_for_abandoned: None,
             told_to_hold: false,
-            may_continue_at: Instant::now(),
+            last_step: (Instant::now(), 0),
         })
     }
 
@@ -192,6 +195,7 @@ impl<'a> Worker<'a> {
                 return Some(End::Interrupted);
             }
             let now = Instant::now();
+            let mut may_continue_at = now;
             {
                 let current = signal.borrow_and_update();
                 if current.number >= fresh_from {
@@ -202,13 +206,15 @@ impl<'a> Worker<'a> {
                     let (time, wal) = step_bounds(current.limits.target_time, current.others_write);
                     self.pace.set_target(time, wal);
                     self.first_pace.set_target(time, wal);
-                    if current.hold.is_none() && now >= self.may_continue_at {
+                    let (begun, rows) = self.last_step;
+                    may_continue_at = begun + allowed_time(rows, current.workers, current.limits.max_rate);
+                    if current.hold.is_none() && now >= may_continue_at {
                         return None;
                     }
                 }
             }
-            let pause = self.may_continue_at.saturating_duration_since(now).max(Duration::from_millis(1));
-            let rate_limited = now < self.may_continue_at;
+            let pause = may_continue_at.saturating_duration_since(now).max(Duration::from_millis(1));
+            let rate_limited = now < may_continue_at;
             tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => return Some(End::Interrupted),
                 changed = signal.changed() => {
@@ -636,21 +642,13 @@ impl<'a> Worker<'a> {
     fn after(&mut self, first: bool, updated: u64, elapsed: Duration) {
         self.shared.succeeded();
         self.shared.transactions.fetch_add(1, Ordering::Relaxed);
-        let (blocked, rate, workers) = {
-            let signal = self.shared.signal.borrow();
-            (signal.blocked, signal.limits.max_rate, signal.workers)
-        };
-        if blocked > 0 {
+        if self.shared.signal.borrow().blocked > 0 {
             self.pace_of(first).make_way();
         }
         let rows = self.pace_of(first).rows();
         self.shared.step_rows.store(rows, Ordering::Relaxed);
-        if let Some(rate) = rate {
-            #[expect(clippy::cast_precision_loss, reason = "a rate")]
-            let seconds = updated as f64 * f64::from(workers.max(1)) / rate as f64;
-            let pause = Duration::try_from_secs_f64(seconds).unwrap_or(Duration::from_mins(1));
-            self.may_continue_at = Instant::now() + pause.saturating_sub(elapsed);
-        }
+        let now = Instant::now();
+        self.last_step = (now.checked_sub(elapsed).unwrap_or(now), updated);
     }
 
     async fn bad_row(
@@ -746,6 +744,14 @@ impl<'a> Worker<'a> {
 
 fn halves(rows: &[Tid]) -> Option<(&[Tid], &[Tid])> {
     (rows.len() > 1).then(|| rows.split_at(rows.len() / 2))
+}
+
+/// How long `rows` may take at the least, when so many workers share the rate in rows per second.
+fn allowed_time(rows: u64, workers: u32, rate: Option<u64>) -> Duration {
+    let Some(rate) = rate else { return Duration::ZERO };
+    #[expect(clippy::cast_precision_loss, reason = "a rate")]
+    let seconds = rows as f64 * f64::from(workers.max(1)) / rate.max(1) as f64;
+    Duration::try_from_secs_f64(seconds).map_or(MOST_PAUSE, |time| time.min(MOST_PAUSE))
 }
 
 /// The page number in a bound; the start without one.

@@ -33,12 +33,48 @@ pub(crate) fn options_for(conninfo: &str, table: &str, set: &[&str], predicate: 
         vacuum: false,
         state_schema: Ident::new("zdm").unwrap(),
         timeouts: Timeouts { lock: Duration::from_millis(200), ..Timeouts::default() },
-        retry_for: Duration::from_secs(20),
+        retry_for: LONG,
     }
 }
 
 /// Nothing takes so long unless it never comes.
-const LONG: Duration = Duration::from_mins(2);
+pub(crate) const LONG: Duration = Duration::from_mins(3);
+
+/// Short steps at a rate at which the tables of these tests take a minute: what is to happen in the middle of a run does,
+/// on any machine. [`hurry`] ends it.
+pub(crate) fn slow(options: &mut RunOptions) {
+    options.limits.set("target-time", "5ms").unwrap();
+    options.limits.set("max-rate", "400").unwrap();
+    options.limits_given = true;
+}
+
+/// The job goes on without a rate.
+pub(crate) fn hurry(client: &Client) {
+    set_limits(client, &["max-rate=none"]);
+}
+
+/// Limits of the only job, once it is there, set from elsewhere while it runs: the last word on each counts.
+pub(crate) fn set_limits(client: &Client, limits: &[&str]) {
+    let sql = format!(
+        "WITH one AS (UPDATE zdm.backfill_job SET limits = limits || ARRAY['{}'], limits_version = limits_version + 1 \
+         RETURNING 1) SELECT 1 / count(*) FROM one",
+        limits.join("', '")
+    );
+    until("job", || client.try_sql(&sql).is_ok());
+}
+
+pub(crate) fn until(what: &str, mut reached: impl FnMut() -> bool) {
+    let deadline = std::time::Instant::now() + LONG;
+    while !reached() {
+        assert!(std::time::Instant::now() < deadline, "no {what} within {LONG:?}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Some rows are filled.
+pub(crate) fn has_progress(event: &Event) -> bool {
+    matches!(event, Event::Progress(progress) if progress.rows_updated > 0)
+}
 
 /// A run in the background.
 pub(crate) struct Background {

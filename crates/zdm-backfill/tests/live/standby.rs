@@ -1,12 +1,13 @@
 //! Real standbys: lag in time and in bytes, and one that is promoted in the middle of a run.
 
 use std::process::Command;
-use std::time::Duration;
 
 use zdm_backfill::{Event, Outcome};
 use zdm_testkit::{Client, Server, ServerOptions, available_majors};
 
-use crate::common::{Background, count_steps, holds_within_a_step, options_for};
+use crate::common::{
+    Background, count_steps, has_progress, holds_within_a_step, hurry, options_for, set_limits, slow, until,
+};
 
 fn primary(major: u32) -> Server {
     ServerOptions::default().quiet().set("wal_keep_size", "1GB").start(major)
@@ -17,14 +18,6 @@ fn table(client: &Client, rows: u32) {
         "CREATE TABLE t (id int PRIMARY KEY, src int, dst bigint); \
          INSERT INTO t SELECT i, i * 7 FROM generate_series(1, {rows}) AS i; ANALYZE t"
     ));
-}
-
-fn until(what: &str, mut reached: impl FnMut() -> bool) {
-    let deadline = std::time::Instant::now() + Duration::from_mins(2);
-    while !reached() {
-        assert!(std::time::Instant::now() < deadline, "no {what} within 2 min");
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
 
 #[test]
@@ -48,25 +41,20 @@ fn lag_of_a_standby_holds_in_time_and_in_bytes() {
             client.sql("VACUUM t");
             until("replay", || replay.value("SELECT count(*) FROM t WHERE dst IS NOT NULL") == "0");
             let mut options = options_for(&server.conninfo("postgres"), "t", &["dst = src"], None);
-            options.limits.set("target-time", "5ms").unwrap();
-            options.limits.set("max-rate", "2000").unwrap();
+            slow(&mut options);
             options.limits.set("max-lag", "none").unwrap();
             options.limits.set("max-lag-bytes", "none").unwrap();
             options.limits.set(limit, value).unwrap();
-            options.limits_given = true;
             options.restart = true;
             let mut run = Background::start(options);
-            run.wait_for("progress", |event| matches!(event, Event::Progress(progress) if progress.rows_updated > 0));
+            run.wait_for("progress", has_progress);
             replay.sql("SELECT pg_wal_replay_pause()");
             let reason = holds_within_a_step(&mut run, &client, kind);
             assert!(reason.starts_with(expect), "{reason}");
             until("reason in the job's tables", || client.value("SELECT holding FROM zdm.backfill_worker") == reason);
             replay.sql("SELECT pg_wal_replay_resume()");
             run.wait_for("release", |event| matches!(event, Event::Released));
-            client.sql(
-                "UPDATE zdm.backfill_job SET limits = limits || ARRAY['max-rate=none', 'max-lag=none', 'max-lag-bytes=none'], \
-                 limits_version = limits_version + 1",
-            );
+            set_limits(&client, &["max-rate=none", "max-lag=none", "max-lag-bytes=none"]);
             let (outcome, _) = run.finish();
             assert_eq!(outcome.unwrap(), Outcome::Done { rows_updated: 40_000 }, "PostgreSQL {major}");
         }
@@ -102,11 +90,8 @@ fn a_promoted_standby_is_gone_on_with() {
             standby.port()
         );
         let mut options = options_for(&conninfo, "t", &["dst = src"], None);
-        options.limits.set("target-time", "5ms").unwrap();
-        options.limits.set("max-rate", "10000").unwrap();
-        options.limits_given = true;
+        slow(&mut options);
         options.workers = 2;
-        options.retry_for = Duration::from_mins(1);
         let mut run = Background::start(options);
         until("replicated progress", || {
             replica.try_sql("SELECT 1 / count(*) FROM t WHERE dst IS NOT NULL").is_ok()
@@ -119,6 +104,7 @@ fn a_promoted_standby_is_gone_on_with() {
         let on_standby: u32 = replica.value("SELECT count(*) FROM t WHERE dst IS NOT NULL").parse().unwrap();
         assert!(on_standby < ROWS, "the run was cut off in the middle");
         assert_eq!(replica.value("SELECT pg_promote()"), "t");
+        hurry(&replica);
         let (outcome, _) = run.finish();
         assert_eq!(outcome.unwrap(), Outcome::Done { rows_updated: u64::from(ROWS) }, "PostgreSQL {major}");
         assert_eq!(replica.value("SELECT count(*) FROM t WHERE dst IS DISTINCT FROM src"), "0");

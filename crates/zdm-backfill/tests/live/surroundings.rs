@@ -1,13 +1,18 @@
 //! What goes on around a run: active sessions, vacuums against wraparound, other writers, servers that come and go, and
 //! every supported major.
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use zdm_backfill::plan::Strategy;
 use zdm_backfill::{Error, Event, Outcome};
 use zdm_testkit::{Client, Server, ServerOptions, available_majors, majors_for};
 
-use crate::common::{Background, count_steps, done, holds_within_a_step, options, options_for, run_to_end};
+use crate::common::{
+    Background, count_steps, done, has_progress, holds_within_a_step, hurry, options, options_for, run_to_end,
+    set_limits, slow, until,
+};
 
 fn table(client: &Client, rows: u32) {
     client.sql(&format!(
@@ -20,10 +25,6 @@ fn newest() -> u32 {
     *available_majors().last().unwrap()
 }
 
-fn has_progress(event: &Event) -> bool {
-    matches!(event, Event::Progress(progress) if progress.rows_updated > 0)
-}
-
 #[test]
 fn active_sessions_make_it_hold() {
     // A server of its own: sessions of all databases count.
@@ -32,23 +33,24 @@ fn active_sessions_make_it_hold() {
     table(&client, 30_000);
     count_steps(&client);
     let mut options = options_for(&server.conninfo("postgres"), "t", &["dst = src"], None);
+    slow(&mut options);
     options.limits.set("max-active", "2").unwrap();
-    options.limits.set("max-rate", "5000").unwrap();
     let mut run = Background::start(options);
     run.wait_for("progress", has_progress);
     let sleepers: Vec<_> = (0..3)
         .map(|_| {
             let client = server.connect("postgres");
-            std::thread::spawn(move || client.sql("SELECT pg_sleep(3)"))
+            std::thread::spawn(move || client.fails("SELECT pg_sleep(600)"))
         })
         .collect();
     let reason = holds_within_a_step(&mut run, &client, "active_sessions");
     assert!(reason.ends_with("sessions are active (limit 2)"), "{reason}");
+    client.sql("SELECT pg_cancel_backend(pid) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600)'");
     run.wait_for("release", |event| matches!(event, Event::Released));
     for sleeper in sleepers {
-        sleeper.join().unwrap();
+        assert_eq!(sleeper.join().unwrap(), "57014");
     }
-    client.sql("UPDATE zdm.backfill_job SET limits = array_append(limits, 'max-rate=none')");
+    hurry(&client);
     let (outcome, _) = run.finish();
     assert_eq!(outcome.unwrap(), Outcome::Done { rows_updated: 30_000 });
 }
@@ -79,10 +81,7 @@ fn a_vacuum_against_wraparound_makes_it_hold() {
     client.sql("DO 'BEGIN FOR i IN 1..110000 LOOP PERFORM pg_current_xact_id(); COMMIT; END LOOP; END'");
     let reason = holds_within_a_step(&mut run, &client, "wraparound_vacuum");
     assert!(reason.starts_with("autovacuum to prevent wraparound works on the table (pid "), "{reason}");
-    client.sql(
-        "UPDATE zdm.backfill_job SET limits = limits || ARRAY['on-vacuum=never', 'max-rate=none'], \
-         limits_version = limits_version + 1",
-    );
+    set_limits(&client, &["on-vacuum=never", "max-rate=none"]);
     run.wait_for("release", |event| matches!(event, Event::Released));
     let (outcome, _) = run.finish();
     assert_eq!(outcome.unwrap(), Outcome::Done { rows_updated: 30_000 });
@@ -96,18 +95,25 @@ fn steps_are_short_while_others_write() {
     table(&client, 200_000);
     client.sql("CREATE TABLE elsewhere (n int); INSERT INTO elsewhere VALUES (0)");
     let mut options = options_for(&server.conninfo("postgres"), "t", &["dst = src"], None);
-    options.limits.set("max-rate", "20000").unwrap();
+    options.limits.set("max-rate", "2000").unwrap();
     let mut run = Background::start(options);
     let alone = run.wait_for("a look at others", |event| {
         matches!(event, Event::Progress(progress) if progress.others_per_second.is_some_and(|rate| rate < 10.0))
     });
-    let until = Instant::now() + Duration::from_secs(4);
-    while Instant::now() < until {
-        client.sql("UPDATE elsewhere SET n = n + 1");
-    }
+    let stop = Arc::new(AtomicBool::new(false));
+    let writer = std::thread::spawn({
+        let (client, stop) = (server.connect("postgres"), Arc::clone(&stop));
+        move || {
+            while !stop.load(Ordering::Relaxed) {
+                client.sql("UPDATE elsewhere SET n = n + 1");
+            }
+        }
+    });
     let beside = run.wait_for("others", |event| {
         matches!(event, Event::Progress(progress) if progress.others_per_second.is_some_and(|rate| rate > 10.0))
     });
+    stop.store(true, Ordering::Relaxed);
+    writer.join().unwrap();
     let (Event::Progress(alone), Event::Progress(beside)) = (alone, beside) else { unreachable!() };
     println!("rows of a step: {} alone, {} beside writers", alone.step_rows, beside.step_rows);
     run.stop.send(true).unwrap();
@@ -139,15 +145,13 @@ fn a_failover_is_waited_for() {
     let conninfo =
         format!("host=/nowhere,{directory} port={},{} user=postgres dbname=postgres", server.port(), server.port());
     let mut options = options_for(&conninfo, "t", &["dst = src"], None);
-    options.limits.set("max-rate", "10000").unwrap();
+    slow(&mut options);
     options.workers = 2;
     let mut run = Background::start(options);
     run.wait_for("progress", has_progress);
     client.sql("ALTER SYSTEM SET default_transaction_read_only = on");
     client.sql("SELECT pg_reload_conf()");
-    while server.connect("postgres").value("SHOW default_transaction_read_only") != "on" {
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    until("reload", || server.connect("postgres").value("SHOW default_transaction_read_only") == "on");
     client.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'zdm backfill%'");
     run.wait_for("reconnecting", |event| matches!(event, Event::Reconnecting { .. }));
     std::thread::sleep(Duration::from_millis(200));
@@ -161,6 +165,7 @@ fn a_failover_is_waited_for() {
     client.sql("SET default_transaction_read_only = off");
     client.sql("ALTER SYSTEM RESET default_transaction_read_only");
     client.sql("SELECT pg_reload_conf()");
+    hurry(&client);
     let (outcome, _) = run.finish();
     assert_eq!(outcome.unwrap(), Outcome::Done { rows_updated: 40_000 });
     assert_eq!(client.value("SELECT count(*) FROM t WHERE dst IS DISTINCT FROM src"), "0");
@@ -183,7 +188,7 @@ fn every_major() {
              INSERT INTO heap SELECT i::text FROM generate_series(1, 8000) AS i; ANALYZE p; ANALYZE heap",
         );
         let mut first = options(&database, "p", &["dst = src::int"], None);
-        first.limits.set("max-rate", "4000").unwrap();
+        slow(&mut first);
         first.workers = 2;
         let mut run = Background::start(first);
         run.wait_for("progress", has_progress);

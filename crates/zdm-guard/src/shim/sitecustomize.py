@@ -138,7 +138,7 @@ class Guard:
         self.in_force = None
         self.ended = None
         self.cache = {}
-        self.seen = [0, 0.0]  # statements whose answer was known, and their seconds
+        self.seen = [0, 0.0, False]  # statements whose answer was known, their seconds, whether one of them writes
 
 
 def sqlstate_of(error):
@@ -281,10 +281,10 @@ def watch_ends(connection):
 
 
 def flush(guard):
-    count, seconds = guard.seen
+    count, seconds, writes = guard.seen
     if count:
-        guard.seen = [0, 0.0]
-        LINK.tell(op="seen", connection=guard.number, count=count, seconds=seconds)
+        guard.seen = [0, 0.0, False]
+        LINK.tell(op="seen", connection=guard.number, count=count, seconds=seconds, writes=writes)
 
 
 def raw_execute(raw, sql):
@@ -325,10 +325,12 @@ def on_statement(execute, sql, params, many, context):
     known = guard.cache.get(key)
     started = time.monotonic()
     if known is not None:
-        force(raw, guard, *known)
+        timeouts, reads = known
+        force(raw, guard, *timeouts)
         result = execute(sql, params, many, context)
         guard.seen[0] += 1
         guard.seen[1] += time.monotonic() - started
+        guard.seen[2] |= not reads
         return result
     flush(guard)
     attempt = 1
@@ -383,9 +385,10 @@ def on_statement(execute, sql, params, many, context):
         if answer.get("keep"):
             if len(guard.cache) > 1000:
                 guard.cache.clear()
-            guard.cache[(text, raw.info.transaction_status)] = timeouts
+            kept = (timeouts, bool(answer.get("reads")))
+            guard.cache[(text, raw.info.transaction_status)] = kept
             if status == raw.info.transaction_status:
-                guard.cache[key] = timeouts
+                guard.cache[key] = kept
         return result
 
 
@@ -475,6 +478,7 @@ def run_migration(executor, method, state, migration, args, kwargs, backwards, s
             connection.ensure_connection()
             # Django reconnects by itself when a lost connection is noticed, and the guard is another one then.
             guard = connection._zdm_guard
+            flush(guard)
             LINK.ask(
                 op="migration",
                 connection=guard.number,

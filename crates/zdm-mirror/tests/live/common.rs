@@ -34,7 +34,7 @@ pub(crate) fn patience(database: &Database) -> Patience {
     Patience {
         settings: settings(database),
         timeouts: Timeouts { lock: Duration::from_millis(200), ..Timeouts::default() },
-        retry_for: Duration::from_secs(20),
+        retry_for: Duration::from_mins(3),
     }
 }
 

@@ -1,6 +1,6 @@
 //! Timeouts by class, with every Django and both drivers; refusals; exit codes and output.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use zdm_testkit::{Django, majors_for};
 
@@ -98,11 +98,10 @@ fn a_python_that_ignores_the_environment_is_refused() {
     let shell = format!("unset PYTHONPATH; {python} manage.py showmigrations");
     let run = site.run_command(&[], &["sh", "-c", &shell, "manage.py"]);
     run.expect(1, &["does not run under guard"]);
-    site.migration("0002_paid", Some("0001_initial"), "operations = [migrations.RunSQL('SELECT pg_sleep(10)')]");
+    site.migration("0002_paid", Some("0001_initial"), "operations = [migrations.RunSQL('SELECT pg_sleep(600)')]");
     let shell = format!("unset PYTHONPATH; {python} manage.py migrate");
     let run = site.run_command(&[], &["sh", "-c", &shell, "manage.py"]);
     run.expect(1, &["does not run under guard"]);
-    assert!(run.took < Duration::from_secs(9), "{run:?}");
     // A command that needs no database has nothing to report.
     site.run_command(&[], &["sh", "-c", &format!("{python} manage.py check"), "manage.py"]).expect(0, &["no issues"]);
     assert_eq!(site.client().value("SELECT count(*) FROM django_migrations"), "1");

@@ -1,8 +1,6 @@
 //! How runs end: two at once, signals, lost watchers, poolers.
 
 use std::process::{Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use zdm_testkit::{Account, skip};
 
@@ -18,14 +16,16 @@ fn kill(pid: u32, signal: &str) {
 #[test]
 fn two_deploys_at_once_are_one_after_the_other() {
     let site = Site::any().with_orders(10);
-    site.migration("0002_slow", Some("0001_initial"), "operations = [migrations.RunSQL('SELECT pg_sleep(2)')]");
+    site.migration("0002_slow", Some("0001_initial"), "operations = [run(lambda apps, editor: until('go'))]");
     let first = site.start(&[], &[]);
     until("lock", || site.client().value("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") != "0");
     let refused = site.run(&["--if-running", "exit"]);
     refused.expect(1, &["another `zdm migrate` runs on this database"]);
     let second = site.start(&[], &[]);
+    second.until_told("waiting: another `zdm migrate` runs");
+    site.write("go", "");
     site.finish(first).expect(0, &["Applying shop.0002_slow... OK"]);
-    site.finish(second).expect(0, &["waiting: another `zdm migrate` runs", "No migrations to apply"]);
+    site.finish(second).expect(0, &["No migrations to apply"]);
     site.assert_no_trace();
 }
 
@@ -42,7 +42,6 @@ fn signals_reach_the_command_and_leave_no_wreck() {
         kill(running.child.id(), signal);
         let run = site.finish(running);
         run.expect(130, &["interrupted"]);
-        assert!(run.took < Duration::from_secs(10), "{run:?}");
         assert_eq!(site.invalid_indexes(), "0", "{run:?}");
         assert_eq!(run.report["invalid_indexes"][0]["dropped"], true);
         site.assert_no_trace();
@@ -59,27 +58,26 @@ fn a_watcher_that_loses_its_connection_stops_the_run() {
         Some("0001_initial"),
         "operations = [\n\
          \x20   migrations.AddField('order', 'paid', models.BooleanField(null=True)),\n\
-         \x20   migrations.RunSQL('SELECT pg_sleep(8)'),\n]",
+         \x20   migrations.RunSQL('SELECT pg_sleep(600)'),\n]",
     );
-    let running = site.start(&[], &[]);
+    let running = site.start(&["--statement-timeout", "20min"], &[]);
     let client = site.client();
     until("statement", || {
-        client.value("SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(8)'") == "1"
+        client.value("SELECT count(*) FROM pg_stat_activity WHERE query = 'SELECT pg_sleep(600)'") == "1"
     });
     client.sql("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'zdm watcher' AND datname = current_database()");
-    let begun = Instant::now();
     let run = site.finish(running);
     run.expect(4, &["the watcher lost its connection"]);
-    assert!(begun.elapsed() < Duration::from_secs(4), "{run:?}");
     assert_eq!(client.value("SELECT count(*) FROM django_migrations"), "1");
     site.assert_no_trace();
+    site.migration("0002_slow", Some("0001_initial"), "operations = []");
     site.run(&[]).expect(0, &["Applying shop.0002_slow... OK"]);
 }
 
 #[test]
 fn another_command_ends_with_a_killed_zdm() {
     let site = Site::any().with_orders(10);
-    let mut running = site.start(&[], &["sh", "-c", "echo $$ > pid; exec sleep 60"]);
+    let mut running = site.start(&[], &["sh", "-c", "echo $$ > pid; exec sleep 600"]);
     let pid = site.path().join("pid");
     until("command", || std::fs::read_to_string(&pid).is_ok_and(|text| text.ends_with('\n')));
     let pid: u32 = std::fs::read_to_string(&pid).unwrap().trim().parse().unwrap();
@@ -165,6 +163,5 @@ fn a_pooler_in_transaction_mode_is_refused() {
     site.settings_at("127.0.0.1", session.port, "{}", "");
     site.run(&["--dsn", &direct]).expect(0, &["Applying shop.0002_paid... OK"]);
     drop((transaction, lenient, session));
-    thread::sleep(Duration::from_millis(100));
     site.assert_no_trace();
 }

@@ -111,7 +111,7 @@ fn once(original: &Site, number: u32, target: Target, window: u32, expect: &str)
     // logged, which they were in the original.
     site.client().sql("CHECKPOINT");
     history(&site);
-    let mut running = site.start(&["--wait", "20s"], &[]);
+    let mut running = site.start(&["--wait", "3min"], &[]);
     // One in eight dies before the command has come to the database.
     if number % 8 != 7 {
         let client = connect(&site);
@@ -145,7 +145,7 @@ fn once(original: &Site, number: u32, target: Target, window: u32, expect: &str)
             )
             .is_ok()
     });
-    let second = site.run(&["--wait", "20s"]);
+    let second = site.run(&["--wait", "3min"]);
     assert_eq!(second.exit, Some(0), "{target:?} number {number} after {pause:?}: {first:?}\n{second:?}");
     let found = schema(&connect(&site));
     assert_eq!(found, expect, "{target:?} number {number} after {pause:?}: {first:?}\n{second:?}");

@@ -28,9 +28,7 @@ fn site() -> Site {
 fn start(site: &Site, options: &[&str], sql: &str) -> crate::site::Running {
     let python = site.django.python().display().to_string();
     let mut zdm = site.zdm(options, &[&python, "tool.py", sql]);
-    let child = zdm.env("TARGET", site.database.conninfo()).stdout(std::process::Stdio::piped());
-    let child = child.stderr(std::process::Stdio::piped()).stdin(std::process::Stdio::null()).spawn().unwrap();
-    crate::site::Running { child, since: std::time::Instant::now() }
+    crate::site::Running::start(zdm.env("TARGET", site.database.conninfo()))
 }
 
 fn tries(site: &Site) -> usize {
@@ -85,10 +83,9 @@ fn psql_is_no_exception() {
     careless.expect(0, &["ended with exit code 0 though it reported a failure", "ON_ERROR_STOP"]);
     let command = [psql, "-X", "-1", "-v", "ON_ERROR_STOP=1", "-f", "change.sql", "-d", &target];
     let running = site.start(&options, &command);
-    let watch = site.client();
-    until("wait", || watch.value("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'") != "0");
+    running.until_told("the command: the lock was not to be had within lock_timeout; attempt 2 in");
     holder.sql("COMMIT");
     site.finish(running).expect(0, &[]);
-    assert_eq!(watch.value("SELECT count(*) FROM pg_attribute WHERE attname = 'extra'"), "1");
+    assert_eq!(site.client().value("SELECT count(*) FROM pg_attribute WHERE attname = 'extra'"), "1");
     site.assert_no_trace();
 }

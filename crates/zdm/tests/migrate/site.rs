@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -102,7 +104,8 @@ impl Site {
         );
     }
 
-    /// A migration of `shop`: its class's body, behind a dependency on the one before.
+    /// A migration of `shop`: its class's body, behind a dependency on the one before. Its Python waits for a file of the
+    /// test with `until('name')`.
     pub(crate) fn migration(&self, name: &str, after: Option<&str>, body: &str) {
         let dependencies = after.map_or_else(String::new, |after| format!("('shop', '{after}')"));
         let body = format!("    {}", body.replace('\n', "\n    "));
@@ -112,6 +115,7 @@ impl Site {
                 "from django.db import migrations, models\n\
                  from django.contrib.postgres.operations import AddIndexConcurrently, RemoveIndexConcurrently\n\n\n\
                  def run(function):\n    return migrations.RunPython(function, migrations.RunPython.noop)\n\n\n\
+                 def until(name):\n    import os, time\n    while not os.path.exists(name):\n        time.sleep(0.02)\n\n\n\
                  class Migration(migrations.Migration):\n    dependencies = [{dependencies}]\n{body}\n"
             ),
         );
@@ -185,19 +189,20 @@ impl Site {
 
     pub(crate) fn start(&self, options: &[&str], command: &[&str]) -> Running {
         let mut zdm = self.zdm(options, command);
-        let child = zdm.stdout(Stdio::piped()).stderr(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
-        Running { child, since: Instant::now() }
+        Running::start(&mut zdm)
     }
 
-    pub(crate) fn finish(&self, running: Running) -> Run {
-        let output = running.child.wait_with_output().unwrap();
+    pub(crate) fn finish(&self, mut running: Running) -> Run {
+        let status = running.child.wait().unwrap();
+        let took = running.since.elapsed();
+        let [stdout, stderr] = [running.stdout, running.stderr].map(Stream::finish);
         let report = fs::read_to_string(self.report_path()).ok();
         Run {
-            exit: output.status.code(),
-            stdout: String::from_utf8(output.stdout).unwrap(),
-            stderr: String::from_utf8(output.stderr).unwrap(),
+            exit: status.code(),
+            stdout,
+            stderr,
             report: report.and_then(|text| serde_json::from_str(&text).ok()).unwrap_or_default(),
-            took: running.since.elapsed(),
+            took,
         }
     }
 
@@ -226,7 +231,57 @@ impl Site {
 
 pub(crate) struct Running {
     pub(crate) child: Child,
-    pub(crate) since: Instant,
+    since: Instant,
+    stdout: Stream,
+    stderr: Stream,
+}
+
+impl Running {
+    pub(crate) fn start(zdm: &mut Command) -> Self {
+        let mut child = zdm.stdout(Stdio::piped()).stderr(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
+        let (stdout, stderr) = (Stream::read(child.stdout.take().unwrap()), Stream::read(child.stderr.take().unwrap()));
+        Self { child, since: Instant::now(), stdout, stderr }
+    }
+
+    /// Waits until it has said something.
+    #[track_caller]
+    pub(crate) fn until_told(&self, text: &str) {
+        let said = || [&self.stdout, &self.stderr].map(|stream| stream.text.lock().unwrap().clone());
+        let deadline = Instant::now() + LONG;
+        while !said().iter().any(|said| said.contains(text)) {
+            assert!(Instant::now() < deadline, "no `{text}` within {LONG:?} in {:?}", said());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+/// What a process writes, as it comes.
+struct Stream {
+    text: Arc<Mutex<String>>,
+    reader: std::thread::JoinHandle<()>,
+}
+
+impl Stream {
+    fn read(mut from: impl Read + Send + 'static) -> Self {
+        let text = Arc::new(Mutex::new(String::new()));
+        let into = Arc::clone(&text);
+        let reader = std::thread::spawn(move || {
+            let (mut buffer, mut rest) = ([0; 4096], Vec::new());
+            while let Ok(count @ 1..) = from.read(&mut buffer) {
+                rest.extend_from_slice(&buffer[..count]);
+                // A character may be cut in two.
+                let whole = std::str::from_utf8(&rest).map_or_else(|error| error.valid_up_to(), str::len);
+                into.lock().unwrap().push_str(std::str::from_utf8(&rest[..whole]).unwrap());
+                rest.drain(..whole);
+            }
+        });
+        Self { text, reader }
+    }
+
+    fn finish(self) -> String {
+        self.reader.join().unwrap();
+        std::mem::take(&mut self.text.lock().unwrap())
+    }
 }
 
 impl fmt::Debug for Run {
@@ -267,12 +322,15 @@ impl Run {
     }
 }
 
+/// Nothing takes so long unless it never comes.
+const LONG: Duration = Duration::from_mins(3);
+
 /// Waits for something that must come.
 #[track_caller]
 pub(crate) fn until(what: &str, reached: impl Fn() -> bool) {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + LONG;
     while !reached() {
-        assert!(Instant::now() < deadline, "no {what} within 30 s");
+        assert!(Instant::now() < deadline, "no {what} within {LONG:?}");
         std::thread::sleep(Duration::from_millis(20));
     }
 }

@@ -177,7 +177,7 @@ impl Worker {
             assert!(!line.starts_with("error"), "{} before `{phase}`: {line}", self.release);
         }
         for _ in 0..2 {
-            let line = self.lines.recv_timeout(Duration::from_secs(30)).unwrap();
+            let line = self.lines.recv_timeout(Duration::from_mins(3)).unwrap();
             assert!(line.starts_with("round"), "{} in `{phase}`: {line}", self.release);
         }
     }
