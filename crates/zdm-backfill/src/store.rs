@@ -725,17 +725,24 @@ impl Store {
     /// When the tables cannot be read.
     pub async fn progress(&self, session: &Session, job: i64) -> Result<Progress, Error> {
         let schema = &self.schema;
+        // A range that is being filled counts with the rows that are updated, a part is whole when none of its is left.
         let sql = format!(
-            "SELECT COALESCE(sum(p.rows_updated), 0)::bigint + COALESCE((SELECT sum(w.rows_updated) FROM {schema}.backfill_window AS w \
-                 WHERE w.job = $1), 0)::bigint, \
+            "SELECT COALESCE(sum(p.rows_updated + w.rows_updated), 0)::bigint, \
              COALESCE(sum(p.rows_scanned), 0)::bigint, \
-             COALESCE(sum(GREATEST(p.rows_estimate, 1) * CASE WHEN NOT p.is_open THEN 1 \
-                 WHEN p.strategy = 'tid' THEN LEAST(COALESCE(p.cursor[1]::float8, 0) / GREATEST(p.upper[1]::float8, 1), 1) \
-                 ELSE LEAST(p.rows_scanned / GREATEST(p.rows_estimate, 1), 1) END) \
-                 / NULLIF(sum(GREATEST(p.rows_estimate, 1)), 0), 0)::float8, \
+             COALESCE(sum(e.rows * CASE WHEN NOT p.is_open AND w.count = 0 THEN 1 \
+                 WHEN p.strategy = 'tid' THEN LEAST((COALESCE(p.cursor[1]::float8, 0) - w.pages \
+                     + LEAST(w.pages, w.rows_updated * p.upper[1]::float8 / e.rows)) / GREATEST(p.upper[1]::float8, 1), 0.999) \
+                 ELSE LEAST((p.rows_scanned + w.rows_updated) / e.rows, 0.999) END) \
+                 / NULLIF(sum(e.rows), 0), 0)::float8, \
              (SELECT count(*) FROM {schema}.backfill_worker AS k WHERE k.job = $1 AND {}), \
              (SELECT count(*) FROM {schema}.backfill_bad_row AS b WHERE b.job = $1) \
-             FROM {schema}.backfill_part AS p WHERE p.job = $1",
+             FROM {schema}.backfill_part AS p \
+                 CROSS JOIN LATERAL (SELECT GREATEST(p.rows_estimate, 1) AS rows) AS e \
+                 CROSS JOIN LATERAL (SELECT count(*) AS count, COALESCE(sum(w.rows_updated), 0)::bigint AS rows_updated, \
+                     COALESCE(sum(CASE WHEN p.strategy = 'tid' \
+                         THEN w.upper[1]::float8 - COALESCE(w.lower[1]::float8, 0) END), 0) AS pages \
+                     FROM {schema}.backfill_window AS w WHERE w.job = p.job AND w.part = p.number) AS w \
+             WHERE p.job = $1",
             Self::alive("k.number")
         );
         let row = session.client().query_one(&sql, &[&job]).await.doing("reading the job's counters")?;

@@ -152,6 +152,15 @@ impl Gate {
         decision
     }
 
+    /// What `allowed` names and is not pending, as after a run that was started twice.
+    pub fn allowed_in_vain(&self, pending: &[Pending]) -> Vec<String> {
+        self.allowed
+            .iter()
+            .filter(|text| !pending.iter().any(|pending| matches_name(text, &pending.key)))
+            .map(|text| format!("--allow {text} has no effect: the migration is applied already"))
+            .collect()
+    }
+
     /// Who consents to a `window` migration, or why nobody does.
     fn consent(&self, migration: &Pending) -> Result<String, String> {
         let names = |text: &str| matches_name(text, &migration.key);
@@ -242,7 +251,7 @@ pub fn dotted(key: &MigrationKey) -> String {
 }
 
 /// `app.0042` names `app.0042_drop_x`, as a number does in Django's `migrate`.
-fn matches_name(text: &str, key: &MigrationKey) -> bool {
+pub(crate) fn matches_name(text: &str, key: &MigrationKey) -> bool {
     let Some((app, name)) = text.split_once('.') else { return false };
     app == &*key.app
         && (name == &*key.name

@@ -14,6 +14,7 @@ use zdm_replay::Trace;
 use zdm_source::Phase;
 use zdm_workspace::{Request, Workspace};
 
+use crate::gate::matches_name;
 use crate::resume::Course;
 
 /// A project, replayed and judged.
@@ -114,6 +115,11 @@ impl Knowledge {
             })
             .cloned()
             .collect()
+    }
+
+    /// The migrations that a text such as `app.0042` or `app.0042_drop_total` names, in the order of execution.
+    pub fn named(&self, text: &str) -> Vec<&MigrationKey> {
+        self.order.iter().filter(|key| matches_name(text, key)).collect()
     }
 
     /// The catalog that the migration meets.

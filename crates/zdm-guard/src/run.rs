@@ -136,6 +136,9 @@ pub async fn run(
         let pending = pending_now(&session, knowledge).await?;
         let mut to_run: Vec<_> = pending.iter().map(|pending| pending.key.clone()).collect();
         if let Some(gate) = &options.gate {
+            for note in gate.allowed_in_vain(&pending) {
+                lock(&core).note(note);
+            }
             let decision = gate.decide(&pending);
             if let Some(reason) = decision.refusal() {
                 return Err(Error::Refused(reason));
@@ -512,8 +515,9 @@ async fn look(watcher: &mut Watcher) -> Option<String> {
     }
 }
 
-/// A Django process reports a connection within milliseconds of opening it.
-const UNREPORTED: Duration = Duration::from_secs(2);
+/// A Django process reports a connection within milliseconds of opening it; on a machine that is busy with other things it
+/// may be seconds.
+const UNREPORTED: Duration = Duration::from_secs(5);
 
 const UNGUARDED: &str = "the command is Django's but does not report to zdm, so it does not run under guard: something on \
                          the way to Python drops PYTHONPATH. Start zdm where Python runs, such as inside the container";

@@ -68,7 +68,8 @@ pub async fn install(
     loop {
         let mut session = retry.session(report).await?;
         let live = live::read(&session, table).await?;
-        let planned = plan(request, &live.facts)?;
+        let mut planned = plan(request, &live.facts)?;
+        planned.warnings.extend(the_wrong_way_round(&session, &live, &planned.mirror).await);
         let repaired = inspect(&mut session, &live, &planned.mirror).await?;
         let statements = install_statements(&session, &live, &planned.mirror, &repaired).await?;
         match execute(&mut session, &statements).await {
@@ -118,6 +119,36 @@ pub async fn remove(
             Err(error) => retry.after(&session, live.relation, error, report).await?,
         }
     }
+}
+
+/// Rows that are looked at for the warning below.
+const SAMPLE: u32 = 10_000;
+
+/// A source without values beside a target that has some: they were probably named the wrong way round, and a backfill
+/// would empty the target.
+async fn the_wrong_way_round(session: &Session, live: &LiveTable, mirror: &Mirror) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for pair in mirror.pairs.iter().filter(|pair| !pair.adds_column) {
+        let (source, target, table) = (&pair.source, &pair.target, &live.facts.name);
+        let sql = format!(
+            "SELECT count(*), count(source), count(target) \
+             FROM (SELECT {source} AS source, {target} AS target FROM {table} LIMIT {SAMPLE}) AS sample"
+        );
+        // Whoever may not read the table is not warned.
+        let Ok(counts) = session.simple_row(&sql).await else { continue };
+        if let [rows, source_values, target_values] = counts.as_slice()
+            && source_values == "0"
+            && target_values != "0"
+        {
+            warnings.push(format!(
+                "`{}` is NULL in all of {rows} rows that were looked at, and `{}` is not in {target_values} of them: a \
+                 backfill would empty it; are --source and --target the right way round?",
+                source.as_str(),
+                target.as_str()
+            ));
+        }
+    }
+    warnings
 }
 
 async fn install_statements(

@@ -248,6 +248,9 @@ async fn run(arguments: &Arguments) -> Result<Exit, Error> {
     let project = Project::load(common, &arguments.command, gate.is_some());
     let json = common.format == Format::Json;
     let (knowledge, connection) = project?;
+    if let (Some(gate), Some(knowledge)) = (&gate, &knowledge) {
+        check_allowed(gate, knowledge)?;
+    }
     let options = Options {
         settings: connection,
         command: arguments.command.clone(),
@@ -360,9 +363,32 @@ fn alias_of(command: &[OsString]) -> Option<String> {
 async fn pending(arguments: &Arguments) -> Result<(Arc<Knowledge>, gate::Decision), Error> {
     let (knowledge, connection) = Project::load(&arguments.common, &arguments.command, true)?;
     let Some(knowledge) = knowledge else { return Err(Error::Usage("no migrations were found".to_owned())) };
+    let gate = arguments.gate.always()?;
+    check_allowed(&gate, &knowledge)?;
     let session = open(&connection).await?;
     let pending = pending_now(&session, &knowledge).await?;
-    Ok((knowledge, arguments.gate.always()?.decide(&pending)))
+    for note in gate.allowed_in_vain(&pending) {
+        output::note(&format!("zdm: {note}"));
+    }
+    Ok((knowledge, gate.decide(&pending)))
+}
+
+/// Each `--allow` names one migration of the project: a slip of the pen must not look like consent.
+fn check_allowed(gate: &Gate, knowledge: &Knowledge) -> Result<(), Error> {
+    for text in &gate.allowed {
+        match knowledge.named(text).as_slice() {
+            [_] => {}
+            [] => return Err(Error::Usage(format!("--allow {text}: the project has no such migration"))),
+            several => {
+                let names: Vec<String> = several.iter().map(|key| gate::dotted(key)).collect();
+                return Err(Error::Usage(format!(
+                    "--allow {text} names several migrations ({}): give the whole name of one",
+                    names.join(", ")
+                )));
+            }
+        }
+    }
+    Ok(())
 }
 
 async fn status(arguments: &Arguments) -> Result<Exit, Error> {

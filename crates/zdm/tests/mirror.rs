@@ -75,6 +75,18 @@ fn from_installation_to_removal() {
 }
 
 #[test]
+fn a_source_without_values_is_told() {
+    let database = database();
+    database.connect().sql("ALTER TABLE t ADD COLUMN size_bigint bigint");
+    let wrong = ["install", "--table", "t", "--source", "size_bigint", "--target", "size", "--allow-narrowing"];
+    let expect = "`size_bigint` is NULL in all of 1000 rows that were looked at, and `size` is not in 1000 of them";
+    check(&database, &wrong, 0, expect);
+    check(&database, &["remove", "--table", "t", "--target", "size"], 0, "removed");
+    let text = check(&database, &with("install", &[]), 0, "installed");
+    assert!(!text.contains("is NULL in all"), "{text}");
+}
+
+#[test]
 fn sql_without_anything_else() {
     let folder = tempfile::tempdir().unwrap();
     let text = check_in(folder.path(), None, &with("sql", &[]), 0, "BEFORE INSERT OR UPDATE ON \"t\"");

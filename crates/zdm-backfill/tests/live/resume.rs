@@ -161,9 +161,16 @@ fn a_signal_leaves_a_resumable_job() {
     let mut run = Background::start(first);
     run.wait_for("progress", has_progress);
     run.stop.send(true).unwrap();
-    let (outcome, _) = run.finish();
+    let (outcome, events) = run.finish();
     let Ok(Outcome::Interrupted { rows_updated }) = outcome else { panic!("{outcome:?}") };
     assert!(rows_updated > 0 && rows_updated < u64::from(ROWS));
+    // The whole table is one range, and claimed: that is no progress.
+    let shown = events.iter().rev().find_map(|event| match event {
+        Event::Progress(progress) => Some((progress.rows_updated, progress.fraction)),
+        _ => None,
+    });
+    let share = f64::from(u32::try_from(rows_updated).unwrap()) / f64::from(ROWS);
+    assert!(shown.is_some_and(|(rows, fraction)| rows == rows_updated && (fraction - share).abs() < 0.01), "{shown:?}");
     assert_eq!(client.value("SELECT state FROM zdm.backfill_job"), "running");
     assert_eq!(client.value("SELECT count(*) FROM zdm.backfill_worker"), "0");
     let mut second = options(&database, "t", &["dst = src"], None);

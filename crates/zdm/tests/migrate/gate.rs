@@ -63,7 +63,17 @@ fn phases_and_consent_by_name() {
     let run = site.run(&["--phase", "before", "--allow", "shop.0003"]);
     run.expect(0, &["Applying shop.0003_index... OK", "not run: shop.0004_note (after): it runs in the phase `after`"]);
     assert_eq!(applied(&site), "0001 0002 0003");
-    site.run(&["--phase", "after"]).expect(0, &["Applying shop.0004_note... OK"]);
+    // Named once more, it says so; what does not exist is a mistake, and nothing runs.
+    for wrong in ["shop.0033", "shop.0003_indices", "shops.0003"] {
+        let text = format!("--allow {wrong}: the project has no such migration");
+        site.run(&["--phase", "after", "--allow", wrong]).expect(2, &[&text]);
+        site.run(&["--plan", "--allow", wrong]).expect(2, &[&text]);
+    }
+    assert_eq!(applied(&site), "0001 0002 0003");
+    let again = "--allow shop.0003 has no effect: the migration is applied already";
+    site.run(&["--plan", "--allow", "shop.0003"]).expect(0, &[again]);
+    let run = site.run(&["--phase", "after", "--allow", "shop.0003"]);
+    run.expect(0, &[again, "Applying shop.0004_note... OK"]);
     assert_eq!(applied(&site), "0001 0002 0003 0004");
     site.run(&["--phase", "after"]).expect(0, &["nothing was to be migrated"]);
     site.run(&["status"]).expect(0, &["nothing is pending"]);
