@@ -3,10 +3,10 @@
 use std::collections::BTreeSet;
 
 use tokio_postgres::Row;
-use zdm_conn::{Ident, QualifiedName, Session};
+use zdm_conn::{Doing as _, Ident, QualifiedName, Session, StatementError};
 
 use crate::definition::Definition;
-use crate::error::{Doing as _, Error};
+use crate::error::Error;
 use crate::facts::{ColumnFacts, Comparison, KeyColumn, KeyFacts, PartFacts, TableFacts};
 
 /// The tables and partitions below a table, itself included.
@@ -239,7 +239,7 @@ async fn unrepeatable(
             zdm_conn::FailureClass::Schema => {
                 Err(Error::Usage(format!("the expression: {}", zdm_conn::connect::describe(&error))))
             }
-            _ => Err(Error::Sql { doing: "probing the expression", error }),
+            _ => Err(Error::Sql(StatementError { doing: "probing the expression", error })),
         };
     }
     let tree: String = transaction

@@ -9,10 +9,10 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
-use zdm_conn::{Ident, Session, SessionError, Settings, Timeouts};
+use zdm_conn::{Doing as _, Ident, Session, SessionError, Settings, Timeouts};
 
 use crate::definition::Definition;
-use crate::error::{Doing as _, Error};
+use crate::error::Error;
 use crate::event::{Event, Outcome};
 use crate::monitor::{Monitor, OwnBackends, Signal};
 use crate::plan::{Choice, PartPlan, Plan};

@@ -1,8 +1,7 @@
 //! Why a command ends without having done its work.
 
 use thiserror::Error;
-use zdm_conn::connect::describe;
-use zdm_conn::{NameError, SessionError};
+use zdm_conn::{NameError, SessionError, StatementError};
 
 use crate::plan::Refusal;
 use crate::throttle::LimitError;
@@ -31,8 +30,8 @@ pub enum Error {
     GaveUp { attempts: u32, message: String },
     #[error(transparent)]
     Session(#[from] SessionError),
-    #[error("{doing}: {}", describe(error))]
-    Sql { doing: &'static str, error: tokio_postgres::Error },
+    #[error(transparent)]
+    Sql(#[from] StatementError),
 }
 
 impl Error {
@@ -40,22 +39,11 @@ impl Error {
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Session(error) => error.is_transient(),
-            Self::Sql { error, .. } => {
+            Self::Sql(StatementError { error, .. }) => {
                 let class = zdm_conn::classify(error);
                 class.needs_reconnect() || class.is_transient()
             }
             _ => false,
         }
-    }
-}
-
-/// Says what was being done when the server refused.
-pub(crate) trait Doing<T> {
-    fn doing(self, what: &'static str) -> Result<T, Error>;
-}
-
-impl<T> Doing<T> for Result<T, tokio_postgres::Error> {
-    fn doing(self, what: &'static str) -> Result<T, Error> {
-        self.map_err(|error| Error::Sql { doing: what, error })
     }
 }

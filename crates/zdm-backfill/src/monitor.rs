@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
-use zdm_conn::{Session, Settings, Timeouts};
+use zdm_conn::{Doing as _, Session, Settings, Timeouts};
 
-use crate::error::{Doing as _, Error};
+use crate::error::Error;
 use crate::event::{Event, Progress};
 use crate::store::{Job, Kind, State, Store};
 use crate::throttle::{Limits, Reason, Sample, Vacuum, decide};

@@ -9,9 +9,9 @@
 //! | `backfill_bad_row` | a row that could not be filled, or that a verification found to differ |
 
 use tokio_postgres::{GenericClient, Row};
-use zdm_conn::{Ident, QualifiedName, Session};
+use zdm_conn::{Doing as _, Ident, QualifiedName, Session, StatementError};
 
-use crate::error::{Doing as _, Error};
+use crate::error::Error;
 use crate::event::Progress;
 use crate::plan::{PartPlan, Strategy};
 use crate::throttle::Limits;
@@ -238,10 +238,10 @@ impl Store {
                      may write to with --state-schema",
                     zdm_conn::connect::describe(&error)
                 )),
-                _ => Error::Sql { doing: "creating the job's tables", error },
+                _ => Error::Sql(StatementError { doing: "creating the job's tables", error }),
             });
         }
-        transaction.commit().await.doing("creating the job's tables")
+        transaction.commit().await.doing("creating the job's tables").map_err(Error::from)
     }
 
     /// Whether the tables are there.

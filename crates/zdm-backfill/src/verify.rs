@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 use zdm_conn::connect::describe;
-use zdm_conn::{FailureClass, Ident, Session, Settings, Timeouts, classify};
+use zdm_conn::{Doing as _, FailureClass, Ident, Session, Settings, StatementError, Timeouts, classify};
 
 use crate::catalog;
 use crate::definition::Definition;
 use crate::driver::prepare::{default_name, part_end, range_sql, table_and_definition};
-use crate::error::{Doing as _, Error};
+use crate::error::Error;
 use crate::event::{Event, Progress};
 use crate::plan::{Choice, PartPlan, Strategy, plan};
 use crate::store::{BadRow, Job, Kind, NewPart, Part, State, Store, Verified};
@@ -103,7 +103,7 @@ pub async fn check(options: &VerifyOptions, time: Duration) -> Result<Check, Err
                     break 'parts;
                 }
                 Err(error) if classify(&error) == FailureClass::QueryCanceled && size > 1 => size /= 2,
-                Err(error) => return Err(Error::Sql { doing: "looking for pending rows", error }),
+                Err(error) => return Err(Error::Sql(StatementError { doing: "looking for pending rows", error })),
             }
         }
     }
@@ -217,7 +217,7 @@ impl Walk<'_> {
                 other => other.doing("finding a range")?,
             };
             let (scanned, mismatches) = match self.compare(plan, &part, cursor.as_ref(), &upper).await {
-                Err(Error::Sql { error, .. }) => match classify(&error) {
+                Err(Error::Sql(StatementError { error, .. })) => match classify(&error) {
                     FailureClass::QueryCanceled if self.rows > 1 => {
                         self.rows /= 2;
                         continue;
@@ -227,7 +227,7 @@ impl Walk<'_> {
                         continue;
                     }
                     FailureClass::Row => self.one_by_one(plan, &part, cursor.as_ref(), &upper).await?,
-                    _ => return Err(Error::Sql { doing: "comparing rows", error }),
+                    _ => return Err(Error::Sql(StatementError { doing: "comparing rows", error })),
                 },
                 other => other?,
             };
@@ -334,7 +334,7 @@ impl Walk<'_> {
                     let code = error.code().map(|state| state.code().to_owned()).unwrap_or_default();
                     (code, error.as_db_error().map_or_else(|| error.to_string(), |db| db.message().to_owned()))
                 }
-                Err(error) => return Err(Error::Sql { doing, error }),
+                Err(error) => return Err(Error::Sql(StatementError { doing, error })),
             };
             mismatches += 1;
             let key = client.query_opt(&plan.sql.row_key, &[tid]).await.doing(doing)?;

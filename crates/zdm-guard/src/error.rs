@@ -1,8 +1,7 @@
 //! Why a run did not do what it was asked.
 
 use thiserror::Error;
-use zdm_conn::SessionError;
-use zdm_conn::connect::describe;
+use zdm_conn::{SessionError, StatementError};
 
 #[derive(Debug, Error)]
 pub enum Error {
@@ -20,17 +19,13 @@ pub enum Error {
     Failed(String),
     #[error(transparent)]
     Session(#[from] SessionError),
-    #[error("{what}: {}", describe(error))]
-    Sql { what: &'static str, error: tokio_postgres::Error },
+    #[error(transparent)]
+    Sql(#[from] StatementError),
     #[error("{what}: {error}")]
     Io { what: &'static str, error: std::io::Error },
 }
 
 impl Error {
-    pub(crate) fn sql(what: &'static str) -> impl FnOnce(tokio_postgres::Error) -> Self {
-        move |error| Self::Sql { what, error }
-    }
-
     pub(crate) fn io(what: &'static str) -> impl FnOnce(std::io::Error) -> Self {
         move |error| Self::Io { what, error }
     }

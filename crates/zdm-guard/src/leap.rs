@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use tokio_postgres::SimpleQueryMessage;
-use zdm_conn::{Literal, Session};
+use zdm_conn::{Doing as _, Literal, Session};
 use zdm_postgres::{LockMode, QualifiedName, quote_identifier};
 
 use crate::error::Error;
@@ -59,7 +59,7 @@ impl Look {
         let now = Instant::now();
         let mut found: BTreeMap<i32, InTheWay> = BTreeMap::new();
         let mut seen = BTreeSet::new();
-        let messages = session.client().simple_query(&sql).await.map_err(Error::sql("looking for old transactions"))?;
+        let messages = session.client().simple_query(&sql).await.doing("looking for old transactions")?;
         for message in messages {
             let SimpleQueryMessage::Row(row) = message else { continue };
             let text = |at: usize| row.get(at).unwrap_or_default();

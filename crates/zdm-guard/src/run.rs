@@ -13,7 +13,7 @@ use tokio::sync::mpsc::UnboundedSender;
 use tokio::sync::watch;
 use tokio_postgres::SimpleQueryMessage;
 use zdm_conn::pooler::{Pooling, detect};
-use zdm_conn::{Literal, Session, Settings, Timeouts};
+use zdm_conn::{Doing as _, Literal, Session, Settings, Timeouts};
 use zdm_postgres::PgVersion;
 
 use crate::APPLICATION;
@@ -237,7 +237,7 @@ async fn applied(session: &Session) -> Result<BTreeSet<(String, String)>, Error>
     let there = session
         .simple_row("SELECT pg_catalog.to_regclass('django_migrations') IS NOT NULL")
         .await
-        .map_err(Error::sql("looking for django_migrations"))?;
+        .doing("looking for django_migrations")?;
     if there.first().is_none_or(|there| there != "t") {
         return Ok(BTreeSet::new());
     }
@@ -245,7 +245,7 @@ async fn applied(session: &Session) -> Result<BTreeSet<(String, String)>, Error>
         .client()
         .simple_query("SELECT app, name FROM django_migrations")
         .await
-        .map_err(Error::sql("reading django_migrations"))?;
+        .doing("reading django_migrations")?;
     Ok(messages
         .iter()
         .filter_map(|message| match message {
@@ -275,7 +275,7 @@ async fn hold_lock(
         let row = session
             .simple_row(&format!("SELECT pg_catalog.pg_try_advisory_lock({LOCK})"))
             .await
-            .map_err(Error::sql("taking the advisory lock"))?;
+            .doing("taking the advisory lock")?;
         if row.first().is_some_and(|taken| taken == "t") {
             return Ok(true);
         }
@@ -300,7 +300,7 @@ async fn end_orphans(session: &Session, core: &Shared) -> Result<(), Error> {
          WHERE application_name ~ '^{APPLICATION} [0-9a-f]{{8}}$' AND datname = pg_catalog.current_database() \
          AND usename = current_user"
     );
-    let row = session.simple_row(&sql).await.map_err(Error::sql("looking for sessions of a killed run"))?;
+    let row = session.simple_row(&sql).await.doing("looking for sessions of a killed run")?;
     if let Some(count) = row.first().filter(|count| *count != "0") {
         lock(core).note(format!("{count} sessions of a run that was killed were ended"));
     }

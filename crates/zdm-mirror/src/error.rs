@@ -1,8 +1,7 @@
 //! Why a command ends without having done its work.
 
 use thiserror::Error;
-use zdm_conn::connect::describe;
-use zdm_conn::{NameError, SessionError};
+use zdm_conn::{NameError, SessionError, StatementError};
 
 use crate::refusal::Refusal;
 
@@ -25,17 +24,6 @@ pub enum Error {
     GaveUp { attempts: u32, message: String },
     #[error(transparent)]
     Session(#[from] SessionError),
-    #[error("{doing}: {}", describe(error))]
-    Sql { doing: &'static str, error: tokio_postgres::Error },
-}
-
-/// Says what was being done when the server refused.
-pub(crate) trait Doing<T> {
-    fn doing(self, what: &'static str) -> Result<T, Error>;
-}
-
-impl<T> Doing<T> for Result<T, tokio_postgres::Error> {
-    fn doing(self, what: &'static str) -> Result<T, Error> {
-        self.map_err(|error| Error::Sql { doing: what, error })
-    }
+    #[error(transparent)]
+    Sql(#[from] StatementError),
 }

@@ -6,9 +6,9 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use zdm_conn::{FailureClass, QualifiedName, Session, classify};
+use zdm_conn::{Doing as _, FailureClass, QualifiedName, Session, StatementError, classify};
 
-use crate::error::{Doing as _, Error};
+use crate::error::Error;
 use crate::live::{InstalledTrigger, LiveTable, condition, installed_function, installed_triggers};
 use crate::mirror::Mirror;
 use crate::sql::Row;
@@ -278,7 +278,7 @@ async fn declared_condition(session: &mut Session, table: &LiveTable, mirror: &M
             FailureClass::Schema => {
                 Err(Error::Usage(format!("the expression: {}", zdm_conn::connect::describe(&error))))
             }
-            _ => Err(Error::Sql { doing, error }),
+            _ => Err(Error::Sql(StatementError { doing, error })),
         };
     }
     let row = transaction

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use zdm_conn::{Backoff, Ident, Session, Settings, Timeouts, classify};
+use zdm_conn::{Backoff, Doing as _, Ident, Session, Settings, StatementError, Timeouts, classify};
 
-use crate::error::{Doing as _, Error};
+use crate::error::Error;
 use crate::inspect::{Difference, inspect};
 use crate::live::{self, LiveTable, TableReference, installed_function, installed_triggers};
 use crate::mirror::{Mirror, Planned, Request, TableName, plan};
@@ -262,7 +262,7 @@ impl<'a> Retry<'a> {
     ) -> Result<(), Error> {
         let class = classify(&error);
         if !class.is_transient() && !class.needs_reconnect() {
-            return Err(Error::Sql { doing: "changing the table", error });
+            return Err(Error::Sql(StatementError { doing: "changing the table", error }));
         }
         let holders =
             if class.is_transient() { holders(session, relation).await.unwrap_or_default() } else { Vec::new() };

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use zdm_conn::{QualifiedName, Session};
+use zdm_conn::{Doing as _, QualifiedName, Session};
 use zdm_postgres::DataType;
 
-use crate::error::{Doing as _, Error};
+use crate::error::Error;
 use crate::facts::{ColumnFacts, TableFacts, TableKind, TriggerFacts};
 use crate::mirror::TableName;
 use crate::names;

@@ -2,9 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use zdm_conn::{FailureClass, Ident, Session, classify};
+use zdm_conn::{Doing as _, FailureClass, Ident, Session, StatementError, classify};
 
-use crate::error::{Doing as _, Error};
+use crate::error::Error;
 use crate::live::{LiveTable, Part};
 use crate::mirror::Mirror;
 use crate::sql::Row;
@@ -118,7 +118,7 @@ async fn compare_part(
                 }
             }
             Err(error) if classify(&error) == FailureClass::QueryCanceled && window > 1 => window = (window / 8).max(1),
-            Err(error) => return Err(Error::Sql { doing, error }),
+            Err(error) => return Err(Error::Sql(StatementError { doing, error })),
         }
     }
     Ok(())
@@ -157,7 +157,7 @@ async fn rows_of_page(
                 continue;
             }
             Err(error) if classify(&error) == FailureClass::Row => Some(zdm_conn::connect::describe(&error)),
-            Err(error) => return Err(Error::Sql { doing, error }),
+            Err(error) => return Err(Error::Sql(StatementError { doing, error })),
         };
         found.rows += 1;
         found.differing += 1;

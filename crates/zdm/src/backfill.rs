@@ -14,7 +14,7 @@ use zdm_backfill::store::{DEFAULT_SCHEMA, Job, Kind, State, Store};
 use zdm_backfill::throttle::{Limits, parse_duration};
 use zdm_backfill::verify::{self, VerifyOptions};
 use zdm_backfill::{Assignment, Definition, Error, Event, Outcome};
-use zdm_conn::{Ident, Session, SqlExpression, Timeouts};
+use zdm_conn::{Ident, Session, SqlExpression, StatementError, Timeouts};
 
 use crate::connection::ConnectionArguments;
 use crate::exit::Exit;
@@ -231,7 +231,7 @@ fn exit_of(error: &Error) -> Exit {
         Error::Usage(_) | Error::Name(_) | Error::Limit(_) => Exit::Usage,
         Error::Refused(_) | Error::Forbidden(_) => Exit::Incomplete,
         Error::GaveUp { .. } => Exit::GaveUp,
-        Error::Changed(_) | Error::Session(_) | Error::Sql { .. } => Exit::Failed,
+        Error::Changed(_) | Error::Session(_) | Error::Sql(_) => Exit::Failed,
     }
 }
 
@@ -323,7 +323,7 @@ impl WhatArguments {
 async fn applied(common: &CommonArguments) -> Result<Option<Vec<(String, String)>>, Error> {
     let session = Session::open(&common.settings()?, "zdm backfill", Timeouts::default()).await?;
     let doing = "reading the applied migrations";
-    let failed = |error| Error::Sql { doing, error };
+    let failed = |error| Error::Sql(StatementError { doing, error });
     let found = session
         .client()
         .query_one("SELECT pg_catalog.to_regclass('django_migrations') IS NOT NULL", &[])

@@ -146,7 +146,7 @@ pub(crate) fn main(arguments: &Arguments) -> Exit {
                 Error::Refused(_) => Exit::Incomplete,
                 Error::GaveUp(_) => Exit::GaveUp,
                 Error::Failed(text) if text == "interrupted" => Exit::Interrupted,
-                Error::Failed(_) | Error::Session(_) | Error::Sql { .. } | Error::Io { .. } => Exit::Failed,
+                Error::Failed(_) | Error::Session(_) | Error::Sql(_) | Error::Io { .. } => Exit::Failed,
             };
             match arguments.common.format {
                 Format::Text => output::error(&error.to_string()),

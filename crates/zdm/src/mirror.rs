@@ -246,7 +246,7 @@ fn exit_of(error: &Error) -> Exit {
         Error::Usage(_) | Error::Name(_) => Exit::Usage,
         Error::Refused(_) | Error::Forbidden(_) => Exit::Incomplete,
         Error::GaveUp { .. } => Exit::GaveUp,
-        Error::Session(_) | Error::Sql { .. } => Exit::Failed,
+        Error::Session(_) | Error::Sql(_) => Exit::Failed,
     }
 }
 

@@ -2,12 +2,12 @@
 
 use tokio_postgres::Row;
 use zdm_conn::connect::describe;
-use zdm_conn::{FailureClass, QualifiedName, Session, classify};
+use zdm_conn::{Doing as _, FailureClass, QualifiedName, Session, StatementError, classify};
 
 use super::RunOptions;
 use crate::catalog;
 use crate::definition::Definition;
-use crate::error::{Doing as _, Error};
+use crate::error::Error;
 use crate::facts::TableFacts;
 use crate::plan::{Choice, PartPlan, Plan, Strategy, plan, without_lower};
 use crate::store::{Job, Kind, NewPart, State, Store};
@@ -220,7 +220,7 @@ async fn prove_statements(session: &Session, planned: &Plan) -> Result<(), Error
                 FailureClass::Schema | FailureClass::Row => {
                     Error::Usage(format!("{}: {}", part.name.plain(), describe(&error)))
                 }
-                _ => Error::Sql { doing: "planning the update", error },
+                _ => Error::Sql(StatementError { doing: "planning the update", error }),
             });
         }
     }
@@ -278,7 +278,7 @@ async fn sample(session: &Session, part: &PartPlan) -> Result<Estimate, Error> {
         Err(error) if classify(&error) == FailureClass::Row => {
             return Ok(Estimate { rows: part.rows.unwrap_or(part.density * f64::from(part.pages)), pending: None });
         }
-        Err(error) => return Err(Error::Sql { doing: "sampling the table", error }),
+        Err(error) => return Err(Error::Sql(StatementError { doing: "sampling the table", error })),
     };
     #[expect(clippy::cast_precision_loss, reason = "an estimate")]
     let (all, pending) = (all as f64, pending as f64);

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use tokio_postgres::{Error as DriverError, Statement};
 use zdm_conn::connect::describe;
-use zdm_conn::{Backoff, FailureClass, Session, classify};
+use zdm_conn::{Backoff, Doing as _, FailureClass, Session, StatementError, classify};
 
 use super::prepare::range_sql;
 use super::{End, MOST_ROUNDS, Shared};
 use crate::catalog;
-use crate::error::{Doing as _, Error};
+use crate::error::Error;
 use crate::event::Event;
 use crate::pace::Pace;
 use crate::plan::{PartPlan, Strategy, order_passes, page_runs};
@@ -255,15 +255,17 @@ impl<'a> Worker<'a> {
         }
         loop {
             match self.claim_at_frontier().await {
-                Err(Error::Sql { error, .. })
+                Err(Error::Sql(StatementError { error, .. }))
                     if classify(&error) == FailureClass::QueryCanceled && self.most_window_rows > 1 =>
                 {
                     self.most_window_rows = (self.window_rows(1) / 2).max(1);
                     self.idle_rows = 0;
                 }
                 // A partition that was dropped before its turn came.
-                Err(Error::Sql { error, doing }) if classify(&error) == FailureClass::Schema => {
-                    let Some(part) = self.claiming.take() else { return Err(Error::Sql { doing, error }) };
+                Err(Error::Sql(StatementError { error, doing })) if classify(&error) == FailureClass::Schema => {
+                    let Some(part) = self.claiming.take() else {
+                        return Err(Error::Sql(StatementError { doing, error }));
+                    };
                     self.explain_schema_error(part, &error).await?;
                 }
                 other => return other,
@@ -329,7 +331,7 @@ impl<'a> Worker<'a> {
     async fn fill(&mut self, window: &Window) -> Result<Option<End>, Error> {
         match self.fill_window(window).await {
             Ok(end) => Ok(end),
-            Err(Error::Sql { error, .. }) if classify(&error) == FailureClass::Schema => {
+            Err(Error::Sql(StatementError { error, .. })) if classify(&error) == FailureClass::Schema => {
                 self.explain_schema_error(window.part, &error).await.map(|()| None)
             }
             Err(error) => Err(error),
@@ -349,7 +351,7 @@ impl<'a> Worker<'a> {
             let started = Instant::now();
             let rows = match self.collect(plan, lower.as_deref(), &upper).await {
                 Ok(rows) => rows,
-                Err(Error::Sql { error, .. }) if classify(&error) == FailureClass::QueryCanceled => {
+                Err(Error::Sql(StatementError { error, .. })) if classify(&error) == FailureClass::QueryCanceled => {
                     let halves = self.halve(plan, lower.as_ref(), &upper).await?;
                     ranges.extend(halves);
                     continue;
@@ -401,7 +403,7 @@ impl<'a> Worker<'a> {
     ) -> Result<Vec<Tid>, Error> {
         match self.collect_with(&plan.sql.collect, plan, lower, upper).await {
             // The expression fails on some row of the range: take all, and let the steps find which.
-            Err(Error::Sql { error, .. }) if classify(&error) == FailureClass::Row => {
+            Err(Error::Sql(StatementError { error, .. })) if classify(&error) == FailureClass::Row => {
                 self.collect_with(&plan.sql.collect_all, plan, lower, upper).await
             }
             other => other,
@@ -524,7 +526,7 @@ impl<'a> Worker<'a> {
                 Ok(Some(row)) if row.get::<_, Option<bool>>(0) == Some(true) => good.push(tid),
                 Ok(_) => {}
                 Err(error) if classify(&error) == FailureClass::Row => {}
-                Err(error) => return Err(Error::Sql { doing: "looking at a row", error }),
+                Err(error) => return Err(Error::Sql(StatementError { doing: "looking at a row", error })),
             }
         }
         // Rows whose update fails, as on a constraint, look pending here and are met once more: they fail alike.
@@ -581,7 +583,7 @@ impl<'a> Worker<'a> {
                     self.wait_or_give_up(&mut backoff, &error).await?;
                     pieces.push(piece);
                 }
-                _ => return Err(Error::Sql { doing: "updating rows", error }),
+                _ => return Err(Error::Sql(StatementError { doing: "updating rows", error })),
             }
         }
         Ok(filled)
