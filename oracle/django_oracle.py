@@ -324,12 +324,19 @@ class Replay:
             # Before 4.2 the schema editor hands parameters to the driver; `sqlmigrate` inlines them like this.
             quote = context["connection"].SchemaEditorClass.quote_value
             editor = context["connection"].schema_editor(collect_sql=True)
-            return sql % tuple(quote(editor, value) for value in params)
+            return sql % tuple(self.quoted(quote, editor, value, context) for value in params)
         compose = getattr(self.connection.ops, "compose_sql", None)
         if compose is not None:
             return compose(sql, params)
         text = context["cursor"].cursor.mogrify(sql, params)
         return text.decode() if isinstance(text, bytes) else text
+
+    def quoted(self, quote, editor, value, context):
+        try:
+            return quote(editor, value)
+        except AttributeError:
+            # An address of psycopg2 wants a connection, which `sqlmigrate` does not give it.
+            return context["cursor"].cursor.mogrify("%s", [value]).decode()
 
     def unseen(self, function):
         def wrapper(*arguments, **keywords):

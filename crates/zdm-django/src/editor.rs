@@ -38,8 +38,8 @@ use backwards::WayBack;
 use literal::Literal;
 use naming::quote_name;
 use statement::{
-    Elements, ForeignKeyStatement, ForeignKeySuffix, IndexStatement, Name, Statement, StatementKind, UniqueStatement,
-    foreign_key_name,
+    Elements, ForeignKeyStatement, ForeignKeySuffix, Fragments, IndexStatement, Name, Statement, StatementKind,
+    UniqueStatement, foreign_key_name,
 };
 
 /// Where the schema editor sends its statements.
@@ -549,7 +549,10 @@ impl Editor<'_> {
         if field.column.is_none() {
             return Ok(());
         }
-        if field.db_index && !field.unique {
+        if field.spatial.is_some_and(|spatial| spatial.indexed) {
+            let statement = self.spatial_index(model, table, field, None);
+            self.defer(statement);
+        } else if field.db_index && !field.unique {
             let statement = self.field_index(model, table, field, "", None);
             self.defer(statement);
         }
@@ -580,6 +583,65 @@ impl Editor<'_> {
                 },
                 include: Vec::new(),
                 extra: self.index_tablespace_sql(model, std::slice::from_ref(field), None),
+                condition: None,
+            }),
+            wildcard: false,
+        }
+    }
+
+    /// The index of a column of PostGIS: of the hull of a raster, with the operators of many dimensions beyond two.
+    fn spatial_index(
+        &self,
+        model: &ModelState,
+        table: &Arc<str>,
+        field: &ResolvedField,
+        name: Option<Arc<str>>,
+    ) -> Statement {
+        let column = field.column_name();
+        let own_name = if self.context.version.at_least(4, 0) {
+            naming::create_index_name(table, std::slice::from_ref(&column), "_id")
+        } else {
+            format!("{table}_{column}_id")
+        };
+        let elements = match field.spatial {
+            Some(_) if !self.context.version.at_least(4, 0) => {
+                // 3.2 writes this index down at once: it follows no later change.
+                let column = quote_name(&column);
+                Elements::Expressions(Fragments::text(match field.spatial {
+                    Some(spatial) if spatial.raster => format!("ST_ConvexHull({column})"),
+                    Some(spatial) if spatial.dimensions > 2 && !spatial.geography => {
+                        format!("{column} GIST_GEOMETRY_OPS_ND")
+                    }
+                    _ => column,
+                }))
+            }
+            Some(spatial) if spatial.raster => {
+                let mut fragments = Fragments::text("ST_ConvexHull(");
+                fragments.column(column);
+                fragments.push(")");
+                Elements::Expressions(fragments)
+            }
+            Some(spatial) if spatial.dimensions > 2 && !spatial.geography => Elements::Columns {
+                columns: vec![column],
+                opclasses: vec![Arc::from("GIST_GEOMETRY_OPS_ND")],
+                suffixes: Vec::new(),
+            },
+            _ => Elements::plain(vec![column]),
+        };
+        let extra = if self.context.version.at_least(4, 0) {
+            self.index_tablespace_sql(model, std::slice::from_ref(field), None)
+        } else {
+            String::new()
+        };
+        Statement {
+            table: table.clone(),
+            kind: StatementKind::Index(IndexStatement {
+                name: Name::Given(name.unwrap_or_else(|| Arc::from(own_name))),
+                concurrently: false,
+                using: " USING GIST".to_owned(),
+                elements,
+                include: Vec::new(),
+                extra,
                 condition: None,
             }),
             wildcard: false,

@@ -146,8 +146,19 @@ pub struct ResolvedField {
     /// Of decimal values.
     pub max_digits: Option<u32>,
     pub relation: Option<Box<ResolvedRelation>>,
+    pub(crate) spatial: Option<Spatial>,
     pub(crate) base: Option<Box<ResolvedField>>,
     pub(crate) comment: Option<Arc<str>>,
+}
+
+/// What a column of PostGIS is beyond its type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Spatial {
+    pub(crate) dimensions: u8,
+    pub(crate) geography: bool,
+    pub(crate) raster: bool,
+    /// `spatial_index`.
+    pub(crate) indexed: bool,
 }
 
 /// Where a relation leads.
@@ -514,6 +525,7 @@ impl<'a> Resolver<'a> {
             value_type: Arc::from(""),
             max_digits: None,
             relation: None,
+            spatial: None,
             base: None,
             comment: text(field, "db_comment")?.filter(|comment| !comment.is_empty()),
         };
@@ -604,6 +616,14 @@ impl<'a> Resolver<'a> {
         if matches!(internal, "PositiveIntegerField" | "PositiveSmallIntegerField" | "PositiveBigIntegerField") {
             resolved.check = Some(Arc::from(format!("\"{column}\" >= 0")));
         }
+        if geometry_type(internal).is_some() {
+            resolved.spatial = Some(Spatial {
+                dimensions: number(field, "dim")?.and_then(|dim| u8::try_from(dim).ok()).unwrap_or(2),
+                geography: flag(field, "geography", false)?,
+                raster: internal == "RasterField",
+                indexed: flag(field, "spatial_index", true)?,
+            });
+        }
         if internal == "DecimalField" {
             resolved.max_digits = number(field, "max_digits")?.and_then(|digits| u32::try_from(digits).ok());
         }
@@ -665,7 +685,16 @@ impl<'a> Resolver<'a> {
                     _ => Err(format!("`{}` lacks `max_digits` or `decimal_places`", field.name)),
                 };
             }
-            _ => return Err(format!("the type of `{}`, a `{}`, is not known", field.name, field.class.written)),
+            "RasterField" => "raster",
+            _ => {
+                let Some(geometry) = geometry_type(internal) else {
+                    return Err(format!("the type of `{}`, a `{}`, is not known", field.name, field.class.written));
+                };
+                let kind = if flag(field, "geography", false)? { "geography" } else { "geometry" };
+                let third = if number(field, "dim")? == Some(3) { "Z" } else { "" };
+                let srid = number(field, "srid")?.unwrap_or(4326);
+                return Ok(format!("{kind}({geometry}{third},{srid})"));
+            }
         };
         Ok(known.to_owned())
     }
@@ -781,13 +810,20 @@ impl<'a> Resolver<'a> {
         if let Some(tablespace) = model.options.get("db_tablespace") {
             entries.push((Arc::from("db_tablespace"), tablespace.clone()));
         }
+        let mut fields = vec![
+            key(&from, format!("{}.{}", model.app, model.name)),
+            key(&to, format!("{}.{target_name}", target.app)),
+        ];
+        // django-sortedm2m makes the column of the order before the keys.
+        if let Some(Value::Str(column)) = field.kwarg("sort_value_field_name")
+            && flag(field, "sorted", true)?
+        {
+            fields.insert(0, made_field(column, "IntegerField", vec![("default", Value::Int(0))]));
+        }
         Ok(ModelState {
             app: model.app.clone(),
             name: Arc::from(name),
-            fields: vec![
-                key(&from, format!("{}.{}", model.app, model.name)),
-                key(&to, format!("{}.{target_name}", target.app)),
-            ],
+            fields,
             options: Options { entries, ..Options::default() },
             bases: Vec::new(),
             assumed: false,
@@ -825,6 +861,22 @@ fn internal_type(class: &str, version: DjangoVersion) -> &str {
         "CIEmailField" => "CICharField",
         class => class,
     }
+}
+
+/// The OpenGIS name of a field class of `django.contrib.gis`.
+fn geometry_type(class: &str) -> Option<&'static str> {
+    Some(match class {
+        "GeometryField" => "GEOMETRY",
+        "PointField" => "POINT",
+        "LineStringField" => "LINESTRING",
+        "PolygonField" => "POLYGON",
+        "MultiPointField" => "MULTIPOINT",
+        "MultiLineStringField" => "MULTILINESTRING",
+        "MultiPolygonField" => "MULTIPOLYGON",
+        "GeometryCollectionField" => "GEOMETRYCOLLECTION",
+        "RasterField" => "RASTER",
+        _ => return None,
+    })
 }
 
 /// `Field.empty_strings_allowed`.

@@ -8,7 +8,7 @@
 
 mod doubt;
 mod relations;
-mod same;
+pub(crate) mod same;
 mod transition;
 
 use std::sync::Arc;

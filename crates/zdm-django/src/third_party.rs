@@ -13,8 +13,6 @@ pub(crate) enum FieldFact {
     Column(&'static str),
     /// No column in the model's table, and no other table.
     NoColumn,
-    /// What it stores cannot be told by its arguments; the reason.
-    Unknown(&'static str),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -61,7 +59,8 @@ const KEY: FieldFact = As("ForeignKey", &[]);
 const CHAR: FieldFact = As("CharField", &[]);
 const NULLABLE: &[(&str, Literal)] = &[("null", Bool(true)), ("blank", Bool(true)), ("default", Null)];
 const NULL_AND_BLANK: &[(&str, Literal)] = &[("null", Bool(true)), ("blank", Bool(true))];
-const SORTED: FieldFact = FieldFact::Unknown("its through table has a column for the order");
+/// The through table has a column of this name for the order.
+const SORTED: FieldFact = As("ManyToManyField", &[("sort_value_field_name", Str("sort_value"))]);
 
 /// Package, class, fact. Sorted by package, then class.
 const FIELDS: &[(&str, &str, FieldFact)] = &[
@@ -309,6 +308,7 @@ const OPERATIONS: &[(&str, &str, OperationFact)] = &[
     ("psqlextra", "PostgresDeleteMaterializedViewModel", OperationFact::StateLike("DeleteModel")),
     ("psqlextra", "PostgresDeletePartitionedModel", OperationFact::StateLike("DeleteModel")),
     ("psqlextra", "PostgresDeleteViewModel", OperationFact::StateLike("DeleteModel")),
+    ("sortedm2m", "AlterSortedManyToManyField", OperationFact::StateLike("AlterField")),
 ];
 
 /// What is known of a field class by its dotted name.

@@ -65,6 +65,12 @@ struct WireModel {
     /// What could not be told.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     not_analysed: Vec<String>,
+    /// Whether the model is there, or what its table is, depends on a condition that is not known.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    uncertain: bool,
+    /// The fields, indexes, constraints and options of which that holds.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    uncertain_names: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]
@@ -95,6 +101,9 @@ struct WireTable {
     /// Only its existence is known.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     assumed: bool,
+    /// Something happened to it that is not known: a statement that the server refuses, an operation that may not run.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    uncertain: bool,
 }
 
 #[derive(Debug, Serialize)]
@@ -162,6 +171,8 @@ fn document(state: &ProjectState, catalog: &Catalog, context: &Context) -> WireS
                     .map(|fields| fields.iter().map(ToString::to_string).collect())
                     .collect(),
                 not_analysed,
+                uncertain: state.is_uncertain(&model.key()),
+                uncertain_names: state.uncertain_names(&model.key()).map(str::to_owned).collect(),
             };
             (format!("{}.{}", model.app, model.name), wire)
         })
@@ -215,6 +226,7 @@ fn wire_table(table: &Table, catalog: &Catalog) -> WireTable {
         indexes: table.indexes.iter().map(|index| wire_index(table, index, catalog)).collect(),
         triggers: table.triggers.iter().map(|trigger| trigger.name.to_string()).collect(),
         assumed: table.assumed,
+        uncertain: table.uncertain && !table.assumed,
     }
 }
 
@@ -258,13 +270,23 @@ fn as_text(document: &WireState) -> String {
             }
             let _ = writeln!(text, "    {}: {} {db_type}{marks}", field.name, field.column.as_deref().unwrap_or("?"));
         }
+        if model.uncertain {
+            let _ = writeln!(text, "    uncertain: the model as a whole");
+        }
+        if !model.uncertain_names.is_empty() {
+            let _ = writeln!(text, "    uncertain: {}", model.uncertain_names.join(", "));
+        }
         for reason in &model.not_analysed {
             let _ = writeln!(text, "    not analysed: {reason}");
         }
     }
     for (name, table) in &document.tables {
-        let assumed = if table.assumed { " (assumed)" } else { "" };
-        let _ = writeln!(text, "table {name}{assumed}");
+        let mark = match (table.assumed, table.uncertain) {
+            (true, _) => " (assumed)",
+            (false, true) => " (uncertain)",
+            (false, false) => "",
+        };
+        let _ = writeln!(text, "table {name}{mark}");
         for column in &table.columns {
             let null = if column.null { "" } else { " NOT NULL" };
             let default = column.default.as_ref().map(|default| format!(" DEFAULT {default}")).unwrap_or_default();

@@ -210,7 +210,8 @@ impl Printer<'_> {
             IndexKey::Column(column) => quoted_if_needed(column),
             IndexKey::Expr(expr) => {
                 let printed = self.top(expr, Some(&DataType::named("text")));
-                let call = matches!(&*expr.node, ExprNode::Call { keyword: false, .. }) && !printed.starts_with('(');
+                let call = matches!(&*expr.node, ExprNode::Call { keyword, args, .. } if !keyword || !args.is_empty())
+                    && !printed.starts_with('(');
                 if call { printed } else { format!("({printed})") }
             }
         };
@@ -233,7 +234,11 @@ impl Printer<'_> {
         match node {
             ExprNode::Null => Typed { text: "NULL".to_owned(), data_type: None, literal: None },
             ExprNode::Bool(value) => Typed::new(value.to_string(), Some(DataType::named("bool"))),
-            ExprNode::Number(text) => Typed::new(text.clone(), Some(number_type(text))),
+            ExprNode::Number(text) => {
+                let data_type = number_type(text);
+                let text = if data_type.is("int8") { format!("'{text}'::bigint") } else { text.clone() };
+                Typed::new(text, Some(data_type))
+            }
             ExprNode::Text(value) => Typed { text: quoted(value), data_type: None, literal: Some(value.clone()) },
             ExprNode::Column { name, .. } => Typed::new(
                 quoted_if_needed(name),
@@ -542,12 +547,18 @@ impl Printer<'_> {
                 return Typed::new(format!("ARRAY[]::{}", plain(data_type)), Some(data_type.clone()));
             }
             let element = DataType { array_dimensions: 0, ..data_type.clone() };
-            let items: Vec<String> = items.iter().map(|item| self.operand(item, &element)).collect();
+            let items: Vec<String> = items
+                .iter()
+                .map(|item| match self.print(item).literal {
+                    Some(value) => cast_literal(&value, &element),
+                    None => self.operand(item, &element),
+                })
+                .collect();
             return Typed::new(format!("ARRAY[{}]", items.join(", ")), Some(data_type.clone()));
         }
         if let Some(value) = &inner.literal {
             // A literal that is cast is a constant of that type; a length is applied on top.
-            return Typed::new(literal_of(value, data_type), Some(data_type.clone()));
+            return Typed::new(cast_literal(value, data_type), Some(data_type.clone()));
         }
         if *expr == ExprNode::Null {
             return Typed::new(format!("NULL::{}", plain(data_type)), Some(data_type.clone()));
@@ -568,6 +579,15 @@ impl Printer<'_> {
                 _ => None,
             };
             return Typed::new(lower.to_ascii_uppercase(), data_type);
+        }
+        // `TRIM(BOTH FROM c)`; `btrim(c)` is printed as such.
+        if keyword && let (Some(side), [whole, rest @ ..]) = (trimmed_side(&lower), args) {
+            let text = DataType::named("text");
+            let characters = rest.first().map(|arg| format!("{} ", self.operand(arg, &text))).unwrap_or_default();
+            // The server hides the casts that it added itself there.
+            let whole = self.print(whole);
+            let whole = if whole.literal.is_some() { format!("{}::text", whole.text) } else { whole.text };
+            return Typed::new(format!("TRIM({side} {characters}FROM {whole})"), Some(text));
         }
         // As 14 and later print it.
         if let ("extract", [ExprNode::Text(field), operand]) = (lower.as_str(), args) {
@@ -662,6 +682,15 @@ impl Printer<'_> {
 }
 
 /// A text constant as the server prints it: `standard_conforming_strings` is on, so that a backslash is only that.
+fn trimmed_side(function: &str) -> Option<&'static str> {
+    Some(match function {
+        "btrim" => "BOTH",
+        "ltrim" => "LEADING",
+        "rtrim" => "TRAILING",
+        _ => return None,
+    })
+}
+
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
@@ -685,8 +714,34 @@ fn canonical(value: &str, data_type: &str) -> Option<String> {
             Some(format!("{local}+00"))
         }
         "interval" => interval(value),
+        "bytea" => bytes(value),
         _ => None,
     }
+}
+
+/// Bytes in the hexadecimal form; a value in the escape form is read first.
+fn bytes(value: &str) -> Option<String> {
+    if value.starts_with("\\x") {
+        return None;
+    }
+    let mut text = String::from("\\x");
+    let mut rest = value.bytes();
+    while let Some(byte) = rest.next() {
+        let byte = if byte == b'\\' {
+            let next = rest.next()?;
+            if next == b'\\' {
+                next
+            } else {
+                let digits = [next, rest.next()?, rest.next()?];
+                let number = u16::from_str_radix(std::str::from_utf8(&digits).ok()?, 8).ok()?;
+                u8::try_from(number).ok()?
+            }
+        } else {
+            byte
+        };
+        let _ = write!(text, "{byte:02x}");
+    }
+    Some(text)
 }
 
 /// `1 day 0:00:05` as `1 day 00:00:05`, and `2 days 0.000000 seconds` as `2 days`.
@@ -764,6 +819,15 @@ fn signature(function: &str) -> (Option<DataType>, Option<DataType>) {
         "abs" => (None, None),
         _ => (None, None),
     }
+}
+
+/// A literal under an explicit cast: the length of a string type is part of it.
+fn cast_literal(value: &str, data_type: &DataType) -> String {
+    let text = matches!(data_type.name.name.as_str(), "varchar" | "bpchar") && data_type.name.schema.is_none();
+    if text && !data_type.modifiers.is_empty() {
+        return format!("{}::{data_type}", quoted(value));
+    }
+    literal_of(value, data_type)
 }
 
 /// `'value'::type`, numbers and booleans bare where the server prints them so.

@@ -753,10 +753,26 @@ impl Reader<'_> {
             } else {
                 self.cursor.accept("ALL");
             }
+            let json =
+                matches!(function.name.as_str(), "json_object" | "json_array" | "json_objectagg" | "json_arrayagg");
             loop {
+                // `RETURNING` alone, in a constructor without values.
+                if json && args.is_empty() && self.json_clauses()? {
+                    plain = false;
+                    break;
+                }
                 let argument = self.argument()?;
                 depth = depth.max(argument.depth);
                 args.push(argument.node);
+                if json && self.cursor.accept("VALUE") {
+                    plain = false;
+                    let value = self.argument()?;
+                    depth = depth.max(value.depth);
+                    args.push(value.node);
+                }
+                if json && self.cursor.accept_all(&["FORMAT", "JSON"]) {
+                    plain = false;
+                }
                 if !self.cursor.accept_kind(Kind::Comma) {
                     break;
                 }
@@ -764,6 +780,9 @@ impl Reader<'_> {
             if self.cursor.accept_all(&["ORDER", "BY"]) {
                 plain = false;
                 self.order_by(&mut parts, &mut depth)?;
+            }
+            if json && self.json_clauses()? {
+                plain = false;
             }
         }
         self.cursor.expect_kind(Kind::RParen, ")")?;
@@ -860,6 +879,20 @@ impl Reader<'_> {
         Parsed { node: ExprNode::Call { function: QualifiedName::new(name), args, keyword: false }, depth }
     }
 
+    /// What may follow the values of `JSON_OBJECT` and its kin; whether anything did.
+    fn json_clauses(&mut self) -> Read<bool> {
+        let start = self.cursor.at;
+        let _ = self.cursor.accept_all(&["NULL", "ON", "NULL"]) || self.cursor.accept_all(&["ABSENT", "ON", "NULL"]);
+        if self.cursor.accept_all(&["WITH", "UNIQUE"]) || self.cursor.accept_all(&["WITHOUT", "UNIQUE"]) {
+            self.cursor.accept("KEYS");
+        }
+        if self.cursor.accept("RETURNING") {
+            self.cursor.data_type()?;
+            self.cursor.accept_all(&["FORMAT", "JSON"]);
+        }
+        Ok(self.cursor.at > start)
+    }
+
     /// Functions whose arguments words separate, as the server's calls.
     fn special_function(&mut self, name: &str) -> Read<Parsed> {
         self.cursor.at += 2;
@@ -901,7 +934,14 @@ impl Reader<'_> {
                 }
             }
             "SUBSTRING" => self.substring()?,
-            "TRIM" => self.trim()?,
+            "TRIM" => {
+                let mut parsed = self.trim()?;
+                // The server keeps that it was written in the standard's way.
+                if let ExprNode::Call { keyword, .. } = &mut parsed.node {
+                    *keyword = true;
+                }
+                parsed
+            }
             _ => {
                 // NORMALIZE: its form is a word.
                 let mut args = vec![self.expr(0, Grammar::A)?];

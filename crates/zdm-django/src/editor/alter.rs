@@ -12,7 +12,8 @@ use super::naming::{create_index_name, quote_name};
 use super::statement::{Elements, ForeignKeySuffix, Name, Statement, StatementKind, UniqueStatement};
 use super::{Editor, foreign_key_statement};
 use crate::field::{Field, FieldKind};
-use crate::resolve::{Reason, ResolvedField, Resolver, through_field_names};
+use crate::resolve::{Driver, Reason, ResolvedField, Resolver, through_field_names};
+use crate::state::same::same_value;
 use crate::state::{ModelKey, ModelState};
 use crate::value::Value;
 
@@ -100,7 +101,9 @@ impl Editor<'_> {
             old_kwargs.remove("db_default");
             new_kwargs.remove("db_default");
         }
-        old_path != new_path || old_kwargs != new_kwargs
+        old_path != new_path
+            || old_kwargs.len() != new_kwargs.len()
+            || !old_kwargs.iter().zip(&new_kwargs).all(|(old, new)| old.0 == new.0 && same_value(old.1, new.1))
     }
 
     fn target_table(side: Side<'_>, key: &ModelKey) -> Option<Arc<str>> {
@@ -146,7 +149,9 @@ impl Editor<'_> {
                 ("db_index", Value::Bool(value)) => {
                     *value == matches!(class, "ForeignKey" | "OneToOneField" | "SlugField")
                 }
-                ("db_constraint" | "serialize" | "swappable", Value::Bool(value)) => *value,
+                ("db_constraint" | "serialize" | "swappable" | "spatial_index", Value::Bool(value)) => *value,
+                ("srid", Value::Int(srid)) => *srid == 4326,
+                ("dim", Value::Int(dim)) => *dim == 2,
                 ("unique", _) if class == "OneToOneField" => true,
                 ("max_length", Value::Int(length)) => {
                     matches!(
@@ -289,7 +294,7 @@ impl Editor<'_> {
             after.extend(more);
         }
         match (old_field.db_default(), new_field.db_default()) {
-            (before, Some(value)) if before != Some(value) => {
+            (before, Some(value)) if before.is_none_or(|before| !same_value(before, value)) => {
                 let (sql, marked, _) = self.db_default_sql(new.resolver, new.model, new_field, value)?;
                 wildcard |= marked;
                 actions.push(format!("ALTER COLUMN {} SET DEFAULT {sql}", quote_name(&new_column)));
@@ -423,24 +428,77 @@ impl Editor<'_> {
         if old_field.unique && !(new_field.db_index || new_field.unique) {
             self.drop_index(table, &create_index_name(table, &old_columns, "_like"), false);
         }
+        if version.at_least(5, 2) {
+            let indexed =
+                |field: &ResolvedField| field.spatial.is_some_and(|spatial| spatial.indexed && !spatial.raster);
+            match (indexed(old_field), indexed(new_field)) {
+                (false, true) => {
+                    let statement = self.spatial_index(meta, table, new_field, None);
+                    self.execute_statement(&statement);
+                }
+                (true, false) => {
+                    self.drop_index(table, &create_index_name(table, &old_columns, "_id"), false);
+                }
+                _ => {}
+            }
+        }
         Ok(())
     }
 
     /// Whether the Python values differ, for values that may not be known.
     fn defaults_differ(&mut self, old: &ResolvedField, new: &ResolvedField, before: &Literal, now: &Literal) -> bool {
         if !(before.is_wildcard() && now.is_wildcard()) {
-            return before != now;
+            return self.literals_differ(old, new, before, now);
+        }
+        // A date of today is the same before and after.
+        let today = |field: &ResolvedField| {
+            &*field.value_type == "DateField"
+                && (field.field.flag("auto_now")
+                    || field.field.flag("auto_now_add")
+                    || matches!(field.default(), Some(Value::Symbol(path))
+                        if matches!(path.rsplit('.').next(), Some("now" | "today" | "utcnow" | "localdate"))))
+        };
+        if today(old) && today(new) {
+            return false;
         }
         let (Some(old), Some(new)) = (old.default(), new.default()) else { return true };
         let fresh = |value: &Value| {
             matches!(value, Value::Symbol(path)
                 if matches!(path.rsplit('.').next(), Some("uuid4" | "uuid1" | "uuid7" | "now" | "today" | "utcnow")))
         };
-        if old != new || fresh(new) {
+        if !same_value(old, new) || fresh(new) {
             return true;
         }
         self.report("whether two calls of the default give one value is not known".to_owned());
         false
+    }
+
+    /// Whether what Django hands to the driver differs: numbers are compared as Python does, and what the driver wraps
+    /// in an object of its own equals nothing.
+    fn literals_differ(&self, old: &ResolvedField, new: &ResolvedField, before: &Literal, now: &Literal) -> bool {
+        let version = self.context.version;
+        let (Literal::Known(one), Literal::Known(other)) = (before, now) else { return before != now };
+        let wrapped = |field: &ResolvedField| match &*field.value_type {
+            "BinaryField" => true,
+            "JSONField" => version.at_least(4, 2),
+            "GenericIPAddressField" | "IPAddressField" => self.context.driver == Driver::Psycopg2,
+            _ => false,
+        };
+        if wrapped(old) || wrapped(new) {
+            return true;
+        }
+        let class = |field: &ResolvedField| match &*field.value_type {
+            "BooleanField" | "FloatField" | "DecimalField" => 1,
+            class if class.ends_with("IntegerField") || class.ends_with("AutoField") => 1,
+            "ArrayField" => 2,
+            _ => 0,
+        };
+        match (class(old), class(new)) {
+            (1, 1) => number_of(one) != number_of(other),
+            (2, 2) => elements_of(one) != elements_of(other),
+            (0, 0) => one != other,
+            _ => true,
+        }
     }
 
     /// The fragment of ALTER TABLE that changes the type, and what follows it. Sends what Django sends before.
@@ -451,6 +509,18 @@ impl Editor<'_> {
         let (old_column, column) = (old.column_name(), new.column_name());
         if version.at_least(4, 0) && (old.db_index || old.unique) && leaves_text(&old_type, &new_type) {
             self.drop_index(table, &create_index_name(table, std::slice::from_ref(&old_column), "_like"), false);
+        }
+        if let (Some(before), Some(now)) = (old.spatial, new.spatial)
+            && !before.raster
+            && !now.raster
+        {
+            let column = quote_name(&column);
+            let using = match (before.dimensions, now.dimensions) {
+                (2, 3) => format!(" USING ST_Force3D({column})::{new_type}"),
+                (3, 2) => format!(" USING ST_Force2D({column})::{new_type}"),
+                _ => String::new(),
+            };
+            return (format!("ALTER COLUMN {column} TYPE {new_type}{using}"), Vec::new());
         }
         let using = self.needs_using(old, new);
         let collation = match &new.collation {
@@ -715,6 +785,24 @@ fn relation_name(owner: &ModelState, field: &Field) -> String {
             .replace("%(app_label)s", &owner.app),
         None => owner.option_str("default_related_name").map_or_else(|| owner.name.to_lowercase(), str::to_owned),
     }
+}
+
+/// A literal's number without what does not count in it.
+fn number_of(literal: &str) -> String {
+    let text = match literal.trim_start() {
+        "true" => "1",
+        "false" => "0",
+        text => text,
+    };
+    if text.contains('.') && !text.contains('e') {
+        return text.trim_end_matches('0').trim_end_matches('.').to_owned();
+    }
+    text.to_owned()
+}
+
+/// An array's literal without the type of its elements.
+fn elements_of(literal: &str) -> &str {
+    literal.split_once("}'::").map_or(literal, |(elements, _)| elements).trim_end_matches("}'")
 }
 
 /// Python's `bool(value)`.

@@ -41,6 +41,12 @@ impl Editor<'_> {
             wildcard |= marked;
             Elements::Expressions(fragments)
         };
+        // An index of one column of PostGIS keeps nothing but its name.
+        if let [field] = fields.as_slice()
+            && field.spatial.is_some()
+        {
+            return Ok(self.spatial_index(model, &table, field, Some(name)));
+        }
         let condition = match &index.condition {
             Some(Value::None) | None => None,
             Some(condition) => {

@@ -29,6 +29,8 @@ pub(super) struct Compiled {
     output: Option<Box<ResolvedField>>,
     /// Without an `output`: its values are known to be text.
     text: bool,
+    /// A condition that Django knows to hold always or never (`FullResultSet`, `EmptyResultSet`); there is no SQL of it.
+    constant: Option<bool>,
     kind: Kind,
 }
 
@@ -50,10 +52,13 @@ impl Compiled {
             sql: Fragments::text(literal.text()),
             wildcard: literal.is_wildcard(),
             has_params: *literal != Literal::Null,
-            output: None,
-            text: false,
             kind: Kind::Value,
+            ..Self::default()
         }
+    }
+
+    fn constant(truth: bool) -> Self {
+        Self { constant: Some(truth), ..Self::default() }
     }
 
     /// Its values are text.
@@ -165,7 +170,12 @@ impl Compiler<'_> {
     pub(super) fn condition(&self, value: &Value) -> Result<Compiled, Reason> {
         let q = self.parse_q(value, 0)?;
         let node = self.where_node(&q, false, 0)?;
-        where_sql(node, self.context).ok_or_else(|| "an empty condition".to_owned())
+        let compiled = where_sql(node, self.context).ok_or_else(|| "an empty condition".to_owned())?;
+        match compiled.constant {
+            None => Ok(compiled),
+            Some(true) => Err("Django refuses a condition that always holds".to_owned()),
+            Some(false) => Err("Django refuses a condition that never holds".to_owned()),
+        }
     }
 
     fn parse_q(&self, value: &Value, depth: u8) -> Result<Node<Condition>, Reason> {
@@ -292,6 +302,17 @@ impl Compiler<'_> {
         {
             names.remove(0);
         }
+        if let [part @ ("year" | "iso_year")] = names.as_slice()
+            && matches!(&*field.value_type, "DateField" | "DateTimeField")
+            && let Some(compiled) = self.year(&field, part, lookup, value)?
+        {
+            let mut node = Node::new(Connector::And);
+            node.children.push(Child::Leaf(compiled));
+            if negated && field.null {
+                node.children.push(Child::Leaf(column(&field)?.wrapped("", " IS NOT NULL")));
+            }
+            return Ok(node);
+        }
         let (left, lookup_field) = self.transformed(&field, &names, lookup)?;
         let not_null = column(&field)?.wrapped("", " IS NOT NULL");
         let mut node = Node::new(Connector::And);
@@ -331,6 +352,44 @@ impl Compiler<'_> {
         Ok(node)
     }
 
+    /// A year compared with a number is a comparison with its first and last moment; None where Django extracts it.
+    fn year(&self, field: &ResolvedField, part: &str, lookup: &str, value: &Value) -> Result<Option<Compiled>, Reason> {
+        let year = match value {
+            Value::Int(year) => *year,
+            Value::Call(_) => return Ok(None),
+            _ => return Err(format!("the year compared with `{}` is not known", field.name())),
+        };
+        if part == "iso_year" {
+            return Err(format!("the transform `iso_year` on `{}` is not read", field.name()));
+        }
+        let int = Value::Int;
+        let bound = |first: bool| {
+            let (month, day) = if first { (1, 1) } else { (12, 31) };
+            let mut args = vec![int(year), int(month), int(day)];
+            if &*field.value_type == "DateTimeField" && !first {
+                args.extend([int(23), int(59), int(59), int(999_999)]);
+            }
+            let class = if &*field.value_type == "DateField" { "date" } else { "datetime" };
+            let call = Call {
+                callee: Arc::from(format!("datetime.{class}")),
+                args,
+                kwargs: Vec::new(),
+                span: zdm_source::Span::default(),
+            };
+            Compiled::literal(&literal::prepared(field, &Value::Call(Arc::new(call)), self.context))
+        };
+        let left = column(field)?;
+        let compared = |operator: &str, right: Compiled| Compiled::joined(vec![left.clone(), right], operator);
+        Ok(Some(match lookup {
+            "exact" => compared(" BETWEEN ", Compiled::joined(vec![bound(true), bound(false)], " AND ")),
+            "gt" => compared(" > ", bound(false)),
+            "gte" => compared(" >= ", bound(true)),
+            "lt" => compared(" < ", bound(true)),
+            "lte" => compared(" <= ", bound(false)),
+            _ => return Ok(None),
+        }))
+    }
+
     /// A column behind its transforms, and the field whose values come out.
     fn transformed(
         &self,
@@ -364,7 +423,7 @@ impl Compiler<'_> {
                     if self.context.version.at_least(4, 2) { left.wrapped("(", ")") } else { left.wrapped("", "") };
                 Ok((left.wrapped("", &format!("[{position}]")), base))
             }
-            ("DateField" | "DateTimeField", [part]) if *part != "year" && *part != "iso_year" => {
+            ("DateField" | "DateTimeField", [part]) => {
                 let zoned = self.zoned(left)?;
                 match *part {
                     "date" if &*field.value_type == "DateTimeField" => {
@@ -488,6 +547,9 @@ impl Compiler<'_> {
                     "lt" => "<",
                     _ => "<=",
                 };
+                if let Some(truth) = self.beyond_range(lookup, value, field) {
+                    return Ok(Compiled::constant(truth));
+                }
                 // Integer columns are compared with what a fraction is rounded to.
                 let rounded = match value {
                     #[expect(clippy::cast_possible_truncation, reason = "the range is checked")]
@@ -503,6 +565,15 @@ impl Compiler<'_> {
                 sql.push(&format!(" {operator} "));
                 sql.append(self.right_side(&rounded, field, depth)?);
             }
+            "contains" | "contained_by" | "overlap" if &*field.value_type == "ArrayField" => {
+                sql.kind = Kind::Other;
+                sql.push(match lookup {
+                    "contains" => " @> ",
+                    "contained_by" => " <@ ",
+                    _ => " && ",
+                });
+                sql.append(self.array_side(value, field, depth)?);
+            }
             "in" if !special || &*field.value_type == "JSONField" && !left.is_column() => {
                 let items = value.items().ok_or_else(unsupported)?;
                 let mut seen: Vec<&Value> = Vec::new();
@@ -512,7 +583,7 @@ impl Compiler<'_> {
                     }
                 }
                 if seen.is_empty() {
-                    return Err("an `in` without values".to_owned());
+                    return Ok(Compiled::constant(false));
                 }
                 if matches!(value, Value::Set(_)) && seen.len() > 1 {
                     return Err("an `in` over a set has no order".to_owned());
@@ -603,6 +674,57 @@ impl Compiler<'_> {
         sql.kind = Kind::Other;
         sql.output = None;
         Ok(sql)
+    }
+
+    /// Whether a comparison with a number that the column cannot hold is always or never true (`IntegerFieldOverflow`).
+    fn beyond_range(&self, lookup: &str, value: &Value, field: &ResolvedField) -> Option<bool> {
+        if !self.context.version.at_least(5, 0) || field.relation.is_some() {
+            return None;
+        }
+        let (small, normal, big) = (i128::from(i16::MAX), i128::from(i32::MAX), i128::from(i64::MAX));
+        let (low, high) = match &*field.internal_type {
+            "SmallIntegerField" | "SmallAutoField" => (-small - 1, small),
+            "IntegerField" | "AutoField" => (-normal - 1, normal),
+            "BigIntegerField" | "BigAutoField" => (-big - 1, big),
+            "PositiveSmallIntegerField" => (0, small),
+            "PositiveIntegerField" => (0, normal),
+            "PositiveBigIntegerField" => (0, big),
+            _ => return None,
+        };
+        let number = value.as_int()?;
+        match lookup {
+            _ if (low..=high).contains(&number) => None,
+            "gt" | "gte" => Some(number < low),
+            "lt" | "lte" => Some(number > high),
+            _ => Some(false),
+        }
+    }
+
+    /// The right side of a comparison of arrays, cast to the column's type.
+    fn array_side(&self, value: &Value, field: &ResolvedField, depth: u8) -> Result<Compiled, Reason> {
+        let unknown = || format!("the array compared with `{}` is not read", field.name());
+        let db_type = field.db_type.as_deref().ok_or_else(unknown)?;
+        let cast = format!("::{db_type}");
+        let items = match value {
+            Value::List(items) | Value::Tuple(items) if items.iter().any(|item| *item != Value::None) => items,
+            Value::Call(_) => return Ok(self.right_side(value, field, depth)?.wrapped("", &cast)),
+            _ => return Err(unknown()),
+        };
+        let base = field.base.as_deref().ok_or_else(unknown)?;
+        let mut parts = Vec::new();
+        for item in items.iter() {
+            parts.push(match (item, &*base.value_type) {
+                (Value::Call(call), _) if is_expression(call) => self.expression(item, depth + 1)?,
+                (Value::Str(text), "CharField" | "TextField" | "SlugField") => self.string(text),
+                (Value::Int(_), class) if class.ends_with("IntegerField") => {
+                    Compiled::literal(&literal::plain(item, self.context))
+                }
+                _ => return Err(unknown()),
+            });
+        }
+        let array = Compiled::joined(parts, ", ").wrapped("ARRAY[", "]");
+        let array = if self.context.version.at_least(4, 0) { array.wrapped("(", ")") } else { array };
+        Ok(array.wrapped("", &cast))
     }
 
     /// A string as Django quotes it in conditions and index expressions: up to 4.2 it doubles percent signs.
@@ -716,6 +838,8 @@ impl Compiler<'_> {
                 operands.push(self.string(" "));
                 Ok(function(if call.name() == "LPad" { "LPAD" } else { "RPAD" }, operands).giving_text())
             }
+            "JSONObject" if call.args.is_empty() => self.json_object(call, depth),
+            "JSONArray" if call.kwargs.is_empty() => self.json_array(call, depth),
             "Round" => {
                 let mut operands = operands()?;
                 if self.context.version.at_least(4, 0) {
@@ -930,6 +1054,75 @@ impl Compiler<'_> {
         Ok(result)
     }
 
+    /// Whether the server has the standard's `JSON_OBJECT`, which Django asks since 5.1.
+    fn standard_json(&self) -> Result<bool, Reason> {
+        if !self.context.version.at_least(5, 1) {
+            return Ok(false);
+        }
+        let server = self.context.postgres.ok_or("the server's release decides what is sent")?;
+        Ok(server.at_least(16))
+    }
+
+    /// `JSONObject(key=expression, …)`.
+    fn json_object(&self, call: &Call, depth: u8) -> Result<Compiled, Reason> {
+        let standard = self.standard_json()?;
+        let mut parts = Vec::new();
+        for (key, value) in &call.kwargs {
+            let key = self.string(key);
+            let key = if self.context.version.at_least(4, 2) { key.wrapped("(", ")::text") } else { key };
+            let key = if standard { key.wrapped("(", ")") } else { key };
+            let value = match value {
+                Value::Str(name) => self.field_reference(name)?,
+                value => self.expression(value, depth + 1)?,
+            };
+            parts.push(Compiled::joined(vec![key, value], if standard { " VALUE " } else { ", " }));
+        }
+        let joined = Compiled::joined(parts, ", ");
+        Ok(if standard {
+            joined.wrapped("JSON_OBJECT(", " RETURNING JSONB)")
+        } else {
+            joined.wrapped("JSONB_BUILD_OBJECT(", ")")
+        })
+    }
+
+    /// `JSONArray(expression, …)`: each is cast to its own type.
+    fn json_array(&self, call: &Call, depth: u8) -> Result<Compiled, Reason> {
+        let standard = self.standard_json()?;
+        let mut parts = Vec::new();
+        for value in &call.args {
+            let constant = match value {
+                Value::Call(inner) if inner.name() == "Value" && inner.kwargs.is_empty() => inner.args.first(),
+                Value::Str(_) | Value::Call(_) => None,
+                value => Some(value),
+            };
+            let compiled = match value {
+                Value::Str(name) => self.field_reference(name)?,
+                value => self.expression(value, depth + 1)?,
+            };
+            if matches!(value, Value::Call(inner) if inner.name() == "Cast") {
+                parts.push(compiled);
+                continue;
+            }
+            let db_type: Arc<str> = match (constant, &compiled.output) {
+                (Some(Value::Str(_)), _) => Arc::from("varchar"),
+                (Some(Value::Int(_)), _) => Arc::from("integer"),
+                (Some(Value::Bool(_)), _) => Arc::from("boolean"),
+                (None, Some(output)) if output.relation.is_none() && output.base.is_none() => {
+                    output.db_type.clone().ok_or("a part of `JSONArray` has no type")?
+                }
+                _ => return Err("a part of `JSONArray` whose type is not known".to_owned()),
+            };
+            parts.push(compiled.wrapped("(", &format!(")::{db_type}")));
+        }
+        let null = if parts.is_empty() { " " } else { " NULL ON NULL" };
+        let joined = Compiled::joined(parts, ", ");
+        Ok(if standard {
+            joined.wrapped("JSON_ARRAY(", &format!("{null} RETURNING JSONB)"))
+        } else {
+            joined.wrapped("JSONB_BUILD_ARRAY(", ")")
+        })
+    }
+
     /// `Case(When(condition, then=…), …, default=…)`.
     fn case(&self, call: &Call, depth: u8) -> Result<Compiled, Reason> {
         let branch = |value: &Value| match value {
@@ -1116,6 +1309,7 @@ fn is_lookup(name: &str) -> bool {
             | "has_keys"
             | "has_any_keys"
             | "contained_by"
+            | "overlap"
     )
 }
 
@@ -1257,6 +1451,18 @@ fn where_sql(node: Node<Compiled>, context: &Context) -> Option<Compiled> {
             Child::Node(inner) => parts.extend(where_sql(inner, context)),
         }
     }
+    if node.connector != Connector::Xor {
+        // What holds always is nothing beside an AND, and all of an OR; what never holds the other way about.
+        let neutral = node.connector == Connector::And;
+        if parts.iter().any(|part| part.constant == Some(!neutral)) {
+            return Some(Compiled::constant(neutral == node.negated));
+        }
+        let some = !parts.is_empty();
+        parts.retain(|part| part.constant.is_none());
+        if some && parts.is_empty() {
+            return Some(Compiled::constant(neutral != node.negated));
+        }
+    }
     let count = parts.len();
     if count == 0 {
         return None;
@@ -1313,7 +1519,13 @@ impl Editor<'_> {
             Value::Call(call) if is_expression(call) => call,
             value => {
                 let literal = literal::prepared(field, value, self.context);
-                return Ok((literal.text().to_owned(), literal.is_wildcard(), literal != Literal::Null));
+                // `ArrayField.get_placeholder()`.
+                let cast = match &field.db_type {
+                    Some(db_type) if &*field.value_type == "ArrayField" => format!("::{db_type}"),
+                    _ => String::new(),
+                };
+                let text = format!("{}{cast}", literal.text());
+                return Ok((text, literal.is_wildcard(), literal != Literal::Null));
             }
         };
         let compiler = self.compiler(resolver, model);

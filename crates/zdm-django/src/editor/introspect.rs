@@ -43,7 +43,7 @@ impl Editor<'_> {
     pub(super) fn constraint_names(&mut self, table: &str, query: &Query<'_>) -> Vec<String> {
         let catalog = self.database.catalog();
         // Django looks for the name as it stands in `db_table`, so it never finds a table with a schema in its name.
-        let Some(known) = catalog.table(&QualifiedName::new(table)) else {
+        let Some(known) = catalog.table(&server_name(table)) else {
             if !table.contains("\".\"") {
                 self.report(format!("the table `{table}` is not known, so the names of its constraints are not"));
             }
@@ -65,7 +65,7 @@ impl Editor<'_> {
     /// The sequence that belongs to a column, as an identity or by OWNED BY.
     pub(super) fn sequence_of(&self, table: &str, column: &str) -> Option<String> {
         let catalog = self.database.catalog();
-        let name = QualifiedName::new(table);
+        let name = server_name(table);
         let known = catalog.table(&name)?;
         if let Some(identity) = known.column(column).and_then(|column| column.identity.as_ref()) {
             return Some(identity.sequence.name.to_string());
@@ -73,6 +73,11 @@ impl Editor<'_> {
         let owned = catalog.sequences_of(&name);
         owned.into_iter().find(|(owner, _)| *owner == *column).map(|(_, sequence)| sequence.name.to_string())
     }
+}
+
+/// The name as the server keeps it: a literal that is compared with a name is cut like one.
+fn server_name(table: &str) -> QualifiedName {
+    QualifiedName::new(Ident::new(table).truncated().as_str())
 }
 
 /// The names that `Meta.constraints` and `Meta.indexes` take.

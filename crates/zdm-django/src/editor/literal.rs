@@ -544,9 +544,14 @@ fn array(field: &ResolvedField, value: &Value, context: &Context) -> Option<Stri
             | "PositiveSmallIntegerField",
         ) => {
             let numbers: Vec<i128> = items.iter().map(integer).collect::<Option<_>>()?;
-            let small = numbers.iter().all(|number| i32::try_from(*number).is_ok());
             let texts: Vec<String> = numbers.iter().map(ToString::to_string).collect();
-            Some(format!("'{{{}}}'::{}[]", texts.join(","), if small { "int4" } else { "int8" }))
+            // `DatabaseOperations.integerfield_type_map`.
+            let cast = match &*base.value_type {
+                "SmallIntegerField" | "PositiveSmallIntegerField" => "int2",
+                "IntegerField" | "PositiveIntegerField" => "int4",
+                _ => "int8",
+            };
+            Some(format!("'{{{}}}'::{cast}[]", texts.join(",")))
         }
         (Driver::Psycopg3, "BooleanField") => {
             let texts: Vec<&str> = items
@@ -565,7 +570,7 @@ fn array(field: &ResolvedField, value: &Value, context: &Context) -> Option<Stri
                 .iter()
                 .map(|item| scalar(&base.value_type, base.max_digits, item, context))
                 .collect::<Option<_>>()?;
-            Some(format!("ARRAY[{}]", texts.join(", ")))
+            Some(format!("ARRAY[{}]", texts.join(",")))
         }
         _ => None,
     }

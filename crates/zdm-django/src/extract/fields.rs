@@ -145,7 +145,6 @@ impl Extractor<'_> {
             FieldFact::NoColumn => {
                 Resolved { kind: FieldKind::NoColumn, arguments: Arguments::new(args, signature::field("Field")) }
             }
-            FieldFact::Unknown(reason) => unknown(format!("`{written}`: {reason}"), args),
         };
         Some(resolved)
     }

@@ -95,7 +95,7 @@ fn same_kind(one: &ConstraintKind, other: &ConstraintKind) -> bool {
     }
 }
 
-fn same_value(one: &Value, other: &Value) -> bool {
+pub(crate) fn same_value(one: &Value, other: &Value) -> bool {
     match (one, other) {
         (Value::List(one), Value::List(other))
         | (Value::Tuple(one), Value::Tuple(other))

@@ -234,6 +234,7 @@ fn alter_fields(cases: &mut Vec<Case>) {
         cases.push(alter(&with(""), &with("null=True")));
         cases.push(alter(&with("null=True"), &with(default)));
         cases.push(alter(&with("null=True"), &with(&format!("null=True, {default}"))));
+        cases.push(alter(&with(&format!("null=True, {default}")), &with(default)));
         cases.push(alter(&with(""), &with("db_column='other'")));
         cases.push(alter(&with(""), &with("verbose_name='x', help_text='y', blank=True")));
         if json {
@@ -263,6 +264,15 @@ fn alter_fields(cases: &mut Vec<Case>) {
         ("models.IntegerField(null=True, default=5)", "models.IntegerField(default=5)"),
         ("models.IntegerField(null=True, default=5)", "models.IntegerField(default=6)"),
         ("models.IntegerField(null=True)", "models.IntegerField(default=None)"),
+        ("models.IntegerField(null=True, default=1)", "models.FloatField(default=1)"),
+        ("models.IntegerField(null=True, default=1)", "models.BigIntegerField(default=True)"),
+        ("models.DateField(null=True, auto_now=True)", "models.DateField(default=timezone.now)"),
+        ("models.BinaryField(null=True, default=b'')", "models.BinaryField(default=b'')"),
+        (
+            "postgres.ArrayField(models.IntegerField(), null=True, default=[1])",
+            "postgres.ArrayField(models.BigIntegerField(), default=[1])",
+        ),
+        ("models.DateTimeField(null=True, default=timezone.now)", "models.DateTimeField(default=timezone.now)"),
         ("models.JSONField(null=True)", "models.JSONField(default=dict)"),
         ("models.CharField(max_length=10)", "models.CharField(max_length=10, choices=[('a', 'A')])"),
         ("models.CharField(max_length=10)", "models.CharField(max_length=10, db_collation='C')"),
@@ -727,6 +737,17 @@ fn expressions(cases: &mut Vec<Case>) {
         (everywhere, "models.Q(d__month=2)"),
         (everywhere, "models.Q(d__day__gte=2)"),
         (everywhere, "models.Q(d__week_day=2)"),
+        (everywhere, "models.Q(d__year=2020)"),
+        (everywhere, "~models.Q(d__year__gte=2020)"),
+        (everywhere, "models.Q(d__year__lt=2020) | models.Q(d__year__gt=2021)"),
+        (everywhere, "models.Q(t__year__lte=2020)"),
+        (everywhere, "models.Q(a__contains=[1, 2])"),
+        (everywhere, "models.Q(a__overlap=[3])"),
+        (everywhere, "models.Q(a__contained_by=[3, 4])"),
+        (everywhere, "models.Q(n__gt=-3000000000)|models.Q(n=5)|models.Q(n__lt=9)"),
+        (everywhere, "models.Q(n=3000000000)|models.Q(c='x')"),
+        (everywhere, "models.Q(n__lt=3000000000)&models.Q(c='x')"),
+        (everywhere, "models.Q(n__in=[])|models.Q(c='x')"),
         (everywhere, "models.Q(d__quarter=1)"),
         (everywhere, "models.Q(t__month=2)"),
         (everywhere, "models.Q(t__date=datetime.date(2020, 1, 2))"),
@@ -872,6 +893,8 @@ fn expressions(cases: &mut Vec<Case>) {
         "models.GeneratedField(expression=models.F('j__a'), output_field=models.JSONField(), db_persist=True)",
         "models.GeneratedField(expression=Half('n'), output_field=models.IntegerField(), db_persist=True)",
         "models.GeneratedField(expression=models.Q(n__gt=1) | models.Q(b=True), output_field=models.BooleanField(), db_persist=True)",
+        "models.GeneratedField(expression=functions.JSONObject(name=functions.Lower('c'), n='n', v=models.Value(1)), output_field=models.JSONField(), db_persist=True)",
+        "models.GeneratedField(expression=functions.JSONArray('n', models.Value(True), models.Value(3), functions.Cast('c', models.TextField())), output_field=models.JSONField(), db_persist=True)",
         "models.GeneratedField(expression=functions.Round('dec', 1), output_field=models.DecimalField(max_digits=9, decimal_places=1), db_persist=True)",
     ] {
         cases.push(operation(fields, &format!("migrations.AddField('§', 'f', {field})")).since(5, 2));

@@ -89,6 +89,21 @@ impl Database for Recorder {
     }
 }
 
+/// What a project of one migration sends, in order; what was not analysed among it.
+pub(crate) fn statements(project: &Project, key: &MigrationKey, context: &Context) -> Vec<String> {
+    let mut recorder = Recorder {
+        session: Session::new(Catalog::new(), PgVersion::major(17)),
+        statements: Vec::new(),
+        refused: Vec::new(),
+    };
+    let migration = project.migration(key).expect("the migration");
+    let outcome = run_migration(migration, &ProjectState::new(), context, &mut recorder);
+    let mut lines: Vec<String> = recorder.statements.iter().map(|sql| sql.text.to_string()).collect();
+    lines.extend(outcome.not_analysed.into_iter().map(|reason| format!("not analysed: {}", reason.reason)));
+    lines.extend(recorder.refused.into_iter().map(|refusal| format!("refused: {refusal}")));
+    lines
+}
+
 /// A project of these files.
 pub(crate) fn build(
     files: Vec<SourceFile>,
@@ -128,8 +143,15 @@ pub(crate) fn compare(report: &OracleReport, project: &Project, context: &Contex
             // Without a gap in the history nothing that Django sends is refused.
             score.differences.extend(recorder.refused.iter().map(|refusal| format!("{key}: refused: {refusal}")));
         }
-        if failed.is_some() {
+        if let Some(error) = &executed.error {
             score.failed += 1;
+            // What the server refuses is refused by the model, where the rows cannot decide it.
+            if error.sqlstate.as_ref().is_some_and(|state| !state.starts_with("23"))
+                && certain
+                && recorder.refused.is_empty()
+            {
+                score.differences.push(format!("{key}: not refused: {}: {:?}", error.message, error.sql));
+            }
         }
         for operation in &executed.operations {
             // The one that failed sent what the server refused, and nothing after it ran.
@@ -154,7 +176,7 @@ pub(crate) fn compare(report: &OracleReport, project: &Project, context: &Contex
     }
     compare_state(report, &Resolver::new(&state, context), &mut score);
     if !report.tables.is_empty() {
-        catalog::compare(report, recorder.session.catalog(), &mut score);
+        catalog::tables(report, recorder.session.catalog(), &mut score);
     }
     score
 }
@@ -198,10 +220,8 @@ fn compare_operation(
         "AlterField" => !version.at_least(4, 0),
         _ => false,
     };
-    let own = predicted(false);
-    // Several indexes of one column come in the order of the server's aggregation.
-    let drops = immediate.len() > 1 && immediate.iter().all(|sql| sql.starts_with("DROP INDEX"));
-    let result = if unordered || drops { compare::sets(&immediate, &own) } else { compare::lists(&immediate, &own) };
+    let (immediate, own) = (with_sorted_drops(immediate), with_sorted_drops(predicted(false)));
+    let result = if unordered { compare::sets(&immediate, &own) } else { compare::lists(&immediate, &own) };
     let mut equal = true;
     if let Err(difference) = result {
         equal = false;
@@ -214,6 +234,16 @@ fn compare_operation(
     if equal {
         score.equal += 1;
     }
+}
+
+/// Several indexes of one column are dropped in the order of the server's aggregation.
+fn with_sorted_drops(mut statements: Vec<String>) -> Vec<String> {
+    for run in statements.chunk_by_mut(|one, other| one.starts_with("DROP INDEX") && other.starts_with("DROP INDEX")) {
+        if run.len() > 1 {
+            run.sort();
+        }
+    }
+    statements
 }
 
 /// Each model of the report against the state.
