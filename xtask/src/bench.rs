@@ -38,6 +38,18 @@ pub(crate) struct Options {
     keep: Option<PathBuf>,
 }
 
+/// The benchmark of the backfill, which is an example of its crate.
+pub(crate) fn filling(arguments: &[String]) -> Result<(), String> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let status = Command::new(cargo)
+        .args(["run", "--release", "-p", "zdm-backfill", "--example", "filling", "--"])
+        .args(arguments)
+        .current_dir(cache::workspace())
+        .status()
+        .map_err(|error| format!("cargo cannot be run: {error}"))?;
+    if status.success() { Ok(()) } else { Err(format!("the benchmark ended with {status}")) }
+}
+
 /// The programs under measurement.
 struct Programs {
     lint: PathBuf,

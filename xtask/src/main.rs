@@ -47,6 +47,12 @@ enum Command {
     Packages,
     /// Measure the linter against tree-sitter, Django and django-migration-linter
     Bench(bench::Options),
+    /// Fill a column of a large table in four ways, side by side, alone and beside a load; wants a quiet machine, 20 minutes
+    Filling {
+        /// Passed to the benchmark: see crates/zdm-backfill/examples/filling.rs
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
+    },
     /// Change a large table beside an application that reads and writes it, the naive way and ours
     Demo(demo::Options),
     /// Measure what the tables of docs/runbook.md say, and write them
@@ -84,6 +90,7 @@ fn main() -> ExitCode {
         Command::Test { arguments } => ci::test(&arguments),
         Command::Packages => packages::run(),
         Command::Bench(options) => bench::run(&options),
+        Command::Filling { arguments } => bench::filling(&arguments),
         Command::Extension(options) => extension::run(&options),
         Command::Vscode => vscode::run(),
         Command::NewRule { code, name } => rules::new_rule(&code, &name),

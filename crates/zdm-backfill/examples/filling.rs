@@ -1,7 +1,7 @@
 //! Ways to fill a column, side by side in one run:
 //!
 //! ```text
-//! cargo run --release -p zdm-backfill --example filling -- [--rows N] [--major M] [--ways LIST] [--load LIST] [--alone SECONDS] [--pause each] [--set LIMIT=VALUE] [--passes N] [--workers N]
+//! cargo xtask filling [--rows N] [--major M] [--ways LIST] [--load LIST] [--alone SECONDS] [--pause each] [--set LIMIT=VALUE] [--passes N] [--workers N]
 //! ```
 //!
 //! One table with a primary key and three more indexes, copied afresh for each way. `--ways` (default: all of
@@ -105,7 +105,7 @@ fn main() {
     for way in &asked.ways {
         asked.ready(way);
         results.push(match way.as_str() {
-            "one" => measure("one UPDATE", &server, &template, rows, one_update),
+            "one" => measure(ONE, &server, &template, rows, one_update),
             "keyset" => measure("keyset batches in SQL", &server, &template, rows, keyset_batches),
             "django" if Django::env("5.2").is_none() => {
                 eprintln!("Django 5.2 is not provisioned: left out");
@@ -114,7 +114,7 @@ fn main() {
             "django" => measure("Django .update() in keyset windows", &server, &template, rows, django),
             "ours" => {
                 let run = |database: &Database, _| Some(ours(database, &asked.child));
-                measure("zdm backfill", &server, &template, rows, run)
+                measure(OURS, &server, &template, rows, run)
             }
             "none" => continue,
             _ => panic!("unknown way {way}"),
@@ -123,7 +123,52 @@ fn main() {
     if !results.is_empty() {
         print_table(&results);
     }
-    under_load(&server, &template, &asked);
+    let beside = under_load(&server, &template, &asked);
+    judge(&results, &beside);
+}
+
+/// What is asked of ours, and what came out: against one UPDATE of the same run, and against the load alone just before.
+fn judge(results: &[Measured], beside: &[Beside]) {
+    println!("\n| asked of zdm backfill | measured | |\n|---|---|---|");
+    let say = |what: &str, measured: String, holds: bool| {
+        println!("| {what} | {measured} | {} |", if holds { "holds" } else { "does not hold" });
+    };
+    let find = |name: &str| results.iter().find(|way| way.name == name);
+    if let (Some(one), Some(ours)) = (find(ONE), find(OURS)) {
+        let (rate, wal) = (ours.rate / one.rate, ours.wal / one.wal);
+        say("at least 1.8 times the rows/s of one UPDATE", format!("{rate:.2}"), rate >= 1.8);
+        say("the heap grows by at most 25 %", format!("{:.0} %", ours.growth * 100.0), ours.growth <= 0.25);
+        say("at most 0.75 times the WAL of one UPDATE", format!("{wal:.2}"), wal <= 0.75);
+    }
+    if let Some(peak) = find(OURS).and_then(|ours| ours.memory.as_deref()) {
+        let kilobytes: f64 = peak.split_whitespace().next().and_then(|text| text.parse().ok()).unwrap_or(f64::NAN);
+        let megabytes = kilobytes * 1024.0 / 1e6;
+        say("the runner stays below 30 MB", format!("{megabytes:.1} MB"), megabytes < 30.0);
+    }
+    // Several runs beside the load, where they were asked for: all are shown.
+    for ours in beside.iter().filter(|way| way.name == OURS) {
+        let ratio = ours.p99 / ours.alone;
+        say("p99 of writes at most twice the load's alone", format!("{ratio:.2}"), ratio <= 2.0);
+        say(
+            "no wait above 100 ms",
+            format!("{} waits, the longest {:.0} ms", ours.waits, ours.longest),
+            ours.waits == 0,
+        );
+    }
+}
+
+const ONE: &str = "one UPDATE";
+const OURS: &str = "zdm backfill";
+
+/// Writes beside a way, in milliseconds.
+struct Beside {
+    name: &'static str,
+    /// p99 of the load alone, just before.
+    alone: f64,
+    p99: f64,
+    longest: f64,
+    /// Above 100 ms.
+    waits: usize,
 }
 
 struct Measured {
@@ -367,25 +412,39 @@ fn load(database: &Database, rows: u64, beside: impl FnOnce()) -> Vec<f64> {
     all
 }
 
-fn under_load(server: &Server, template: &Database, asked: &Asked) {
+fn under_load(server: &Server, template: &Database, asked: &Asked) -> Vec<Beside> {
     let rows = asked.rows;
+    let mut found = Vec::new();
     if asked.load.iter().all(|way| way == "none") {
-        return;
+        return found;
     }
     println!("\n{LOAD} transactions/s, half of them writes of an indexed column");
-    println!("\n| beside the load | s | writes | p50 ms | p99 ms | p99.9 ms | longest ms |");
-    println!("|---|---|---|---|---|---|---|");
-    let show = |name: &str, started: Instant, latencies: &[f64]| {
+    println!(
+        "\n| beside the load | s | writes | p50 ms | p99 ms | to the load alone | p99.9 ms | longest ms | above 100 ms |"
+    );
+    println!("|---|---|---|---|---|---|---|---|---|");
+    // The load alone is shown with its own p99 as 1.
+    let show = |name: &'static str, started: Instant, latencies: &[f64], alone: Option<f64>| {
         let at = |share: usize| latencies.get(latencies.len() * share / 1000).copied().unwrap_or(0.0);
+        let beside = Beside {
+            name,
+            alone: alone.unwrap_or(at(990)),
+            p99: at(990),
+            longest: latencies.last().copied().unwrap_or(0.0),
+            waits: latencies.iter().filter(|latency| **latency > 100.0).count(),
+        };
         println!(
-            "| {name} | {:.1} | {} | {:.1} | {:.1} | {:.1} | {:.1} |",
+            "| {name} | {:.1} | {} | {:.1} | {:.1} | {:.2} | {:.1} | {:.1} | {} |",
             started.elapsed().as_secs_f64(),
             latencies.len(),
             at(500),
             at(990),
+            beside.p99 / beside.alone,
             at(999),
-            latencies.last().copied().unwrap_or(0.0)
+            beside.longest,
+            beside.waits
         );
+        beside
     };
     for way in asked.load.iter().filter(|way| *way != "none") {
         asked.ready(way);
@@ -393,21 +452,18 @@ fn under_load(server: &Server, template: &Database, asked: &Asked) {
         settle(&database.connect());
         load(&database, rows, || std::thread::sleep(Duration::from_secs(5)));
         let started = Instant::now();
-        show("nothing", started, &load(&database, rows, || std::thread::sleep(asked.alone)));
+        let alone = show("nothing", started, &load(&database, rows, || std::thread::sleep(asked.alone)), None);
         let started = Instant::now();
-        match way.as_str() {
-            "ours" => {
-                let latencies = load(&database, rows, || drop(ours(&database, &asked.child)));
-                show("zdm backfill", started, &latencies);
-            }
-            "keyset" => {
-                let latencies = load(&database, rows, || drop(keyset_batches(&database, rows)));
-                show("keyset batches in SQL", started, &latencies);
-            }
-            "one" => show("one UPDATE", started, &load(&database, rows, || drop(one_update(&database, rows)))),
+        let (name, latencies) = match way.as_str() {
+            "ours" => (OURS, load(&database, rows, || drop(ours(&database, &asked.child)))),
+            "keyset" => ("keyset batches in SQL", load(&database, rows, || drop(keyset_batches(&database, rows)))),
+            "django" => ("Django .update() in keyset windows", load(&database, rows, || drop(django(&database, rows)))),
+            "one" => (ONE, load(&database, rows, || drop(one_update(&database, rows)))),
             _ => panic!("unknown way {way}"),
-        }
+        };
+        found.push(show(name, started, &latencies, Some(alone.p99)));
         assert_eq!(database.connect().value("SELECT count(*) FROM big WHERE dst IS DISTINCT FROM src"), "0");
         eprintln!("{way} beside the load: done");
     }
+    found
 }

@@ -97,7 +97,9 @@ pub async fn run(
 ) -> Result<Outcome, Error> {
     // After a failover the old primary may be back as a standby: among several hosts, the writable one is meant.
     options.settings.needs_writable = true;
-    let (session, prepared) = begin(&options, &events, &stop).await?;
+    let Some((session, prepared)) = begin(&options, &events, &stop).await? else {
+        return Ok(Outcome::Interrupted { rows_updated: 0 });
+    };
     let store = Store::new(options.state_schema.clone());
     let job = prepared.job;
     let shown = Plan { parts: prepared.plans.clone(), by_predicate: prepared.by_predicate };
@@ -153,12 +155,13 @@ pub async fn run(
 /// A server that has never been reached is more often a wrong address than one that is coming back.
 const PATIENCE_AT_START: Duration = Duration::from_secs(15);
 
-/// The first session and the job, through lost connections.
+/// The first session and the job, through lost connections. Nothing when `stop` came first.
 async fn begin(
     options: &RunOptions,
     events: &mpsc::UnboundedSender<Event>,
     stop: &watch::Receiver<bool>,
-) -> Result<(Session, prepare::Prepared), Error> {
+) -> Result<Option<(Session, prepare::Prepared)>, Error> {
+    let mut stop = stop.clone();
     let started = Instant::now();
     let mut backoff = zdm_conn::Backoff::new(Duration::from_millis(100), Duration::from_secs(5));
     let mut reached = false;
@@ -168,8 +171,12 @@ async fn begin(
             let prepared = prepare::prepare(&mut session, options).await?;
             Ok::<_, Error>((session, prepared))
         };
-        match attempt.await {
-            Err(error) if error.is_transient() && !*stop.borrow() => {
+        let attempt = tokio::select! {
+            attempt = attempt => attempt,
+            Ok(_) = stop.wait_for(|stop| *stop) => return Ok(None),
+        };
+        match attempt {
+            Err(error) if error.is_transient() => {
                 reached |= !matches!(error, Error::Session(SessionError::Connect(_)));
                 let patience = if reached { options.retry_for } else { options.retry_for.min(PATIENCE_AT_START) };
                 if started.elapsed() >= patience {
@@ -179,9 +186,12 @@ async fn begin(
                 let message = error.to_string();
                 // Nobody may be listening: the run does not depend on it.
                 drop(events.send(Event::Reconnecting { message, attempt: backoff.attempts(), delay }));
-                tokio::time::sleep(delay).await;
+                tokio::select! {
+                    () = tokio::time::sleep(delay) => {}
+                    Ok(_) = stop.wait_for(|stop| *stop) => return Ok(None),
+                }
             }
-            other => return other,
+            other => return other.map(Some),
         }
     }
 }

@@ -14,6 +14,9 @@ pub enum Error {
     /// Gave up on a lock; nothing is half-done.
     #[error("{0}")]
     GaveUp(String),
+    /// By a signal, before the command was started.
+    #[error("interrupted")]
+    Interrupted,
     /// The command failed, or could not be watched any more.
     #[error("{0}")]
     Failed(String),

@@ -118,7 +118,12 @@ pub async fn run(
                 .to_owned(),
         ));
     }
-    let session = Arc::new(open(&options.settings).await?);
+    let mut interrupted = signals.clone();
+    // A server that does not answer holds nobody up who wants to go.
+    let session = tokio::select! {
+        session = open(&options.settings) => Arc::new(session?),
+        Ok(_) = interrupted.wait_for(|signal| *signal != Signal::None) => return Err(Error::Interrupted),
+    };
     let version = PgVersion::major(u16::try_from(session.major()).unwrap_or_default());
     let core: Shared = Arc::new(std::sync::Mutex::new(Core::new(options.limits, options.retries, version, events)));
     {
@@ -287,7 +292,7 @@ async fn hold_lock(
             lock(core).say(Event::Holding { reason: "another `zdm migrate` runs on this database".to_owned() });
         }
         if *signals.borrow() != Signal::None {
-            return Err(Error::Failed("interrupted".to_owned()));
+            return Err(Error::Interrupted);
         }
         tokio::time::sleep(LOCK_PERIOD).await;
     }
@@ -335,7 +340,7 @@ async fn look_before(
             lock(core).say(Event::Holding { reason });
         }
         if *signals.borrow() != Signal::None {
-            return Err(Error::Failed("interrupted".to_owned()));
+            return Err(Error::Interrupted);
         }
         tokio::time::sleep(Duration::from_millis(250)).await;
     }

@@ -6,7 +6,7 @@ use std::path::Path;
 use clap::Args;
 use zdm_conn::{ConfigError, Environment, Settings};
 
-use crate::project;
+use crate::{output, project};
 
 /// Options of every command that talks to the database.
 #[derive(Debug, Clone, Args)]
@@ -80,7 +80,11 @@ impl ConnectionArguments {
                             .to_owned(),
                     );
                 }
-                None => {}
+                None if self.is_given() => {}
+                None => output::note(
+                    "zdm: nothing names a database (--dsn, DATABASE_URL, PGHOST, the settings of a Django project): libpq's \
+                     defaults are taken",
+                ),
             }
         }
         self.settings().map_err(|error| error.to_string())

@@ -29,7 +29,7 @@ mod output;
 
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::exit::Exit;
 
@@ -56,6 +56,8 @@ enum Command {
     Mirror(Box<mirror::Arguments>),
     /// Measure table sizes and traffic for the linter's `--stats`.
     Stats(stats::Arguments),
+    /// Print completions for a shell.
+    Completions { shell: clap_complete::Shell },
     /// Answer a question about the Django project.
     #[command(hide = true, name = project::SUBCOMMAND)]
     ReadProject,
@@ -81,6 +83,12 @@ pub fn main() -> ExitCode {
         Command::Backfill(arguments) => backfill::main(&arguments).into(),
         Command::Mirror(arguments) => mirror::main(&arguments).into(),
         Command::Stats(arguments) => stats::main(&arguments).into(),
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Arguments::command(), "zdm", &mut text);
+            output::line(String::from_utf8_lossy(&text).trim_end());
+            Exit::Done.into()
+        }
         Command::ReadProject => project::answer().into(),
     }
 }

@@ -145,7 +145,7 @@ pub(crate) fn main(arguments: &Arguments) -> Exit {
                 Error::Usage(_) => Exit::Usage,
                 Error::Refused(_) => Exit::Incomplete,
                 Error::GaveUp(_) => Exit::GaveUp,
-                Error::Failed(text) if text == "interrupted" => Exit::Interrupted,
+                Error::Interrupted => Exit::Interrupted,
                 Error::Failed(_) | Error::Session(_) | Error::Sql(_) | Error::Io { .. } => Exit::Failed,
             };
             match arguments.common.format {
@@ -248,6 +248,14 @@ async fn run(arguments: &Arguments) -> Result<Exit, Error> {
     let project = Project::load(common, &arguments.command, gate.is_some());
     let json = common.format == Format::Json;
     let (knowledge, connection) = project?;
+    // Found out now, not when everything is done.
+    if let Some(path) = &arguments.report {
+        std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(path)
+            .map_err(|error| Error::Usage(format!("--report: {} cannot be written: {error}", path.display())))?;
+    }
     if let (Some(gate), Some(knowledge)) = (&gate, &knowledge) {
         check_allowed(gate, knowledge)?;
     }

@@ -69,6 +69,9 @@ fn wrong_usage_is_2() {
     check(&database, &["pause"], 2, "there is no unfinished job");
     assert_eq!(zdm(&["backfill", "status", "--dsn", "host=/nowhere"]).output().unwrap().status.code(), Some(4));
     assert_eq!(zdm(&["--help"]).output().unwrap().status.code(), Some(0));
+    let completions = zdm(&["completions", "bash"]).output().unwrap();
+    assert!(completions.status.success() && String::from_utf8_lossy(&completions.stdout).contains("--target-time"));
+    assert_eq!(zdm(&["completions", "sh"]).output().unwrap().status.code(), Some(2));
 }
 
 #[test]

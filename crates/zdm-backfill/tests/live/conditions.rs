@@ -356,7 +356,9 @@ fn writers_go_on_and_nothing_is_lost() {
         hurry(&client);
         let (outcome, _) = run.finish();
         stop.store(true, Ordering::Relaxed);
-        writers.into_iter().for_each(|writer| writer.join().unwrap());
+        for writer in writers {
+            writer.join().unwrap();
+        }
         assert!(matches!(outcome, Ok(Outcome::Done { .. })), "{outcome:?}");
         assert_eq!(client.value("SELECT count(*) FROM t WHERE dst IS DISTINCT FROM src"), "0");
     }

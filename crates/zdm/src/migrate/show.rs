@@ -161,6 +161,10 @@ pub(super) fn error_json(message: &str, exit: Exit) -> Value {
     json!({"version": 1, "event": "error", "message": message, "exit": exit.code()})
 }
 
+fn counted(count: u64, one: &str, more: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { more })
+}
+
 /// The summary at the end.
 pub(super) fn summary(report: &Report, exit: Exit) {
     let record = &report.record;
@@ -170,11 +174,13 @@ pub(super) fn summary(report: &Report, exit: Exit) {
     let retries: u32 = record.migrations.iter().map(|one| one.attempts.saturating_sub(1)).sum::<u32>()
         + record.statements.iter().map(|one| one.attempt.saturating_sub(1)).max().unwrap_or(0);
     output::note(&format!(
-        "zdm: {applied} migrations applied, {statements} statements in {}; waited {} for locks, {retries} retries, \
-         stepped in {} times",
+        "zdm: {} applied, {} in {}; waited {} for locks, {}, stepped in {}",
+        counted(applied as u64, "migration", "migrations"),
+        counted(statements, "statement", "statements"),
         seconds(report.duration),
         seconds(waited),
-        record.interventions.len()
+        counted(u64::from(retries), "retry", "retries"),
+        counted(record.interventions.len() as u64, "time", "times"),
     ));
     let mut slowest: Vec<_> = record.statements.iter().filter(|one| one.duration >= Duration::from_secs(1)).collect();
     slowest.sort_by_key(|one| std::cmp::Reverse(one.duration));

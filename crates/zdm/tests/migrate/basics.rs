@@ -126,6 +126,20 @@ fn output_and_exit_code_are_the_commands() {
     site.run_command(&["--allow", "0042"], &[]).expect(2, &["--allow names a migration as app.0042"]);
     site.run_command(&["--consent", "/nowhere"], &[]).expect(2, &["cannot read the consent file"]);
     site.run_command(&["--dsn", "host=/nowhere"], &["true"]).expect(4, &["cannot connect"]);
+    // What cannot be written at the end is told before anything runs.
+    let mut zdm = std::process::Command::new(env!("CARGO_BIN_EXE_zdm"));
+    zdm.current_dir(site.path()).args([
+        "migrate",
+        "--dsn",
+        &site.database.conninfo(),
+        "--report",
+        "/nowhere/report.json",
+    ]);
+    let output = zdm.args(["--", "sh", "-c", ": > ran"]).output().unwrap();
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2), "{text}");
+    assert!(text.contains("--report: /nowhere/report.json cannot be written"), "{text}");
+    assert!(!site.path().join("ran").exists());
     let run = site.zdm(&["--plan"], &[]).args(["--nonsense"]).output().unwrap();
     assert_eq!(run.status.code(), Some(2));
     site.assert_no_trace();

@@ -58,7 +58,8 @@ fn behind_a_reader_of_six_seconds_nobody_waits_longer_than_the_lock_timeout() {
     let run = site.finish(running);
     drop(alive);
     let longest = reads.join().unwrap();
-    let late = sleeps.into_iter().map(|sleep| sleep.join().unwrap()).max().unwrap() - Duration::from_millis(400);
+    let slept = sleeps.into_iter().map(|sleep| sleep.join().unwrap()).max().unwrap();
+    let late = slept.saturating_sub(Duration::from_millis(400));
     run.expect(0, &["the lock was not to be had within lock_timeout; attempt 2", "Applying shop.0002_paid...", " OK"]);
     assert_eq!(run.stdout.matches("Applying").count(), 1, "{run:#?}");
     println!("the longest read beside the migration took {longest:?}; the machine was {late:?} late");
