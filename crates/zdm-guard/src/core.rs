@@ -73,8 +73,7 @@ struct Connection {
     /// Why the last statement that failed did, with its SQLSTATE.
     cause: Option<(Option<String>, Cause)>,
     /// The watcher has cancelled or ended what this connection did last.
-    /// Why the watcher stepped in.
-    intervened: Option<Cause>,
+    intervened: Option<Intervened>,
     statement_retry: Retry,
 }
 
@@ -376,7 +375,9 @@ impl Core {
         let retries = self.retries;
         let (Some(current), Some(known)) = (current, self.connections.get_mut(&number)) else { return };
         known.statement_retry = Retry::new(retries);
-        known.intervened = None;
+        // Of a statement that began before the signal was sent, this may come later than the signal, which then meets the
+        // next one.
+        known.intervened = known.intervened.filter(|intervened| current.begun <= intervened.at);
         if let Some(build) = &current.judgement.builds {
             self.builds.remove(&build.index);
         }
@@ -422,7 +423,7 @@ impl Core {
         let cause = if failure.interrupt {
             Cause::Interrupt
         } else {
-            Cause::of(failure.sqlstate, failure.closed, known.intervened, timed_out)
+            Cause::of(failure.sqlstate, failure.closed, known.intervened.map(|one| one.cause), timed_out)
         };
         known.cause = Some((failure.sqlstate.map(str::to_owned), cause));
         if !failure.alone || current.judgement.controls_transaction || self.stopping {
@@ -599,7 +600,7 @@ impl Core {
             // The statement that failed has said why; a COMMIT fails past the statements.
             match &known.cause {
                 Some((of_statement, cause)) if of_statement.as_deref() == sqlstate => *cause,
-                _ => Cause::of(sqlstate, false, known.intervened, false),
+                _ => Cause::of(sqlstate, false, known.intervened.map(|one| one.cause), false),
             }
         };
         let (atomic, committed) = (known.atomic, known.committed);
@@ -672,6 +673,15 @@ impl Core {
         is_new
     }
 
+    /// The signal of the last intervention is sent by now.
+    pub(crate) fn signalled(&mut self, backend: i32) {
+        for known in self.connections.values_mut().filter(|known| known.watched && known.backend == backend) {
+            if let Some(intervened) = &mut known.intervened {
+                intervened.at = Instant::now();
+            }
+        }
+    }
+
     pub(crate) fn intervened(
         &mut self,
         backend: i32,
@@ -681,7 +691,7 @@ impl Core {
         cause: Cause,
     ) {
         for known in self.connections.values_mut().filter(|known| known.watched && known.backend == backend) {
-            known.intervened = Some(cause);
+            known.intervened = Some(Intervened { cause, at: Instant::now() });
         }
         self.record.interventions.push(Intervention {
             at: SystemTime::now(),
@@ -692,6 +702,13 @@ impl Core {
         });
         self.say(Event::Intervened { backend, waiters, blocked_for, action });
     }
+}
+
+/// Why the watcher has cancelled or ended what a connection does, and when its signal was sent.
+#[derive(Debug, Clone, Copy)]
+struct Intervened {
+    cause: Cause,
+    at: Instant,
 }
 
 /// A statement that the child asks about.

@@ -279,6 +279,7 @@ impl Watcher {
             let cause = if longest < self.max_block { Cause::Cycle } else { Cause::Blocking };
             lock(&self.core).intervened(*ours, waiters, longest, action, cause);
             self.signal(*ours, action == Action::Terminated).await?;
+            lock(&self.core).signalled(*ours);
         }
         self.cycles = cycles;
         Ok(())

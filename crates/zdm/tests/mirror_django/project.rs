@@ -85,7 +85,8 @@ impl Project {
             .env("DJANGO_SETTINGS_MODULE", "settings")
             .env("RELEASE", release)
             .current_dir(self.path())
-            .args(["migrate", "--"])
+            // On a slow machine a swap may take longer than the default allows.
+            .args(["migrate", "--max-block", "1min", "--"])
             .arg(self.django.python())
             .args(["manage.py", "migrate"])
             .args(arguments)
