@@ -387,18 +387,23 @@ pub enum CodeFactKind {
     Updates { model: CodeModel, rows: Rows, set: Option<Vec<(Arc<str>, Value)>> },
     /// `queryset.delete()`.
     Deletes { model: CodeModel, rows: Rows },
-    /// `save()` on each object of a queryset, in each round of the loop.
+    /// `save()` on objects of a queryset in a loop, or one query for each.
     SavesEach { model: CodeModel, rows: Rows },
-    /// `delete()` of each object of a queryset, in each round of the loop.
+    /// `delete()` of objects of a queryset in a loop, or one query for each.
     DeletesEach { model: CodeModel, rows: Rows },
+    /// `bulk_update(…)` in a loop, of as many objects at a time as the code chooses.
+    UpdatesInBatches { model: CodeModel, rows: Rows },
     /// `bulk_update(queryset, …)`.
     BulkUpdates { model: CodeModel, rows: Rows },
     /// A manager of a model class that was imported, or fetched from the registry of today; as written.
     ModelOfToday { class: Arc<str> },
-    /// `cursor.execute(…)` or `schema_editor.execute(…)`; None where the text is not known.
+    /// `cursor.execute(…)` or `schema_editor.execute(…)`; None where the text is not known. The names of tables and
+    /// columns that the code takes from models are places in it, see [`fill_places`].
     SendsSql { sql: Option<Arc<str>> },
     /// `bulk_create(…)` without `batch_size`, of objects whose number is not in the code.
     CreatesAtOnce { model: CodeModel },
+    /// A row of this model is made, or may be.
+    Creates { model: CodeModel },
     /// `create(…)` or `get_or_create(…)` of this model, for each object of a queryset of another one.
     CreatesEach { model: CodeModel, source: CodeModel, rows: Rows },
     /// All objects of a queryset are read into memory.
@@ -407,6 +412,8 @@ pub enum CodeFactKind {
     ChangesSchema { method: Arc<str> },
     /// A part of it is done elsewhere: a function that is not at hand gets `apps` or the schema editor.
     NotRead { what: Arc<str> },
+    /// Rows may be changed in a way that is not known; tables stay as they are.
+    RowsNotRead { what: Arc<str> },
 }
 
 /// A model of the migration's state, as given to `apps.get_model`.
@@ -422,6 +429,27 @@ pub enum Rows {
     All,
     /// Those where this field is NULL.
     WhereNull(Arc<str>),
+    /// Those that a condition chooses, how many is not known: the last methods of the chain as they are written, or None
+    /// where the code around decides.
+    Some(Option<Arc<str>>),
+    /// Those of a range of keys or of keys that are listed, as a batch has them.
+    Few,
+}
+
+/// Text with the places in it filled: `\u{1}shop.Order\u{1}` is the table of a model, `\u{1}shop.Order.total\u{1}` the
+/// column of a field. None where a name is not known.
+pub fn fill_places(text: &str, name: &dyn Fn(&CodeModel, Option<&str>) -> Option<String>) -> Option<String> {
+    let mut whole = String::with_capacity(text.len());
+    for (index, part) in text.split('\u{1}').enumerate() {
+        if index % 2 == 0 {
+            whole.push_str(part);
+            continue;
+        }
+        let mut names = part.splitn(3, '.');
+        let model = CodeModel { app: Arc::from(names.next()?), name: Arc::from(names.next()?) };
+        whole.push_str(&name(&model, names.next())?);
+    }
+    Some(whole)
 }
 
 /// A third-party operation that is a template of SQL.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use zdm_django::MigrationKey;
-use zdm_source::Severity;
+use zdm_source::{Severity, SourceFile, Span};
 
 use crate::page::Page;
 
@@ -26,8 +26,18 @@ pub struct Config {
     pub tables: Vec<(TablePattern, TableFacts)>,
     /// Rules that a table has of its own, first match wins.
     pub table_rules: Vec<(TablePattern, RuleSet)>,
+    /// The tables that the configuration speaks of.
+    pub named_tables: Vec<NamedTable>,
     /// Tables of at most so many rows are small: findings on them that only cost time become information.
     pub small_table_rows: Option<u64>,
+}
+
+/// A table or a pattern of tables that the configuration names, with its place there.
+#[derive(Clone, Debug)]
+pub struct NamedTable {
+    pub pattern: TablePattern,
+    pub file: SourceFile,
+    pub span: Span,
 }
 
 /// What is said of rules, by code; a rule that is not named here is as its page says.

@@ -409,9 +409,14 @@ fn decimal(value: u64, divisor: u64, unit: &str) -> String {
     }
 }
 
-/// `` `a`, `b` and `c` ``.
+/// `` `a`, `b` and `c` ``; of many the first: `` `a`, `b`, `c`, `d`, `e` and 12 more ``.
 pub fn name_list<T: std::fmt::Display>(names: impl IntoIterator<Item = T>) -> String {
+    const MOST: usize = 7;
     let names: Vec<String> = names.into_iter().map(|name| format!("`{name}`")).collect();
+    if names.len() > MOST {
+        let shown = &names[..MOST - 2];
+        return format!("{} and {} more", shown.join(", "), names.len() - shown.len());
+    }
     match names.split_last() {
         None => String::new(),
         Some((last, [])) => last.clone(),
@@ -448,5 +453,6 @@ mod tests {
     fn lists_read_well() {
         assert_eq!(name_list(["a"]), "`a`");
         assert_eq!(name_list(["a", "b", "c"]), "`a`, `b` and `c`");
+        assert_eq!(name_list(0..8), "`0`, `1`, `2`, `3`, `4` and 3 more");
     }
 }

@@ -11,6 +11,7 @@ use zdm_replay::{MigrationTrace, Trace, table_name};
 use zdm_source::{Diagnostic, Phase};
 
 use crate::context::Cx;
+use crate::fixes;
 use crate::phase::phase_of;
 use crate::registry::find_rule;
 
@@ -64,7 +65,8 @@ pub(crate) fn check(cx: &Cx<'_>, found: &[Diagnostic]) -> Option<Diagnostic> {
             Phase::After => "only once no old code runs",
             _ => "only in a moment that a person chooses",
         };
-        return Some(
+        let fix = fixes::declared_phase(cx, attribute, *span, computed);
+        return Some(Cx::fixed(
             cx.at_span(
                 *span,
                 format!("`{attribute}` says `{text}`, but this migration may run {phase}: {}", reason.message),
@@ -75,19 +77,22 @@ pub(crate) fn check(cx: &Cx<'_>, found: &[Diagnostic]) -> Option<Diagnostic> {
                 reason.code.code,
                 computed.as_str()
             )),
-        );
+            fix,
+        ));
     }
     if declared == Declared::Phase(Phase::Before) {
         return None;
     }
     let (model, column) = needed(cx.migration, cx.trace)?;
-    Some(
+    let fix = fixes::declared_phase(cx, attribute, *span, Phase::Before);
+    Some(Cx::fixed(
         cx.at_span(
             *span,
             format!("`{attribute}` says `{text}`, but the new code cannot run before this migration: every query of model `{model}` names `{column}`, which is not there yet"),
         )
         .with_help("run it before the new code: `zdm_phase = \"before\"`"),
-    )
+        fix,
+    ))
 }
 
 /// Whether the rule is on for the migration, and its page.

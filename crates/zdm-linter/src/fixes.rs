@@ -9,7 +9,7 @@ use std::sync::Arc;
 use zdm_django::{Migration, Operation, OperationKind, Value};
 use zdm_postgres::{Ident, QualifiedName};
 use zdm_replay::Step;
-use zdm_source::{Applicability, Edit, Fix, FixFile, SourceFile, Span};
+use zdm_source::{Applicability, Edit, Fix, FixFile, Phase, SourceFile, Span};
 
 use crate::context::Cx;
 
@@ -302,6 +302,80 @@ pub(crate) fn validate_behind(cx: &Cx<'_>, step: &Step) -> Option<Fix> {
 
 fn validate_text(model: &str, name: &str) -> String {
     format!("ValidateConstraint(model_name=\"{model}\", name=\"{name}\")")
+}
+
+/// The operations from one on move to a new migration, in their order; something stays.
+pub(crate) fn split_before(cx: &Cx<'_>, index: usize) -> Option<Fix> {
+    let migration = &cx.migration.migration;
+    let moving = migration.operations.get(index..).filter(|moving| index > 0 && !moving.is_empty())?;
+    if !migration.atomic {
+        return None;
+    }
+    let file = file(cx);
+    let mut edits = Vec::new();
+    let mut texts = Vec::new();
+    for operation in moving {
+        edits.push(removed(file, operation)?);
+        texts.push(moved(file, operation)?);
+    }
+    let title = match moving {
+        [_] => "move this operation to a migration of its own",
+        _ => "move the operations from this one on to a migration of their own",
+    };
+    behind(cx, title, edits, &[], false, &texts)
+}
+
+/// `zdm_phase = "before"` → `"after"`.
+pub(crate) fn declared_phase(cx: &Cx<'_>, attribute: &str, span: Span, phase: Phase) -> Option<Fix> {
+    let text = file(cx).slice(span);
+    let (start, end) = (text.find(['"', '\''])?, text.rfind(['"', '\''])?);
+    if attribute != "zdm_phase" || end <= start {
+        return None;
+    }
+    let at = |offset: usize| span.start.checked_add(u32::try_from(offset).ok()?);
+    let edit = Edit::replace(Span::new(at(start + 1)?, at(end)?), phase.as_str());
+    Some(change(cx, &format!("declare `zdm_phase = \"{}\"`", phase.as_str()), Applicability::Unsafe, vec![edit]))
+}
+
+/// `for order in Order.objects.all():` → `….all().iterator(chunk_size=2000):`.
+///
+/// Unsafe, because the objects are not kept: a queryset that is gone through again sends its query again.
+pub(crate) fn iterator(cx: &Cx<'_>, span: Span) -> Option<Fix> {
+    let text = file(cx).text();
+    let before = text.get(..span.start as usize)?.trim_end();
+    let behind = text.get(span.end as usize..)?.trim_start();
+    if !before.ends_with(" in") || !behind.starts_with(':') || !text.get(..span.end as usize)?.ends_with(')') {
+        return None;
+    }
+    let edits = vec![Edit::insert(span.end, ".iterator(chunk_size=2000)")];
+    Some(change(cx, "read the rows a few at a time: `.iterator(chunk_size=2000)`", Applicability::Unsafe, edits))
+}
+
+/// `bulk_create(rows)` → `bulk_create(rows, batch_size=1000)`.
+pub(crate) fn batch_size(cx: &Cx<'_>, span: Span) -> Option<Fix> {
+    let file = file(cx);
+    let text = file.slice(span);
+    let inside = text.strip_suffix(')')?.trim_end();
+    let last = inside.lines().next_back()?;
+    if !text.contains("bulk_create(") || text.contains("batch_size") || crate::suppress::comment_of(last).is_some() {
+        return None;
+    }
+    // A generator without parentheses of its own must be the only argument.
+    let mut depth = 0_i32;
+    let arguments = text.split_once("bulk_create(")?.1;
+    let is_for = |at: usize| arguments[at..].split_whitespace().next() == Some("for");
+    for (at, character) in arguments.char_indices() {
+        match character {
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => depth -= 1,
+            _ if depth == 0 && character.is_whitespace() && is_for(at) => return None,
+            _ => {}
+        }
+    }
+    let comma = if inside.ends_with(',') { " " } else { ", " };
+    let at = span.start.checked_add(u32::try_from(inside.len()).ok()?)?;
+    let edits = vec![Edit::insert(at, format!("{comma}batch_size=1000"))];
+    Some(change(cx, "insert in batches: `batch_size=1000`", Applicability::Safe, edits))
 }
 
 /// A Python default gets a `db_default` beside it, which stays in the database.

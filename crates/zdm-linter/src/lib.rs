@@ -35,6 +35,8 @@ mod declared;
 
 mod standing;
 
+mod unknown_tables;
+
 pub mod project_problems;
 
 pub mod new_code;
@@ -43,7 +45,7 @@ pub mod old_code;
 
 pub use config::Config;
 pub use declared::needed;
-pub use lint::{ForEach, lint, lint_migration, lint_project, lint_released, lint_with};
+pub use lint::{ForEach, lint, lint_project, lint_released, lint_with};
 pub use page::Page;
 pub use phase::{MigrationPhase, phases};
 pub use registry::{RULES, Rule, find_rule};

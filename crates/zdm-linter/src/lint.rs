@@ -19,6 +19,7 @@ use crate::registry::RULES;
 use crate::release::Release;
 use crate::standing;
 use crate::suppress;
+use crate::unknown_tables;
 use crate::{by_table, declared};
 use zdm_replay::{MigrationTrace, Trace};
 
@@ -39,6 +40,7 @@ pub fn lint_with(
     for_each: &ForEach<'_>,
 ) -> Vec<Diagnostic> {
     let mut diagnostics = lint_project(problems, config);
+    unknown_tables::check(trace, config, &mut diagnostics);
     let mut found = Vec::new();
     merged::check(merged, config, &mut found);
     let mut about_merged: BTreeMap<String, Vec<Diagnostic>> = BTreeMap::new();
@@ -108,24 +110,8 @@ fn judge_release<'t>(
 }
 
 /// The findings of one migration, in no particular order. `trace` says what it is replayed on; the migration need not be
-/// in it, and is taken to be a release of its own. `more` are findings made elsewhere that the comments of its file speak
-/// for too.
-pub fn lint_migration(
-    trace: &Trace,
-    migration: &MigrationTrace,
-    more: Vec<Diagnostic>,
-    config: &Config,
-) -> Vec<Diagnostic> {
-    let behind = |key: &MigrationKey| {
-        let others = trace.migrations.iter().map(|other| &other.migration);
-        others.filter(|other| stands_behind_what(other).any(|own| own == key)).cloned().collect()
-    };
-    let mut found = judge(trace, migration, more, config, None, Behind(&behind));
-    suppress::apply(&migration.migration, config, &mut found);
-    found
-}
-
-/// As [`lint_migration`]; what the release has of it, it is judged with, and what stands behind it is looked up.
+/// in it. `more` are findings made elsewhere that the comments of its file speak for too. What the release has of it, it
+/// is judged with, and what stands behind it is looked up: a caller that asks for many keeps an index.
 pub fn lint_released(
     trace: &Trace,
     migration: &MigrationTrace,

@@ -54,6 +54,7 @@ registry! {
     "ZDM143-locks-several-tables" => rules::locks_several_tables::check,
     "ZDM144-explicit-lock" => rules::explicit_lock::check,
     "ZDM145-hot-table-locked" => rules::hot_table_locked::check,
+    "ZDM146-lock-after-validation" => rules::lock_after_validation::check,
     // 2xx backward-incompatible
     "ZDM201-column-dropped" => rules::column_dropped::check,
     "ZDM202-column-renamed" => rules::column_renamed::check,
@@ -149,6 +150,7 @@ registry! {
     "ZDM906-external-app-assumed" => rules::made_elsewhere::check,
     "ZDM907-setting-not-read" => rules::made_elsewhere::check,
     "ZDM908-python-not-read" => rules::python_not_read::check,
+    "ZDM909-unknown-table" => rules::made_elsewhere::check,
 }
 
 /// Every rule; a page that cannot be read is a defect of the build that a test finds.

@@ -46,6 +46,7 @@ pub mod index_not_concurrent;
 pub mod irreversible_run_python;
 pub mod irreversible_run_sql;
 pub mod json_not_jsonb;
+pub mod lock_after_validation;
 pub mod locks_referenced_table;
 pub mod locks_several_tables;
 pub mod made_elsewhere;

@@ -4,7 +4,9 @@
 //! speaks for the operation that covers its line. The reason is required; what suppresses nothing is reported.
 
 use zdm_django::{Migration, Operation};
-use zdm_source::{Diagnostic, Label, SourceFile, Span, Subject, Suppressed, SuppressionKind};
+use zdm_source::{
+    Applicability, Diagnostic, Edit, Fix, FixFile, Label, SourceFile, Span, Subject, Suppressed, SuppressionKind,
+};
 
 use crate::config::{Config, selects};
 use crate::registry::{RULES, find_rule};
@@ -33,7 +35,7 @@ pub fn apply(migration: &Migration, config: &Config, diagnostics: &mut Vec<Diagn
     }
     let file = &migration.file;
     let mut about_comments = Vec::new();
-    let mut report = |code: &str, span: Span, message: String| {
+    let mut report = |code: &str, span: Span, message: String, fix: Option<Fix>| {
         let Some(rule) = find_rule(code) else { return };
         if !config.is_enabled(&rule.page, file.path()) {
             return;
@@ -49,6 +51,7 @@ pub fn apply(migration: &Migration, config: &Config, diagnostics: &mut Vec<Diagn
             migration: Some(migration.key.name.clone()),
             ..Subject::default()
         };
+        diagnostic.fix = fix;
         about_comments.push(diagnostic);
     };
     for suppression in &suppressions {
@@ -57,16 +60,22 @@ pub fn apply(migration: &Migration, config: &Config, diagnostics: &mut Vec<Diagn
                 MALFORMED,
                 suppression.span,
                 "a suppression needs a reason behind its bracket, and without one it has no effect".to_owned(),
+                None,
             );
             continue;
         }
         if suppression.selectors.is_empty() {
-            report(MALFORMED, suppression.span, "a suppression names the rules that it is for in brackets".to_owned());
+            report(
+                MALFORMED,
+                suppression.span,
+                "a suppression names the rules that it is for in brackets".to_owned(),
+                None,
+            );
             continue;
         }
         for selector in &suppression.selectors {
             if !RULES.iter().any(|rule| selects(selector, &rule.page)) {
-                report(MALFORMED, suppression.span, format!("there is no rule `{selector}`"));
+                report(MALFORMED, suppression.span, format!("there is no rule `{selector}`"), None);
                 continue;
             }
             let mut used = false;
@@ -88,11 +97,42 @@ pub fn apply(migration: &Migration, config: &Config, diagnostics: &mut Vec<Diagn
                 .filter(|rule| selects(selector, &rule.page))
                 .all(|rule| !config.is_enabled(&rule.page, file.path()));
             if !used && !switched_off {
-                report(UNUSED, suppression.span, format!("`{selector}` is suppressed here, but finds nothing"));
+                let message = format!("`{selector}` is suppressed here, but finds nothing");
+                report(UNUSED, suppression.span, message, without(file, suppression, selector));
             }
         }
     }
     diagnostics.append(&mut about_comments);
+}
+
+/// The comment without a selector, or no comment where it is the only one.
+fn without(file: &SourceFile, suppression: &Suppression, selector: &str) -> Option<Fix> {
+    let text = file.slice(suppression.span);
+    let edit = if suppression.selectors.len() > 1 {
+        let (open, close) = (text.find('[')?, text.find(']')?);
+        let kept: Vec<&str> = suppression.selectors.iter().map(String::as_str).filter(|own| *own != selector).collect();
+        let at = |offset: usize| suppression.span.start.checked_add(u32::try_from(offset).ok()?);
+        Edit::replace(Span::new(at(open + 1)?, at(close)?), kept.join(", "))
+    } else {
+        let lines = file.lines();
+        let line = lines.line_span(file.text(), lines.line_of(suppression.span.start));
+        let before = file.text().get(line.start as usize..suppression.span.start as usize)?;
+        let code = u32::try_from(before.trim_end().len()).ok()?;
+        if code == 0 {
+            let rest = file.text().get(suppression.span.end as usize..)?;
+            let end = rest.find('\n').map_or(rest.len(), |newline| newline + 1);
+            // Whatever else the line says stays.
+            rest[..end].trim().is_empty().then_some(())?;
+            Edit::delete(Span::new(line.start, suppression.span.end.checked_add(u32::try_from(end).ok()?)?))
+        } else {
+            Edit::delete(Span::new(line.start.checked_add(code)?, suppression.span.end))
+        }
+    };
+    Some(Fix {
+        title: "take the suppression away".to_owned(),
+        applicability: Applicability::Safe,
+        files: vec![FixFile::Change { file: file.clone(), edits: vec![edit] }],
+    })
 }
 
 fn covers(suppression: &Suppression, file: &SourceFile, span: Span) -> bool {

@@ -9,7 +9,7 @@ use zdm_django::{Operation, OperationKind, Resolver, Value};
 use zdm_postgres::QualifiedName;
 use zdm_postgres::statement::{CreateIndex, IndexKey};
 use zdm_replay::Step;
-use zdm_source::Diagnostic;
+use zdm_source::{Diagnostic, Severity};
 
 use crate::context::Cx;
 
@@ -136,10 +136,26 @@ pub(crate) fn in_transaction(cx: &Cx<'_>, run: &RunPython) -> bool {
     cx.migration.migration.atomic || run.atomic == Some(true)
 }
 
-/// ``every row of `shop_order` ``, or those where a field is NULL.
+/// ``every row of `shop_order` ``, or those where a field is NULL, or those that a condition chooses.
 pub(crate) fn rows_of(rows: &Rows, table: &QualifiedName) -> String {
     match rows {
         Rows::All => format!("every row of `{table}`"),
         Rows::WhereNull(field) => format!("every row of `{table}` where `{field}` is NULL"),
+        Rows::Some(Some(condition)) => format!("the rows of `{table}` that `{condition}` leaves"),
+        Rows::Some(None) | Rows::Few => format!("rows of `{table}`"),
+    }
+}
+
+/// As [`Cx::weigh`]; where a condition chooses the rows, the size of the table says less.
+pub(crate) fn weigh_rows(cx: &Cx<'_>, rows: &Rows, table: &QualifiedName, diagnostic: &mut Diagnostic) {
+    match rows {
+        Rows::All | Rows::WhereNull(_) => cx.weigh(table, diagnostic),
+        Rows::Some(_) | Rows::Few => {
+            let before = diagnostic.severity;
+            cx.weigh_work(table, None, diagnostic);
+            if diagnostic.severity > before {
+                diagnostic.severity = Severity::Warning;
+            }
+        }
     }
 }

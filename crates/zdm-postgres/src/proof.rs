@@ -37,6 +37,17 @@ pub(crate) fn not_null(table: &Table, column: &Ident) -> bool {
     facts(table).into_iter().any(|fact| proves_not_null(fact, column))
 }
 
+/// Whether a CHECK refuses NULL in the column, of new rows at least: one that is not valid does that too.
+pub fn refuses_null(table: &Table, column: &Ident) -> bool {
+    let mut terms = Vec::new();
+    for constraint in table.constraints.iter().filter(|constraint| constraint.attributes.enforced) {
+        if let ConstraintKind::Check { expr, .. } = &constraint.kind {
+            conjuncts(&expr.node, &mut terms);
+        }
+    }
+    terms.into_iter().any(|term| proves_not_null(term, column))
+}
+
 fn proves_not_null(fact: &ExprNode, column: &Ident) -> bool {
     match fact {
         ExprNode::IsNull { expr, negated: true } => is_column(expr, column),

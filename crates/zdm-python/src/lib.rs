@@ -74,7 +74,8 @@
 //!
 //! Objects are values here: two names for one list do not see each other's changes, and attributes that are assigned
 //! to classes of other modules, or to instances, are not tracked. Modules that are not found are taken to be installed.
-//! Functions are followed as long as their conditions are known; functions inside of functions are not.
+//! Functions are followed as long as their conditions are known; functions inside of functions see the variables around
+//! them as they are where the inner function is named.
 
 #![expect(clippy::single_match_else, reason = "both cases of a look-up are named")]
 

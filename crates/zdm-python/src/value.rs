@@ -93,13 +93,24 @@ pub struct ClassRef {
 }
 
 /// A function or lambda of the project.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct FunctionRef {
     pub module: Module,
     pub id: FunctionId,
-    /// Whether it was defined inside of another function, whose variables are not known here.
+    /// Whether it was defined inside of another function.
     pub closure: bool,
+    /// The variables of the functions around it, as they are where it is named.
+    pub(crate) captured: Option<Arc<Vec<(Str, Value)>>>,
 }
+
+/// The same definition, whatever surrounds it.
+impl PartialEq for FunctionRef {
+    fn eq(&self, other: &Self) -> bool {
+        self.id == other.id && self.module == other.module
+    }
+}
+
+impl Eq for FunctionRef {}
 
 #[derive(Clone, Debug)]
 pub struct Call {
@@ -146,6 +157,9 @@ pub struct Alternatives {
     /// In source order. An option that leaves a name without a value is `Unknown(Unbound)`.
     pub options: Vec<Value>,
 }
+
+pub(crate) const GATHERED: &str = "a comprehension over what is not known";
+pub(crate) const GENERATED: &str = "a generator over what is not known";
 
 impl Value {
     pub fn new(kind: ValueKind, origin: Origin) -> Self {
@@ -224,6 +238,23 @@ impl Value {
             ValueKind::Call(call) => Some(call),
             _ => None,
         }
+    }
+
+    /// A comprehension over what is not known, in the body of a function that is read: the element of any round, and
+    /// what is gone through. For a list that a loop appends to, what is appended alone.
+    pub fn as_comprehension(&self) -> Option<(&Value, Option<&Value>)> {
+        let call = self.as_call()?;
+        match &call.callee.kind {
+            ValueKind::Unknown(Why::Dynamic(GATHERED | GENERATED)) => {
+                Some((&call.args.first()?.value, call.args.get(1).map(|arg| &arg.value)))
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether a comprehension, see [`Self::as_comprehension`], yields its elements one at a time.
+    pub fn is_generator(&self) -> bool {
+        self.as_call().is_some_and(|call| matches!(call.callee.kind, ValueKind::Unknown(Why::Dynamic(GENERATED))))
     }
 
     pub fn as_class(&self) -> Option<&ClassRef> {
@@ -378,6 +409,7 @@ impl Value {
                 !entries.is_empty()
             }
             ValueKind::Ellipsis | ValueKind::Class(_) | ValueKind::Function(_) | ValueKind::Module(_) => true,
+            ValueKind::Symbol(name) if is_class_of_django(name) => true,
             ValueKind::Template(parts) => {
                 let text = |part: &TemplatePart| matches!(part, TemplatePart::Text(text) if !text.is_empty());
                 return parts.iter().any(text).then_some(true);
@@ -562,10 +594,22 @@ impl ValueKind {
                 parts.iter().map(depth).max().unwrap_or(0)
             }
             Self::Alternatives(alternatives) => items(&alternatives.options),
+            Self::Function(FunctionRef { captured: Some(captured), .. }) => {
+                captured.iter().map(|(_, value)| value.depth).max().unwrap_or(0)
+            }
             _ => return 0,
         };
         inner + 1
     }
+}
+
+/// `django.contrib.postgres.operations.AddIndexConcurrently`: a class, by its name; settings are not.
+fn is_class_of_django(name: &str) -> bool {
+    let last = name.rsplit('.').next().unwrap_or(name);
+    name.starts_with("django.")
+        && !name.starts_with("django.conf.settings.")
+        && last.starts_with(|first: char| first.is_ascii_uppercase())
+        && last.contains(|character: char| character.is_ascii_lowercase())
 }
 
 impl Call {
@@ -634,6 +678,11 @@ impl ClassRef {
 }
 
 impl FunctionRef {
+    /// Whether the variables of a function around it are needed and not known.
+    pub(crate) fn is_open(&self) -> bool {
+        self.closure && self.captured.is_none()
+    }
+
     pub fn function(&self) -> &Function {
         self.module.function(self.id)
     }

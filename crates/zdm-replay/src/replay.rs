@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use zdm_django::editor::backwards::way_back;
 use zdm_django::editor::{Database, NotAnalysed, Origin, Outcome, Sql, run_back, run_migration};
-use zdm_django::operation::{CodeFactKind, RunPython};
+use zdm_django::operation::{CodeFactKind, CodeModel, RunPython, fill_places};
 use zdm_django::resolve::{Context, Resolver};
 use zdm_django::state::{ModelKey, models_named};
 use zdm_django::{Migration, Operation, OperationKind, ProjectState};
@@ -200,20 +200,37 @@ impl Recorder {
         }
     }
 
+    /// SQL with the names that the code takes from models; None where one is not known.
+    fn named(&self, sql: &Arc<str>) -> Option<Arc<str>> {
+        if !sql.contains('\u{1}') {
+            return Some(Arc::clone(sql));
+        }
+        let resolver = Resolver::new(&self.state, &self.context);
+        let name = |model: &CodeModel, field: Option<&str>| {
+            let model = self.state.model(&ModelKey::new(&model.app, &model.name))?;
+            match field {
+                Some(field) => resolver.field(model, field).ok()?.column.map(|column| column.to_string()),
+                None => resolver.table(model).ok().map(|table| table.to_string()),
+            }
+        };
+        fill_places(sql, &name).map(Arc::from)
+    }
+
     /// What the SQL in the code of a `RunPython` would do here.
     fn read_python(&mut self, operation: usize, run: &RunPython) {
         for fact in &run.body.facts {
             let sql = match &fact.kind {
-                CodeFactKind::SendsSql { sql: Some(sql) } => sql,
-                // It may have changed any table of its app.
+                CodeFactKind::SendsSql { sql: Some(sql) } => self.named(sql),
                 CodeFactKind::SendsSql { sql: None }
                 | CodeFactKind::ChangesSchema { .. }
-                | CodeFactKind::NotRead { .. } => {
-                    let state = self.state.clone();
-                    self.assume(&state);
-                    continue;
-                }
+                | CodeFactKind::NotRead { .. } => None,
                 _ => continue,
+            };
+            let Some(sql) = &sql else {
+                // It may have changed any table of its app.
+                let state = self.state.clone();
+                self.assume(&state);
+                continue;
             };
             let mut session = self.session.clone();
             let atomic = run.atomic == Some(true) && !session.in_transaction();

@@ -12,9 +12,12 @@ pub mod edit;
 
 pub mod diagnostic;
 
+mod nearest;
+
 pub use diagnostic::{
     Applicability, Code, Diagnostic, Fix, FixFile, Label, Note, Phase, Severity, Subject, Suppressed, SuppressionKind,
 };
 pub use edit::{Edit, EditError, apply_edits};
 pub use file::{LineColumn, LineIndex, SourceFile};
+pub use nearest::nearest;
 pub use span::Span;

@@ -13,7 +13,7 @@ use zdm_django::project::sources::{Folder, Sources};
 use zdm_django::project::{Project, ProjectConfig, ProjectInput};
 use zdm_django::resolve::Context;
 use zdm_django::{DjangoVersion, Migration, MigrationKey};
-use zdm_linter::config::{Level as LintLevel, RuleSet, TableFacts, TablePattern};
+use zdm_linter::config::{Level as LintLevel, NamedTable, RuleSet, TableFacts, TablePattern};
 use zdm_linter::merged::{MergedChange, Now};
 use zdm_linter::{MigrationPhase, RULES};
 use zdm_postgres::PgVersion;
@@ -379,6 +379,7 @@ impl Workspace {
             }),
             tables: self.tables(),
             table_rules: self.table_rules(),
+            named_tables: self.named_tables(),
             small_table_rows: self.config.small_table_rows,
         }
     }
@@ -387,6 +388,17 @@ impl Workspace {
     fn table_rules(&self) -> Vec<(TablePattern, RuleSet)> {
         let named = self.config.tables.iter().filter(|table| table.rules != RuleSettings::default());
         named.map(|table| (TablePattern(table.pattern.as_str().to_owned()), rule_set(&[&table.rules]))).collect()
+    }
+
+    /// The tables that the configuration names, with their places in it.
+    fn named_tables(&self) -> Vec<NamedTable> {
+        let Some(file) = &self.config.file else { return Vec::new() };
+        let named = |table: &TableSettings| NamedTable {
+            pattern: TablePattern(table.pattern.as_str().to_owned()),
+            file: file.clone(),
+            span: table.span,
+        };
+        self.config.tables.iter().map(named).collect()
     }
 
     fn new_in(&self, changes: &ChangeSet) -> BTreeSet<MigrationKey> {

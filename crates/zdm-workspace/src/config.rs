@@ -15,6 +15,7 @@ use std::path::{Path, PathBuf};
 
 use zdm_django::DjangoVersion;
 use zdm_postgres::PgVersion;
+pub use zdm_source::nearest;
 use zdm_source::{Severity, SourceFile, Span};
 
 use crate::error::Error;
@@ -47,6 +48,8 @@ pub struct Config {
     pub paths: Vec<PathSettings>,
     /// In the order of the file; the first that matches gives a table its facts.
     pub tables: Vec<TableSettings>,
+    /// The file, where it speaks of tables.
+    pub file: Option<SourceFile>,
     /// Tables of at most so many rows are small: findings that only cost time on them become `info`.
     pub small_table_rows: Option<u64>,
     /// Sections of the runtime, which reads them itself.
@@ -82,6 +85,8 @@ pub struct PathSettings {
 #[derive(Clone, Debug, PartialEq)]
 pub struct TableSettings {
     pub pattern: NamePattern,
+    /// Of the pattern, in the file.
+    pub span: Span,
     pub rows: Option<u64>,
     pub bytes: Option<u64>,
     /// Read or written all the time.
@@ -272,36 +277,6 @@ impl std::fmt::Display for ConfigError {
 }
 
 impl std::error::Error for ConfigError {}
-
-/// The name that a person most likely meant: the fewest edits, at most a third of the word.
-pub fn nearest<'a>(text: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    let lower = text.to_lowercase();
-    names
-        .into_iter()
-        .map(|name| (distance(&lower, &name.to_lowercase()), name))
-        .filter(|(edits, name)| *edits <= (name.chars().count().max(3) / 3).max(1))
-        .min_by_key(|(edits, name)| (*edits, *name))
-        .map(|(_, name)| name)
-}
-
-/// How many characters must be inserted, deleted, replaced or swapped with their neighbour.
-fn distance(a: &str, b: &str) -> usize {
-    let a: Vec<char> = a.chars().take(64).collect();
-    let b: Vec<char> = b.chars().take(64).collect();
-    let mut rows: Vec<Vec<usize>> = vec![(0..=b.len()).collect()];
-    for (i, from) in a.iter().enumerate() {
-        let mut row = vec![i + 1];
-        for (j, to) in b.iter().enumerate() {
-            let mut best = (rows[i][j + 1] + 1).min(row[j] + 1).min(rows[i][j] + usize::from(from != to));
-            if i > 0 && j > 0 && *from == b[j - 1] && a[i - 1] == *to {
-                best = best.min(rows[i - 1][j - 1] + 1);
-            }
-            row.push(best);
-        }
-        rows.push(row);
-    }
-    rows[a.len()][b.len()]
-}
 
 #[cfg(test)]
 mod tests;

@@ -8,12 +8,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tempfile::TempDir;
+use zdm_source::Diagnostic;
 use zdm_workspace::discover::{ConfigChoice, Place, discover, site_packages};
 use zdm_workspace::files::{FileProblem, Files, LARGEST, read};
 use zdm_workspace::pattern::PathPattern;
+use zdm_workspace::progress::Progress;
 use zdm_workspace::walk::{Skipped, Walk, walk};
 use zdm_workspace::write::{NewText, write, write_file};
-use zdm_workspace::{Config, Error};
+use zdm_workspace::{Config, Error, Request, check};
 
 /// A folder with the files, empty unless `=` gives them a text.
 fn tree(files: &[&str]) -> TempDir {
@@ -313,4 +315,34 @@ fn written_files_keep_marks_modes_and_links() {
     let file = read(root, "latin.py").file;
     let error = write(root, &[NewText { path: "latin.py", before: Some(file.text()), after: "x" }]).unwrap_err();
     assert_eq!(error.to_string(), "`latin.py` was not written: it is not UTF-8");
+}
+
+/// A slip in a table's name would judge a large table as one of unknown size.
+#[test]
+fn tables_that_no_migration_makes_are_told() {
+    const INITIAL: &str = "shop/migrations/0001_initial.py=from django.db import migrations, models\n\n\n\
+        class Migration(migrations.Migration):\n    operations = [\n        \
+        migrations.CreateModel(\"Order\", [(\"id\", models.BigAutoField(primary_key=True))]),\n    ]\n";
+    let told = |tables: &str, initial: &str| {
+        let config = format!("zdm.toml=[tables]\n{tables}\n");
+        let folder = tree(&[&config, "shop/__init__.py", "shop/migrations/__init__.py", initial]);
+        let request = Request { current: folder.path().to_owned(), ..Request::default() };
+        let checked = check(&request, None, &Progress::default()).unwrap();
+        let found = checked.outcome.diagnostics.into_iter().filter(|found| found.code.code == "ZDM909");
+        let line = |found: &Diagnostic| found.primary.file.line_column(found.primary.span.start).line;
+        found
+            .map(|found| format!("{}:{} {} {:?}", found.primary.file.path(), line(&found), found.message, found.notes))
+            .collect::<Vec<_>>()
+    };
+    let found = told("shop_ordr = { rows = \"5M\" }", INITIAL);
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].starts_with("zdm.toml:2 ") && found[0].contains("did you mean `shop_order`?"), "{found:?}");
+    assert_eq!(told("shop_order = { rows = 1 }\n\"shop_*\" = { hot = true }\n\"*\" = { rows = 3 }", INITIAL).len(), 0);
+    let found = told("\"audit_*\" = { hot = true }", INITIAL);
+    assert!(found[0].contains("tables like `audit_*`") && !found[0].contains("did you mean"), "{found:?}");
+    // What an app outside may have made is not doubted; a slip is one there too.
+    let initial =
+        INITIAL.replace("    operations", "    dependencies = [(\"billing\", \"0001_initial\")]\n    operations");
+    assert_eq!(told("billing_invoice = { rows = 1 }", &initial).len(), 0);
+    assert_eq!(told("shop_ordr = { rows = 1 }", &initial).len(), 1);
 }

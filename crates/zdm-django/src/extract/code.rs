@@ -1,7 +1,7 @@
 //! What the function of a `RunPython` does to rows, read without running it.
 //!
-//! A model comes from `apps.get_model`, a queryset from one of its managers, and each method in the chain says which
-//! rows are left. A chain with a method that is not listed here is not judged: the facts are what is certain.
+//! [`rows`] tells what a value has to do with rows. What is done to them becomes a fact; where rows are changed that are
+//! not known, that is a fact too.
 
 use std::sync::Arc;
 
@@ -13,32 +13,17 @@ use zdm_source::Span;
 use super::{Extractor, convert};
 use crate::operation::{CodeFact, CodeFactKind, CodeFacts, CodeModel, Rows};
 
+mod rows;
+
+use rows::{Look, with_places};
+
 /// Helper functions inside of each other.
-const MAX_DEPTH: u32 = 4;
+const MAX_DEPTH: u32 = 6;
 /// Functions read for one operation.
 const MAX_FUNCTIONS: u32 = 64;
-/// Calls in one chain.
-const MAX_CHAIN: u32 = 50;
 
 /// Managers that every model has in a migration's state, or that Django itself goes by.
 const MANAGERS: &[&str] = &["objects", "_default_manager", "_base_manager"];
-
-/// Methods that leave the rows of a queryset as they are.
-const SAME_ROWS: &[&str] = &[
-    "all",
-    "annotate",
-    "db_manager",
-    "defer",
-    "get_queryset",
-    "iterator",
-    "only",
-    "order_by",
-    "prefetch_related",
-    "reverse",
-    "select_for_update",
-    "select_related",
-    "using",
-];
 
 /// Where a function is called.
 #[derive(Clone, Copy)]
@@ -46,25 +31,15 @@ struct Site {
     depth: u32,
     /// The call in the migration's file, where the function stands in another one.
     place: Option<Span>,
-    /// In each round of a loop of a caller.
-    in_loop: bool,
+    /// How often the callers call it.
+    around: Round,
 }
-
-/// Functions that hand on the elements of what they are given.
-const SAME_ELEMENTS: [&str; 5] =
-    ["builtins.enumerate", "builtins.list", "builtins.reversed", "builtins.sorted", "builtins.tuple"];
 
 /// A function that is being read, and what was found.
 struct Reading<'m> {
     module: &'m Module,
     functions: u32,
     facts: Vec<CodeFact>,
-}
-
-/// The rows of a queryset, where they are certain.
-struct QuerySet {
-    model: CodeModel,
-    rows: Rows,
 }
 
 impl Extractor<'_> {
@@ -80,7 +55,7 @@ impl Extractor<'_> {
         let mut reading = Reading { module, functions: 0, facts: Vec::new() };
         // What a function of another file does is told where the operation names it.
         let place = (function.module != *module).then_some(span);
-        self.read_function(&function, &args, Site { depth: 0, place, in_loop: false }, &mut reading);
+        self.read_function(&function, &args, Site { depth: 0, place, around: Round::Once }, &mut reading);
         reading.facts.sort_by_key(|fact| (fact.span.start, fact.span.end));
         CodeFacts { facts: reading.facts, unread: None }
     }
@@ -94,6 +69,12 @@ impl Extractor<'_> {
                 let (function, mut args) = self.function_of_code(&first.value, depth + 1)?;
                 args.extend(rest.iter().cloned());
                 Some((function, args))
+            }
+            // `Fill()`
+            ValueKind::Call(call) if call.callee.as_class().is_some() => {
+                let method = self.evaluator().class_attribute(call.callee.as_class()?, "__call__")?;
+                let own = python::Arg { kind: ArgKind::Positional, value: code.clone(), span: code.span() };
+                Some((method.as_function()?.clone(), vec![own]))
             }
             // `Fill().forwards`
             ValueKind::Attribute(attribute) => {
@@ -134,7 +115,7 @@ impl Extractor<'_> {
 
     /// Reads a function that is called at a site.
     fn read_function(&self, function: &FunctionRef, args: &[python::Arg], site: Site, reading: &mut Reading<'_>) {
-        let Site { depth, place, in_loop } = site;
+        let Site { depth, place, around } = site;
         if depth > MAX_DEPTH || reading.functions >= MAX_FUNCTIONS {
             let span = place.unwrap_or(function.function().span);
             let name = function.module.text(function.function().name);
@@ -143,6 +124,7 @@ impl Extractor<'_> {
             return;
         }
         reading.functions += 1;
+        let before = reading.facts.len();
         let mut loops = Loops::default();
         find_loops(&function.module, &function.function().body, &mut loops);
         // Python gives the forwards function its arguments; a helper that is called with fewer has defaults.
@@ -154,24 +136,32 @@ impl Extractor<'_> {
             }
             let own = site.call.span();
             let span = place.unwrap_or(own);
-            if let Some(helper) = call.callee.as_function() {
+            let here = if loops.is_each_time(own) || call.callee.is_symbol("builtins.map") {
+                Round::Each
+            } else if loops.is_inside(own) {
+                Round::Some
+            } else if site.conditional {
+                Round::Perhaps
+            } else {
+                Round::Once
+            };
+            let round = match (around, here) {
+                (Round::Once, one) | (one, Round::Once) => one,
+                (Round::Each, Round::Each) => Round::Each,
+                (Round::Perhaps, Round::Perhaps) => Round::Perhaps,
+                _ => Round::Some,
+            };
+            if let Some((helper, args)) = self.helper_of(call) {
                 let place = place.or_else(|| (helper.module != *reading.module).then_some(own));
-                let in_loop = in_loop || loops.is_each_time(own);
-                self.read_function(helper, &call.args, Site { depth: depth + 1, place, in_loop }, reading);
+                self.read_function(&helper, &args, Site { depth: depth + 1, place, around: round }, reading);
                 continue;
             }
-            let each_time = in_loop || loops.is_each_time(own);
-            if let Some(kind) = self.changed_rows(call)
-                && (!matches!(
-                    kind,
-                    CodeFactKind::SavesEach { .. }
-                        | CodeFactKind::DeletesEach { .. }
-                        | CodeFactKind::CreatesEach { .. }
-                ) || each_time)
-            {
-                if let CodeFactKind::SavesEach { model, rows } = &kind
-                    && let Some((ValueKind::Element(iterable), _)) =
-                        call.method().map(|(value, name)| (&value.kind, name))
+            for kind in self.changed_rows(call, round) {
+                if let (
+                    CodeFactKind::SavesEach { model, rows: rows @ (Rows::All | Rows::WhereNull(_)) },
+                    Some((value, _)),
+                ) = (&kind, call.method())
+                    && let ValueKind::Element(iterable) = &value.kind
                     && !self.is_in_batches(iterable, 0)
                 {
                     let (model, rows) = (model.clone(), rows.clone());
@@ -182,7 +172,7 @@ impl Extractor<'_> {
             if let Some(found) = self.loaded(&site.call, call, loops.iterables.contains(&own)) {
                 reading.push_once(CodeFactKind::LoadsAll { model: found.model, rows: found.rows }, span);
             }
-            if let Some(kind) = sent_sql(call) {
+            for kind in self.sent_sql(call) {
                 reading.push(kind, span);
             }
             if let Some(method) = schema_method(call) {
@@ -190,12 +180,46 @@ impl Extractor<'_> {
             }
             if let Some(what) = handed_on(call) {
                 reading.push_once(CodeFactKind::NotRead { what }, span);
+            } else if let Some(what) = self.rows_handed_on(call) {
+                reading.push_once(CodeFactKind::RowsNotRead { what }, span);
             }
             if let Some(class) = self.model_of_today(call, &function.module) {
                 let class = as_written(function.module.text(own)).unwrap_or(class);
                 reading.push_once(CodeFactKind::ModelOfToday { class }, span);
             }
         }
+        // What a loop leaves over for a last `bulk_update` is no more than a batch.
+        let batched: Vec<CodeModel> = reading.facts[before..]
+            .iter()
+            .filter_map(|fact| match &fact.kind {
+                CodeFactKind::UpdatesInBatches { model, .. } => Some(model.clone()),
+                _ => None,
+            })
+            .collect();
+        reading
+            .facts
+            .retain(|fact| !matches!(&fact.kind, CodeFactKind::BulkUpdates { model, .. } if batched.contains(model)));
+    }
+
+    /// The function of the project behind a call, with its arguments: a function, a method of an object of one of the
+    /// project's classes, or what `map()` calls.
+    fn helper_of(&self, call: &Call) -> Option<(FunctionRef, Vec<python::Arg>)> {
+        if let Some(function) = call.callee.as_function() {
+            return Some((function.clone(), call.args.clone()));
+        }
+        if call.callee.is_symbol("builtins.map") {
+            let [function, iterable] = call.args.as_slice() else { return None };
+            let element = ValueKind::Element(Arc::new(iterable.value.clone()));
+            let element = python::Value::new(element, iterable.value.origin.clone());
+            let arg = python::Arg { kind: ArgKind::Positional, span: element.span(), value: element };
+            return Some((function.value.as_function()?.clone(), vec![arg]));
+        }
+        let (object, name) = call.method()?;
+        let class = object.as_call()?.callee.as_class()?;
+        let method = self.evaluator().class_attribute(class, name.as_str())?;
+        let function = method.as_function()?.clone();
+        let own = python::Arg { kind: ArgKind::Positional, value: object.clone(), span: object.span() };
+        Some((function, [own].into_iter().chain(call.args.iter().cloned()).collect()))
     }
 
     /// The model class of a manager's call, where it does not come from the migration's own state.
@@ -270,13 +294,31 @@ fn as_written(call: &str) -> Option<Arc<str>> {
 struct Loops {
     /// The statements that run in each round.
     rounds: Vec<Span>,
+    /// All that stands in a loop.
+    bodies: Vec<Span>,
     /// What is looped over.
     iterables: Vec<Span>,
+}
+
+/// How often a call runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Round {
+    /// In each round of a loop.
+    Each,
+    /// In some rounds of a loop.
+    Some,
+    /// In a comprehension, or under a condition.
+    Perhaps,
+    Once,
 }
 
 impl Loops {
     fn is_each_time(&self, span: Span) -> bool {
         self.rounds.iter().any(|stmt| stmt.start <= span.start && span.end <= stmt.end)
+    }
+
+    fn is_inside(&self, span: Span) -> bool {
+        self.bodies.iter().any(|stmt| stmt.start <= span.start && span.end <= stmt.end)
     }
 }
 
@@ -284,12 +326,16 @@ fn find_loops(module: &Module, block: &[Stmt], found: &mut Loops) {
     for stmt in block {
         if let StmtKind::For { body, iter, .. } = &stmt.kind {
             found.iterables.push(module.expr(*iter).span);
+            found.bodies.extend(body.iter().map(|stmt| stmt.span));
             each_round(body, &mut found.rounds);
             // Loops inside of it have their own rounds among these, and their own iterables.
             let mut inner = Loops::default();
             find_loops(module, body, &mut inner);
             found.iterables.append(&mut inner.iterables);
         } else {
+            if let StmtKind::While { body, .. } = &stmt.kind {
+                found.bodies.extend(body.iter().map(|stmt| stmt.span));
+            }
             stmt.for_each_block(&mut |block| find_loops(module, block, found));
         }
     }
@@ -334,21 +380,6 @@ fn own_name(dotted: &str) -> Arc<str> {
     Arc::from(dotted.rsplit('.').next().unwrap_or(dotted))
 }
 
-/// The model that `apps.get_model("shop", "Order")` or `apps.get_model("shop.Order")` returns.
-fn state_model(value: &python::Value) -> Option<CodeModel> {
-    let call = value.as_call()?;
-    let (receiver, method) = call.method()?;
-    if method.as_str() != "get_model" || !matches!(receiver.kind, ValueKind::Parameter(_)) {
-        return None;
-    }
-    let first = call.arg(0, "app_label")?.value.as_str()?;
-    let (app, name) = match call.arg(1, "model_name") {
-        Some(model) => (first.as_str(), model.value.as_str()?.as_str()),
-        None => first.as_str().split_once('.')?,
-    };
-    Some(CodeModel { app: Arc::from(app), name: Arc::from(name) })
-}
-
 /// A list that is written in the code, so that it is as long as the code.
 fn is_counted(value: &python::Value) -> bool {
     match &value.kind {
@@ -356,23 +387,6 @@ fn is_counted(value: &python::Value) -> bool {
             !items.iter().any(|item| matches!(item.kind, ValueKind::Spread(_)))
         }
         _ => false,
-    }
-}
-
-/// The SQL of `cursor.execute(…)`.
-fn sent_sql(call: &Call) -> Option<CodeFactKind> {
-    let method = match &call.callee.kind {
-        ValueKind::Symbol(name) => name.rsplit('.').next()?.to_owned(),
-        _ => call.method()?.1.as_str().to_owned(),
-    };
-    if !matches!(method.as_str(), "execute" | "executemany" | "execute_batch") {
-        return None;
-    }
-    let sql = &call.arg(0, "sql").or_else(|| call.arg(0, "query"))?.value;
-    match &sql.kind {
-        ValueKind::Str(text) => Some(CodeFactKind::SendsSql { sql: Some(Arc::from(text.as_str())) }),
-        ValueKind::Int(_) | ValueKind::None | ValueKind::List(_) | ValueKind::Dict(_) => None,
-        _ => Some(CodeFactKind::SendsSql { sql: None }),
     }
 }
 
@@ -409,135 +423,205 @@ fn handed_on(call: &Call) -> Option<Arc<str>> {
     (gets && !harmless).then(|| Arc::from(format!("`{name}()` is not a function of the project")))
 }
 
+/// The top-level modules of Python's own library that code of migrations calls; none of them knows Django's models.
+const LIBRARY: [&str; 26] = [
+    "builtins",
+    "collections",
+    "contextlib",
+    "copy",
+    "csv",
+    "datetime",
+    "decimal",
+    "functools",
+    "gc",
+    "hashlib",
+    "io",
+    "itertools",
+    "json",
+    "logging",
+    "math",
+    "operator",
+    "os",
+    "pprint",
+    "random",
+    "re",
+    "string",
+    "sys",
+    "textwrap",
+    "time",
+    "uuid",
+    "warnings",
+];
+
 impl Extractor<'_> {
-    fn changed_rows(&self, call: &Call) -> Option<CodeFactKind> {
+    /// Something outside of what is read gets a model, a queryset or an object, or is a management command.
+    fn rows_handed_on(&self, call: &Call) -> Option<Arc<str>> {
+        let ValueKind::Symbol(name) = &call.callee.kind else {
+            return self.unknown_rows(call);
+        };
+        if &**name == "django.core.management.call_command" {
+            let command = call.args.first().and_then(|arg| arg.value.as_str()).map_or("", |name| name.as_str());
+            return Some(Arc::from(format!("it runs the management command `{command}`")));
+        }
+        let top = name.split('.').next().unwrap_or(name);
+        if LIBRARY.contains(&top) || matches!(top, "django" | "tqdm") {
+            return None;
+        }
+        let gets = call
+            .args
+            .iter()
+            .any(|arg| matches!(self.look(&arg.value, 0), Look::Model(_) | Look::Many(_) | Look::Each(_) | Look::Rows));
+        gets.then(|| Arc::from(format!("`{name}()` gets rows and is not a function of the project")))
+    }
+
+    /// A change of rows that are not known.
+    fn unknown_rows(&self, call: &Call) -> Option<Arc<str>> {
         let (receiver, method) = call.method()?;
-        match method.as_str() {
-            "update" => {
-                let found = self.queryset(receiver, 0)?;
-                let set = call.keywords().map(|(name, arg)| (Arc::from(name.as_str()), convert::value(&arg.value)));
-                let set = (!call.has_unpacked()).then(|| set.collect());
-                Some(CodeFactKind::Updates { model: found.model, rows: found.rows, set })
-            }
-            "delete" => {
-                if let ValueKind::Element(iterable) = &receiver.kind {
-                    let found = self.queryset(iterable, 0)?;
-                    return Some(CodeFactKind::DeletesEach { model: found.model, rows: found.rows });
-                }
-                let found = self.queryset(receiver, 0)?;
-                Some(CodeFactKind::Deletes { model: found.model, rows: found.rows })
-            }
-            "save" => {
-                let ValueKind::Element(iterable) = &receiver.kind else { return None };
-                let found = self.queryset(iterable, 0)?;
-                Some(CodeFactKind::SavesEach { model: found.model, rows: found.rows })
+        let changes = matches!(
+            method.as_str(),
+            "update" | "delete" | "save" | "bulk_update" | "bulk_create" | "create" | "_raw_delete"
+        );
+        // What a generator of the project yields is not known.
+        let yielded = matches!(&receiver.kind, ValueKind::Element(iterable)
+            if iterable.as_call().is_some_and(|call| call.callee.as_function().is_some()));
+        let unknown = match self.look(receiver, 0) {
+            Look::Rows => true,
+            Look::Unknown => yielded && matches!(method.as_str(), "delete" | "save"),
+            _ => false,
+        };
+        (changes && unknown).then(|| Arc::from(format!("which rows `{method}()` changes is decided while it runs")))
+    }
+
+    /// The SQL of `cursor.execute(…)` and of `raw(…)`.
+    fn sent_sql(&self, call: &Call) -> Vec<CodeFactKind> {
+        let method = match &call.callee.kind {
+            ValueKind::Symbol(name) => name.rsplit('.').next().unwrap_or(name).to_owned(),
+            _ => call.method().map_or(String::new(), |(_, name)| name.as_str().to_owned()),
+        };
+        let is_raw =
+            || method == "raw" && call.method().is_some_and(|(value, _)| matches!(self.look(value, 0), Look::Many(_)));
+        if !matches!(method.as_str(), "execute" | "executemany" | "execute_batch") && !is_raw() {
+            return Vec::new();
+        }
+        let Some(sql) = call.arg(0, "sql").or_else(|| call.arg(0, "query")).or_else(|| call.arg(0, "raw_query")) else {
+            return Vec::new();
+        };
+        let model = |value: &python::Value| match self.look(value, 0) {
+            Look::Model(model) => Some(model),
+            _ => None,
+        };
+        let one = |value: &python::Value| match &value.kind {
+            ValueKind::Int(_) | ValueKind::None | ValueKind::List(_) | ValueKind::Dict(_) => None,
+            _ => Some(CodeFactKind::SendsSql { sql: with_places(value, &model).map(Arc::from) }),
+        };
+        sql.value.options().iter().filter_map(one).collect()
+    }
+
+    fn changed_rows(&self, call: &Call, round: Round) -> Vec<CodeFactKind> {
+        let Some((receiver, method)) = call.method() else { return Vec::new() };
+        let kind = match method.as_str() {
+            "update" | "delete" | "_raw_delete" | "save" => {
+                return self.changed_one_by_one(call, receiver, method, round);
             }
             "create" | "get_or_create" | "update_or_create" => {
-                let created = self.queryset(receiver, 0)?;
-                // An argument that comes from a loop over another queryset: one row for each of its objects.
-                let source = call.args.iter().find_map(|arg| self.element_of(&arg.value, 0))?;
-                (source.model != created.model).then_some(CodeFactKind::CreatesEach {
-                    model: created.model,
-                    source: source.model,
-                    rows: source.rows,
-                })
+                self.queryset(receiver).map(|created| self.created(created.model, call, round))
             }
-            "bulk_create" => {
-                let created = self.queryset(receiver, 0)?;
+            "bulk_create" => self.queryset(receiver).map(|created| {
                 let known = call.arg(0, "objs").is_some_and(|objs| is_counted(&objs.value));
                 let batched = call.arg(1, "batch_size").is_some_and(|size| !size.value.is_none());
-                (!known && !batched).then_some(CodeFactKind::CreatesAtOnce { model: created.model })
-            }
-            "bulk_update" => {
-                let found = self.queryset(&call.arg(0, "objs")?.value, 0)?;
-                Some(CodeFactKind::BulkUpdates { model: found.model, rows: found.rows })
-            }
-            _ => None,
-        }
-    }
-
-    /// The rows of a manager or queryset; None where they are fewer than all, or not certain.
-    fn queryset(&self, value: &python::Value, depth: u32) -> Option<QuerySet> {
-        if depth > MAX_CHAIN {
-            return None;
-        }
-        match &value.kind {
-            ValueKind::Attribute(attribute) if MANAGERS.contains(&attribute.name.as_str()) => {
-                Some(QuerySet { model: state_model(&attribute.value)?, rows: Rows::All })
-            }
-            ValueKind::Call(call) => {
-                let Some((receiver, method)) = call.method() else {
-                    if let Some(function) = call.callee.as_function() {
-                        return self.queryset(&self.result_of_helper(function, call), depth + 1);
-                    }
-                    let same = SAME_ELEMENTS.iter().any(|name| call.callee.is_symbol(name));
-                    return if same { self.queryset(&call.positional(0)?.value, depth + 1) } else { None };
-                };
-                let found = self.queryset(receiver, depth + 1)?;
-                match method.as_str() {
-                    name if SAME_ROWS.contains(&name) => Some(found),
-                    "filter" if call.args.is_empty() => Some(found),
-                    "filter" => {
-                        let [arg] = call.args.as_slice() else { return None };
-                        let (name, _) = call.keywords().next()?;
-                        let field = match name.as_str().strip_suffix("__isnull") {
-                            Some(field) if arg.value.truth() == Some(true) => field,
-                            None if arg.value.is_none() => name.as_str(),
-                            _ => return None,
-                        };
-                        let own = !field.contains("__") && found.rows == Rows::All;
-                        own.then(|| QuerySet { rows: Rows::WhereNull(Arc::from(field)), ..found })
-                    }
-                    _ => None,
+                if known || batched || matches!(round, Round::Each | Round::Some) {
+                    CodeFactKind::Creates { model: created.model }
+                } else {
+                    CodeFactKind::CreatesAtOnce { model: created.model }
                 }
+            }),
+            "bulk_update" => {
+                let objects = call.arg(0, "objs").and_then(|objects| self.queryset(&objects.value));
+                objects.filter(|found| found.rows != Rows::Few).map(|found| {
+                    let (model, rows) = (found.model, found.rows);
+                    if matches!(round, Round::Each | Round::Some) {
+                        CodeFactKind::UpdatesInBatches { model, rows }
+                    } else {
+                        CodeFactKind::BulkUpdates { model, rows }
+                    }
+                })
             }
             _ => None,
+        };
+        kind.into_iter().collect()
+    }
+
+    /// What is called on a queryset, or on its objects in a loop.
+    fn changed_one_by_one(
+        &self,
+        call: &Call,
+        receiver: &python::Value,
+        method: &str,
+        round: Round,
+    ) -> Vec<CodeFactKind> {
+        let deletes = matches!(method, "delete" | "_raw_delete");
+        match (self.look(receiver, 0), method) {
+            (Look::Each(found), "save" | "delete") if round != Round::Once && found.rows != Rows::Few => {
+                let model = found.model.clone();
+                vec![one_by_one(model, found, round, deletes)]
+            }
+            (Look::New(model), "save") => {
+                receiver.as_call().map(|made| self.created(model, made, round)).into_iter().collect()
+            }
+            (Look::One(model), "delete") => vec![CodeFactKind::Deletes { model, rows: Rows::Few }],
+            (Look::Many(found), "update" | "delete" | "_raw_delete") => {
+                let mut kinds = Vec::new();
+                if found.rows == Rows::Few
+                    && let Some(source) = self.chosen_by(receiver).filter(|_| round != Round::Once)
+                {
+                    kinds.push(one_by_one(found.model.clone(), source, round, deletes));
+                }
+                kinds.push(if deletes {
+                    CodeFactKind::Deletes { model: found.model, rows: found.rows }
+                } else {
+                    let set = call.keywords().map(|(name, arg)| (Arc::from(name.as_str()), convert::value(&arg.value)));
+                    let set = (!call.has_unpacked()).then(|| set.collect());
+                    CodeFactKind::Updates { model: found.model, rows: found.rows, set }
+                });
+                kinds
+            }
+            _ => Vec::new(),
         }
     }
 
-    /// The queryset whose objects a value is one of, or an attribute of one of.
-    fn element_of(&self, value: &python::Value, depth: u32) -> Option<QuerySet> {
-        if depth > MAX_CHAIN {
-            return None;
-        }
-        match &value.kind {
-            ValueKind::Element(iterable) => self.queryset(iterable, 0),
-            ValueKind::Attribute(attribute) => self.element_of(&attribute.value, depth + 1),
-            ValueKind::Binary(_, operands) => {
-                self.element_of(&operands.0, depth + 1).or_else(|| self.element_of(&operands.1, depth + 1))
+    /// A row is made; for each object of a queryset where an argument comes from a loop over one.
+    fn created(&self, model: CodeModel, call: &Call, round: Round) -> CodeFactKind {
+        let source = call.args.iter().find_map(|arg| self.element_of(&arg.value));
+        match source.filter(|source| source.model != model && round != Round::Once && source.rows != Rows::Few) {
+            Some(source) => {
+                let source = if round == Round::Each { source } else { source.under_conditions() };
+                CodeFactKind::CreatesEach { model, source: source.model, rows: source.rows }
             }
-            _ => None,
+            None => CodeFactKind::Creates { model },
         }
     }
 
     /// A queryset that is read as a whole: looped over without `iterator()`, or made a list.
-    fn loaded(&self, value: &python::Value, call: &Call, is_iterable: bool) -> Option<QuerySet> {
-        let read = if is_iterable {
-            value
-        } else if call.callee.is_symbol("builtins.list") || call.callee.is_symbol("builtins.sorted") {
-            &call.positional(0)?.value
-        } else {
-            return None;
+    fn loaded(&self, value: &python::Value, call: &Call, is_iterable: bool) -> Option<rows::QuerySet> {
+        let read = match value.as_comprehension() {
+            Some((_, Some(iterable))) if !value.is_generator() => iterable,
+            Some(_) => return None,
+            None if is_iterable => value,
+            None if call.callee.is_symbol("builtins.list") || call.callee.is_symbol("builtins.sorted") => {
+                &call.positional(0)?.value
+            }
+            None => return None,
         };
-        if self.is_in_batches(read, 0) { None } else { self.queryset(read, 0) }
-    }
-
-    /// What a helper function returns to this call.
-    fn result_of_helper(&self, function: &FunctionRef, call: &Call) -> python::Value {
-        self.evaluator().returns(function, &self.with_defaults(function, &call.args))
-    }
-
-    /// Whether `iterator()` is in the chain, so that objects come a few at a time.
-    fn is_in_batches(&self, value: &python::Value, depth: u32) -> bool {
-        let Some(call) = value.as_call().filter(|_| depth <= MAX_CHAIN) else { return false };
-        if let Some((receiver, method)) = call.method() {
-            return method.as_str() == "iterator" || self.is_in_batches(receiver, depth + 1);
+        if self.is_in_batches(read, 0) {
+            return None;
         }
-        if let Some(function) = call.callee.as_function() {
-            return self.is_in_batches(&self.result_of_helper(function, call), depth + 1);
-        }
-        // The others read all elements at once.
-        call.callee.is_symbol("builtins.enumerate")
-            && call.positional(0).is_some_and(|arg| self.is_in_batches(&arg.value, depth + 1))
+        self.queryset(read).filter(|found| matches!(found.rows, Rows::All | Rows::WhereNull(_)))
     }
+}
+
+/// One query for each object of a queryset.
+fn one_by_one(model: CodeModel, source: rows::QuerySet, round: Round, deletes: bool) -> CodeFactKind {
+    let source = if round == Round::Each && source.model == model { source } else { source.under_conditions() };
+    let rows = source.rows;
+    if deletes { CodeFactKind::DeletesEach { model, rows } } else { CodeFactKind::SavesEach { model, rows } }
 }

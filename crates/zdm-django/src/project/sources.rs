@@ -285,8 +285,13 @@ impl ModuleLoader for Loader<'_> {
                 _ => None,
             };
         }
-        // `get_user_model()._meta`: the names that the setting gives.
         let ValueKind::Attribute(meta) = &of.kind else { return None };
+        // `schema_editor.connection`, in a function of a `RunPython`.
+        if meta.name.as_str() == "connection" && matches!(meta.value.kind, ValueKind::Parameter(_)) && name == "vendor"
+        {
+            return Some(vendor());
+        }
+        // `get_user_model()._meta`: the names that the setting gives.
         if meta.name.as_str() != "_meta"
             || !meta.value.as_call()?.callee.is_symbol("django.contrib.auth.get_user_model")
         {

@@ -1,6 +1,6 @@
 //! ZDM206: a column becomes NOT NULL while running code may still write NULL.
 
-use zdm_postgres::Catalog;
+use zdm_postgres::{Catalog, refuses_null};
 use zdm_source::Diagnostic;
 
 use crate::context::Cx;
@@ -12,7 +12,8 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             let name = own.column.as_str();
             let was_nullable = old.before.column(name).is_some_and(|column| !column.not_null);
             let is_not_null = after.column(name).is_some_and(|column| column.not_null);
-            if !(was_nullable && is_not_null) {
+            // Where a CHECK refused NULL before, nothing changes for those who write.
+            if !(was_nullable && is_not_null) || refuses_null(&old.before, &own.column) {
                 continue;
             }
             let table = old.name();

@@ -5,9 +5,10 @@ use zdm_postgres::{LockMode, QualifiedName, Statement};
 use zdm_replay::Step;
 use zdm_source::{Diagnostic, Severity};
 
-use crate::context::{Cx, shortened};
+use crate::context::{Cx, name_list, shortened};
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
+    let mut told: Vec<Told<'_>> = Vec::new();
     for step in cx.accepted() {
         let named = match &step.statement {
             Statement::AlterTable(_) | Statement::CreateTable(_) => names(step),
@@ -19,11 +20,10 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             if !is_other_table || *mode < LockMode::ShareRowExclusive || !cx.existed(step, table) {
                 continue;
             }
-            // The transaction holds the lock already, by a statement that names the table.
+            // The transaction holds the lock already: that was told, or the table is named there.
             let held = |other: &&Step| {
                 other.number < step.number
                     && other.transaction == step.transaction
-                    && names(other).contains(&table)
                     && other.outcome.effects.locks.iter().any(|(locked, held)| locked == table && held >= mode)
             };
             if step.transaction.is_some() && cx.accepted().any(|other| held(&other)) {
@@ -37,34 +37,62 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             if related {
                 continue;
             }
-            let target = named.first().map(ToString::to_string).unwrap_or_default();
-            let verb = match &step.statement {
-                Statement::CreateTable(_) => "creating",
-                Statement::Drop(_) => "dropping",
-                _ => "altering",
-            };
-            let mut diagnostic = cx
-                .at_step(
-                    step,
-                    format!(
-                        "{verb} `{target}` also locks `{table}` ({mode}): {} on it until this transaction ends",
-                        if mode.blocks_select() { "every query waits" } else { "INSERT, UPDATE and DELETE wait" }
-                    ),
-                )
-                .with_fact(format!(
-                    "a foreign key joins the two tables, and its triggers on `{table}` are made or removed; `{}` takes the lock and keeps it to the end of the transaction",
-                    shortened(&step.sql, 90)
-                ))
-                .with_help("keep this statement in a migration of its own, and run it with a short lock_timeout and retries (`zdm migrate`)");
-            if *mode < LockMode::AccessExclusive && diagnostic.severity == Severity::Warning {
-                diagnostic.severity = Severity::Info;
+            let same = told.iter_mut().find(|other| {
+                other.step.operation == step.operation
+                    && other.mode == *mode
+                    && other.step.transaction == step.transaction
+                    && names(other.step).first() == named.first()
+            });
+            match same {
+                Some(other) => other.tables.push(table),
+                None => told.push(Told { step, mode: *mode, tables: vec![table] }),
             }
-            if cx.facts(table).hot == Some(true) {
-                diagnostic.severity = Severity::Error;
-            }
-            out.push(diagnostic);
         }
     }
+    out.extend(told.into_iter().map(|told| report(cx, &told)));
+}
+
+/// What one operation locks besides the table that it names.
+struct Told<'a> {
+    /// The first statement that does.
+    step: &'a Step,
+    mode: LockMode,
+    tables: Vec<&'a QualifiedName>,
+}
+
+fn report(cx: &Cx<'_>, told: &Told<'_>) -> Diagnostic {
+    let Told { step, mode, tables } = told;
+    let target = names(step).first().map(ToString::to_string).unwrap_or_default();
+    let verb = match &step.statement {
+        Statement::CreateTable(_) => "creating",
+        Statement::Drop(_) => "dropping",
+        _ => "altering",
+    };
+    let listed = name_list(tables);
+    let (them, joined) = match tables.as_slice() {
+        [_] => ("it", "a foreign key joins the two tables"),
+        _ => ("them", "foreign keys join the tables"),
+    };
+    let mut diagnostic = cx
+        .at_step(
+            step,
+            format!(
+                "{verb} `{target}` also locks {listed} ({mode}): {} on {them} until this transaction ends",
+                if mode.blocks_select() { "every query waits" } else { "INSERT, UPDATE and DELETE wait" }
+            ),
+        )
+        .with_fact(format!(
+            "{joined}, and triggers on {listed} are made or removed; `{}` takes the lock and keeps it to the end of the transaction",
+            shortened(&step.sql, 90)
+        ))
+        .with_help("keep this statement in a migration of its own, and run it with a short lock_timeout and retries (`zdm migrate`)");
+    if *mode < LockMode::AccessExclusive && diagnostic.severity == Severity::Warning {
+        diagnostic.severity = Severity::Info;
+    }
+    if tables.iter().any(|table| cx.facts(table).hot == Some(true)) {
+        diagnostic.severity = Severity::Error;
+    }
+    diagnostic
 }
 
 /// The tables that a statement names.

@@ -1,8 +1,9 @@
 //! ZDM210: a view, function, type, sequence, trigger, extension or schema is dropped that running code may use.
 
-use zdm_postgres::catalog::Function;
-use zdm_postgres::statement::{DropBehavior, DropObjects, ObjectKind};
+use zdm_postgres::catalog::{Function, Relation};
+use zdm_postgres::statement::{AlterTableAction, DropBehavior, DropObjects, ObjectKind};
 use zdm_postgres::{Catalog, QualifiedName, Statement};
+use zdm_replay::Step;
 use zdm_source::{Diagnostic, Severity};
 
 use crate::context::{Cx, name_list};
@@ -10,6 +11,7 @@ use crate::mirror;
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for step in cx.accepted() {
+        views_along(cx, step, out);
         let Statement::Drop(drop) = &step.statement else { continue };
         let Some(what) = word(drop.kind) else { continue };
         // What is made again in the same migration is replaced, not gone.
@@ -46,6 +48,52 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
         }
         out.push(diagnostic.with_help("drop it one release after the last code that uses it"));
     }
+}
+
+/// The views that CASCADE takes along: Django writes it where it drops a column or a table.
+fn views_along(cx: &Cx<'_>, step: &Step, out: &mut Vec<Diagnostic>) {
+    let (named, cascades) = match &step.statement {
+        Statement::Drop(drop) => (drop.names.as_slice(), drop.behavior == DropBehavior::Cascade),
+        Statement::AlterTable(alter) => {
+            let cascades = alter
+                .actions
+                .iter()
+                .any(|action| matches!(action, AlterTableAction::DropColumn { behavior: DropBehavior::Cascade, .. }));
+            (std::slice::from_ref(&alter.name), cascades)
+        }
+        _ => return,
+    };
+    if !cascades || step.python {
+        return;
+    }
+    let gone = cx
+        .migration
+        .catalog_before
+        .relations()
+        .filter(|(name, relation)| {
+            matches!(relation, Relation::View(_))
+                && !named.contains(name)
+                && step.catalog_before.relation(name).is_some()
+                && step.catalog_after.relation(name).is_none()
+                && cx.migration.catalog_after.relation(name).is_none()
+        })
+        .map(|(name, _)| name.clone());
+    let mut gone: Vec<QualifiedName> = gone.collect();
+    if gone.is_empty() {
+        return;
+    }
+    gone.sort();
+    let what = if gone.len() == 1 { "view" } else { "views" };
+    out.push(
+        cx.at_step(
+            step,
+            format!(
+                "CASCADE drops {what} {} too, and breaks code that is still running, if it uses it",
+                name_list(&gone)
+            ),
+        )
+        .with_help("make the view anew without what is dropped, one release before"),
+    );
 }
 
 const fn word(kind: ObjectKind) -> Option<&'static str> {

@@ -1,8 +1,19 @@
 //! ZDM303: a table is altered while changes of its rows wait for deferred constraint triggers.
 
-use zdm_source::Diagnostic;
+use zdm_django::Resolver;
+use zdm_django::operation::{CodeFact, CodeFactKind, CodeModel, RunPython};
+use zdm_django::state::ModelKey;
+use zdm_postgres::session::Session;
+use zdm_postgres::statement::Dml;
+use zdm_postgres::{Ident, Statement};
+use zdm_replay::Step;
+use zdm_source::{Diagnostic, Fix};
 
 use crate::context::Cx;
+use crate::fixes;
+use crate::words::python_operations;
+
+const HELP: &str = "change the data in a migration of its own; or send `SET CONSTRAINTS ALL IMMEDIATE` between the two";
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for step in cx.steps() {
@@ -10,10 +21,104 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
         if error.sqlstate != "55006" {
             continue;
         }
-        out.push(
-            cx.at_step(step, format!("PostgreSQL refuses this statement: {}", error.message))
-                .with_fact("rows of the table were changed in the same transaction, and the checks of its deferred foreign keys are still to come")
-                .with_help("change the data in a migration of its own; or send `SET CONSTRAINTS ALL IMMEDIATE` between the two"),
-        );
+        let diagnostic = cx
+            .at_step(step, format!("PostgreSQL refuses this statement: {}", error.message))
+            .with_fact("rows of the table were changed in the same transaction, and the checks of its deferred foreign keys are still to come")
+            .with_help(HELP);
+        out.push(Cx::fixed(diagnostic, split(cx, step)));
+    }
+    if cx.migration.migration.atomic {
+        for (index, run) in python_operations(cx) {
+            behind_python(cx, index, run, out);
+        }
+    }
+}
+
+/// A new migration from the statement's operation on; a deferred statement would stay behind with its operation.
+fn split(cx: &Cx<'_>, step: &Step) -> Option<Fix> {
+    if step.deferred { None } else { fixes::split_before(cx, step.operation) }
+}
+
+/// The first statement that what the code does to rows makes impossible: found by executing the rest of the migration
+/// behind such changes.
+fn behind_python(cx: &Cx<'_>, index: usize, run: &RunPython, out: &mut Vec<Diagnostic>) {
+    let later: Vec<&Step> = cx.migration.steps.iter().filter(|step| step.operation > index || step.deferred).collect();
+    if later.is_empty() {
+        return;
+    }
+    // What came before counts: Django checks the constraint of a new column at once from there on.
+    let earlier: Vec<&Step> =
+        cx.migration.steps.iter().filter(|step| step.operation <= index && !step.deferred).collect();
+    let changes = run.body.facts.iter().filter_map(|fact| Some((fact, change(cx, index, fact)?)));
+    for (fact, (statement, what)) in changes {
+        let mut session = Session::new(cx.migration.catalog_before.clone(), cx.version());
+        session.execute(&Statement::Begin);
+        for step in earlier.iter().filter(|step| !step.is_refused()) {
+            session.execute(&step.statement);
+        }
+        if session.execute(&statement).error.is_some() {
+            continue;
+        }
+        for step in &later {
+            let outcome = session.execute(&step.statement);
+            let Some(error) = outcome.error.filter(|_| !step.is_refused()) else { continue };
+            if error.sqlstate == "55006" {
+                let diagnostic =
+                    cx.at_step(step, format!("PostgreSQL refuses this statement once Python code {what} in the same transaction: {}", error.message))
+                        .with_related(zdm_source::Label::new(&cx.migration.migration.file, fact.span, "rows change here"))
+                        .with_fact("the checks of deferred foreign keys come at the end of the transaction; it fails only where such rows exist: on production")
+                        .with_help(HELP);
+                out.push(Cx::fixed(diagnostic, split(cx, step)));
+            }
+            break;
+        }
+    }
+}
+
+/// The change as a statement, and in words.
+fn change(cx: &Cx<'_>, index: usize, fact: &CodeFact) -> Option<(Statement, String)> {
+    let state = &cx.migration.operations.get(index)?.state_before;
+    let resolver = Resolver::new(state, &cx.trace.context);
+    let find = |model: &CodeModel| {
+        let model = state.model(&ModelKey::new(&model.app, &model.name))?;
+        Some((model, zdm_replay::table_name(&resolver.table(model).ok()?)))
+    };
+    let dml = |table, columns| Dml {
+        table,
+        only: zdm_postgres::statement::Only::default(),
+        columns,
+        predicate: None,
+        query: zdm_postgres::statement::Query::default(),
+        on_conflict_update: false,
+        values_rows: Some(1),
+    };
+    match &fact.kind {
+        CodeFactKind::Creates { model }
+        | CodeFactKind::CreatesAtOnce { model }
+        | CodeFactKind::CreatesEach { model, .. } => {
+            let (_, table) = find(model)?;
+            // The columns are all of them, so that none is left without a value.
+            let known = cx.migration.steps.iter().find(|step| step.operation > index || step.deferred)?;
+            let columns = known.catalog_before.table(&table)?.columns.iter().map(|column| column.name.clone());
+            let what = format!("has inserted rows into `{table}`");
+            Some((Statement::Insert(dml(table.clone(), columns.collect())), what))
+        }
+        CodeFactKind::Updates { model, set: Some(set), .. } => {
+            let (model, table) = find(model)?;
+            let column = |name: &str| {
+                let field = resolver.field(model, name);
+                let field = field.or_else(|_| resolver.field(model, name.strip_suffix("_id").unwrap_or(name)));
+                field.ok()?.column.map(|column| Ident::new(column.to_string()))
+            };
+            let columns: Vec<Ident> = set.iter().filter_map(|(name, _)| column(name)).collect();
+            let what = format!("has changed `{table}.{}`", columns.first()?);
+            Some((Statement::Update(dml(table, columns)), what))
+        }
+        CodeFactKind::Deletes { model, .. } | CodeFactKind::DeletesEach { model, .. } => {
+            let (_, table) = find(model)?;
+            let what = format!("has deleted rows of `{table}`");
+            Some((Statement::Delete(dml(table, Vec::new())), what))
+        }
+        _ => None,
     }
 }

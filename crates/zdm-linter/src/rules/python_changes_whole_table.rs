@@ -5,10 +5,10 @@ use std::sync::Arc;
 use zdm_django::operation::{CodeFactKind, Rows};
 use zdm_django::state::ModelState;
 use zdm_django::{Resolver, Value};
-use zdm_source::Diagnostic;
+use zdm_source::{Diagnostic, Severity};
 
 use crate::context::Cx;
-use crate::words::{in_transaction, old_table_of, python_operations, rows_of};
+use crate::words::{in_transaction, old_table_of, python_operations, rows_of, weigh_rows};
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for (index, run) in python_operations(cx) {
@@ -19,15 +19,27 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 CodeFactKind::Deletes { model, rows } => ("delete", "deletes", model, rows),
                 _ => continue,
             };
+            if *rows == Rows::Few {
+                continue;
+            }
             let Some((state, table)) = old_table_of(cx, index, model) else { continue };
+            let chosen = matches!(rows, Rows::Some(_));
+            let which = rows;
             let rows = rows_of(rows, &table);
             let end = if in_transaction(cx, run) { "the migration commits" } else { "it is done" };
             let mut diagnostic = cx
                 .at_span(
                     fact.span,
-                    format!("`{call}()` {verb} {rows} and keeps them locked until {end}: writers of these rows wait for all of it"),
+                    if chosen {
+                        format!("`{call}()` {verb} {rows} at once, however many they are, and keeps them locked until {end}: their writers wait")
+                    } else {
+                        format!("`{call}()` {verb} {rows} and keeps them locked until {end}: writers of these rows wait for all of it")
+                    },
                 )
                 .with_fact("the dead versions of all these rows stay until the end: the table and its indexes grow, replicas lag, and vacuum cannot clean up");
+            if chosen && cx.config.own_severity(cx.page, cx.migration.migration.file.path()).is_none() {
+                diagnostic.severity = Severity::Info;
+            }
             diagnostic.primary.message = format!("{verb} {rows}");
             diagnostic.subject.operation = Some(index);
             let backfill = match &fact.kind {
@@ -42,7 +54,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                     "work in batches by primary key ranges, each in a transaction of its own, in a migration with `atomic = False`",
                 ),
             };
-            cx.weigh(&table, &mut diagnostic);
+            weigh_rows(cx, which, &table, &mut diagnostic);
             out.push(diagnostic);
         }
     }
@@ -83,8 +95,10 @@ fn assignments(
     if options.is_empty() {
         return None;
     }
-    if let Rows::WhereNull(field) = rows {
-        options.push(format!("--where \"{} IS NULL\"", column(field)?));
+    match rows {
+        Rows::All => {}
+        Rows::WhereNull(field) => options.push(format!("--where \"{} IS NULL\"", column(field)?)),
+        Rows::Some(_) | Rows::Few => return None,
     }
     Some(options.join(" "))
 }

@@ -4,6 +4,7 @@ use zdm_django::operation::CodeFactKind;
 use zdm_source::Diagnostic;
 
 use crate::context::Cx;
+use crate::fixes;
 use crate::words::{in_transaction, old_table_of, python_operations, rows_of};
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
@@ -39,7 +40,11 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             if let Some(table) = table {
                 cx.weigh(&table, &mut diagnostic);
             }
-            out.push(diagnostic);
+            let fix = match &fact.kind {
+                CodeFactKind::CreatesAtOnce { .. } => fixes::batch_size(cx, fact.span),
+                _ => None,
+            };
+            out.push(Cx::fixed(diagnostic, fix));
         }
     }
 }

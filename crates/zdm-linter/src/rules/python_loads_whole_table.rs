@@ -4,6 +4,7 @@ use zdm_django::operation::CodeFactKind;
 use zdm_source::Diagnostic;
 
 use crate::context::Cx;
+use crate::fixes;
 use crate::words::{old_table_of, python_operations, rows_of};
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
@@ -18,7 +19,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             diagnostic.primary.message = String::from("read as a whole");
             diagnostic.subject.operation = Some(index);
             cx.weigh(&table, &mut diagnostic);
-            out.push(diagnostic);
+            out.push(Cx::fixed(diagnostic, fixes::iterator(cx, fact.span)));
         }
     }
 }

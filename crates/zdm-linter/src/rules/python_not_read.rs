@@ -25,7 +25,13 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
         }
         for fact in &run.body.facts {
             match &fact.kind {
-                CodeFactKind::NotRead { what } => report(fact.span, what),
+                CodeFactKind::NotRead { what } | CodeFactKind::RowsNotRead { what } => report(fact.span, what),
+                // The model that a name is taken from is not in the state.
+                CodeFactKind::SendsSql { sql: Some(sql) }
+                    if sql.contains('\u{1}') && !cx.migration.python.iter().any(|step| step.span == fact.span) =>
+                {
+                    report(fact.span, "it sends SQL that is put together while it runs");
+                }
                 CodeFactKind::SendsSql { sql: None } => {
                     report(fact.span, "it sends SQL that is put together while it runs");
                 }

@@ -9,7 +9,7 @@ use zdm_replay::Step;
 use zdm_source::{Diagnostic, Severity};
 
 use crate::context::{Cx, name_list, shortened};
-use crate::words;
+use crate::{fixes, words};
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for step in cx.accepted() {
@@ -139,6 +139,14 @@ fn report(
         diagnostic = diagnostic.with_related(
             cx.label_step(step, format!("takes {}: `{}`", locks.join(" and "), shortened(&step.sql, 70))),
         );
+    }
+    // What stands in one operation cannot be split.
+    if let Some(index) = diagnostic.subject.operation
+        && held.iter().all(|(_, lock)| {
+            cx.steps().find(|step| step.number == lock.by).is_some_and(|step| step.operation < index && !step.deferred)
+        })
+    {
+        diagnostic = Cx::fixed(diagnostic, fixes::split_before(cx, index));
     }
     diagnostic = diagnostic
         .with_fact("a transaction keeps every lock to its end; the quick statement's lock lasts as long as the slow work after it")

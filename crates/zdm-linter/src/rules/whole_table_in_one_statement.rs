@@ -1,48 +1,186 @@
-//! ZDM301: one statement changes all rows of a table.
+//! ZDM301: one statement changes all or many rows of a table.
 
-use zdm_postgres::Statement;
-use zdm_source::Diagnostic;
+use zdm_postgres::catalog::{ConstraintKind, Table};
+use zdm_postgres::expr::ExprNode;
+use zdm_postgres::statement::{Dml, Query};
+use zdm_postgres::{Ident, Statement};
+use zdm_replay::Step;
+use zdm_source::{Diagnostic, Severity};
 
 use crate::context::{Cx, shortened};
 
+/// Which rows a statement changes.
+enum Extent {
+    Whole,
+    /// Those that another table has something for.
+    Joined,
+    Null(Ident),
+    /// Those that a condition chooses, how many is not known.
+    Chosen,
+    /// Those of certain keys.
+    Few,
+}
+
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for step in cx.accepted() {
-        let (dml, update) = match &step.statement {
-            Statement::Update(dml) => (dml, true),
-            Statement::Delete(dml) => (dml, false),
-            _ => continue,
-        };
-        if !cx.existed(step, &dml.table) {
-            continue;
+        for statement in changes(&step.statement) {
+            report(cx, step, statement, out);
         }
+    }
+}
+
+/// The statement itself and those in its common table expressions.
+fn changes(statement: &Statement) -> Vec<&Statement> {
+    let (own, query): (bool, Option<&Query>) = match statement {
+        Statement::Update(dml) | Statement::Delete(dml) | Statement::Merge(dml) => (true, Some(&dml.query)),
+        Statement::Insert(dml) => (false, Some(&dml.query)),
+        Statement::Select(query) => (false, Some(query)),
+        _ => (false, None),
+    };
+    let inner = query.into_iter().flat_map(|query| &query.modifies);
+    own.then_some(statement).into_iter().chain(inner).collect()
+}
+
+fn report(cx: &Cx<'_>, step: &Step, statement: &Statement, out: &mut Vec<Diagnostic>) {
+    let (dml, verb) = match statement {
+        Statement::Update(dml) => (dml, "updating"),
+        Statement::Delete(dml) => (dml, "deleting"),
+        Statement::Merge(dml) => (dml, "merging into"),
+        _ => return,
+    };
+    if !cx.existed(step, &dml.table) {
+        return;
+    }
+    let table = &dml.table;
+    let known = step.catalog_before.table(table);
+    let extent = match statement {
+        Statement::Merge(_) => Extent::Chosen,
         // The schema editor's own UPDATE fills every row that holds NULL.
-        let whole = dml.predicate.is_none() && dml.query.relations.iter().all(|name| *name == dml.table);
-        if !whole && step.raw {
-            continue;
+        _ if !step.raw => Extent::Null(dml.columns.first().cloned().unwrap_or_else(|| Ident::new("it"))),
+        _ => extent(dml, known.map(AsRef::as_ref)),
+    };
+    let rows = match &extent {
+        Extent::Whole => format!("every row of `{table}`"),
+        Extent::Joined => format!("every row of `{table}` that the join finds"),
+        Extent::Null(column) if dml.columns.first() == Some(column) => {
+            format!("every row of `{table}` where it is NULL")
         }
-        let table = &dml.table;
-        let verb = if update { "updating" } else { "deleting" };
-        let rows =
-            if whole { format!("every row of `{table}`") } else { format!("every row of `{table}` where it is NULL") };
-        let column = dml.columns.first().map(|column| format!(" `{column}` in")).unwrap_or_default();
-        let mut diagnostic = cx
-            .at_step(
-                step,
-                format!("{verb}{column} {rows} in one statement locks those rows until the migration commits: writers of these rows wait for all of it"),
-            )
-            .with_fact(format!(
-                "each row is written anew: the table and its indexes grow, replicas lag, and vacuum cannot clean up before the end; the statement is `{}`",
-                shortened(&step.sql, 90)
-            ));
-        diagnostic = if update {
+        Extent::Null(column) => format!("every row of `{table}` where `{column}` is NULL"),
+        Extent::Chosen => match &dml.predicate {
+            Some(predicate) => format!("the rows of `{table}` where `{}`", shortened(&predicate.text, 60)),
+            None => format!("the rows of `{table}` that match"),
+        },
+        Extent::Few => return,
+    };
+    let column = dml.columns.first().filter(|_| verb == "updating").map(|column| format!(" `{column}` in"));
+    let column = column.unwrap_or_default();
+    let many = if matches!(extent, Extent::Chosen) {
+        "however many they are, until the migration commits: their writers wait"
+    } else {
+        "until the migration commits: writers of these rows wait for all of it"
+    };
+    let mut diagnostic = cx
+        .at_step(step, format!("{verb}{column} {rows} in one statement locks those rows{} {many}", if matches!(extent, Extent::Chosen) { "," } else { "" }))
+        .with_fact(format!(
+            "each row is written anew: the table and its indexes grow, replicas lag, and vacuum cannot clean up before the end; the statement is `{}`",
+            shortened(&step.sql, 90)
+        ));
+    diagnostic = match statement {
+        Statement::Update(_) => {
             let target = dml.columns.first().map_or_else(|| "column".to_owned(), ToString::to_string);
             diagnostic.with_help(format!(
                 "fill it in batches outside of the migration: `zdm backfill run --table {table} --set \"{target} = …\"`"
             ))
-        } else {
+        }
+        Statement::Delete(_) => {
             diagnostic.with_help("delete in batches outside of the migration, by primary key ranges")
-        };
+        }
+        _ => diagnostic.with_help("work in batches outside of the migration, by primary key ranges"),
+    };
+    let own = cx.config.own_severity(cx.page, cx.migration.migration.file.path()).is_some();
+    if matches!(extent, Extent::Chosen) && !own {
+        cx.weigh_work(table, None, &mut diagnostic);
+        let large = diagnostic.severity == Severity::Error;
+        diagnostic.severity = if large { Severity::Warning } else { Severity::Info };
+    } else {
         cx.weigh(table, &mut diagnostic);
-        out.push(diagnostic);
+    }
+    out.push(diagnostic);
+}
+
+fn extent(dml: &Dml, table: Option<&Table>) -> Extent {
+    let Some(predicate) = &dml.predicate else { return Extent::Whole };
+    let mut terms = Vec::new();
+    conjuncts(&predicate.node, &mut terms);
+    let key: Vec<&Ident> = table
+        .and_then(Table::primary_key)
+        .and_then(|constraint| match &constraint.kind {
+            ConstraintKind::PrimaryKey { columns, .. } => Some(columns.iter().collect()),
+            _ => None,
+        })
+        .unwrap_or_default();
+    let mut found = Extent::Whole;
+    for term in terms {
+        match term {
+            _ if is_true(term) => {}
+            _ if is_join(term) => {
+                if matches!(found, Extent::Whole) {
+                    found = Extent::Joined;
+                }
+            }
+            _ if names_key(term, &key) => return Extent::Few,
+            ExprNode::IsNull { expr, negated: false } if matches!(found, Extent::Whole) => match &**expr {
+                ExprNode::Column { name, .. } => found = Extent::Null(name.clone()),
+                _ => found = Extent::Chosen,
+            },
+            _ => found = Extent::Chosen,
+        }
+    }
+    found
+}
+
+fn conjuncts<'a>(node: &'a ExprNode, into: &mut Vec<&'a ExprNode>) {
+    match node {
+        ExprNode::And(list) => list.iter().for_each(|part| conjuncts(part, into)),
+        _ => into.push(node),
+    }
+}
+
+/// `true`, `1 = 1`.
+fn is_true(term: &ExprNode) -> bool {
+    match term {
+        ExprNode::Bool(true) => true,
+        ExprNode::Infix { operator, left, right } => {
+            let literal = matches!(**left, ExprNode::Number(_) | ExprNode::Text(_));
+            operator == "=" && literal && left == right
+        }
+        _ => false,
+    }
+}
+
+/// A column is a column of another table.
+fn is_join(term: &ExprNode) -> bool {
+    let ExprNode::Infix { operator, left, right } = term else { return false };
+    match (&**left, &**right) {
+        (ExprNode::Column { qualifier: one, .. }, ExprNode::Column { qualifier: other, .. }) => {
+            operator == "=" && one != other
+        }
+        _ => false,
+    }
+}
+
+/// The key is compared with something: certain rows, or a range as batches have it.
+fn names_key(term: &ExprNode, key: &[&Ident]) -> bool {
+    let is_key = |node: &ExprNode| matches!(node, ExprNode::Column { name, .. } if key.contains(&name) || (key.is_empty() && name.as_str() == "id"));
+    match term {
+        ExprNode::Infix { operator, left, right } => {
+            matches!(operator.as_str(), "=" | "<" | "<=" | ">" | ">=") && (is_key(left) || is_key(right))
+        }
+        ExprNode::Between { expr, negated: false, .. } => is_key(expr),
+        // A list that a query makes may be long.
+        ExprNode::InList { expr, list, negated: false } => {
+            is_key(expr) && !list.iter().any(|item| matches!(item, ExprNode::Subquery { .. }))
+        }
+        _ => false,
     }
 }

@@ -4,15 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 
+use zdm_django::problem::ProblemKind;
 use zdm_django::project::sources::Sources;
 use zdm_django::project::{Project, ProjectConfig, ProjectInput};
 use zdm_django::resolve::{Context, Resolver};
 use zdm_django::{DjangoVersion, Value};
-use zdm_linter::config::{Level, RuleSet, TableFacts, TablePattern};
+use zdm_linter::config::{Level, NamedTable, RuleSet, TableFacts, TablePattern};
 use zdm_linter::{Config, Page, lint};
 use zdm_postgres::PgVersion;
 use zdm_replay::{Options, Trace, replay};
-use zdm_source::{Applicability, Diagnostic, FixFile, SourceFile, apply_edits};
+use zdm_source::{Applicability, Diagnostic, FixFile, SourceFile, Span, apply_edits};
 
 /// A fenced block of Python with the line of the page it begins on.
 #[derive(Clone, Debug)]
@@ -207,8 +208,29 @@ pub(crate) fn lint_files(
         .map(|migration| migration.key.clone())
         .collect();
     let together = config.together.as_ref().map(|_| only.clone());
-    let config = Config { only: Some(only), only_paths: Some(paths), together, ..config.clone() };
+    let named_tables = named_tables(files);
+    let config = Config { only: Some(only), only_paths: Some(paths), together, named_tables, ..config.clone() };
     lint(&trace, &project.problems, &[], &config)
+}
+
+/// The keys of `[tables]` in the example's `zdm.toml`.
+fn named_tables(files: &[SourceFile]) -> Vec<NamedTable> {
+    let mut found = Vec::new();
+    for file in files.iter().filter(|file| file.path() == "zdm.toml") {
+        let mut start = 0;
+        for line in file.text().split_inclusive('\n') {
+            if let Some((key, _)) = line.split_once(" = {") {
+                let end = start + key.len();
+                found.push(NamedTable {
+                    pattern: TablePattern(key.trim_matches('"').to_owned()),
+                    file: file.clone(),
+                    span: Span::from(start..end),
+                });
+            }
+            start += line.len();
+        }
+    }
+    found
 }
 
 /// What the fixes of a rule make of an example, applied one after the other as `--fix` does.
@@ -300,6 +322,7 @@ fn settings() -> BTreeMap<String, Value> {
 /// Replays a project against the newest Django.
 pub(crate) fn replay_project(project: &Project, postgres: PgVersion) -> Trace {
     let migrations: Vec<_> = project.in_order().cloned().map(Arc::new).collect();
-    let options = Options { postgres, context: Context::new(DjangoVersion::NEWEST), incomplete: false };
+    let incomplete = project.problems.iter().any(|problem| problem.kind == ProblemKind::ExternalAppAssumed);
+    let options = Options { postgres, context: Context::new(DjangoVersion::NEWEST), incomplete };
     replay(&migrations, &options)
 }

@@ -71,7 +71,7 @@ impl Evaluator<'_> {
         open: bool,
     ) -> Option<Value> {
         let node = function.function();
-        if function.closure || node.is_async || self.calls.get() >= MAX_CALLS {
+        if function.is_open() || node.is_async || self.calls.get() >= MAX_CALLS {
             return None;
         }
         let module = &function.module;
@@ -98,7 +98,7 @@ impl Evaluator<'_> {
 
     /// Runs a function for what it assigns to attributes of its arguments; tells how it ends.
     pub(super) fn run_body(&self, function: &FunctionRef, args: &[Arg], origin: &Origin) -> Option<Flow> {
-        if function.closure || self.calls.get() >= MAX_CALLS || !function.function().decorators.is_empty() {
+        if function.is_open() || self.calls.get() >= MAX_CALLS || !function.function().decorators.is_empty() {
             return None;
         }
         let module = &function.module;
@@ -139,6 +139,7 @@ impl Evaluator<'_> {
     ) -> Option<()> {
         let module = &function.module;
         let node = function.function();
+        bind_captured(frame, function);
         let mut positional = Vec::new();
         let mut keywords: Vec<(&Str, &Value)> = Vec::new();
         for arg in args {
@@ -203,12 +204,20 @@ impl Evaluator<'_> {
         let origin = Origin::new(module, function.function().span);
         let bound = args.is_some_and(|args| self.bind_params(&frame, function, args, &origin, true).is_some());
         if !bound {
+            bind_captured(&frame, function);
             for param in &function.function().params {
                 bind_open(&frame, module, param);
             }
         }
         self.with_budget(|| self.block(&frame, &function.function().body));
         frame.trace.map(RefCell::into_inner).unwrap_or_default()
+    }
+}
+
+/// Bind what the function sees of the functions around it; its own names come on top.
+fn bind_captured(frame: &Frame<'_>, function: &FunctionRef) {
+    for (name, value) in function.captured.iter().flat_map(|captured| captured.iter()) {
+        frame.bind(name.clone(), 0, value.clone());
     }
 }
 

@@ -14,7 +14,15 @@ use crate::syntax::{
     FStringPart, Why,
 };
 use crate::text::{Origin, Str, StrBuilder};
-use crate::value::{Arg, ArgKind, Call, ClassRef, DictEntry, FunctionRef, TemplatePart, Value, ValueKind};
+use crate::value::{
+    Arg, ArgKind, Call, ClassRef, DictEntry, FunctionRef, GATHERED, GENERATED, TemplatePart, Value, ValueKind,
+};
+
+/// A method of an object of one of the project's classes.
+fn is_method_of_object(callee: &Value) -> bool {
+    let ValueKind::Attribute(attribute) = &callee.kind else { return false };
+    attribute.value.as_call().is_some_and(|object| object.callee.as_class().is_some())
+}
 
 impl Evaluator<'_> {
     pub(super) fn expr(&self, frame: &Frame<'_>, id: ExprId) -> Value {
@@ -58,7 +66,7 @@ impl Evaluator<'_> {
                 let callee = self.expr(frame, *callee);
                 let args = self.args(frame, args);
                 if let Some(trace) = &frame.trace
-                    && matches!(callee.kind, ValueKind::Function(_))
+                    && (matches!(callee.kind, ValueKind::Function(_)) || is_method_of_object(&callee))
                 {
                     // What the function does may matter even if its result is known.
                     let call = Arc::new(Call { callee: callee.clone(), args: args.clone() });
@@ -111,7 +119,8 @@ impl Evaluator<'_> {
             }
             ExprKind::Lambda(id) => {
                 let closure = frame.kind == FrameKind::Function || !frame.locals.borrow().is_empty();
-                ValueKind::Function(FunctionRef { module: module.clone(), id: *id, closure })
+                let captured = closure.then(|| self.captured(frame));
+                ValueKind::Function(FunctionRef { module: module.clone(), id: *id, closure, captured })
             }
             ExprKind::Comprehension { kind, element, value, clauses } => {
                 return self.comprehension(frame, *kind, *element, *value, clauses, &origin);
@@ -160,7 +169,14 @@ impl Evaluator<'_> {
         if let Some(names) = &frame.names {
             let slot = names.borrow().get(name, u32::MAX);
             if let Some(slot) = slot {
-                return self.slot_value(slot);
+                let value = self.slot_value(slot);
+                return match &value.kind {
+                    ValueKind::Function(function) if function.is_open() => {
+                        let function = FunctionRef { captured: Some(self.captured(frame)), ..function.clone() };
+                        Value::new(ValueKind::Function(function), value.origin)
+                    }
+                    _ => value,
+                };
             }
         }
         let before = match frame.kind {
@@ -183,6 +199,22 @@ impl Evaluator<'_> {
             return value;
         }
         Value::unknown(Why::Unbound(name.into()), origin)
+    }
+
+    /// The variables of a frame that a function inside of it sees.
+    fn captured(&self, frame: &Frame<'_>) -> Arc<Vec<(Str, Value)>> {
+        let mut found = Vec::new();
+        if let Some(names) = &frame.names {
+            let names_here = names.borrow().names();
+            for name in names_here {
+                let slot = names.borrow().get(&name, u32::MAX);
+                if let Some(slot) = slot {
+                    found.push((name, self.slot_value(slot)));
+                }
+            }
+        }
+        found.extend(frame.locals.borrow().iter().cloned());
+        Arc::new(found)
     }
 
     pub(super) fn items(&self, frame: &Frame<'_>, items: &[ExprId]) -> Vec<Value> {
@@ -451,7 +483,20 @@ impl Evaluator<'_> {
         });
         frame.locals.borrow_mut().truncate(depth);
         if !complete {
-            return Value::unknown(Why::Dynamic("a comprehension over what is not known"), origin.clone());
+            let what = if kind == ComprehensionKind::Generator { GENERATED } else { GATHERED };
+            let (Some(trace), Some(ComprehensionClause::For { iter, .. }), [(key, value)]) =
+                (&frame.trace, clauses.first(), found.as_slice())
+            else {
+                return Value::unknown(Why::Dynamic(GATHERED), origin.clone());
+            };
+            let read = trace.borrow().len();
+            let iterable = self.expr(frame, *iter);
+            // It was read before.
+            trace.borrow_mut().truncate(read);
+            let element = value.as_ref().unwrap_or(key).clone();
+            let gathered = Self::gathered(what, vec![element, iterable], origin);
+            trace.borrow_mut().push(CallSite { call: gathered.clone(), conditional: frame.guards.get() > 0 });
+            return gathered;
         }
         match kind {
             ComprehensionKind::List | ComprehensionKind::Generator => {
@@ -471,6 +516,13 @@ impl Evaluator<'_> {
         }
     }
 
+    /// What [`Value::as_comprehension`] takes apart.
+    pub(super) fn gathered(what: &'static str, parts: Vec<Value>, origin: &Origin) -> Value {
+        let callee = Value::unknown(Why::Dynamic(what), origin.clone());
+        let args = parts.into_iter().map(|value| Arg { kind: ArgKind::Positional, span: value.span(), value });
+        Value::new(ValueKind::Call(Arc::new(Call { callee, args: args.collect() })), origin.clone())
+    }
+
     /// Run the clauses of a comprehension; false as soon as something is not known.
     pub(super) fn clause(
         &self,
@@ -486,7 +538,12 @@ impl Evaluator<'_> {
             ComprehensionClause::If(test) => match self.expr(frame, *test).truth() {
                 Some(true) => self.clause(frame, rest, yields),
                 Some(false) => true,
-                None => false,
+                None => {
+                    if frame.trace.is_some() {
+                        self.clause(frame, rest, yields);
+                    }
+                    false
+                }
             },
             ComprehensionClause::For { target, iter } => {
                 let iterable = self.expr(frame, *iter);

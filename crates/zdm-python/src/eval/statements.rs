@@ -15,7 +15,12 @@ use crate::syntax::{
     ArgumentKind, BinaryOp, ClassId, ExprId, ExprKind, Handler, ImportedNames, Module, Stmt, StmtKind, Why,
 };
 use crate::text::{Origin, Str};
-use crate::value::{Arg, ArgKind, Call, ClassRef, FunctionRef, Int, Value, ValueKind};
+use crate::value::{Arg, ArgKind, Call, ClassRef, FunctionRef, GATHERED, Int, Value, ValueKind};
+
+/// Rounds of a loop that are read one by one in a function's body.
+const MAX_READ_ROUNDS: usize = 32;
+/// Calls in a function's body, after which no further round is read.
+const MAX_READ_CALLS: usize = 5_000;
 
 impl Evaluator<'_> {
     pub(super) fn run_class(&self, class: &ClassRef, scope: &Rc<ModuleScope>) -> ClassBody {
@@ -116,7 +121,8 @@ impl Evaluator<'_> {
             StmtKind::Function(id) => {
                 let function = frame.module.function(*id);
                 let closure = frame.kind == FrameKind::Function;
-                let kind = ValueKind::Function(FunctionRef { module: frame.module.clone(), id: *id, closure });
+                let kind =
+                    ValueKind::Function(FunctionRef { module: frame.module.clone(), id: *id, closure, captured: None });
                 let value = Value::new(kind, frame.origin(function.span));
                 let value = self.decorated(frame, &function.decorators, value);
                 frame.bind(Str::verbatim(frame.module, function.name), at, value);
@@ -316,6 +322,18 @@ impl Evaluator<'_> {
                 };
                 let options = found.options.iter().map(change).collect();
                 self.assign(frame, target, alternatives(options, &found.condition), at);
+                return;
+            }
+            if frame.trace.is_some()
+                && matches!(method, "append" | "add")
+                && matches!(current.kind, ValueKind::Unknown(Why::Dynamic("assigned in a loop")))
+                && let [argument] = &**args
+                && matches!(argument.kind, ArgumentKind::Positional)
+            {
+                // A list that a loop fills is a comprehension in long.
+                let element = self.expr(frame, argument.value);
+                let gathered = Self::gathered(GATHERED, vec![element], &frame.origin(expr.span));
+                self.assign(frame, target, gathered, at);
                 return;
             }
         }
@@ -633,8 +651,24 @@ impl Evaluator<'_> {
     ) -> Flow {
         let at = stmt.span.start;
         let iterable = self.expr(frame, iter);
-        let items = ops::elements(&iterable).filter(|_| frame.trace.is_none());
-        let Some(items) = items else {
+        let items = ops::elements(&iterable);
+        if frame.trace.is_some()
+            && let Some(items) = items.as_ref().filter(|items| (1..=MAX_READ_ROUNDS).contains(&items.len()))
+        {
+            // Each round is read; that one may leave the loop is no reason to overlook the others.
+            Self::poison(frame, std::slice::from_ref(stmt), &Why::Dynamic("assigned in a loop"));
+            for item in items {
+                let calls = frame.trace.as_ref().map_or(0, |trace| trace.borrow().len());
+                if calls > MAX_READ_CALLS {
+                    break;
+                }
+                self.assign(frame, target, item.clone(), at);
+                self.block(frame, body);
+            }
+            self.block(frame, orelse);
+            return Flow::Next;
+        }
+        let Some(items) = items.filter(|_| frame.trace.is_none()) else {
             let origin = frame.origin(frame.module.expr(iter).span);
             let element = |iterable: &Value| Value::new(ValueKind::Element(Arc::new(iterable.clone())), origin.clone());
             let element = match iterable.as_call() {

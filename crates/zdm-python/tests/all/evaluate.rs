@@ -238,7 +238,7 @@ b = 'CREATE INDEX ON t (a)'
 c = m.sql('t')
 d = 6
 outer = <function m.outer>
-e = m.inner()
+e = 1
 os = os
 either = <function m.either>
 f = <1 | 2>
@@ -398,8 +398,39 @@ def f(apps, schema_editor):
             "django.db.connection.cursor()",
             "django.db.connection.cursor().execute('SELECT 1')",
             "? <element of <parameter apps>.get_model('shop', 'Order').objects.filter(a=None)>.delete()",
+            "<unknown: depends on running the program: a comprehension over what is not known>(<element of <parameter apps>.get_model('shop', 'Order').objects.filter(a=None)>.delete(), <parameter apps>.get_model('shop', 'Order').objects.filter(a=None))",
             "m.local(1)",
             "django.db.connection.cursor().scroll(2)",
+        ],
+    );
+}
+
+#[test]
+fn loops_over_known_elements_are_read_round_by_round() {
+    check_calls(
+        r#"
+def made(verb):
+    def f(apps):
+        for name in ["A", "B"]:
+            send(apps, verb, name)
+        kept = []
+        for row in apps.rows():
+            kept.append(row)
+        send(apps, kept)
+        def inner(x):
+            return send(apps, verb, x)
+        inner(1)
+    return f
+def send(*args):
+    pass
+f = made("go")
+"#,
+        &[
+            "m.send(<parameter apps>, 'go', 'A')",
+            "m.send(<parameter apps>, 'go', 'B')",
+            "<parameter apps>.rows()",
+            "m.send(<parameter apps>, <unknown: depends on running the program: a comprehension over what is not known>(<element of <parameter apps>.rows()>))",
+            "m.inner(1)",
         ],
     );
 }

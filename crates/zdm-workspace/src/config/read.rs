@@ -33,6 +33,7 @@ pub(super) fn read(file: &SourceFile, known: &[KnownRule<'_>]) -> Result<Config,
         }
     }
     if reader.problems.is_empty() {
+        config.file = Some(file.clone()).filter(|_| !config.tables.is_empty());
         return Ok(config);
     }
     reader.problems.sort_by_key(|problem| problem.span);
@@ -130,7 +131,7 @@ impl Reader<'_> {
                     for (pattern, item) in self.table(item, key.name) {
                         let text = pattern.get_ref().as_ref();
                         match NamePattern::new(text) {
-                            Ok(name) => config.tables.extend(self.table_settings(item, name)),
+                            Ok(name) => config.tables.extend(self.table_settings(item, name, pattern.span())),
                             Err(error) => {
                                 self.problem(pattern.span(), format!("`{text}` is no pattern: {}", error.msg), None);
                             }
@@ -157,10 +158,11 @@ impl Reader<'_> {
         rules
     }
 
-    fn table_settings(&mut self, item: &Item<'_>, pattern: NamePattern) -> Option<TableSettings> {
+    fn table_settings(&mut self, item: &Item<'_>, pattern: NamePattern, span: Range<usize>) -> Option<TableSettings> {
         let name = pattern.as_str().to_owned();
         let mut settings = TableSettings {
             pattern,
+            span: Span::from(span),
             rows: None,
             bytes: None,
             hot: None,

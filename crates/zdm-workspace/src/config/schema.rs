@@ -152,7 +152,7 @@ In `[tool.zdm.tables]`, as `NAME = { … }` or `[tool.zdm.tables.\"NAME\"]`; `*`
 entry that matches counts. Known size and traffic move severities: what only takes time is information on a small table
 and an error on a large or hot one. A table with ten or more reads and writes per second is hot. What stands here goes
 before what `--stats FILE` tells. A finding is about the tables that its message names; `ignore` takes it out if all of
-them say so.";
+them say so. A name that no migration makes is a finding itself (ZDM909), with the nearest one that does.";
 
 const BASELINE: &str = "\
 ## Adopting it on an old project

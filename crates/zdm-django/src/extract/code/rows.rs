@@ -1,0 +1,455 @@
+//! What a value of a function's body has to do with rows: a model class, a queryset, one of its objects.
+//!
+//! A model comes from `apps.get_model`, a queryset from one of its managers, and each method in the chain says which
+//! rows are left. What is not listed here is [`Look::Unknown`], never guessed.
+
+use std::sync::Arc;
+
+use zdm_python as python;
+use zdm_python::{Call, FunctionRef, ValueKind};
+
+use super::super::Extractor;
+use super::MANAGERS;
+use crate::operation::{CodeModel, Rows};
+
+/// Calls in one chain.
+const MAX_CHAIN: u32 = 50;
+
+/// Methods that leave the rows of a queryset as they are.
+const SAME_ROWS: &[&str] = &[
+    "alias",
+    "all",
+    "annotate",
+    "db_manager",
+    "defer",
+    "get_queryset",
+    "iterator",
+    "only",
+    "order_by",
+    "page",
+    "prefetch_related",
+    "reverse",
+    "select_for_update",
+    "select_related",
+    "using",
+];
+
+/// Methods that return rows by themselves, not objects.
+const VALUES: [&str; 4] = ["dates", "datetimes", "values", "values_list"];
+
+/// Methods that return one object.
+const ONE: [&str; 8] = ["create", "earliest", "first", "get", "get_or_create", "last", "latest", "update_or_create"];
+
+/// Functions that hand on the elements of what they are given.
+const SAME_ELEMENTS: [&str; 10] = [
+    "builtins.enumerate",
+    "builtins.iter",
+    "builtins.list",
+    "builtins.reversed",
+    "builtins.set",
+    "builtins.sorted",
+    "builtins.tuple",
+    "django.core.paginator.Paginator",
+    "tqdm.auto.tqdm",
+    "tqdm.tqdm",
+];
+
+/// What a value is, as far as rows go.
+#[derive(Clone)]
+pub(super) enum Look {
+    Model(CodeModel),
+    /// A manager, a queryset, or a collection of its objects.
+    Many(QuerySet),
+    /// What `values()` of a queryset returns.
+    Values(QuerySet),
+    /// Any object of a queryset: the target of a loop.
+    Each(QuerySet),
+    /// One object that is there or was just made.
+    One(CodeModel),
+    /// An object that is not saved yet.
+    New(CodeModel),
+    /// It comes from a manager or is a model, and more is not known.
+    Rows,
+    Unknown,
+}
+
+/// The rows of a queryset.
+#[derive(Clone)]
+pub(super) struct QuerySet {
+    pub(super) model: CodeModel,
+    pub(super) rows: Rows,
+}
+
+impl Extractor<'_> {
+    pub(super) fn look(&self, value: &python::Value, depth: u32) -> Look {
+        if depth > MAX_CHAIN {
+            return Look::Unknown;
+        }
+        match &value.kind {
+            ValueKind::Element(iterable) => match self.look(iterable, depth + 1) {
+                Look::Many(found) => Look::Each(found),
+                Look::Rows => Look::Rows,
+                _ => Look::Unknown,
+            },
+            ValueKind::Attribute(attribute) if MANAGERS.contains(&attribute.name.as_str()) => {
+                match self.look(&attribute.value, depth + 1) {
+                    Look::Model(model) => Look::Many(QuerySet { model, rows: Rows::All }),
+                    _ if is_chosen_model(&attribute.value) => Look::Rows,
+                    _ => Look::Unknown,
+                }
+            }
+            ValueKind::Attribute(attribute) if attribute.name.as_str() == "object_list" => {
+                self.look(&attribute.value, depth + 1)
+            }
+            ValueKind::Subscript(pair) => match self.look(&pair.0, depth + 1) {
+                // Of `page[0]` or `rows[start:end]`, the number is small or the code's own.
+                Look::Many(found) if is_slice(&pair.1) => Look::Many(QuerySet { rows: Rows::Few, ..found }),
+                Look::Many(QuerySet { model, .. }) | Look::One(model) => Look::One(model),
+                Look::Rows => Look::Rows,
+                _ => Look::Unknown,
+            },
+            ValueKind::Alternatives(found) => {
+                // Few are looked at, so that alternatives of alternatives have an end.
+                let options = found.options.iter().take(4).map(|option| self.look(option, depth + MAX_CHAIN / 5));
+                // Of several, what is certain of none.
+                options
+                    .fold(Look::Unknown, |kept, next| match (kept, next) {
+                        (Look::Unknown, next) => next,
+                        (kept, _) => kept,
+                    })
+                    .under_conditions()
+            }
+            ValueKind::Call(call) => self.look_at_call(value, call, depth),
+            _ => Look::Unknown,
+        }
+    }
+
+    fn look_at_call(&self, value: &python::Value, call: &Call, depth: u32) -> Look {
+        if let Some(model) = state_model(value) {
+            return Look::Model(model);
+        }
+        if let Some((element, _)) = value.as_comprehension() {
+            return match self.look(element, depth + 1) {
+                Look::Each(found) => Look::Many(found),
+                _ => Look::Unknown,
+            };
+        }
+        if let Some(function) = call.callee.as_function() {
+            return self.look(&self.result_of_helper(function, call), depth + 1);
+        }
+        if SAME_ELEMENTS.iter().any(|name| call.callee.is_symbol(name)) {
+            return call.positional(0).map_or(Look::Unknown, |arg| self.look(&arg.value, depth + 1));
+        }
+        let Some((receiver, method)) = call.method() else {
+            return match self.look(&call.callee, depth + 1) {
+                Look::Model(model) => Look::New(model),
+                _ => Look::Unknown,
+            };
+        };
+        if receiver.as_comprehension().is_some() && method.as_str() == "values" {
+            return self.look(receiver, depth + 1);
+        }
+        match self.look(receiver, depth + 1) {
+            Look::Many(found) => match method.as_str() {
+                name if SAME_ROWS.contains(&name) => Look::Many(found),
+                name if VALUES.contains(&name) => Look::Values(found),
+                name if ONE.contains(&name) => Look::One(found.model),
+                "none" => Look::Many(QuerySet { rows: Rows::Few, ..found }),
+                "distinct" | "difference" | "intersection" | "union" => Look::Many(found.chosen(call)),
+                "filter" | "exclude" => Look::Many(filtered(found, call, method.as_str() == "exclude")),
+                "in_bulk" => Look::Rows,
+                "aggregate" | "count" | "exists" | "explain" => Look::Unknown,
+                _ => Look::Rows,
+            },
+            Look::Values(found) => match method.as_str() {
+                name if SAME_ROWS.contains(&name) || VALUES.contains(&name) => Look::Values(found),
+                "distinct" => Look::Values(found),
+                "filter" | "exclude" => Look::Values(filtered(found, call, method.as_str() == "exclude")),
+                _ => Look::Unknown,
+            },
+            Look::Rows => Look::Rows,
+            _ if self.is_related(receiver, method, depth) => Look::Rows,
+            _ => Look::Unknown,
+        }
+    }
+
+    /// `order.item_set.all()` of any object of a queryset: which model that is, the state would tell.
+    fn is_related(&self, receiver: &python::Value, method: &str, depth: u32) -> bool {
+        let ValueKind::Attribute(attribute) = &receiver.kind else { return false };
+        matches!(method, "all" | "exclude" | "filter" | "iterator" | "order_by")
+            && matches!(self.look(&attribute.value, depth + 1), Look::Each(_))
+    }
+
+    /// The rows of a manager, queryset or collection; None where that is not certain.
+    pub(super) fn queryset(&self, value: &python::Value) -> Option<QuerySet> {
+        match self.look(value, 0) {
+            Look::Many(found) => Some(found),
+            _ => None,
+        }
+    }
+
+    /// The queryset whose objects a value is one of, or an attribute of one of.
+    pub(super) fn element_of(&self, value: &python::Value) -> Option<QuerySet> {
+        self.element_within(value, &mut 100)
+    }
+
+    /// As [`Self::element_of`], of at most so many parts.
+    fn element_within(&self, value: &python::Value, parts: &mut u32) -> Option<QuerySet> {
+        *parts = parts.checked_sub(1)?;
+        match &value.kind {
+            ValueKind::Element(iterable) => match self.look(iterable, 0) {
+                Look::Many(found) | Look::Values(found) => Some(found),
+                _ => None,
+            },
+            ValueKind::Attribute(attribute) => self.element_within(&attribute.value, parts),
+            ValueKind::Subscript(pair) => self.element_within(&pair.0, parts),
+            ValueKind::Binary(_, operands) => {
+                self.element_within(&operands.0, parts).or_else(|| self.element_within(&operands.1, parts))
+            }
+            // `order.number.lower()`
+            ValueKind::Call(call) => {
+                let receiver = call.method().and_then(|(receiver, _)| self.element_within(receiver, parts));
+                receiver.or_else(|| call.args.iter().find_map(|arg| self.element_within(&arg.value, parts)))
+            }
+            _ => None,
+        }
+    }
+
+    /// The queryset whose objects decide, one after the other, which rows a chain of calls is about.
+    pub(super) fn chosen_by(&self, value: &python::Value) -> Option<QuerySet> {
+        let mut value = value;
+        for _ in 0..MAX_CHAIN {
+            let call = value.as_call()?;
+            let (receiver, _) = call.method()?;
+            if let Some(found) = call.args.iter().find_map(|arg| self.element_of(&arg.value)) {
+                return Some(found);
+            }
+            value = receiver;
+        }
+        None
+    }
+
+    /// What a helper function returns to this call.
+    fn result_of_helper(&self, function: &FunctionRef, call: &Call) -> python::Value {
+        self.evaluator().returns(function, &self.with_defaults(function, &call.args))
+    }
+
+    /// Whether `iterator()` is in the chain, so that objects come a few at a time.
+    pub(super) fn is_in_batches(&self, value: &python::Value, depth: u32) -> bool {
+        if let ValueKind::Attribute(attribute) = &value.kind
+            && attribute.name.as_str() == "object_list"
+        {
+            return depth <= MAX_CHAIN && self.is_in_batches(&attribute.value, depth + 1);
+        }
+        let Some(call) = value.as_call().filter(|_| depth <= MAX_CHAIN) else { return false };
+        if value.is_generator() || call.callee.is_symbol("django.core.paginator.Paginator") {
+            return true;
+        }
+        if let Some((receiver, method)) = call.method() {
+            return method.as_str() == "iterator" || self.is_in_batches(receiver, depth + 1);
+        }
+        if let Some(function) = call.callee.as_function() {
+            return self.is_in_batches(&self.result_of_helper(function, call), depth + 1);
+        }
+        // The others read all elements at once.
+        let one_by_one = ["builtins.enumerate", "builtins.iter", "tqdm.auto.tqdm", "tqdm.tqdm"];
+        one_by_one.iter().any(|name| call.callee.is_symbol(name))
+            && call.positional(0).is_some_and(|arg| self.is_in_batches(&arg.value, depth + 1))
+    }
+}
+
+impl Look {
+    fn under_conditions(self) -> Self {
+        match self {
+            Self::Many(found) => Self::Many(found.under_conditions()),
+            Self::Each(found) => Self::Each(found.under_conditions()),
+            Self::Values(found) => Self::Values(found.under_conditions()),
+            other => other,
+        }
+    }
+}
+
+impl QuerySet {
+    /// Some of these rows: the code decides which.
+    pub(super) fn under_conditions(self) -> Self {
+        let rows = match self.rows {
+            Rows::All | Rows::WhereNull(_) => Rows::Some(None),
+            rows => rows,
+        };
+        Self { rows, ..self }
+    }
+
+    /// Some of these rows, by a method as it is written.
+    fn chosen(self, call: &Call) -> Self {
+        const MAX_SHOWN: usize = 60;
+        if self.rows == Rows::Few {
+            return self;
+        }
+        let span = call.callee.origin.span;
+        let file = call.callee.file();
+        // The callee ends in front of the parenthesis, the method's name with it.
+        let name = call.method().map_or(String::new(), |(_, name)| name.to_string());
+        let rest = file.text().get(span.end as usize..).unwrap_or("");
+        let shown = written_arguments(rest).filter(|text| text.len() <= MAX_SHOWN && !text.contains('\n'));
+        let text = shown.map_or(format!("{name}(…)"), |arguments| format!("{name}{arguments}"));
+        let rows = match self.rows {
+            Rows::Some(Some(before)) if before.len() + text.len() <= MAX_SHOWN => {
+                Rows::Some(Some(format!("{before}.{text}").into()))
+            }
+            _ => Rows::Some(Some(text.into())),
+        };
+        Self { rows, ..self }
+    }
+}
+
+/// `(kind="x")`, from the text that begins with it.
+fn written_arguments(text: &str) -> Option<&str> {
+    let mut depth = 0_u32;
+    for (at, character) in text.char_indices().take(200) {
+        match character {
+            '(' | '[' | '{' => depth += 1,
+            ')' | ']' | '}' => {
+                depth = depth.checked_sub(1)?;
+                if depth == 0 {
+                    return text.get(..=at);
+                }
+            }
+            _ if depth == 0 => return None,
+            _ => {}
+        }
+    }
+    None
+}
+
+/// The rows that a condition leaves.
+fn filtered(found: QuerySet, call: &Call, excluded: bool) -> QuerySet {
+    if call.args.is_empty() || found.rows == Rows::Few {
+        return found;
+    }
+    // A range of keys or a list of them is what batches are made of.
+    let by_key = |name: &str| {
+        let field = name.split("__").next().unwrap_or(name);
+        matches!(field, "pk" | "id")
+    };
+    if !excluded && call.keywords().any(|(name, _)| by_key(name.as_str())) {
+        return QuerySet { rows: Rows::Few, ..found };
+    }
+    if let ([arg], false, Rows::All) = (call.args.as_slice(), excluded, &found.rows)
+        && let Some((name, _)) = call.keywords().next()
+    {
+        let field = match name.as_str().strip_suffix("__isnull") {
+            Some(field) if arg.value.truth() == Some(true) => Some(field),
+            None if arg.value.is_none() => Some(name.as_str()),
+            _ => None,
+        };
+        if let Some(field) = field.filter(|field| !field.contains("__")) {
+            return QuerySet { rows: Rows::WhereNull(Arc::from(field)), ..found };
+        }
+    }
+    found.chosen(call)
+}
+
+/// The model that `apps.get_model("shop", "Order")` or `apps.get_model("shop.Order")` returns.
+fn state_model(value: &python::Value) -> Option<CodeModel> {
+    let call = value.as_call()?;
+    let (receiver, method) = call.method()?;
+    if method.as_str() != "get_model" || !is_registry(receiver) {
+        return None;
+    }
+    let first = call.arg(0, "app_label")?.value.as_str()?;
+    let (app, name) = match call.arg(1, "model_name") {
+        Some(model) => (first.as_str(), model.value.as_str()?.as_str()),
+        None => first.as_str().split_once('.')?,
+    };
+    Some(CodeModel { app: Arc::from(app), name: Arc::from(name) })
+}
+
+/// The `apps` that the function is given.
+fn is_registry(value: &python::Value) -> bool {
+    matches!(value.kind, ValueKind::Parameter(_))
+}
+
+/// A model that the code fetches from the registry in a way that does not say which.
+fn is_chosen_model(value: &python::Value) -> bool {
+    let mut value = value;
+    for _ in 0..MAX_CHAIN {
+        value = match &value.kind {
+            ValueKind::Element(inner) => inner,
+            ValueKind::Subscript(pair) => &pair.0,
+            ValueKind::Attribute(attribute) => &attribute.value,
+            ValueKind::Call(call) => match call.method() {
+                Some((receiver, method)) => {
+                    if matches!(method.as_str(), "get_models" | "get_model" | "get_app_config") {
+                        return true;
+                    }
+                    receiver
+                }
+                None => return false,
+            },
+            ValueKind::Parameter(name) => return name.as_str() == "apps",
+            _ => return false,
+        };
+    }
+    false
+}
+
+fn is_slice(index: &python::Value) -> bool {
+    match &index.kind {
+        ValueKind::Call(call) => call.callee.is_symbol("builtins.slice"),
+        ValueKind::Unknown(_) => true,
+        _ => false,
+    }
+}
+
+/// The text of a statement with `_meta.db_table` and `_meta.get_field().column` of models put in by the code: a place
+/// for each, which the one who knows the state fills, see [`crate::operation::name_places`].
+pub(super) fn with_places(text: &python::Value, look: &dyn Fn(&python::Value) -> Option<CodeModel>) -> Option<String> {
+    match &text.kind {
+        ValueKind::Str(text) => Some(text.as_str().to_owned()),
+        ValueKind::Template(parts) => {
+            let mut whole = String::new();
+            for part in parts.iter() {
+                match part {
+                    python::TemplatePart::Text(text) => whole.push_str(text.as_str()),
+                    python::TemplatePart::Value(value) => whole.push_str(&place_of(value, look)?),
+                }
+            }
+            Some(whole)
+        }
+        _ => place_of(text, look),
+    }
+}
+
+/// `_meta.db_table`, `_meta.get_field("total").column`, quoted or not.
+fn place_of(value: &python::Value, look: &dyn Fn(&python::Value) -> Option<CodeModel>) -> Option<String> {
+    if let Some(call) = value.as_call() {
+        let quotes = match &call.callee.kind {
+            ValueKind::Symbol(name) => name.ends_with(".quote_name"),
+            _ => call.method().is_some_and(|(_, name)| name.as_str() == "quote_name"),
+        };
+        let inner = quotes.then(|| call.args.first())??;
+        return match inner.value.as_str() {
+            Some(name) => Some(format!("\"{name}\"")),
+            None => place_of(&inner.value, look),
+        };
+    }
+    let ValueKind::Attribute(attribute) = &value.kind else { return None };
+    let meta = |value: &python::Value| match &value.kind {
+        ValueKind::Attribute(meta) if meta.name.as_str() == "_meta" => look(&meta.value),
+        _ => None,
+    };
+    match attribute.name.as_str() {
+        "db_table" => {
+            let model = meta(&attribute.value)?;
+            Some(format!("\u{1}{}.{}\u{1}", model.app, model.name))
+        }
+        "column" => {
+            let call = attribute.value.as_call()?;
+            let (receiver, method) = call.method()?;
+            let field = call.arg(0, "field_name")?.value.as_str()?;
+            let model = meta(receiver).filter(|_| method.as_str() == "get_field")?;
+            Some(format!("\u{1}{}.{}.{field}\u{1}", model.app, model.name))
+        }
+        _ => None,
+    }
+}
