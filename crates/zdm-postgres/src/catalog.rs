@@ -33,7 +33,7 @@ pub struct Catalog {
     pub(crate) extensions: RedBlackTreeMapSync<Ident, ()>,
     /// Extended statistics by name: the table of each.
     pub(crate) statistics: RedBlackTreeMapSync<QualifiedName, QualifiedName>,
-    /// Publications by name, with those tables of which not everything is published.
+    /// Publications by name, with the tables that they name.
     pub(crate) publications: RedBlackTreeMapSync<Ident, Arc<Vec<PublishedPart>>>,
     /// Event triggers: they run with every change of the schema.
     pub(crate) event_triggers: RedBlackTreeMapSync<Ident, ()>,

@@ -61,15 +61,15 @@ pub fn constraint(catalog: &Catalog, table: &Table, constraint: &Constraint) -> 
             text
         }
         ConstraintKind::Exclude { elements, predicate } => {
-            let method = table
-                .index(constraint.name.as_str())
-                .map_or_else(|| "gist".to_owned(), |index| quoted_if_needed(&index.method));
+            let index = table.index(constraint.name.as_str());
+            let method = index.map_or_else(|| "gist".to_owned(), |index| quoted_if_needed(&index.method));
+            let more = index.map(|index| included(&index.include) + &parameters(index)).unwrap_or_default();
             let list: Vec<String> = elements
                 .iter()
                 .map(|(element, operator)| format!("{} WITH {operator}", printer.element(element)))
                 .collect();
             let condition = predicate.as_ref().map(|predicate| format!(" WHERE ({})", printer.condition(predicate)));
-            format!("EXCLUDE USING {method} ({}){}", list.join(", "), condition.unwrap_or_default())
+            format!("EXCLUDE USING {method} ({}){more}{}", list.join(", "), condition.unwrap_or_default())
         }
         ConstraintKind::NotNull { column, no_inherit } => {
             format!("NOT NULL {}{}", quoted_if_needed(column), if *no_inherit { " NO INHERIT" } else { "" })
@@ -107,23 +107,29 @@ pub fn index(catalog: &Catalog, table: &Table, index: &Index) -> String {
     if index.nulls_not_distinct {
         text.push_str(" NULLS NOT DISTINCT");
     }
-    if !index.options.is_empty() {
-        let options: Vec<String> = index
-            .options
-            .iter()
-            .map(|(name, value)| {
-                // What could be an identifier stands without quotes.
-                let value = value.trim_matches('\'');
-                let bare = quoted_if_needed(&Ident::from(value)) == value;
-                format!("{name}={}", if bare { value.to_owned() } else { quoted(value) })
-            })
-            .collect();
-        let _ = write!(text, " WITH ({})", options.join(", "));
-    }
+    text.push_str(&parameters(index));
     if let Some(predicate) = &index.predicate {
         let _ = write!(text, " WHERE {}", printer.condition(predicate));
     }
     text
+}
+
+/// The storage parameters of an index.
+fn parameters(index: &Index) -> String {
+    if index.options.is_empty() {
+        return String::new();
+    }
+    let options: Vec<String> = index
+        .options
+        .iter()
+        .map(|(name, value)| {
+            // What could be an identifier stands without quotes.
+            let value = value.trim_matches('\'');
+            let bare = quoted_if_needed(&Ident::from(value)) == value;
+            format!("{name}={}", if bare { value.to_owned() } else { quoted(value) })
+        })
+        .collect();
+    format!(" WITH ({})", options.join(", "))
 }
 
 fn names(columns: &[Ident]) -> String {

@@ -124,6 +124,7 @@ impl Run {
             let triggers: Vec<String> = self.catalog().event_triggers.keys().map(ToString::to_string).collect();
             self.unread(format!("event trigger {}", triggers.join(", ")));
         }
+        self.need_schema_for(statement)?;
         match statement {
             Statement::CreateTable(create) => self.create_table(create),
             Statement::CreateTableAs(create) => self.create_table_as(create),
@@ -179,6 +180,24 @@ impl Run {
             }
             None => QualifiedName::new(bare),
         }
+    }
+
+    /// 3F000 where the search path is empty and the new object's name has no schema.
+    fn need_schema_for(&self, statement: &Statement) -> Step {
+        let name = match statement {
+            Statement::CreateTable(create) if create.persistence != Persistence::Temporary => &create.name,
+            Statement::CreateTableAs(create) if create.persistence != Persistence::Temporary => &create.name,
+            Statement::CreateSequence(create) if create.persistence != Persistence::Temporary => &create.name,
+            Statement::CreateType { name, .. } => name,
+            Statement::CreateDomain(create) => &create.name,
+            Statement::CreateFunction(create) => &create.name,
+            _ => return Ok(()),
+        };
+        let nowhere = self.state.settings.search_path.as_ref().is_some_and(Vec::is_empty);
+        if nowhere && name.schema.is_none() && name.written == Written::Bare {
+            return refuse("3F000", "no schema has been selected to create in");
+        }
+        Ok(())
     }
 
     /// The existing relation, or an assumed table where absence proves nothing, or 42P01.

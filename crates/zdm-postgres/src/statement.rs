@@ -239,11 +239,11 @@ pub struct Opaque {
     pub reason: String,
 }
 
-/// A published table of which not everything is published.
+/// A published table and how much of it is published.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PublishedPart {
     pub table: QualifiedName,
-    /// The list of columns; empty where there is none.
+    /// The list of columns; empty where all are published.
     pub columns: Vec<Ident>,
     /// The columns that its WHERE names.
     pub filter: Vec<Ident>,
@@ -251,6 +251,8 @@ pub struct PublishedPart {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PublicationChange {
+    /// `CREATE PUBLICATION`.
+    Create,
     Add,
     Set,
     Drop,
@@ -395,6 +397,8 @@ impl ColumnDef {
 pub struct ColumnConstraint {
     pub name: Option<Ident>,
     pub kind: ColumnConstraintKind,
+    /// Storage parameters of a key's index, as of `CREATE INDEX`.
+    pub options: Vec<(String, String)>,
     pub attributes: ConstraintAttributes,
 }
 
@@ -418,6 +422,20 @@ pub struct ConstraintAttributes {
     pub initially_deferred: bool,
     pub not_valid: bool,
     pub enforced: bool,
+}
+
+impl ConstraintAttributes {
+    /// What ALTER CONSTRAINT writes of them; `None` is not written.
+    pub fn alter(&mut self, deferrable: Option<bool>, initially_deferred: Option<bool>) {
+        if let Some(deferrable) = deferrable {
+            self.deferrable = deferrable;
+            self.initially_deferred &= deferrable;
+        }
+        if let Some(deferred) = initially_deferred {
+            self.initially_deferred = deferred;
+            self.deferrable |= deferred;
+        }
+    }
 }
 
 impl Default for ConstraintAttributes {
@@ -460,6 +478,8 @@ pub enum TableConstraintKind {
         method: Option<Ident>,
         elements: Vec<(IndexElement, String)>,
         include: Vec<Ident>,
+        /// Storage parameters of its index, as of `CREATE INDEX`.
+        options: Vec<(String, String)>,
         predicate: Option<SqlExpr>,
     },
     /// `CONSTRAINT name NOT NULL column` (18).

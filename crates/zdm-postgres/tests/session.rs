@@ -17,7 +17,12 @@ fn column(name: &str, data_type: DataType, constraints: Vec<ColumnConstraintKind
         compression: None,
         constraints: constraints
             .into_iter()
-            .map(|kind| ColumnConstraint { name: None, kind, attributes: ConstraintAttributes::default() })
+            .map(|kind| ColumnConstraint {
+                name: None,
+                kind,
+                options: Vec::new(),
+                attributes: ConstraintAttributes::default(),
+            })
             .collect(),
     }
 }

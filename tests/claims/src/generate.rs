@@ -81,9 +81,9 @@ impl Generated {
 }
 
 /// Seeds that follow each other share their setup, which takes longer than most statements on it.
-const SHARING: u64 = 6;
+pub const SHARING: u64 = 6;
 
-/// Statements over a tree of partitions alone, for looking further than the test does: not every difference is mended.
+/// Statements over a tree of partitions alone.
 pub fn generate_on_tree(seed: u64) -> Generated {
     crate::generate_tree::generate(&mut Random::new(seed / SHARING), &mut Random::new(!seed))
 }

@@ -280,7 +280,9 @@ pub(crate) fn statement(random: &mut Random) -> String {
     let cascade = maybe(random, 35, " CASCADE");
     let exists = maybe(random, 20, "IF EXISTS ");
     let data_type = *random.pick(&TYPES);
-    match random.below(78) {
+    let qualified = format!("s.{table}");
+    let table = if random.chance(6) { qualified.as_str() } else { table };
+    match random.below(88) {
         0..=27 => {
             let mut actions = vec![action(random, shape)];
             while random.chance(30) && actions.len() < 3 {
@@ -432,6 +434,62 @@ pub(crate) fn statement(random: &mut Random) -> String {
         74 => format!("INSERT INTO {table} SELECT * FROM {table} WHERE id < 0"),
         75 => format!("CREATE RULE n7 AS ON UPDATE TO {table} DO ALSO SELECT 1"),
         76 => format!("ANALYZE {table}"),
+        77 => (*random.pick(&[
+            "CREATE PUBLICATION pb FOR TABLE acc",
+            "CREATE PUBLICATION pb FOR TABLE ord, base",
+            "ALTER PUBLICATION pb ADD TABLE acc",
+            "ALTER PUBLICATION pb DROP TABLE acc",
+            "ALTER PUBLICATION pb RENAME TO pb2",
+            "DROP PUBLICATION pb",
+        ]))
+        .to_owned(),
+        78 => (*random.pick(&[
+            "ALTER TRIGGER t1 ON acc RENAME TO t9",
+            "ALTER TRIGGER t2 ON ord RENAME TO t1",
+            "ALTER POLICY pol ON acc RENAME TO p9",
+            "ALTER POLICY pol ON acc USING (note IS NULL)",
+            "DROP TRIGGER IF EXISTS t2 ON ord",
+            "DROP POLICY IF EXISTS pol ON ord",
+        ]))
+        .to_owned(),
+        79 => format!(
+            "CREATE TABLE n (id int, valid daterange, {}(id, valid{}))",
+            random.pick(&["PRIMARY KEY ", "CONSTRAINT nu UNIQUE ", "UNIQUE NULLS NOT DISTINCT "]),
+            maybe(random, 70, " WITHOUT OVERLAPS"),
+        ),
+        80 => format!(
+            "CREATE TABLE {} (id {data_type} UNIQUE WITH (fillfactor = 70), r int, CONSTRAINT \"n X\" EXCLUDE (r WITH =){})",
+            random.pick(&["n", "s2.n", "\"N n\""]),
+            maybe(random, 40, " WITH (fillfactor = 60)"),
+        ),
+        81 => format!(
+            "ALTER INDEX {exists}{} {}",
+            random.pick(&INDEXES),
+            random.pick(&[
+                "SET (fillfactor = 80)",
+                "RESET (fillfactor)",
+                "SET TABLESPACE ts2",
+                "ALTER COLUMN 1 SET STATISTICS 10"
+            ])
+        ),
+        82 => format!(
+            "INSERT INTO {table} (id) VALUES (90002) ON CONFLICT DO {}",
+            random.pick(&["NOTHING", "UPDATE SET id = 1"])
+        ),
+        83 => format!("UPDATE {table} SET id = x.id FROM solo x WHERE x.a = 7 AND {table}.id = x.id"),
+        84 => format!("DELETE FROM {table} USING solo x WHERE x.id = {table}.id AND x.a < 0"),
+        85 => format!("UPDATE {table} SET {column} = NULL WHERE {column} IS NOT NULL AND id < 5"),
+        86 => (*random.pick(&[
+            "CREATE TYPE pair AS (x int, y text)",
+            "CREATE TYPE pair AS (x int); CREATE TABLE n OF pair",
+            "CREATE TYPE pair AS (x int, y text); CREATE TABLE n (p pair); ALTER TYPE pair ADD ATTRIBUTE z int",
+            "CREATE TYPE mood AS ENUM ('x')",
+            "CREATE DOMAIN pos AS text",
+            "CREATE SEQUENCE sq",
+            "CREATE VIEW v1 AS SELECT 1 AS x",
+            "CREATE DOMAIN dd AS int NOT NULL DEFAULT 4; ALTER TABLE solo ADD COLUMN d dd",
+        ]))
+        .to_owned(),
         _ => format!("CLUSTER {table} USING {}", random.pick(&INDEXES)),
     }
 }
@@ -515,9 +573,10 @@ fn action(random: &mut Random, shape: &Shape) -> String {
             random.pick(&["", "", " NOT VALID", " NO INHERIT", " NOT ENFORCED"]),
         ),
         43 | 44 => format!(
-            "ADD {}UNIQUE (id, {column}){}",
+            "ADD {}UNIQUE {}(id, {column}){}",
             random.pick(&["", "CONSTRAINT n1 "]),
-            random.pick(&["", "", " DEFERRABLE INITIALLY DEFERRED", " INCLUDE (id)"])
+            maybe(random, 15, "NULLS NOT DISTINCT "),
+            random.pick(&["", "", " DEFERRABLE INITIALLY DEFERRED", " INCLUDE (id)", " WITH (fillfactor = 70)"])
         ),
         45 => "ADD PRIMARY KEY (id)".to_owned(),
         46..=48 => format!(

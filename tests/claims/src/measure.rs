@@ -163,14 +163,25 @@ impl Bench {
         }
         let before = relations(session);
         let left = left(session);
-        let answer = self.in_transaction(case, &before);
+        // A session that has planned with a table before opens fewer relations for it: each case has one that has not,
+        // unless it has temporary tables of its own.
+        let temporary = texts.iter().any(|text| text.to_ascii_lowercase().contains("temp"));
+        let answer = if temporary {
+            self.in_transaction(session, case, &before)
+        } else {
+            let fresh = self.database.connect();
+            fresh.sql("SET client_min_messages = warning; SET search_path = s, public");
+            match fresh.try_sql(&texts[1]) {
+                Ok(_) => self.in_transaction(&fresh, case, &before),
+                Err(error) => return Answer::SetupFails(format!("{} {}", error.sqlstate, error.message)),
+            }
+        };
         let _ = session.try_sql("ROLLBACK");
         self.standing.replace(Some(Standing { texts, left }));
         answer
     }
 
-    fn in_transaction(&self, case: &Case<'_>, before: &BTreeMap<String, Relation>) -> Answer {
-        let session = &self.session;
+    fn in_transaction(&self, session: &Client, case: &Case<'_>, before: &BTreeMap<String, Relation>) -> Answer {
         session.sql("SET client_min_messages = debug1");
         session.sql("BEGIN");
         let mut observed = Observed::default();
@@ -183,7 +194,7 @@ impl Bench {
             }
         }
         let middle = relations(session);
-        let read_before = self.rows_read();
+        let read_before = rows_read(session);
         session.take_notices();
         if let Err(error) = session.try_sql(&self.sized(case.statement)) {
             observed.error = Some((error.sqlstate, error.message));
@@ -241,7 +252,7 @@ impl Bench {
                 observed.scans.insert(name.to_owned());
             }
         }
-        let read_after = self.rows_read();
+        let read_after = rows_read(session);
         for (oid, rows) in &read_after {
             let read = rows.saturating_sub(read_before.get(oid).copied().unwrap_or(0));
             if read >= SCANNED
@@ -407,21 +418,6 @@ impl Bench {
         look
     }
 
-    /// Rows read by the open transaction, by table.
-    fn rows_read(&self) -> BTreeMap<String, u64> {
-        self.session
-            .sql(
-                "SELECT relid::text, (coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))::text \
-                 FROM pg_stat_xact_user_tables",
-            )
-            .into_iter()
-            .filter_map(|row| {
-                let mut values = row.into_iter().flatten();
-                Some((values.next()?, values.next()?.parse().ok()?))
-            })
-            .collect()
-    }
-
     /// Tries the commands of other sessions on everything that they can see.
     fn blocked(&self, relations: &BTreeMap<String, Relation>) -> BTreeMap<String, String> {
         // A session that has seen the relations before opens fewer of them: it keeps bounds and keys in its cache.
@@ -496,6 +492,21 @@ fn catalog(session: &Client) -> BTreeSet<String> {
          SELECT line FROM x",
     );
     rows.into_iter().flatten().flatten().map(|line| crate::predict::without_schema(&line)).collect()
+}
+
+/// Rows read by the session's open transaction, by table.
+fn rows_read(session: &Client) -> BTreeMap<String, u64> {
+    session
+        .sql(
+            "SELECT relid::text, (coalesce(seq_tup_read, 0) + coalesce(idx_tup_fetch, 0))::text \
+             FROM pg_stat_xact_user_tables",
+        )
+        .into_iter()
+        .filter_map(|row| {
+            let mut values = row.into_iter().flatten();
+            Some((values.next()?, values.next()?.parse().ok()?))
+        })
+        .collect()
 }
 
 /// What a rollback does not bring back: a table's bytes, which grow by rows that were rolled back, too, and a sequence's

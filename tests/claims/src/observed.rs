@@ -178,7 +178,12 @@ pub fn differences(predicted: &Observed, uncertain: &Uncertain, measured: &Obser
     } else {
         // Whether a lock of a moment is met by those that are tried meanwhile, is chance.
         let settled = measured.blocked.iter().filter(|(name, _)| !uncertain.passing.contains_key(*name));
-        settled.into_iter().all(|(name, letters)| predicted.blocked.get(name) == Some(letters))
+        settled.into_iter().all(|(name, letters)| {
+            let known = predicted.blocked.get(name).cloned().unwrap_or_default();
+            let unseen = |letter: char| letter == 'i' && uncertain.unprobed.contains(name);
+            letters.chars().all(|letter| known.contains(letter))
+                && known.chars().all(|letter| letters.contains(letter) || unseen(letter))
+        })
     };
     if scope.blocks && !blocks_equal {
         differ(Respect::Blocks, format!("{:?}", predicted.blocked), format!("{:?}", measured.blocked));

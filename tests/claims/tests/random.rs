@@ -1,5 +1,8 @@
 //! Random statements over random catalogs on live servers, against the model; seeded and bounded in time.
 //!
+//! The servers share the seeds: what one of them runs is left out on the others, so that every version takes part at the
+//! same cost. Every third setup is a tree of partitions.
+//!
 //! `ZDM_RANDOM_SEED` begins elsewhere and `ZDM_RANDOM_SECONDS` goes on longer; what it finds becomes a line of
 //! `cases.sql`.
 
@@ -7,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use zdm_claims::compare::{Comparison, compare};
-use zdm_claims::generate::generate;
+use zdm_claims::generate::{SHARING, generate, generate_on_tree};
 use zdm_claims::measure::Bench;
 use zdm_claims::report::Tally;
 use zdm_testkit::{Server, majors_for};
@@ -19,23 +22,31 @@ fn servers_do_what_the_model_says() {
     let seed = number("ZDM_RANDOM_SEED", 1);
     let time = Duration::from_secs(number("ZDM_RANDOM_SECONDS", 25));
     let results: Vec<(Tally, Vec<String>)> = thread::scope(|scope| {
-        let workers: Vec<_> = majors_for("claims")
+        let majors = majors_for("claims");
+        let servers = u64::try_from(majors.len()).expect("there are few servers");
+        let workers: Vec<_> = majors
             .into_iter()
-            .map(|major| {
+            .zip(0..)
+            .map(|(major, place): (u32, u64)| {
                 scope.spawn(move || {
                     let bench = Bench::new(&Server::shared(major));
                     let major = u16::try_from(major).expect("a major version is small");
                     let (mut tally, mut failures) = (Tally::default(), Vec::new());
-                    let mut current = seed;
+                    // The seeds of one setup belong to one server.
+                    let all = (seed..).filter(|seed| seed / SHARING % servers == place);
                     let end = Instant::now() + time;
-                    while Instant::now() < end {
-                        let generated = generate(current);
-                        current += 1;
+                    for current in all {
+                        if Instant::now() >= end {
+                            break;
+                        }
+                        let on_tree = current / SHARING / servers % 3 == 2;
+                        let generated = if on_tree { generate_on_tree(current) } else { generate(current) };
+                        let kind = if on_tree { "tree" } else { "seed" };
                         let case = generated.clone().case();
                         let found = match compare(&bench, &case.case(), major) {
                             Comparison::NotApplicable => continue,
                             Comparison::SetupDiffers(error) => {
-                                failures.push(format!("seed {} on {major}: {error}\n{}", current - 1, generated.setup));
+                                failures.push(format!("{kind} {current} on {major}: {error}\n{}", generated.setup));
                                 continue;
                             }
                             Comparison::Compared(found) => found,
@@ -43,8 +54,7 @@ fn servers_do_what_the_model_says() {
                         tally.add(major, &found);
                         for difference in found {
                             failures.push(format!(
-                                "seed {} on {major}: {}\n    model  {}\n    server {}\n{}    {} ==> {}",
-                                current - 1,
+                                "{kind} {current} on {major}: {}\n    model  {}\n    server {}\n{}    {} ==> {}",
                                 difference.respect,
                                 difference.predicted,
                                 difference.measured,

@@ -6,7 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::create_table::{Check, Key, KeyKind, NotNull, Parts, merge_keys, not_null_constraint, set_not_null};
+use super::create_table::{
+    Check, Key, KeyKind, NewForeignKey, NotNull, Parts, merge_keys, not_null_constraint, set_not_null,
+};
 use super::{Run, Step, refuse};
 use crate::catalog::{ConstraintKind, Generated, Identity, Relation};
 use crate::effects::UncertainEffect;
@@ -36,18 +38,63 @@ pub(super) struct Work {
     pub(super) altered: BTreeSet<Ident>,
     /// Foreign keys to check once all tables are ready: (columns, referenced table).
     pub(super) foreign_keys: Vec<(Vec<Ident>, QualifiedName)>,
+    /// Foreign keys of the table that are made again for the new types of their columns.
+    pub(super) remade_keys: Vec<Ident>,
 }
 
 pub(super) type Queue = BTreeMap<QualifiedName, Work>;
+
+/// What the passes over columns leave to later ones.
+#[derive(Debug, Default)]
+struct Late {
+    /// Keys of new columns.
+    keys: Vec<Key>,
+    constraints: Vec<LateConstraint>,
+    /// Before 13: some action of the statement keeps every foreign key of it from being taken for valid.
+    validate: bool,
+}
+
+#[derive(Debug)]
+enum LateConstraint {
+    Check {
+        check: Check,
+        only: bool,
+    },
+    ForeignKey {
+        key: NewForeignKey,
+        only: bool,
+        /// Rows may have a value in its columns.
+        validate: bool,
+    },
+}
+
+/// A column without a default is NULL in every row, and no foreign key has to be checked for it.
+fn has_default(column: &ColumnDef) -> bool {
+    column.default_expr().is_some() || column.data_type.as_ref().is_some_and(crate::DataType::is_serial)
+}
+
+fn needs_validation(action: &AlterTableAction) -> bool {
+    match action {
+        AlterTableAction::AddColumn { column, .. } => has_default(column),
+        AlterTableAction::AddConstraint(constraint) => {
+            matches!(constraint.kind, TableConstraintKind::ForeignKey { .. })
+        }
+        _ => false,
+    }
+}
 
 /// The passes, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Pass {
     Drop,
     AlterType,
-    SetExpression,
     AddColumn,
+    SetExpression,
     ColumnAttributes,
+    /// ADD CONSTRAINT … NOT NULL, which stands behind every SET NOT NULL.
+    NotNull,
+    /// Constraints USING INDEX, before any index is built.
+    AddIndexConstraint,
     AddIndex,
     AddConstraint,
     Misc,
@@ -80,32 +127,32 @@ impl Run {
         let mut passes: Vec<(Pass, usize)> =
             alter.actions.iter().enumerate().map(|(position, action)| (pass_of(action), position)).collect();
         passes.sort();
-        let adds_default = alter.actions.iter().any(|action| {
-            matches!(action, AlterTableAction::AddColumn { column, .. }
-                if column.default_expr().is_some() || column.data_type.as_ref().is_some_and(crate::DataType::is_serial))
-        });
-        let adds_constraint = alter.actions.iter().any(|action| {
-            matches!(action, AlterTableAction::AddConstraint(constraint)
-                if matches!(constraint.kind, TableConstraintKind::ForeignKey { .. }))
-        });
-        let mut late = Parts::default();
-        let skip_validation = !adds_default && !adds_constraint;
-        let mut finished_columns = false;
+        let mut late = Late { validate: alter.actions.iter().any(needs_validation), ..Late::default() };
+        // Since 17 new columns are there before the constraints of changed ones are made again.
+        let last_types = if self.version.at_least(17) { Pass::SetExpression } else { Pass::AlterType };
+        let (mut retyped, mut finished_columns) = (false, false);
         for (pass, position) in passes {
-            if pass > Pass::AddColumn && !finished_columns {
+            if pass > last_types && !retyped {
+                retyped = true;
+                self.check_remade_keys(&queue)?;
+            }
+            if pass >= Pass::AddIndex && !finished_columns {
                 finished_columns = true;
                 self.finish_keys(&name, &mut late, mode, &mut queue)?;
             }
             if pass == Pass::Misc {
-                self.finish_constraints(&name, &mut late, skip_validation, mode, &mut queue)?;
+                self.finish_constraints(&name, &mut late, mode, &mut queue)?;
             }
             let Some(action) = alter.actions.get(position) else { continue };
             self.alter_action(alter, &name, action, mode, &mut late, &mut queue)?;
         }
+        if !retyped {
+            self.check_remade_keys(&queue)?;
+        }
         if !finished_columns {
             self.finish_keys(&name, &mut late, mode, &mut queue)?;
         }
-        self.finish_constraints(&name, &mut late, skip_validation, mode, &mut queue)?;
+        self.finish_constraints(&name, &mut late, mode, &mut queue)?;
         self.rewrite_tables(&queue);
         Ok(())
     }
@@ -179,29 +226,36 @@ impl Run {
     }
 
     /// Keys of new columns become indexes before other constraints are added.
-    fn finish_keys(&mut self, name: &QualifiedName, late: &mut Parts, mode: LockMode, queue: &mut Queue) -> Step {
+    fn finish_keys(&mut self, name: &QualifiedName, late: &mut Late, mode: LockMode, queue: &mut Queue) -> Step {
         for key in merge_keys(name, std::mem::take(&mut late.keys))? {
             self.add_key_to(name, &key, mode, queue)?;
         }
         Ok(())
     }
 
-    fn finish_constraints(
-        &mut self,
-        name: &QualifiedName,
-        late: &mut Parts,
-        skip_validation: bool,
-        mode: LockMode,
-        queue: &mut Queue,
-    ) -> Step {
-        for check in std::mem::take(&mut late.checks) {
-            self.add_check_to_tree(name, &check, mode, queue, true)?;
+    /// CHECKs and foreign keys: those of new columns first, the others as they are written. Before 13 the statement was
+    /// taken apart as a whole, and the foreign keys came last.
+    fn finish_constraints(&mut self, name: &QualifiedName, late: &mut Late, mode: LockMode, queue: &mut Queue) -> Step {
+        let mut constraints = std::mem::take(&mut late.constraints);
+        if !self.version.at_least(13) {
+            constraints.sort_by_key(|constraint| matches!(constraint, LateConstraint::ForeignKey { .. }));
         }
-        for key in std::mem::take(&mut late.foreign_keys) {
+        for constraint in constraints {
+            let (key, only, validate) = match constraint {
+                LateConstraint::Check { check, only } => {
+                    if only && !check.no_inherit && !self.table(name).children.is_empty() {
+                        return refuse("42P16", "constraint must be added to child tables too");
+                    }
+                    self.add_check_to_tree(name, &check, mode, queue, !only)?;
+                    continue;
+                }
+                LateConstraint::ForeignKey { key, only, validate } => (key, only, validate),
+            };
+            let validate = if self.version.at_least(13) { validate } else { late.validate };
             // Rows are read in the last phase, when every table is ready.
             let valid = !key.attributes.not_valid && key.attributes.enforced;
-            let constraint = self.add_foreign_key(name, &key, true)?;
-            if valid && !skip_validation {
+            let constraint = self.add_foreign_key(name, &key, only, true)?;
+            if valid && validate {
                 let table = self.table(name);
                 if let Some(ConstraintKind::ForeignKey(key)) =
                     table.constraint(constraint.as_str()).map(|constraint| constraint.kind.clone())
@@ -231,7 +285,7 @@ impl Run {
         name: &QualifiedName,
         action: &AlterTableAction,
         mode: LockMode,
-        late: &mut Parts,
+        late: &mut Late,
         queue: &mut Queue,
     ) -> Step {
         let only = alter.only.0;
@@ -252,8 +306,9 @@ impl Run {
             }
             AlterTableAction::SetDefault { column, expr } => {
                 let tables = self.tree(only, name, mode);
-                self.check_functions(&expr.node)?;
-                if let Some(known) = self.table(name).column(column.as_str()) {
+                let plain = |known: &&crate::catalog::Column| known.identity.is_none() && known.generated.is_none();
+                if let Some(known) = self.table(name).column(column.as_str()).filter(plain) {
+                    self.check_functions(&expr.node)?;
                     let base = crate::cast::base_type(self.catalog(), &known.data_type);
                     super::create_table::check_literal(expr, &base)?;
                     self.check_default_type(expr, column, &known.data_type)?;
@@ -400,9 +455,8 @@ impl Run {
             AlterTableAction::AddConstraint(constraint) => {
                 self.add_constraint(name, constraint, only, mode, late, queue)
             }
-            AlterTableAction::AlterConstraint { .. } => self.alter_constraint(name, action, queue),
+            AlterTableAction::AlterConstraint { .. } => self.alter_constraint(name, action, only, queue),
             AlterTableAction::ValidateConstraint { name: constraint } => {
-                self.finish_constraints(name, late, false, mode, queue)?;
                 self.validate_constraint(name, constraint, only, mode, queue)
             }
             AlterTableAction::DropConstraint { name: constraint, if_exists, behavior } => {
@@ -426,7 +480,7 @@ impl Run {
                 if self.table(name).partition_by.is_some() {
                     return refuse("0A000", "cannot mark index clustered in partitioned table");
                 }
-                self.lock(&name.sibling(index.clone()), LockMode::ShareUpdateExclusive);
+                self.lock(&name.sibling(index.clone()), mode);
                 let index = index.clone();
                 self.catalog_mut().edit_table(name, |table| table.clustered_on = Some(index));
                 Ok(())
@@ -620,7 +674,7 @@ impl Run {
         definition: &ColumnDef,
         if_not_exists: bool,
         (only, mode): (bool, LockMode),
-        late: &mut Parts,
+        late: &mut Late,
         queue: &mut Queue,
     ) -> Step {
         let table = self.table(name);
@@ -720,9 +774,17 @@ impl Run {
                 }
             }
         }
-        late.checks.append(&mut parts.checks);
         late.keys.append(&mut parts.keys);
-        late.foreign_keys.append(&mut parts.foreign_keys);
+        // Those of new columns stand before the others.
+        let mut constraints: Vec<LateConstraint> =
+            parts.checks.into_iter().map(|check| LateConstraint::Check { check, only }).collect();
+        let validate = has_default(definition);
+        constraints.extend(parts.foreign_keys.into_iter().map(|key| LateConstraint::ForeignKey {
+            key,
+            only,
+            validate,
+        }));
+        late.constraints.append(&mut constraints);
         Ok(())
     }
 
@@ -1012,7 +1074,7 @@ impl Run {
         constraint: &TableConstraint,
         only: bool,
         mode: LockMode,
-        late: &mut Parts,
+        late: &mut Late,
         queue: &mut Queue,
     ) -> Step {
         self.check_enforced(constraint.attributes)?;
@@ -1023,12 +1085,7 @@ impl Run {
         match &constraint.kind {
             TableConstraintKind::Check { .. } => {
                 Self::table_constraint(&mut parts, constraint);
-                for check in parts.checks {
-                    if only && !check.no_inherit && !self.table(name).children.is_empty() {
-                        return refuse("42P16", "constraint must be added to child tables too");
-                    }
-                    self.add_check_to_tree(name, &check, mode, queue, !only)?;
-                }
+                late.constraints.extend(parts.checks.into_iter().map(|check| LateConstraint::Check { check, only }));
                 Ok(())
             }
             TableConstraintKind::Unique(key) | TableConstraintKind::PrimaryKey(key) if key.using_index.is_some() => {
@@ -1044,7 +1101,12 @@ impl Run {
                 Ok(())
             }
             TableConstraintKind::ForeignKey { .. } => {
-                Self::table_constraint(late, constraint);
+                Self::table_constraint(&mut parts, constraint);
+                late.constraints.extend(parts.foreign_keys.into_iter().map(|key| LateConstraint::ForeignKey {
+                    key,
+                    only,
+                    validate: true,
+                }));
                 Ok(())
             }
             TableConstraintKind::NotNull { column, no_inherit } => {
@@ -1055,6 +1117,10 @@ impl Run {
                     no_inherit: *no_inherit,
                     valid: !constraint.attributes.not_valid,
                 };
+                let has_children = !self.table(name).children.is_empty();
+                if only && !no_inherit && has_children && self.table(name).column(column.as_str()).is_some() {
+                    return refuse("42P16", "constraint must be added to child tables too");
+                }
                 let tables = self.tree(only || *no_inherit, name, mode);
                 self.set_column_not_null(&tables, column, Some(&not_null), not_null.valid, queue)
             }
@@ -1234,7 +1300,13 @@ impl Run {
         Ok(())
     }
 
-    fn alter_constraint(&mut self, name: &QualifiedName, action: &AlterTableAction, queue: &mut Queue) -> Step {
+    fn alter_constraint(
+        &mut self,
+        name: &QualifiedName,
+        action: &AlterTableAction,
+        only: bool,
+        queue: &mut Queue,
+    ) -> Step {
         let AlterTableAction::AlterConstraint { name: constraint, deferrable, initially_deferred, enforced, inherit } =
             action
         else {
@@ -1249,6 +1321,9 @@ impl Run {
             self.since(18, "INHERIT")?;
         }
         let table = self.table(name);
+        if only && table.partition_by.is_some() && self.version.at_least(18) {
+            return refuse("42P16", "constraint must be altered in child tables too");
+        }
         let Some(known) = table.constraint(constraint.as_str()) else {
             if table.assumed {
                 return Ok(());
@@ -1289,8 +1364,14 @@ impl Run {
         }
         let was_enforced = known.attributes.enforced;
         let partitions = self.partitions(name);
-        for partition in &partitions {
-            self.lock(partition, LockMode::AccessExclusive);
+        let mut changed = known.attributes;
+        changed.alter(deferrable, initially_deferred);
+        // Since 18 the partitions are only reached where something changes.
+        let changes = changed != known.attributes || enforced.is_some_and(|enforced| enforced != was_enforced);
+        if changes || !self.version.at_least(18) {
+            for partition in &partitions {
+                self.lock(partition, LockMode::AccessExclusive);
+            }
         }
         let mut referenced = self.partitions(&key.table);
         referenced.push(key.table.clone());
@@ -1316,14 +1397,7 @@ impl Run {
                     .iter_mut()
                     .filter(|known| known.name == *constraint || (known.inherited && known.kind == original))
                 {
-                    if let Some(deferrable) = deferrable {
-                        known.attributes.deferrable = deferrable;
-                        known.attributes.initially_deferred &= deferrable;
-                    }
-                    if let Some(deferred) = initially_deferred {
-                        known.attributes.initially_deferred = deferred;
-                        known.attributes.deferrable |= deferred;
-                    }
+                    known.attributes.alter(deferrable, initially_deferred);
                     if let Some(enforced) = enforced {
                         known.attributes.enforced = enforced;
                         known.valid = enforced;
@@ -1492,8 +1566,21 @@ impl Run {
             );
         }
         let wanted = if logged { Persistence::Permanent } else { Persistence::Unlogged };
+        if table.persistence == Persistence::Temporary {
+            return refuse(
+                "42P16",
+                format!("cannot change logged status of table \"{}\" because it is temporary", name.name),
+            );
+        }
         if table.persistence == wanted {
             return Ok(());
+        }
+        let published = self.catalog().publications.values().any(|parts| parts.iter().any(|part| part.table == *name));
+        if !logged && published {
+            return refuse(
+                "55000",
+                format!("cannot change table \"{}\" to unlogged because it is part of a publication", name.name),
+            );
         }
         self.check_persistence_of_keys(name, wanted)?;
         queue.entry(name.clone()).or_default().rewrite = true;
@@ -1717,6 +1804,15 @@ const fn pass_of(action: &AlterTableAction) -> Pass {
         AlterTableAction::SetExpression { .. } => Pass::SetExpression,
         AlterTableAction::AddColumn { .. } => Pass::AddColumn,
         AlterTableAction::SetNotNull { .. } => Pass::ColumnAttributes,
+        AlterTableAction::AddConstraint(TableConstraint { kind: TableConstraintKind::NotNull { .. }, .. }) => {
+            Pass::NotNull
+        }
+        AlterTableAction::AddConstraint(TableConstraint {
+            kind:
+                TableConstraintKind::Unique(KeyConstraint { using_index: Some(_), .. })
+                | TableConstraintKind::PrimaryKey(KeyConstraint { using_index: Some(_), .. }),
+            ..
+        }) => Pass::AddIndexConstraint,
         AlterTableAction::AddConstraint(TableConstraint {
             kind:
                 TableConstraintKind::Unique(_) | TableConstraintKind::PrimaryKey(_) | TableConstraintKind::Exclude { .. },

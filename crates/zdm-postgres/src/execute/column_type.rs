@@ -66,6 +66,7 @@ impl Run {
             if column.inherited {
                 return refuse("42P16", format!("cannot alter inherited column \"{}\"", column.name));
             }
+            self.check_partition_key(name, &column.name)?;
             let target = self.resolve_type(data_type)?;
             if collation {
                 self.need_collatable(&target)?;
@@ -183,7 +184,7 @@ impl Run {
         let new_collation = collation.cloned();
         // A literal keeps the type in which it was stored.
         let default = known.default.as_ref().map(|default| match &*default.node {
-            ExprNode::Text(_) => SqlExpr::new(
+            ExprNode::Text(_) | ExprNode::Null => SqlExpr::new(
                 default.text.clone(),
                 ExprNode::Cast {
                     expr: Box::new(ExprNode::clone(&default.node)),
@@ -195,7 +196,7 @@ impl Run {
         let changed =
             Column { default, data_type: new_type.clone(), collation: new_collation.clone(), ..known.clone() };
         self.remake_indexes(name, &known, &changed, queue);
-        self.remake_constraints(name, &known, &changed, queue)?;
+        self.remake_constraints(name, &known, &changed, queue);
         self.catalog_mut().edit_table(name, |table| {
             if let Some(slot) = table.columns.iter_mut().find(|slot| slot.name == changed.name) {
                 slot.data_type = changed.data_type;
@@ -326,11 +327,7 @@ impl Run {
         let Some(default) = &known.default else { return Ok(()) };
         let source = match &*default.node {
             ExprNode::Text(_) | ExprNode::Bool(_) => Some(known.data_type.clone()),
-            ExprNode::Cast { data_type, .. } => self.resolve_type(data_type).ok(),
-            ExprNode::Number(text) if text.parse::<i32>().is_ok() => Some(DataType::named("int4")),
-            ExprNode::Number(text) if text.parse::<i64>().is_ok() => Some(DataType::named("int8")),
-            ExprNode::Number(_) => Some(DataType::named("numeric")),
-            _ => None,
+            node => self.type_of_constant(node),
         };
         if source.is_some_and(|source| !crate::cast::is_assignable(self.catalog(), &source, new_type)) {
             let new_type = self.shown(new_type);
@@ -379,7 +376,7 @@ impl Run {
             == crate::cast::operator_class_type(catalog, &new.data_type)
     }
 
-    fn remake_constraints(&mut self, name: &QualifiedName, old: &Column, new: &Column, queue: &mut Queue) -> Step {
+    fn remake_constraints(&mut self, name: &QualifiedName, old: &Column, new: &Column, queue: &mut Queue) {
         let table = self.table(name);
         for constraint in &table.constraints {
             match &constraint.kind {
@@ -390,17 +387,16 @@ impl Run {
                     if key.columns.contains(&old.name)
                         || (key.table == *name && key.references.contains(&old.name)) =>
                 {
-                    self.remake_foreign_key(name, constraint, key, name, (old, new), queue)?;
+                    self.remake_foreign_key(name, constraint, key, (old, new), queue);
                 }
                 _ => {}
             }
         }
         for (referencing, constraint, key) in self.catalog().foreign_keys_to(name) {
             if key.references.contains(&old.name) && referencing != *name {
-                self.remake_foreign_key(&referencing, &constraint, &key, name, (old, new), queue)?;
+                self.remake_foreign_key(&referencing, &constraint, &key, (old, new), queue);
             }
         }
-        Ok(())
     }
 
     fn remake_foreign_key(
@@ -408,32 +404,19 @@ impl Run {
         referencing: &QualifiedName,
         constraint: &Constraint,
         key: &ForeignKey,
-        changed: &QualifiedName,
         (old, new): (&Column, &Column),
         queue: &mut Queue,
-    ) -> Step {
+    ) {
         if constraint.inherited {
-            return Ok(());
+            return;
         }
         self.unhook_foreign_key(referencing, key);
-        let side = |table: &QualifiedName, column: &Ident| {
-            if column == &old.name && table == changed {
-                return Some(new.data_type.clone());
-            }
-            self.table(table).column(column.as_str()).map(|column| column.data_type.clone())
-        };
-        for (from, to) in key.columns.iter().zip(&key.references) {
-            if let (Some(from), Some(to)) = (side(referencing, from), side(&key.table, to))
-                && !self.comparable(&from, &to)
-            {
-                return refuse(
-                    "42804",
-                    format!("foreign key constraint \"{}\" cannot be implemented", constraint.name),
-                );
-            }
+        let remade = &mut queue.entry(referencing.clone()).or_default().remade_keys;
+        if !remade.contains(&constraint.name) {
+            remade.push(constraint.name.clone());
         }
         if !constraint.valid {
-            return Ok(());
+            return;
         }
         let catalog = self.catalog();
         let before = crate::cast::operator_class_type(catalog, &old.data_type);
@@ -443,6 +426,27 @@ impl Run {
             let check = (key.columns.clone(), key.table.clone());
             if !entry.foreign_keys.contains(&check) {
                 entry.foreign_keys.push(check);
+            }
+        }
+    }
+
+    /// When every column has its new type, the keys that were taken off are added again.
+    pub(super) fn check_remade_keys(&self, queue: &Queue) -> Step {
+        for (name, work) in queue {
+            let table = self.table(name);
+            for constraint in work.remade_keys.iter().filter_map(|constraint| table.constraint(constraint.as_str())) {
+                let ConstraintKind::ForeignKey(key) = &constraint.kind else { continue };
+                let target = self.table(&key.table);
+                for (from, to) in key.columns.iter().zip(&key.references) {
+                    if let (Some(from), Some(to)) = (table.column(from.as_str()), target.column(to.as_str()))
+                        && !self.comparable(&from.data_type, &to.data_type)
+                    {
+                        return refuse(
+                            "42804",
+                            format!("foreign key constraint \"{}\" cannot be implemented", constraint.name),
+                        );
+                    }
+                }
             }
         }
         Ok(())

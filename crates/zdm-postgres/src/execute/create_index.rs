@@ -199,15 +199,7 @@ impl Run {
         let wanted = parent_table.index(index.as_str())?;
         let child_table = self.table(child);
         let found = child_table.indexes.iter().find(|known| {
-            known.parent.is_none()
-                && known.valid
-                && known.unique == wanted.unique
-                && known.method == wanted.method
-                && known.elements.len() == wanted.elements.len()
-                && known.elements.iter().zip(&wanted.elements).all(|(left, right)| same_element(left, right))
-                && known.include == wanted.include
-                && same_predicate(known, wanted)
-                && known.constraint == wanted.constraint
+            known.parent.is_none() && known.valid && matches(known, wanted) && known.constraint == wanted.constraint
         });
         let found = found.map(|found| found.name.clone())?;
         let parent_index = parent.sibling(index.clone());
@@ -239,6 +231,16 @@ impl Run {
         }
         Ok(())
     }
+}
+
+/// `CompareIndexInfo`.
+pub(super) fn matches(known: &Index, wanted: &Index) -> bool {
+    known.unique == wanted.unique
+        && known.method == wanted.method
+        && known.elements.len() == wanted.elements.len()
+        && known.elements.iter().zip(&wanted.elements).all(|(left, right)| same_element(left, right))
+        && known.include == wanted.include
+        && same_predicate(known, wanted)
 }
 
 fn same_element(left: &crate::statement::IndexElement, right: &crate::statement::IndexElement) -> bool {

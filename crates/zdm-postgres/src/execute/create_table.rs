@@ -183,7 +183,7 @@ impl Run {
             self.clone_parent_triggers(&name, parent);
         }
         for key in &parts.foreign_keys {
-            self.add_foreign_key(&name, key, true)?;
+            self.add_foreign_key(&name, key, false, true)?;
         }
         Ok(())
     }
@@ -537,7 +537,7 @@ impl Run {
                     include: Vec::new(),
                     nulls_not_distinct: *nulls_not_distinct,
                     without_overlaps: false,
-                    options: Vec::new(),
+                    options: constraint.options.clone(),
                     attributes: constraint.attributes,
                     inherited: false,
                     parent: None,
@@ -548,7 +548,7 @@ impl Run {
                     include: Vec::new(),
                     nulls_not_distinct: false,
                     without_overlaps: false,
-                    options: Vec::new(),
+                    options: constraint.options.clone(),
                     attributes: constraint.attributes,
                     inherited: false,
                     parent: None,
@@ -715,7 +715,7 @@ impl Run {
                 references: references.clone(),
                 attributes,
             }),
-            TableConstraintKind::Exclude { method, elements, include, predicate } => parts.keys.push(Key {
+            TableConstraintKind::Exclude { method, elements, include, options, predicate } => parts.keys.push(Key {
                 name,
                 kind: KeyKind::Exclude {
                     method: method.clone().unwrap_or_else(|| Ident::new("btree")),
@@ -725,7 +725,7 @@ impl Run {
                 include: include.clone(),
                 nulls_not_distinct: false,
                 without_overlaps: false,
-                options: Vec::new(),
+                options: options.clone(),
                 attributes,
                 inherited: false,
                 parent: None,
@@ -1066,18 +1066,8 @@ impl Run {
 
     /// A default whose type is known and that no cast brings to the column's.
     pub(super) fn check_default_type(&self, expr: &SqlExpr, column: &Ident, data_type: &DataType) -> Step {
-        let ExprNode::Call { function, .. } = &*expr.node else { return Ok(()) };
-        let returned = match function.name.as_str() {
-            "now" | "statement_timestamp" | "transaction_timestamp" | "clock_timestamp" | "current_timestamp" => {
-                "timestamptz"
-            }
-            "current_date" => "date",
-            "gen_random_uuid" => "uuid",
-            "random" => "float8",
-            _ => return Ok(()),
-        };
-        let returned = DataType::named(returned);
-        if function.schema.is_some() || crate::cast::is_assignable(self.catalog(), &returned, data_type) {
+        let Some(returned) = self.type_of_constant(&expr.node) else { return Ok(()) };
+        if crate::cast::is_assignable(self.catalog(), &returned, data_type) {
             return Ok(());
         }
         refuse(
@@ -1088,6 +1078,31 @@ impl Run {
                 self.shown(&returned)
             ),
         )
+    }
+
+    /// The type of a default where it is plain: of a number, a truth value, a cast or a well-known function.
+    pub(super) fn type_of_constant(&self, node: &ExprNode) -> Option<DataType> {
+        Some(match node {
+            ExprNode::Bool(_) => DataType::named("bool"),
+            ExprNode::Number(text) if text.parse::<i32>().is_ok() => DataType::named("int4"),
+            ExprNode::Number(text) if text.parse::<i64>().is_ok() => DataType::named("int8"),
+            ExprNode::Number(_) => DataType::named("numeric"),
+            ExprNode::Prefix { operator, expr } if operator == "-" && matches!(**expr, ExprNode::Number(_)) => {
+                return self.type_of_constant(expr);
+            }
+            ExprNode::Cast { data_type, .. } => return self.resolve_type(data_type).ok(),
+            ExprNode::Call { function, .. } if function.schema.is_none() => match function.name.as_str() {
+                "now" | "statement_timestamp" | "transaction_timestamp" | "clock_timestamp" | "current_timestamp" => {
+                    DataType::named("timestamptz")
+                }
+                "current_date" => DataType::named("date"),
+                "gen_random_uuid" => DataType::named("uuid"),
+                "random" => DataType::named("float8"),
+                "nextval" | "currval" | "setval" => DataType::named("int8"),
+                _ => return None,
+            },
+            _ => return None,
+        })
     }
 
     /// Rows that would now belong to a new partition are looked for in the default one.

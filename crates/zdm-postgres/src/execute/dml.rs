@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::{Run, Step, refuse};
-use crate::catalog::{ConstraintKind, ForeignKey, Relation, sequences_in};
+use crate::catalog::{ConstraintKind, ForeignKey, Relation, Table, sequences_in};
 use crate::effects::UncertainEffect;
 use crate::expr::{ExprNode, SqlExpr};
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
 use crate::statement::{Dml, DropBehavior, IndexKey, Query};
+
+const SATISFIED: &str = "a row satisfies the condition";
 
 /// What happens to the rows that a foreign key or its target sees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +27,7 @@ impl Run {
 
     /// The relations of a query that is planned and run.
     pub(super) fn run_query(&mut self, query: &Query) -> Step {
+        self.need_query_columns(query)?;
         let locked: BTreeSet<QualifiedName> = query.locked.iter().filter_map(|name| self.find(name)).collect();
         let whole = reads_everything(query);
         self.check_new_enum_values(&query.text, &|enum_type| {
@@ -76,6 +79,33 @@ impl Run {
         }
         self.used_sequences(query);
         Ok(())
+    }
+
+    /// A query over one table and nothing else names that table's columns.
+    fn need_query_columns(&self, query: &Query) -> Step {
+        let [relation] = query.relations.as_slice() else { return Ok(()) };
+        let Some(table) = self.find(relation).and_then(|name| self.catalog().table(&name).cloned()) else {
+            return Ok(());
+        };
+        let text = query.text.to_ascii_lowercase();
+        let words: Vec<&str> = text.split(|character: char| !character.is_alphanumeric() && character != '_').collect();
+        let count = |wanted: &str| words.iter().filter(|word| **word == wanted).count();
+        let behind_from = words.iter().skip_while(|word| **word != "from").skip(1);
+        // An alias, a name of an output column or a second item of FROM may be what a name means.
+        let others = ["join", "with", "as", "order", "group", "having", "lateral", "window", "extract", "for"];
+        let one_item = text.split_once("from").is_some_and(|(_, behind)| {
+            let item = behind.split("where").next().unwrap_or(behind);
+            !item.contains([',', '(', '"'])
+        });
+        let no_alias = behind_from
+            .filter(|word| !word.is_empty())
+            .nth(usize::from(relation.schema.is_some()) + 1)
+            .is_none_or(|word| matches!(*word, "where" | "limit" | "offset"));
+        let simple = count("select") == 1 && count("from") == 1 && others.iter().all(|word| count(word) == 0);
+        if !simple || !one_item || !no_alias || table.assumed || table.uncertain {
+            return Ok(());
+        }
+        need_columns_of(&table, &query.columns)
     }
 
     /// The relations of a query that is only parsed: ACCESS SHARE, no indexes.
@@ -247,18 +277,29 @@ impl Run {
         // A query with a condition may give no row at all, and then no key is looked at.
         let certain = dml.values_rows.is_some() || reads_everything(&dml.query);
         if !certain {
-            let before = self.effects.locks.clone();
-            self.rows_inserted(&name, &dml.columns, true);
-            let after = std::mem::replace(&mut self.effects.locks, before);
-            for (relation, mode) in after {
-                if self.effects.locks.get(&relation) != Some(&mode) {
-                    self.maybe(&relation, UncertainEffect::Lock(mode), "the query returns a row");
-                }
-            }
+            self.if_a_row("the query returns a row", |run| run.rows_inserted(&name, &dml.columns, true));
             return Ok(());
         }
         self.rows_inserted(&name, &dml.columns, dml.values_rows.is_none());
         Ok(())
+    }
+
+    /// What is done for rows of which there may be none: more locks and scans than before it are only possible ones.
+    fn if_a_row(&mut self, condition: &str, work: impl FnOnce(&mut Self)) {
+        let (locks, scans) = (self.effects.locks.clone(), self.effects.scans.clone());
+        work(self);
+        let locks = std::mem::replace(&mut self.effects.locks, locks);
+        for (relation, mode) in locks {
+            if self.effects.locks.get(&relation) != Some(&mode) {
+                self.maybe(&relation, UncertainEffect::Lock(mode), condition);
+            }
+        }
+        let scans = std::mem::replace(&mut self.effects.scans, scans);
+        for relation in scans {
+            if !self.effects.scans.contains(&relation) {
+                self.maybe(&relation, UncertainEffect::Scan, condition);
+            }
+        }
     }
 
     /// No value can be given for a column that is computed.
@@ -305,7 +346,7 @@ impl Run {
     }
 
     /// A row written to a partition by its own name is checked against the bound, which the parent's key gives.
-    fn read_bound_of(&mut self, name: &QualifiedName) {
+    pub(super) fn read_bound_of(&mut self, name: &QualifiedName) {
         let mut current = name.clone();
         while let Some((parent, _)) = self.table(&current).partition_of.clone() {
             self.lock(&parent, LockMode::AccessShare);
@@ -361,12 +402,18 @@ impl Run {
             self.need_written_columns(&name, &dml.columns)?;
         }
         self.check_enum_values(&name, dml)?;
-        if self.touches_rows(&name) {
-            self.check_keys_of(&name, Change::Update, &dml.columns, dml.predicate.is_none());
-            self.read_bound_of(&name);
-            self.check_keys_to(&name, Change::Update, &dml.columns);
-            self.run_functions_of_rows(&name);
-            self.rows_may_be_refused(&name);
+        let rows = |run: &mut Self| {
+            run.check_keys_of(&name, Change::Update, &dml.columns, dml.predicate.is_none());
+            run.read_bound_of(&name);
+            run.check_keys_to(&name, Change::Update, &dml.columns);
+            run.run_functions_of_rows(&name);
+            run.rows_may_be_refused(&name);
+        };
+        if !self.touches_rows(&name) {
+        } else if changes_every_row(dml) {
+            rows(self);
+        } else {
+            self.if_a_row(SATISFIED, rows);
         }
         self.fire_triggers(&name, "UPDATE", &dml.columns);
         self.written_in_tree(&name);
@@ -375,11 +422,17 @@ impl Run {
 
     pub(super) fn delete(&mut self, dml: &Dml) -> Step {
         let name = self.change_rows(dml)?;
-        if self.touches_rows(&name) {
-            self.check_keys_to(&name, Change::Delete, &[]);
-            if !self.version.at_least(14) {
-                self.read_bound_of(&name);
+        let rows = |run: &mut Self| {
+            run.check_keys_to(&name, Change::Delete, &[]);
+            if !run.version.at_least(14) {
+                run.read_bound_of(&name);
             }
+        };
+        if !self.touches_rows(&name) {
+        } else if changes_every_row(dml) {
+            rows(self);
+        } else {
+            self.if_a_row(SATISFIED, rows);
         }
         self.fire_triggers(&name, "DELETE", &[]);
         Ok(())
@@ -427,6 +480,13 @@ impl Run {
     /// UPDATE and DELETE plan over the target: ROW EXCLUSIVE on the tables below and on every index.
     fn change_rows(&mut self, dml: &Dml) -> Step<QualifiedName> {
         let name = self.open(&dml.table)?;
+        if let (Some(predicate), Some(table), false) =
+            (&dml.predicate, self.catalog().table(&name), reads_rows(&dml.query))
+            && !table.assumed
+            && !table.uncertain
+        {
+            need_columns_of(table, &plain_columns(&predicate.node))?;
+        }
         let name = self.under_view(name);
         let prunes = self.prunes(&name, dml.predicate.as_ref());
         self.plan(&name, LockMode::RowExclusive, !dml.only.0 && !prunes);
@@ -463,7 +523,7 @@ impl Run {
                 Access::Perhaps | Access::ByIndex => {}
             }
         }
-        let everything = dml.predicate.is_none() && !reads_rows(&dml.query);
+        let everything = changes_every_row(dml);
         for table in &tables {
             if everything {
                 self.lock_rows(table, true);
@@ -828,6 +888,29 @@ impl Run {
     }
 }
 
+/// The columns of an expression that are not qualified; none where a subquery may have its own.
+fn plain_columns(node: &ExprNode) -> Vec<Ident> {
+    let (mut columns, mut known) = (Vec::new(), true);
+    node.walk(&mut |node| match node {
+        ExprNode::Column { qualifier: None, name } => columns.push(name.clone()),
+        ExprNode::Subquery { .. } | ExprNode::Other { .. } => known = false,
+        _ => {}
+    });
+    if known { columns } else { Vec::new() }
+}
+
+fn need_columns_of(table: &Table, columns: &[Ident]) -> Step {
+    let missing = columns.iter().find(|column| {
+        table.column(column.as_str()).is_none()
+            && !super::create_table::is_system_column(column)
+            && **column != table.name.name
+    });
+    match missing {
+        Some(column) => refuse("42703", format!("column \"{column}\" does not exist")),
+        None => Ok(()),
+    }
+}
+
 /// How the rows of a predicate are found, best last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Access {
@@ -856,6 +939,11 @@ fn term_access(term: &ExprNode, leading: &[&Ident]) -> Access {
         ExprNode::Other { .. } | ExprNode::Subquery { .. } | ExprNode::Or(_) | ExprNode::Like { .. } => Access::Perhaps,
         _ => Access::Whole,
     }
+}
+
+/// Of an UPDATE or DELETE.
+fn changes_every_row(dml: &Dml) -> bool {
+    dml.predicate.is_none() && !reads_rows(&dml.query)
 }
 
 /// Whether FROM or USING joins the target with something else, so that not every row has to be changed.

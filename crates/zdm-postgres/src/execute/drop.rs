@@ -224,6 +224,7 @@ impl Run {
             self.catalog_mut().remove(&index);
             self.forget(&index);
         }
+        self.unpublish(name);
         self.catalog_mut().remove(name);
         self.forget(name);
     }
@@ -269,6 +270,9 @@ impl Run {
             };
             let index = self.catalog().indexes_of(&table_name).iter().find(|index| index.name == name.name).cloned();
             let Some(index) = index else { continue };
+            if self.table(&table_name).partition_by.is_some() && drop.concurrently {
+                return refuse("0A000", format!("cannot drop partitioned index \"{}\" concurrently", name.name));
+            }
             if index.constraint {
                 return refuse(
                     "2BP01",
@@ -283,9 +287,6 @@ impl Run {
                     "2BP01",
                     format!("cannot drop index {} because index {} requires it", name.name, parent.name),
                 );
-            }
-            if self.table(&table_name).partition_by.is_some() && drop.concurrently {
-                return refuse("0A000", format!("cannot drop partitioned index \"{}\" concurrently", name.name));
             }
             let mode = if drop.concurrently { LockMode::ShareUpdateExclusive } else { LockMode::AccessExclusive };
             if drop.concurrently {
@@ -447,16 +448,20 @@ impl Run {
         if known.inherited {
             return refuse("42P16", format!("cannot drop inherited column \"{column}\""));
         }
-        if let Some(partition_by) = &table.partition_by
-            && partition_by.columns.contains(column)
-        {
-            return refuse(
-                "42P16",
-                format!(
-                    "cannot drop column \"{column}\" because it is part of the partition key of relation \"{}\"",
-                    root.name
-                ),
-            );
+        for name in tables {
+            let table = self.table(name);
+            let Some(partition_by) = &table.partition_by else { continue };
+            let in_expression =
+                partition_by.expressions.iter().any(|expression| expression.node.columns().contains(column));
+            if partition_by.columns.contains(column) || in_expression {
+                return refuse(
+                    "42P16",
+                    format!(
+                        "cannot drop column \"{column}\" because it is part of the partition key of relation \"{}\"",
+                        name.name
+                    ),
+                );
+            }
         }
         // A column that a child defined by itself as well stays there, and in the tables below.
         let mut kept: Vec<QualifiedName> = Vec::new();
@@ -614,6 +619,20 @@ impl Run {
     fn remove_functions(&mut self, names: &[QualifiedName]) {
         for name in names {
             self.catalog_mut().functions.remove_mut(name);
+        }
+    }
+
+    fn unpublish(&mut self, name: &QualifiedName) {
+        let publications: Vec<(Ident, Vec<PublishedPart>)> = self
+            .catalog()
+            .publications
+            .iter()
+            .filter(|(_, parts)| parts.iter().any(|part| part.table == *name))
+            .map(|(publication, parts)| (publication.clone(), parts.as_ref().clone()))
+            .collect();
+        for (publication, mut parts) in publications {
+            parts.retain(|part| part.table != *name);
+            self.catalog_mut().publications.insert_mut(publication, Arc::new(parts));
         }
     }
 

@@ -5,11 +5,12 @@
 
 use super::create_table::NewForeignKey;
 use super::{Run, Step, refuse};
-use crate::catalog::{Constraint, ConstraintKind, ForeignKey};
+use crate::catalog::{Constraint, ConstraintKind, ForeignKey, Table};
 use crate::data_type::DataType;
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
 use crate::naming;
+use crate::statement::Persistence;
 
 impl Run {
     /// Adds a foreign key; `skip_validation` where no row can violate it. Answers its name.
@@ -17,6 +18,7 @@ impl Run {
         &mut self,
         name: &QualifiedName,
         key: &NewForeignKey,
+        only: bool,
         skip_validation: bool,
     ) -> Step<Ident> {
         for action in [&key.references.on_delete, &key.references.on_update].into_iter().flatten() {
@@ -24,13 +26,25 @@ impl Run {
                 self.since(15, "(")?;
             }
         }
+        let table = self.table(name);
+        let given = key.name.as_ref().map(Ident::truncated);
+        if let Some(given) = &given
+            && table.constraint(given.as_str()).is_some()
+        {
+            return refuse("42710", format!("constraint \"{given}\" for relation \"{}\" already exists", name.name));
+        }
         let referenced = self.open(&key.references.table)?;
         self.lock(name, LockMode::ShareRowExclusive);
         self.lock(&referenced, LockMode::ShareRowExclusive);
-        let table = self.table(name);
         let target = self.table(&referenced);
-        if self.catalog().table(&referenced).is_none() {
-            return refuse("42809", format!("referenced relation \"{}\" is not a table", referenced.name));
+        if table.partition_by.is_some() && only {
+            return refuse(
+                "42809",
+                format!(
+                    "cannot use ONLY for foreign key on partitioned table \"{}\" referencing relation \"{}\"",
+                    name.name, referenced.name
+                ),
+            );
         }
         if table.partition_by.is_some() && key.attributes.not_valid && !self.version.at_least(18) {
             return refuse(
@@ -41,6 +55,10 @@ impl Run {
                 ),
             );
         }
+        if self.catalog().table(&referenced).is_none() {
+            return refuse("42809", format!("referenced relation \"{}\" is not a table", referenced.name));
+        }
+        check_persistence(&table, &target)?;
         for column in &key.columns {
             if table.column(column.as_str()).is_none() && !table.assumed {
                 return refuse(
@@ -53,14 +71,7 @@ impl Run {
         if !references.is_empty() && references.len() != key.columns.len() {
             return refuse("42830", "number of referencing and referenced columns for foreign key disagree");
         }
-        let constraint_name = if let Some(given) = &key.name {
-            let given = given.truncated();
-            if table.constraint(given.as_str()).is_some() {
-                return refuse(
-                    "42710",
-                    format!("constraint \"{given}\" for relation \"{}\" already exists", name.name),
-                );
-            }
+        let constraint_name = if let Some(given) = given {
             given
         } else {
             let joined = naming::columns_part(key.columns.iter().map(Ident::as_str));
@@ -221,6 +232,9 @@ impl Run {
     /// What the planner of a query opens: the relation, its indexes, and its descendants.
     pub(super) fn plan(&mut self, name: &QualifiedName, mode: LockMode, descend: bool) {
         self.lock(name, mode);
+        if self.table(name).partition_by.is_some() {
+            self.read_bound_of(name);
+        }
         // The planner looks at the indexes of a partitioned table since 16.
         if self.has_storage(name) || self.version.at_least(16) {
             self.lock_indexes(name, mode);
@@ -291,4 +305,18 @@ impl Run {
             self.lock(&referencing, mode);
         }
     }
+}
+
+/// What lasts cannot reference what does not.
+fn check_persistence(table: &Table, target: &Table) -> Step {
+    let message = match (table.persistence, target.persistence) {
+        _ if target.assumed => return Ok(()),
+        (Persistence::Permanent, Persistence::Permanent)
+        | (Persistence::Unlogged, Persistence::Permanent | Persistence::Unlogged)
+        | (Persistence::Temporary, Persistence::Temporary) => return Ok(()),
+        (Persistence::Permanent, _) => "constraints on permanent tables may reference only permanent tables",
+        (Persistence::Unlogged, _) => "constraints on unlogged tables may reference only permanent or unlogged tables",
+        (Persistence::Temporary, _) => "constraints on temporary tables may reference only temporary tables",
+    };
+    refuse("42P16", message)
 }

@@ -181,6 +181,11 @@ impl Run {
                                 self.table(&table).index(index.name.as_str()).and_then(|known| known.parent.clone());
                             if parent.is_some_and(|parent| tree.contains(&parent)) {
                                 tree.push(index.clone());
+                                self.maybe(
+                                    &index,
+                                    UncertainEffect::PassingLock(LockMode::Share),
+                                    format!("{index} is looked up as a part of {name}"),
+                                );
                                 indexes.push((table, index));
                             }
                         }
@@ -196,6 +201,7 @@ impl Run {
                 }
                 indexes.extend(all_of(self, &name));
                 if !self.has_storage(&name) {
+                    self.list_partitions(&name, reindex.concurrently);
                     for child in self.catalog().descendants(&name) {
                         indexes.extend(all_of(self, &child));
                     }
@@ -243,6 +249,15 @@ impl Run {
         Ok(())
     }
 
+    /// Which partitions there are is looked up under SHARE on all of them, CONCURRENTLY or not (`ReindexPartitions`).
+    fn list_partitions(&mut self, name: &QualifiedName, concurrently: bool) {
+        let mode = if concurrently { LockMode::ShareUpdateExclusive } else { LockMode::Share };
+        self.lock(name, mode);
+        for partition in self.catalog().descendants(name) {
+            self.lock(&partition, LockMode::Share);
+        }
+    }
+
     pub(super) fn copy(&mut self, table: Option<&QualifiedName>, from: bool, columns: &[Ident]) -> Step {
         let Some(table) = table else { return Ok(()) };
         let name = self.open(table)?;
@@ -285,18 +300,23 @@ impl Run {
     }
 
     /// What a parameter brings is not known, and leaves what was there.
-    pub(super) fn comment_column(&mut self, table: &QualifiedName, column: &Ident, text: &CommentText) {
-        let Some(name) = self.find(table) else { return };
+    pub(super) fn comment_column(&mut self, table: &QualifiedName, column: &Ident, text: &CommentText) -> Step {
+        let Some(name) = self.find(table) else { return Ok(()) };
+        let known = self.catalog().table(&name).filter(|table| !table.assumed && !table.uncertain);
+        if known.is_some_and(|known| known.column(column.as_str()).is_none()) {
+            return Self::missing_column(&name, column);
+        }
         let comment = match text {
             CommentText::Text(text) => Some(text.clone()),
             CommentText::None => None,
-            CommentText::Unknown => return,
+            CommentText::Unknown => return Ok(()),
         };
         self.catalog_mut().edit_table(&name, |table| {
             if let Some(known) = table.columns.iter_mut().find(|known| known.name == *column) {
                 known.comment = comment;
             }
         });
+        Ok(())
     }
 
     /// Since 18 the relations are locked against being dropped meanwhile.
@@ -358,33 +378,46 @@ impl Run {
         change: PublicationChange,
         parts: &[PublishedPart],
     ) -> Step {
-        let mut published = Vec::new();
         for part in parts {
             self.since(15, if part.columns.is_empty() { "WHERE" } else { "(" })?;
-            published.push(PublishedPart { table: self.open(&part.table)?, ..part.clone() });
         }
         let known = self.catalog().publications.get(publication).cloned();
         let mut all = match (change, known) {
+            (PublicationChange::Create, Some(_)) => {
+                return refuse("42710", format!("publication \"{publication}\" already exists"));
+            }
             (PublicationChange::Add | PublicationChange::Drop, Some(known)) => known.as_ref().clone(),
-            _ => Vec::new(),
+            (PublicationChange::Create, None) | (PublicationChange::Set, Some(_)) => Vec::new(),
+            (_, None) if self.catalog().is_incomplete() => Vec::new(),
+            (_, None) => return refuse("42704", format!("publication \"{publication}\" does not exist")),
         };
-        if change == PublicationChange::Drop {
-            let gone: Vec<QualifiedName> = tables.iter().filter_map(|table| self.find(table)).collect();
-            all.retain(|part| !gone.contains(&part.table));
-        } else {
-            all.extend(published);
-        }
-        self.catalog_mut().publications.insert_mut(publication.clone(), std::sync::Arc::new(all));
         for table in tables {
             let name = self.open(table)?;
             self.lock(&name, LockMode::ShareUpdateExclusive);
             // A partitioned table stands for its partitions.
-            if self.table(&name).partition_by.is_none() {
-                for child in self.catalog().descendants(&name) {
-                    self.lock(&child, LockMode::ShareUpdateExclusive);
-                }
+            let children =
+                if self.table(&name).partition_by.is_none() { self.catalog().descendants(&name) } else { Vec::new() };
+            for child in &children {
+                self.lock(child, LockMode::ShareUpdateExclusive);
             }
+            if change == PublicationChange::Drop {
+                all.retain(|part| part.table != name && !children.contains(&part.table));
+                continue;
+            }
+            if change == PublicationChange::Add && all.iter().any(|part| part.table == name) {
+                return refuse(
+                    "42710",
+                    format!("relation \"{}\" is already member of publication \"{publication}\"", name.name),
+                );
+            }
+            let part = parts.iter().find(|part| part.table == *table);
+            let (columns, filter) = part.map(|part| (part.columns.clone(), part.filter.clone())).unwrap_or_default();
+            for child in children {
+                all.push(PublishedPart { table: child, columns: columns.clone(), filter: filter.clone() });
+            }
+            all.push(PublishedPart { table: name, columns, filter });
         }
+        self.catalog_mut().publications.insert_mut(publication.clone(), std::sync::Arc::new(all));
         Ok(())
     }
 }

@@ -74,7 +74,7 @@ impl Run {
                 if *in_schemas {
                     self.since(15, "TABLES")?;
                 }
-                return self.publish(name, tables, PublicationChange::Set, parts);
+                return self.publish(name, tables, PublicationChange::Create, parts);
             }
             Statement::AlterPublication { name, tables, change, parts } => {
                 return self.publish(name, tables, *change, parts);
@@ -88,7 +88,7 @@ impl Run {
             Statement::Comment { kind, name, column, on, text } => {
                 self.comment(*kind, name, on.as_ref())?;
                 if let Some(column) = column {
-                    self.comment_column(name, column, text);
+                    self.comment_column(name, column, text)?;
                 }
             }
             Statement::Grant { kind, names, .. } => return self.grant(*kind, names),
@@ -535,9 +535,17 @@ impl Run {
             ObjectKind::Schema => self.drop_schemas(drop),
             ObjectKind::Extension => self.drop_extensions(drop),
             ObjectKind::Statistics => self.drop_statistics(&drop.names, drop.if_exists),
-            ObjectKind::Publication | ObjectKind::EventTrigger => {
+            ObjectKind::Publication => {
                 for name in &drop.names {
-                    self.catalog_mut().publications.remove_mut(&name.name);
+                    let gone = self.catalog_mut().publications.remove_mut(&name.name);
+                    if !gone && !drop.if_exists && !self.catalog().is_incomplete() {
+                        return refuse("42704", format!("publication \"{}\" does not exist", name.name));
+                    }
+                }
+                Ok(())
+            }
+            ObjectKind::EventTrigger => {
+                for name in &drop.names {
                     self.catalog_mut().event_triggers.remove_mut(&name.name);
                 }
                 Ok(())

@@ -62,6 +62,7 @@ impl Run {
         if !child_table.inherits.is_empty() {
             return refuse("42809", "cannot attach inheritance child as partition");
         }
+        // The columns of the partition, its bound, and then what it takes over from its parent.
         for column in &child_table.columns {
             if table.column(column.name.as_str()).is_none() && !table.assumed {
                 return refuse(
@@ -72,6 +73,9 @@ impl Run {
                     ),
                 );
             }
+        }
+        if self.version.at_least(14) {
+            self.check_bound(&child, name, bound)?;
         }
         for column in &table.columns {
             let Some(own) = child_table.column(column.name.as_str()) else {
@@ -105,7 +109,9 @@ impl Run {
                 return refuse("42804", format!("child table is missing constraint \"{}\"", constraint.name));
             }
         }
-        self.check_bound(&child, name, bound)?;
+        if !self.version.at_least(14) {
+            self.check_bound(&child, name, bound)?;
+        }
         // Rows that belong to the new partition are looked for in the default one.
         let proved = !matches!(bound, PartitionBound::Default) && self.rows_fit(&child, name, bound);
         let default_only = matches!(bound, PartitionBound::Default) && table.children.is_empty();
@@ -376,11 +382,18 @@ impl Run {
         let child_mode =
             if self.version.at_least(14) { LockMode::AccessExclusive } else { LockMode::ShareUpdateExclusive };
         self.lock(&child, child_mode);
+        // What the partition is divided into is told of it (all branches since October 2021).
+        for below in self.catalog().descendants(&child) {
+            self.lock(&below, child_mode);
+        }
         if concurrently {
             self.effects.waits_for = Some(Waits::UsersOfTable);
             self.detached.insert(child.clone());
         }
         self.detach_references(name, &child);
+        if self.version.at_least(13) {
+            self.drop_cloned_triggers(name, &child);
+        }
         for index in self.table(&child).indexes.iter().filter(|index| index.parent.is_some()) {
             self.lock(&child.sibling(index.name.clone()), LockMode::AccessExclusive);
         }
@@ -401,6 +414,24 @@ impl Run {
             }
         });
         Ok(())
+    }
+
+    /// A partition's copies of its parent's triggers go with their own copies below.
+    fn drop_cloned_triggers(&mut self, parent: &QualifiedName, child: &QualifiedName) {
+        let cloned: Vec<Ident> = self
+            .table(parent)
+            .triggers
+            .iter()
+            .filter(|trigger| trigger.for_each_row)
+            .map(|trigger| trigger.name.clone())
+            .collect();
+        for name in std::iter::once(child.clone()).chain(self.catalog().descendants(child)) {
+            if self.table(&name).triggers.iter().any(|trigger| cloned.contains(&trigger.name)) {
+                self.lock(&name, LockMode::AccessExclusive);
+                self.catalog_mut()
+                    .edit_table(&name, |table| table.triggers.retain(|trigger| !cloned.contains(&trigger.name)));
+            }
+        }
     }
 
     /// `DetachAddConstraintIfNeeded`: whoever still plans with the partition relies on its bound.
@@ -476,7 +507,11 @@ impl Run {
             return refuse("42809", "cannot change inheritance of partitioned table");
         }
         let parent_table = self.table(&parent);
-        if parent == *name || self.catalog().descendants(name).contains(&parent) {
+        let below = self.catalog().descendants(name);
+        for child in &below {
+            self.lock(child, LockMode::AccessShare);
+        }
+        if parent == *name || below.contains(&parent) {
             return refuse("42P07", "circular inheritance not allowed");
         }
         if table.inherits.contains(&parent) {
@@ -572,6 +607,22 @@ impl Run {
         self.lock(&parent, LockMode::AccessShare);
         self.lock(&child, LockMode::AccessShare);
         let attached = child_index.name.clone();
+        let (parent_table, child_table) = (self.table(&parent), self.table(&child));
+        if let (Some(wanted), Some(known)) =
+            (parent_table.index(parent_index.name.as_str()), child_table.index(attached.as_str()))
+            && known.parent.as_ref() != Some(parent_index)
+        {
+            let message =
+                format!("cannot attach index \"{attached}\" as a partition of index \"{}\"", parent_index.name);
+            let of_parent = child_table.partition_of.as_ref().is_some_and(|(of, _)| *of == parent);
+            let another = child_table.indexes.iter().any(|index| index.parent.as_ref() == Some(parent_index));
+            if another || known.parent.is_some() || !of_parent {
+                return refuse("55000", message);
+            }
+            if !super::create_index::matches(known, wanted) || (wanted.constraint && !known.constraint) {
+                return refuse("42P17", message);
+            }
+        }
         self.catalog_mut().edit_table(&child, |table| {
             for index in table.indexes.iter_mut().filter(|index| index.name == attached) {
                 index.parent = Some(parent_index.clone());

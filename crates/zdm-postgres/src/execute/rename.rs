@@ -345,8 +345,16 @@ impl Run {
             }
             return refuse("42704", format!("constraint \"{from}\" for table \"{}\" does not exist", name.name));
         };
-        if constraint.inherited {
+        let goes_down = matches!(constraint.kind, ConstraintKind::Check { .. } | ConstraintKind::NotNull { .. });
+        if constraint.inherited && goes_down {
             return refuse("42P16", format!("cannot rename inherited constraint \"{from}\""));
+        }
+        let recurses = matches!(
+            constraint.kind,
+            ConstraintKind::Check { no_inherit: false, .. } | ConstraintKind::NotNull { no_inherit: false, .. }
+        );
+        if recurses && alter.only.0 && !table.children.is_empty() {
+            return refuse("42P16", format!("inherited constraint \"{from}\" must be renamed in child tables too"));
         }
         if table.constraint(to.as_str()).is_some() {
             return refuse("42710", format!("constraint \"{to}\" for relation \"{}\" already exists", name.name));
@@ -354,10 +362,6 @@ impl Run {
         let is_key = matches!(
             constraint.kind,
             ConstraintKind::PrimaryKey { .. } | ConstraintKind::Unique { .. } | ConstraintKind::Exclude { .. }
-        );
-        let recurses = matches!(
-            constraint.kind,
-            ConstraintKind::Check { no_inherit: false, .. } | ConstraintKind::NotNull { no_inherit: false, .. }
         );
         if is_key {
             if self.catalog().relation(&name.sibling(to.clone())).is_some() {

@@ -579,6 +579,22 @@ impl Run {
                 self.catalog_mut().functions.insert_mut(to, overloads);
                 Ok(())
             }
+            ObjectKind::Publication => {
+                let Some(to) = rename_to else { return Ok(()) };
+                let Some(parts) = self.catalog().publications.get(&name.name).cloned() else {
+                    return if self.catalog().is_incomplete() {
+                        Ok(())
+                    } else {
+                        refuse("42704", format!("publication \"{}\" does not exist", name.name))
+                    };
+                };
+                if self.catalog().publications.contains_key(to) {
+                    return refuse("42710", format!("publication \"{to}\" already exists"));
+                }
+                self.catalog_mut().publications.remove_mut(&name.name);
+                self.catalog_mut().publications.insert_mut(to.clone(), parts);
+                Ok(())
+            }
             ObjectKind::Schema => {
                 let (Some(to), from) = (rename_to, &name.name) else { return Ok(()) };
                 if !self.catalog().has_schema(from.as_str()) {

@@ -242,6 +242,7 @@ fn column_tail(cursor: &mut Cursor<'_>, column: &mut ColumnDef) -> Read<()> {
 fn column_constraint(cursor: &mut Cursor<'_>) -> Read<Option<ColumnConstraint>> {
     let start = cursor.at;
     let name = if cursor.accept("CONSTRAINT") { Some(cursor.ident()?) } else { None };
+    let mut options = Vec::new();
     let kind = if cursor.accept_all(&["NOT", "NULL"]) {
         ColumnConstraintKind::NotNull { no_inherit: cursor.accept_all(&["NO", "INHERIT"]) }
     } else if cursor.accept("NULL") {
@@ -253,10 +254,10 @@ fn column_constraint(cursor: &mut Cursor<'_>) -> Read<Option<ColumnConstraint>> 
         ColumnConstraintKind::Check { expr, no_inherit: cursor.accept_all(&["NO", "INHERIT"]) }
     } else if cursor.accept("UNIQUE") {
         let nulls_not_distinct = nulls_distinct(cursor)?;
-        index_parameters(cursor)?;
+        options = index_parameters(cursor)?.options;
         ColumnConstraintKind::Unique { nulls_not_distinct }
     } else if cursor.accept_all(&["PRIMARY", "KEY"]) {
-        index_parameters(cursor)?;
+        options = index_parameters(cursor)?.options;
         ColumnConstraintKind::PrimaryKey
     } else if cursor.is("REFERENCES") {
         ColumnConstraintKind::References(references(cursor)?)
@@ -268,7 +269,7 @@ fn column_constraint(cursor: &mut Cursor<'_>) -> Read<Option<ColumnConstraint>> 
         return Ok(None);
     };
     let (attributes, _) = attributes(cursor)?;
-    Ok(Some(ColumnConstraint { name, kind, attributes }))
+    Ok(Some(ColumnConstraint { name, kind, options, attributes }))
 }
 
 fn nulls_distinct(cursor: &mut Cursor<'_>) -> Read<bool> {
@@ -472,9 +473,9 @@ fn table_constraint_kind(cursor: &mut Cursor<'_>) -> Read<TableConstraintKind> {
             Ok((element, exclusion_operator(cursor)?))
         })?;
         let include = if cursor.accept("INCLUDE") { cursor.column_list()? } else { Vec::new() };
-        index_parameters(cursor)?;
+        let options = index_parameters(cursor)?.options;
         let predicate = if cursor.accept("WHERE") { Some(cursor.parenthesized_expr()?) } else { None };
-        return Ok(TableConstraintKind::Exclude { method, elements, include, predicate });
+        return Ok(TableConstraintKind::Exclude { method, elements, include, options, predicate });
     }
     if cursor.accept_all(&["NOT", "NULL"]) {
         return Ok(TableConstraintKind::NotNull { column: cursor.ident()?, no_inherit: false });
