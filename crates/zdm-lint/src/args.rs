@@ -4,12 +4,15 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+const EXIT: &str = "\
+Exit code: 0 nothing at or above --fail-on, 1 findings, 2 wrong usage, bad configuration or a project that cannot be read";
+
 /// Reads Django migrations and says what each one will do to a live PostgreSQL: which locks it takes, what it rewrites
 /// or scans, whom it blocks, and whether the code that is still running survives it.
 ///
 /// Needs no Python, no Django, no database and no network.
 #[derive(Debug, Parser)]
-#[command(name = "zdm-lint", version, args_conflicts_with_subcommands = true)]
+#[command(name = "zdm-lint", version, args_conflicts_with_subcommands = true, after_help = EXIT)]
 pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Option<Command>,
@@ -20,6 +23,7 @@ pub(crate) struct Cli {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Check the migrations of a project (the default command)
+    #[command(after_help = EXIT)]
     Check(Box<CheckArgs>),
     /// Print a rule's page
     Explain {
@@ -84,7 +88,7 @@ pub(crate) struct CheckArgs {
     /// "auto" takes the CI's own base, else the remote's default branch
     #[arg(long, value_name = "REF")]
     pub(crate) base: Option<String>,
-    /// How to report; repeat it with --output for several reports in one run
+    /// How to report, by default text; repeat it with --output for several reports in one run
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub(crate) format: Vec<Format>,
     /// Write the report of the same place among --format to this file ("-" is standard output)
@@ -99,7 +103,7 @@ pub(crate) struct CheckArgs {
     /// A rule's severity: ZDM101=error
     #[arg(long, value_name = "CODE=LEVEL")]
     pub(crate) severity: Vec<String>,
-    /// The least severity that makes the exit code 1
+    /// The least severity that makes the exit code 1: info, warning (the default), error or never
     #[arg(long, value_name = "LEVEL")]
     pub(crate) fail_on: Option<String>,
     /// Report only on this app

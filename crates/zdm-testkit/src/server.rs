@@ -47,7 +47,7 @@ log_timezone = 'UTC'
 lc_messages = 'C'
 log_min_messages = warning
 log_statement = none
-log_line_prefix = '%m [%p] %q%a@%d '
+log_line_prefix = '%n [%p] %q%a@%d '
 ";
 
 /// A running server; clones are handles to the same one, which stops when the last is dropped.

@@ -96,25 +96,28 @@ pub fn failed(requests: &[Request]) -> Vec<&Request> {
 pub struct LockWait {
     /// How long it lasted, in milliseconds; of a wait that was given up, how long it had lasted when it was logged.
     pub took: f64,
+    /// When it was logged, in Unix milliseconds.
+    pub at: f64,
     /// The lock, as in `AccessShareLock on relation 16384 of database 5`.
     pub lock: String,
 }
 
-/// The waits in a server's log of the sessions `APPLICATION@DATABASE`, where the log's lines say whose they are.
+/// The waits in a server's log of the sessions `APPLICATION@DATABASE`, where the log's lines begin with the time and say
+/// whose they are, as the test servers' do.
 pub fn waits(log: &str, sessions: &str) -> Vec<LockWait> {
     let prefix = format!("] {sessions} LOG:  process ");
     let mut waits = Vec::new();
     // By process: a wait is logged when it has become long, and again when the lock is had.
     let mut open: BTreeMap<&str, LockWait> = BTreeMap::new();
     for line in log.lines() {
-        let Some((process, what)) = line.split_once(&prefix).and_then(|(_, rest)| rest.split_once(' ')) else {
-            continue;
-        };
+        let Some((before, rest)) = line.split_once(&prefix) else { continue };
+        let at = before.split_once(' ').and_then(|(time, _)| time.parse::<f64>().ok());
+        let (Some(at), Some((process, what))) = (at, rest.split_once(' ')) else { continue };
         let still = what.strip_prefix("still waiting for ");
         let Some(rest) = still.or_else(|| what.strip_prefix("acquired ")) else { continue };
         let Some((lock, took)) = rest.split_once(" after ") else { continue };
         let Ok(took) = took.trim_end_matches(" ms").parse() else { continue };
-        let wait = LockWait { took, lock: lock.to_owned() };
+        let wait = LockWait { took, at: at * 1000.0, lock: lock.to_owned() };
         if still.is_some() {
             waits.extend(open.insert(process, wait));
         } else {
@@ -174,18 +177,23 @@ mod tests {
     #[test]
     fn waits_are_those_of_the_sessions() {
         let log = "\
-2026-01-01 10:00:00.000 UTC [7] LOG:  checkpoint starting: time
-2026-01-01 10:00:01.000 UTC [8] traffic@test_1 LOG:  process 8 still waiting for AccessShareLock on relation 16 of database 5 after 1000.1 ms
-2026-01-01 10:00:01.000 UTC [8] traffic@test_1 DETAIL:  Process holding the lock: 9. Wait queue: 8.
-2026-01-01 10:00:01.000 UTC [10] traffic@test_11 LOG:  process 10 acquired AccessShareLock on relation 16 of database 6 after 9000.0 ms
-2026-01-01 10:00:01.500 UTC [9] zdm@test_1 LOG:  process 9 acquired AccessExclusiveLock on relation 16 of database 5 after 8000.0 ms
-2026-01-01 10:00:01.500 UTC [8] traffic@test_1 LOG:  process 8 acquired AccessShareLock on relation 16 of database 5 after 1500.5 ms
-2026-01-01 10:00:03.000 UTC [8] traffic@test_1 LOG:  process 8 still waiting for ShareLock on transaction 77 after 1000.4 ms
+1000.000 [7] LOG:  checkpoint starting: time
+1001.000 [8] traffic@test_1 LOG:  process 8 still waiting for AccessShareLock on relation 16 of database 5 after 1000.1 ms
+1001.000 [8] traffic@test_1 DETAIL:  Process holding the lock: 9. Wait queue: 8.
+1001.000 [10] traffic@test_11 LOG:  process 10 acquired AccessShareLock on relation 16 of database 6 after 9000.0 ms
+1001.500 [9] zdm@test_1 LOG:  process 9 acquired AccessExclusiveLock on relation 16 of database 5 after 8000.0 ms
+1001.500 [8] traffic@test_1 LOG:  process 8 acquired AccessShareLock on relation 16 of database 5 after 1500.5 ms
+1003.000 [8] traffic@test_1 LOG:  process 8 still waiting for ShareLock on transaction 77 after 1000.4 ms
 ";
-        let wait = |took: f64, lock: &str| LockWait { took, lock: lock.to_owned() };
+        let found: Vec<(f64, f64, String)> =
+            waits(log, "traffic@test_1").into_iter().map(|wait| (wait.took, wait.at / 1000.0, wait.lock)).collect();
+        let wait = |took: f64, at: f64, lock: &str| (took, at, lock.to_owned());
         assert_eq!(
-            waits(log, "traffic@test_1"),
-            [wait(1500.5, "AccessShareLock on relation 16 of database 5"), wait(1000.4, "ShareLock on transaction 77")]
+            found,
+            [
+                wait(1500.5, 1001.5, "AccessShareLock on relation 16 of database 5"),
+                wait(1000.4, 1003.0, "ShareLock on transaction 77")
+            ]
         );
     }
 

@@ -78,6 +78,8 @@ pub struct Site {
     started: usize,
     /// The commands that changed something, and when.
     pub spans: Vec<Span>,
+    /// When commands ran that allow a longer wait than `zdm migrate` does by itself.
+    patient: Vec<(f64, f64)>,
     /// What happened, with the time, for the one who reads a failure.
     pub transcript: String,
 }
@@ -145,6 +147,7 @@ impl Site {
             logs: Vec::new(),
             started: 0,
             spans: Vec::new(),
+            patient: Vec::new(),
             transcript: String::new(),
         };
         for command in [
@@ -179,9 +182,13 @@ impl Site {
         self.settle()
     }
 
-    /// The waits for locks of the application's sessions that the server has logged.
+    /// The waits for locks of the application's sessions that the server has logged, but for those while a command ran that
+    /// raised the limit.
     pub fn waits(&self) -> Vec<LockWait> {
-        measure::waits(&self.database.server().log(), &format!("{APPLICATION}@{}", self.database.name()))
+        let sessions = format!("{APPLICATION}@{}", self.database.name());
+        let mut waits = measure::waits(&self.database.server().log(), &sessions);
+        waits.retain(|wait| !self.patient.iter().any(|(start, end)| (*start..=*end).contains(&wait.at)));
+        waits
     }
 
     /// Walks through a release: every section forwards, back where the page shows a way, and forwards again.
@@ -302,6 +309,9 @@ impl Site {
                 return Err(error);
             }
         };
+        if command.contains("--max-block ") {
+            self.patient.push((start, now()));
+        }
         if let Some((_, kind)) = KINDS.iter().find(|(words, _)| command.contains(words)) {
             self.spans.push(Span { start, end: now(), kind });
         }
