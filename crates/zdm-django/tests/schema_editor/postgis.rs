@@ -6,7 +6,7 @@ use zdm_source::SourceFile;
 
 use super::replay;
 
-const MIGRATION: &str = r#"from django.db import migrations
+const MIGRATION: &str = r"from django.db import migrations
 import django.contrib.gis.db.models as gis
 from django.db import models
 import django.contrib.postgres.indexes as pg
@@ -25,7 +25,7 @@ class Migration(migrations.Migration):
         migrations.RenameField('Place', 'late', 'later'),
         migrations.RemoveField('Place', 'geo'),
     ]
-"#;
+";
 
 const RECORDED_3_2: &[&str] = &[
     r#"CREATE TABLE "g_place" ("id" serial NOT NULL PRIMARY KEY, "point" geometry(POINT,4326) NOT NULL, "area" geometry(MULTIPOLYGON,3857) NULL, "line" geometry(LINESTRINGZ,4326) NULL, "geo" geography(POINT,4326) NULL, "r" raster NULL, "solid" geography(GEOMETRYZ,4326) NULL)"#,

@@ -371,13 +371,13 @@ impl Composer {
             .models
             .iter()
             .filter(|model| model.managed && !matches!(model.key, PrimaryKey::Composite))
-            .filter(|model| same.is_none_or(|key| self.kind_of_key(model) == self.kind_of(key)))
+            .filter(|model| same.is_none_or(|key| self.kind_of_key(model) == Self::kind_of(key)))
             .map(|model| model.id)
             .collect();
         self.random.pick(&fitting).copied()
     }
 
-    fn kind_of(&self, key: &PrimaryKey) -> u8 {
+    const fn kind_of(key: &PrimaryKey) -> u8 {
         match key {
             PrimaryKey::Integer(_) => 0,
             PrimaryKey::Text(_) => 1,
@@ -390,7 +390,7 @@ impl Composer {
     fn kind_of_key(&self, model: &Model) -> u8 {
         match (&model.key, model.parent.and_then(|parent| self.model(parent))) {
             (PrimaryKey::Link, Some(parent)) => self.kind_of_key(parent),
-            (key, _) => self.kind_of(key),
+            (key, _) => Self::kind_of(key),
         }
     }
 

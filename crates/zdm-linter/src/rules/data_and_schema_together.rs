@@ -35,7 +35,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     }
 }
 
-/// A statement of RunSQL that changes rows of a table in use, and the first one behind it that waits for a strong lock.
+/// A statement of `RunSQL` that changes rows of a table in use, and the first one behind it that waits for a strong lock.
 fn rows_then_schema(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     let mut told = Vec::new();
     for step in cx.accepted().filter(|step| step.raw && !step.python && step.transaction.is_some()) {
