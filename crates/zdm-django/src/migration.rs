@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use zdm_source::{SourceFile, Span};
 
-use crate::operation::Operation;
+use crate::field::Field;
+use crate::operation::{Operation, OperationKind};
+use crate::resolve::geometry_type;
 
 /// `app_label.name`; ordered by app, then name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -75,4 +77,27 @@ pub enum DependencyTarget {
     /// `swappable_dependency(settings.X)` where the setting is known resolves to `First`; this is where it is not.
     Swappable(Arc<str>),
     Unknown(String),
+}
+
+impl Migration {
+    /// Whether it makes columns of `django.contrib.gis`, which only a backend with PostGIS can: that backend has created
+    /// the extension before the first migration.
+    pub fn needs_postgis(&self) -> bool {
+        any_field(&self.operations, 0, &|field| {
+            field.django_class().is_some_and(|class| geometry_type(class).is_some())
+        })
+    }
+}
+
+fn any_field(operations: &[Operation], depth: u8, holds: &dyn Fn(&Field) -> bool) -> bool {
+    const MAX_DEPTH: u8 = 16;
+    depth < MAX_DEPTH
+        && operations.iter().any(|operation| match &operation.kind {
+            OperationKind::CreateModel { fields, .. } => fields.iter().any(holds),
+            OperationKind::AddField { field, .. } | OperationKind::AlterField { field, .. } => holds(field),
+            OperationKind::SeparateDatabaseAndState { database_operations, .. } => {
+                any_field(database_operations, depth + 1, holds)
+            }
+            _ => false,
+        })
 }

@@ -864,7 +864,7 @@ fn internal_type(class: &str, version: DjangoVersion) -> &str {
 }
 
 /// The OpenGIS name of a field class of `django.contrib.gis`.
-fn geometry_type(class: &str) -> Option<&'static str> {
+pub(crate) fn geometry_type(class: &str) -> Option<&'static str> {
     Some(match class {
         "GeometryField" => "GEOMETRY",
         "PointField" => "POINT",

@@ -34,7 +34,8 @@ pub enum ExprNode {
     },
     /// `DEFAULT` where a value is expected.
     Default,
-    /// A function call; `CURRENT_TIMESTAMP` and its kin are calls without parentheses.
+    /// A function call. `keyword`: `CURRENT_TIMESTAMP` and its kin, and `TRIM(… FROM …)`, which the server prints as
+    /// they were written.
     Call {
         function: QualifiedName,
         args: Vec<ExprNode>,

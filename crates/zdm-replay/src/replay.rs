@@ -76,6 +76,11 @@ impl Replayer {
 
     /// Runs the next migration.
     pub fn run(&mut self, migration: &Arc<Migration>) -> MigrationTrace {
+        if migration.needs_postgis() && !self.session.catalog().has_extension("postgis") {
+            for parsed in zdm_sql::parse("CREATE EXTENSION postgis; CREATE EXTENSION postgis_raster") {
+                self.session.execute(&parsed.statement);
+            }
+        }
         self.record(migration, &mut |state, context, recorder| run_migration(migration, state, context, recorder))
     }
 

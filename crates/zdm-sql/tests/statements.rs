@@ -619,8 +619,9 @@ fn expressions() {
             r#"Call{function:substring, args:[Column{name:"a"}, Number("1"), Cast{expr:Number("2"), data_type:int4}]}"#,
         ),
         ("POSITION('a' IN b)", r#"Call{function:position, args:[Column{name:"b"}, Text("a")]}"#),
-        ("TRIM(LEADING 'x' FROM a)", r#"Call{function:ltrim, args:[Column{name:"a"}, Text("x")]}"#),
-        ("TRIM(a)", r#"Call{function:btrim, args:[Column{name:"a"}]}"#),
+        ("TRIM(LEADING 'x' FROM a)", r#"Call{function:ltrim, args:[Column{name:"a"}, Text("x")], keyword:true}"#),
+        ("TRIM(a)", r#"Call{function:btrim, args:[Column{name:"a"}], keyword:true}"#),
+        ("btrim(a)", r#"Call{function:btrim, args:[Column{name:"a"}]}"#),
         (
             "OVERLAY(a PLACING b FROM 1 FOR 2)",
             r#"Call{function:overlay, args:[Column{name:"a"}, Column{name:"b"}, Number("1"), Number("2")]}"#,

@@ -166,13 +166,33 @@ impl Extractor<'_> {
         let mut args = args;
         let mut column: Option<FieldKind> = None;
         let mut internal: Option<Result<Arc<str>, Reason>> = None;
+        let mut default = OwnDefault::No;
         for class in &line {
             // What stands between a class and its base may be in the table of third-party classes itself.
             if let Some(mut resolved) = self.known_class(&class.name(), &args, &origin) {
                 apply_overrides(&mut resolved.kind, column, internal);
+                default.apply(&mut resolved.arguments, &origin);
                 return resolved;
             }
             let body = self.evaluator().class_body(class);
+            if let Some(name) = OVERRIDES.iter().find(|name| body.get(name).is_some()) {
+                return unknown(format!("`{}` has a `{name}` of its own", class.name()), &args);
+            }
+            for attribute in assigned_to_self(&body) {
+                if attribute != "default" {
+                    return unknown(format!("`{}` sets its `{attribute}` itself", class.name()), &args);
+                }
+                default = OwnDefault::Always;
+            }
+            if ["get_default", "has_default", "_get_default"].iter().any(|name| body.get(name).is_some()) {
+                default = OwnDefault::Always;
+            } else if default == OwnDefault::No && VALUE_METHODS.iter().any(|name| body.get(name).is_some()) {
+                default = OwnDefault::WhereGiven;
+            }
+            let empty = body.get("empty_strings_allowed").map(python::Value::truth);
+            if empty.is_some_and(|empty| empty != Some(true)) && Arguments::new(&args, &[]).value("blank").is_some() {
+                return unknown(format!("`{}` has its own `empty_strings_allowed`", class.name()), &args);
+            }
             if column.is_none()
                 && let Some(method) = body.get("db_type")
             {
@@ -204,6 +224,7 @@ impl Extractor<'_> {
             };
         };
         apply_overrides(&mut resolved.kind, column, internal);
+        default.apply(&mut resolved.arguments, &origin);
         resolved
     }
 
@@ -253,6 +274,112 @@ impl Extractor<'_> {
         }
         if value.first_unknown().is_some() { Returned::Unknown } else { Returned::Value(value) }
     }
+}
+
+/// Methods and properties by which a field decides about its column, beyond those that are read.
+const OVERRIDES: [&str; 15] = [
+    "__new__",
+    "clone",
+    "column",
+    "db_check",
+    "db_index",
+    "db_parameters",
+    "db_tablespace",
+    "db_type_suffix",
+    "get_attname",
+    "get_attname_column",
+    "primary_key",
+    "rel_db_type",
+    "rel_db_type_suffix",
+    "set_attributes_from_name",
+    "unique",
+];
+
+/// Methods that change a value on its way to the database.
+const VALUE_METHODS: [&str; 4] = ["get_db_prep_save", "get_db_prep_value", "get_prep_value", "to_python"];
+
+/// Attributes of a field that reach the database.
+const ATTRIBUTES: [&str; 24] = [
+    "_db_tablespace",
+    "_unique",
+    "auto_now",
+    "auto_now_add",
+    "base_field",
+    "blank",
+    "column",
+    "db_collation",
+    "db_column",
+    "db_comment",
+    "db_default",
+    "db_index",
+    "db_tablespace",
+    "decimal_places",
+    "default",
+    "dim",
+    "geography",
+    "max_digits",
+    "max_length",
+    "null",
+    "primary_key",
+    "size",
+    "srid",
+    "unique",
+];
+
+/// Whether the value that a column gets is what the migration says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum OwnDefault {
+    No,
+    /// The class changes a default that is given.
+    WhereGiven,
+    /// The class has one in any case.
+    Always,
+}
+
+impl OwnDefault {
+    fn apply(self, arguments: &mut Arguments, origin: &python::Origin) {
+        let given = arguments.value("default").is_some_and(|value| !value.is_none());
+        if self == Self::Always || self == Self::WhereGiven && given {
+            let why = python::Why::Dynamic("the field's class makes the value");
+            arguments.set("default", python::Value::new(ValueKind::Unknown(why), origin.clone()));
+        }
+    }
+}
+
+/// The attributes that the methods of a field class set on the field, behind the call of the base's `__init__` where it
+/// stands in that. A name in a comment counts as well.
+fn assigned_to_self(body: &python::ClassBody) -> Vec<&'static str> {
+    let mut found = Vec::new();
+    for method in ["__init__", "contribute_to_class"] {
+        let Some(function) = body.get(method).and_then(|value| value.as_function()) else { continue };
+        let text = function.module.text(function.function().span);
+        let head = text.find(':').unwrap_or_default();
+        let start = match text.rfind("__init__(").filter(|start| *start > head) {
+            Some(start) if method == "__init__" => start,
+            _ => 0,
+        };
+        let text = text.get(start..).unwrap_or_default();
+        for (at, _) in text.match_indices("self.") {
+            let rest = text.get(at + "self.".len()..).unwrap_or_default();
+            let end =
+                rest.find(|character: char| !character.is_alphanumeric() && character != '_').unwrap_or(rest.len());
+            let (name, after) = rest.split_at(end);
+            let after = after.trim_start_matches([' ', '\t']);
+            let assigned = after.starts_with('=') && !after.starts_with("==")
+                || ["+=", "-=", "*=", "|=", "//=", ": "].iter().any(|operator| after.starts_with(operator));
+            if assigned && let Some(name) = ATTRIBUTES.iter().find(|known| **known == name) {
+                found.push(*name);
+            }
+        }
+        if text.contains("setattr(self") || text.contains("self.__dict__") {
+            found.extend(
+                ATTRIBUTES
+                    .iter()
+                    .filter(|name| text.contains(&format!("'{name}'")) || text.contains(&format!("\"{name}\""))),
+            );
+        }
+    }
+    found
 }
 
 enum Returned {

@@ -357,7 +357,13 @@ impl Extractor<'_> {
                     *how = Some(if conditional { own.under_condition() } else { own });
                 }
             }
+            if body.get("allow_migrate_model").is_some() {
+                return Found::unknown(format!("`{name}` overrides `allow_migrate_model`"), &args);
+            }
             if let Some(method) = body.get("__init__").filter(|_| !plain_base) {
+                if let Some(changed) = changed_in_init(method) {
+                    return Found::unknown(format!("`{name}` sets `{changed}` itself"), &args);
+                }
                 match self.base_arguments(class, method, &args) {
                     Ok(changed) => args = changed,
                     Err(reason) => return Found::unknown(reason, &args),
@@ -1109,4 +1115,62 @@ fn is_harmless(call: &python::Call) -> bool {
             || name.starts_with("logging.")
             || name.starts_with("warnings.")
     })
+}
+
+/// What an operation's `__init__` sets on itself behind the call of its base's, or on one of its arguments: `self.name`,
+/// `field.null`. Arguments that it hands to the base are evaluated; these are not.
+fn changed_in_init(method: &python::Value) -> Option<String> {
+    const ATTRIBUTES: [&str; 22] = [
+        "bases",
+        "code",
+        "constraint",
+        "database_operations",
+        "field",
+        "fields",
+        "index",
+        "index_together",
+        "model_name",
+        "name",
+        "new_name",
+        "old_fields",
+        "old_name",
+        "options",
+        "order_with_respect_to",
+        "preserve_default",
+        "sql",
+        "state_operations",
+        "table",
+        "table_comment",
+        "unique_together",
+        "reverse_sql",
+    ];
+    let function = method.as_function()?;
+    let text = function.module.text(function.function().span);
+    let params: Vec<&str> = function.function().params.iter().map(|param| function.module.text(param.name)).collect();
+    let (own, params) = params.split_first()?;
+    let base_call = text.rfind("__init__(").unwrap_or_default();
+    for (at, _) in text.match_indices('.') {
+        let (before, after) = (text.get(..at)?, text.get(at + 1..)?);
+        let is_name = |character: char| character.is_alphanumeric() || character == '_';
+        let object = before.rsplit(|character: char| !is_name(character)).next().unwrap_or_default();
+        // `a.b.c`: only the first name counts.
+        if before.strip_suffix(object).is_some_and(|rest| rest.ends_with('.')) {
+            continue;
+        }
+        let end = after.find(|character: char| !is_name(character)).unwrap_or(after.len());
+        let (attribute, rest) = after.split_at(end);
+        let mut rest = rest.trim_start_matches([' ', '\t']);
+        if rest.starts_with('[') {
+            rest = rest.split_once(']').map_or("", |(_, rest)| rest).trim_start_matches([' ', '\t']);
+        }
+        let assigned = rest.starts_with('=') && !rest.starts_with("==");
+        let changed = ["+=", "|=", "*=", ".append(", ".extend(", ".insert(", ".update(", ".setdefault(", ".pop("]
+            .iter()
+            .any(|operator| rest.starts_with(operator));
+        let own_attribute = object == *own && at > base_call && ATTRIBUTES.contains(&attribute);
+        if own_attribute && (assigned || changed) || assigned && params.contains(&object) {
+            return Some(format!("{object}.{attribute}"));
+        }
+    }
+    None
 }

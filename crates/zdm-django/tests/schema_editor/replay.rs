@@ -97,6 +97,11 @@ pub(crate) fn statements(project: &Project, key: &MigrationKey, context: &Contex
         refused: Vec::new(),
     };
     let migration = project.migration(key).expect("the migration");
+    if migration.needs_postgis() {
+        for parsed in zdm_sql::parse("CREATE EXTENSION postgis; CREATE EXTENSION postgis_raster") {
+            recorder.session.execute(&parsed.statement);
+        }
+    }
     let outcome = run_migration(migration, &ProjectState::new(), context, &mut recorder);
     let mut lines: Vec<String> = recorder.statements.iter().map(|sql| sql.text.to_string()).collect();
     lines.extend(outcome.not_analysed.into_iter().map(|reason| format!("not analysed: {}", reason.reason)));
