@@ -184,7 +184,7 @@ impl Extractor<'_> {
                 }
                 default = OwnDefault::Always;
             }
-            if ["get_default", "has_default", "_get_default"].iter().any(|name| body.get(name).is_some()) {
+            if body.get("has_default").is_some() {
                 default = OwnDefault::Always;
             } else if default == OwnDefault::No && VALUE_METHODS.iter().any(|name| body.get(name).is_some()) {
                 default = OwnDefault::WhereGiven;
@@ -296,7 +296,8 @@ const OVERRIDES: [&str; 15] = [
 ];
 
 /// Methods that change a value on its way to the database.
-const VALUE_METHODS: [&str; 4] = ["get_db_prep_save", "get_db_prep_value", "get_prep_value", "to_python"];
+const VALUE_METHODS: [&str; 6] =
+    ["_get_default", "get_db_prep_save", "get_db_prep_value", "get_default", "get_prep_value", "to_python"];
 
 /// Attributes of a field that reach the database.
 const ATTRIBUTES: [&str; 24] = [
