@@ -329,6 +329,23 @@ impl Run {
         Ok(())
     }
 
+    /// A computed column can only be set to DEFAULT.
+    fn check_updated_columns(&self, name: &QualifiedName, dml: &Dml) -> Step {
+        // Which of the columns a DEFAULT is for is not read.
+        if dml.query.text.to_ascii_lowercase().contains("default") {
+            return Ok(());
+        }
+        let table = self.table(name);
+        for column in table.columns.iter().filter(|column| dml.columns.contains(&column.name)) {
+            let always = column.identity.as_ref().is_some_and(|identity| identity.always);
+            if always || column.generated.is_some() {
+                let sqlstate = if always || self.version.at_least(14) { "428C9" } else { "42601" };
+                return refuse(sqlstate, format!("column \"{}\" can only be updated to DEFAULT", column.name));
+            }
+        }
+        Ok(())
+    }
+
     /// The checks and triggers of new rows.
     pub(super) fn rows_inserted(&mut self, name: &QualifiedName, columns: &[Ident], many: bool) {
         self.written_to(name);
@@ -400,6 +417,7 @@ impl Run {
         let name = self.change_rows(dml)?;
         if self.find(&dml.table).as_ref() == Some(&name) {
             self.need_written_columns(&name, &dml.columns)?;
+            self.check_updated_columns(&name, dml)?;
         }
         self.check_enum_values(&name, dml)?;
         let rows = |run: &mut Self| {

@@ -401,6 +401,9 @@ impl Run {
                 self.lock(child, LockMode::ShareUpdateExclusive);
             }
             if change == PublicationChange::Drop {
+                if !all.iter().any(|part| part.table == name) && !self.catalog().is_incomplete() {
+                    return refuse("42704", format!("relation \"{}\" is not part of the publication", name.name));
+                }
                 all.retain(|part| part.table != name && !children.contains(&part.table));
                 continue;
             }
