@@ -410,6 +410,8 @@ impl Evaluator<'_> {
                 } else if let Some(class) = object.as_call().and_then(|call| call.callee.as_class()) {
                     let name = Str::verbatim(frame.module, *name);
                     self.set_attribute(&object, class, name, value, frame.guards.get() == 0);
+                } else {
+                    self.changed_from_outside(frame, target, at);
                 }
             }
             ExprKind::Subscript { value: object, index } if Self::is_place(frame, *object) => {
@@ -423,6 +425,25 @@ impl Evaluator<'_> {
             _ => {}
         }
         self.leave();
+    }
+
+    /// An attribute is set on what Django's class made, or on a part of it: what that is from here on, only Django knows.
+    fn changed_from_outside(&self, frame: &Frame<'_>, target: ExprId, at: u32) {
+        let mut id = target;
+        // The chain is as deep as the syntax, which has a limit.
+        while let ExprKind::Attribute { value, .. } | ExprKind::Subscript { value, .. } = frame.module.expr(id).kind {
+            id = value;
+            let object = self.expr(frame, id);
+            let of_django = object
+                .as_call()
+                .and_then(|call| call.callee.name())
+                .is_some_and(|name| name.starts_with("django.db.models.") || name.starts_with("django.db.migrations."));
+            if of_django && Self::is_place(frame, id) {
+                let origin = frame.origin(frame.module.expr(target).span);
+                self.assign(frame, id, Value::unknown(Why::Dynamic("an attribute of it is set"), origin), at);
+                return;
+            }
+        }
     }
 
     pub(super) fn assign_items(&self, frame: &Frame<'_>, targets: &[ExprId], value: &Value, at: u32) {

@@ -623,3 +623,14 @@ fn annotations_do_not_disturb() {
         "a = {'x': 1}\nb = None\nC = <class m.C>\nd = [1]",
     );
 }
+
+#[test]
+fn what_is_set_on_an_object_of_djangos_is_not_lost() {
+    check(
+        "from django.db import models\nf = models.CharField(max_length=5)\nf.null = True\ng = [models.TextField()]\ng[0].null = True\nh = models.TextField()",
+        "models = django.db.models
+         f = <unknown: depends on running the program: an attribute of it is set>
+         g = [<unknown: depends on running the program: an attribute of it is set>]
+         h = django.db.models.TextField()",
+    );
+}
