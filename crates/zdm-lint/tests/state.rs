@@ -38,7 +38,8 @@ fn what_is_uncertain_is_named() {
     fs::write(dir.path().join("shop/__init__.py"), "").unwrap();
     let state = |format: &str| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_zdm-lint"));
-        let output = command.env_clear().arg("state").arg(dir.path()).args(["--format", format]).output().unwrap();
+        let output =
+            command.env_clear().args(["state", "--root"]).arg(dir.path()).args(["--format", format]).output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
         String::from_utf8(output.stdout).unwrap()
     };
