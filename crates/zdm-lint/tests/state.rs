@@ -1,6 +1,5 @@
 //! `zdm-lint state` as a black box: what it says of what is not certain.
 
-
 use std::fs;
 use std::process::Command;
 
