@@ -766,7 +766,7 @@ impl World {
             let _ = writeln!(installed, "    \"{label}\",");
         }
         files.push((format!("{SETTINGS}.py"), SETTINGS_TEXT.replace("INSTALLED\n", &installed)));
-        files.push(("manage.py".to_owned(), MANAGE.replace("SETTINGS", SETTINGS)));
+        files.push(("manage.py".to_owned(), MANAGE.replace("{settings}", SETTINGS)));
         files.sort();
         files
     }
@@ -810,7 +810,7 @@ import os
 import sys
 
 if __name__ == "__main__":
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "SETTINGS")
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "{settings}")
     from django.core.management import execute_from_command_line
 
     execute_from_command_line(sys.argv)

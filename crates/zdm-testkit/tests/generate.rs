@@ -17,6 +17,10 @@ fn django_runs_a_generated_project() {
 fn a_project_is_its_number() {
     let project = generate::project(1_500);
     assert_eq!(project, generate::project(1_500));
+    let manage =
+        project.iter().find(|(path, _)| path == "manage.py").map(|(_, text)| text.as_str()).unwrap_or_default();
+    let settings = format!("setdefault(\"DJANGO_SETTINGS_MODULE\", \"{}\")", generate::SETTINGS);
+    assert!(manage.contains(&settings), "{manage}");
     let migrations: Vec<&str> = project
         .iter()
         .filter(|(path, _)| path.contains("/migrations/") && !path.ends_with("__init__.py"))
