@@ -21,6 +21,7 @@ pub(crate) fn run() -> Result<(), String> {
     }
     let python = environment.join("bin/python");
     installed_by_cargo(&root)?;
+    run_as_the_readme_says(&root)?;
     let wheels = wheels(&root, &python)?;
     let mut tests = Command::new(&python);
     tests.args(["-B", "-W", "ignore::ResourceWarning", "-m", "unittest", "discover", "--start-directory"]);
@@ -76,6 +77,26 @@ fn installed_by_cargo(root: &Path) -> Result<(), String> {
         Ok(())
     } else {
         Err("packages: cargo install does not give a program that runs".to_owned())
+    }
+}
+
+/// The README's own command on the fixture, in the profile of the tests: it ends with 1, for it finds something.
+fn run_as_the_readme_says(root: &Path) -> Result<(), String> {
+    let readme =
+        fs::read_to_string(root.join("README.md")).map_err(|error| format!("cannot read README.md: {error}"))?;
+    let command = readme
+        .lines()
+        .find_map(|line| line.strip_prefix("    cargo run --release "))
+        .ok_or("packages: README.md does not say how to run from a checkout")?;
+    let mut run = cargo();
+    run.args(["run", "--quiet"]).args(command.split_whitespace()).env("CARGO_TARGET_DIR", cache::target());
+    let done = run.current_dir(root).output().map_err(|error| format!("cannot run cargo: {error}"))?;
+    let shown = String::from_utf8_lossy(&done.stdout);
+    if done.status.code() == Some(1) && shown.contains("ZDM101") {
+        Ok(())
+    } else {
+        let error = String::from_utf8_lossy(&done.stderr);
+        Err(format!("packages: `cargo run {command}` ended with {}: {error}", done.status))
     }
 }
 
