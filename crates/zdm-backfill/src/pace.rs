@@ -1,7 +1,12 @@
 //! How many rows a step may take so that it lasts about the target time, and logs no more WAL than it may. No clock here:
 //! durations come in.
+//!
+//! What every step costs however few rows it has (the way to the server and back, the flush of its commit) is no part of
+//! what is aimed at: far from the server, or with a slow disk, steps would shrink to a row and be no better for anybody.
 
 use std::time::Duration;
+
+use crate::throttle::StepBounds;
 
 /// Bounds of a step in rows.
 const FEWEST: u32 = 1;
@@ -9,12 +14,26 @@ const MOST: u32 = 20_000;
 /// The first step: small enough for any table, and a few steps away from any pace.
 const FIRST: u32 = 400;
 
+/// How much the least overhead is believed to have grown with each step that shows a larger one.
+const FORGETTING: f64 = 1.01;
+
+/// What a step took.
+#[derive(Debug, Clone, Copy)]
+pub struct Took {
+    /// As this end saw it.
+    pub elapsed: Duration,
+    /// What the server's statements took by its own clock, without their way and the commit.
+    pub server: Duration,
+    /// Bytes of WAL.
+    pub wal: f64,
+}
+
 /// Adapts continuously: shrinks at once, grows by at most half per step.
 #[derive(Debug, Clone)]
 pub struct Pace {
-    target: Duration,
-    /// Bytes of WAL of a step at the most.
-    most_wal: Option<f64>,
+    bounds: StepBounds,
+    /// The least that a step took lately beside the server's work.
+    overhead: Option<Duration>,
     rows: f64,
     /// Nothing above this many rows until a while has passed: a step of that size met a timeout.
     ceiling: f64,
@@ -23,16 +42,24 @@ pub struct Pace {
 
 impl Pace {
     pub fn new(target: Duration) -> Self {
-        Self { target, most_wal: None, rows: f64::from(FIRST), ceiling: f64::from(MOST), since_timeout: 0 }
+        Self {
+            bounds: StepBounds::alone(target),
+            overhead: None,
+            rows: f64::from(FIRST),
+            ceiling: f64::from(MOST),
+            since_timeout: 0,
+        }
     }
 
-    pub fn set_target(&mut self, target: Duration, most_wal: Option<f64>) {
-        self.target = target;
-        self.most_wal = most_wal;
+    pub fn set_bounds(&mut self, bounds: StepBounds) {
+        self.bounds = bounds;
     }
 
+    /// What the work of a step is to take: where it may be short, still no less than what it costs beside its work, so
+    /// that half of the time goes into work.
     pub fn target(&self) -> Duration {
-        self.target
+        let StepBounds { shortest, longest, .. } = self.bounds;
+        self.overhead.unwrap_or_default().clamp(shortest, longest)
     }
 
     /// Rows of the next step.
@@ -44,18 +71,22 @@ impl Pace {
 
     /// Rows that steps of this pace update in `time`.
     pub fn rows_in(&self, time: Duration) -> usize {
+        let step = self.target() + self.overhead.unwrap_or_default();
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most what a machine can do")]
-        let rows = (self.rows * time.as_secs_f64() / self.target.as_secs_f64().max(0.000_1)).clamp(1.0, 1e9) as usize;
+        let rows = (self.rows * time.as_secs_f64() / step.as_secs_f64().max(0.000_1)).clamp(1.0, 1e9) as usize;
         rows
     }
 
-    /// After a step of `rows` rows that took `elapsed` and logged `wal` bytes.
-    pub fn finished(&mut self, rows: usize, elapsed: Duration, wal: f64) {
-        let seconds = elapsed.as_secs_f64().max(0.000_1);
+    /// After a step of `rows` rows.
+    pub fn finished(&mut self, rows: usize, took: Took) {
+        let beside = took.elapsed.saturating_sub(took.server);
+        let overhead = self.overhead.map_or(beside, |least| least.mul_f64(FORGETTING).min(beside));
+        self.overhead = Some(overhead);
+        let seconds = took.elapsed.saturating_sub(overhead).as_secs_f64().max(0.000_1);
         #[expect(clippy::cast_precision_loss, reason = "a step has at most 20,000 rows")]
         let rows = rows as f64;
-        let by_wal = self.most_wal.map_or(f64::INFINITY, |most| most / wal.max(1.0));
-        let share = (self.target.as_secs_f64() / seconds).min(by_wal);
+        let by_wal = self.bounds.most_wal.map_or(f64::INFINITY, |most| most / took.wal.max(1.0));
+        let share = (self.target().as_secs_f64() / seconds).min(by_wal);
         let fitting = rows * share;
         self.since_timeout = self.since_timeout.saturating_add(1);
         if self.since_timeout > 50 {
@@ -93,19 +124,26 @@ impl Pace {
 mod tests {
     use super::*;
 
-    /// Runs steps on a server that needs `micros` per row.
-    fn settle(pace: &mut Pace, micros: u64, steps: usize) -> usize {
+    const MS: Duration = Duration::from_millis(1);
+
+    /// Runs steps on a server that needs `micros` per row and that is `overhead` away.
+    fn settle_far(pace: &mut Pace, micros: u64, overhead: Duration, steps: usize) -> usize {
         for _ in 0..steps {
             let rows = pace.rows();
             let wal = 100.0 * f64::from(u32::try_from(rows).unwrap());
-            pace.finished(rows, Duration::from_micros(micros * rows as u64), wal);
+            let server = Duration::from_micros(micros * rows as u64);
+            pace.finished(rows, Took { elapsed: server + overhead, server, wal });
         }
         pace.rows()
     }
 
+    fn settle(pace: &mut Pace, micros: u64, steps: usize) -> usize {
+        settle_far(pace, micros, Duration::ZERO, steps)
+    }
+
     #[test]
     fn settles_at_the_target_time() {
-        let mut pace = Pace::new(Duration::from_millis(50));
+        let mut pace = Pace::new(50 * MS);
         let rows = settle(&mut pace, 10, 20);
         assert!((4500..=5500).contains(&rows), "{rows}");
         let rows = settle(&mut pace, 100, 20);
@@ -113,23 +151,44 @@ mod tests {
         let rows = settle(&mut pace, 1_000_000, 20);
         assert_eq!(rows, 1, "a row per second");
         settle(&mut pace, 100, 20);
-        assert!((4500..=5500).contains(&pace.rows_in(Duration::from_millis(500))));
+        assert!((4500..=5500).contains(&pace.rows_in(500 * MS)));
         assert_eq!(settle(&mut pace, 0, 100), 20_000, "the most");
     }
 
     #[test]
+    fn what_a_step_costs_beside_its_work_does_not_shrink_it() {
+        let mut pace = Pace::new(50 * MS);
+        let rows = settle_far(&mut pace, 10, 60 * MS, 20);
+        assert!((4500..=5500).contains(&rows), "a server far away: {rows}");
+        // Between two bounds, a step works as long as it is on the way.
+        for (overhead, rows) in [(Duration::ZERO, 100), (3 * MS, 300), (20 * MS, 500)] {
+            let mut pace = Pace::new(50 * MS);
+            pace.set_bounds(StepBounds { shortest: MS, longest: 5 * MS, most_wal: None });
+            let settled = settle_far(&mut pace, 10, overhead, 30);
+            assert!((rows * 9 / 10..=rows * 11 / 10).contains(&settled), "{overhead:?}: {settled}");
+        }
+        // A commit that takes longer than usual counts, and a way that has become longer is believed in time.
+        let mut pace = Pace::new(50 * MS);
+        settle_far(&mut pace, 10, MS, 20);
+        let rows = pace.rows();
+        pace.finished(rows, Took { elapsed: 300 * MS, server: 50 * MS, wal: 0.0 });
+        assert!(pace.rows() < rows / 2, "{}", pace.rows());
+        assert!((4000..=5500).contains(&settle_far(&mut pace, 10, 10 * MS, 400)));
+    }
+
+    #[test]
     fn a_step_logs_no_more_than_it_may() {
-        let mut pace = Pace::new(Duration::from_millis(50));
-        pace.set_target(Duration::from_millis(50), Some(20_000.0));
+        let mut pace = Pace::new(50 * MS);
+        pace.set_bounds(StepBounds { most_wal: Some(20_000.0), ..StepBounds::alone(50 * MS) });
         let rows = settle(&mut pace, 10, 20);
         assert!((180..=220).contains(&rows), "100 bytes a row: {rows}");
-        pace.set_target(Duration::from_millis(50), None);
+        pace.set_bounds(StepBounds::alone(50 * MS));
         assert!(settle(&mut pace, 10, 20) > 4000);
     }
 
     #[test]
     fn a_timeout_halves_and_holds() {
-        let mut pace = Pace::new(Duration::from_millis(50));
+        let mut pace = Pace::new(50 * MS);
         settle(&mut pace, 10, 20);
         let before = pace.rows();
         pace.timed_out(before);
@@ -140,10 +199,10 @@ mod tests {
 
     #[test]
     fn a_short_last_step_does_not_grow_the_pace() {
-        let mut pace = Pace::new(Duration::from_millis(50));
+        let mut pace = Pace::new(50 * MS);
         settle(&mut pace, 10, 20);
         let before = pace.rows();
-        pace.finished(3, Duration::from_micros(10), 0.0);
+        pace.finished(3, Took { elapsed: Duration::from_micros(10), server: Duration::ZERO, wal: 0.0 });
         assert_eq!(pace.rows(), before);
     }
 }

@@ -108,11 +108,11 @@ pub struct PartSql {
     /// Range → array of addresses of all rows: for ranges in which the predicate itself fails.
     pub collect_all: String,
     /// `$1` addresses, `$2` window, `$3` worker → rows updated, the job's state, bytes of WAL that the server has logged
-    /// so far; the window's counters are changed in the same statement.
+    /// so far, seconds that it took; the window's counters are changed in the same statement.
     pub update: String,
     /// The same, leaving out rows that others have locked.
     pub update_unlocked: String,
-    /// `$1` from, `$2` before → visits the pages, which prunes them.
+    /// `$1` from, `$2` before → visits the pages, which prunes them; their rows, seconds that it took.
     pub prune: String,
     /// `$1` cursor (may be NULL), `$2` end, `$3` rows to skip → the key that ends the next window.
     pub key_bound: Option<String>,
@@ -284,6 +284,9 @@ fn key_order(key: &KeyFacts) -> KeyOrder {
     }
 }
 
+/// Evaluated when a statement's work is done: seconds since it came.
+const TOOK: &str = "EXTRACT(EPOCH FROM pg_catalog.clock_timestamp() - pg_catalog.statement_timestamp())::float8";
+
 /// A twelfth of a page's rows per pass; all passes together move about as many rows to other pages. More passes move
 /// fewer and visit each page once more: around twelve, both cost the same (measured with four indexes).
 fn default_passes(density: f64) -> u16 {
@@ -333,7 +336,7 @@ fn part_sql(
         "UPDATE {windows} AS w SET rows_updated = w.rows_updated + (SELECT count(*) FROM u), steps = w.steps + 1 \
          WHERE w.id = $2 AND w.worker = $3 \
          RETURNING (SELECT count(*) FROM u), (SELECT j.state FROM {jobs} AS j WHERE j.id = w.job), \
-                   pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0')::float8"
+                   pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0')::float8, {TOOK}"
     );
     let update = format!("UPDATE {from} SET {set} WHERE {alias}.ctid = ANY($1::tid[]) AND {pending}");
     let key_bounds = key.map(|key| key_bounds(&from, alias, key)).transpose()?;
@@ -345,7 +348,7 @@ fn part_sql(
             "WITH u AS (UPDATE {from} SET {set} WHERE {alias}.ctid = ANY(ARRAY(SELECT {alias}.ctid FROM {from} \
              WHERE {alias}.ctid = ANY($1::tid[]) FOR NO KEY UPDATE SKIP LOCKED)) AND {pending} RETURNING 1) {count}"
         ),
-        prune: format!("SELECT count(*) FROM {from} WHERE {alias}.ctid >= $1::tid AND {alias}.ctid < $2::tid"),
+        prune: format!("SELECT count(*), {TOOK} FROM {from} WHERE {alias}.ctid >= $1::tid AND {alias}.ctid < $2::tid"),
         key_bound: key_bounds.as_ref().map(|(bound, _)| bound.clone()),
         key_end: key_bounds.map(|(_, end)| end),
         row_key: format!("SELECT {key_text} FROM {from} WHERE {alias}.ctid = $1::tid"),

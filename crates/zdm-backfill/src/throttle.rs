@@ -181,13 +181,31 @@ fn split_unit(text: &str) -> Option<(f64, &str)> {
     number.is_finite().then_some((number, unit.trim()))
 }
 
-/// How long a step may last and how many bytes of WAL it may log: while others write, a tenth of the target and a
-/// megabyte. A writer that commits waits until everything that was logged before it is flushed, what our step has logged
-/// so far included.
-pub fn step_bounds(target: Duration, others_write: bool) -> (Duration, Option<f64>) {
-    const SHORTEST: Duration = Duration::from_millis(2);
-    const WAL: f64 = 1_048_576.0;
-    if others_write { ((target / 10).max(SHORTEST).min(target), Some(WAL)) } else { (target, None) }
+/// How long a step's work may take, and how much it may log.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct StepBounds {
+    /// A step aims at this, or at what it costs beside its work where that is more, up to `longest`.
+    pub shortest: Duration,
+    pub longest: Duration,
+    /// Bytes of WAL.
+    pub most_wal: Option<f64>,
+}
+
+impl StepBounds {
+    /// While nobody else writes.
+    pub fn alone(target: Duration) -> Self {
+        Self { shortest: target, longest: target, most_wal: None }
+    }
+
+    /// While others write: a fiftieth to a tenth of the target, and a megabyte. A writer that commits waits until everything
+    /// that was logged before it is flushed, what our step has logged so far included; and where processors are few, a
+    /// session that wakes waits for one until a step's end.
+    pub fn beside_writers(target: Duration) -> Self {
+        const LEAST: Duration = Duration::from_millis(1);
+        const WAL: f64 = 1_048_576.0;
+        let part = |of: u32| (target / of).max(LEAST).min(target);
+        Self { shortest: part(50), longest: part(10), most_wal: Some(WAL) }
+    }
 }
 
 /// What was seen at one moment. `None`: not asked for, or hidden from this role.
@@ -347,9 +365,14 @@ mod tests {
     #[test]
     fn steps_are_shorter_while_others_write() {
         let ms = Duration::from_millis;
-        assert_eq!(step_bounds(ms(50), false), (ms(50), None));
-        assert_eq!(step_bounds(ms(50), true), (ms(5), Some(1_048_576.0)));
-        assert_eq!((step_bounds(ms(10), true).0, step_bounds(ms(1), true).0), (ms(2), ms(1)));
+        let bounds = |target| {
+            let StepBounds { shortest, longest, .. } = StepBounds::beside_writers(ms(target));
+            (shortest, longest)
+        };
+        assert_eq!(bounds(50), (ms(1), ms(5)));
+        assert_eq!(bounds(500), (ms(10), ms(50)));
+        assert_eq!(bounds(1), (ms(1), ms(1)));
+        assert_eq!(StepBounds::beside_writers(ms(50)).most_wal, Some(1_048_576.0));
     }
 
     #[test]

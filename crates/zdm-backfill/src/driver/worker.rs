@@ -14,10 +14,10 @@ use super::{End, MOST_ROUNDS, Shared};
 use crate::catalog;
 use crate::error::Error;
 use crate::event::Event;
-use crate::pace::Pace;
+use crate::pace::{Pace, Took};
 use crate::plan::{PartPlan, Strategy, order_passes, page_runs};
 use crate::store::{BadRow, State, Window};
-use crate::throttle::step_bounds;
+use crate::throttle::StepBounds;
 use crate::tid::Tid;
 
 /// Rows of a window: the addresses of so many are held in memory, a few dozen bytes each while they are ordered.
@@ -109,6 +109,15 @@ type Range = (Option<Vec<String>>, Vec<String>);
 struct Filled {
     updated: u64,
     bad: u64,
+}
+
+/// What one transaction did.
+struct Updated {
+    rows: u64,
+    /// What its statements took by the server's clock.
+    server: Duration,
+    /// Bytes of WAL that the server has logged meanwhile.
+    wal: f64,
 }
 
 impl<'a> Worker<'a> {
@@ -203,9 +212,14 @@ impl<'a> Worker<'a> {
                         State::Running | State::Paused => {}
                         state => return Some(End::State(state)),
                     }
-                    let (time, wal) = step_bounds(current.limits.target_time, current.others_write);
-                    self.pace.set_target(time, wal);
-                    self.first_pace.set_target(time, wal);
+                    let target = current.limits.target_time;
+                    let bounds = if current.others_write {
+                        StepBounds::beside_writers(target)
+                    } else {
+                        StepBounds::alone(target)
+                    };
+                    self.pace.set_bounds(bounds);
+                    self.first_pace.set_bounds(bounds);
                     let (begun, rows) = self.last_step;
                     may_continue_at = begun + allowed_time(rows, current.workers, current.limits.max_rate);
                     if current.hold.is_none() && now >= may_continue_at {
@@ -546,8 +560,8 @@ impl<'a> Worker<'a> {
             }
             let started = Instant::now();
             let error = match self.update(plan, window, piece, !first, skip_locked).await {
-                Ok((updated, wal)) => {
-                    self.pace_of(first).finished(piece.len(), started.elapsed(), wal);
+                Ok(Updated { rows: updated, server, wal }) => {
+                    self.pace_of(first).finished(piece.len(), Took { elapsed: started.elapsed(), server, wal });
                     self.after(first, updated, started.elapsed());
                     filled.updated += updated;
                     skip_locked = false;
@@ -604,7 +618,7 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// One transaction: the rows and their count, in one statement. Rows updated and bytes logged.
+    /// One transaction: the rows and their count, in one statement.
     async fn update(
         &mut self,
         plan: &PartPlan,
@@ -612,12 +626,14 @@ impl<'a> Worker<'a> {
         rows: &[Tid],
         prune: bool,
         skip_locked: bool,
-    ) -> Result<(u64, f64), DriverError> {
+    ) -> Result<Updated, DriverError> {
+        let mut server = Duration::ZERO;
         if prune {
             let statement = self.prepare(&plan.sql.prune).await?;
             for (from, before) in page_runs(rows) {
                 let (from, before) = (Tid::start_of(from), Tid::start_of(before));
-                self.session.client().query_one(&statement, &[&from, &before]).await?;
+                let row = self.session.client().query_one(&statement, &[&from, &before]).await?;
+                server += seconds(row.get(1));
             }
         }
         let sql = if skip_locked { &plan.sql.update_unlocked } else { &plan.sql.update };
@@ -627,14 +643,15 @@ impl<'a> Worker<'a> {
             // The range was taken over, since this worker was believed dead: the rows are updated all the same, and the
             // new owner finds nothing left in them.
             self.told_to_hold = true;
-            return Ok((rows.len() as u64, 0.0));
+            return Ok(Updated { rows: rows.len() as u64, server, wal: 0.0 });
         };
         let updated: i64 = row.get(0);
         self.told_to_hold = row.get::<_, Option<&str>>(1) != Some(State::Running.name());
         // What others logged meanwhile counts: it is flushed with ours.
         let logged: f64 = row.get(2);
         let wal = self.logged.replace(logged).map_or(0.0, |before| (logged - before).max(0.0));
-        Ok((u64::try_from(updated).unwrap_or(0), wal))
+        server += seconds(row.get(3));
+        Ok(Updated { rows: u64::try_from(updated).unwrap_or(0), server, wal })
     }
 
     fn pace_of(&mut self, first: bool) -> &mut Pace {
@@ -746,6 +763,11 @@ impl<'a> Worker<'a> {
 
 fn halves(rows: &[Tid]) -> Option<(&[Tid], &[Tid])> {
     (rows.len() > 1).then(|| rows.split_at(rows.len() / 2))
+}
+
+/// A clock that was set back says nothing.
+fn seconds(seconds: f64) -> Duration {
+    Duration::try_from_secs_f64(seconds).unwrap_or_default()
 }
 
 /// How long `rows` may take at the least, when so many workers share the rate in rows per second.
