@@ -2,7 +2,8 @@
 
 use std::fs;
 
-use zdm_runbook::page::Release;
+use zdm_runbook::page::{Page, Release};
+use zdm_runbook::schema::{differences, schema};
 use zdm_runbook::site::{Options, Programs, Site};
 use zdm_runbook::{beliefs, measure, run};
 use zdm_testkit::{Django, Server, cache};
@@ -43,6 +44,37 @@ fn section(heading: &str, django: &str, major: u32) {
     let requests = site.close().unwrap_or_else(|error| panic!("{error}"));
     let failed = measure::failed(&requests);
     assert!(failed.is_empty(), "{failed:#?}");
+}
+
+/// The recipe in the other direction, behind its first two releases.
+#[test]
+fn back_without_blocking_anybody() {
+    let text = text();
+    let page = Page::parse(&text).unwrap_or_else(|error| panic!("{error}"));
+    let back = Release::section(&text, "Going back without blocking anybody").unwrap_or_else(|error| panic!("{error}"));
+    let options = Options { rows: ROWS, ..Options::default() };
+    let mut site = Site::prepare("recipe", &Server::shared(17), &programs("5.2"), &options)
+        .unwrap_or_else(|error| panic!("{error}"));
+    let before = schema(&site.database().connect());
+    site.serve().unwrap_or_else(|error| panic!("{error}"));
+    let mut releases: Vec<Release> = page.releases.into_iter().take(2).collect();
+    for section in releases.iter_mut().flat_map(|release| &mut release.sections) {
+        // Their ways back are walked where the recipe is.
+        section.back.clear();
+    }
+    releases.push(back);
+    for release in &releases {
+        if let Err(error) = site.release(release) {
+            panic!("{}\n{}: {error}", site.transcript, release.title);
+        }
+    }
+    let requests = site.close().unwrap_or_else(|error| panic!("{error}"));
+    let failed = measure::failed(&requests);
+    assert!(failed.is_empty(), "{failed:#?}");
+    let database = site.database().connect();
+    database.sql("ALTER TABLE library_loan DROP COLUMN copies_bigint");
+    let different = differences(&before, &schema(&database));
+    assert!(different.is_empty(), "the schema as it was (-) and as it is (+):\n{}", different.join("\n"));
 }
 
 #[test]

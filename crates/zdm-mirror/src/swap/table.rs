@@ -131,6 +131,18 @@ impl Of<'_> {
         names::swap_name(self.name.name.as_str(), object)
     }
 
+    /// A name for the index that stays with the old column. An earlier swap may have left one under the same name.
+    fn kept(&self, index: &str) -> Ident {
+        let mut suffix = "_old".to_owned();
+        loop {
+            let kept = self.twin(&format!("{index}{suffix}"));
+            if self.table().index(kept.as_str()).is_none() {
+                return kept;
+            }
+            suffix.push_str("_old");
+        }
+    }
+
     fn sibling(&self, name: &Ident) -> TableName {
         self.name.sibling(name.clone())
     }
@@ -321,7 +333,7 @@ impl<'a> Builder<'a> {
     fn index(&mut self, of: &Of<'_>, index: &Index) -> Result<(), Refusal> {
         let name = Ident::new(index.name.as_str())?;
         let twin = of.twin(name.as_str());
-        let kept = of.twin(&format!("{}_old", name.as_str()));
+        let kept = of.kept(name.as_str());
         if of.table().index(twin.as_str()).is_some() {
             return Err(written_already(of, twin.as_str()));
         }
@@ -351,9 +363,13 @@ impl<'a> Builder<'a> {
         }
         let definition = self.index_on(of, index, true).ok_or_else(cannot)?;
         let unique = if index.unique { "UNIQUE " } else { "" };
-        self.concurrently(of, &twin, &format!("CREATE {unique}INDEX CONCURRENTLY {twin} ON {definition}"));
         let rename = |from: &Ident, to: &Ident| format!("ALTER INDEX {} RENAME TO {to}", of.sibling(from));
         let before = self.index_on(of, index, false).ok_or_else(cannot)?;
+        let ready = self.ready_index(of, index, &definition);
+        match &ready {
+            Some(ready) => self.steps.before_rename.push(rename(ready, &twin)),
+            None => self.concurrently(of, &twin, &format!("CREATE {unique}INDEX CONCURRENTLY {twin} ON {definition}")),
+        }
         let steps = &mut self.steps;
         // With the old column goes its index; where the column stays, so does the index, for a quick way back.
         steps.before_rename.push(rename(&name, &kept));
@@ -371,7 +387,23 @@ impl<'a> Builder<'a> {
         }
         steps.after_rename.push(rename(&twin, &name));
         steps.undo_after_rename.push(rename(&name, &twin));
+        if let Some(ready) = &ready {
+            steps.undo_before_rename.push(rename(&twin, ready));
+        }
         Ok(())
+    }
+
+    /// An index that the shadows have already, like the one that is to be carried over: made by hand, or kept when a swap
+    /// gave the shadow's place to another column.
+    fn ready_index(&self, of: &Of<'_>, index: &Index, definition: &str) -> Option<Ident> {
+        let alike = |other: &&Index| {
+            !other.constraint
+                && other.valid
+                && other.unique == index.unique
+                && !of.touched(&columns_of_index(other))
+                && self.index_on(of, other, false).as_deref() == Some(definition)
+        };
+        of.table().indexes.iter().find(alike).and_then(|ready| Ident::new(ready.name.as_str()).ok())
     }
 
     /// `TABLE USING btree ("a" DESC, upper("b")) INCLUDE ("c") WITH (…) WHERE …`, over the shadows or as it is.
