@@ -284,7 +284,7 @@ pub(crate) fn catalog_facts(catalog: &Catalog, table: &Table) -> Result<TableFac
                 (view.to_string(), columns.iter().map(|column| column.as_str().to_owned()).collect())
             })
             .collect(),
-        rules: table.rules.iter().map(|rule| rule.as_str().to_owned()).collect(),
+        rules: table.rules.iter().map(|rule| rule.name.as_str().to_owned()).collect(),
     })
 }
 

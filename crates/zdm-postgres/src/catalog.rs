@@ -456,7 +456,7 @@ pub struct Table {
     pub constraints: List<Constraint>,
     pub indexes: List<Index>,
     pub triggers: List<Trigger>,
-    pub rules: Vec<Ident>,
+    pub rules: Vec<Rule>,
     pub policies: Vec<Policy>,
     pub row_security: bool,
     pub persistence: Persistence,
@@ -468,6 +468,8 @@ pub struct Table {
     /// Partitions and inheritance children, in order of attachment.
     pub children: Vec<QualifiedName>,
     pub foreign: bool,
+    /// The composite type of a typed table.
+    pub of_type: Option<QualifiedName>,
     pub replica_identity_index: Option<Ident>,
     pub clustered_on: Option<Ident>,
     /// The storage parameter of that name.
@@ -496,6 +498,7 @@ impl Table {
             inherits: Vec::new(),
             children: Vec::new(),
             foreign: false,
+            of_type: None,
             replica_identity_index: None,
             clustered_on: None,
             vacuum_truncate: None,
@@ -707,6 +710,13 @@ pub struct Trigger {
     pub constraint: bool,
     pub attributes: ConstraintAttributes,
     pub enabled: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    pub name: Ident,
+    /// Columns that its condition and its actions name of `old` and `new`.
+    pub columns: Vec<Ident>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -200,6 +200,13 @@ impl Run {
         Ok(())
     }
 
+    /// Whether the name is a composite type's, which stands among the relations, too.
+    pub(crate) fn is_composite(&self, name: &QualifiedName) -> bool {
+        self.catalog().user_type(name).is_some_and(|known| {
+            matches!(&known.kind, crate::catalog::UserTypeKind::Defined(crate::statement::TypeDefinition::Composite(_)))
+        })
+    }
+
     /// The existing relation, or an assumed table where absence proves nothing, or 42P01.
     pub(crate) fn open(&mut self, name: &QualifiedName) -> Step<QualifiedName> {
         if let Some(found) = self.find(name) {

@@ -108,7 +108,7 @@ fn comparison(node: &ExprNode) -> Option<(&Ident, &str, Literal)> {
         "<=" => ">=",
         ">" => "<",
         ">=" => "<=",
-        "=" => "=",
+        "=" | "<>" | "!=" => operator.as_str(),
         _ => return None,
     };
     Some((name, turned, Literal::of(left)?))
@@ -156,5 +156,73 @@ pub(crate) fn one_of(facts: &[&ExprNode], column: &Ident, values: &[Literal]) ->
         }
         _ => comparison(fact)
             .is_some_and(|(name, operator, literal)| name == column && operator == "=" && values.contains(&literal)),
+    })
+}
+
+/// Whether the facts, together, keep a value out of the column.
+pub(crate) fn excludes(facts: &[&ExprNode], column: &Ident, value: &Literal) -> bool {
+    facts.iter().any(|fact| excludes_value(fact, column, value))
+}
+
+fn excludes_value(fact: &ExprNode, column: &Ident, value: &Literal) -> bool {
+    match fact {
+        // NULL is none of the values.
+        ExprNode::IsNull { expr, negated: false } => is_column(expr, column),
+        ExprNode::InList { expr, list, negated } => {
+            let literals: Option<Vec<Literal>> = list.iter().map(Literal::of).collect();
+            is_column(expr, column)
+                && literals.is_some_and(|literals| {
+                    if *negated {
+                        literals.contains(value)
+                    } else {
+                        literals.iter().all(|literal| literal.compare(value).is_some_and(std::cmp::Ordering::is_ne))
+                    }
+                })
+        }
+        ExprNode::Not(inner) => match &**inner {
+            ExprNode::InList { expr, list, negated: false } => {
+                is_column(expr, column) && list.iter().any(|item| Literal::of(item).as_ref() == Some(value))
+            }
+            inner => comparison(inner)
+                .is_some_and(|(name, operator, literal)| name == column && operator == "=" && literal == *value),
+        },
+        ExprNode::Or(branches) => branches.iter().all(|branch| {
+            let mut terms = Vec::new();
+            conjuncts(branch, &mut terms);
+            excludes(&terms, column, value)
+        }),
+        _ => comparison(fact).is_some_and(|(name, operator, literal)| {
+            name == column
+                && match operator {
+                    "<>" | "!=" => literal == *value,
+                    // Only numbers: how texts are sorted is a matter of the collation.
+                    "=" => literal.compare(value).is_some_and(std::cmp::Ordering::is_ne),
+                    "<" => is_number(value) && literal.compare(value).is_some_and(std::cmp::Ordering::is_le),
+                    "<=" => is_number(value) && literal.compare(value).is_some_and(std::cmp::Ordering::is_lt),
+                    ">" => is_number(value) && literal.compare(value).is_some_and(std::cmp::Ordering::is_ge),
+                    ">=" => is_number(value) && literal.compare(value).is_some_and(std::cmp::Ordering::is_gt),
+                    _ => false,
+                }
+        }),
+    }
+}
+
+const fn is_number(literal: &Literal) -> bool {
+    matches!(literal, Literal::Number(_))
+}
+
+/// Whether one of the facts keeps the column out of `from..to`; an edge that is not given has no limit.
+pub(crate) fn outside(facts: &[&ExprNode], column: &Ident, from: Option<&Literal>, to: Option<&Literal>) -> bool {
+    facts.iter().any(|fact| match fact {
+        ExprNode::IsNull { expr, negated: false } => is_column(expr, column),
+        ExprNode::Or(branches) => branches.iter().all(|branch| {
+            let mut terms = Vec::new();
+            conjuncts(branch, &mut terms);
+            outside(&terms, column, from, to)
+        }),
+        fact => {
+            to.is_some_and(|to| at_least(std::slice::from_ref(fact), column, to))
+                || from.is_some_and(|from| below(std::slice::from_ref(fact), column, from))
+        }
     })
 }

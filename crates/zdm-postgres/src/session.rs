@@ -479,6 +479,9 @@ fn blocks(
                 add(name, Blocks::by_lock(*mode));
                 referencing(name, *mode, &mut add);
             }
+            // Before 16 nobody opens the index of a partitioned table.
+            Some(Relation::Index { table })
+                if !version.at_least(16) && before.table(table).is_some_and(|table| table.partition_by.is_some()) => {}
             Some(Relation::Index { table }) => {
                 if let Some(Relation::View(_)) = before.relation(table) {
                     add(table, Blocks { select: mode.blocks_select(), ..Blocks::default() });

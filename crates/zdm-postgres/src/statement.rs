@@ -55,15 +55,23 @@ pub enum Statement {
         name: Ident,
         table: QualifiedName,
         or_replace: bool,
+        /// `SELECT`, `INSERT`, `UPDATE` or `DELETE`.
+        event: String,
+        /// What its condition and its actions name of `old` and `new`.
+        columns: Vec<Ident>,
+        actions: Vec<Statement>,
     },
     CreatePolicy {
         name: Ident,
         table: QualifiedName,
         columns: Vec<Ident>,
+        /// What the subqueries of its expressions read.
+        relations: Vec<QualifiedName>,
     },
     AlterPolicy {
         name: Ident,
         table: QualifiedName,
+        relations: Vec<QualifiedName>,
     },
     /// `ALTER TRIGGER | RULE … ON table RENAME TO …` and the like.
     AlterOnTable {
@@ -179,9 +187,13 @@ pub enum Statement {
         /// The option TRUNCATE.
         truncate: Option<bool>,
         tables: Vec<QualifiedName>,
+        /// Of `tables`, those that are named by ONLY (18).
+        only: Vec<QualifiedName>,
     },
     Analyze {
         tables: Vec<QualifiedName>,
+        /// Of `tables`, those that are named by ONLY (18).
+        only: Vec<QualifiedName>,
     },
     Cluster {
         table: Option<QualifiedName>,
@@ -572,17 +584,21 @@ pub enum AlterTableAction {
         column: Ident,
         if_exists: bool,
     },
+    /// `None` is DEFAULT.
     SetStatistics {
         column: Ident,
+        target: Option<i32>,
     },
     SetColumnOptions {
         column: Ident,
     },
     SetStorage {
         column: Ident,
+        storage: Ident,
     },
     SetCompression {
         column: Ident,
+        method: Ident,
     },
     AddConstraint(TableConstraint),
     /// `None`: that attribute was not written.
@@ -592,6 +608,8 @@ pub enum AlterTableAction {
         initially_deferred: Option<bool>,
         enforced: Option<bool>,
         inherit: Option<bool>,
+        /// NOT VALID, which the grammar has and every version refuses.
+        not_valid: bool,
     },
     ValidateConstraint {
         name: Ident,
@@ -756,6 +774,7 @@ pub struct DropObjects {
 pub struct CreateView {
     pub name: QualifiedName,
     pub or_replace: bool,
+    pub temporary: bool,
     pub materialized: bool,
     pub if_not_exists: bool,
     pub with_data: bool,
@@ -769,6 +788,8 @@ pub struct Query {
     pub text: String,
     /// Relations that are read, in order of appearance, each once; names of common table expressions left out.
     pub relations: Vec<QualifiedName>,
+    /// Of `relations`, those that stand behind ONLY and nowhere without it.
+    pub only: Vec<QualifiedName>,
     /// Columns named anywhere in it, qualified or not; each once.
     pub columns: Vec<Ident>,
     /// Functions called; each once.
@@ -794,7 +815,7 @@ pub struct OutputColumn {
 pub struct Dml {
     pub table: QualifiedName,
     pub only: Only,
-    /// Columns written: INSERT's list, UPDATE's SET targets; empty where INSERT names none.
+    /// Columns written: INSERT's list, UPDATE's and MERGE's SET targets; empty where INSERT names none.
     pub columns: Vec<Ident>,
     /// UPDATE's and DELETE's predicate.
     pub predicate: Option<SqlExpr>,
@@ -804,6 +825,8 @@ pub struct Dml {
     pub on_conflict_update: bool,
     /// The number of rows of INSERT … VALUES.
     pub values_rows: Option<u32>,
+    /// The values of INSERT … VALUES with one row.
+    pub values: Vec<SqlExpr>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -938,6 +961,8 @@ pub struct CreateTrigger {
     pub events: Vec<String>,
     pub update_of: Vec<Ident>,
     pub for_each_row: bool,
+    /// REFERENCING OLD or NEW TABLE.
+    pub transition_tables: bool,
     pub when: Option<SqlExpr>,
     pub from: Option<QualifiedName>,
     pub attributes: ConstraintAttributes,

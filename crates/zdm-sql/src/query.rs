@@ -340,6 +340,7 @@ impl Scan<'_> {
             self.open(cursor, Role::Call);
             return;
         }
+        let alone = cursor.at.checked_sub(1).is_some_and(|before| cursor.word_at(before, &["ONLY"]));
         let Ok(name) = cursor.name() else { return };
         if cursor.is_kind(Kind::LParen) {
             self.function(name);
@@ -349,7 +350,7 @@ impl Scan<'_> {
         cursor.accept_operator("*");
         let alias = skip_alias(cursor).unwrap_or_else(|| name.name.clone());
         if !self.is_cte(&name) {
-            self.relation(&name);
+            self.relation(&name, alone);
             self.frame().relations.push((alias, name));
         }
         if cursor.accept("TABLESAMPLE") {
@@ -360,9 +361,14 @@ impl Scan<'_> {
         }
     }
 
-    fn relation(&mut self, name: &QualifiedName) {
+    fn relation(&mut self, name: &QualifiedName, only: bool) {
         if !self.query.relations.contains(name) {
             self.query.relations.push(name.clone());
+            if only {
+                self.query.only.push(name.clone());
+            }
+        } else if !only {
+            self.query.only.retain(|known| known != name);
         }
     }
 
@@ -418,11 +424,11 @@ impl Scan<'_> {
             "TABLE" => {
                 // `TABLE name` is a query.
                 cursor.at += 1;
-                cursor.accept("ONLY");
+                let alone = cursor.accept("ONLY");
                 if let Ok(name) = cursor.name() {
                     self.query.star = true;
                     if !self.is_cte(&name) {
-                        self.relation(&name);
+                        self.relation(&name, alone);
                         let alias = name.name.clone();
                         self.frame().relations.push((alias, name));
                     }

@@ -58,7 +58,7 @@ fn alter_table() {
     check(
         "ALTER TABLE t ALTER a SET DEFAULT now() AT TIME ZONE 'utc', ALTER b SET STATISTICS -1, ALTER c SET (n_distinct = 5), ALTER d SET STORAGE EXTERNAL, ALTER e SET COMPRESSION lz4",
         r#"
-        AlterTable{keyword:Table, name:t, actions:[SetDefault{column:"a", expr:"now() AT TIME ZONE 'utc'"}, SetStatistics{column:"b"}, SetColumnOptions{column:"c"}, SetStorage{column:"d"}, SetCompression{column:"e"}]}
+        AlterTable{keyword:Table, name:t, actions:[SetDefault{column:"a", expr:"now() AT TIME ZONE 'utc'"}, SetStatistics{column:"b", target:-1}, SetColumnOptions{column:"c"}, SetStorage{column:"d", storage:"external"}, SetCompression{column:"e", method:"lz4"}]}
         "#,
     );
     check(
@@ -134,7 +134,7 @@ fn alter_table() {
         r#"
         AlterTable{keyword:Index, name:i, actions:[RenameTo{name:"j"}]}
         AlterTable{keyword:Index, name:i, actions:[AttachPartition{partition:k}]}
-        AlterTable{keyword:Index, name:i, actions:[SetStatistics{column:"1"}]}
+        AlterTable{keyword:Index, name:i, actions:[SetStatistics{column:"1", target:100}]}
         AlterTable{keyword:Index, name:i, actions:[SetOptions{options:["fillfactor = 50"]}]}
         AlterTable{keyword:Index, name:i, actions:[DependsOnExtension{extension:"e", no:true}]}
         "#,
@@ -363,7 +363,7 @@ fn routines() {
     check(
         "CREATE RULE r AS ON INSERT TO t WHERE new.a > 0 DO INSTEAD (DELETE FROM a; DELETE FROM b); DO LANGUAGE plpgsql $x$ BEGIN END $x$; CALL s.p(1, 2)",
         r#"
-        CreateRule{name:"r", table:t}
+        CreateRule{name:"r", table:t, event:"INSERT", columns:["a"], actions:[Delete(Dml{table:a, query:Query{text:"DELETE FROM a"}}), Delete(Dml{table:b, query:Query{text:"DELETE FROM b"}})]}
         Do{language:"plpgsql", body:" BEGIN END "}
         Call{procedure:s.p}
         "#,
@@ -396,7 +396,7 @@ fn data() {
     check(
         "MERGE INTO t USING s ON t.id = s.id WHEN MATCHED THEN UPDATE SET a = s.a WHEN NOT MATCHED THEN INSERT (a, b) VALUES (1, 2)",
         r#"
-        Merge(Dml{table:t, query:Query{text:"MERGE INTO t USING s ON t.id = s.id WHEN MATCHED THEN UPDATE SET a = s.a WHEN NOT MATCHED THEN INSERT (a, b) VALUES (1, 2)", relations:[s], columns:["id", "a"]}})
+        Merge(Dml{table:t, columns:["a"], query:Query{text:"MERGE INTO t USING s ON t.id = s.id WHEN MATCHED THEN UPDATE SET a = s.a WHEN NOT MATCHED THEN INSERT (a, b) VALUES (1, 2)", relations:[s], columns:["id", "a"]}})
         "#,
     );
     check(

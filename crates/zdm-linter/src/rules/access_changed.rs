@@ -28,7 +28,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                     "policy `{name}` changes which rows of `{table}` the code that is still running sees and may write"
                 )
             }
-            Statement::AlterPolicy { name, table } if old(table) && secured(table) => {
+            Statement::AlterPolicy { name, table, .. } if old(table) && secured(table) => {
                 format!(
                     "policy `{name}` changes which rows of `{table}` the code that is still running sees and may write"
                 )

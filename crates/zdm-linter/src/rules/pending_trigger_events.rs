@@ -91,6 +91,7 @@ fn change(cx: &Cx<'_>, index: usize, fact: &CodeFact) -> Option<(Statement, Stri
         query: zdm_postgres::statement::Query::default(),
         on_conflict_update: false,
         values_rows: Some(1),
+        values: Vec::new(),
     };
     match &fact.kind {
         CodeFactKind::Creates { model }

@@ -122,6 +122,12 @@ impl Run {
             return self.detach_partition(&name, partition, *concurrently, *finalize);
         }
         self.check_not_in_use(&name, "ALTER TABLE")?;
+        let persistence =
+            |action: &&AlterTableAction| matches!(action, AlterTableAction::SetLogged | AlterTableAction::SetUnlogged);
+        if alter.actions.iter().filter(persistence).count() > 1 {
+            return refuse("0A000", "cannot change persistence setting twice");
+        }
+        self.check_typed(&name, &alter.actions)?;
         self.prepare_actions(&name, &alter.actions, alter.only.0)?;
         let mut queue = Queue::new();
         let mut passes: Vec<(Pass, usize)> =
@@ -157,6 +163,24 @@ impl Run {
         Ok(())
     }
 
+    /// The type decides which columns a typed table has.
+    fn check_typed(&self, name: &QualifiedName, actions: &[AlterTableAction]) -> Step {
+        if self.table(name).of_type.is_none() {
+            return Ok(());
+        }
+        for action in actions {
+            let what = match action {
+                AlterTableAction::AddColumn { .. } => "add column to",
+                AlterTableAction::DropColumn { .. } => "drop column from",
+                AlterTableAction::AlterColumnType { .. } => "alter column type of",
+                AlterTableAction::Inherit { .. } => return refuse("42809", "cannot change inheritance of typed table"),
+                _ => continue,
+            };
+            return refuse("42809", format!("cannot {what} typed table"));
+        }
+        Ok(())
+    }
+
     /// Forms that the version's grammar does not have are refused before anything is looked up.
     fn check_grammar(&self, actions: &[AlterTableAction]) -> Step {
         for action in actions {
@@ -170,6 +194,18 @@ impl Run {
                     {
                         self.since(19, &words.0)?;
                     }
+                }
+                AlterTableAction::SetStatistics { target: None, .. } => self.since(17, "DEFAULT")?,
+                AlterTableAction::SetStorage { storage, .. } if *storage == "default" => self.since(16, "DEFAULT")?,
+                AlterTableAction::AlterConstraint { not_valid: true, .. } => {
+                    return refuse(
+                        "0A000",
+                        if self.version.at_least(18) {
+                            "constraints cannot be altered to be NOT VALID"
+                        } else {
+                            "FOREIGN KEY constraints cannot be marked NOT VALID"
+                        },
+                    );
                 }
                 AlterTableAction::DropExpression { .. } => self.since(13, "EXPRESSION")?,
                 AlterTableAction::SetCompression { .. } => self.since(14, "COMPRESSION")?,
@@ -200,6 +236,9 @@ impl Run {
                         // NOT VALID is an attribute of a table's constraints only.
                         if constraint.attributes.not_valid {
                             return refuse("42601", "syntax error at or near \"VALID\"");
+                        }
+                        if column.storage.is_some() {
+                            self.since(16, "STORAGE")?;
                         }
                         match &constraint.kind {
                             ColumnConstraintKind::Generated { stored: false, .. } => self.since(18, "VIRTUAL")?,
@@ -379,6 +418,9 @@ impl Run {
                 // Since 18 nothing reaches the children where the parent's column is nullable already.
                 let settled = self.version.at_least(18)
                     && self.table(name).column(column.as_str()).is_some_and(|column| !column.not_null);
+                if only && !settled && self.table(name).partition_by.is_some() {
+                    self.leave_to_partitions(name, mode, false)?;
+                }
                 let tables = self.tree(only || settled, name, mode);
                 self.drop_not_null(&tables, column)
             }
@@ -437,20 +479,47 @@ impl Run {
                 self.identity_reaches_partitions(name, only, "cannot drop identity from a column of only")?;
                 self.drop_identity(name, column, *if_exists)
             }
-            AlterTableAction::SetStatistics { column }
+            AlterTableAction::SetStatistics { column, .. }
             | AlterTableAction::SetColumnOptions { column }
-            | AlterTableAction::SetStorage { column } => {
+            | AlterTableAction::SetStorage { column, .. } => {
                 let tables = if matches!(action, AlterTableAction::SetColumnOptions { .. }) {
                     vec![name.clone()]
                 } else {
                     self.tree(only, name, mode)
                 };
-                self.edit_column(&tables, column, |_| Ok(()))
+                if let AlterTableAction::SetStatistics { target: Some(target), .. } = action
+                    && *target < -1
+                {
+                    return refuse("22023", format!("statistics target {target} is too low"));
+                }
+                self.edit_column(&tables, column, |_| Ok(()))?;
+                match action {
+                    AlterTableAction::SetStorage { storage, .. } => self.check_storage(name, column, storage),
+                    _ => Ok(()),
+                }
             }
-            AlterTableAction::SetCompression { column } => {
+            AlterTableAction::SetCompression { column, method } => {
                 self.since(14, "COMPRESSION")?;
+                self.edit_column(std::slice::from_ref(name), column, |_| Ok(()))?;
+                let fixed = self
+                    .table(name)
+                    .column(column.as_str())
+                    .and_then(|known| self.fixed_length(&known.data_type))
+                    .is_some_and(|fixed| fixed);
+                match method.as_str() {
+                    "default" => return Ok(()),
+                    "pglz" | "lz4" if fixed => {
+                        let data_type =
+                            self.table(name).column(column.as_str()).map(|known| self.shown(&known.data_type));
+                        let data_type = data_type.map(|data_type| data_type.to_string()).unwrap_or_default();
+                        return refuse("0A000", format!("column data type {data_type} does not support compression"));
+                    }
+                    "pglz" => return Ok(()),
+                    "lz4" => {}
+                    other => return refuse("22023", format!("invalid compression method \"{other}\"")),
+                }
                 self.may_fail_always("0A000", "the server is built without that method of compression");
-                self.edit_column(std::slice::from_ref(name), column, |_| Ok(()))
+                Ok(())
             }
             AlterTableAction::AddConstraint(constraint) => {
                 self.add_constraint(name, constraint, only, mode, late, queue)
@@ -463,7 +532,13 @@ impl Run {
                 self.drop_constraint(name, constraint, *if_exists, *behavior, only, mode)
             }
             AlterTableAction::Trigger { which, mode: how } => self.enable_trigger(name, which, how, only, mode),
-            AlterTableAction::Rule { .. } => Ok(()),
+            AlterTableAction::Rule { name: rule, .. } => {
+                let table = self.table(name);
+                if table.assumed || table.rules.iter().any(|known| known.name == *rule) {
+                    return Ok(());
+                }
+                refuse("42704", format!("rule \"{rule}\" for relation \"{}\" does not exist", name.name))
+            }
             AlterTableAction::RowSecurity { mode } => {
                 let on = match mode.to_ascii_uppercase().as_str() {
                     "ENABLE" => Some(true),
@@ -501,6 +576,7 @@ impl Run {
             }
             AlterTableAction::SetOptions { options } => {
                 let options: Vec<(String, String)> = options.iter().map(|option| option_parts(option)).collect();
+                check_table_options(&options)?;
                 self.set_vacuum_truncate(name, &options);
                 Ok(())
             }
@@ -510,10 +586,16 @@ impl Run {
                 }
                 Ok(())
             }
-            AlterTableAction::SetWithoutOids
-            | AlterTableAction::OfType { .. }
-            | AlterTableAction::NotOf
-            | AlterTableAction::DependsOnExtension { .. } => Ok(()),
+            AlterTableAction::OfType { name: of_type } => self.make_typed(name, of_type),
+            AlterTableAction::NotOf => {
+                let table = self.table(name);
+                if table.of_type.is_none() && !table.assumed {
+                    return refuse("42809", format!("\"{}\" is not a typed table", name.name));
+                }
+                self.catalog_mut().edit_table(name, |table| table.of_type = None);
+                Ok(())
+            }
+            AlterTableAction::SetWithoutOids | AlterTableAction::DependsOnExtension { .. } => Ok(()),
             AlterTableAction::SetAccessMethod { method } => {
                 self.since(15, "ACCESS")?;
                 if self.table(name).partition_by.is_some() {
@@ -573,10 +655,103 @@ impl Run {
             | AlterTableAction::RenameConstraint { .. }
             | AlterTableAction::SetSchema { .. } => refuse("42601", "syntax error at or near \",\""),
             AlterTableAction::Unknown { text } => {
+                self.unread(format!("the action `{text}`"));
                 self.maybe(name, UncertainEffect::Rewrite, format!("the action `{text}` is not understood"));
                 Ok(())
             }
         }
+    }
+
+    /// `ATExecAddOf`: the columns must be the type's, in its order.
+    fn make_typed(&mut self, name: &QualifiedName, of_type: &QualifiedName) -> Step {
+        let of_type = self.type_of_table(of_type)?;
+        let table = self.table(name);
+        if let (Some(attributes), false) = (self.composite_attributes(&of_type), table.assumed) {
+            let mut columns = table.columns.iter();
+            for (attribute, data_type) in &attributes {
+                let Some(column) = columns.next() else {
+                    return refuse("42804", format!("table is missing column \"{attribute}\""));
+                };
+                if column.name != *attribute {
+                    return refuse(
+                        "42804",
+                        format!("table has column \"{}\" where type requires \"{attribute}\"", column.name),
+                    );
+                }
+                if column.data_type != *data_type {
+                    return refuse(
+                        "42804",
+                        format!("table \"{}\" has different type for column \"{attribute}\"", name.name),
+                    );
+                }
+            }
+            if let Some(column) = columns.next() {
+                return refuse("42804", format!("table has extra column \"{}\"", column.name));
+            }
+        }
+        if !table.inherits.is_empty() {
+            return refuse("42809", "typed tables cannot inherit");
+        }
+        self.catalog_mut().edit_table(name, |table| table.of_type = Some(of_type));
+        Ok(())
+    }
+
+    /// `GetAttributeStorage`.
+    fn check_storage(&self, name: &QualifiedName, column: &Ident, storage: &Ident) -> Step {
+        let storage = storage.as_str().to_ascii_lowercase();
+        if !matches!(storage.as_str(), "plain" | "external" | "extended" | "main" | "default") {
+            return refuse("22023", format!("invalid storage type \"{storage}\""));
+        }
+        let table = self.table(name);
+        let Some(known) = table.column(column.as_str()) else { return Ok(()) };
+        if !matches!(storage.as_str(), "plain" | "default") && self.fixed_length(&known.data_type) == Some(true) {
+            return refuse(
+                "0A000",
+                format!("column data type {} can only have storage PLAIN", self.shown(&known.data_type)),
+            );
+        }
+        Ok(())
+    }
+
+    /// Whether the values of a type are never stored out of line; `None` where that is not known.
+    fn fixed_length(&self, data_type: &crate::DataType) -> Option<bool> {
+        let base = crate::cast::base_type(self.catalog(), data_type);
+        if base.array_dimensions > 0 {
+            return Some(false);
+        }
+        if base.name.schema.is_some() || !crate::cast::is_builtin_type(base.name.name.as_str(), self.version) {
+            return None;
+        }
+        Some(matches!(
+            base.name.name.as_str(),
+            "bool"
+                | "int2"
+                | "int4"
+                | "int8"
+                | "float4"
+                | "float8"
+                | "date"
+                | "time"
+                | "timetz"
+                | "timestamp"
+                | "timestamptz"
+                | "interval"
+                | "uuid"
+                | "money"
+                | "oid"
+                | "name"
+                | "char"
+                | "point"
+                | "box"
+                | "lseg"
+                | "line"
+                | "circle"
+                | "macaddr"
+                | "macaddr8"
+                | "regclass"
+                | "tid"
+                | "xid"
+        ))
     }
 
     /// The index of that name on the table; `None` where the table is only assumed.
@@ -652,6 +827,9 @@ impl Run {
         for (position, name) in tables.iter().enumerate() {
             let table = self.table(name);
             let Some(known) = table.column(column.as_str()) else {
+                if position == 0 && super::create_table::is_system_column(column) {
+                    return refuse("0A000", format!("cannot alter system column \"{column}\""));
+                }
                 if position == 0 && !table.assumed {
                     return Self::missing_column(name, column);
                 }
@@ -691,6 +869,9 @@ impl Run {
                 format!("column \"{}\" of relation \"{}\" already exists", definition.name, name.name),
             );
         }
+        if super::create_table::is_system_column(&definition.name) {
+            return refuse("42701", format!("column name \"{}\" conflicts with a system column name", definition.name));
+        }
         if only && !table.children.is_empty() {
             return refuse("42P16", "column must be added to child tables too");
         }
@@ -703,6 +884,7 @@ impl Run {
         }
         let mut parts = Parts::default();
         let column = self.new_column(name, &mut parts, definition)?;
+        self.check_generation(&table, &column)?;
         let default = self.effective_default(&column);
         let constrained_domain = crate::cast::domain_has_constraints(self.catalog(), &column.data_type);
         let tables = self.tables_to_extend(name, &column.name, mode);
@@ -710,6 +892,15 @@ impl Run {
             let mut column = column.clone();
             if position > 0 {
                 if let Some(existing) = self.table(target).column(column.name.as_str()) {
+                    if existing.data_type != column.data_type {
+                        return refuse(
+                            "42804",
+                            format!(
+                                "child table \"{}\" has different type for column \"{}\"",
+                                target.name, column.name
+                            ),
+                        );
+                    }
                     let merged = existing.name.clone();
                     self.catalog_mut().edit_table(target, |table| {
                         if let Some(column) = table.columns.iter_mut().find(|column| column.name == merged) {
@@ -839,6 +1030,9 @@ impl Run {
         for (position, name) in tables.iter().enumerate() {
             let table = self.table(name);
             let Some(known) = table.column(column.as_str()) else {
+                if position == 0 && super::create_table::is_system_column(column) {
+                    return refuse("0A000", format!("cannot alter system column \"{column}\""));
+                }
                 if position == 0 && !table.assumed {
                     return Self::missing_column(name, column);
                 }
@@ -913,6 +1107,15 @@ impl Run {
         let by_parent = table.partition_of.as_ref().is_some_and(|(parent, _)| {
             self.table(parent).column(column.as_str()).is_some_and(|column| column.not_null)
         });
+        if self.version.at_least(18)
+            && table.partition_of.is_none()
+            && let Some(inherited) = not_null_constraint(&table, column).filter(|constraint| constraint.inherited)
+        {
+            return refuse(
+                "42P16",
+                format!("cannot drop inherited constraint \"{}\" of relation \"{}\"", inherited.name, name.name),
+            );
+        }
         let of_parent = || refuse("42P16", format!("column \"{column}\" is marked NOT NULL in parent table"));
         if by_parent && self.version.at_least(18) {
             return of_parent();
@@ -923,6 +1126,15 @@ impl Run {
                 && columns.contains(column)
             {
                 return refuse("42P16", format!("column \"{column}\" is in a primary key"));
+            }
+            let identity = table.replica_identity_index.as_ref().and_then(|index| table.index(index.as_str()));
+            if identity.is_some_and(|index| {
+                index
+                    .elements
+                    .iter()
+                    .any(|element| matches!(&element.key, crate::statement::IndexKey::Column(key) if key == column))
+            }) {
+                return refuse("42P16", format!("column \"{column}\" is in index used as replica identity"));
             }
         }
         if by_parent {
@@ -938,6 +1150,28 @@ impl Run {
                     !matches!(&constraint.kind, ConstraintKind::NotNull { column: known, .. } if *known == column)
                 });
             });
+        }
+        Ok(())
+    }
+
+    /// A constraint dropped of ONLY a partitioned table: its partitions keep it since 18, and before it is refused.
+    fn leave_to_partitions(&mut self, name: &QualifiedName, mode: LockMode, all: bool) -> Step {
+        let table = self.table(name);
+        if table.partition_by.is_none() {
+            for child in &table.children {
+                self.lock(child, mode);
+            }
+            return Ok(());
+        }
+        if table.children.is_empty() {
+            return Ok(());
+        }
+        if !self.version.at_least(18) {
+            return refuse("42P16", "cannot remove constraint from only the partitioned table when partitions exist");
+        }
+        let below = if all { self.catalog().descendants(name) } else { table.children.clone() };
+        for child in below {
+            self.lock(&child, mode);
         }
         Ok(())
     }
@@ -1096,7 +1330,7 @@ impl Run {
             | TableConstraintKind::Exclude { .. } => {
                 Self::table_constraint(&mut parts, constraint);
                 for key in parts.keys {
-                    self.add_key_to(name, &key, mode, queue)?;
+                    self.add_key_to(name, &Key { only, ..key }, mode, queue)?;
                 }
                 Ok(())
             }
@@ -1150,7 +1384,8 @@ impl Run {
         for child in self.catalog().descendants(name) {
             self.lock(&child, mode);
             let table = self.table(&child);
-            if below.name.as_ref().is_some_and(|name| table.constraint(name.as_str()).is_some()) {
+            if let Some(existing) = below.name.as_ref().and_then(|name| table.constraint(name.as_str())) {
+                self.merge_check(&child, &below, &existing.clone())?;
                 continue;
             }
             self.add_check(&child, &below)?;
@@ -1166,6 +1401,49 @@ impl Run {
                 queue.entry(child).or_default().verify = true;
             }
         }
+        Ok(())
+    }
+
+    /// `MergeWithExistingConstraint`: a child has a constraint of that name already.
+    fn merge_check(&mut self, child: &QualifiedName, check: &Check, existing: &crate::catalog::Constraint) -> Step {
+        let conflict = |what: &str| {
+            refuse(
+                "42P17",
+                format!(
+                    "constraint \"{}\" conflicts with {what} constraint on relation \"{}\"",
+                    existing.name, child.name
+                ),
+            )
+        };
+        match &existing.kind {
+            ConstraintKind::Check { expr, no_inherit } if expr.node == check.expr.node => {
+                if *no_inherit {
+                    return conflict("non-inherited");
+                }
+                if !check.attributes.not_valid
+                    && check.attributes.enforced
+                    && existing.attributes.enforced
+                    && !existing.valid
+                {
+                    return conflict("NOT VALID");
+                }
+                if check.attributes.enforced && !existing.attributes.enforced {
+                    return conflict("NOT ENFORCED");
+                }
+            }
+            _ => {
+                return refuse(
+                    "42710",
+                    format!("constraint \"{}\" for relation \"{}\" already exists", existing.name, child.name),
+                );
+            }
+        }
+        let merged = existing.name.clone();
+        self.catalog_mut().edit_table(child, |table| {
+            for known in table.constraints.iter_mut().filter(|known| known.name == merged) {
+                known.inherited = true;
+            }
+        });
         Ok(())
     }
 
@@ -1307,8 +1585,14 @@ impl Run {
         only: bool,
         queue: &mut Queue,
     ) -> Step {
-        let AlterTableAction::AlterConstraint { name: constraint, deferrable, initially_deferred, enforced, inherit } =
-            action
+        let AlterTableAction::AlterConstraint {
+            name: constraint,
+            deferrable,
+            initially_deferred,
+            enforced,
+            inherit,
+            ..
+        } = action
         else {
             return Ok(());
         };
@@ -1321,6 +1605,15 @@ impl Run {
             self.since(18, "INHERIT")?;
         }
         let table = self.table(name);
+        if enforced.is_some()
+            && let Some(known) = table.constraint(constraint.as_str())
+            && !matches!(known.kind, ConstraintKind::ForeignKey(_))
+        {
+            return refuse(
+                "42809",
+                format!("cannot alter enforceability of constraint \"{constraint}\" of relation \"{}\"", name.name),
+            );
+        }
         if only && table.partition_by.is_some() && self.version.at_least(18) {
             return refuse("42P16", "constraint must be altered in child tables too");
         }
@@ -1446,6 +1739,9 @@ impl Run {
             }
             ConstraintKind::Check { no_inherit, .. } | ConstraintKind::NotNull { no_inherit, .. } => {
                 if !known.valid {
+                    if only && !no_inherit && !table.children.is_empty() {
+                        return refuse("42P16", "constraint must be validated on child tables too");
+                    }
                     queue.entry(name.clone()).or_default().verify = true;
                     if !no_inherit && !only {
                         for child in self.catalog().descendants(name) {
@@ -1517,6 +1813,11 @@ impl Run {
                 "42P16",
                 format!("cannot drop inherited constraint \"{constraint}\" of relation \"{}\"", name.name),
             );
+        }
+        if only
+            && matches!(known.kind, ConstraintKind::Check { no_inherit: false, .. } | ConstraintKind::NotNull { .. })
+        {
+            self.leave_to_partitions(name, mode, true)?;
         }
         if let ConstraintKind::NotNull { column, .. } = &known.kind {
             let tables = self.tree(only, name, mode);
@@ -1679,6 +1980,9 @@ impl Run {
     /// Phase 3.
     pub(super) fn rewrite_tables(&mut self, queue: &Queue) {
         for (name, work) in queue {
+            if self.table(name).foreign {
+                continue;
+            }
             if !self.has_storage(name) {
                 for index in &work.rebuilt {
                     self.lock(&name.sibling(index.clone()), LockMode::AccessExclusive);
@@ -1766,6 +2070,55 @@ fn lock_level(alter: &AlterTable) -> LockMode {
 fn option_parts(option: &str) -> (String, String) {
     let (name, value) = option.split_once('=').unwrap_or((option, "true"));
     (name.trim().trim_matches('"').to_ascii_lowercase(), value.trim().trim_matches('\'').to_owned())
+}
+
+/// Storage parameters of tables (manual, "CREATE TABLE", "Storage Parameters"), with the bounds of those that are numbers.
+const TABLE_OPTIONS: [(&str, Option<(f64, f64)>); 28] = [
+    ("fillfactor", Some((10.0, 100.0))),
+    ("toast_tuple_target", Some((128.0, 8160.0))),
+    ("parallel_workers", Some((0.0, 1024.0))),
+    ("autovacuum_enabled", None),
+    ("vacuum_index_cleanup", None),
+    ("vacuum_truncate", None),
+    ("user_catalog_table", None),
+    ("vacuum_max_eager_freeze_failure_rate", None),
+    ("autovacuum_vacuum_threshold", None),
+    ("autovacuum_vacuum_max_threshold", None),
+    ("autovacuum_vacuum_scale_factor", Some((0.0, 100.0))),
+    ("autovacuum_vacuum_insert_threshold", None),
+    ("autovacuum_vacuum_insert_scale_factor", Some((0.0, 100.0))),
+    ("autovacuum_analyze_threshold", None),
+    ("autovacuum_analyze_scale_factor", Some((0.0, 100.0))),
+    ("autovacuum_vacuum_cost_delay", Some((-1.0, 100.0))),
+    ("autovacuum_vacuum_cost_limit", Some((1.0, 10000.0))),
+    ("autovacuum_freeze_min_age", Some((0.0, 1_000_000_000.0))),
+    ("autovacuum_freeze_max_age", Some((100_000.0, 2_000_000_000.0))),
+    ("autovacuum_freeze_table_age", Some((0.0, 2_000_000_000.0))),
+    ("autovacuum_multixact_freeze_min_age", Some((0.0, 1_000_000_000.0))),
+    ("autovacuum_multixact_freeze_max_age", Some((10_000.0, 2_000_000_000.0))),
+    ("autovacuum_multixact_freeze_table_age", Some((0.0, 2_000_000_000.0))),
+    ("log_autovacuum_min_duration", None),
+    ("log_autoanalyze_min_duration", None),
+    ("toast_value_type", None),
+    ("oids", None),
+    ("security_barrier", None),
+];
+
+/// `transformRelOptions`, of what every version has by that name or by none.
+pub(super) fn check_table_options(options: &[(String, String)]) -> Step {
+    for (option, value) in options {
+        let bare = option.strip_prefix("toast.").unwrap_or(option);
+        let known = TABLE_OPTIONS.iter().find(|(name, _)| *name == bare && *name != "security_barrier");
+        let Some((_, bounds)) = known else {
+            return refuse("22023", format!("unrecognized parameter \"{bare}\""));
+        };
+        if let (Some((least, greatest)), Ok(number)) = (bounds, value.parse::<f64>())
+            && !(*least..=*greatest).contains(&number)
+        {
+            return refuse("22023", format!("value {value} out of bounds for option \"{bare}\""));
+        }
+    }
+    Ok(())
 }
 
 /// Storage parameters that SHARE UPDATE EXCLUSIVE suffices for (manual, "ALTER TABLE", "Storage Parameters").

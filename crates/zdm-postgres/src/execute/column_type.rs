@@ -36,7 +36,7 @@ impl Run {
         }
         // The whole tree is looked at before anything depends on a change.
         for name in tables {
-            self.check_partition_key(name, column)?;
+            self.refuse_partition_key(name, column, "alter")?;
         }
         for name in tables {
             self.alter_column_type_of(name, column, &new_type, collation, using, queue)?;
@@ -66,7 +66,7 @@ impl Run {
             if column.inherited {
                 return refuse("42P16", format!("cannot alter inherited column \"{}\"", column.name));
             }
-            self.check_partition_key(name, &column.name)?;
+            self.refuse_partition_key(name, &column.name, "alter")?;
             let target = self.resolve_type(data_type)?;
             if collation {
                 self.need_collatable(&target)?;
@@ -118,24 +118,6 @@ impl Run {
         Ok(())
     }
 
-    fn check_partition_key(&self, name: &QualifiedName, column: &Ident) -> Step {
-        let table = self.table(name);
-        if let Some(partition_by) = &table.partition_by {
-            let in_expression =
-                partition_by.expressions.iter().any(|expression| expression.node.columns().contains(column));
-            if partition_by.columns.contains(column) || in_expression {
-                return refuse(
-                    "42P16",
-                    format!(
-                        "cannot alter column \"{column}\" because it is part of the partition key of relation \"{}\"",
-                        name.name
-                    ),
-                );
-            }
-        }
-        Ok(())
-    }
-
     fn alter_column_type_of(
         &mut self,
         name: &QualifiedName,
@@ -157,10 +139,6 @@ impl Run {
             }
             return Self::missing_column(name, column);
         };
-        if !table.rules.is_empty() {
-            // What the actions of a rule name is not read.
-            self.may_fail_always("0A000", format!("a rule on {name} uses column {column}"));
-        }
         let altered = &mut queue.entry(name.clone()).or_default().altered;
         if altered.contains(column) {
             return refuse("0A000", format!("cannot alter type of column \"{column}\" twice"));
@@ -170,6 +148,7 @@ impl Run {
             altered.insert(column.clone());
         }
         self.type_change(name, &known, new_type, using, queue)?;
+
         self.refuse_dependents(name, column)?;
         self.check_default_cast(&known, new_type, column)?;
         if let Some(identity) = &known.identity {
@@ -309,6 +288,9 @@ impl Run {
         if table.policies.iter().any(|policy| policy.columns.contains(column)) {
             return refuse("0A000", "cannot alter type of a column used in a policy definition");
         }
+        if table.rules.iter().any(|rule| rule.columns.contains(column)) {
+            return refuse("0A000", "cannot alter type of a column used by a view or rule");
+        }
         if !self.functions_on(name, Some(column)).is_empty() {
             return refuse("0A000", "cannot alter type of a column used by a function or procedure");
         }
@@ -410,7 +392,8 @@ impl Run {
         if constraint.inherited {
             return;
         }
-        self.unhook_foreign_key(referencing, key);
+        self.lock(&key.table, LockMode::ShareRowExclusive);
+        self.unhook_dependent_foreign_key(referencing, key);
         let remade = &mut queue.entry(referencing.clone()).or_default().remade_keys;
         if !remade.contains(&constraint.name) {
             remade.push(constraint.name.clone());

@@ -233,13 +233,14 @@ impl Run {
     }
 }
 
-/// `CompareIndexInfo`.
+/// `CompareIndexInfo`: in which direction a column is sorted makes no difference.
 pub(super) fn matches(known: &Index, wanted: &Index) -> bool {
     known.unique == wanted.unique
         && known.method == wanted.method
         && known.elements.len() == wanted.elements.len()
         && known.elements.iter().zip(&wanted.elements).all(|(left, right)| same_element(left, right))
         && known.include == wanted.include
+        && known.nulls_not_distinct == wanted.nulls_not_distinct
         && same_predicate(known, wanted)
 }
 
@@ -249,7 +250,7 @@ fn same_element(left: &crate::statement::IndexElement, right: &crate::statement:
         (IndexKey::Expr(left), IndexKey::Expr(right)) => left.node == right.node,
         _ => false,
     };
-    key && left.collation == right.collation && left.opclass == right.opclass && left.descending == right.descending
+    key && left.collation == right.collation && left.opclass == right.opclass
 }
 
 fn same_predicate(left: &Index, right: &Index) -> bool {

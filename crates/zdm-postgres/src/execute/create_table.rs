@@ -33,6 +33,8 @@ pub(super) struct Key {
     pub(super) options: Vec<(String, String)>,
     pub(super) attributes: ConstraintAttributes,
     pub(super) inherited: bool,
+    /// Of ONLY the partitioned table: its partitions get none, and the index is not valid until they have their own.
+    pub(super) only: bool,
     /// The index of the parent that the new index belongs to.
     pub(super) parent: Option<QualifiedName>,
 }
@@ -83,7 +85,17 @@ pub(super) struct Parts {
 impl Run {
     pub(super) fn create_table(&mut self, create: &CreateTable) -> Step {
         let name = self.creation_name(&create.name, create.persistence);
+        let own_schema = create.name.schema.as_ref().is_some_and(|schema| *schema == "pg_temp");
+        if let Some(schema) = &create.name.schema {
+            if create.persistence == crate::statement::Persistence::Temporary && !own_schema {
+                return refuse("42P16", "cannot create temporary relation in non-temporary schema");
+            }
+            if *schema == "pg_catalog" {
+                return refuse("42501", format!("permission denied to create \"pg_catalog.{}\"", name.name));
+            }
+        }
         if let Some(schema) = &create.name.schema
+            && !own_schema
             && !self.catalog().has_schema(schema.as_str())
             && !self.catalog().is_incomplete()
         {
@@ -94,6 +106,12 @@ impl Run {
                 return Ok(());
             }
             return refuse("42P07", format!("relation \"{}\" already exists", name.name));
+        }
+        if self.is_composite(&name) {
+            return refuse("42P07", format!("relation \"{}\" already exists", name.name));
+        }
+        if let Some(partition_by) = &create.partition_by {
+            self.check_partitioning(create, partition_by)?;
         }
         let mut table = Table::named(name.clone());
         table.persistence = create.persistence;
@@ -121,18 +139,20 @@ impl Run {
         if let Some((_, bound)) = &create.partition_of {
             if let Some(parent) = parents.first() {
                 table.partition_of = Some((parent.clone(), bound.clone()));
+                Self::check_persistence_of_partition(&table, &self.table(parent), "create", "as partition")?;
             }
             // A partition's column list only adds constraints and defaults.
-            for definition in &create.columns {
-                let Some(position) = table.columns.iter().position(|column| column.name == definition.name) else {
-                    return refuse("42703", format!("column \"{}\" does not exist", definition.name));
-                };
-                let mut column = table.columns[position].clone();
-                self.column_constraints(&mut column, &table.name, &mut parts, definition)?;
-                table.columns[position] = column;
-            }
+            self.add_to_columns(create, &mut table, &mut parts)?;
         } else {
             table.inherits.clone_from(&parents);
+        }
+        if let Some(of_type) = &create.of_type {
+            let of_type = self.type_of_table(of_type)?;
+            let attributes = self.composite_attributes(&of_type).unwrap_or_default();
+            table.columns.extend(attributes.iter().map(|(name, data_type)| plain_column(name, data_type)));
+            table.assumed |= attributes.is_empty();
+            table.of_type = Some(of_type);
+            self.add_to_columns(create, &mut table, &mut parts)?;
         }
         for constraint in &create.constraints {
             Self::table_constraint(&mut parts, constraint);
@@ -144,13 +164,20 @@ impl Run {
             && !table.columns.is_empty()
         {
             for column in &partition_by.columns {
-                if table.column(column.as_str()).is_none() && create.of_type.is_none() {
-                    return refuse("42703", format!("column \"{column}\" named in partition key does not exist"));
+                match table.column(column.as_str()) {
+                    None if create.of_type.is_none() => {
+                        return refuse("42703", format!("column \"{column}\" named in partition key does not exist"));
+                    }
+                    Some(known) if known.generated.is_some() => {
+                        return refuse("42P17", "cannot use generated column in partition key");
+                    }
+                    _ => {}
                 }
             }
         }
-        if create.of_type.is_some() {
-            table.assumed = true;
+
+        for column in &table.columns {
+            self.check_generation(&table, column)?;
         }
 
         self.made(&name);
@@ -168,8 +195,23 @@ impl Run {
         for check in &parts.checks {
             self.add_check(&name, check)?;
         }
+        if !parents.is_empty() {
+            // What the table says by itself has its own names, and the parents' constraints merge with it.
+            let keyed = parts.keys.iter().filter_map(|key| match &key.kind {
+                KeyKind::Primary(columns) => Some(columns),
+                _ => None,
+            });
+            let mut own = parts.not_nulls.clone();
+            own.extend(keyed.flatten().map(|column| NotNull {
+                name: None,
+                column: column.clone(),
+                no_inherit: false,
+                valid: true,
+            }));
+            self.name_not_nulls(&name, &own);
+        }
         for parent in &parents {
-            self.inherit_constraints(&name, parent);
+            self.inherit_constraints(&name, parent)?;
         }
         self.name_not_nulls(&name, &parts.not_nulls);
         for key in merge_keys(&name, std::mem::take(&mut parts.keys))? {
@@ -184,6 +226,56 @@ impl Run {
         }
         for key in &parts.foreign_keys {
             self.add_foreign_key(&name, key, false, true)?;
+        }
+        Ok(())
+    }
+
+    /// Constraints and defaults of columns that the table has from elsewhere.
+    fn add_to_columns(&mut self, create: &CreateTable, table: &mut Table, parts: &mut Parts) -> Step {
+        for definition in &create.columns {
+            let Some(position) = table.columns.iter().position(|column| column.name == definition.name) else {
+                if table.assumed {
+                    continue;
+                }
+                return refuse("42703", format!("column \"{}\" does not exist", definition.name));
+            };
+            let mut column = table.columns[position].clone();
+            self.column_constraints(&mut column, &table.name, parts, definition)?;
+            table.columns[position] = column;
+        }
+        Ok(())
+    }
+
+    /// `check_of_type`: the catalog's name of a type that a table can be of.
+    pub(super) fn type_of_table(&self, written_name: &QualifiedName) -> Step<QualifiedName> {
+        if let Some(found) = self.find_type(written_name) {
+            if self.is_composite(&found) {
+                return Ok(found);
+            }
+            return refuse("42809", format!("type {} is not a composite type", found.name));
+        }
+        if let Some(relation) = self.find(written_name) {
+            let word = if self.version.at_least(18) { "the row type of another table" } else { "not a composite type" };
+            return refuse("42809", format!("type {} is {word}", relation.name));
+        }
+        if self.catalog().is_incomplete() {
+            return Ok(written_name.clone());
+        }
+        refuse("42704", format!("type \"{}\" does not exist", written(written_name)))
+    }
+
+    /// What the key, and the table that it is of, cannot be.
+    fn check_partitioning(&self, create: &CreateTable, partition_by: &crate::statement::PartitionBy) -> Step {
+        if !create.inherits.is_empty() {
+            return refuse("42P17", "cannot create partitioned table as inheritance child");
+        }
+        if create.persistence == crate::statement::Persistence::Unlogged && self.version.at_least(18) {
+            return refuse("0A000", "partitioned tables cannot be unlogged");
+        }
+        if partition_by.strategy.eq_ignore_ascii_case("list")
+            && partition_by.columns.len() + partition_by.expressions.len() > 1
+        {
+            return refuse("42P17", "cannot use \"list\" partition strategy with more than one column");
         }
         Ok(())
     }
@@ -209,6 +301,48 @@ impl Run {
         Ok(parents)
     }
 
+    /// What a computed column can be computed from.
+    pub(super) fn check_generation(&self, table: &Table, column: &Column) -> Step {
+        let Some(generated) = column.generated.as_ref().filter(|_| !column.inherited && !table.assumed) else {
+            return Ok(());
+        };
+        for name in generated.expr.node.columns() {
+            match table.column(name.as_str()) {
+                None if name == column.name => {}
+                None if *name.as_str() == *"tableoid" => {}
+                None if is_system_column(&name) => {
+                    return refuse(
+                        "42P10",
+                        format!("cannot use system column \"{name}\" in column generation expression"),
+                    );
+                }
+                None => return refuse("42703", format!("column \"{name}\" does not exist")),
+                Some(other) if other.generated.is_some() => {
+                    return refuse(
+                        "42P17",
+                        format!("cannot use generated column \"{name}\" in column generation expression"),
+                    );
+                }
+                Some(_) => {}
+            }
+        }
+        if self.is_surely_mutable(&generated.expr.node, table) {
+            return refuse("42P17", "generation expression is not immutable");
+        }
+        Ok(())
+    }
+
+    /// The attributes of a composite type by that name.
+    pub(super) fn composite_attributes(&self, name: &QualifiedName) -> Option<Vec<(Ident, DataType)>> {
+        let known = self.catalog().user_type(&self.find_type(name)?)?;
+        match &known.kind {
+            crate::catalog::UserTypeKind::Defined(crate::statement::TypeDefinition::Composite(attributes)) => {
+                Some(attributes.clone())
+            }
+            _ => None,
+        }
+    }
+
     fn inherit_columns(&mut self, table: &mut Table, parent: &QualifiedName, partition: bool) -> Step {
         let parent = self.table(parent);
         let mut position = 0;
@@ -220,6 +354,9 @@ impl Run {
                 existing.own |= !existing.inherited;
                 existing.inherited = true;
                 existing.not_null |= column.not_null;
+                if existing.default.is_none() && existing.generated.is_none() {
+                    existing.default.clone_from(&column.default);
+                }
                 continue;
             }
             let mut copy = column.clone();
@@ -238,7 +375,7 @@ impl Run {
     }
 
     /// CHECK constraints of a parent, unless NO INHERIT.
-    fn inherit_constraints(&mut self, name: &QualifiedName, parent: &QualifiedName) {
+    fn inherit_constraints(&mut self, name: &QualifiedName, parent: &QualifiedName) -> Step {
         let inherited: Vec<Constraint> = self
             .table(parent)
             .constraints
@@ -251,8 +388,28 @@ impl Run {
             })
             .cloned()
             .collect();
+        let own = self.table(name);
+        for constraint in &inherited {
+            if let (Some(known), ConstraintKind::Check { expr, .. }) =
+                (own.constraint(constraint.name.as_str()), &constraint.kind)
+                && !matches!(&known.kind, ConstraintKind::Check { expr: known, .. } if known.node == expr.node)
+            {
+                return refuse(
+                    "42710",
+                    format!("constraint \"{}\" for relation \"{}\" already exists", constraint.name, name.name),
+                );
+            }
+        }
         self.catalog_mut().edit_table(name, |table| {
             for mut constraint in inherited {
+                if let ConstraintKind::NotNull { column, .. } = &constraint.kind
+                    && let Some(known) = table.constraints.iter_mut().find(
+                        |known| matches!(&known.kind, ConstraintKind::NotNull { column: known, .. } if known == column),
+                    )
+                {
+                    known.inherited = true;
+                    continue;
+                }
                 if table.constraint(constraint.name.as_str()).is_none() {
                     constraint.inherited = true;
                     // There are no rows yet that it would not be valid for.
@@ -261,9 +418,16 @@ impl Run {
                 }
             }
         });
+        Ok(())
     }
 
     fn like(&mut self, table: &mut Table, parts: &mut Parts, source: &QualifiedName, options: &[String]) -> Step {
+        if self.find(source).is_none()
+            && let Some(attributes) = self.composite_attributes(source)
+        {
+            table.columns.extend(attributes.iter().map(|(name, data_type)| plain_column(name, data_type)));
+            return Ok(());
+        }
         let source = self.open(source)?;
         self.lock(&source, LockMode::AccessShare);
         let including = |what: &str| {
@@ -279,7 +443,7 @@ impl Run {
             on
         };
         let Some(original) = self.catalog().table(&source).cloned() else {
-            // A view has columns and nothing else; of a composite type they are not known.
+            // A view has columns and nothing else.
             match self.columns_of_relation(&source, 0) {
                 Some(columns) => table.columns.extend(columns),
                 None => table.assumed = true,
@@ -363,6 +527,7 @@ impl Run {
                     options: index_options(&original, constraint),
                     attributes: constraint.attributes,
                     inherited: false,
+                    only: false,
                     parent: None,
                 });
             }
@@ -399,7 +564,9 @@ impl Run {
             for index in &placed {
                 let name = table.name.sibling(index.name.clone());
                 self.made(&name);
-                self.build(&name);
+                if table.partition_by.is_none() {
+                    self.build(&name);
+                }
                 self.catalog_mut().put(name, Relation::Index { table: table.name.clone() });
             }
             table.indexes = placed.into();
@@ -483,6 +650,19 @@ impl Run {
             let columns = || vec![column.name.clone()];
             match &constraint.kind {
                 ColumnConstraintKind::NotNull { no_inherit } => {
+                    if definition
+                        .constraints
+                        .iter()
+                        .any(|constraint| matches!(constraint.kind, ColumnConstraintKind::Null))
+                    {
+                        return refuse(
+                            "42601",
+                            format!(
+                                "conflicting NULL/NOT NULL declarations for column \"{}\" of table \"{}\"",
+                                column.name, table.name
+                            ),
+                        );
+                    }
                     if !column.not_null || constraint.name.is_some() {
                         parts.not_nulls.retain(|known| known.column != column.name);
                         parts.not_nulls.push(NotNull {
@@ -506,6 +686,19 @@ impl Run {
                     }
                 }
                 ColumnConstraintKind::Default(expr) => {
+                    for (set, what) in
+                        [(column.generated.is_some(), "generation expression"), (column.identity.is_some(), "identity")]
+                    {
+                        if set {
+                            return refuse(
+                                "42601",
+                                format!(
+                                    "both default and {what} specified for column \"{}\" of table \"{}\"",
+                                    column.name, table.name
+                                ),
+                            );
+                        }
+                    }
                     defaults += 1;
                     if defaults > 1 {
                         return refuse(
@@ -540,6 +733,7 @@ impl Run {
                     options: constraint.options.clone(),
                     attributes: constraint.attributes,
                     inherited: false,
+                    only: false,
                     parent: None,
                 }),
                 ColumnConstraintKind::PrimaryKey => parts.keys.push(Key {
@@ -551,6 +745,7 @@ impl Run {
                     options: constraint.options.clone(),
                     attributes: constraint.attributes,
                     inherited: false,
+                    only: false,
                     parent: None,
                 }),
                 ColumnConstraintKind::References(references) => {
@@ -568,6 +763,15 @@ impl Run {
                     }
                     self.check_functions(&expr.node)?;
                     self.check_columns_of(table, expr)?;
+                    if column.default.is_some() && !column.inherited {
+                        return refuse(
+                            "42601",
+                            format!(
+                                "both default and generation expression specified for column \"{}\" of table \"{}\"",
+                                column.name, table.name
+                            ),
+                        );
+                    }
                     column.generated = Some(Generated { expr: expr.clone(), stored: *stored });
                 }
                 ColumnConstraintKind::Identity { always, options } => {
@@ -638,6 +842,15 @@ impl Run {
                 return;
             }
             match node {
+                ExprNode::Call { function, .. }
+                    if function.schema.is_none()
+                        && matches!(
+                            function.name.as_str(),
+                            "count" | "sum" | "avg" | "array_agg" | "string_agg" | "bool_and" | "bool_or" | "every"
+                        ) =>
+                {
+                    refusal = refuse("42803", "aggregate functions are not allowed in DEFAULT expressions");
+                }
                 ExprNode::Column { .. } => {
                     refusal = refuse("0A000", "cannot use column reference in DEFAULT expression");
                 }
@@ -684,9 +897,9 @@ impl Run {
         options: SequenceOptions,
         identity: bool,
     ) -> QualifiedName {
-        let name = options
-            .name
-            .clone()
+        let written =
+            options.name.as_ref().map(|name| self.creation_name(name, crate::statement::Persistence::Permanent));
+        let name = written
             .unwrap_or_else(|| naming::relation_name(self.catalog(), table, Some(column.as_str()), "seq", false));
         let options = SequenceOptions { name: None, ..options };
         let sequence =
@@ -728,6 +941,7 @@ impl Run {
                 options: options.clone(),
                 attributes,
                 inherited: false,
+                only: false,
                 parent: None,
             }),
             TableConstraintKind::NotNull { column, no_inherit } => parts.not_nulls.push(NotNull {
@@ -899,6 +1113,8 @@ impl Run {
             predicate,
             parent: key.parent.clone(),
         };
+        let alone = key.only && table.partition_by.is_some();
+        let index = Index { valid: !alone || table.children.is_empty(), ..index };
         let kind = match &key.kind {
             KeyKind::Primary(columns) => {
                 ConstraintKind::PrimaryKey { columns: columns.clone(), include: key.include.clone() }
@@ -944,7 +1160,7 @@ impl Run {
             }
         }
         for child in table.children.clone() {
-            if table.partition_by.is_none() {
+            if table.partition_by.is_none() || alone {
                 break;
             }
             self.lock(&child, LockMode::Share);
@@ -968,6 +1184,14 @@ impl Run {
             return refuse("42P07", format!("relation \"{}\" already exists", name.name));
         }
         let columns = self.query_columns(&create.query);
+        if create.query.text.trim_start().get(..7).is_some_and(|start| start.eq_ignore_ascii_case("execute")) {
+            self.unread("the prepared statement");
+        }
+        if let Some(columns) = &columns
+            && create.columns.len() > columns.len()
+        {
+            return refuse("42601", "too many column names were specified");
+        }
         if create.columns.is_empty() {
             check_output_names(columns.as_deref().unwrap_or_default().iter().map(|column| &column.name))?;
         }
@@ -1150,6 +1374,7 @@ fn key_of(name: Option<Ident>, kind: KeyKind, key: &KeyConstraint, attributes: C
         options: key.options.clone(),
         attributes,
         inherited: false,
+        only: false,
         parent: None,
     }
 }

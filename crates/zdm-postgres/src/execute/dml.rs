@@ -61,7 +61,7 @@ impl Run {
                 }
             }
             let mode = if locked.contains(&name) { LockMode::RowShare } else { LockMode::AccessShare };
-            let keys = self.partition_keys(&name);
+            let keys = if query.only.contains(written_name) { Vec::new() } else { self.partition_keys(&name) };
             if !whole && keys.iter().any(|key| query.columns.contains(key)) {
                 self.plan(&name, mode, false);
                 self.maybe_read_partitions(&name, mode, "rows of it may satisfy the condition");
@@ -69,6 +69,15 @@ impl Run {
                     if self.has_storage(&partition) && !self.is_empty(&partition) {
                         self.maybe(&partition, UncertainEffect::Scan, "the planner uses no index");
                     }
+                }
+                continue;
+            }
+            if query.only.contains(written_name) {
+                self.plan_only_one(&name, mode);
+                if whole {
+                    self.scan(&name);
+                } else if self.has_storage(&name) && !self.is_empty(&name) {
+                    self.maybe(&name, UncertainEffect::Scan, "the planner uses no index");
                 }
                 continue;
             }
@@ -81,9 +90,19 @@ impl Run {
         Ok(())
     }
 
+    /// The planner opens a table by itself with its indexes, partitioned or not.
+    fn plan_only_one(&mut self, name: &QualifiedName, mode: LockMode) {
+        self.plan(name, mode, false);
+        self.lock_indexes(name, mode);
+    }
+
     /// A query over one table and nothing else names that table's columns.
     fn need_query_columns(&self, query: &Query) -> Step {
         let [relation] = query.relations.as_slice() else { return Ok(()) };
+        // The columns of UPDATE and DELETE are those of their target.
+        if !query.text.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("select")) {
+            return Ok(());
+        }
         let Some(table) = self.find(relation).and_then(|name| self.catalog().table(&name).cloned()) else {
             return Ok(());
         };
@@ -245,7 +264,9 @@ impl Run {
         let table = self.table(&name);
         // Without a list of columns the first ones are given, as many as there are values.
         let counted = !dml.columns.is_empty() || dml.query.text.to_ascii_lowercase().contains("default values");
-        for column in table.columns.iter().filter(|column| !dml.columns.contains(&column.name)) {
+        let given =
+            |name: &Ident| dml.columns.contains(name) && !written_as(dml, name, &|node| *node == ExprNode::Default);
+        for column in table.columns.iter().filter(|column| !given(&column.name)) {
             if let Some(default) = &column.default {
                 self.run_functions_in(&default.node);
             }
@@ -280,12 +301,24 @@ impl Run {
             self.if_a_row("the query returns a row", |run| run.rows_inserted(&name, &dml.columns, true));
             return Ok(());
         }
-        self.rows_inserted(&name, &dml.columns, dml.values_rows.is_none());
+        // A key that is NULL is not looked up, whether it is left out or written.
+        let written: Vec<Ident> = if dml.columns.is_empty() {
+            table.columns.iter().take(dml.values.len()).map(|column| column.name.clone()).collect()
+        } else {
+            dml.columns.clone()
+        };
+        let nulls = |name: &Ident| written_as(dml, name, &|node| *node == ExprNode::Null);
+        let columns: Vec<Ident> = if dml.values.is_empty() || !written.iter().any(nulls) {
+            dml.columns.clone()
+        } else {
+            written.into_iter().filter(|column| !nulls(column)).collect()
+        };
+        self.rows_inserted(&name, &columns, dml.values_rows.is_none());
         Ok(())
     }
 
     /// What is done for rows of which there may be none: more locks and scans than before it are only possible ones.
-    fn if_a_row(&mut self, condition: &str, work: impl FnOnce(&mut Self)) {
+    pub(super) fn if_a_row(&mut self, condition: &str, work: impl FnOnce(&mut Self)) {
         let (locks, scans) = (self.effects.locks.clone(), self.effects.scans.clone());
         work(self);
         let locks = std::mem::replace(&mut self.effects.locks, locks);
@@ -458,14 +491,42 @@ impl Run {
 
     pub(super) fn merge(&mut self, dml: &Dml) -> Step {
         self.since(15, "MERGE")?;
+        let words: Vec<String> = dml.query.text.split_whitespace().map(str::to_ascii_uppercase).collect();
+        let says =
+            |wanted: &[&str]| words.windows(wanted.len()).any(|found| found.iter().zip(wanted).all(|(a, b)| a == b));
+        if says(&["BY", "SOURCE"]) || says(&["BY", "TARGET"]) {
+            self.since(17, "BY")?;
+        }
+        let target = self.open(&dml.table)?;
+        if self.catalog().view(&target).is_some() && !self.version.at_least(17) {
+            return refuse("0A000", format!("cannot execute MERGE on relation \"{}\"", target.name));
+        }
         let name = self.change_rows(dml)?;
-        if self.touches_rows(&name) {
-            self.check_keys_of(&name, Change::Insert, &[], true);
+        let (inserts, updates, deletes) =
+            (says(&["THEN", "INSERT"]), says(&["THEN", "UPDATE"]), says(&["THEN", "DELETE"]));
+        self.if_a_row("the source has rows for it", |run| {
+            if inserts {
+                run.check_keys_of(&name, Change::Insert, &[], true);
+            }
+            if !run.touches_rows(&name) {
+                return;
+            }
+            if updates {
+                run.check_keys_of(&name, Change::Update, &dml.columns, true);
+                run.check_keys_to(&name, Change::Update, &dml.columns);
+            }
+            if deletes {
+                run.check_keys_to(&name, Change::Delete, &[]);
+            }
+        });
+        if inserts || updates {
             self.run_functions_of_rows(&name);
             self.rows_may_be_refused(&name);
         }
-        for event in ["INSERT", "UPDATE", "DELETE"] {
-            self.fire_triggers(&name, event, &[]);
+        for (event, fires) in [("INSERT", inserts), ("UPDATE", updates), ("DELETE", deletes)] {
+            if fires {
+                self.fire_triggers(&name, event, &dml.columns);
+            }
         }
         self.written_in_tree(&name);
         Ok(())
@@ -506,8 +567,12 @@ impl Run {
             need_columns_of(table, &plain_columns(&predicate.node))?;
         }
         let name = self.under_view(name);
-        let prunes = self.prunes(&name, dml.predicate.as_ref());
-        self.plan(&name, LockMode::RowExclusive, !dml.only.0 && !prunes);
+        let prunes = !dml.only.0 && self.prunes(&name, dml.predicate.as_ref());
+        if dml.only.0 {
+            self.plan_only_one(&name, LockMode::RowExclusive);
+        } else {
+            self.plan(&name, LockMode::RowExclusive, !prunes);
+        }
         let mut tables = vec![name.clone()];
         if prunes {
             for child in self.catalog().descendants(&name) {
@@ -534,6 +599,11 @@ impl Run {
                 Access::ByIndex if reads_rows(&dml.query) && !self.is_empty(table) && self.has_storage(table) => {
                     self.maybe(table, UncertainEffect::Scan, "the planner uses no index");
                 }
+                Access::Whole if is_merge(dml) => {
+                    if !self.is_empty(table) && self.has_storage(table) {
+                        self.maybe(table, UncertainEffect::Scan, "the planner uses no index");
+                    }
+                }
                 Access::Whole => self.scan(table),
                 Access::Perhaps if !self.is_empty(table) && self.has_storage(table) => {
                     self.maybe(table, UncertainEffect::Scan, "the planner uses no index");
@@ -541,7 +611,7 @@ impl Run {
                 Access::Perhaps | Access::ByIndex => {}
             }
         }
-        let everything = changes_every_row(dml);
+        let everything = changes_every_row(dml) && !is_merge(dml);
         for table in &tables {
             if everything {
                 self.lock_rows(table, true);
@@ -590,6 +660,9 @@ impl Run {
     /// Whether an index can find the rows.
     fn access(&self, name: &QualifiedName, predicate: Option<&SqlExpr>) -> Access {
         let Some(predicate) = predicate else { return Access::Whole };
+        if *predicate.node == ExprNode::Bool(false) {
+            return Access::ByIndex;
+        }
         let table = self.table(name);
         if table.assumed {
             return Access::Perhaps;
@@ -614,6 +687,9 @@ impl Run {
 
     /// The foreign keys of the table whose rows were written.
     fn check_keys_of(&mut self, name: &QualifiedName, change: Change, columns: &[Ident], many: bool) {
+        if self.is_replica() {
+            return;
+        }
         let table = self.table(name);
         for constraint in &table.constraints {
             let ConstraintKind::ForeignKey(key) = &constraint.kind else { continue };
@@ -661,6 +737,9 @@ impl Run {
 
     /// The foreign keys that reference rows which were changed or deleted.
     fn check_keys_to(&mut self, name: &QualifiedName, change: Change, columns: &[Ident]) {
+        if self.is_replica() {
+            return;
+        }
         for (referencing, constraint, key) in self.keys_into(name) {
             if !constraint.attributes.enforced {
                 continue;
@@ -700,6 +779,11 @@ impl Run {
                 }
             }
         }
+    }
+
+    /// With `session_replication_role = replica` the triggers of foreign keys do not fire.
+    fn is_replica(&self) -> bool {
+        self.state.settings.get("session_replication_role").is_some_and(|role| role.eq_ignore_ascii_case("replica"))
     }
 
     fn finds_by_index(&self, referencing: &QualifiedName, key: &ForeignKey) -> bool {
@@ -906,6 +990,12 @@ impl Run {
     }
 }
 
+/// Whether the one row that is inserted has such a value for the column.
+fn written_as(dml: &Dml, column: &Ident, is: &dyn Fn(&ExprNode) -> bool) -> bool {
+    let place = dml.columns.iter().position(|known| known == column);
+    place.and_then(|place| dml.values.get(place)).is_some_and(|value| is(&value.node))
+}
+
 /// The columns of an expression that are not qualified; none where a subquery may have its own.
 fn plain_columns(node: &ExprNode) -> Vec<Ident> {
     let (mut columns, mut known) = (Vec::new(), true);
@@ -939,7 +1029,9 @@ enum Access {
 }
 
 fn term_access(term: &ExprNode, leading: &[&Ident]) -> Access {
-    let indexed = |node: &ExprNode| matches!(node, ExprNode::Column { name, .. } if leading.contains(&name));
+    // A row's place is as good as a key.
+    let indexed =
+        |node: &ExprNode| matches!(node, ExprNode::Column { name, .. } if leading.contains(&name) || *name == "ctid");
     match term {
         ExprNode::Infix { operator, left, right } => {
             if !(indexed(left) || indexed(right)) {
@@ -959,6 +1051,14 @@ fn term_access(term: &ExprNode, leading: &[&Ident]) -> Access {
     }
 }
 
+fn is_merge(dml: &Dml) -> bool {
+    let text = dml.query.text.trim_start();
+    text.split_whitespace().any(|word| word.eq_ignore_ascii_case("merge")) && dml.predicate.is_none() && {
+        let first = text.split_whitespace().next().unwrap_or_default();
+        first.eq_ignore_ascii_case("merge") || first.eq_ignore_ascii_case("with")
+    }
+}
+
 /// Of an UPDATE or DELETE.
 fn changes_every_row(dml: &Dml) -> bool {
     dml.predicate.is_none() && !reads_rows(&dml.query)
@@ -972,9 +1072,8 @@ fn reads_rows(query: &Query) -> bool {
 /// Whether nothing but a whole read of the relations can answer the query, as far as it is known.
 fn reads_everything(query: &Query) -> bool {
     let text = query.text.to_ascii_lowercase();
-    !query.relations.is_empty()
-        && !text.contains("where")
-        && !text.contains("limit")
-        && !text.contains("max(")
-        && !text.contains("min(")
+    let parts = ["where", "limit", "tablesample", "fetch", "max(", "min("];
+    // What is joined with one relation alone is a function's rows or a list.
+    let joined = query.relations.len() == 1 && text.contains("join");
+    !query.relations.is_empty() && !joined && !parts.iter().any(|part| text.contains(part))
 }

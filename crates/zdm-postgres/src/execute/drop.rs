@@ -440,6 +440,9 @@ impl Run {
         let Some(root) = tables.first() else { return Ok(()) };
         let table = self.table(root);
         let Some(known) = table.column(column.as_str()) else {
+            if super::create_table::is_system_column(column) {
+                return refuse("0A000", format!("cannot drop system column \"{column}\""));
+            }
             if if_exists || table.assumed {
                 return Ok(());
             }
@@ -449,19 +452,7 @@ impl Run {
             return refuse("42P16", format!("cannot drop inherited column \"{column}\""));
         }
         for name in tables {
-            let table = self.table(name);
-            let Some(partition_by) = &table.partition_by else { continue };
-            let in_expression =
-                partition_by.expressions.iter().any(|expression| expression.node.columns().contains(column));
-            if partition_by.columns.contains(column) || in_expression {
-                return refuse(
-                    "42P16",
-                    format!(
-                        "cannot drop column \"{column}\" because it is part of the partition key of relation \"{}\"",
-                        name.name
-                    ),
-                );
-            }
+            self.refuse_partition_key(name, column, "drop")?;
         }
         // A column that a child defined by itself as well stays there, and in the tables below.
         let mut kept: Vec<QualifiedName> = Vec::new();
@@ -561,7 +552,9 @@ impl Run {
             .filter(|policy| policy.columns.contains(column))
             .map(|policy| policy.name.clone())
             .collect();
-        let dependents = triggers.len() + policies.len();
+        let rules: BTreeSet<Ident> =
+            table.rules.iter().filter(|rule| rule.columns.contains(column)).map(|rule| rule.name.clone()).collect();
+        let dependents = triggers.len() + policies.len() + rules.len();
         if dependents > 0 && !cascade {
             return refusal();
         }
@@ -610,6 +603,7 @@ impl Run {
             table.columns.retain(|known| known.name != *column);
             table.triggers.retain(|trigger| !triggers.contains(&trigger.name));
             table.policies.retain(|policy| !policies.contains(&policy.name));
+            table.rules.retain(|rule| !rules.contains(&rule.name));
         });
         Ok(())
     }

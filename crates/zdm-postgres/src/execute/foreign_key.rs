@@ -26,6 +26,9 @@ impl Run {
                 self.since(15, "(")?;
             }
         }
+        if key.references.match_type.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case("partial")) {
+            return refuse("0A000", "MATCH PARTIAL not yet implemented");
+        }
         let table = self.table(name);
         let given = key.name.as_ref().map(Ident::truncated);
         if let Some(given) = &given
@@ -67,7 +70,20 @@ impl Run {
                 );
             }
         }
+        if let Some(action) = &key.references.on_delete
+            && let Some((_, set)) = action.split_once('(')
+        {
+            for column in set.trim_end_matches(')').split(',').map(|column| column.trim().trim_matches('"')) {
+                if !key.columns.iter().any(|known| known == column) {
+                    return refuse(
+                        "42P10",
+                        format!("column \"{column}\" referenced in ON DELETE SET action must be part of foreign key"),
+                    );
+                }
+            }
+        }
         let references = self.referenced_columns(&referenced, &key.references.columns)?;
+        check_actions_on_generated(&table, key)?;
         if !references.is_empty() && references.len() != key.columns.len() {
             return refuse("42830", "number of referencing and referenced columns for foreign key disagree");
         }
@@ -124,14 +140,6 @@ impl Run {
     /// The columns that a key references: its own list, checked against the keys of the table, or the primary key.
     fn referenced_columns(&self, referenced: &QualifiedName, written: &[Ident]) -> Step<Vec<Ident>> {
         let target = self.table(referenced);
-        let keys: Vec<&Vec<Ident>> = target
-            .constraints
-            .iter()
-            .filter_map(|constraint| match &constraint.kind {
-                ConstraintKind::PrimaryKey { columns, .. } | ConstraintKind::Unique { columns, .. } => Some(columns),
-                _ => None,
-            })
-            .collect();
         if written.is_empty() {
             let primary = target.primary_key().and_then(|constraint| match &constraint.kind {
                 ConstraintKind::PrimaryKey { columns, .. } => Some(columns.clone()),
@@ -159,8 +167,14 @@ impl Run {
         let same_set =
             |columns: &[Ident]| columns.len() == written.len() && written.iter().all(|column| columns.contains(column));
         // A plain unique index serves as well, if it is neither partial nor on expressions.
+        let deferrable = target.constraints.iter().any(|constraint| match &constraint.kind {
+            ConstraintKind::PrimaryKey { columns, .. } | ConstraintKind::Unique { columns, .. } => {
+                constraint.attributes.deferrable && same_set(columns)
+            }
+            _ => false,
+        });
         let by_index = target.indexes.iter().any(|index| {
-            index.unique && index.valid && index.predicate.is_none() && {
+            !index.constraint && index.unique && index.valid && index.predicate.is_none() && {
                 let columns: Vec<Ident> = index
                     .elements
                     .iter()
@@ -172,8 +186,20 @@ impl Run {
                 columns.len() == index.elements.len() && same_set(&columns)
             }
         });
-        if keys.iter().any(|columns| same_set(columns)) || by_index {
+        let immediate = target.constraints.iter().any(|constraint| match &constraint.kind {
+            ConstraintKind::PrimaryKey { columns, .. } | ConstraintKind::Unique { columns, .. } => {
+                !constraint.attributes.deferrable && same_set(columns)
+            }
+            _ => false,
+        });
+        if immediate || by_index {
             return Ok(written.to_vec());
+        }
+        if deferrable {
+            return refuse(
+                "55000",
+                format!("cannot use a deferrable unique constraint for referenced table \"{}\"", referenced.name),
+            );
         }
         refuse(
             "42830",
@@ -305,6 +331,28 @@ impl Run {
             self.lock(&referencing, mode);
         }
     }
+}
+
+/// A computed column can be changed by no action.
+fn check_actions_on_generated(table: &Table, key: &NewForeignKey) -> Step {
+    let generated = |column: &Ident| table.column(column.as_str()).is_some_and(|column| column.generated.is_some());
+    if !key.columns.iter().any(generated) {
+        return Ok(());
+    }
+    let is = |action: &Option<String>, words: &[&str]| {
+        let action = action.as_deref().unwrap_or_default().to_ascii_uppercase();
+        words.iter().any(|word| action.starts_with(word))
+    };
+    let refusal = |event: &str| {
+        refuse("42601", format!("invalid {event} action for foreign key constraint containing generated column"))
+    };
+    if is(&key.references.on_update, &["SET NULL", "SET DEFAULT", "CASCADE"]) {
+        return refusal("ON UPDATE");
+    }
+    if is(&key.references.on_delete, &["SET NULL", "SET DEFAULT"]) {
+        return refusal("ON DELETE");
+    }
+    Ok(())
 }
 
 /// What lasts cannot reference what does not.

@@ -27,7 +27,10 @@ impl Run {
     }
 
     /// The named tables with their partitions, or every table.
-    fn maintained(&mut self, tables: &[QualifiedName]) -> Step<Vec<QualifiedName>> {
+    fn maintained(&mut self, tables: &[QualifiedName], only: &[QualifiedName]) -> Step<Vec<QualifiedName>> {
+        if !only.is_empty() {
+            self.since(18, "ONLY")?;
+        }
         if tables.is_empty() {
             return Ok(self
                 .catalog()
@@ -48,6 +51,9 @@ impl Run {
                 continue;
             }
             names.push(name.clone());
+            if only.contains(table) {
+                continue;
+            }
             // Since 18 inheritance children come along as partitions do.
             if self.table(&name).partition_by.is_some() || self.version.at_least(18) {
                 names.extend(self.catalog().descendants(&name));
@@ -58,8 +64,14 @@ impl Run {
 
     /// Behind its work VACUUM cuts empty pages off the end of a table, for which it takes ACCESS EXCLUSIVE if it gets it: it
     /// tries for five seconds and leaves off when somebody waits (`vacuumlazy.c`; manual, "VACUUM", TRUNCATE).
-    pub(super) fn vacuum(&mut self, tables: &[QualifiedName], full: bool, truncate: Option<bool>) -> Step {
-        for name in self.maintained(tables)? {
+    pub(super) fn vacuum(
+        &mut self,
+        tables: &[QualifiedName],
+        only: &[QualifiedName],
+        full: bool,
+        truncate: Option<bool>,
+    ) -> Step {
+        for name in self.maintained(tables, only)? {
             if full && self.has_storage(&name) {
                 self.lock(&name, LockMode::AccessExclusive);
                 self.rewrite_all(&name);
@@ -82,7 +94,7 @@ impl Run {
         Ok(())
     }
 
-    fn rewrite_all(&mut self, name: &QualifiedName) {
+    pub(super) fn rewrite_all(&mut self, name: &QualifiedName) {
         self.effects.rewrites.insert(name.clone());
         self.scan(name);
         let indexes: Vec<QualifiedName> =
@@ -92,13 +104,19 @@ impl Run {
         }
     }
 
-    pub(super) fn analyze(&mut self, tables: &[QualifiedName]) -> Step {
-        for name in self.maintained(tables)? {
+    pub(super) fn analyze(&mut self, tables: &[QualifiedName], only: &[QualifiedName]) -> Step {
+        for name in self.maintained(tables, only)? {
             self.lock(&name, LockMode::ShareUpdateExclusive);
             if self.has_storage(&name) {
                 self.lock_indexes(&name, LockMode::AccessShare);
             }
-            for child in self.table(&name).children.clone() {
+            let below = if self.has_storage(&name) {
+                self.catalog().descendants(&name)
+            } else {
+                // Rows of the whole tree are sampled for a partitioned table.
+                self.partitions(&name).into_iter().filter(|partition| self.has_storage(partition)).collect()
+            };
+            for child in below {
                 self.lock(&child, LockMode::AccessShare);
             }
         }
@@ -205,7 +223,17 @@ impl Run {
                     for child in self.catalog().descendants(&name) {
                         indexes.extend(all_of(self, &child));
                     }
-                } else if indexes.is_empty() {
+                }
+                if reindex.concurrently {
+                    // A warning, and such an index is passed over.
+                    indexes.retain(|(table, index)| {
+                        !self
+                            .table(table)
+                            .index(index.name.as_str())
+                            .is_some_and(|known| known.constraint && known.method != "btree")
+                    });
+                }
+                if self.has_storage(&name) && indexes.is_empty() {
                     let mode = if reindex.concurrently { LockMode::ShareUpdateExclusive } else { LockMode::Share };
                     self.lock(&name, mode);
                 }
@@ -263,8 +291,15 @@ impl Run {
         let name = self.open(table)?;
         if from {
             self.lock(&name, LockMode::RowExclusive);
+            let table = self.table(&name);
+            if let Some(column) =
+                columns.iter().find(|column| table.column(column.as_str()).is_none() && !table.assumed)
+                && self.catalog().table(&name).is_some()
+            {
+                return Self::missing_column(&name, column);
+            }
             self.draw_defaults(&name, columns);
-            self.rows_inserted(&name, columns, true);
+            self.if_a_row("there are rows to copy", |run| run.rows_inserted(&name, columns, true));
         } else {
             // Version 12 gives the lock back at the end of the statement.
             if self.version.at_least(13) {

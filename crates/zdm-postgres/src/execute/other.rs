@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Run, Step, refuse, written};
-use crate::catalog::{Policy, Relation, Sequence, Trigger};
+use crate::catalog::{Policy, Relation, Rule, Sequence, Trigger};
 use crate::data_type::quoted_if_needed;
 use crate::effects::UncertainEffect;
 use crate::lock::LockMode;
@@ -32,11 +32,20 @@ impl Run {
             Statement::AlterDomain { name, action } => return self.alter_domain(name, action),
             Statement::CreateFunction(create) => return self.create_function(create),
             Statement::CreateTrigger(create) => return self.create_trigger(create),
-            Statement::CreateRule { name, table, or_replace } => return self.create_rule(name, table, *or_replace),
-            Statement::CreatePolicy { name, table, columns } => return self.create_policy(name, table, columns),
-            Statement::AlterPolicy { table, .. } => {
+            Statement::CreateRule { .. } => return self.create_rule(statement),
+            Statement::CreatePolicy { name, table, columns, relations } => {
+                return self.create_policy(name, table, columns, relations);
+            }
+            Statement::AlterPolicy { name, table, relations } => {
                 let table = self.open(table)?;
                 self.lock(&table, LockMode::AccessExclusive);
+                for relation in relations {
+                    let relation = self.open(relation)?;
+                    self.lock(&relation, LockMode::AccessShare);
+                }
+                if !self.has_object(&table, ObjectKind::Policy, name) {
+                    return missing_object(ObjectKind::Policy, name, &table);
+                }
             }
             Statement::AlterOnTable { kind, name, table, rename_to } => {
                 return self.alter_on_table(*kind, name, table, rename_to.as_ref());
@@ -98,8 +107,8 @@ impl Run {
                 }
                 return self.copy(table.as_ref(), *from, columns);
             }
-            Statement::Vacuum { full, truncate, tables } => return self.vacuum(tables, *full, *truncate),
-            Statement::Analyze { tables } => return self.analyze(tables),
+            Statement::Vacuum { full, truncate, tables, only } => return self.vacuum(tables, only, *full, *truncate),
+            Statement::Analyze { tables, only } => return self.analyze(tables, only),
             Statement::Cluster { table, index } => return self.cluster(table.as_ref(), index.as_ref()),
             Statement::Lock { tables, mode, .. } => {
                 for (table, only) in tables {
@@ -140,6 +149,9 @@ impl Run {
                 self.catalog_mut().mark_incomplete();
             }
             Statement::Session { command, statement: Some(statement) } => return self.plan_only(command, statement),
+            Statement::Session { command, statement: None } if command == "EXECUTE" => {
+                self.unread("the prepared statement");
+            }
             Statement::ImportForeignSchema { .. } => self.catalog_mut().mark_incomplete(),
             _ => {}
         }
@@ -167,6 +179,8 @@ impl Run {
                     self.parse_query(&dml.query)?;
                 }
             }
+            Statement::CreateTableAs(create) if create.with_data => self.run_query(&create.query)?,
+            Statement::CreateTableAs(create) => self.parse_query(&create.query)?,
             _ => {}
         }
         let cursor = command.eq_ignore_ascii_case("DECLARE");
@@ -321,6 +335,7 @@ impl Run {
             let from = self.open(from)?;
             self.lock(&from, LockMode::AccessShare);
         }
+        self.check_trigger_target(create, &name)?;
         let table = self.table(&name);
         for column in &create.update_of {
             if table.column(column.as_str()).is_none() && !table.assumed && self.catalog().view(&name).is_none() {
@@ -371,23 +386,119 @@ impl Run {
         Ok(())
     }
 
-    fn create_rule(&mut self, name: &Ident, table: &QualifiedName, or_replace: bool) -> Step {
-        let table = self.open(table)?;
-        self.catalog_mut().edit_view(&table, |view| view.instead = true);
-        self.lock(&table, LockMode::AccessExclusive);
-        if self.table(&table).rules.contains(name) {
-            if or_replace {
+    /// `CreateTriggerFiringOn`: which triggers the relation can have.
+    fn check_trigger_target(&self, create: &CreateTrigger, name: &QualifiedName) -> Step {
+        let kind = match self.catalog().relation(name) {
+            Some(Relation::View(view)) if !view.materialized => {
+                if create.timing != "INSTEAD OF" && create.for_each_row {
+                    return refuse("42809", format!("\"{}\" is a view", name.name));
+                }
                 return Ok(());
             }
-            return refuse("42710", format!("rule \"{name}\" for relation \"{}\" already exists", table.name));
+            Some(Relation::Table(_)) => self.table(name),
+            Some(_) => {
+                return refuse(
+                    "42809",
+                    if self.version.at_least(15) {
+                        format!("relation \"{}\" cannot have triggers", name.name)
+                    } else {
+                        format!("\"{}\" is not a table or view", name.name)
+                    },
+                );
+            }
+            None => return Ok(()),
+        };
+        if kind.assumed {
+            return Ok(());
         }
-        self.catalog_mut().edit_table(&table, |table| table.rules.push(name.clone()));
+        if create.timing == "INSTEAD OF" {
+            return refuse("42809", format!("\"{}\" is a table", name.name));
+        }
+        if kind.partition_by.is_some() && create.for_each_row && create.transition_tables {
+            return refuse("0A000", format!("\"{}\" is a partitioned table", name.name));
+        }
         Ok(())
     }
 
-    fn create_policy(&mut self, name: &Ident, table: &QualifiedName, columns: &[Ident]) -> Step {
+    fn create_rule(&mut self, statement: &Statement) -> Step {
+        let Statement::CreateRule { name, table, or_replace, event, columns, actions } = statement else {
+            return Ok(());
+        };
         let table = self.open(table)?;
         self.lock(&table, LockMode::AccessExclusive);
+        let known = self.table(&table);
+        if event == "SELECT" && !known.assumed && self.version.at_least(16) && self.catalog().view(&table).is_none() {
+            return refuse("42809", format!("relation \"{}\" cannot have ON SELECT rules", table.name));
+        }
+        self.catalog_mut().edit_view(&table, |view| view.instead = true);
+        for action in actions {
+            self.lock_as_parsed(action)?;
+        }
+        let exists = known.rules.iter().any(|rule| rule.name == *name);
+        if exists && !or_replace {
+            return refuse("42710", format!("rule \"{name}\" for relation \"{}\" already exists", table.name));
+        }
+        let rule = Rule { name: name.clone(), columns: columns.clone() };
+        self.catalog_mut().edit_table(&table, |table| {
+            table.rules.retain(|known| known.name != rule.name);
+            table.rules.push(rule);
+        });
+        Ok(())
+    }
+
+    /// The locks of a statement that is analysed and neither planned nor run.
+    fn lock_as_parsed(&mut self, statement: &Statement) -> Step {
+        let query = match statement {
+            Statement::Insert(dml) | Statement::Update(dml) | Statement::Delete(dml) | Statement::Merge(dml) => {
+                let target = self.open(&dml.table)?;
+                self.lock(&target, LockMode::RowExclusive);
+                &dml.query
+            }
+            Statement::Select(query) => query,
+            Statement::Opaque(_) => {
+                self.unread("an action that is not understood");
+                return Ok(());
+            }
+            _ => return Ok(()),
+        };
+        let read: Vec<QualifiedName> = query
+            .relations
+            .iter()
+            .filter(|name| !(name.schema.is_none() && matches!(name.name.as_str(), "old" | "new")))
+            .cloned()
+            .collect();
+        for relation in read {
+            let relation = self.open(&relation)?;
+            self.lock(&relation, LockMode::AccessShare);
+        }
+        Ok(())
+    }
+
+    fn create_policy(
+        &mut self,
+        name: &Ident,
+        table: &QualifiedName,
+        columns: &[Ident],
+        relations: &[QualifiedName],
+    ) -> Step {
+        let table = self.open(table)?;
+        if self.catalog().table(&table).is_none() && self.catalog().relation(&table).is_some() {
+            return refuse("42809", format!("\"{}\" is not a table", table.name));
+        }
+        self.lock(&table, LockMode::AccessExclusive);
+        for relation in relations {
+            let relation = self.open(relation)?;
+            self.lock(&relation, LockMode::AccessShare);
+        }
+        let known = self.table(&table);
+        if relations.is_empty() && !known.assumed && !known.uncertain {
+            let missing = columns.iter().find(|column| {
+                known.column(column.as_str()).is_none() && !super::create_table::is_system_column(column)
+            });
+            if let Some(column) = missing {
+                return refuse("42703", format!("column \"{column}\" does not exist"));
+            }
+        }
         if self.table(&table).policies.iter().any(|policy| policy.name == *name) {
             return refuse("42710", format!("policy \"{name}\" for table \"{}\" already exists", table.name));
         }
@@ -405,11 +516,16 @@ impl Run {
         rename_to: Option<&Ident>,
     ) -> Step {
         let table = self.open(table)?;
-        self.lock(&table, LockMode::AccessExclusive);
+        // DEPENDS ON EXTENSION only looks the object up.
+        self.lock(&table, if rename_to.is_some() { LockMode::AccessExclusive } else { LockMode::AccessShare });
         if !self.has_object(&table, kind, name) {
             return missing_object(kind, name, &table);
         }
         let Some(to) = rename_to.map(Ident::truncated) else { return Ok(()) };
+        if kind == ObjectKind::Trigger && self.version.at_least(15) && self.is_cloned_trigger(&table, name) {
+            let sqlstate = if self.version.at_least(18) { "0A000" } else { "XX000" };
+            return refuse(sqlstate, format!("cannot rename trigger \"{name}\" on table \"{}\"", table.name));
+        }
         let mut tables = vec![table.clone()];
         if self.table(&table).partition_by.is_some() && kind == ObjectKind::Trigger {
             // Since 15 the partitions' triggers have the new name, too.
@@ -433,12 +549,19 @@ impl Run {
                     .filter(|policy| policy.name == *name)
                     .for_each(|policy| policy.name = to.clone()),
                 ObjectKind::Rule => {
-                    table.rules.iter_mut().filter(|rule| *rule == name).for_each(|rule| *rule = to.clone());
+                    table.rules.iter_mut().filter(|rule| rule.name == *name).for_each(|rule| rule.name = to.clone());
                 }
                 _ => {}
             });
         }
         Ok(())
+    }
+
+    /// Whether a partition has the trigger from its parent.
+    fn is_cloned_trigger(&self, table: &QualifiedName, name: &Ident) -> bool {
+        self.table(table).partition_of.as_ref().is_some_and(|(parent, _)| {
+            self.table(parent).triggers.iter().any(|trigger| trigger.for_each_row && trigger.name == *name)
+        })
     }
 
     fn has_object(&self, table: &QualifiedName, kind: ObjectKind, name: &Ident) -> bool {
@@ -447,7 +570,7 @@ impl Run {
             || match kind {
                 ObjectKind::Trigger => known.triggers.iter().any(|known| known.name == *name),
                 ObjectKind::Policy => known.policies.iter().any(|known| known.name == *name),
-                ObjectKind::Rule => known.rules.contains(name),
+                ObjectKind::Rule => known.rules.iter().any(|known| known.name == *name),
                 _ => true,
             }
     }
@@ -491,13 +614,30 @@ impl Run {
                     self.lock(&name.sibling(index.clone()), LockMode::ShareUpdateExclusive);
                 }
                 AlterTableAction::SetWithoutCluster => self.lock(name, LockMode::ShareUpdateExclusive),
-                AlterTableAction::SetTablespace { .. } => {
+                AlterTableAction::SetAccessMethod { method } => {
+                    self.since(15, "ACCESS")?;
                     self.lock(name, LockMode::AccessExclusive);
-                    if matches!(&relation, Some(Relation::View(view)) if view.materialized) {
-                        self.effects.rewrites.insert(name.clone());
+                    if matches!(&relation, Some(Relation::View(view)) if view.materialized)
+                        && method.as_ref().is_some_and(|method| *method != "heap")
+                    {
+                        self.rewrite_all(name);
                     }
-                    if index {
+                }
+                AlterTableAction::SetTablespace { tablespace } => {
+                    self.lock(name, LockMode::AccessExclusive);
+                    let stored = match &relation {
+                        Some(Relation::Index { table }) => self.has_storage(table),
+                        Some(Relation::View(view)) => view.materialized,
+                        _ => false,
+                    };
+                    let effect = if index { UncertainEffect::IndexBuild } else { UncertainEffect::Rewrite };
+                    if !stored {
+                    } else if *tablespace == "pg_default" {
+                        self.maybe(name, effect, "it lies in another tablespace");
+                    } else if index {
                         self.effects.index_builds.insert(name.clone());
+                    } else {
+                        self.effects.rewrites.insert(name.clone());
                     }
                 }
                 AlterTableAction::SetLogged | AlterTableAction::SetUnlogged => {
@@ -594,7 +734,7 @@ impl Run {
                 self.catalog_mut().edit_table(&table, |table| match drop.kind {
                     ObjectKind::Trigger => table.triggers.retain(|known| known.name != name),
                     ObjectKind::Policy => table.policies.retain(|known| known.name != name),
-                    _ => table.rules.retain(|known| *known != name),
+                    _ => table.rules.retain(|known| known.name != name),
                 });
             }
         }

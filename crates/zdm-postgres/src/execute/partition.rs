@@ -10,7 +10,7 @@ use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
 use crate::naming;
 use crate::proof::{self, Literal};
-use crate::statement::{ConstraintAttributes, PartitionBound, PartitionBy};
+use crate::statement::{ConstraintAttributes, PartitionBound, PartitionBy, Persistence};
 
 /// A bound as far as literals make it up.
 #[derive(Clone, Debug, PartialEq)]
@@ -19,6 +19,8 @@ enum Bound {
     Range(Vec<Option<Literal>>, Vec<Option<Literal>>),
     /// The values, and whether NULL is one of them.
     List(Vec<Literal>, bool),
+    /// Modulus and remainder.
+    Hash(u32, u32),
     Unknown,
 }
 
@@ -62,6 +64,7 @@ impl Run {
         if !child_table.inherits.is_empty() {
             return refuse("42809", "cannot attach inheritance child as partition");
         }
+        Self::check_persistence_of_partition(&child_table, &table, "attach", "as partition")?;
         // The columns of the partition, its bound, and then what it takes over from its parent.
         for column in &child_table.columns {
             if table.column(column.name.as_str()).is_none() && !table.assumed {
@@ -168,6 +171,20 @@ impl Run {
         };
         check_form(partition_by, text)?;
         let own = read_bound(text);
+        check_extent(&own, name, partition_by.columns.len() + partition_by.expressions.len())?;
+        if let Bound::Hash(modulus, _) = own {
+            let fits = |other: u32| {
+                let (small, large) = (modulus.min(other), modulus.max(other));
+                small != 0 && large % small == 0
+            };
+            let others = siblings().filter_map(|(_, bound)| match bound {
+                PartitionBound::Values(text) => Some(read_bound(&text)),
+                PartitionBound::Default => None,
+            });
+            if others.into_iter().any(|other| matches!(other, Bound::Hash(other, _) if !fits(other))) {
+                return refuse("42P17", "every hash partition modulus must be a factor of the next larger modulus");
+            }
+        }
         for (sibling, bound) in siblings() {
             if let PartitionBound::Values(other) = &bound
                 && overlap(&own, &read_bound(other))
@@ -179,6 +196,48 @@ impl Run {
             }
         }
         Ok(())
+    }
+
+    /// 42P16 where a partitioned table is divided by the column, which then can neither change its type nor go.
+    pub(super) fn refuse_partition_key(&self, name: &QualifiedName, column: &Ident, verb: &str) -> Step {
+        let table = self.table(name);
+        let Some(partition_by) = &table.partition_by else { return Ok(()) };
+        let in_expression =
+            || partition_by.expressions.iter().any(|expression| expression.node.columns().contains(column));
+        if !partition_by.columns.contains(column) && !in_expression() {
+            return Ok(());
+        }
+        refuse(
+            "42P16",
+            format!(
+                "cannot {verb} column \"{column}\" because it is part of the partition key of relation \"{}\"",
+                name.name
+            ),
+        )
+    }
+
+    /// A temporary table has temporary partitions, and no other table has one.
+    pub(super) fn check_persistence_of_partition(
+        child: &crate::catalog::Table,
+        parent: &crate::catalog::Table,
+        verb: &str,
+        what: &str,
+    ) -> Step {
+        let temporary = |table: &crate::catalog::Table| table.persistence == Persistence::Temporary;
+        if parent.assumed || child.assumed {
+            return Ok(());
+        }
+        match (temporary(child), temporary(parent)) {
+            (true, false) => refuse(
+                "42809",
+                format!("cannot {verb} a temporary relation {what} of permanent relation \"{}\"", parent.name.name),
+            ),
+            (false, true) => refuse(
+                "42809",
+                format!("cannot {verb} a permanent relation {what} of temporary relation \"{}\"", parent.name.name),
+            ),
+            _ => Ok(()),
+        }
     }
 
     /// 42809 where a table cannot have children by inheritance.
@@ -320,6 +379,7 @@ impl Run {
                     options: index.options.clone(),
                     attributes: ConstraintAttributes { ..constraint.attributes },
                     inherited: true,
+                    only: false,
                     parent: Some(parent_index),
                 };
                 self.add_key(child, &key, false)?;
@@ -672,13 +732,36 @@ impl Run {
         };
         let known = self.table(default);
         let bound = read_bound(text);
-        proof::facts(&known).into_iter().any(|fact| {
+        let facts = proof::facts(&known);
+        let negated = facts.iter().any(|fact| {
             let ExprNode::Not(inner) = fact else { return false };
             let mut terms = Vec::new();
             proof::conjuncts(inner, &mut terms);
             // NOT (a AND b) excludes the bound where the bound implies a and b.
             implied_by_bound(&terms, partition_by, &bound)
-        })
+        });
+        if negated {
+            return true;
+        }
+        let ([column], true) = (partition_by.columns.as_slice(), partition_by.expressions.is_empty()) else {
+            return false;
+        };
+        match &bound {
+            Bound::List(values, with_null) => {
+                let not_null = || {
+                    known.column(column.as_str()).is_some_and(|column| column.not_null)
+                        || proof::not_null(&known, column)
+                };
+                !values.is_empty()
+                    && values.iter().all(|value| proof::excludes(&facts, column, value))
+                    && (!with_null || not_null())
+            }
+            Bound::Range(from, to) => match (from.as_slice(), to.as_slice()) {
+                ([from], [to]) => proof::outside(&facts, column, from.as_ref(), to.as_ref()),
+                _ => false,
+            },
+            Bound::Hash(..) | Bound::Unknown => false,
+        }
     }
 }
 
@@ -698,21 +781,56 @@ fn check_form(partition_by: &PartitionBy, text: &str) -> Step {
     refuse("42P16", format!("invalid bound specification for a {strategy} partition"))
 }
 
+/// How a lower edge stands to an upper one, column by column; `None` where literals do not tell.
+///
+/// An edge without limit is taken for MINVALUE below and for MAXVALUE above.
+fn range_order(from: &[Option<Literal>], to: &[Option<Literal>]) -> Option<std::cmp::Ordering> {
+    for (from, to) in from.iter().zip(to) {
+        match (from, to) {
+            (Some(from), Some(to)) => match from.compare(to)? {
+                std::cmp::Ordering::Equal => {}
+                order => return Some(order),
+            },
+            _ => return Some(std::cmp::Ordering::Less),
+        }
+    }
+    Some(std::cmp::Ordering::Equal)
+}
+
+/// What a bound says by itself: as many values as the key has columns, and room for a row.
+fn check_extent(bound: &Bound, name: &QualifiedName, columns: usize) -> Step {
+    match bound {
+        Bound::Range(from, to) => {
+            for (word, edge) in [("FROM", from), ("TO", to)] {
+                if edge.len() != columns {
+                    return refuse("42P16", format!("{word} must specify exactly one value per partitioning column"));
+                }
+            }
+            if range_order(from, to).is_some_and(std::cmp::Ordering::is_ge) {
+                return refuse("42P17", format!("empty range bound specified for partition \"{}\"", name.name));
+            }
+        }
+        Bound::Hash(0, _) => {
+            return refuse("42P16", "modulus for hash partition must be an integer value greater than zero");
+        }
+        Bound::Hash(modulus, remainder) if remainder >= modulus => {
+            return refuse("42P16", "remainder for hash partition must be less than modulus");
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
 /// Whether two bounds of one strategy share a value, as far as literals tell.
 fn overlap(left: &Bound, right: &Bound) -> bool {
     match (left, right) {
         (Bound::Range(from, to), Bound::Range(other_from, other_to)) => {
-            let ([from], [to], [other_from], [other_to]) =
-                (from.as_slice(), to.as_slice(), other_from.as_slice(), other_to.as_slice())
-            else {
-                return false;
-            };
-            // `None` is without limit.
-            let below = |from: &Option<Literal>, to: &Option<Literal>| match (from, to) {
-                (Some(from), Some(to)) => from.compare(to).is_some_and(std::cmp::Ordering::is_lt),
-                _ => true,
-            };
+            let below = |from, to| range_order(from, to).is_some_and(std::cmp::Ordering::is_lt);
             below(from, other_to) && below(other_from, to)
+        }
+        (Bound::Hash(modulus, remainder), Bound::Hash(other, other_remainder)) => {
+            let shared = (*modulus).min(*other);
+            shared != 0 && remainder % shared == other_remainder % shared
         }
         (Bound::List(values, with_null), Bound::List(others, other_null)) => {
             (*with_null && *other_null) || values.iter().any(|value| others.contains(value))
@@ -734,7 +852,7 @@ fn fits(facts: &[&ExprNode], not_null: &dyn Fn(&Ident) -> bool, partition_by: &P
                 && to.as_ref().is_none_or(|to| proof::below(facts, column, to))
         }
         Bound::List(values, with_null) => (*with_null || not_null(column)) && proof::one_of(facts, column, values),
-        Bound::Unknown => false,
+        Bound::Hash(..) | Bound::Unknown => false,
     }
 }
 
@@ -806,6 +924,18 @@ fn read_bound(text: &str) -> Bound {
     if let (Some(from), Some(to)) = (list_after("FROM"), list_after("TO ").or_else(|| list_after("TO("))) {
         return match (edge(&from), edge(&to)) {
             (Some(from), Some(to)) => Bound::Range(from, to),
+            _ => Bound::Unknown,
+        };
+    }
+    if let Some(items) = list_after("WITH") {
+        let number = |word: &str| {
+            let item = items
+                .iter()
+                .find(|item| item.get(..word.len()).is_some_and(|start| start.eq_ignore_ascii_case(word)))?;
+            item.get(word.len()..)?.trim().parse().ok()
+        };
+        return match (number("MODULUS"), number("REMAINDER")) {
+            (Some(modulus), Some(remainder)) => Bound::Hash(modulus, remainder),
             _ => Bound::Unknown,
         };
     }

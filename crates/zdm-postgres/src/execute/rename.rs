@@ -33,7 +33,7 @@ impl Run {
         self.check_keyword(alter.keyword, &name)?;
         self.lock(&name, mode);
         let target = name.sibling(to.truncated());
-        if self.catalog().relation(&target).is_some() && !self.is_assumed(&target) {
+        if self.is_composite(&target) || (self.catalog().relation(&target).is_some() && !self.is_assumed(&target)) {
             return refuse("42P07", format!("relation \"{}\" already exists", target.name));
         }
         match relation {
@@ -190,6 +190,9 @@ impl Run {
             });
             return Ok(());
         }
+        if self.table(&name).of_type.is_some() {
+            return refuse("42809", "cannot rename column of typed table");
+        }
         let mut tables = vec![name.clone()];
         if !alter.only.0 {
             for child in self.catalog().descendants(&name) {
@@ -199,6 +202,9 @@ impl Run {
         }
         let table = self.table(&name);
         match table.column(from.as_str()) {
+            None if super::create_table::is_system_column(from) => {
+                return refuse("0A000", format!("cannot rename system column \"{from}\""));
+            }
             None if table.assumed => return Ok(()),
             None => return refuse("42703", format!("column \"{from}\" does not exist")),
             Some(_) => {}
@@ -210,6 +216,9 @@ impl Run {
         for known in tables.iter().skip(1).chain(tables.first()) {
             if *known == name && table.column(from.as_str()).is_some_and(|column| column.inherited) {
                 return refuse("42P16", format!("cannot rename inherited column \"{from}\""));
+            }
+            if super::create_table::is_system_column(&to) {
+                return refuse("42701", format!("column name \"{to}\" conflicts with a system column name"));
             }
             if self.table(known).column(to.as_str()).is_some() {
                 return refuse("42701", format!("column \"{to}\" of relation \"{}\" already exists", known.name));
@@ -279,6 +288,9 @@ impl Run {
                 if let Some(when) = &mut trigger.when {
                     rename_expr(when);
                 }
+            }
+            for rule in &mut table.rules {
+                rule.columns.iter_mut().filter(|column| *column == from).for_each(|column| *column = to.clone());
             }
             for policy in &mut table.policies {
                 policy.columns.iter_mut().for_each(rename);
@@ -398,6 +410,9 @@ impl Run {
         }
         let to = QualifiedName::with_schema(schema.clone(), name.name.clone());
         if to == name {
+            for (_, sequence) in self.catalog().sequences_of(&name) {
+                self.lock(&sequence, LockMode::AccessExclusive);
+            }
             return Ok(());
         }
         if self.catalog().relation(&to).is_some() {

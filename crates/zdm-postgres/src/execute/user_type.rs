@@ -96,7 +96,7 @@ impl Run {
                     domain.checks.push(DomainCheck { name: chosen, expr: expr.clone(), valid: !not_valid });
                 }
                 TableConstraintKind::NotNull { .. } => {
-                    self.since(18, "NOT")?;
+                    self.since(17, "NOT")?;
                     if !domain.not_null {
                         self.read_domain_users(&name);
                     }
@@ -115,10 +115,9 @@ impl Run {
                 let Some(check) = domain.checks.iter_mut().find(|check| check.name == *constraint) else {
                     return missing(constraint);
                 };
-                if !check.valid {
-                    check.valid = true;
-                    self.read_domain_users(&name);
-                }
+                // The rows are read whether it was valid or not.
+                check.valid = true;
+                self.read_domain_users(&name);
             }
             AlterDomainAction::RenameConstraint { from, to } => {
                 let Some(check) = domain.checks.iter_mut().find(|check| check.name == *from) else {

@@ -10,13 +10,15 @@ use crate::statement::{CreateView, IndexKey, Persistence};
 
 impl Run {
     pub(super) fn create_view(&mut self, create: &CreateView) -> Step {
-        let name = self.creation_name(&create.name, Persistence::Permanent);
+        let persistence = if create.temporary { Persistence::Temporary } else { Persistence::Permanent };
+        let name = self.creation_name(&create.name, persistence);
         let existing = self.catalog().relation(&name).cloned();
         let replaced = match &existing {
             None => None,
             Some(Relation::View(view)) if create.or_replace && !view.materialized => Some(view.clone()),
             Some(_) if create.if_not_exists => return Ok(()),
             Some(_) if self.is_assumed(&name) => None,
+            Some(_) if create.or_replace => return refuse("42809", format!("\"{}\" is not a view", name.name)),
             Some(_) => return refuse("42P07", format!("relation \"{}\" already exists", name.name)),
         };
         let mut dependencies: Vec<(QualifiedName, Vec<Ident>)> = Vec::new();

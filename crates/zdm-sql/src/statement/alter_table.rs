@@ -230,9 +230,13 @@ fn enable(cursor: &mut Cursor<'_>) -> Read<Action> {
         return Ok(Action::Rule { name: cursor.ident()?, mode });
     }
     cursor.expect("TRIGGER")?;
-    let which = if cursor.accept("ALL") {
+    let plain = mode == verb;
+    if !plain && cursor.is_any(&["ALL", "USER"]) {
+        return cursor.unexpected("a trigger's name");
+    }
+    let which = if plain && cursor.accept("ALL") {
         TriggerSelection::All
-    } else if cursor.accept("USER") {
+    } else if plain && cursor.accept("USER") {
         TriggerSelection::User
     } else {
         TriggerSelection::Named(cursor.ident()?)
@@ -294,8 +298,7 @@ fn alter(cursor: &mut Cursor<'_>) -> Read<Action> {
         let column = Ident::from(cursor.source_of(cursor.at, cursor.at + 1));
         cursor.at += 1;
         cursor.expect_all(&["SET", "STATISTICS"])?;
-        statistics_target(cursor)?;
-        return Ok(Action::SetStatistics { column });
+        return Ok(Action::SetStatistics { column, target: statistics_target(cursor)? });
     }
     let column = cursor.ident()?;
     if cursor.accept("TYPE") {
@@ -358,8 +361,16 @@ fn signed_number(cursor: &mut Cursor<'_>) -> Read<()> {
     cursor.expect_kind(Kind::Number, "a number")
 }
 
-fn statistics_target(cursor: &mut Cursor<'_>) -> Read<()> {
-    if cursor.accept("DEFAULT") { Ok(()) } else { signed_number(cursor) }
+/// What does not fit the type of the number is further from any limit than the greatest that does.
+fn statistics_target(cursor: &mut Cursor<'_>) -> Read<Option<i32>> {
+    if cursor.accept("DEFAULT") {
+        return Ok(None);
+    }
+    let start = cursor.at;
+    signed_number(cursor)?;
+    let text: String = cursor.source_of(start, cursor.at).chars().filter(|c| !c.is_whitespace() && *c != '+').collect();
+    let beyond = if text.starts_with('-') { i32::MIN } else { i32::MAX };
+    Ok(Some(text.parse().unwrap_or(beyond)))
 }
 
 fn alter_type(cursor: &mut Cursor<'_>, column: Ident) -> Read<Action> {
@@ -382,26 +393,28 @@ fn set_column(cursor: &mut Cursor<'_>, column: Ident) -> Read<Action> {
         return alter_type(cursor, column);
     }
     if cursor.accept("STATISTICS") {
-        statistics_target(cursor)?;
-        return Ok(Action::SetStatistics { column });
+        return Ok(Action::SetStatistics { column, target: statistics_target(cursor)? });
     }
     if cursor.is_kind(Kind::LParen) {
         option_texts(cursor)?;
         return Ok(Action::SetColumnOptions { column });
     }
     if cursor.accept("STORAGE") {
-        cursor.ident()?;
-        return Ok(Action::SetStorage { column });
+        return Ok(Action::SetStorage { column, storage: word(cursor)? });
     }
     if cursor.accept("COMPRESSION") {
-        cursor.ident()?;
-        return Ok(Action::SetCompression { column });
+        return Ok(Action::SetCompression { column, method: word(cursor)? });
     }
     if cursor.accept_all(&["EXPRESSION", "AS"]) {
         return Ok(Action::SetExpression { column, expr: cursor.parenthesized_expr()? });
     }
     cursor.at -= 1;
     set_identity(cursor, column)
+}
+
+/// A name, or the reserved word DEFAULT.
+fn word(cursor: &mut Cursor<'_>) -> Read<Ident> {
+    if cursor.accept("DEFAULT") { Ok(Ident::new("default")) } else { cursor.ident() }
 }
 
 /// Any number of `SET GENERATED …`, `SET sequence_option`, `RESTART [WITH n]`.
@@ -431,6 +444,7 @@ fn alter_constraint(cursor: &mut Cursor<'_>) -> Read<Action> {
     let mut initially_deferred = None;
     let mut enforced = None;
     let mut inherit = None;
+    let mut not_valid = false;
     let start = cursor.at;
     loop {
         if cursor.accept_all(&["NOT", "DEFERRABLE"]) {
@@ -449,10 +463,12 @@ fn alter_constraint(cursor: &mut Cursor<'_>) -> Read<Action> {
             inherit = Some(false);
         } else if cursor.accept("INHERIT") {
             inherit = Some(true);
+        } else if cursor.accept_all(&["NOT", "VALID"]) {
+            not_valid = true;
         } else if cursor.at == start {
             return cursor.unexpected("a constraint's attribute");
         } else {
-            return Ok(Action::AlterConstraint { name, deferrable, initially_deferred, enforced, inherit });
+            return Ok(Action::AlterConstraint { name, deferrable, initially_deferred, enforced, inherit, not_valid });
         }
     }
 }

@@ -1,7 +1,8 @@
 //! Queries and data: SELECT, INSERT, UPDATE, DELETE, MERGE, TRUNCATE, COPY.
 
+use zdm_postgres::expr::ExprNode;
 use zdm_postgres::statement::{CreateTableAs, Dml, Query};
-use zdm_postgres::{Ident, QualifiedName, Statement};
+use zdm_postgres::{Ident, QualifiedName, SqlExpr, Statement};
 
 use super::alter_table::{behavior, only};
 use super::table::persistence;
@@ -85,6 +86,7 @@ fn dml(table: QualifiedName) -> Dml {
         query: Query::default(),
         on_conflict_update: false,
         values_rows: None,
+        values: Vec::new(),
     }
 }
 
@@ -117,8 +119,14 @@ pub(super) fn insert(cursor: &mut Cursor<'_>, start: usize) -> Read<Statement> {
         cursor.at += 1;
         let mut rows = 0_u32;
         loop {
+            let before = cursor.at;
             cursor.skip_parenthesized()?;
             rows = rows.saturating_add(1);
+            if rows == 1 && !cursor.is_kind(Kind::Comma) {
+                let mut row = cursor.clone();
+                row.at = before;
+                insert.values = row.parenthesized(Cursor::expr_until_comma).unwrap_or_default();
+            }
             if !cursor.accept_kind(Kind::Comma) {
                 break;
             }
@@ -233,11 +241,16 @@ pub(super) fn delete(cursor: &mut Cursor<'_>, start: usize) -> Read<Statement> {
     Ok(Statement::Delete(delete))
 }
 
-/// Passes over everything before WHERE and reads its expression; WHERE CURRENT OF has none.
-fn predicate(cursor: &mut Cursor<'_>) -> Read<Option<zdm_postgres::SqlExpr>> {
+/// Passes over everything before WHERE and reads its expression; WHERE CURRENT OF has none that is known.
+fn predicate(cursor: &mut Cursor<'_>) -> Read<Option<SqlExpr>> {
     cursor.at = cursor.find_outside(|cursor, index| cursor.word_at(index, &["WHERE", "RETURNING"]));
-    if !cursor.accept("WHERE") || cursor.are(&["CURRENT", "OF"]) {
+    if !cursor.accept("WHERE") {
         return Ok(None);
+    }
+    if cursor.are(&["CURRENT", "OF"]) {
+        // The one row at which the cursor stands.
+        let text = cursor.source_of(cursor.at, cursor.tokens.len()).to_owned();
+        return Ok(Some(SqlExpr::new(text.clone(), ExprNode::Other { text, parts: Vec::new() })));
     }
     let end = cursor.find_outside(|cursor, index| cursor.word_at(index, &["RETURNING"]));
     cursor.expr_until(end).map(Some)
@@ -257,7 +270,27 @@ pub(super) fn merge(cursor: &mut Cursor<'_>, start: usize) -> Read<Statement> {
     if !cursor.is("USING") {
         return cursor.unexpected("USING");
     }
-    merge.query = whole_query(cursor, start, head, &[(cursor.at, cursor.tokens.len())]);
+    let body = cursor.at;
+    merge.query = whole_query(cursor, start, head, &[(body, cursor.tokens.len())]);
+    while !cursor.is_at_end() {
+        if cursor.accept_all(&["THEN", "UPDATE", "SET"]) {
+            loop {
+                if cursor.is_kind(Kind::LParen) {
+                    merge.columns.extend(cursor.parenthesized(target_column)?);
+                } else {
+                    merge.columns.push(target_column(cursor)?);
+                }
+                cursor.at = cursor.find_outside(|cursor, index| {
+                    cursor.tokens[index].kind == Kind::Comma || cursor.word_at(index, &["WHEN", "RETURNING"])
+                });
+                if !cursor.accept_kind(Kind::Comma) {
+                    break;
+                }
+            }
+        } else {
+            cursor.at += 1;
+        }
+    }
     cursor.at = cursor.tokens.len();
     Ok(Statement::Merge(merge))
 }

@@ -17,7 +17,7 @@ use crate::query;
 pub(super) fn create_view(cursor: &mut Cursor<'_>) -> Read<Statement> {
     cursor.expect("CREATE")?;
     let or_replace = cursor.accept_all(&["OR", "REPLACE"]);
-    persistence(cursor);
+    let temporary = persistence(cursor) == zdm_postgres::statement::Persistence::Temporary;
     let recursive = cursor.accept("RECURSIVE");
     let materialized = cursor.accept("MATERIALIZED");
     cursor.expect("VIEW")?;
@@ -67,7 +67,16 @@ pub(super) fn create_view(cursor: &mut Cursor<'_>) -> Read<Statement> {
         query.relations.retain(|relation| *relation != name);
     }
     cursor.at = cursor.tokens.len();
-    Ok(Statement::CreateView(CreateView { name, or_replace, materialized, if_not_exists, with_data, columns, query }))
+    Ok(Statement::CreateView(CreateView {
+        name,
+        or_replace,
+        temporary,
+        materialized,
+        if_not_exists,
+        with_data,
+        columns,
+        query,
+    }))
 }
 
 pub(super) fn refresh(cursor: &mut Cursor<'_>) -> Read<Statement> {
@@ -520,12 +529,14 @@ fn create_policy(cursor: &mut Cursor<'_>) -> Read<Statement> {
     let name = cursor.ident()?;
     cursor.expect("ON")?;
     let table = cursor.name()?;
-    let columns = policy_tail(cursor)?;
-    Ok(Statement::CreatePolicy { name, table, columns })
+    let (columns, relations) = policy_tail(cursor)?;
+    Ok(Statement::CreatePolicy { name, table, columns, relations })
 }
 
-fn policy_tail(cursor: &mut Cursor<'_>) -> Read<Vec<Ident>> {
+/// The columns that its expressions name, and the relations that their subqueries read.
+fn policy_tail(cursor: &mut Cursor<'_>) -> Read<(Vec<Ident>, Vec<QualifiedName>)> {
     let mut columns: Vec<Ident> = Vec::new();
+    let mut read: Vec<QualifiedName> = Vec::new();
     loop {
         let expr = if cursor.accept("AS") || cursor.accept("FOR") {
             cursor.ident()?;
@@ -536,8 +547,13 @@ fn policy_tail(cursor: &mut Cursor<'_>) -> Read<Vec<Ident>> {
         } else if cursor.accept("USING") || cursor.accept_all(&["WITH", "CHECK"]) {
             cursor.parenthesized_expr()?
         } else {
-            return Ok(columns);
+            return Ok((columns, read));
         };
+        expr.node.walk(&mut |node| {
+            if let zdm_postgres::expr::ExprNode::Subquery { relations } = node {
+                read.extend(relations.iter().cloned());
+            }
+        });
         for column in expr.node.columns() {
             if !columns.contains(&column) {
                 columns.push(column);
@@ -557,8 +573,8 @@ pub(super) fn alter(cursor: &mut Cursor<'_>) -> Read<Statement> {
             let rename_to = Some(cursor.ident()?);
             return Ok(Statement::AlterOnTable { kind: ObjectKind::Policy, name, table, rename_to });
         }
-        policy_tail(cursor)?;
-        return Ok(Statement::AlterPolicy { name, table });
+        let (_, relations) = policy_tail(cursor)?;
+        return Ok(Statement::AlterPolicy { name, table, relations });
     }
     if cursor.is_any(&["TRIGGER", "RULE"]) {
         let kind = if cursor.accept("RULE") { ObjectKind::Rule } else { ObjectKind::Trigger };

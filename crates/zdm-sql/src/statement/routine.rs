@@ -1,7 +1,7 @@
 //! Functions, procedures, triggers, rules, DO and CALL.
 
 use zdm_postgres::statement::{CreateFunction, CreateTrigger, Volatility};
-use zdm_postgres::{DataType, Statement};
+use zdm_postgres::{DataType, Ident, Statement};
 
 use super::table;
 use crate::cursor::{Cursor, Read};
@@ -241,10 +241,12 @@ pub(super) fn create_trigger(cursor: &mut Cursor<'_>) -> Read<Statement> {
     let table = cursor.name()?;
     let from = if cursor.accept("FROM") { Some(cursor.name()?) } else { None };
     let (attributes, _) = table::attributes(cursor)?;
+    let mut transition_tables = false;
     if cursor.accept("REFERENCING") {
         while cursor.accept_any(&["NEW", "OLD"]).is_some() {
-            if cursor.accept_any(&["TABLE", "ROW"]).is_none() {
-                return cursor.unexpected("TABLE");
+            match cursor.accept_any(&["TABLE", "ROW"]) {
+                Some(kind) => transition_tables |= kind == "TABLE",
+                None => return cursor.unexpected("TABLE"),
             }
             cursor.accept("AS");
             cursor.ident()?;
@@ -274,6 +276,7 @@ pub(super) fn create_trigger(cursor: &mut Cursor<'_>) -> Read<Statement> {
         events,
         update_of,
         for_each_row,
+        transition_tables,
         when,
         from,
         attributes,
@@ -288,18 +291,64 @@ pub(super) fn create_rule(cursor: &mut Cursor<'_>) -> Read<Statement> {
     cursor.expect("RULE")?;
     let name = cursor.ident()?;
     cursor.expect_all(&["AS", "ON"])?;
-    if cursor.accept_any(&["SELECT", "INSERT", "UPDATE", "DELETE"]).is_none() {
+    let Some(event) = cursor.accept_any(&["SELECT", "INSERT", "UPDATE", "DELETE"]) else {
         return cursor.unexpected("an event");
-    }
+    };
     cursor.expect("TO")?;
     let table = cursor.name()?;
+    let behind = cursor.at;
     cursor.at = cursor.find_outside(|cursor, index| cursor.word_at(index, &["DO"]));
     cursor.expect("DO")?;
+    cursor.accept_any(&["ALSO", "INSTEAD"]);
     if cursor.is_at_end() {
         return cursor.unexpected("an action");
     }
+    let actions = rule_actions(cursor)?;
+    let columns = old_and_new(cursor, behind);
     cursor.at = cursor.tokens.len();
-    Ok(Statement::CreateRule { name, table, or_replace })
+    Ok(Statement::CreateRule { name, table, or_replace, event: event.to_owned(), columns, actions })
+}
+
+/// `NOTHING`, one command, or several in parentheses.
+fn rule_actions(cursor: &mut Cursor<'_>) -> Read<Vec<Statement>> {
+    if cursor.accept("NOTHING") {
+        return Ok(Vec::new());
+    }
+    let all = cursor.tokens.len();
+    let several = cursor.is_kind(Kind::LParen) && !crate::query::begins(cursor);
+    let (start, end) = if several { cursor.skip_parenthesized()? } else { (cursor.at, all) };
+    let mut actions = Vec::new();
+    let mut from = start;
+    for index in start..=end {
+        let ends = index == end || cursor.tokens.get(index).is_some_and(|token| token.kind == Kind::Semicolon);
+        if ends && from < index {
+            actions.push(super::read_part(cursor, from, index));
+        }
+        if ends {
+            from = index + 1;
+        }
+    }
+    Ok(actions)
+}
+
+/// The columns of `old.column` and `new.column` from a place on, each once.
+fn old_and_new(cursor: &Cursor<'_>, from: usize) -> Vec<Ident> {
+    let mut columns: Vec<Ident> = Vec::new();
+    let mut ahead = cursor.clone();
+    ahead.at = from;
+    while !ahead.is_at_end() {
+        if ahead.is_any(&["OLD", "NEW"]) && ahead.is_kind_nth(1, Kind::Dot) && ahead.is_ident_nth(2) {
+            ahead.at += 2;
+            if let Ok(column) = ahead.ident()
+                && !columns.contains(&column)
+            {
+                columns.push(column);
+            }
+        } else {
+            ahead.at += 1;
+        }
+    }
+    columns
 }
 
 pub(super) fn do_block(cursor: &mut Cursor<'_>) -> Read<Statement> {

@@ -1,7 +1,7 @@
 //! Transactions, the session, locks and maintenance.
 
 use zdm_postgres::statement::SetParameter;
-use zdm_postgres::{Ident, LockMode, Statement};
+use zdm_postgres::{Ident, LockMode, QualifiedName, Statement};
 
 use super::alter_table::only;
 use super::index::{is_on, spaced_options};
@@ -292,7 +292,8 @@ pub(super) fn vacuum(cursor: &mut Cursor<'_>) -> Read<Statement> {
             full |= word == "FULL";
         }
     }
-    Ok(Statement::Vacuum { full, truncate, tables: maintained_tables(cursor)? })
+    let (tables, only) = maintained_tables(cursor)?;
+    Ok(Statement::Vacuum { full, truncate, tables, only })
 }
 
 pub(super) fn analyze(cursor: &mut Cursor<'_>) -> Read<Statement> {
@@ -302,22 +303,29 @@ pub(super) fn analyze(cursor: &mut Cursor<'_>) -> Read<Statement> {
     } else {
         cursor.accept("VERBOSE");
     }
-    Ok(Statement::Analyze { tables: maintained_tables(cursor)? })
+    let (tables, only) = maintained_tables(cursor)?;
+    Ok(Statement::Analyze { tables, only })
 }
 
-fn maintained_tables(cursor: &mut Cursor<'_>) -> Read<Vec<zdm_postgres::QualifiedName>> {
+/// The tables, and which of them are named by ONLY.
+fn maintained_tables(cursor: &mut Cursor<'_>) -> Read<(Vec<QualifiedName>, Vec<QualifiedName>)> {
     if cursor.is_at_end() {
-        return Ok(Vec::new());
+        return Ok((Vec::new(), Vec::new()));
     }
-    cursor.list(|cursor| {
-        only(cursor);
+    let mut alone = Vec::new();
+    let tables = cursor.list(|cursor| {
+        let only = only(cursor);
         let name = cursor.name()?;
         cursor.accept_operator("*");
         if cursor.is_kind(Kind::LParen) {
             cursor.skip_parenthesized()?;
         }
+        if only.0 {
+            alone.push(name.clone());
+        }
         Ok(name)
-    })
+    })?;
+    Ok((tables, alone))
 }
 
 /// `CLUSTER [VERBOSE | ( … )] [table [USING index]]` and the old `CLUSTER index ON table`.
