@@ -468,6 +468,10 @@ pub struct Table {
     /// Partitions and inheritance children, in order of attachment.
     pub children: Vec<QualifiedName>,
     pub foreign: bool,
+    /// DISABLE TRIGGER ALL: the triggers of its foreign keys, on both sides, do not fire.
+    pub key_triggers_off: bool,
+    /// The access method where it is another one than `heap`.
+    pub access_method: Option<Ident>,
     /// The composite type of a typed table.
     pub of_type: Option<QualifiedName>,
     pub replica_identity_index: Option<Ident>,
@@ -498,6 +502,8 @@ impl Table {
             inherits: Vec::new(),
             children: Vec::new(),
             foreign: false,
+            key_triggers_off: false,
+            access_method: None,
             of_type: None,
             replica_identity_index: None,
             clustered_on: None,

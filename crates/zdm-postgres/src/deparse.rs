@@ -18,7 +18,9 @@ pub fn default(catalog: &Catalog, table: &Table, column: &Column) -> Option<Stri
     if let Some(generated) = &column.generated {
         return Some(printer.top(&generated.expr, None));
     }
-    column.default.as_ref().map(|default| printer.top(default, Some(&column.data_type)))
+    // A constant of a domain is one of what the domain is over.
+    let base = crate::cast::base_type(catalog, &column.data_type);
+    column.default.as_ref().map(|default| printer.top(default, Some(&base)))
 }
 
 /// `pg_get_constraintdef(oid)`.
@@ -585,6 +587,18 @@ impl Printer<'_> {
                 _ => None,
             };
             return Typed::new(lower.to_ascii_uppercase(), data_type);
+        }
+        if let ("current_timestamp" | "current_time" | "localtimestamp" | "localtime", [ExprNode::Number(precision)]) =
+            (lower.as_str(), args)
+        {
+            let data_type = match lower.as_str() {
+                "current_timestamp" => "timestamptz",
+                "localtimestamp" => "timestamp",
+                "current_time" => "timetz",
+                _ => "time",
+            };
+            let text = format!("{}({precision})", lower.to_ascii_uppercase());
+            return Typed::new(text, Some(DataType::named(data_type)));
         }
         // `TRIM(BOTH FROM c)`; `btrim(c)` is printed as such.
         if keyword && let (Some(side), [whole, rest @ ..]) = (trimmed_side(&lower), args) {

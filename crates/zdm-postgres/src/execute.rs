@@ -104,6 +104,11 @@ impl Run {
                 }
                 _ => return None,
             },
+            Statement::Session { command, .. }
+                if matches!(command.as_str(), "DISCARD ALL" | "COMMIT PREPARED" | "ROLLBACK PREPARED") =>
+            {
+                command
+            }
             Statement::Vacuum { .. } => "VACUUM",
             Statement::AlterOther { kind: ObjectKind::System, .. } => "ALTER SYSTEM",
             Statement::Cluster { table: None, .. } => "CLUSTER",

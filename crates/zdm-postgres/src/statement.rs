@@ -91,6 +91,13 @@ pub enum Statement {
         name: Ident,
         if_not_exists: bool,
     },
+    /// `ALTER EXTENSION … ADD | DROP kind name`: the object becomes a member, or is one no longer.
+    AlterExtensionMember {
+        extension: Ident,
+        drop: bool,
+        kind: ObjectKind,
+        member: QualifiedName,
+    },
     CreateStatistics {
         name: Option<QualifiedName>,
         table: QualifiedName,
@@ -823,10 +830,22 @@ pub struct Dml {
     pub query: Query,
     /// INSERT … ON CONFLICT DO UPDATE.
     pub on_conflict_update: bool,
+    /// INSERT … ON CONFLICT.
+    pub conflict: Option<ConflictTarget>,
     /// The number of rows of INSERT … VALUES.
     pub values_rows: Option<u32>,
     /// The values of INSERT … VALUES with one row.
     pub values: Vec<SqlExpr>,
+}
+
+/// Which conflict INSERT … ON CONFLICT means.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ConflictTarget {
+    Any,
+    Columns(Vec<Ident>),
+    Constraint(Ident),
+    /// Expressions, or the condition of a partial index.
+    Other,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -1013,6 +1032,7 @@ impl Statement {
             Self::AlterOnTable { kind, .. } | Self::AlterOther { kind, .. } => kind.alter_command(),
             Self::CreateSchema { .. } => "CREATE SCHEMA",
             Self::CreateExtension { .. } => "CREATE EXTENSION",
+            Self::AlterExtensionMember { .. } => "ALTER EXTENSION",
             Self::CreateStatistics { .. } => "CREATE STATISTICS",
             Self::CreatePublication { .. } => "CREATE PUBLICATION",
             Self::AlterPublication { .. } => "ALTER PUBLICATION",

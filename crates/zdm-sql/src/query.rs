@@ -836,6 +836,11 @@ fn output(cursor: &Cursor<'_>, query: &mut Query) {
     if cursor.is("WITH") && skip_with(&mut cursor).is_err() {
         return;
     }
+    if cursor.is("VALUES") {
+        cursor.at += 1;
+        values_output(&mut cursor, query);
+        return;
+    }
     while cursor.accept_kind(Kind::LParen) {}
     if !cursor.accept("SELECT") {
         return;
@@ -877,6 +882,37 @@ fn output(cursor: &Cursor<'_>, query: &mut Query) {
         if !cursor.accept_kind(Kind::Comma) {
             return;
         }
+    }
+}
+
+/// The columns of VALUES where each row has the same kinds of values.
+fn values_output(cursor: &mut Cursor<'_>, query: &mut Query) {
+    let mut columns: Vec<OutputColumn> = Vec::new();
+    loop {
+        let Ok(row) = cursor.parenthesized(Cursor::expr_until_comma) else { return };
+        if columns.is_empty() {
+            columns = row
+                .into_iter()
+                .enumerate()
+                .map(|(place, expr)| OutputColumn { name: Some(Ident::from(format!("column{}", place + 1))), expr })
+                .collect();
+        } else {
+            let kind = |node: &ExprNode| match node {
+                ExprNode::Number(number) => (std::mem::discriminant(node), number.parse::<i32>().is_ok()),
+                _ => (std::mem::discriminant(node), true),
+            };
+            let same = row.len() == columns.len()
+                && row.iter().zip(&columns).all(|(expr, column)| kind(&expr.node) == kind(&column.expr.node));
+            if !same {
+                return;
+            }
+        }
+        if !cursor.accept_kind(Kind::Comma) {
+            break;
+        }
+    }
+    if cursor.is_at_end() {
+        query.output = columns;
     }
 }
 

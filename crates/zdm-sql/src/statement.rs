@@ -247,7 +247,8 @@ fn declare_or_prepare(cursor: &mut Cursor<'_>) -> Statement {
 /// A command of the session that holds a query or a change of rows; no other command, so that nothing is nested.
 fn with_inner(cursor: &mut Cursor<'_>, start: usize, inside: usize) -> Statement {
     cursor.at = inside;
-    let rows = cursor.is_any(&["SELECT", "VALUES", "TABLE", "WITH", "INSERT", "UPDATE", "DELETE", "MERGE"]);
+    let rows = cursor.is_any(&["SELECT", "VALUES", "TABLE", "WITH", "INSERT", "UPDATE", "DELETE", "MERGE"])
+        || (cursor.word_at(start, &["EXPLAIN"]) && cursor.is_any(&["CREATE", "EXECUTE"]));
     let inner = if rows { dispatch(cursor).ok().filter(|_| cursor.is_at_end()) } else { None };
     cursor.at = start;
     match session::command(cursor) {

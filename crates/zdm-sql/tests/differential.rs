@@ -112,6 +112,7 @@ fn expected_kinds(statement: &Statement) -> &'static [&'static str] {
         Statement::MoveAll { .. } => &["ALTER_TABLE", "ALTER_INDEX", "ALTER_MATERIALIZED_VIEW"],
         Statement::DropOwned { .. } => &["DROP_OWNED"],
         Statement::ImportForeignSchema { .. } => &["IMPORT_FOREIGN_SCHEMA"],
+        Statement::AlterExtensionMember { .. } => &["ALTER_EXTENSION"],
         Statement::AlterOther { .. } => &["ALTER_", "REASSIGN"],
         Statement::Comment { .. } => &["COMMENT_ON"],
         Statement::Grant { .. } => &["GRANT", "REVOKE"],

@@ -375,7 +375,7 @@ fn data() {
     check(
         "INSERT INTO t AS x (a, b[1]) VALUES (1, f(2)), (3, (SELECT max(c) FROM u)) ON CONFLICT (a) DO UPDATE SET b = excluded.b RETURNING *; INSERT INTO t DEFAULT VALUES; INSERT INTO t SELECT * FROM u",
         r#"
-        Insert(Dml{table:t, columns:["a", "b"], query:Query{text:"INSERT INTO t AS x (a, b[1]) VALUES (1, f(2)), (3, (SELECT max(c) FROM u)) ON CONFLICT (a) DO UPDATE SET b = excluded.b RETURNING *", relations:[u], columns:["c", "a", "b"], functions:[f, max], star:true}, on_conflict_update:true, values_rows:2})
+        Insert(Dml{table:t, columns:["a", "b"], query:Query{text:"INSERT INTO t AS x (a, b[1]) VALUES (1, f(2)), (3, (SELECT max(c) FROM u)) ON CONFLICT (a) DO UPDATE SET b = excluded.b RETURNING *", relations:[u], columns:["c", "a", "b"], functions:[f, max], star:true}, on_conflict_update:true, conflict:Columns(["a"]), values_rows:2})
         Insert(Dml{table:t, query:Query{text:"INSERT INTO t DEFAULT VALUES"}, values_rows:1})
         Insert(Dml{table:t, query:Query{text:"INSERT INTO t SELECT * FROM u", relations:[u], star:true}})
         "#,
@@ -404,7 +404,7 @@ fn data() {
         r#"
         Select(Query{text:"SELECT a.b AS c, count(*), d::int, e + 1 f FROM s.t a LEFT JOIN public.u ON a.x = u.x, generate_series(1, 2) g WHERE EXISTS (SELECT 1 FROM w) FOR UPDATE OF a SKIP LOCKED", relations:[s.t, u, w], columns:["b", "d", "e", "x"], functions:[count, generate_series], locked:[s.t], output:[OutputColumn{name:"c", expr:"a.b"}, OutputColumn{name:"count", expr:"count(*)"}, OutputColumn{name:"d", expr:"d::int"}, OutputColumn{name:"f", expr:"e + 1"}]})
         Select(Query{text:"TABLE t", relations:[t], star:true})
-        Select(Query{text:"VALUES (1), (2)"})
+        Select(Query{text:"VALUES (1), (2)", output:[OutputColumn{name:"column1", expr:"1"}]})
         "#,
     );
     check(

@@ -113,6 +113,7 @@ pub struct Bench {
 struct Standing {
     texts: [String; 2],
     left: BTreeSet<String>,
+    relations: BTreeMap<String, Relation>,
 }
 
 /// What was seen, and how much of it could be.
@@ -150,7 +151,8 @@ impl Bench {
         let _ = session.try_sql("ROLLBACK");
         let texts = [self.sized(case.setup), self.sized(case.session)];
         let standing = self.standing.take().filter(|standing| standing.texts == texts);
-        if standing.is_none_or(|standing| standing.left != left(session)) {
+        let standing = standing.filter(|standing| standing.left == left(session));
+        if standing.is_none() {
             session.sql(CLEAN);
             for text in &texts {
                 if let Err(error) = session.try_sql(text) {
@@ -161,27 +163,37 @@ impl Bench {
         if case.mode != Mode::Tx {
             return self.outside(case);
         }
-        let before = relations(session);
-        let left = left(session);
+        // What was left as it was has not to be asked for again.
+        let Standing { left, relations: before, .. } = standing.unwrap_or_else(|| Standing {
+            texts: texts.clone(),
+            left: left(session),
+            relations: relations(session),
+        });
         // A session that has planned with a table before opens fewer relations for it: each case has one that has not,
         // unless it has temporary tables of its own.
         let temporary = texts.iter().any(|text| text.to_ascii_lowercase().contains("temp"));
         let answer = if temporary {
-            self.in_transaction(session, case, &before)
+            self.in_transaction(session, false, case, &before)
         } else {
             let fresh = self.database.connect();
             fresh.sql("SET client_min_messages = warning; SET search_path = s, public");
             match fresh.try_sql(&texts[1]) {
-                Ok(_) => self.in_transaction(&fresh, case, &before),
+                Ok(_) => self.in_transaction(&fresh, texts[1].is_empty(), case, &before),
                 Err(error) => return Answer::SetupFails(format!("{} {}", error.sqlstate, error.message)),
             }
         };
         let _ = session.try_sql("ROLLBACK");
-        self.standing.replace(Some(Standing { texts, left }));
+        self.standing.replace(Some(Standing { texts, left, relations: before }));
         answer
     }
 
-    fn in_transaction(&self, session: &Client, case: &Case<'_>, before: &BTreeMap<String, Relation>) -> Answer {
+    fn in_transaction(
+        &self,
+        session: &Client,
+        fresh: bool,
+        case: &Case<'_>,
+        before: &BTreeMap<String, Relation>,
+    ) -> Answer {
         session.sql("SET client_min_messages = debug1");
         session.sql("BEGIN");
         let mut observed = Observed::default();
@@ -193,8 +205,10 @@ impl Bench {
                 return Answer::Measured(observed, Scope::FULL);
             }
         }
-        let middle = relations(session);
-        let read_before = rows_read(session);
+        // Nothing ran yet: the relations are those of the setup, and no row of theirs was read.
+        let fresh = pre.trim().is_empty() && fresh;
+        let middle = if fresh { before.clone() } else { relations(session) };
+        let read_before = if fresh { BTreeMap::new() } else { rows_read(session) };
         session.take_notices();
         if let Err(error) = session.try_sql(&self.sized(case.statement)) {
             observed.error = Some((error.sqlstate, error.message));

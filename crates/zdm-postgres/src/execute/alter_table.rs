@@ -605,8 +605,11 @@ impl Run {
                     }
                     return refuse("42809", "cannot change access method of a partitioned table");
                 }
-                if method.as_ref().is_some_and(|method| *method != "heap") {
+                let wanted = method.clone().or_else(|| self.default_access_method());
+                let wanted = wanted.filter(|method| *method != "heap");
+                if self.table(name).access_method != wanted {
                     queue.entry(name.clone()).or_default().rewrite = true;
+                    self.catalog_mut().edit_table(name, |table| table.access_method = wanted);
                 }
                 Ok(())
             }
@@ -660,6 +663,10 @@ impl Run {
                 Ok(())
             }
         }
+    }
+
+    pub(super) fn default_access_method(&self) -> Option<Ident> {
+        self.state.settings.get("default_table_access_method").map(Ident::new)
     }
 
     /// `ATExecAddOf`: the columns must be the type's, in its order.
@@ -1963,6 +1970,9 @@ impl Run {
         let tables = if reaches { self.tree(only, name, mode) } else { vec![name.clone()] };
         for name in tables {
             self.catalog_mut().edit_table(&name, |table| {
+                if matches!(which, crate::statement::TriggerSelection::All) {
+                    table.key_triggers_off = !enabled;
+                }
                 for trigger in &mut table.triggers {
                     let chosen = match which {
                         crate::statement::TriggerSelection::Named(wanted) => trigger.name == *wanted,

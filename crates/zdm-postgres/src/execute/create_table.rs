@@ -116,6 +116,10 @@ impl Run {
         let mut table = Table::named(name.clone());
         table.persistence = create.persistence;
         table.partition_by.clone_from(&create.partition_by);
+        if create.partition_by.is_none() {
+            let method = create.access_method.clone().or_else(|| self.default_access_method());
+            table.access_method = method.filter(|method| *method != "heap");
+        }
         for (option, value) in &create.options {
             if option == "vacuum_truncate" {
                 table.vacuum_truncate = Some(is_on(value));
@@ -1250,20 +1254,7 @@ impl Run {
             return Some(columns);
         }
         for output in &query.output {
-            let data_type = match &*output.expr.node {
-                ExprNode::Cast { data_type, .. } => self.resolve_type(data_type).ok()?,
-                ExprNode::Column { name, .. } => {
-                    let mut found = query.relations.iter().filter_map(|relation| {
-                        let columns = self.columns_of_relation(&self.find(relation)?, depth)?;
-                        columns.into_iter().find(|column| column.name == *name).map(|column| column.data_type)
-                    });
-                    found.next()?
-                }
-                ExprNode::Bool(_) => DataType::named("bool"),
-                ExprNode::Number(text) if text.parse::<i32>().is_ok() => DataType::named("int4"),
-                ExprNode::Text(_) => DataType::named("text"),
-                _ => return None,
-            };
+            let data_type = self.output_type(&output.expr.node, query, depth)?;
             let name = match &output.name {
                 Some(name) => name.clone(),
                 None => Ident::new(
@@ -1273,6 +1264,73 @@ impl Run {
             columns.push(plain_column(&name, &data_type));
         }
         (!columns.is_empty()).then_some(columns)
+    }
+
+    /// The type of an output column where it is a column's, a constant's, or that of a well-known function or operator.
+    fn output_type(&self, node: &ExprNode, query: &Query, depth: u8) -> Option<DataType> {
+        // Deeper expressions than this stay unknown.
+        if depth > 32 {
+            return None;
+        }
+        let of = |node: &ExprNode| self.output_type(node, query, depth + 1);
+        let plain = |data_type: DataType| DataType { modifiers: Vec::new(), ..data_type };
+        match node {
+            ExprNode::Cast { data_type, .. } => self.resolve_type(data_type).ok(),
+            ExprNode::Column { name, .. } => query.relations.iter().find_map(|relation| {
+                let columns = self.columns_of_relation(&self.find(relation)?, depth)?;
+                columns.into_iter().find(|column| column.name == *name).map(|column| column.data_type)
+            }),
+            ExprNode::Text(_) | ExprNode::Null => Some(DataType::named("text")),
+            ExprNode::Not(_)
+            | ExprNode::And(_)
+            | ExprNode::Or(_)
+            | ExprNode::IsNull { .. }
+            | ExprNode::IsTruth { .. }
+            | ExprNode::IsDistinctFrom { .. }
+            | ExprNode::InList { .. }
+            | ExprNode::Between { .. }
+            | ExprNode::Like { .. } => Some(DataType::named("bool")),
+            ExprNode::Infix { operator, .. } if matches!(operator.as_str(), "=" | "<>" | "<" | "<=" | ">" | ">=") => {
+                Some(DataType::named("bool"))
+            }
+            ExprNode::Infix { operator, left, right } if matches!(operator.as_str(), "+" | "-" | "*" | "/" | "%") => {
+                let order = ["int2", "int4", "int8", "numeric"];
+                let place = |data_type: &DataType| order.iter().position(|name| data_type.is(name));
+                let (left, right) = (plain(of(left)?), plain(of(right)?));
+                Some(if place(&left)? < place(&right)? { right } else { left })
+            }
+            ExprNode::Infix { operator, left, right } if operator == "||" => {
+                let (left, right) = (of(left)?, of(right)?);
+                let text = |data_type: &DataType| data_type.is("text") || data_type.is("varchar");
+                (text(&left) || text(&right)).then(|| DataType::named("text"))
+            }
+            ExprNode::Array(items) => Some(plain(of(items.first()?)?).array()),
+            ExprNode::Call { function, args, .. } if function.schema.is_none() => {
+                let first = || args.first().and_then(of);
+                match function.name.as_str() {
+                    "count" => Some(DataType::named("int8")),
+                    "upper" | "lower" | "concat" | "trim" | "btrim" | "replace" | "md5" | "left" | "right"
+                    | "substr" | "to_char" | "string_agg" => Some(DataType::named("text")),
+                    "length" => Some(DataType::named("int4")),
+                    "max" | "min" => {
+                        first().map(
+                            |data_type| {
+                                if data_type.is("varchar") { DataType::named("text") } else { plain(data_type) }
+                            },
+                        )
+                    }
+                    "coalesce" => {
+                        let first = first()?;
+                        let same = args.iter().all(|arg| {
+                            matches!(arg, ExprNode::Text(_) | ExprNode::Null) || of(arg).as_ref() == Some(&first)
+                        });
+                        same.then_some(first)
+                    }
+                    _ => self.type_of_constant(node),
+                }
+            }
+            _ => self.type_of_constant(node),
+        }
     }
 
     /// A column of an existing table that an expression for a new one names.

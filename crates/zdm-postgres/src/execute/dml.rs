@@ -8,7 +8,7 @@ use crate::effects::UncertainEffect;
 use crate::expr::{ExprNode, SqlExpr};
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
-use crate::statement::{Dml, DropBehavior, IndexKey, Query};
+use crate::statement::{ConflictTarget, Dml, DropBehavior, IndexKey, Query};
 
 const SATISFIED: &str = "a row satisfies the condition";
 
@@ -256,6 +256,10 @@ impl Run {
         if name == written_to {
             self.need_written_columns(&name, &dml.columns)?;
         }
+        if name == written_to {
+            self.check_row(&name, dml)?;
+            self.check_conflict_target(&name, dml)?;
+        }
         self.check_computed_columns(&name, dml)?;
         if dml.on_conflict_update {
             self.lock_indexes(&name, LockMode::RowExclusive);
@@ -307,11 +311,14 @@ impl Run {
         } else {
             dml.columns.clone()
         };
-        let nulls = |name: &Ident| written_as(dml, name, &|node| *node == ExprNode::Null);
+        let nulls = |name: &Ident| {
+            let place = written.iter().position(|known| known == name);
+            place.and_then(|place| dml.values.get(place)).is_some_and(|value| *value.node == ExprNode::Null)
+        };
         let columns: Vec<Ident> = if dml.values.is_empty() || !written.iter().any(nulls) {
             dml.columns.clone()
         } else {
-            written.into_iter().filter(|column| !nulls(column)).collect()
+            written.iter().filter(|column| !nulls(column)).cloned().collect()
         };
         self.rows_inserted(&name, &columns, dml.values_rows.is_none());
         Ok(())
@@ -332,6 +339,78 @@ impl Run {
             if !self.effects.scans.contains(&relation) {
                 self.maybe(&relation, UncertainEffect::Scan, condition);
             }
+        }
+    }
+
+    /// As many values as columns, and each column once.
+    fn check_row(&self, name: &QualifiedName, dml: &Dml) -> Step {
+        let table = self.table(name);
+        if table.assumed || table.uncertain {
+            return Ok(());
+        }
+        // A part of a column may stand beside another part of it.
+        let parts = dml.query.text.contains('[') || dml.query.text.contains('.');
+        for (place, column) in dml.columns.iter().enumerate() {
+            if !parts && dml.columns.iter().take(place).any(|known| known == column) {
+                return refuse("42701", format!("column \"{column}\" specified more than once"));
+            }
+        }
+        if dml.values.is_empty() {
+            return Ok(());
+        }
+        let columns = if dml.columns.is_empty() { table.columns.len() } else { dml.columns.len() };
+        if dml.values.len() > columns {
+            return refuse("42601", "INSERT has more expressions than target columns");
+        }
+        if dml.values.len() < dml.columns.len() {
+            return refuse("42601", "INSERT has more target columns than expressions");
+        }
+        Ok(())
+    }
+
+    /// An index or a constraint must tell the conflict.
+    fn check_conflict_target(&self, name: &QualifiedName, dml: &Dml) -> Step {
+        let table = self.table(name);
+        let known = !table.assumed && !table.uncertain;
+        match &dml.conflict {
+            Some(ConflictTarget::Any) if dml.on_conflict_update => {
+                refuse("42601", "ON CONFLICT DO UPDATE requires inference specification or constraint name")
+            }
+            Some(ConflictTarget::Constraint(constraint))
+                if known && table.constraint(constraint.as_str()).is_none() =>
+            {
+                refuse("42704", format!("constraint \"{constraint}\" for table \"{}\" does not exist", name.name))
+            }
+            Some(ConflictTarget::Columns(columns)) if known => {
+                if let Some(missing) = columns.iter().find(|column| table.column(column.as_str()).is_none()) {
+                    return refuse("42703", format!("column \"{missing}\" does not exist"));
+                }
+                let tells = |index: &crate::catalog::Index| {
+                    let keys: Vec<&Ident> = index
+                        .elements
+                        .iter()
+                        .filter_map(|element| match &element.key {
+                            IndexKey::Column(column) => Some(column),
+                            IndexKey::Expr(_) => None,
+                        })
+                        .collect();
+                    let deferrable = table
+                        .constraint(index.name.as_str())
+                        .is_some_and(|constraint| index.constraint && constraint.attributes.deferrable);
+                    index.unique
+                        && index.valid
+                        && index.predicate.is_none()
+                        && !deferrable
+                        && keys.len() == index.elements.len()
+                        && keys.iter().all(|key| columns.contains(key))
+                        && columns.iter().all(|column| keys.contains(&column))
+                };
+                if table.indexes.iter().any(tells) {
+                    return Ok(());
+                }
+                refuse("42P10", "there is no unique or exclusion constraint matching the ON CONFLICT specification")
+            }
+            _ => Ok(()),
         }
     }
 
@@ -687,7 +766,7 @@ impl Run {
 
     /// The foreign keys of the table whose rows were written.
     fn check_keys_of(&mut self, name: &QualifiedName, change: Change, columns: &[Ident], many: bool) {
-        if self.is_replica() {
+        if self.is_replica() || self.table(name).key_triggers_off {
             return;
         }
         let table = self.table(name);
@@ -737,7 +816,7 @@ impl Run {
 
     /// The foreign keys that reference rows which were changed or deleted.
     fn check_keys_to(&mut self, name: &QualifiedName, change: Change, columns: &[Ident]) {
-        if self.is_replica() {
+        if self.is_replica() || self.table(name).key_triggers_off {
             return;
         }
         for (referencing, constraint, key) in self.keys_into(name) {

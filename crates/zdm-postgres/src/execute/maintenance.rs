@@ -289,6 +289,15 @@ impl Run {
     pub(super) fn copy(&mut self, table: Option<&QualifiedName>, from: bool, columns: &[Ident]) -> Step {
         let Some(table) = table else { return Ok(()) };
         let name = self.open(table)?;
+        match self.catalog().view(&name) {
+            Some(view) if !view.materialized && from && !view.instead => {
+                return refuse("42809", format!("cannot copy to view \"{}\"", name.name));
+            }
+            Some(view) if !view.materialized && !from => {
+                return refuse("42809", format!("cannot copy from view \"{}\"", name.name));
+            }
+            _ => {}
+        }
         if from {
             self.lock(&name, LockMode::RowExclusive);
             let table = self.table(&name);
@@ -310,6 +319,45 @@ impl Run {
         Ok(())
     }
 
+    /// The object is of the kind that is named, and the table has it.
+    fn check_commented(&self, kind: ObjectKind, name: &QualifiedName, relation: &QualifiedName) -> Step {
+        let known = match self.catalog().relation(relation) {
+            Some(Relation::Table(table)) if table.assumed || table.uncertain => return Ok(()),
+            Some(known) => known,
+            None => return Ok(()),
+        };
+        let wrong = match (kind, known) {
+            (ObjectKind::Table, Relation::Table(_))
+            | (ObjectKind::Index, Relation::Index { .. })
+            | (ObjectKind::Sequence, Relation::Sequence(_)) => None,
+            (ObjectKind::View, Relation::View(view)) if !view.materialized => None,
+            (ObjectKind::MaterializedView, Relation::View(view)) if view.materialized => None,
+            (ObjectKind::Table, _) => Some("a table"),
+            (ObjectKind::View, _) => Some("a view"),
+            (ObjectKind::MaterializedView, _) => Some("a materialized view"),
+            (ObjectKind::Index, _) => Some("an index"),
+            (ObjectKind::Sequence, _) => Some("a sequence"),
+            _ => None,
+        };
+        if let Some(wrong) = wrong {
+            return refuse("42809", format!("\"{}\" is not {wrong}", relation.name));
+        }
+        let Relation::Table(table) = known else { return Ok(()) };
+        match kind {
+            ObjectKind::Constraint if table.constraint(name.name.as_str()).is_none() => {
+                // A constraint trigger is a constraint as well.
+                if table.triggers.iter().any(|trigger| trigger.name == name.name) {
+                    return Ok(());
+                }
+                refuse("42704", format!("constraint \"{}\" for table \"{}\" does not exist", name.name, relation.name))
+            }
+            ObjectKind::Trigger if !table.triggers.iter().any(|trigger| trigger.name == name.name) => {
+                refuse("42704", format!("trigger \"{}\" for table \"{}\" does not exist", name.name, relation.name))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// COMMENT takes SHARE UPDATE EXCLUSIVE on a relation, and only ACCESS SHARE where the object belongs to one.
     pub(super) fn comment(&mut self, kind: ObjectKind, name: &QualifiedName, on: Option<&QualifiedName>) -> Step {
         let relation = match kind {
@@ -322,12 +370,20 @@ impl Run {
             | ObjectKind::ForeignTable => Some(name),
             _ => on,
         };
+        if kind == ObjectKind::Schema
+            && !self.catalog().has_schema(name.name.as_str())
+            && !super::is_system_schema(&name.name)
+            && !self.catalog().is_incomplete()
+        {
+            return refuse("3F000", format!("schema \"{}\" does not exist", name.name));
+        }
         let Some(relation) = relation else { return Ok(()) };
         if kind == ObjectKind::Constraint && self.find(relation).is_none() && self.find_type(relation).is_some() {
             // ON DOMAIN.
             return Ok(());
         }
         let relation = self.open(relation)?;
+        self.check_commented(kind, name, &relation)?;
         let of_relation =
             matches!(kind, ObjectKind::Constraint | ObjectKind::Trigger | ObjectKind::Rule | ObjectKind::Policy);
         self.lock(&relation, if of_relation { LockMode::AccessShare } else { LockMode::ShareUpdateExclusive });
@@ -356,11 +412,22 @@ impl Run {
 
     /// Since 18 the relations are locked against being dropped meanwhile.
     pub(super) fn grant(&mut self, kind: ObjectKind, names: &[QualifiedName]) -> Step {
-        if !self.version.at_least(18) || !matches!(kind, ObjectKind::Table | ObjectKind::Sequence) {
+        if kind == ObjectKind::Schema && !self.catalog().is_incomplete() {
+            let missing = names
+                .iter()
+                .find(|name| !self.catalog().has_schema(name.name.as_str()) && !super::is_system_schema(&name.name));
+            if let Some(missing) = missing {
+                return refuse("3F000", format!("schema \"{}\" does not exist", missing.name));
+            }
+        }
+        if !matches!(kind, ObjectKind::Table | ObjectKind::Sequence) {
             return Ok(());
         }
         for name in names {
             let name = self.open(name)?;
+            if !self.version.at_least(18) {
+                continue;
+            }
             self.lock(&name, LockMode::AccessShare);
         }
         Ok(())

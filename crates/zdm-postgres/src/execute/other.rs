@@ -76,6 +76,26 @@ impl Run {
                     return refuse("42710", format!("extension \"{name}\" already exists"));
                 }
             }
+            Statement::AlterExtensionMember { extension, drop, kind, member } => {
+                if !self.catalog().has_extension(extension.as_str()) && !self.catalog().is_incomplete() {
+                    return refuse("42704", format!("extension \"{extension}\" does not exist"));
+                }
+                let relation = matches!(
+                    kind,
+                    ObjectKind::Table
+                        | ObjectKind::View
+                        | ObjectKind::MaterializedView
+                        | ObjectKind::Sequence
+                        | ObjectKind::ForeignTable
+                );
+                if relation {
+                    let member = self.open(member)?;
+                    self.lock(&member, LockMode::ShareUpdateExclusive);
+                }
+                if *drop {
+                    self.may_fail_always("55000", format!("it is not a member of extension {extension}"));
+                }
+            }
             Statement::CreateStatistics { name, table, if_not_exists } => {
                 return self.create_statistics(name.as_ref(), table, *if_not_exists);
             }
@@ -113,7 +133,12 @@ impl Run {
             Statement::Lock { tables, mode, .. } => {
                 for (table, only) in tables {
                     let name = self.open(table)?;
-                    if matches!(self.catalog().relation(&name), Some(Relation::Index { .. } | Relation::Sequence(_))) {
+                    let lockable = match self.catalog().relation(&name) {
+                        Some(Relation::Index { .. } | Relation::Sequence(_)) => false,
+                        Some(Relation::View(view)) => !view.materialized,
+                        _ => true,
+                    };
+                    if !lockable {
                         return refuse(
                             "42809",
                             if self.version.at_least(15) {
@@ -179,6 +204,7 @@ impl Run {
                     self.parse_query(&dml.query)?;
                 }
             }
+            Statement::Session { command, .. } if command == "EXECUTE" => self.unread("the prepared statement"),
             Statement::CreateTableAs(create) if create.with_data => self.run_query(&create.query)?,
             Statement::CreateTableAs(create) => self.parse_query(&create.query)?,
             _ => {}
@@ -188,6 +214,7 @@ impl Run {
         for (name, mode) in planned.locks {
             self.lock(&name, mode);
         }
+        self.effects.unread.extend(planned.unread.iter().cloned());
         for name in planned.scans.iter().filter(|_| cursor) {
             self.maybe(name, UncertainEffect::Scan, "all rows are fetched");
         }
@@ -273,6 +300,19 @@ impl Run {
             }
             return refuse("42P07", format!("relation \"{}\" already exists", name.name));
         }
+        if create.persistence == crate::statement::Persistence::Unlogged && !self.version.at_least(15) {
+            return refuse("0A000", "unlogged sequences are not supported");
+        }
+        if let Some(data_type) = &create.options.data_type {
+            let base = self.resolve_type(data_type)?;
+            if !matches!(base.name.name.as_str(), "int2" | "int4" | "int8") {
+                return refuse("22023", "sequence type must be smallint, integer, or bigint");
+            }
+        }
+        let increment = create.options.other.iter().find(|option| option.starts_with("INCREMENT"));
+        if increment.is_some_and(|option| option.split_whitespace().last() == Some("0")) {
+            return refuse("22023", "INCREMENT must not be zero");
+        }
         let owned_by = self.owner_of(&create.options)?;
         self.made(&name);
         let sequence = Sequence { name: name.clone(), options: create.options.clone(), owned_by, identity: false };
@@ -336,6 +376,7 @@ impl Run {
             self.lock(&from, LockMode::AccessShare);
         }
         self.check_trigger_target(create, &name)?;
+        self.check_trigger_function(&create.function)?;
         let table = self.table(&name);
         for column in &create.update_of {
             if table.column(column.as_str()).is_none() && !table.assumed && self.catalog().view(&name).is_none() {
@@ -382,6 +423,18 @@ impl Run {
                 table.triggers.retain(|known| known.name != trigger.name);
                 table.triggers.push(trigger);
             });
+        }
+        Ok(())
+    }
+
+    /// A function that is known returns `trigger`; one that is not known may be there all the same.
+    fn check_trigger_function(&mut self, written_name: &QualifiedName) -> Step {
+        let Some(found) = self.find_function(written_name) else { return Ok(()) };
+        let overloads = self.catalog().functions(&found);
+        let plain = overloads.iter().find(|function| function.arguments.is_empty());
+        let returns = plain.and_then(|function| function.returns.as_ref()).map(|returns| returns.name.name.as_str());
+        if plain.is_some() && returns.is_some_and(|returns| returns != "trigger") {
+            return refuse("42P17", format!("function {} must return type trigger", found.name));
         }
         Ok(())
     }
@@ -580,6 +633,9 @@ impl Run {
         let relation = self.catalog().relation(name).cloned();
         let index = matches!(relation, Some(Relation::Index { .. }));
         for action in &alter.actions {
+            if let Some(relation) = &relation {
+                self.check_applies(action, relation, name)?;
+            }
             match action {
                 AlterTableAction::AttachPartition { partition, .. } => self.attach_index(name, partition)?,
                 AlterTableAction::SetOptions { .. } if matches!(&relation, Some(Relation::Index { table }) if !self.has_storage(table)) =>
@@ -641,15 +697,114 @@ impl Run {
                     }
                 }
                 AlterTableAction::SetLogged | AlterTableAction::SetUnlogged => {
-                    if !self.version.at_least(15) || !matches!(relation, Some(Relation::Sequence(_))) {
-                        return refuse("42809", format!("\"{}\" is not a table", name.name));
-                    }
                     self.lock(name, LockMode::AccessExclusive);
+                }
+                AlterTableAction::OwnerTo { .. } if matches!(&relation, Some(Relation::Sequence(sequence)) if sequence.owned_by.is_some()) =>
+                {
+                    return refuse("0A000", format!("cannot change owner of sequence \"{}\"", name.name));
                 }
                 _ => self.lock(name, LockMode::AccessExclusive),
             }
         }
         Ok(())
+    }
+
+    /// `ATSimplePermissions`: which relations an action is for.
+    fn check_applies(&self, action: &AlterTableAction, relation: &Relation, name: &QualifiedName) -> Step {
+        use AlterTableAction as Action;
+        // The action, what it is for besides tables, and how the versions before 15 say it.
+        let trigger = |which: &crate::statement::TriggerSelection, mode: &str| match which {
+            crate::statement::TriggerSelection::Named(_) => match mode.split_once(' ') {
+                Some((verb, when)) => format!("{verb} {when} TRIGGER"),
+                None => format!("{mode} TRIGGER"),
+            },
+            crate::statement::TriggerSelection::All => format!("{mode} TRIGGER ALL"),
+            crate::statement::TriggerSelection::User => format!("{mode} TRIGGER USER"),
+        };
+        let (what, views, materialized, indexes, before): (String, bool, bool, bool, &str) = match action {
+            Action::AddColumn { .. } => {
+                ("ADD COLUMN".into(), false, false, false, "table, composite type, or foreign table")
+            }
+            Action::DropColumn { .. } => {
+                ("DROP COLUMN".into(), false, false, false, "table, composite type, or foreign table")
+            }
+            Action::AlterColumnType { .. } => (
+                "ALTER COLUMN ... SET DATA TYPE".into(),
+                false,
+                false,
+                false,
+                "table, composite type, or foreign table",
+            ),
+            Action::SetDefault { .. } | Action::DropDefault { .. } => {
+                ("ALTER COLUMN ... SET DEFAULT".into(), true, false, false, "table, view, or foreign table")
+            }
+            Action::SetNotNull { .. } => {
+                ("ALTER COLUMN ... SET NOT NULL".into(), false, false, false, "table or foreign table")
+            }
+            Action::DropNotNull { .. } => {
+                ("ALTER COLUMN ... DROP NOT NULL".into(), false, false, false, "table or foreign table")
+            }
+            Action::SetStorage { .. } => (
+                "ALTER COLUMN ... SET STORAGE".into(),
+                false,
+                true,
+                false,
+                "table, materialized view, or foreign table",
+            ),
+            Action::SetCompression { .. } => {
+                ("ALTER COLUMN ... SET COMPRESSION".into(), false, true, false, "table or materialized view")
+            }
+            Action::SetStatistics { .. } => (
+                "ALTER COLUMN ... SET STATISTICS".into(),
+                false,
+                true,
+                true,
+                "table, materialized view, index, or foreign table",
+            ),
+            Action::AddConstraint(_) => ("ADD CONSTRAINT".into(), false, false, false, "table or foreign table"),
+            Action::DropConstraint { .. } => ("DROP CONSTRAINT".into(), false, false, false, "table or foreign table"),
+            Action::ValidateConstraint { .. } => {
+                ("VALIDATE CONSTRAINT".into(), false, false, false, "table or foreign table")
+            }
+            Action::AlterConstraint { .. } => ("ALTER CONSTRAINT".into(), false, false, false, "table"),
+            Action::ClusterOn { .. } => ("CLUSTER ON".into(), false, true, false, "table or materialized view"),
+            Action::SetWithoutCluster => {
+                ("SET WITHOUT CLUSTER".into(), false, true, false, "table or materialized view")
+            }
+            Action::Trigger { which, mode } => (trigger(which, mode), false, false, false, "table or foreign table"),
+            Action::Rule { mode, .. } => (format!("{mode} RULE"), false, false, false, "table"),
+            Action::RowSecurity { mode } => (format!("{mode} ROW SECURITY"), false, false, false, "table"),
+            Action::Inherit { .. } => ("INHERIT".into(), false, false, false, "table or foreign table"),
+            Action::NoInherit { .. } => ("NO INHERIT".into(), false, false, false, "table or foreign table"),
+            Action::OfType { .. } => ("OF".into(), false, false, false, "table"),
+            Action::NotOf => ("NOT OF".into(), false, false, false, "table"),
+            Action::ReplicaIdentity { .. } => {
+                ("REPLICA IDENTITY".into(), false, true, false, "table or materialized view")
+            }
+            Action::SetLogged => ("SET LOGGED".into(), false, false, false, "table"),
+            Action::SetUnlogged => ("SET UNLOGGED".into(), false, false, false, "table"),
+            _ => return Ok(()),
+        };
+        let applies = match relation {
+            Relation::Table(_) => true,
+            Relation::View(view) if view.materialized => materialized,
+            Relation::View(_) => views,
+            Relation::Index { .. } => indexes,
+            Relation::Sequence(_) => {
+                matches!(action, Action::SetLogged | Action::SetUnlogged) && self.version.at_least(15)
+            }
+        };
+        if applies {
+            return Ok(());
+        }
+        refuse(
+            "42809",
+            if self.version.at_least(15) {
+                format!("ALTER action {what} cannot be performed on relation \"{}\"", name.name)
+            } else {
+                format!("\"{}\" is not a {before}", name.name)
+            },
+        )
     }
 
     fn set_index_options(&mut self, table: &QualifiedName, index: &Ident, options: &[String], reset: bool) {

@@ -1,7 +1,7 @@
 //! Queries and data: SELECT, INSERT, UPDATE, DELETE, MERGE, TRUNCATE, COPY.
 
 use zdm_postgres::expr::ExprNode;
-use zdm_postgres::statement::{CreateTableAs, Dml, Query};
+use zdm_postgres::statement::{ConflictTarget, CreateTableAs, Dml, Query};
 use zdm_postgres::{Ident, QualifiedName, SqlExpr, Statement};
 
 use super::alter_table::{behavior, only};
@@ -85,6 +85,7 @@ fn dml(table: QualifiedName) -> Dml {
         predicate: None,
         query: Query::default(),
         on_conflict_update: false,
+        conflict: None,
         values_rows: None,
         values: Vec::new(),
     }
@@ -145,6 +146,7 @@ pub(super) fn insert(cursor: &mut Cursor<'_>, start: usize) -> Read<Statement> {
     let query_end = cursor.at;
     if cursor.accept_all(&["ON", "CONFLICT"]) {
         let action = cursor.find_outside(|cursor, index| cursor.word_at(index, &["DO"]));
+        insert.conflict = Some(conflict_target(cursor, action));
         cursor.at = action;
         cursor.expect("DO")?;
         if cursor.accept("UPDATE") {
@@ -156,6 +158,21 @@ pub(super) fn insert(cursor: &mut Cursor<'_>, start: usize) -> Read<Statement> {
     insert.query = whole_query(cursor, start, head, &[(source, query_end), (query_end, cursor.tokens.len())]);
     cursor.at = cursor.tokens.len();
     Ok(Statement::Insert(insert))
+}
+
+/// What stands between ON CONFLICT and DO.
+fn conflict_target(cursor: &Cursor<'_>, end: usize) -> ConflictTarget {
+    let mut ahead = cursor.clone();
+    if ahead.at == end {
+        return ConflictTarget::Any;
+    }
+    if ahead.accept_all(&["ON", "CONSTRAINT"]) {
+        return ahead.ident().map_or(ConflictTarget::Other, ConflictTarget::Constraint);
+    }
+    match ahead.column_list() {
+        Ok(columns) if ahead.at == end => ConflictTarget::Columns(columns),
+        _ => ConflictTarget::Other,
+    }
 }
 
 /// `column`, `column.field`, `column[1]`.

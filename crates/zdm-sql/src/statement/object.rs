@@ -593,6 +593,18 @@ pub(super) fn alter(cursor: &mut Cursor<'_>) -> Read<Statement> {
     if cursor.accept("PUBLICATION") {
         return alter_publication(cursor);
     }
+    if cursor.is("EXTENSION") && (cursor.is_nth(2, "ADD") || cursor.is_nth(2, "DROP")) {
+        cursor.at += 1;
+        let extension = cursor.ident()?;
+        let drop = cursor.accept_any(&["ADD", "DROP"]) == Some("DROP");
+        cursor.accept("PROCEDURAL");
+        let Some(kind) = object_kind(cursor) else { return cursor.unexpected("an object's kind") };
+        let member = object_name(cursor, kind)?;
+        if matches!(kind, ObjectKind::Other | ObjectKind::Function | ObjectKind::Aggregate) {
+            cursor.at = cursor.tokens.len();
+        }
+        return Ok(Statement::AlterExtensionMember { extension, drop, kind, member });
+    }
     cursor.accept("PROCEDURAL");
     let Some(kind) = object_kind(cursor) else { return cursor.unexpected("an object's kind") };
     let if_exists = cursor.accept_all(&["IF", "EXISTS"]);

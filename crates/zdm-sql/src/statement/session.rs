@@ -265,7 +265,8 @@ pub(super) fn command(cursor: &mut Cursor<'_>) -> Statement {
     let mut command = first.to_ascii_uppercase();
     if let Some(token) = cursor.tokens.get(1)
         && token.kind == Kind::Word
-        && cursor.word_at(1, &["TRANSACTION", "PREPARED"])
+        && (cursor.word_at(1, &["TRANSACTION", "PREPARED"])
+            || (cursor.word_at(0, &["DISCARD"]) && cursor.word_at(1, &["ALL"])))
     {
         command.push(' ');
         command.push_str(&cursor.source(*token).to_ascii_uppercase());
