@@ -6,9 +6,10 @@
 //!
 //! One table with a primary key and three more indexes, copied afresh for each way. `--ways` (default: all of
 //! `one,keyset,django,ours`) are run without a load: one UPDATE, keyset batches in SQL, Django's `.update()` in keyset
-//! windows (where a Django is provisioned), ours. `--load` (default: `ours,computing,keyset`) are run beside a steady load of
-//! point reads and writes, which is measured alone before; `computing` stands there for a session that computes and touches no
-//! table, which shows what the processors' scheduling adds by itself. `none` leaves a part out. All ways meet the same server with
+//! windows (where a Django is provisioned), ours. `--load` (default: `ours,computing,committing,keyset`) are run beside a steady load of
+//! point reads and writes, which is measured alone before; `computing` and `committing` stand there for a session that
+//! only computes, and one that updates row by row: what the processors' scheduling, and any writer, adds by itself. `none`
+//! leaves a part out. All ways meet the same server with
 //! the same settings; the machine's speed cancels out in the ratios. With `--pause each`, every part waits for a line on
 //! standard input, so that a machine which is shared need not be kept quiet for the whole.
 
@@ -51,7 +52,7 @@ impl Asked {
             rows: 4_000_000,
             major: *available_majors().last().unwrap(),
             ways: list("one,keyset,django,ours"),
-            load: list("ours,computing,keyset"),
+            load: list("ours,computing,committing,keyset"),
             alone: Duration::from_secs(20),
             pause: false,
             child: Vec::new(),
@@ -331,6 +332,18 @@ fn compute(database: &Database, time: Duration) {
     }
 }
 
+/// Updates a row per transaction for so long.
+fn commit_rows(database: &Database, time: Duration) {
+    let client = database.connect();
+    let started = Instant::now();
+    for id in 1.. {
+        if started.elapsed() >= time {
+            break;
+        }
+        client.sql(&format!("UPDATE big SET dst = src WHERE id = {id}"));
+    }
+}
+
 /// Runs ours in a process of its own, whose peak memory it reports.
 fn ours(database: &Database, arguments: &[String]) -> String {
     let output = Command::new(std::env::current_exe().unwrap())
@@ -470,10 +483,13 @@ fn under_load(server: &Server, template: &Database, asked: &Asked) -> Vec<Beside
             "django" => ("Django .update() in keyset windows", load(&database, rows, || drop(django(&database, rows)))),
             "one" => (ONE, load(&database, rows, || drop(one_update(&database, rows)))),
             "computing" => ("a session that only computes", load(&database, rows, || compute(&database, asked.alone))),
+            "committing" => {
+                ("a session that updates row by row", load(&database, rows, || commit_rows(&database, asked.alone)))
+            }
             _ => panic!("unknown way {way}"),
         };
         found.push(show(name, started, &latencies, Some(alone.p99)));
-        if way == "computing" {
+        if ["computing", "committing"].contains(&way.as_str()) {
             continue;
         }
         assert_eq!(database.connect().value("SELECT count(*) FROM big WHERE dst IS DISTINCT FROM src"), "0");

@@ -34,6 +34,8 @@ pub struct Pace {
     bounds: StepBounds,
     /// The least that a step took lately beside the server's work.
     overhead: Option<Duration>,
+    /// The same of one statement in a transaction: its way to the server and back.
+    way: Option<Duration>,
     rows: f64,
     /// Nothing above this many rows until a while has passed: a step of that size met a timeout.
     ceiling: f64,
@@ -45,6 +47,7 @@ impl Pace {
         Self {
             bounds: StepBounds::alone(target),
             overhead: None,
+            way: None,
             rows: f64::from(FIRST),
             ceiling: f64::from(MOST),
             since_timeout: 0,
@@ -69,6 +72,25 @@ impl Pace {
         rows
     }
 
+    /// Rows of one statement of a step; `None`: all of them.
+    pub fn rows_at_once(&self) -> Option<usize> {
+        let burst = self.bounds.burst?.max(self.way.unwrap_or_default());
+        let share = burst.as_secs_f64() / self.target().as_secs_f64().max(0.000_1);
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 1 … 20,000")]
+        let rows = (self.rows * share).clamp(f64::from(FEWEST), f64::from(MOST)) as usize;
+        (share < 1.0).then_some(rows)
+    }
+
+    /// A statement in a transaction took so long beside the server's work.
+    pub fn been_there(&mut self, beside: Duration) {
+        self.way = Some(least(self.way, beside));
+    }
+
+    /// The way to the server and back, as far as it is known.
+    pub fn way(&self) -> Option<Duration> {
+        self.way
+    }
+
     /// Rows that steps of this pace update in `time`.
     pub fn rows_in(&self, time: Duration) -> usize {
         let step = self.target() + self.overhead.unwrap_or_default();
@@ -80,7 +102,7 @@ impl Pace {
     /// After a step of `rows` rows.
     pub fn finished(&mut self, rows: usize, took: Took) {
         let beside = took.elapsed.saturating_sub(took.server);
-        let overhead = self.overhead.map_or(beside, |least| least.mul_f64(FORGETTING).min(beside));
+        let overhead = least(self.overhead, beside);
         self.overhead = Some(overhead);
         let seconds = took.elapsed.saturating_sub(overhead).as_secs_f64().max(0.000_1);
         #[expect(clippy::cast_precision_loss, reason = "a step has at most 20,000 rows")]
@@ -118,6 +140,10 @@ impl Pace {
     pub fn make_way(&mut self) {
         self.rows = (self.rows / 2.0).max(f64::from(FEWEST));
     }
+}
+
+fn least(known: Option<Duration>, seen: Duration) -> Duration {
+    known.map_or(seen, |least| least.mul_f64(FORGETTING).min(seen))
 }
 
 #[cfg(test)]
@@ -163,7 +189,7 @@ mod tests {
         // Between two bounds, a step works as long as it is on the way.
         for (overhead, rows) in [(Duration::ZERO, 100), (3 * MS, 300), (20 * MS, 500)] {
             let mut pace = Pace::new(50 * MS);
-            pace.set_bounds(StepBounds { shortest: MS, longest: 5 * MS, most_wal: None });
+            pace.set_bounds(StepBounds { shortest: MS, longest: 5 * MS, burst: None, most_wal: None });
             let settled = settle_far(&mut pace, 10, overhead, 30);
             assert!((rows * 9 / 10..=rows * 11 / 10).contains(&settled), "{overhead:?}: {settled}");
         }
@@ -174,6 +200,25 @@ mod tests {
         pace.finished(rows, Took { elapsed: 300 * MS, server: 50 * MS, wal: 0.0 });
         assert!(pace.rows() < rows / 2, "{}", pace.rows());
         assert!((4000..=5500).contains(&settle_far(&mut pace, 10, 10 * MS, 400)));
+    }
+
+    #[test]
+    fn statements_are_as_short_as_their_way_allows() {
+        let mut pace = Pace::new(50 * MS);
+        settle(&mut pace, 10, 20);
+        assert_eq!(pace.rows_at_once(), None, "one statement");
+        pace.set_bounds(StepBounds { burst: Some(MS), ..StepBounds::alone(50 * MS) });
+        let rows = pace.rows_at_once().unwrap();
+        assert!((90..=110).contains(&rows), "{rows}");
+        pace.been_there(2 * MS);
+        let rows = pace.rows_at_once().unwrap();
+        assert!((180..=220).contains(&rows), "{rows}");
+        pace.been_there(MS / 10);
+        assert!(pace.rows_at_once().unwrap() < 120);
+        for _ in 0..2000 {
+            pace.been_there(60 * MS);
+        }
+        assert_eq!(pace.rows_at_once(), None, "farther than a step lasts");
     }
 
     #[test]

@@ -103,9 +103,9 @@ pub struct PartPlan {
 /// arrays; for pages `$1` the first address and `$2` the first one after.
 #[derive(Debug, Clone)]
 pub struct PartSql {
-    /// Range → array of addresses of pending rows.
+    /// Range → addresses of pending rows.
     pub collect: String,
-    /// Range → array of addresses of all rows: for ranges in which the predicate itself fails.
+    /// Range → addresses of all rows: for ranges in which the predicate itself fails.
     pub collect_all: String,
     /// `$1` addresses, `$2` window, `$3` worker → rows updated, the job's state, bytes of WAL that the server has logged
     /// so far, seconds that it took; the window's counters are changed in the same statement.
@@ -341,8 +341,8 @@ fn part_sql(
     let update = format!("UPDATE {from} SET {set} WHERE {alias}.ctid = ANY($1::tid[]) AND {pending}");
     let key_bounds = key.map(|key| key_bounds(&from, alias, key)).transpose()?;
     Ok(PartSql {
-        collect: format!("SELECT pg_catalog.array_agg({alias}.ctid) FROM {from} WHERE {range} AND {pending}"),
-        collect_all: format!("SELECT pg_catalog.array_agg({alias}.ctid) FROM {from} WHERE {range}"),
+        collect: format!("SELECT {alias}.ctid FROM {from} WHERE {range} AND {pending}"),
+        collect_all: format!("SELECT {alias}.ctid FROM {from} WHERE {range}"),
         update: format!("WITH u AS ({update} RETURNING 1) {count}"),
         update_unlocked: format!(
             "WITH u AS (UPDATE {from} SET {set} WHERE {alias}.ctid = ANY(ARRAY(SELECT {alias}.ctid FROM {from} \
@@ -641,7 +641,7 @@ mod tests {
         let sql = &one.parts[0].sql;
         assert_eq!(
             with_lower(&sql.collect),
-            "SELECT pg_catalog.array_agg(\"t\".ctid) FROM ONLY \"public\".\"t\" AS \"t\" \
+            "SELECT \"t\".ctid FROM ONLY \"public\".\"t\" AS \"t\" \
              WHERE \"t\".\"id\" > (($1::text[])[1])::bigint AND \"t\".\"id\" <= (($2::text[])[1])::bigint \
              AND (\"big\" IS DISTINCT FROM CAST((small) AS numeric(10,2)))"
         );

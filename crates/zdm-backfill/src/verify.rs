@@ -317,14 +317,14 @@ impl Walk<'_> {
     ) -> Result<(i64, i64), Error> {
         let doing = "comparing rows one by one";
         let client = self.session.client();
-        let row = if plan.strategy == Strategy::Tid {
+        let rows = if plan.strategy == Strategy::Tid {
             let (from, before) = (Tid::start_of(page(lower)), Tid::start_of(page(Some(upper))));
-            client.query_one(&plan.sql.collect_all, &[&from, &before]).await.doing(doing)?
+            client.query(&plan.sql.collect_all, &[&from, &before]).await.doing(doing)?
         } else {
             let sql = range_sql(&plan.sql.collect_all, lower.map(Vec::as_slice));
-            client.query_one(&sql, &[&lower, &upper]).await.doing(doing)?
+            client.query(&sql, &[&lower, &upper]).await.doing(doing)?
         };
-        let rows: Vec<Tid> = row.get::<_, Option<Vec<Tid>>>(0).unwrap_or_default();
+        let rows: Vec<Tid> = rows.iter().map(|row| row.get(0)).collect();
         let mut mismatches = 0;
         for tid in &rows {
             let (sqlstate, message) = match client.query_opt(&plan.sql.row_pending, &[tid]).await {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use tokio_postgres::{Error as DriverError, Statement};
 use zdm_conn::connect::describe;
-use zdm_conn::{Backoff, Doing as _, FailureClass, Session, StatementError, classify};
+use zdm_conn::{Backoff, Doing as _, FailureClass, Session, StatementError, Timeouts, classify};
 
 use super::prepare::range_sql;
 use super::{End, MOST_ROUNDS, Shared};
@@ -31,6 +31,14 @@ const PASS_TIME: Duration = Duration::from_millis(250);
 const MOST_IDLE_ROWS: usize = 500_000;
 /// Collecting is a read; it should not hold its snapshot longer.
 const COLLECT_TIME: Duration = Duration::from_millis(500);
+/// Addresses that are fetched at once while others write, who can have the processor in between; far from the server more,
+/// so that it is not waited for longer than it works.
+const FEWEST_COLLECTED: i32 = 1_000;
+/// And while nobody does.
+const MOST_COLLECTED: i32 = 20_000;
+/// A worker that does not come back to its transaction for so long, since its machine stands still or the network is gone,
+/// loses it: others may wait for its rows.
+const MOST_IDLE: Duration = Duration::from_secs(2);
 /// No rate makes a worker wait longer between two steps.
 const MOST_PAUSE: Duration = Duration::from_mins(1);
 /// How often a window's leftovers (rows that moved or were locked) are looked for.
@@ -112,6 +120,7 @@ struct Filled {
 }
 
 /// What one transaction did.
+#[derive(Debug, Default)]
 struct Updated {
     rows: u64,
     /// What its statements took by the server's clock.
@@ -123,7 +132,9 @@ struct Updated {
 impl<'a> Worker<'a> {
     async fn open(shared: &'a Shared, pace: Pace) -> Result<Self, Error> {
         let name = format!("zdm backfill {}", shared.job.name);
-        let session = Session::open(&shared.options.settings, &name, shared.options.timeouts).await?;
+        let timeouts = shared.options.timeouts;
+        let timeouts = Timeouts { idle_in_transaction: timeouts.idle_in_transaction.min(MOST_IDLE), ..timeouts };
+        let session = Session::open(&shared.options.settings, &name, timeouts).await?;
         shared.own.add(session.backend_pid);
         session
             .client()
@@ -432,15 +443,32 @@ impl<'a> Worker<'a> {
         upper: &[String],
     ) -> Result<Vec<Tid>, Error> {
         let doing = "collecting rows";
-        let row = if plan.strategy == Strategy::Tid {
-            let statement = self.prepare(sql).await.doing(doing)?;
+        let sql = if plan.strategy == Strategy::Tid { sql.to_owned() } else { range_sql(sql, lower) };
+        let statement = self.prepare(&sql).await.doing(doing)?;
+        let way = self.pace.way().unwrap_or_default();
+        let mut at_once = if self.shared.signal.borrow().others_write { FEWEST_COLLECTED } else { MOST_COLLECTED };
+        let transaction = self.session.client_mut().transaction().await.doing(doing)?;
+        let portal = if plan.strategy == Strategy::Tid {
             let (from, before) = (Tid::start_of(page(lower)), Tid::start_of(page(Some(upper))));
-            self.session.client().query_one(&statement, &[&from, &before]).await
+            transaction.bind(&statement, &[&from, &before]).await
         } else {
-            let statement = self.prepare(&range_sql(sql, lower)).await.doing(doing)?;
-            self.session.client().query_one(&statement, &[&lower, &upper]).await
+            transaction.bind(&statement, &[&lower, &upper]).await
         };
-        Ok(row.doing(doing)?.get::<_, Option<Vec<Tid>>>(0).unwrap_or_default())
+        let portal = portal.doing(doing)?;
+        let mut found = Vec::new();
+        loop {
+            let started = Instant::now();
+            let rows = transaction.query_portal(&portal, at_once).await.doing(doing)?;
+            found.extend(rows.iter().map(|row| row.get::<_, Tid>(0)));
+            if rows.len() < usize::try_from(at_once).unwrap_or(usize::MAX) {
+                break;
+            }
+            if started.elapsed() < way * 2 {
+                at_once = (at_once * 2).min(MOST_COLLECTED);
+            }
+        }
+        transaction.commit().await.doing(doing)?;
+        Ok(found)
     }
 
     /// Two ranges in place of one that took too long.
@@ -559,7 +587,7 @@ impl<'a> Worker<'a> {
                 return Ok(filled);
             }
             let started = Instant::now();
-            let error = match self.update(plan, window, piece, !first, skip_locked).await {
+            let error = match self.update(plan, window, piece, first, skip_locked).await {
                 Ok(Updated { rows: updated, server, wal }) => {
                     self.pace_of(first).finished(piece.len(), Took { elapsed: started.elapsed(), server, wal });
                     self.after(first, updated, started.elapsed());
@@ -618,8 +646,41 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// One transaction: the rows and their count, in one statement.
+    /// One transaction: the rows and their count, in one statement or, beside others who write, in several short ones.
     async fn update(
+        &mut self,
+        plan: &PartPlan,
+        window: &Window,
+        rows: &[Tid],
+        first: bool,
+        skip_locked: bool,
+    ) -> Result<Updated, DriverError> {
+        let at_once = self.pace_of(first).rows_at_once().filter(|at_once| *at_once < rows.len());
+        let Some(at_once) = at_once else { return self.update_at_once(plan, window, rows, !first, skip_locked).await };
+        self.session.client().batch_execute("BEGIN").await?;
+        let mut all = Updated::default();
+        for piece in rows.chunks(at_once) {
+            let started = Instant::now();
+            match self.update_at_once(plan, window, piece, !first, skip_locked).await {
+                Ok(some) => {
+                    let beside = started.elapsed().saturating_sub(some.server);
+                    self.pace_of(first).been_there(beside);
+                    all.rows += some.rows;
+                    all.server += some.server;
+                    all.wal += some.wal;
+                }
+                Err(error) => {
+                    // The error says what is to be done next; a connection that is gone has rolled back by itself.
+                    drop(self.session.client().batch_execute("ROLLBACK").await);
+                    return Err(error);
+                }
+            }
+        }
+        self.session.client().batch_execute("COMMIT").await?;
+        Ok(all)
+    }
+
+    async fn update_at_once(
         &mut self,
         plan: &PartPlan,
         window: &Window,
