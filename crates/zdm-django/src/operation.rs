@@ -372,6 +372,8 @@ pub struct CodeFacts {
     pub facts: Vec<CodeFact>,
     /// Why the function was not read at all.
     pub unread: Option<Arc<str>>,
+    /// Something in it is called as what changes rows or tables is, whether or not a fact tells of it.
+    pub may_change: bool,
 }
 
 /// One thing that a function does, with its place in the migration's file.
@@ -406,6 +408,11 @@ pub enum CodeFactKind {
     Creates { model: CodeModel },
     /// `create(…)` or `get_or_create(…)` of this model, for each object of a queryset of another one.
     CreatesEach { model: CodeModel, source: CodeModel, rows: Rows },
+    /// `add()`, `set()`, `remove()` or `clear()` of a related manager, for each of these rows of `source`, or of one object.
+    /// The model is the manager, see [`CodeModel`].
+    Relates { model: CodeModel, source: CodeModel, rows: Rows, removes: bool },
+    /// Objects of this model are saved after these attributes were set, or with these fields named.
+    Saves { model: CodeModel, fields: Vec<Arc<str>> },
     /// All objects of a queryset are read into memory.
     LoadsAll { model: CodeModel, rows: Rows },
     /// A method of the schema editor that changes tables, by name: `remove_field`.
@@ -416,7 +423,8 @@ pub enum CodeFactKind {
     RowsNotRead { what: Arc<str> },
 }
 
-/// A model of the migration's state, as given to `apps.get_model`.
+/// A model of the migration's state, as given to `apps.get_model`; behind a dot the attributes of its objects that lead
+/// from there to others, as `Customer.order_set`: which model that is, the state tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CodeModel {
     pub app: Arc<str>,

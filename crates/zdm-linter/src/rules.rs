@@ -1,5 +1,6 @@
 //! One module per rule: a plain function that judges one migration. Metadata is on the rule's page.
 
+use zdm_postgres::catalog::{ConstraintKind, Table};
 use zdm_postgres::expr::{ExprNode, SqlExpr};
 use zdm_postgres::statement::{AlterTable, AlterTableAction, ColumnDef};
 use zdm_postgres::{DataType, Ident, QualifiedName, Statement};
@@ -119,6 +120,28 @@ pub(crate) fn gives_value(default: Option<&SqlExpr>) -> bool {
         node = expr;
     }
     *node != ExprNode::Null
+}
+
+/// Whether every row that a table's checks and NOT NULL columns let in passes this check too.
+pub(crate) fn checks_imply(table: &Table, check: &ExprNode) -> bool {
+    let not_null: Vec<ExprNode> = table
+        .columns
+        .iter()
+        .filter(|column| column.not_null)
+        .map(|column| ExprNode::IsNull {
+            expr: Box::new(ExprNode::Column { qualifier: None, name: column.name.clone() }),
+            negated: true,
+        })
+        .collect();
+    let checks = table.constraints.iter().filter(|constraint| constraint.attributes.enforced);
+    let mut facts: Vec<&ExprNode> = checks
+        .filter_map(|constraint| match &constraint.kind {
+            ConstraintKind::Check { expr, .. } => Some(&*expr.node),
+            _ => None,
+        })
+        .collect();
+    facts.extend(&not_null);
+    zdm_postgres::implies(&facts, check)
 }
 
 /// The actions of an ALTER TABLE with the statement they stand in; nothing for other statements.

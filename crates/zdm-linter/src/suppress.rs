@@ -109,7 +109,9 @@ pub fn apply(migration: &Migration, config: &Config, diagnostics: &mut Vec<Diagn
 fn without(file: &SourceFile, suppression: &Suppression, selector: &str) -> Option<Fix> {
     let text = file.slice(suppression.span);
     let edit = if suppression.selectors.len() > 1 {
-        let (open, close) = (text.find('[')?, text.find(']')?);
+        // The list's own brackets: the first one, and the next that closes.
+        let open = text.find('[')?;
+        let close = open.checked_add(text.get(open..)?.find(']')?)?;
         let kept: Vec<&str> = suppression.selectors.iter().map(String::as_str).filter(|own| *own != selector).collect();
         let at = |offset: usize| suppression.span.start.checked_add(u32::try_from(offset).ok()?);
         Edit::replace(Span::new(at(open + 1)?, at(close)?), kept.join(", "))
@@ -151,7 +153,7 @@ pub fn suppressions(file: &SourceFile, operations: &[Operation]) -> Vec<Suppress
     for line in 0..lines.line_count() {
         let line_span = lines.line_span(file.text(), line);
         let text = file.slice(line_span);
-        let Some((hash, comment)) = comment_of(text) else { continue };
+        let Some((hash, comment)) = comment_of(text).and_then(|(hash, _)| directive_of(text, hash)) else { continue };
         let Some(directive) = comment.strip_prefix("zdm:").map(str::trim_start) else { continue };
         let (whole_file, rest) = match directive.strip_prefix("ignore-file") {
             Some(rest) => (true, rest),
@@ -179,6 +181,12 @@ pub fn suppressions(file: &SourceFile, operations: &[Operation]) -> Vec<Suppress
         });
     }
     found
+}
+
+/// Of a comment that holds several, as `# noqa  # zdm: ignore[ZDM101] small table`, the one that is ours.
+fn directive_of(line: &str, comment: usize) -> Option<(usize, &str)> {
+    let starts = line.get(comment..)?.match_indices('#').map(|(at, _)| comment + at);
+    starts.filter_map(|at| Some((at, line.get(at + 1..)?.trim()))).find(|(_, text)| text.starts_with("zdm:"))
 }
 
 /// The place of the `#` and the comment's text, where the line has a comment that stands outside quotes.

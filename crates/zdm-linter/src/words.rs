@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use zdm_django::migration::DependencyTarget;
 use zdm_django::operation::{CodeModel, Rows, RunPython};
+use zdm_django::resolve::{ResolvedField, Through};
 use zdm_django::state::{ModelKey, ModelState};
-use zdm_django::{Operation, OperationKind, Resolver, Value};
-use zdm_postgres::QualifiedName;
+use zdm_django::{Operation, OperationKind, ProjectState, Resolver, Value};
 use zdm_postgres::statement::{CreateIndex, IndexKey};
+use zdm_postgres::{Ident, QualifiedName};
 use zdm_replay::Step;
 use zdm_source::{Diagnostic, Severity};
 
@@ -118,17 +119,84 @@ fn collect_python<'a>(index: usize, operation: &'a Operation, found: &mut Vec<(u
 }
 
 /// The state of a model that Python code names, and its table, where the table was there before the migration.
-pub(crate) fn old_table_of<'a>(
-    cx: &Cx<'a>,
-    index: usize,
-    model: &CodeModel,
-) -> Option<(&'a Arc<ModelState>, QualifiedName)> {
+pub(crate) fn old_table_of(cx: &Cx<'_>, index: usize, model: &CodeModel) -> Option<(Arc<ModelState>, QualifiedName)> {
+    let found = named_model(cx, index, model)?;
+    cx.migration.catalog_before.table(&found.table)?;
+    Some((found.model, found.table))
+}
+
+/// What a [`CodeModel`] is in the state.
+pub(crate) struct NamedModel {
+    pub(crate) model: Arc<ModelState>,
+    pub(crate) table: QualifiedName,
+    pub(crate) link: Link,
+}
+
+/// How the last attribute of a [`CodeModel`] leads to the model.
+pub(crate) enum Link {
+    /// It is the model itself, or one object.
+    Object,
+    /// A many-to-many manager, with the table between the two.
+    ManyToMany(QualifiedName),
+    /// The manager of those whose foreign key, by column, points here.
+    Referring(Ident),
+}
+
+/// The model behind the names; None where one of them is no relation.
+pub(crate) fn named_model(cx: &Cx<'_>, index: usize, model: &CodeModel) -> Option<NamedModel> {
     let state = &cx.migration.operations.get(index)?.state_before;
     let resolver = Resolver::new(state, &cx.trace.context);
-    let model = state.model(&ModelKey::new(&model.app, &model.name))?;
-    let table = zdm_replay::table_name(&resolver.table(model).ok()?);
-    cx.migration.catalog_before.table(&table)?;
-    Some((model, table))
+    let mut names = model.name.split('.');
+    let mut found = Arc::clone(state.model(&ModelKey::new(&model.app, names.next()?))?);
+    let mut link = Link::Object;
+    let table_of = |model: &ModelState| Some(zdm_replay::table_name(&resolver.table(model).ok()?));
+    for name in names {
+        let (owner, field, reverse) = match found.field(name) {
+            Some(_) => (Arc::clone(&found), resolver.field(&found, name).ok()?, false),
+            None => referring(state, resolver, &found, name)?,
+        };
+        let relation = field.relation.as_deref()?;
+        let target = if reverse { Arc::clone(&owner) } else { Arc::clone(state.model(&relation.model)?) };
+        link = match &relation.through {
+            Some(Through::Auto(through)) => Link::ManyToMany(table_of(through)?),
+            Some(Through::Model(key)) => Link::ManyToMany(table_of(state.model(key)?)?),
+            None if reverse && !field.unique => Link::Referring(Ident::new(field.column.as_ref()?.to_string())),
+            None => Link::Object,
+        };
+        found = target;
+    }
+    Some(NamedModel { table: table_of(&found)?, model: found, link })
+}
+
+/// The model whose relation objects of this one reach by `name`, with the field.
+fn referring(
+    state: &ProjectState,
+    resolver: Resolver<'_>,
+    model: &ModelState,
+    name: &str,
+) -> Option<(Arc<ModelState>, ResolvedField, bool)> {
+    let key = model.key();
+    for referrer in resolver.referrers(&key) {
+        let Some(other) = state.model(&referrer) else { continue };
+        for field in &other.fields {
+            let Ok(resolved) = resolver.field_of(other, field) else { continue };
+            if resolved.relation.as_deref().is_none_or(|relation| relation.model != key) {
+                continue;
+            }
+            let own = other.name.to_lowercase();
+            let accessor = match field.kwarg("related_name") {
+                Some(Value::Str(name)) => {
+                    name.replace("%(class)s", &own).replace("%(model_name)s", &own).replace("%(app_label)s", &other.app)
+                }
+                _ if resolved.unique && resolved.foreign_key().is_some() => own,
+                _ => format!("{own}_set"),
+            };
+            if accessor == name {
+                return Some((Arc::clone(other), resolved, true));
+            }
+        }
+    }
+    None
 }
 
 /// Whether what a `RunPython` does stays locked until the end: Django puts it into a transaction of its own if asked.

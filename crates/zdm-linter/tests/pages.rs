@@ -3,6 +3,8 @@
 mod common;
 #[path = "pages/comparison.rs"]
 mod comparison;
+#[path = "pages/forms.rs"]
+mod forms;
 #[path = "pages/live.rs"]
 mod live;
 #[path = "pages/reports.rs"]

@@ -45,7 +45,7 @@ pub use effects::Effects;
 pub use expr::SqlExpr;
 pub use lock::LockMode;
 pub use name::{Ident, QualifiedName, quote_identifier, quote_literal};
-pub use proof::refuses_null;
+pub use proof::{implies, refuses_null};
 pub use session::Session;
 pub use statement::Statement;
 pub use version::PgVersion;

@@ -226,3 +226,46 @@ pub(crate) fn outside(facts: &[&ExprNode], column: &Ident, from: Option<&Literal
         }
     })
 }
+
+/// Whether rows of which every fact holds pass the CHECK too: a weaker one, `IN` with more values, another bound, one more
+/// alternative. A CHECK passes where its result is NULL, which all of these forms keep.
+pub fn implies(facts: &[&ExprNode], check: &ExprNode) -> bool {
+    match check {
+        ExprNode::And(parts) => parts.iter().all(|part| implies(facts, part)),
+        _ => facts.iter().any(|fact| fact_implies(fact, check)),
+    }
+}
+
+fn fact_implies(fact: &ExprNode, check: &ExprNode) -> bool {
+    if fact == check {
+        return true;
+    }
+    match (fact, check) {
+        (ExprNode::And(parts), _) => parts.iter().any(|part| fact_implies(part, check)),
+        (ExprNode::Or(branches), _) => branches.iter().all(|branch| fact_implies(branch, check)),
+        (_, ExprNode::Or(branches)) => branches.iter().any(|branch| fact_implies(fact, branch)),
+        (_, ExprNode::InList { expr, list, negated: false }) => {
+            let Some(values) = list.iter().map(Literal::of).collect::<Option<Vec<_>>>() else { return false };
+            let is_one = |node: &ExprNode| Literal::of(node).is_some_and(|value| values.contains(&value));
+            match fact {
+                ExprNode::InList { expr: other, list, negated: false } => other == expr && list.iter().all(is_one),
+                ExprNode::Infix { operator, left, right } => operator == "=" && left == expr && is_one(right),
+                _ => false,
+            }
+        }
+        (_, ExprNode::Infix { operator, left, right }) => {
+            let ExprNode::Infix { operator: known, left: other, right: bound } = fact else { return false };
+            let (Some(bound), Some(wanted)) = (Literal::of(bound), Literal::of(right)) else { return false };
+            let (Literal::Number(_), Literal::Number(_)) = (&bound, &wanted) else { return false };
+            let Some(order) = bound.compare(&wanted).filter(|_| other == left) else { return false };
+            match (known.as_str(), operator.as_str()) {
+                (">=" | "=", ">=") | (">", ">" | ">=") => order.is_ge(),
+                (">=" | "=", ">") => order.is_gt(),
+                ("<=" | "=", "<=") | ("<", "<" | "<=") => order.is_le(),
+                ("<=" | "=", "<") => order.is_lt(),
+                _ => false,
+            }
+        }
+        _ => false,
+    }
+}

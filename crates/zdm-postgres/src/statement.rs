@@ -586,6 +586,8 @@ pub enum AlterTableAction {
     },
     SetIdentity {
         column: Ident,
+        /// `SET GENERATED ALWAYS`, or `BY DEFAULT`; None where that is not said.
+        always: Option<bool>,
     },
     DropIdentity {
         column: Ident,

@@ -40,24 +40,25 @@ struct Reading<'m> {
     module: &'m Module,
     functions: u32,
     facts: Vec<CodeFact>,
+    may_change: bool,
 }
 
 impl Extractor<'_> {
     /// What the forwards function does; `module` is that of the migration, `span` the operation's place in it.
     pub(super) fn code_facts(&self, code: &python::Value, module: &Module, span: Span) -> CodeFacts {
-        let unread = |reason: &str| CodeFacts { facts: Vec::new(), unread: Some(Arc::from(reason)) };
+        let unread = |reason: &str| CodeFacts { unread: Some(Arc::from(reason)), ..CodeFacts::default() };
         if matches!(&code.kind, ValueKind::Symbol(name) if name.ends_with("RunPython.noop")) {
             return CodeFacts::default();
         }
         let Some((function, args)) = self.function_of_code(code, 0) else {
             return unread("it is not a function of the project");
         };
-        let mut reading = Reading { module, functions: 0, facts: Vec::new() };
+        let mut reading = Reading { module, functions: 0, facts: Vec::new(), may_change: false };
         // What a function of another file does is told where the operation names it.
         let place = (function.module != *module).then_some(span);
         self.read_function(&function, &args, Site { depth: 0, place, around: Round::Once }, &mut reading);
         reading.facts.sort_by_key(|fact| (fact.span.start, fact.span.end));
-        CodeFacts { facts: reading.facts, unread: None }
+        CodeFacts { facts: reading.facts, unread: None, may_change: reading.may_change }
     }
 
     /// The function behind `functools.partial`, a method of a class of the project, or decorators, with the arguments
@@ -121,6 +122,7 @@ impl Extractor<'_> {
             let name = function.module.text(function.function().name);
             let what = Arc::from(format!("functions call each other too deeply, `{name}()` among them"));
             reading.push_once(CodeFactKind::NotRead { what }, span);
+            reading.may_change = true;
             return;
         }
         reading.functions += 1;
@@ -156,6 +158,10 @@ impl Extractor<'_> {
                 self.read_function(&helper, &args, Site { depth: depth + 1, place, around: round }, reading);
                 continue;
             }
+            reading.may_change |= is_called_like_a_change(call);
+            if let Some(kind) = self.saved(call, &function.module, own, &function.function().body) {
+                reading.push(kind, span);
+            }
             for kind in self.changed_rows(call, round) {
                 if let (
                     CodeFactKind::SavesEach { model, rows: rows @ (Rows::All | Rows::WhereNull(_)) },
@@ -179,8 +185,10 @@ impl Extractor<'_> {
                 reading.push(CodeFactKind::ChangesSchema { method }, span);
             }
             if let Some(what) = handed_on(call) {
+                reading.may_change = true;
                 reading.push_once(CodeFactKind::NotRead { what }, span);
             } else if let Some(what) = self.rows_handed_on(call) {
+                reading.may_change = true;
                 reading.push_once(CodeFactKind::RowsNotRead { what }, span);
             }
             if let Some(class) = self.model_of_today(call, &function.module) {
@@ -390,6 +398,62 @@ fn is_counted(value: &python::Value) -> bool {
     }
 }
 
+/// Named as what changes rows or tables, whatever it is called on.
+fn is_called_like_a_change(call: &Call) -> bool {
+    const CHANGES: [&str; 16] = [
+        "_raw_delete",
+        "add",
+        "bulk_create",
+        "bulk_update",
+        "clear",
+        "create",
+        "delete",
+        "execute",
+        "executemany",
+        "get_or_create",
+        "raw",
+        "remove",
+        "save",
+        "set",
+        "update",
+        "update_or_create",
+    ];
+    let symbol = match &call.callee.kind {
+        ValueKind::Symbol(name) => name.rsplit('.').next(),
+        _ => None,
+    };
+    let name = call.method().map(|(_, name)| name.as_str()).or(symbol);
+    // What is not an attribute of anything known may do anything, as a function that is given does.
+    let unknown = matches!(call.callee.kind, ValueKind::Parameter(_) | ValueKind::Element(_) | ValueKind::Unknown(_));
+    unknown
+        || schema_method(call).is_some()
+        || name.is_some_and(|name| CHANGES.contains(&name) || name.starts_with("execute"))
+}
+
+/// The attributes that the statements set on this variable: `order.customer = …`.
+fn attributes_set(module: &Module, block: &[Stmt], variable: &str, found: &mut Vec<Arc<str>>) {
+    for stmt in block {
+        let targets = match &stmt.kind {
+            StmtKind::Assign { targets, .. } => targets.as_ref(),
+            StmtKind::AugAssign { target, .. } => std::slice::from_ref(target),
+            _ => &[],
+        };
+        for target in targets {
+            let text = module.text(module.expr(*target).span);
+            for part in text.trim_matches(['(', ')']).split(',') {
+                if let Some((name, attribute)) = part.trim().split_once('.')
+                    && name == variable
+                    && !attribute.is_empty()
+                    && attribute.chars().all(|character| character.is_alphanumeric() || character == '_')
+                {
+                    found.push(Arc::from(attribute));
+                }
+            }
+        }
+        stmt.for_each_block(&mut |block| attributes_set(module, block, variable, found));
+    }
+}
+
 /// The schema editor's methods that change tables (Django's documentation, "SchemaEditor").
 const SCHEMA_METHODS: [&str; 12] = [
     "add_constraint",
@@ -517,15 +581,69 @@ impl Extractor<'_> {
         sql.value.options().iter().filter_map(one).collect()
     }
 
+    /// What `save()` or `bulk_update()` writes, as far as the code says it.
+    fn saved(&self, call: &Call, module: &Module, place: Span, body: &[Stmt]) -> Option<CodeFactKind> {
+        let (receiver, method) = call.method()?;
+        let named = |value: &python::Value| -> Option<Vec<Arc<str>>> {
+            let (ValueKind::List(items) | ValueKind::Tuple(items) | ValueKind::Set(items)) = &value.kind else {
+                return None;
+            };
+            items.iter().map(|item| Some(Arc::from(item.as_str()?.as_str()))).collect()
+        };
+        let (model, fields) = match method.as_str() {
+            "bulk_update" => (self.queryset(receiver)?.model, named(&call.arg(1, "fields")?.value)?),
+            "save" => {
+                let model = match self.look(receiver, 0) {
+                    Look::Each(found) => found.model,
+                    Look::One(model) => model,
+                    _ => return None,
+                };
+                let fields = if let Some(Some(fields)) = call.arg(3, "update_fields").map(|arg| named(&arg.value)) {
+                    fields
+                } else {
+                    let (variable, _) = module.text(place).split_once(".save")?;
+                    let mut fields = Vec::new();
+                    attributes_set(module, body, variable.trim(), &mut fields);
+                    fields
+                };
+                (model, fields)
+            }
+            _ => return None,
+        };
+        (!fields.is_empty()).then_some(CodeFactKind::Saves { model, fields })
+    }
+
     fn changed_rows(&self, call: &Call, round: Round) -> Vec<CodeFactKind> {
         let Some((receiver, method)) = call.method() else { return Vec::new() };
         let kind = match method.as_str() {
             "update" | "delete" | "_raw_delete" | "save" => {
                 return self.changed_one_by_one(call, receiver, method, round);
             }
-            "create" | "get_or_create" | "update_or_create" => {
-                self.queryset(receiver).map(|created| self.created(created.model, call, round))
-            }
+            "create" | "get_or_create" | "update_or_create" => match self.look(receiver, 0) {
+                Look::Many(created) => Some(self.created(created.model, call, round)),
+                Look::Related { found, owner } if round != Round::Once && owner.rows != Rows::Few => {
+                    let owner = if round == Round::Each { owner } else { owner.under_conditions() };
+                    Some(CodeFactKind::CreatesEach { model: found.model, source: owner.model, rows: owner.rows })
+                }
+                Look::Related { found, .. } => Some(CodeFactKind::Creates { model: found.model }),
+                _ => None,
+            },
+            "add" | "set" | "remove" | "clear" => match self.look(receiver, 0) {
+                Look::Related { found, owner } => {
+                    let owner = match round {
+                        Round::Each => owner,
+                        Round::Once => rows::QuerySet { rows: Rows::Few, ..owner },
+                        _ => owner.under_conditions(),
+                    };
+                    Some(CodeFactKind::Relates {
+                        model: found.model,
+                        source: owner.model,
+                        rows: owner.rows,
+                        removes: matches!(method.as_str(), "remove" | "clear"),
+                    })
+                }
+                _ => None,
+            },
             "bulk_create" => self.queryset(receiver).map(|created| {
                 let known = call.arg(0, "objs").is_some_and(|objs| is_counted(&objs.value));
                 let batched = call.arg(1, "batch_size").is_some_and(|size| !size.value.is_none());
@@ -567,6 +685,20 @@ impl Extractor<'_> {
             }
             (Look::New(model), "save") => {
                 receiver.as_call().map(|made| self.created(model, made, round)).into_iter().collect()
+            }
+            (Look::Related { found, owner }, _) => {
+                let each = round != Round::Once && owner.rows != Rows::Few;
+                let model = found.model;
+                vec![match (each, deletes) {
+                    (true, true) => CodeFactKind::DeletesEach { model, rows: Rows::Some(None) },
+                    (true, false) => CodeFactKind::SavesEach { model, rows: Rows::Some(None) },
+                    (false, true) => CodeFactKind::Deletes { model, rows: Rows::Few },
+                    (false, false) => {
+                        let set =
+                            call.keywords().map(|(name, arg)| (Arc::from(name.as_str()), convert::value(&arg.value)));
+                        CodeFactKind::Updates { model, rows: Rows::Few, set: Some(set.collect()) }
+                    }
+                }]
             }
             (Look::One(model), "delete") => vec![CodeFactKind::Deletes { model, rows: Rows::Few }],
             (Look::Many(found), "update" | "delete" | "_raw_delete") => {

@@ -87,7 +87,7 @@ fn changes_rows(class: &str) -> OperationKind {
         reverse_code: None,
         function: None,
         reverse_function: None,
-        body: CodeFacts { facts: Vec::new(), unread: Some(Arc::from("it is an operation of its own")) },
+        body: CodeFacts { unread: Some(Arc::from("it is an operation of its own")), ..CodeFacts::default() },
         reverse_body: CodeFacts::default(),
         atomic: None,
         elidable: false,

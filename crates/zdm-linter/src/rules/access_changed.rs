@@ -2,6 +2,7 @@
 
 use zdm_postgres::statement::{AlterTableAction, ObjectKind};
 use zdm_postgres::{QualifiedName, Statement};
+use zdm_replay::Step;
 use zdm_source::Diagnostic;
 
 use super::alter_actions;
@@ -13,7 +14,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
         let secured =
             |name: &QualifiedName| cx.migration.catalog_before.table(name).is_some_and(|table| table.row_security);
         let message = match &step.statement {
-            Statement::Grant { revoke: true, kind: ObjectKind::Table, names } => {
+            Statement::Grant { revoke: true, kind: ObjectKind::Table, names } if !names.is_empty() => {
                 let names: Vec<_> = names.iter().filter(|name| old(name)).collect();
                 if names.is_empty() {
                     continue;
@@ -22,6 +23,11 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                     "REVOKE takes privileges on {} away: what the code that is still running does with them fails",
                     name_list(names)
                 )
+            }
+            // Of all tables of a schema, of what leads to them, or of a role that has them.
+            Statement::Grant { revoke: true, kind, names } => {
+                let Some(message) = revoked_at_large(cx, step, *kind, names) else { continue };
+                message
             }
             Statement::CreatePolicy { name, table, .. } if old(table) && secured(table) => {
                 format!(
@@ -56,4 +62,40 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             "grant what old and new code need first, release the new code, and take the old privileges away in the release after",
         ));
     }
+}
+
+fn revoked_at_large(cx: &Cx<'_>, step: &Step, kind: ObjectKind, names: &[QualifiedName]) -> Option<String> {
+    let fails = "what the code that is still running does with them fails";
+    match kind {
+        ObjectKind::Table => {
+            cx.migration.catalog_before.tables().next()?;
+            Some(format!("REVOKE takes privileges on all tables of a schema away: {fails}"))
+        }
+        ObjectKind::Sequence if names.is_empty() => {
+            Some(format!("REVOKE takes privileges on all sequences of a schema away: {fails}"))
+        }
+        ObjectKind::Sequence => {
+            let names: Vec<_> =
+                names.iter().filter(|name| cx.migration.catalog_before.sequence(name).is_some()).collect();
+            (!names.is_empty()).then(|| format!("REVOKE takes privileges on {} away: {fails}", name_list(names)))
+        }
+        // CREATE lets a role make objects in it, which running code does not.
+        ObjectKind::Schema if takes_more_than_create(&step.sql) => Some(format!(
+            "REVOKE takes USAGE of schema {} away: no statement of that role finds its tables any more",
+            name_list(names)
+        )),
+        ObjectKind::Role => Some(
+            "REVOKE takes a role's membership away, and with it every privilege that the role had by it: statements of the code that is still running fail".to_owned(),
+        ),
+        _ => None,
+    }
+}
+
+/// `REVOKE CREATE ON SCHEMA …` takes nothing else.
+fn takes_more_than_create(sql: &str) -> bool {
+    let mut words = sql.split(|character: char| !character.is_alphanumeric()).filter(|word| !word.is_empty());
+    words
+        .by_ref()
+        .take_while(|word| !word.eq_ignore_ascii_case("on"))
+        .any(|word| word.eq_ignore_ascii_case("usage") || word.eq_ignore_ascii_case("all"))
 }

@@ -15,9 +15,10 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     }
     for (index, operation) in cx.migration.migration.operations.iter().enumerate() {
         let OperationKind::RunPython(run) = &operation.kind else { continue };
-        if words::is_noop(&run.code) {
+        if words::is_noop(&run.code) || (run.body.unread.is_none() && !run.body.may_change) {
             continue;
         }
+        let changes = if run.body.unread.is_some() { "may change" } else { "changes" };
         // A lock that is already held is ZDM141's matter; here the rows come first and the schema change waits behind them.
         let schema = cx.accepted().find(|step| (step.operation > index || step.deferred) && changes_schema(cx, step));
         let Some(schema) = schema else { continue };
@@ -25,7 +26,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
         out.push(Cx::fixed(
             cx.at_operation(
                 index,
-                "Python code changes rows and a later operation changes the schema in one transaction: the rows stay locked until both are done",
+                format!("Python code {changes} rows and a later operation changes the schema in one transaction: the rows stay locked until both are done"),
             )
             .with_related(cx.label_step(schema, format!("the schema changes here: `{}`", shortened(&schema.sql, 70))))
             .with_fact("if the code changes rows of a table with deferred foreign keys, PostgreSQL refuses to alter that table in the same transaction (55006, pending trigger events)")

@@ -1,7 +1,9 @@
 //! ZDM220: a column is no longer generated or numbered as running code expects.
 
 use zdm_postgres::statement::AlterTableAction;
-use zdm_source::Diagnostic;
+use zdm_postgres::{Ident, QualifiedName};
+use zdm_replay::Step;
+use zdm_source::{Diagnostic, Severity};
 
 use super::{alter_actions, column_name};
 use crate::context::Cx;
@@ -26,6 +28,22 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                     column,
                     "gets no number any more: INSERTs of the code that is still running leave it to the database and fail with a not-null violation",
                 ),
+                AlterTableAction::SetIdentity { column, always: Some(true) } if is_by_default(step, table, column) => {
+                    let mut diagnostic = cx
+                        .at_step(
+                            step,
+                            format!(
+                                "{} takes numbers from its sequence only: INSERTs of the code that is still running fail where they give it a value, as `save()` and `bulk_create()` of objects with a key do",
+                                column_name(table, column)
+                            ),
+                        )
+                        .with_help("release code that leaves the column to the database first");
+                    if cx.config.own_severity(cx.page, cx.migration.migration.file.path()).is_none() {
+                        diagnostic.severity = Severity::Warning;
+                    }
+                    out.push(diagnostic);
+                    continue;
+                }
                 _ => continue,
             };
             let there = |column: &zdm_postgres::Ident| {
@@ -53,4 +71,9 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             ));
         }
     }
+}
+
+fn is_by_default(step: &Step, table: &QualifiedName, column: &Ident) -> bool {
+    let known = step.catalog_before.table(table).and_then(|table| table.column(column.as_str()));
+    known.and_then(|column| column.identity.as_ref()).is_some_and(|identity| !identity.always)
 }

@@ -4,7 +4,7 @@ use zdm_postgres::Catalog;
 use zdm_postgres::Ident;
 use zdm_postgres::catalog::{Constraint, ConstraintKind, Index, Table};
 use zdm_postgres::expr::ExprNode;
-use zdm_postgres::statement::IndexKey;
+use zdm_postgres::statement::{IndexElement, IndexKey};
 use zdm_source::Diagnostic;
 
 use crate::context::Cx;
@@ -88,24 +88,31 @@ fn restriction(constraint: &Constraint) -> Option<(&'static str, Vec<Ident>)> {
     })
 }
 
-/// The table had the same restriction before, under this or another name.
+/// The table had the same restriction before, or one that refuses more, under this or another name.
 fn had_constraint(before: &Table, constraint: &Constraint) -> bool {
-    before.constraints.iter().any(|other| match (&other.kind, &constraint.kind) {
-        (ConstraintKind::Check { expr: left, .. }, ConstraintKind::Check { expr: right, .. }) => {
-            left.node == right.node || is_not_null_proof(before, constraint)
-        }
-        (ConstraintKind::Unique { columns: left, .. }, ConstraintKind::Unique { columns: right, .. }) => left == right,
-        (ConstraintKind::ForeignKey(left), ConstraintKind::ForeignKey(right)) => {
-            left.columns == right.columns && left.table == right.table
-        }
+    match &constraint.kind {
+        ConstraintKind::Check { expr, .. } => super::checks_imply(before, &expr.node),
+        ConstraintKind::Unique { columns, nulls_not_distinct, .. } => before.indexes.iter().any(|index| {
+            index.unique
+                && index.valid
+                && index.predicate.is_none()
+                && (index.nulls_not_distinct || !nulls_not_distinct || index.elements.iter().all(|element| is_not_null(before, element)))
+                && index.elements.iter().all(
+                    |element| matches!(&element.key, IndexKey::Column(column) if columns.contains(column)),
+                )
+        }),
+        ConstraintKind::ForeignKey(key) => before.constraints.iter().any(|other| {
+            matches!(&other.kind, ConstraintKind::ForeignKey(other) if other.columns == key.columns && other.table == key.table)
+        }),
         _ => false,
-    }) || is_not_null_proof(before, constraint)
-        || before.indexes.iter().any(|index| match &constraint.kind {
-            ConstraintKind::Unique { columns, .. } => {
-                index.unique && index.predicate.is_none() && index_columns(index) == *columns
-            }
-            _ => false,
-        })
+    }
+}
+
+fn is_not_null(table: &Table, element: &IndexElement) -> bool {
+    match &element.key {
+        IndexKey::Column(column) => table.column(column.as_str()).is_some_and(|column| column.not_null),
+        IndexKey::Expr(_) => false,
+    }
 }
 
 /// The check is on shadow columns in place of their sources, which fulfil it already.
@@ -132,14 +139,6 @@ fn had_check_on_sources(before: &Table, constraint: &Constraint, copies: &[(Iden
     })
 }
 
-/// `CHECK (c IS NOT NULL)` on a column that is NOT NULL already refuses nothing new.
-fn is_not_null_proof(before: &Table, constraint: &Constraint) -> bool {
-    let ConstraintKind::Check { expr, .. } = &constraint.kind else { return false };
-    let ExprNode::IsNull { expr, negated: true } = &*expr.node else { return false };
-    let ExprNode::Column { name, .. } = &**expr else { return false };
-    before.column(name.as_str()).is_some_and(|column| column.not_null)
-}
-
 /// The index is on shadow columns in place of their sources, which are unique already.
 fn had_unique_on_sources(before: &Table, index: &Index, copies: &[(Ident, Ident)]) -> bool {
     if copies.is_empty() || index.elements.iter().any(|element| matches!(element.key, IndexKey::Expr(_))) {
@@ -155,10 +154,15 @@ fn had_unique_on_sources(before: &Table, index: &Index, copies: &[(Ident, Ident)
         .any(|other| other.unique && other.predicate == index.predicate && index_columns(other) == columns)
 }
 
+/// What is unique by some of the keys is unique by more of them.
 fn had_index(before: &Table, index: &Index) -> bool {
     before.indexes.iter().any(|other| {
         other.unique
-            && other.elements == index.elements
+            && other.valid
+            && other.elements.iter().all(|element| index.elements.iter().any(|own| own.key == element.key))
+            && (other.nulls_not_distinct
+                || !index.nulls_not_distinct
+                || other.elements.iter().all(|element| is_not_null(before, element)))
             && (other.predicate.is_none() || other.predicate == index.predicate)
     })
 }

@@ -12,6 +12,7 @@ use crate::mirror;
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for step in cx.accepted() {
         views_along(cx, step, out);
+        narrower_views(cx, step, out);
         let Statement::Drop(drop) = &step.statement else { continue };
         let Some(what) = word(drop.kind) else { continue };
         // What is made again in the same migration is replaced, not gone.
@@ -94,6 +95,39 @@ fn views_along(cx: &Cx<'_>, step: &Step, out: &mut Vec<Diagnostic>) {
         )
         .with_help("make the view anew without what is dropped, one release before"),
     );
+}
+
+/// Views that are dropped and made again without some of their columns.
+fn narrower_views(cx: &Cx<'_>, step: &Step, out: &mut Vec<Diagnostic>) {
+    let Statement::Drop(drop) = &step.statement else { return };
+    if !matches!(drop.kind, ObjectKind::View | ObjectKind::MaterializedView) {
+        return;
+    }
+    for name in &drop.names {
+        let view = |catalog: &'_ Catalog| match catalog.relation(name) {
+            Some(Relation::View(view)) => Some((view.columns.clone(), view.query.star)),
+            _ => None,
+        };
+        let (Some((before, _)), Some((after, false))) =
+            (view(&cx.migration.catalog_before), view(&cx.migration.catalog_after))
+        else {
+            continue;
+        };
+        let gone: Vec<_> = before.iter().filter(|column| !after.contains(column)).collect();
+        if gone.is_empty() || after.is_empty() {
+            continue;
+        }
+        out.push(
+            cx.at_step(
+                step,
+                format!(
+                    "view `{name}` is made anew without {}, and breaks code that is still running, if it reads it",
+                    name_list(gone)
+                ),
+            )
+            .with_help("keep the column until one release after the last code that reads it"),
+        );
+    }
 }
 
 const fn word(kind: ObjectKind) -> Option<&'static str> {

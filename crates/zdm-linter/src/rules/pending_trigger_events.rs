@@ -2,16 +2,16 @@
 
 use zdm_django::Resolver;
 use zdm_django::operation::{CodeFact, CodeFactKind, CodeModel, RunPython};
-use zdm_django::state::ModelKey;
+use zdm_django::state::ModelState;
 use zdm_postgres::session::Session;
 use zdm_postgres::statement::Dml;
-use zdm_postgres::{Ident, Statement};
+use zdm_postgres::{Ident, QualifiedName, Statement};
 use zdm_replay::Step;
 use zdm_source::{Diagnostic, Fix};
 
 use crate::context::Cx;
 use crate::fixes;
-use crate::words::python_operations;
+use crate::words::{Link, named_model, python_operations};
 
 const HELP: &str = "change the data in a migration of its own; or send `SET CONSTRAINTS ALL IMMEDIATE` between the two";
 
@@ -79,9 +79,19 @@ fn behind_python(cx: &Cx<'_>, index: usize, run: &RunPython, out: &mut Vec<Diagn
 fn change(cx: &Cx<'_>, index: usize, fact: &CodeFact) -> Option<(Statement, String)> {
     let state = &cx.migration.operations.get(index)?.state_before;
     let resolver = Resolver::new(state, &cx.trace.context);
-    let find = |model: &CodeModel| {
-        let model = state.model(&ModelKey::new(&model.app, &model.name))?;
-        Some((model, zdm_replay::table_name(&resolver.table(model).ok()?)))
+    let find = |model: &CodeModel| named_model(cx, index, model).map(|found| (found.model, found.table));
+    let columns_of = |model: &ModelState, fields: &mut dyn Iterator<Item = &str>| -> Vec<Ident> {
+        let column = |name: &str| {
+            let field = resolver.field(model, name);
+            let field = field.or_else(|_| resolver.field(model, name.strip_suffix("_id").unwrap_or(name)));
+            field.ok()?.column.map(|column| Ident::new(column.to_string()))
+        };
+        fields.filter_map(column).collect()
+    };
+    // The columns are all of them, so that none is left without a value.
+    let all_columns = |table: &QualifiedName| -> Option<Vec<Ident>> {
+        let known = cx.migration.steps.iter().find(|step| step.operation > index || step.deferred)?;
+        Some(known.catalog_before.table(table)?.columns.iter().map(|column| column.name.clone()).collect())
     };
     let dml = |table, columns| Dml {
         table,
@@ -98,21 +108,37 @@ fn change(cx: &Cx<'_>, index: usize, fact: &CodeFact) -> Option<(Statement, Stri
         CodeFactKind::Creates { model }
         | CodeFactKind::CreatesAtOnce { model }
         | CodeFactKind::CreatesEach { model, .. } => {
-            let (_, table) = find(model)?;
-            // The columns are all of them, so that none is left without a value.
-            let known = cx.migration.steps.iter().find(|step| step.operation > index || step.deferred)?;
-            let columns = known.catalog_before.table(&table)?.columns.iter().map(|column| column.name.clone());
-            let what = format!("has inserted rows into `{table}`");
-            Some((Statement::Insert(dml(table.clone(), columns.collect())), what))
+            let found = named_model(cx, index, model)?;
+            let what = format!("has inserted rows into `{}`", found.table);
+            Some((Statement::Insert(dml(found.table.clone(), all_columns(&found.table)?)), what))
+        }
+        CodeFactKind::Relates { model, removes, .. } => {
+            let found = named_model(cx, index, model)?;
+            match (found.link, removes) {
+                (Link::ManyToMany(through), false) => {
+                    let what = format!("has inserted rows into `{through}`");
+                    Some((Statement::Insert(dml(through.clone(), all_columns(&through)?)), what))
+                }
+                (Link::ManyToMany(through), true) => {
+                    let what = format!("has deleted rows of `{through}`");
+                    Some((Statement::Delete(dml(through, Vec::new())), what))
+                }
+                (Link::Referring(column), _) => {
+                    let what = format!("has changed `{}.{column}`", found.table);
+                    Some((Statement::Update(dml(found.table, vec![column])), what))
+                }
+                (Link::Object, _) => None,
+            }
+        }
+        CodeFactKind::Saves { model, fields } => {
+            let (model, table) = find(model)?;
+            let columns = columns_of(&model, &mut fields.iter().map(|name| &**name));
+            let what = format!("has changed `{table}.{}`", columns.first()?);
+            Some((Statement::Update(dml(table, columns)), what))
         }
         CodeFactKind::Updates { model, set: Some(set), .. } => {
             let (model, table) = find(model)?;
-            let column = |name: &str| {
-                let field = resolver.field(model, name);
-                let field = field.or_else(|_| resolver.field(model, name.strip_suffix("_id").unwrap_or(name)));
-                field.ok()?.column.map(|column| Ident::new(column.to_string()))
-            };
-            let columns: Vec<Ident> = set.iter().filter_map(|(name, _)| column(name)).collect();
+            let columns = columns_of(&model, &mut set.iter().map(|(name, _)| &**name));
             let what = format!("has changed `{table}.{}`", columns.first()?);
             Some((Statement::Update(dml(table, columns)), what))
         }

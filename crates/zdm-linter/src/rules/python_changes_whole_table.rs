@@ -43,7 +43,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             diagnostic.primary.message = format!("{verb} {rows}");
             diagnostic.subject.operation = Some(index);
             let backfill = match &fact.kind {
-                CodeFactKind::Updates { set: Some(set), rows, .. } => assignments(cx, index, state, set, rows),
+                CodeFactKind::Updates { set: Some(set), rows, .. } => assignments(cx, index, &state, set, rows),
                 _ => None,
             };
             diagnostic = match backfill {

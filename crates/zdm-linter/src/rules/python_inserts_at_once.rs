@@ -1,11 +1,11 @@
 //! ZDM310: Python code inserts rows without batches, or one by one for each row of another table.
 
-use zdm_django::operation::CodeFactKind;
+use zdm_django::operation::{CodeFactKind, Rows};
 use zdm_source::Diagnostic;
 
 use crate::context::Cx;
 use crate::fixes;
-use crate::words::{in_transaction, old_table_of, python_operations, rows_of};
+use crate::words::{Link, in_transaction, named_model, old_table_of, python_operations, rows_of};
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for (index, run) in python_operations(cx) {
@@ -29,6 +29,22 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                             rows_of(rows, &source)
                         ),
                         "send one INSERT … SELECT by ranges of the primary key, or `bulk_create` in batches, in a migration with `atomic = False`",
+                        Some(source),
+                    )
+                }
+                CodeFactKind::Relates { model, source, rows, removes: false }
+                    if !matches!(rows, Rows::Few | Rows::Some(Some(_))) && in_transaction(cx, run) =>
+                {
+                    let Some(Link::ManyToMany(through)) = named_model(cx, index, model).map(|found| found.link) else {
+                        continue;
+                    };
+                    let Some((_, source)) = old_table_of(cx, index, source) else { continue };
+                    (
+                        format!(
+                            "one INSERT into `{through}` for {}, all in one transaction: a round trip for each row, and nothing is kept if the migration is interrupted",
+                            rows_of(rows, &source)
+                        ),
+                        "make the objects of the table between the two, and send them by `bulk_create` in batches, in a migration with `atomic = False`",
                         Some(source),
                     )
                 }

@@ -1,10 +1,11 @@
 //! ZDM306: Python code saves each row of a table in one transaction.
 
-use zdm_django::operation::{CodeFactKind, Rows};
+use zdm_django::operation::{CodeFact, CodeFactKind, Rows};
+use zdm_postgres::QualifiedName;
 use zdm_source::{Diagnostic, Severity};
 
 use crate::context::Cx;
-use crate::words::{in_transaction, old_table_of, python_operations, rows_of, weigh_rows};
+use crate::words::{Link, in_transaction, named_model, old_table_of, python_operations, rows_of, weigh_rows};
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for (index, run) in python_operations(cx) {
@@ -16,6 +17,16 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 CodeFactKind::SavesEach { model, rows } => ("saves", "saved", model, rows),
                 CodeFactKind::DeletesEach { model, rows } => ("deletes", "deleted", model, rows),
                 CodeFactKind::UpdatesInBatches { model, rows } => ("updates", "updated", model, rows),
+                CodeFactKind::Relates { model, rows, removes, .. } if *rows != Rows::Few => {
+                    match named_model(cx, index, model).map(|found| (found.link, found.table)) {
+                        Some((Link::ManyToMany(through), _)) if *removes => {
+                            relates(cx, index, fact, rows, &through, "deletes", out);
+                        }
+                        Some((Link::Referring(_), table)) => relates(cx, index, fact, rows, &table, "saves", out),
+                        _ => {}
+                    }
+                    continue;
+                }
                 _ => continue,
             };
             let Some((_, table)) = old_table_of(cx, index, model) else { continue };
@@ -50,4 +61,35 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             out.push(diagnostic);
         }
     }
+}
+
+/// A related manager changes the rows behind it, for one object after the other.
+fn relates(
+    cx: &Cx<'_>,
+    index: usize,
+    fact: &CodeFact,
+    rows: &Rows,
+    table: &QualifiedName,
+    verb: &str,
+    out: &mut Vec<Diagnostic>,
+) {
+    if cx.migration.catalog_before.table(table).is_none() {
+        return;
+    }
+    let mut diagnostic = cx
+        .at_span(
+            fact.span,
+            format!("the loop {verb} rows of `{table}` for one object after the other in one transaction: each row stays locked until the last one is done, and its writers wait"),
+        )
+        .with_fact("each object costs a round trip to the server, and nothing is kept if the migration is interrupted")
+        .with_help("put `atomic = False` on the migration, and commit each batch of primary keys by itself");
+    diagnostic.primary.message = String::from("in a loop");
+    diagnostic.subject.operation = Some(index);
+    if matches!(rows, Rows::Some(Some(_)))
+        && cx.config.own_severity(cx.page, cx.migration.migration.file.path()).is_none()
+    {
+        diagnostic.severity = Severity::Info;
+    }
+    weigh_rows(cx, rows, table, &mut diagnostic);
+    out.push(diagnostic);
 }

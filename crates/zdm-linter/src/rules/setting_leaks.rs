@@ -1,6 +1,8 @@
 //! ZDM407: RunSQL changes a setting for the rest of the session.
 
 use zdm_postgres::Statement;
+use zdm_postgres::expr::ExprNode;
+use zdm_postgres::statement::SetParameter;
 use zdm_source::Diagnostic;
 
 use crate::context::Cx;
@@ -20,7 +22,7 @@ const MATTERS: [&str; 8] = [
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for step in cx.accepted().filter(|step| step.raw) {
-        let Statement::Set(set) = &step.statement else { continue };
+        let Some(set) = set_by(&step.statement).filter(|set| set.value.is_some()) else { continue };
         // What only changes how a session is watched or reports does no harm.
         if set.local || matches!(set.name.as_str(), "application_name" | "client_min_messages") {
             continue;
@@ -33,6 +35,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
         let undone =
             cx.steps().skip_while(|other| !std::ptr::eq(*other, step)).skip(1).any(|other| match &other.statement {
                 Statement::Set(other) => other.name == set.name,
+                Statement::Select(_) => set_by(&other.statement).is_some_and(|other| other.name == set.name),
                 Statement::Reset { parameter } => parameter.as_ref().is_none_or(|name| *name == set.name),
                 _ => false,
             });
@@ -40,7 +43,15 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             continue;
         }
         let help = if cx.migration.migration.atomic {
-            format!("write SET LOCAL {}, which ends with the transaction", set.name)
+            match &step.statement {
+                Statement::Select(_) => {
+                    format!(
+                        "give set_config('{}', …) `true` as its third argument, so that it ends with the transaction",
+                        set.name
+                    )
+                }
+                _ => format!("write SET LOCAL {}, which ends with the transaction", set.name),
+            }
         } else {
             format!("send RESET {} at the end of the migration", set.name)
         };
@@ -51,5 +62,27 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             )
             .with_help(help);
         out.push(Cx::fixed(diagnostic, fixes::set_local(cx, step)));
+    }
+}
+
+/// What a statement sets: SET, and `SELECT set_config('name', 'value', is_local)`.
+fn set_by(statement: &Statement) -> Option<SetParameter> {
+    match statement {
+        Statement::Set(set) => Some(set.clone()),
+        Statement::Select(query) => query.output.iter().find_map(|output| match &*output.expr.node {
+            ExprNode::Call { function, args, .. } if function.name == "set_config" => match args.as_slice() {
+                [ExprNode::Text(name), value, ExprNode::Bool(local)] => Some(SetParameter {
+                    name: name.to_ascii_lowercase(),
+                    value: Some(match value {
+                        ExprNode::Text(value) => value.clone(),
+                        _ => String::new(),
+                    }),
+                    local: *local,
+                }),
+                _ => None,
+            },
+            _ => None,
+        }),
+        _ => None,
     }
 }

@@ -1,13 +1,17 @@
 //! ZDM114: VACUUM FULL, CLUSTER, SET LOGGED/UNLOGGED, SET TABLESPACE, SET ACCESS METHOD.
 
 use zdm_postgres::Statement;
-use zdm_postgres::statement::AlterTableAction;
+use zdm_postgres::effects::UncertainEffect;
+use zdm_postgres::statement::{AlterTableAction, ObjectKind};
+use zdm_replay::Step;
 use zdm_source::Diagnostic;
 
 use crate::context::Cx;
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for step in cx.accepted() {
+        moved_index(cx, step, out);
+        moved_together(cx, step, out);
         let what = match &step.statement {
             Statement::Vacuum { full: true, .. } => "VACUUM FULL",
             Statement::Cluster { .. } => "CLUSTER",
@@ -45,4 +49,61 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             out.push(diagnostic);
         }
     }
+}
+
+/// `ALTER INDEX … SET TABLESPACE` copies the index alone, and queries of its table wait, because planning one locks every
+/// index of the table.
+fn moved_index(cx: &Cx<'_>, step: &Step, out: &mut Vec<Diagnostic>) {
+    let Statement::AlterTable(alter) = &step.statement else { return };
+    let moves = alter.actions.iter().any(|action| matches!(action, AlterTableAction::SetTablespace { .. }));
+    if !moves {
+        return;
+    }
+    for index in &step.outcome.effects.index_builds {
+        let Some((table, _)) = step.catalog_before.index(index) else { continue };
+        if !cx.existed(step, &table.name) {
+            continue;
+        }
+        let mut diagnostic = cx
+            .at_step(
+                step,
+                format!(
+                    "SET TABLESPACE copies index `{index}` and blocks every query on `{}`, SELECT included, until it is done",
+                    table.name
+                ),
+            )
+            .with_help(format!(
+                "send `REINDEX (TABLESPACE …) INDEX CONCURRENTLY {index}` in a migration with `atomic = False`"
+            ));
+        cx.weigh(&table.name, &mut diagnostic);
+        out.push(diagnostic);
+    }
+}
+
+/// `ALTER TABLE ALL IN TABLESPACE … SET TABLESPACE`: which tables lie there, only the server knows.
+fn moved_together(cx: &Cx<'_>, step: &Step, out: &mut Vec<Diagnostic>) {
+    let Statement::MoveAll { kind, from, .. } = &step.statement else { return };
+    let rewrites = step
+        .outcome
+        .effects
+        .uncertain
+        .iter()
+        .any(|uncertain| uncertain.effect == UncertainEffect::Rewrite && cx.existed(step, &uncertain.relation));
+    if !rewrites {
+        return;
+    }
+    let what = match kind {
+        ObjectKind::Index => "index",
+        ObjectKind::MaterializedView => "materialized view",
+        _ => "table",
+    };
+    out.push(
+        cx.at_step(
+            step,
+            format!(
+                "every {what} of tablespace `{from}` is written anew, one after the other, and all of them stay blocked for every query, SELECT included, until the transaction ends"
+            ),
+        )
+        .with_help("move one after the other, each in a transaction of its own, in a chosen window"),
+    );
 }

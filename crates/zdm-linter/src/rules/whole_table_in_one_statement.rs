@@ -181,6 +181,43 @@ fn names_key(term: &ExprNode, key: &[&Ident]) -> bool {
         ExprNode::InList { expr, list, negated: false } => {
             is_key(expr) && !list.iter().any(|item| matches!(item, ExprNode::Subquery { .. }))
         }
+        // `id IN (SELECT … LIMIT 1000)`, as batches have it.
+        ExprNode::Other { text, parts } => {
+            let by_row = matches!(parts.first(), Some(ExprNode::Column { name, .. }) if name.as_str() == "ctid");
+            parts.first().is_some_and(|first| by_row || is_key(first)) && is_limited(text)
+        }
         _ => false,
     }
+}
+
+/// The subquery of this text returns a batch of rows at most: its own LIMIT says so, not one of a subquery inside.
+fn is_limited(text: &str) -> bool {
+    const BATCH: u64 = 100_000;
+    let (mut depth, mut own, mut limited) = (0_u32, None, false);
+    let mut word = String::new();
+    let mut before = String::new();
+    for character in text.chars().chain([' ']) {
+        if character.is_alphanumeric() || character == '_' {
+            word.push(character.to_ascii_lowercase());
+            continue;
+        }
+        if !word.is_empty() {
+            if word == "not" && own.is_none() {
+                return false;
+            }
+            if word == "select" && own.is_none() {
+                own = Some(depth);
+            }
+            if own == Some(depth) && before == "limit" {
+                limited = word.parse::<u64>().is_ok_and(|limit| limit <= BATCH);
+            }
+            before = std::mem::take(&mut word);
+        }
+        match character {
+            '(' => depth = depth.saturating_add(1),
+            ')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    limited
 }

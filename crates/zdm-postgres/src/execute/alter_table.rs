@@ -454,7 +454,7 @@ impl Run {
                 self.identity_reaches_partitions(name, only, "cannot add identity to a column of only")?;
                 self.add_identity(name, column, *always, options)
             }
-            AlterTableAction::SetIdentity { column } => {
+            AlterTableAction::SetIdentity { column, always } => {
                 self.identity_reaches_partitions(name, only, "cannot change identity column of only")?;
                 let table = self.table(name);
                 if self.version.at_least(17) && table.partition_of.is_some() {
@@ -464,7 +464,13 @@ impl Run {
                     Some(known) => match &known.identity {
                         Some(identity) => {
                             self.lock(&identity.sequence.clone(), LockMode::ShareRowExclusive);
-                            Ok(())
+                            let Some(always) = *always else { return Ok(()) };
+                            self.edit_column(std::slice::from_ref(name), column, |known| {
+                                if let Some(identity) = &mut known.identity {
+                                    identity.always = always;
+                                }
+                                Ok(())
+                            })
                         }
                         None => refuse(
                             "55000",
@@ -1324,7 +1330,8 @@ impl Run {
             self.tree(only, name, mode);
         }
         match &constraint.kind {
-            TableConstraintKind::Check { .. } => {
+            TableConstraintKind::Check { expr, .. } => {
+                self.check_new_enum_expr(&expr.node, Some(&self.table(name)), None)?;
                 Self::table_constraint(&mut parts, constraint);
                 late.constraints.extend(parts.checks.into_iter().map(|check| LateConstraint::Check { check, only }));
                 Ok(())

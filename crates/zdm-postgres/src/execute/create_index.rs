@@ -67,6 +67,7 @@ impl Run {
             Self::need_columns(table, &create.include)?;
             if let Some(predicate) = &create.predicate {
                 Self::need_columns(table, &predicate.node.columns())?;
+                self.check_new_enum_expr(&predicate.node, Some(table), None)?;
             }
         }
         for element in &create.elements {

@@ -1348,6 +1348,7 @@ impl Run {
 
     /// A default whose type is known and that no cast brings to the column's.
     pub(super) fn check_default_type(&self, expr: &SqlExpr, column: &Ident, data_type: &DataType) -> Step {
+        self.check_new_enum_expr(&expr.node, None, Some(data_type))?;
         let Some(returned) = self.type_of_constant(&expr.node) else { return Ok(()) };
         if crate::cast::is_assignable(self.catalog(), &returned, data_type) {
             return Ok(());

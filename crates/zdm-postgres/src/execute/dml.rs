@@ -504,7 +504,13 @@ impl Run {
     fn check_enum_values(&self, name: &QualifiedName, dml: &Dml) -> Step {
         let table = self.table(name);
         self.check_new_enum_values(&dml.query.text, &|enum_type| {
-            table.columns.iter().any(|column| column.data_type.name == *enum_type)
+            // The text says the value somewhere; a statement that does not touch the column means another one.
+            let named = |column: &Ident| {
+                (dml.columns.is_empty() && dml.predicate.is_none())
+                    || dml.columns.contains(column)
+                    || dml.query.columns.contains(column)
+            };
+            table.columns.iter().any(|column| column.data_type.name == *enum_type && named(&column.name))
         })
     }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Run, Step, candidates, refuse, written};
-use crate::catalog::{Domain, DomainCheck, Function, Relation, UserType, UserTypeKind};
+use crate::catalog::{Domain, DomainCheck, Function, Relation, Table, UserType, UserTypeKind};
 use crate::data_type::DataType;
 use crate::expr::ExprNode;
 use crate::lock::LockMode;
@@ -354,6 +354,56 @@ impl Run {
     pub(super) fn check_new_enum_values(&self, text: &str, uses_type: &dyn Fn(&QualifiedName) -> bool) -> Step {
         for (name, value) in &self.state.facts.new_enum_values {
             if text.contains(&crate::name::quote_literal(value)) && uses_type(name) {
+                return refuse("55P04", format!("unsafe use of new value \"{value}\" of enum type {}", name.name));
+            }
+        }
+        Ok(())
+    }
+
+    /// As [`Self::check_new_enum_values`], of an expression that is stored: a default (`wanted` is its column's type), a
+    /// CHECK, a predicate. The server reads a literal as a value of the enum where it is compared with a column of it.
+    pub(super) fn check_new_enum_expr(
+        &self,
+        node: &ExprNode,
+        table: Option<&Table>,
+        wanted: Option<&DataType>,
+    ) -> Step {
+        if self.state.facts.new_enum_values.is_empty() {
+            return Ok(());
+        }
+        let mut used: Vec<(String, QualifiedName)> = Vec::new();
+        if let (ExprNode::Text(text), Some(wanted)) = (node, wanted) {
+            used.push((text.clone(), wanted.name.clone()));
+        }
+        let type_of = |node: &ExprNode| match node {
+            ExprNode::Column { name, .. } => Some(table?.column(name.as_str())?.data_type.name.clone()),
+            _ => None,
+        };
+        node.walk(&mut |node| match node {
+            ExprNode::Cast { expr, data_type } => {
+                if let (ExprNode::Text(text), Some(name)) = (&**expr, self.find_type(&data_type.name)) {
+                    used.push((text.clone(), name));
+                }
+            }
+            ExprNode::Infix { left, right, .. } => {
+                for (one, other) in [(left, right), (right, left)] {
+                    if let (Some(name), ExprNode::Text(text)) = (type_of(one), &**other) {
+                        used.push((text.clone(), name));
+                    }
+                }
+            }
+            ExprNode::InList { expr, list, .. } => {
+                let Some(name) = type_of(expr) else { return };
+                for item in list {
+                    if let ExprNode::Text(text) = item {
+                        used.push((text.clone(), name.clone()));
+                    }
+                }
+            }
+            _ => {}
+        });
+        for (value, name) in used {
+            if self.state.facts.new_enum_values.contains(&(name.clone(), value.clone())) {
                 return refuse("55P04", format!("unsafe use of new value \"{value}\" of enum type {}", name.name));
             }
         }

@@ -419,9 +419,10 @@ fn word(cursor: &mut Cursor<'_>) -> Read<Ident> {
 
 /// Any number of `SET GENERATED …`, `SET sequence_option`, `RESTART [WITH n]`.
 fn set_identity(cursor: &mut Cursor<'_>, column: Ident) -> Read<Action> {
+    let mut when = None;
     loop {
         if cursor.accept_all(&["SET", "GENERATED"]) {
-            table::generated_when(cursor)?;
+            when = Some(table::generated_when(cursor)?);
         } else if cursor.accept("SET") {
             let before = cursor.at;
             object::sequence_option(cursor, &mut SequenceOptions::default())?;
@@ -433,7 +434,7 @@ fn set_identity(cursor: &mut Cursor<'_>, column: Ident) -> Read<Action> {
                 signed_number(cursor)?;
             }
         } else {
-            return Ok(Action::SetIdentity { column });
+            return Ok(Action::SetIdentity { column, always: when });
         }
     }
 }

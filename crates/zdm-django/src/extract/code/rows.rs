@@ -68,6 +68,12 @@ pub(super) enum Look {
     One(CodeModel),
     /// An object that is not saved yet.
     New(CodeModel),
+    /// An attribute of an object: a related manager, a related object, or a value. The rows are those of one object, or of
+    /// each of `owner`.
+    Related {
+        found: QuerySet,
+        owner: QuerySet,
+    },
     /// It comes from a manager or is a model, and more is not known.
     Rows,
     Unknown,
@@ -101,6 +107,15 @@ impl Extractor<'_> {
             ValueKind::Attribute(attribute) if attribute.name.as_str() == "object_list" => {
                 self.look(&attribute.value, depth + 1)
             }
+            ValueKind::Attribute(attribute) => match self.look(&attribute.value, depth + 1) {
+                Look::Each(owner) => related(owner, attribute.name.as_str()),
+                Look::One(model) => related(QuerySet { model, rows: Rows::Few }, attribute.name.as_str()),
+                Look::Related { found, owner } => match related(found, attribute.name.as_str()) {
+                    Look::Related { found, .. } => Look::Related { found, owner },
+                    other => other,
+                },
+                _ => Look::Unknown,
+            },
             ValueKind::Subscript(pair) => match self.look(&pair.0, depth + 1) {
                 // Of `page[0]` or `rows[start:end]`, the number is small or the code's own.
                 Look::Many(found) if is_slice(&pair.1) => Look::Many(QuerySet { rows: Rows::Few, ..found }),
@@ -149,7 +164,11 @@ impl Extractor<'_> {
         if receiver.as_comprehension().is_some() && method.as_str() == "values" {
             return self.look(receiver, depth + 1);
         }
-        match self.look(receiver, depth + 1) {
+        let look = match self.look(receiver, depth + 1) {
+            Look::Related { found, .. } if is_of_a_manager(method.as_str()) => Look::Many(found),
+            look => look,
+        };
+        match look {
             Look::Many(found) => match method.as_str() {
                 name if SAME_ROWS.contains(&name) => Look::Many(found),
                 name if VALUES.contains(&name) => Look::Values(found),
@@ -168,16 +187,8 @@ impl Extractor<'_> {
                 _ => Look::Unknown,
             },
             Look::Rows => Look::Rows,
-            _ if self.is_related(receiver, method, depth) => Look::Rows,
             _ => Look::Unknown,
         }
-    }
-
-    /// `order.item_set.all()` of any object of a queryset: which model that is, the state would tell.
-    fn is_related(&self, receiver: &python::Value, method: &str, depth: u32) -> bool {
-        let ValueKind::Attribute(attribute) = &receiver.kind else { return false };
-        matches!(method, "all" | "exclude" | "filter" | "iterator" | "order_by")
-            && matches!(self.look(&attribute.value, depth + 1), Look::Each(_))
     }
 
     /// The rows of a manager, queryset or collection; None where that is not certain.
@@ -321,6 +332,35 @@ fn written_arguments(text: &str) -> Option<&str> {
     None
 }
 
+/// `order.customer`, `customer.order_set`.
+fn related(owner: QuerySet, attribute: &str) -> Look {
+    const MAX_PARTS: usize = 5;
+    if owner.model.name.split('.').count() >= MAX_PARTS {
+        return Look::Unknown;
+    }
+    let model = CodeModel { app: owner.model.app.clone(), name: format!("{}.{attribute}", owner.model.name).into() };
+    let rows = if owner.rows == Rows::Few { Rows::Few } else { Rows::Some(None) };
+    Look::Related { found: QuerySet { model, rows }, owner }
+}
+
+/// Methods that a value of a field has not.
+fn is_of_a_manager(method: &str) -> bool {
+    matches!(
+        method,
+        "all"
+            | "exclude"
+            | "filter"
+            | "first"
+            | "iterator"
+            | "last"
+            | "only"
+            | "order_by"
+            | "select_related"
+            | "using"
+            | "values_list"
+    )
+}
+
 /// The rows that a condition leaves.
 fn filtered(found: QuerySet, call: &Call, excluded: bool) -> QuerySet {
     if call.args.is_empty() || found.rows == Rows::Few {
@@ -415,6 +455,13 @@ pub(super) fn with_places(text: &python::Value, look: &dyn Fn(&python::Value) ->
                 }
             }
             Some(whole)
+        }
+        // `SQL.replace("TABLE", Order._meta.db_table)`
+        ValueKind::Call(call) if call.method().is_some_and(|(_, name)| name.as_str() == "replace") => {
+            let (receiver, _) = call.method()?;
+            let [from, to] = call.args.as_slice() else { return None };
+            let whole = with_places(receiver, look)?;
+            Some(whole.replace(from.value.as_str()?.as_str(), &with_places(&to.value, look)?))
         }
         _ => place_of(text, look),
     }
