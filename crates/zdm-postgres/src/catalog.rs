@@ -752,6 +752,8 @@ pub struct View {
     pub dependencies: Vec<(QualifiedName, Vec<Ident>)>,
     /// A materialized view's.
     pub indexes: Vec<Index>,
+    /// Of a materialized view: it has been filled.
+    pub populated: bool,
     /// A trigger or a rule does what is written through it.
     pub instead: bool,
 }

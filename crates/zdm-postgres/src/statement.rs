@@ -339,6 +339,8 @@ pub enum Persistence {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CreateTable {
     pub name: QualifiedName,
+    /// CREATE FOREIGN TABLE.
+    pub foreign: bool,
     pub if_not_exists: bool,
     pub persistence: Persistence,
     pub columns: Vec<ColumnDef>,
@@ -912,6 +914,7 @@ pub enum AlterTypeAction {
     RenameAttribute {
         from: Ident,
         to: Ident,
+        behavior: DropBehavior,
     },
     /// Several attribute actions in one statement.
     Several(Vec<AlterTypeAction>),

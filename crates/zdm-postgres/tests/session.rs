@@ -37,6 +37,7 @@ fn identity() -> Vec<ColumnConstraintKind> {
 
 fn create(name: &str, columns: Vec<ColumnDef>) -> Statement {
     Statement::CreateTable(CreateTable {
+        foreign: false,
         name: QualifiedName::new(name),
         if_not_exists: false,
         persistence: Persistence::Permanent,

@@ -386,7 +386,10 @@ impl Bench {
                 let tables: Vec<String> = relations
                     .values()
                     .filter(|relation| matches!(relation.kind.as_str(), "r" | "p"))
-                    .map(|relation| zdm_postgres::quote_identifier(&relation.name))
+                    .map(|relation| match relation.name.split_once('.') {
+                        Some((schema, name)) => format!("{schema}.{}", zdm_postgres::quote_identifier(name)),
+                        None => zdm_postgres::quote_identifier(&relation.name),
+                    })
                     .collect();
                 let lock = format!("LOCK TABLE {} IN ROW EXCLUSIVE MODE", tables.join(", "));
                 (0..6)

@@ -1,8 +1,9 @@
 //! The model's answer to a case, run as the servers ran it: in a schema `s`, as the first of the search path.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use zdm_postgres::catalog::ConstraintKind;
+use zdm_postgres::catalog::{ConstraintKind, Table};
 use zdm_postgres::deparse;
 use zdm_postgres::effects::{Blocks, UncertainEffect};
 use zdm_postgres::{Catalog, PgVersion, QualifiedName, Session, Statement};
@@ -180,7 +181,8 @@ fn run(session: &mut Session, statement: &Statement, prediction: &mut Prediction
 fn catalog(session: &Session) -> BTreeSet<String> {
     let catalog = session.catalog();
     let mut lines = BTreeSet::new();
-    for table in catalog.tables().filter(|table| table.name.schema.as_ref().is_some_and(|schema| *schema == "s")) {
+    let own = |table: &&Arc<Table>| table.name.schema.as_ref().is_some_and(|schema| *schema == "s") && !table.foreign;
+    for table in catalog.tables().filter(own) {
         let name = &table.name.name;
         for column in &table.columns {
             let not_null = if column.not_null { " not null" } else { "" };

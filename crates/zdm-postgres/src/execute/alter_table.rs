@@ -921,6 +921,16 @@ impl Run {
                             column.inherited = true;
                         }
                     });
+                    // The new column's NOT NULL is looked at in the child's rows, and below.
+                    if column.not_null && self.version.at_least(18) {
+                        let below = self.tree(false, target, mode);
+                        for table in below {
+                            if self.table(&table).column(column.name.as_str()).is_some_and(|known| !known.not_null) {
+                                self.catalog_mut().edit_table(&table, |table| set_not_null(table, &column.name));
+                                queue.entry(table).or_default().verify = true;
+                            }
+                        }
+                    }
                     continue;
                 }
                 column.inherited = true;

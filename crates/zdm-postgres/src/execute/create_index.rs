@@ -26,6 +26,16 @@ impl Run {
                 );
             }
         };
+        if table.as_ref().is_some_and(|table| table.foreign) {
+            return refuse(
+                "42809",
+                if self.version.at_least(15) {
+                    format!("cannot create index on relation \"{}\"", name.name)
+                } else {
+                    format!("cannot create index on foreign table \"{}\"", name.name)
+                },
+            );
+        }
         self.lock(&name, mode);
         let partitioned = table.as_ref().is_some_and(|table| table.partition_by.is_some());
         if partitioned && create.concurrently {

@@ -115,6 +115,7 @@ impl Run {
         }
         let mut table = Table::named(name.clone());
         table.persistence = create.persistence;
+        table.foreign = create.foreign;
         table.partition_by.clone_from(&create.partition_by);
         if create.partition_by.is_none() {
             let method = create.access_method.clone().or_else(|| self.default_access_method());
@@ -1059,6 +1060,14 @@ impl Run {
                 };
                 return refuse("0A000", format!("unsupported {word} constraint with partition key definition"));
             }
+        }
+        if table.foreign {
+            let word = match key.kind {
+                KeyKind::Primary(_) => "primary key",
+                KeyKind::Unique(_) => "unique",
+                KeyKind::Exclude { .. } => "exclusion",
+            };
+            return refuse("0A000", format!("{word} constraints are not supported on foreign tables"));
         }
         if matches!(key.kind, KeyKind::Primary(_)) && table.primary_key().is_some() {
             return refuse("42P16", format!("multiple primary keys for table \"{}\" are not allowed", name.name));

@@ -60,6 +60,9 @@ impl Run {
                     }
                 }
             }
+            if self.catalog().view(&name).is_some_and(|view| view.materialized && !view.populated) {
+                return refuse("55000", format!("materialized view \"{}\" has not been populated", name.name));
+            }
             let mode = if locked.contains(&name) { LockMode::RowShare } else { LockMode::AccessShare };
             let keys = if query.only.contains(written_name) { Vec::new() } else { self.partition_keys(&name) };
             if !whole && keys.iter().any(|key| query.columns.contains(key)) {
@@ -250,6 +253,9 @@ impl Run {
 
     pub(super) fn insert(&mut self, dml: &Dml) -> Step {
         let written_to = self.open(&dml.table)?;
+        if self.catalog().view(&written_to).is_some_and(|view| view.materialized) {
+            return refuse("42809", format!("cannot change materialized view \"{}\"", written_to.name));
+        }
         let name = self.under_view(written_to.clone());
         self.lock(&name, LockMode::RowExclusive);
         self.run_query(&dml.query)?;

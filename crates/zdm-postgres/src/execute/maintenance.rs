@@ -440,6 +440,21 @@ impl Run {
         if_not_exists: bool,
     ) -> Step {
         let table = self.open(table)?;
+        let kept = match self.catalog().relation(&table) {
+            Some(Relation::View(view)) => view.materialized,
+            Some(Relation::Index { .. } | Relation::Sequence(_)) => false,
+            _ => true,
+        };
+        if !kept {
+            return refuse(
+                "42809",
+                if self.version.at_least(15) {
+                    format!("cannot define statistics for relation \"{}\"", table.name)
+                } else {
+                    format!("relation \"{}\" is not a table, foreign table, or materialized view", table.name)
+                },
+            );
+        }
         self.lock(&table, LockMode::ShareUpdateExclusive);
         let name = match name {
             Some(name) => self.creation_name(name, Persistence::Permanent),
@@ -495,6 +510,16 @@ impl Run {
         };
         for table in tables {
             let name = self.open(table)?;
+            if self.catalog().table(&name).is_none() && self.catalog().relation(&name).is_some() {
+                return refuse(
+                    "22023",
+                    if self.version.at_least(15) {
+                        format!("cannot add relation \"{}\" to publication", name.name)
+                    } else {
+                        format!("\"{}\" is not a table", name.name)
+                    },
+                );
+            }
             self.lock(&name, LockMode::ShareUpdateExclusive);
             // A partitioned table stands for its partitions.
             let children =

@@ -187,6 +187,7 @@ impl Run {
         else {
             return Ok(());
         };
+        self.change_typed_tables(&name, action)?;
         match (action, definition) {
             (AlterTypeAction::Several(actions), _) => {
                 actions.iter().try_for_each(|action| self.alter_type(&name, action))
@@ -269,7 +270,7 @@ impl Run {
                 self.put_type(&name, UserTypeKind::Defined(TypeDefinition::Composite(attributes)));
                 Ok(())
             }
-            (AlterTypeAction::RenameAttribute { from, to }, TypeDefinition::Composite(mut attributes)) => {
+            (AlterTypeAction::RenameAttribute { from, to, .. }, TypeDefinition::Composite(mut attributes)) => {
                 for (known, _) in attributes.iter_mut().filter(|(known, _)| known == from) {
                     *known = to.truncated();
                 }
@@ -281,6 +282,75 @@ impl Run {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Typed tables follow their type with CASCADE, and forbid the change without it.
+    fn change_typed_tables(&mut self, name: &QualifiedName, action: &AlterTypeAction) -> Step {
+        use crate::statement::{AlterTable, AlterTableAction, ColumnDef, Only};
+        let typed: Vec<QualifiedName> = self
+            .catalog()
+            .tables()
+            .filter(|table| table.of_type.as_ref() == Some(name))
+            .map(|table| table.name.clone())
+            .collect();
+        if typed.is_empty() {
+            return Ok(());
+        }
+        let (behavior, change) = match action {
+            AlterTypeAction::AddAttribute { name: column, data_type, behavior } => {
+                let column = ColumnDef {
+                    name: column.clone(),
+                    data_type: Some(data_type.clone()),
+                    collation: None,
+                    storage: None,
+                    compression: None,
+                    constraints: Vec::new(),
+                };
+                (*behavior, AlterTableAction::AddColumn { column, if_not_exists: false })
+            }
+            AlterTypeAction::DropAttribute { name: column, behavior } => (
+                *behavior,
+                AlterTableAction::DropColumn {
+                    name: column.clone(),
+                    if_exists: true,
+                    behavior: DropBehavior::Restrict,
+                },
+            ),
+            AlterTypeAction::AlterAttribute { name: column, data_type, behavior } => (
+                *behavior,
+                AlterTableAction::AlterColumnType {
+                    column: column.clone(),
+                    data_type: data_type.clone(),
+                    collation: None,
+                    using: None,
+                },
+            ),
+            AlterTypeAction::RenameAttribute { from, to, behavior } => {
+                (*behavior, AlterTableAction::RenameColumn { from: from.clone(), to: to.clone() })
+            }
+            _ => return Ok(()),
+        };
+        if behavior == DropBehavior::Restrict {
+            return refuse(
+                "2BP01",
+                format!("cannot alter type \"{}\" because it is the type of a typed table", name.name),
+            );
+        }
+        for table in typed {
+            // What a typed table forbids by itself, its type may do.
+            self.catalog_mut().edit_table(&table, |table| table.of_type = None);
+            let alter = AlterTable {
+                keyword: ObjectKind::Table,
+                name: table.clone(),
+                if_exists: false,
+                only: Only(false),
+                actions: vec![change.clone()],
+            };
+            let changed = self.alter_table(&alter);
+            self.catalog_mut().edit_table(&table, |table| table.of_type = Some(name.clone()));
+            changed?;
+        }
+        Ok(())
     }
 
     /// Defaults of the type's columns mean the value, whatever its label.
@@ -505,11 +575,20 @@ impl Run {
     pub(super) fn drop_types(&mut self, drop: &DropObjects) -> Step {
         for written_name in &drop.names {
             let Some(name) = self.find_type(written_name) else {
+                if let Some(relation) = self.find(written_name).filter(|found| self.catalog().table(found).is_some()) {
+                    let name = crate::data_type::quoted_if_needed(&relation.name);
+                    return refuse("2BP01", format!("cannot drop type {name} because table {name} requires it"));
+                }
                 if drop.if_exists || self.catalog().is_incomplete() || !self.extensions_are_known() {
                     continue;
                 }
                 return refuse("42704", format!("type \"{}\" does not exist", written(written_name)));
             };
+            let domain =
+                self.catalog().user_type(&name).is_some_and(|known| matches!(known.kind, UserTypeKind::Domain(_)));
+            if drop.kind == ObjectKind::Domain && !domain {
+                return refuse("42809", format!("\"{}\" is not a domain", name.name));
+            }
             self.drop_columns_of(&name, drop.behavior, "type", &written(&name))?;
             self.catalog_mut().types.remove_mut(&name);
         }
@@ -519,12 +598,20 @@ impl Run {
     /// CASCADE drops the columns; otherwise 2BP01 if there are any.
     fn drop_columns_of(&mut self, name: &QualifiedName, behavior: DropBehavior, word: &str, object: &str) -> Step {
         let columns = self.columns_of_type(name);
-        if !columns.is_empty() && behavior == DropBehavior::Restrict {
+        // The tables of a type go with it.
+        let typed: Vec<QualifiedName> = self
+            .catalog()
+            .tables()
+            .filter(|table| table.of_type.as_ref() == Some(name))
+            .map(|table| table.name.clone())
+            .collect();
+        if !(columns.is_empty() && typed.is_empty()) && behavior == DropBehavior::Restrict {
             let bare = QualifiedName::as_written(None, name.name.clone());
             let visible = self.find_type(&bare).as_ref() == Some(name);
             let object = if visible { crate::data_type::quoted_if_needed(&name.name) } else { object.to_owned() };
             return refuse("2BP01", format!("cannot drop {word} {object} because other objects depend on it"));
         }
+        self.remove_relations(&typed, DropBehavior::Cascade, "table")?;
         for (table, column) in columns {
             self.lock(&table, LockMode::AccessExclusive);
             self.drop_column(std::slice::from_ref(&table), &column, true, DropBehavior::Cascade)?;

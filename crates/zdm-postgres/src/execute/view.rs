@@ -53,6 +53,7 @@ impl Run {
             columns,
             dependencies,
             indexes: Vec::new(),
+            populated: create.with_data || !create.materialized,
             instead: replaced.is_some_and(|old| old.instead),
         };
         self.catalog_mut().put(name, Relation::View(Arc::new(view)));
@@ -70,7 +71,10 @@ impl Run {
             return refuse("42809", format!("\"{}\" is not a materialized view", name.name));
         };
         if !view.materialized {
-            return refuse("42809", format!("\"{}\" is not a materialized view", name.name));
+            return refuse("42809", format!("\"{}\" is not a table or materialized view", name.name));
+        }
+        if concurrently && !view.populated {
+            return refuse("0A000", "CONCURRENTLY cannot be used when the materialized view is not populated");
         }
         if concurrently {
             let has_key = view.indexes.iter().any(|index| {
@@ -91,6 +95,7 @@ impl Run {
         } else {
             self.lock(&name, LockMode::AccessExclusive);
         }
+        self.catalog_mut().edit_view(&name, |view| view.populated = with_data);
         if with_data {
             self.run_query(&view.query)?;
             // The new rows are read for the indexes, or to be compared with the old ones.

@@ -262,8 +262,7 @@ pub(super) fn alter_type(cursor: &mut Cursor<'_>) -> Read<Statement> {
         let from = cursor.ident()?;
         cursor.expect("TO")?;
         let to = cursor.ident()?;
-        behavior(cursor);
-        AlterTypeAction::RenameAttribute { from, to }
+        AlterTypeAction::RenameAttribute { from, to, behavior: behavior(cursor) }
     } else if cursor.accept_all(&["RENAME", "TO"]) {
         AlterTypeAction::RenameTo(cursor.ident()?)
     } else if cursor.accept_all(&["OWNER", "TO"]) {

@@ -19,6 +19,7 @@ pub(super) fn create(cursor: &mut Cursor<'_>) -> Read<Statement> {
     let if_not_exists = cursor.accept_all(&["IF", "NOT", "EXISTS"]);
     let mut table = CreateTable {
         name: cursor.name()?,
+        foreign,
         if_not_exists,
         persistence,
         columns: Vec::new(),
