@@ -181,7 +181,7 @@ fn create_table() {
         "CREATE TABLE t OF ty (a WITH OPTIONS PRIMARY KEY); CREATE FOREIGN TABLE f (a int OPTIONS (x 'y')) SERVER s OPTIONS (t 'u')",
         r#"
         CreateTable{name:t, columns:[ColumnDef{name:"a", constraints:[ColumnConstraint{kind:PrimaryKey}]}], of_type:ty}
-        CreateTable{name:f, columns:[ColumnDef{name:"a", data_type:int4}]}
+        CreateTable{name:f, foreign:true, columns:[ColumnDef{name:"a", data_type:int4}]}
         "#,
     );
     check(
