@@ -23,6 +23,7 @@ mod code;
 use std::sync::Arc;
 
 use zdm_python as python;
+use zdm_python::syntax::{Stmt, StmtKind};
 use zdm_python::{ClassRef, Evaluator, Module, ValueKind};
 use zdm_source::Span;
 
@@ -78,6 +79,7 @@ impl<'a> Extractor<'a> {
             replaces: Vec::new(),
             operations: Vec::new(),
             declared_phase: None,
+            unapplies_itself: false,
             problems: Vec::new(),
         };
         let classes: Vec<&ClassRef> = found.options().iter().filter_map(python::Value::as_class).collect();
@@ -139,6 +141,86 @@ impl<'a> Extractor<'a> {
         }
         if let Some(value) = attribute("operations") {
             migration.operations = self.operations(&value, reading.module, span_in_class(class, reading.module));
+        }
+        self.own_methods(class, reading, migration);
+    }
+
+    /// Methods by which a class decides itself what running it does: nothing is said of its operations then.
+    fn own_methods(&self, class: &ClassRef, reading: &mut Reading<'_>, migration: &mut Migration) {
+        const FORWARDS: &[(&str, &[&str])] = &[
+            ("__new__", &[]),
+            ("__init__", &["self", "name", "app_label"]),
+            ("apply", &["self", "project_state", "schema_editor", "collect_sql"]),
+            ("mutate_state", &["self", "project_state", "preserve"]),
+        ];
+        const BACKWARDS: (&str, &[&str]) = ("unapply", &["self", "project_state", "schema_editor", "collect_sql"]);
+        let (line, _) = self.lineage(class);
+        let own = |(name, parameters): &(&str, &[&str])| {
+            line.iter().find_map(|class| {
+                let method = self.evaluator.class_body(class).get(name)?.clone();
+                let does = self.does(&method, name, parameters);
+                (does != Does::WhatItsBaseDoes).then(|| (class.name(), method, does))
+            })
+        };
+        let span = |method: &python::Value| span_in(method, reading.module);
+        if let Some(((name, _), (owner, method, does))) = FORWARDS.iter().find_map(|entry| Some((entry, own(entry)?))) {
+            let operations = std::mem::take(&mut migration.operations);
+            if does == Does::Nothing && *name == "apply" {
+                // The database is left alone; whoever computes the state asks `mutate_state`.
+                let in_state = |one| operations::in_state_alone(one);
+                migration.operations = operations.into_iter().map(in_state).collect();
+            } else {
+                let reason = format!("`{owner}` has `{name}()` of its own, which decides when it runs");
+                reading.problems.push((span(&method), reason.clone()));
+                migration.operations = operations.into_iter().map(|one| operations::undecided(one, &reason)).collect();
+                if migration.operations.is_empty() {
+                    migration.operations.push(operations::unknown(migration.span, &reason));
+                }
+            }
+        }
+        if let Some((owner, method, _)) = own(&BACKWARDS) {
+            migration.unapplies_itself = true;
+            let message = format!("`{owner}` has `unapply()` of its own; the way back is not analysed");
+            reading.problems.push((span(&method), message));
+        }
+    }
+
+    /// What a method of a migration does to the database and the state; messages are none of that.
+    fn does(&self, method: &python::Value, name: &str, parameters: &[&str]) -> Does {
+        let Some(function) = method.as_function() else { return Does::Other };
+        let symbol = |name: &&str| python::Arg {
+            kind: python::ArgKind::Positional,
+            value: python::Value::new(ValueKind::Symbol(Arc::from(*name)), method.origin.clone()),
+            span: method.origin.span,
+        };
+        let args: Vec<python::Arg> = parameters.iter().map(symbol).collect();
+        let handed_on = |call: &python::Call| {
+            is_base_call(call, name)
+                && call.args.iter().all(|arg| arg.value.name().is_some_and(|name| parameters.contains(&&*name)))
+        };
+        let mut base_calls = 0;
+        let mut certain = true;
+        for site in self.evaluator.calls_with(function, &args) {
+            let Some(call) = site.call.as_call() else { return Does::Other };
+            if handed_on(call) {
+                base_calls += 1;
+                certain &= !site.conditional;
+            } else if !operations::is_harmless(call) {
+                return Does::Other;
+            }
+        }
+        if operations::changes_objects(&function.function().body, &function.module) {
+            return Does::Other;
+        }
+        if name == "__init__" {
+            let always = base_calls == 1 && certain && !leaves_early(&function.function().body, 0);
+            return if always { Does::WhatItsBaseDoes } else { Does::Other };
+        }
+        let returned = self.evaluator.returns(function, &args);
+        match returned.as_call() {
+            Some(call) if handed_on(call) && base_calls == 1 => Does::WhatItsBaseDoes,
+            None if returned.is_symbol("project_state") && base_calls == 0 => Does::Nothing,
+            _ => Does::Other,
         }
     }
 
@@ -289,6 +371,26 @@ impl<'a> Extractor<'a> {
         }
         Ok(args)
     }
+}
+
+/// What an overridden method of a migration does.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Does {
+    WhatItsBaseDoes,
+    /// It gives back the state as it got it.
+    Nothing,
+    Other,
+}
+
+/// Whether a function may be left before its last statement.
+fn leaves_early(block: &[Stmt], depth: u8) -> bool {
+    const MAX_DEPTH: u8 = 20;
+    block.iter().any(|stmt| {
+        let mut inner = depth > MAX_DEPTH || matches!(stmt.kind, StmtKind::Raise(_));
+        inner |= depth > 0 && matches!(stmt.kind, StmtKind::Return(_));
+        stmt.for_each_block(&mut |block| inner |= leaves_early(block, depth.saturating_add(1)));
+        inner
+    })
 }
 
 /// The place of a value in a module's file; the whole file where it was written elsewhere.

@@ -56,6 +56,8 @@ pub struct Migration {
     pub operations: Vec<Operation>,
     /// Class attributes that declare a deploy phase: `zdm_phase`, django-safemigrate's `safe`; name, value's text, place.
     pub declared_phase: Option<(Arc<str>, Arc<str>, Span)>,
+    /// The class has an `unapply` of its own: what it does backwards is not known.
+    pub unapplies_itself: bool,
     /// What could not be read, with its place: syntax errors, dynamic lists.
     pub problems: Vec<(Span, String)>,
 }

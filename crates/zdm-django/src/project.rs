@@ -139,6 +139,7 @@ impl Project {
             environment: &environment,
             settings: Some(&settings),
             installed: installed.complete.then_some(&installed.entries),
+            django: input.config.django,
         };
         let extractor = Extractor::new(Evaluator::new(&loader), &settings);
         let apps = apps::find(input, &environment, &extractor, &installed, &mut problems);

@@ -54,6 +54,9 @@ pub struct ProjectState {
     /// The models whose table, or whose many-to-many fields' tables, may bear a name, quotes and schema left out. Kept
     /// with `models`.
     tables: RedBlackTreeMapSync<Arc<str>, RedBlackTreeSetSync<ModelKey>>,
+    /// The place of each model among those of its app, by when it was added or got its name: Django goes through models in
+    /// this order. Kept with `models`.
+    places: RedBlackTreeMapSync<ModelKey, u32>,
     /// Models that were added, changed or removed since [`ProjectState::forget_touched`].
     touched: RedBlackTreeSetSync<ModelKey>,
     /// Collations that migrations created, and whether they are deterministic: the schema editor asks the database.
@@ -93,6 +96,11 @@ impl ProjectState {
         self.touched.iter()
     }
 
+    /// Where a model stands among those of its app.
+    pub(crate) fn place(&self, key: &ModelKey) -> u32 {
+        self.places.get(key).copied().unwrap_or(u32::MAX)
+    }
+
     /// From now on [`ProjectState::touched`] counts anew.
     pub(crate) fn forget_touched(&mut self) {
         self.touched = RedBlackTreeSetSync::default();
@@ -124,6 +132,12 @@ impl ProjectState {
             let set = self.tables.get(&name).cloned().unwrap_or_default().insert(key.clone());
             self.tables.insert_mut(name, set);
         }
+        if !self.places.contains_key(&key) {
+            let first = ModelKey { app: Arc::clone(&key.app), model: Arc::from("") };
+            let of_app = self.places.range(first..).take_while(|(other, _)| other.app == key.app);
+            let next = of_app.map(|(_, place)| place.saturating_add(1)).max().unwrap_or(0);
+            self.places.insert_mut(key.clone(), next);
+        }
         self.touched.insert_mut(key.clone());
         self.models.insert_mut(key, model);
     }
@@ -137,6 +151,7 @@ impl ProjectState {
             self.forget_table(&name, key);
         }
         self.touched.insert_mut(key.clone());
+        self.places.remove_mut(key);
         self.models.remove_mut(key);
     }
 

@@ -218,6 +218,170 @@ fn what_subclasses_of_operations_make_of_their_base() {
 }
 
 #[test]
+fn a_migration_that_decides_itself_is_not_analysed() {
+    let migration = |methods: &str, expect: &str| {
+        check(
+            &format!(
+                r#"
+        import logging
+
+        class Base(migrations.Migration):
+{methods}
+
+        class Migration(Base):
+            operations = [migrations.DeleteModel("A")]
+        "#
+            ),
+            expect,
+        );
+    };
+    let known = r#"DeleteModel { name: "A" }"#;
+    migration(
+        r#"
+            def __init__(self, name, app_label):
+                super().__init__(name, app_label)
+
+            def apply(self, project_state, schema_editor, collect_sql=False):
+                logging.info("applying %s", self.name)
+                return super().apply(project_state, schema_editor, collect_sql)
+        "#,
+        known,
+    );
+    migration(
+        r#"
+            def apply(self, project_state, schema_editor, collect_sql=False):
+                if schema_editor.connection.vendor == "postgresql":
+                    result = super().apply(project_state, schema_editor, collect_sql)
+                    logging.info("done")
+                    return result
+                return project_state
+        "#,
+        known,
+    );
+    migration(
+        r#"
+            def apply(self, project_state, schema_editor, collect_sql=False):
+                if schema_editor.connection.vendor == "sqlite":
+                    return super().apply(project_state, schema_editor, collect_sql)
+                return project_state
+        "#,
+        r#"Separate database [] state [DeleteModel { name: "A" }]"#,
+    );
+    migration(
+        r#"
+            def apply(self, *args, **kwargs):
+                return super().apply(*args, **kwargs)
+        "#,
+        known,
+    );
+    let other = |method: &str| {
+        format!(
+            r#"? DeleteModel {{ name: "A" }}: `shop.migrations.0001_initial.Base` has `{method}()` of its own, which decides when it runs"#
+        )
+    };
+    migration(
+        r#"
+            def apply(self, project_state, schema_editor, collect_sql=False):
+                schema_editor.execute("SET lock_timeout = 1")
+                return super().apply(project_state, schema_editor, collect_sql)
+        "#,
+        &other("apply"),
+    );
+    migration(
+        r#"
+            def apply(self, project_state, schema_editor, collect_sql=False):
+                if schema_editor.connection.alias != "default":
+                    return project_state
+                return super().apply(project_state, schema_editor, collect_sql)
+        "#,
+        &other("apply"),
+    );
+    migration(
+        r#"
+            def __init__(self, name, app_label):
+                super().__init__(name, "other")
+        "#,
+        &other("__init__"),
+    );
+    migration(
+        r#"
+            def __init__(self, *args, **kwargs):
+                super().__init__(*args, **kwargs)
+                self.operations = []
+        "#,
+        &other("__init__"),
+    );
+}
+
+#[test]
+fn lists_that_functions_of_python_make() {
+    check(
+        r#"
+        import itertools
+
+        NAMES = ["b", "a", "cc"]
+
+        class Migration(migrations.Migration):
+            operations = [
+                *map(lambda name: migrations.DeleteModel(name), NAMES),
+                *[migrations.DeleteModel(name) for name in sorted(NAMES, key=len, reverse=True)],
+                *list(itertools.chain(
+                    (migrations.DeleteModel(name) for name in filter(lambda name: name != "a", NAMES)),
+                    [migrations.DeleteModel("z")] if isinstance(NAMES, list) else [],
+                )),
+            ]
+        "#,
+        r#"
+        DeleteModel { name: "b" }
+        DeleteModel { name: "a" }
+        DeleteModel { name: "cc" }
+        DeleteModel { name: "cc" }
+        DeleteModel { name: "b" }
+        DeleteModel { name: "a" }
+        DeleteModel { name: "b" }
+        DeleteModel { name: "cc" }
+        DeleteModel { name: "z" }
+        "#,
+    );
+}
+
+#[test]
+fn imports_that_may_fail_and_versions() {
+    check(
+        r#"
+        import sys
+
+        import django
+
+        try:
+            import json
+            from django.db.models import JSONField
+        except ImportError:
+            JSONField = models.TextField
+
+        try:
+            from nowhere.fields import Special
+        except ImportError:
+            Special = models.TextField
+
+        Old = models.TextField if django.VERSION < (3, 1) or sys.version_info[0] == 2 else models.UUIDField
+
+        class Migration(migrations.Migration):
+            operations = [
+                migrations.AddField("order", "a", JSONField()),
+                migrations.AddField("order", "b", Special()),
+                migrations.AddField("order", "c", Old()),
+            ]
+        "#,
+        r#"
+        AddField order.a Django("JSONField")
+        AddField order.b Unknown { reason: "`try: from nowhere.fields import Special except ImportError: …` may be one of several values" }
+        AddField order.c Django("UUIDField")
+        "#,
+    );
+}
+
+#[test]
 fn functions_that_make_operations_and_fields_under_conditions() {
     check(
         r#"
@@ -486,14 +650,26 @@ fn fields_of_the_project_are_followed_to_django() {
             def get_internal_type(self):
                 return "UUIDField"
 
+        class Forgetful(models.TextField):
+            def deconstruct(self):
+                name, path, args, kwargs = super().deconstruct()
+                kwargs.pop("null", None)
+                if self.help_text:
+                    del kwargs["db_column"]
+                return name, path, args, kwargs
+
         class Migration(migrations.Migration):
             operations = [
+                migrations.AddField("order", "lost", Forgetful(null=True, blank=True)),
+                migrations.AddField("order", "perhaps", Forgetful(db_column="p")),
                 migrations.AddField("order", "price", Money("Price", decimal_places=3)),
                 migrations.AddField("order", "email", Citext(null=True)),
                 migrations.AddField("order", "key", Key()),
             ]
         "#,
         r#"
+        AddField order.lost Django("TextField") blank=Bool(true)
+        AddField order.perhaps Unknown { reason: "`shop.migrations.0001_initial.Forgetful` leaves out `db_column` under a condition" } db_column=Str("p")
         AddField order.price Django("DecimalField") decimal_places=Int(3) max_digits=Int(12) verbose_name=Str("Price")
         AddField order.email Custom { db_type: "citext", behaves_as: Some("TextField") } null=Bool(true)
         AddField order.key Django("UUIDField")

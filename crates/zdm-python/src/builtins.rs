@@ -495,6 +495,9 @@ pub(crate) fn call(evaluator: &Evaluator<'_>, name: &str, args: &[Arg], origin: 
         };
         return Some(mutate(&start, "update", rest, origin));
     }
+    if short == "sorted" && args.len() > 1 {
+        return sorted_by(evaluator, args, origin);
+    }
     let values = positionals(args)?;
     Some(match (short, values.as_slice()) {
         ("len", [value]) => match &value.kind {
@@ -564,6 +567,33 @@ pub(crate) fn call(evaluator: &Evaluator<'_>, name: &str, args: &[Arg], origin: 
             };
             list((0..length).map(row).collect(), origin)
         }
+        ("map", [function, first, rest @ ..]) => {
+            let mut columns = vec![ops::elements(first)?];
+            for value in rest {
+                columns.push(ops::elements(value)?);
+            }
+            let length = columns.iter().map(Vec::len).min()?;
+            let each = |index: usize| {
+                let row = columns.iter().filter_map(|column| column.get(index).cloned());
+                evaluator.call((*function).clone(), row.map(positional).collect(), origin)
+            };
+            list((0..length).map(each).collect(), origin)
+        }
+        ("filter", [function, items]) => {
+            let mut kept = Vec::new();
+            for item in ops::elements(items)? {
+                let passes = if function.is_none() {
+                    item.truth()
+                } else {
+                    evaluator.call((*function).clone(), vec![positional(item.clone())], origin).truth()
+                };
+                if passes? {
+                    kept.push(item);
+                }
+            }
+            list(kept, origin)
+        }
+        ("isinstance", [value, class]) => made(ValueKind::Bool(is_instance(value, class)?), origin),
         ("enumerate", [value]) => enumerated(value, 0, origin)?,
         ("enumerate", [value, start]) => enumerated(value, start.as_int()?, origin)?,
         ("any", [value]) => made(ValueKind::Bool(any(&ops::elements(value)?, true)?), origin),
@@ -605,6 +635,81 @@ pub(crate) fn call(evaluator: &Evaluator<'_>, name: &str, args: &[Arg], origin: 
         }
         _ => return None,
     })
+}
+
+fn positional(value: Value) -> Arg {
+    let span = value.span();
+    Arg { kind: ArgKind::Positional, value, span }
+}
+
+/// `sorted(items, key=…, reverse=…)`
+fn sorted_by(evaluator: &Evaluator<'_>, args: &[Arg], origin: &Origin) -> Option<Value> {
+    let (mut items, mut key, mut reverse) = (None, None, false);
+    for arg in args {
+        match &arg.kind {
+            ArgKind::Positional if items.is_none() => items = Some(&arg.value),
+            ArgKind::Keyword(name) if name.as_str() == "key" => key = Some(&arg.value).filter(|key| !key.is_none()),
+            ArgKind::Keyword(name) if name.as_str() == "reverse" => reverse = arg.value.truth()?,
+            _ => return None,
+        }
+    }
+    let items = items?;
+    let mut keyed = Vec::new();
+    for item in ops::elements(items)? {
+        let by = match key {
+            Some(key) => evaluator.call(key.clone(), vec![positional(item.clone())], origin),
+            None => item.clone(),
+        };
+        keyed.push((by, item));
+    }
+    let mut comparable = true;
+    let mut ties = false;
+    keyed.sort_by(|(one, _), (other, _)| match ops::order(one, other) {
+        Some(order) => {
+            ties |= order.is_eq();
+            if reverse { order.reverse() } else { order }
+        }
+        None => {
+            comparable = false;
+            std::cmp::Ordering::Equal
+        }
+    });
+    let single = keyed.len() < 2 || keyed.iter().all(|(by, _)| by.is_constant());
+    // The elements of a set have no order that a tie could keep.
+    let ordered = !ties || !matches!(items.kind, ValueKind::Set(_));
+    (comparable && single && ordered).then(|| list(keyed.into_iter().map(|(_, item)| item).collect(), origin))
+}
+
+/// Whether a value is of a class, or of one of a tuple of classes; None where that is not certain.
+fn is_instance(value: &Value, class: &Value) -> Option<bool> {
+    if let ValueKind::Tuple(classes) = &class.kind {
+        let mut certain = true;
+        for class in classes.iter() {
+            match is_instance(value, class) {
+                Some(true) => return Some(true),
+                Some(false) => {}
+                None => certain = false,
+            }
+        }
+        return certain.then_some(false);
+    }
+    let ValueKind::Symbol(name) = &class.kind else { return None };
+    let name = name.strip_prefix("builtins.")?;
+    let kinds: &[&str] = match &value.kind {
+        ValueKind::None => &[],
+        ValueKind::Bool(_) => &["bool", "int"],
+        ValueKind::Int(_) => &["int"],
+        ValueKind::Float(_) => &["float"],
+        ValueKind::Str(_) => &["str"],
+        ValueKind::Bytes(_) => &["bytes"],
+        ValueKind::List(_) => &["list"],
+        ValueKind::Tuple(_) => &["tuple"],
+        ValueKind::Set(_) => &["set"],
+        ValueKind::Dict(_) => &["dict"],
+        _ => return None,
+    };
+    const CLASSES: &[&str] = &["bool", "bytes", "dict", "float", "int", "list", "set", "str", "tuple", "type"];
+    CLASSES.contains(&name).then(|| kinds.contains(&name))
 }
 
 fn any(items: &[Value], wanted: bool) -> Option<bool> {
@@ -665,6 +770,20 @@ fn enumerated(value: &Value, start: i64, origin: &Origin) -> Option<Value> {
 fn library_call(name: &str, args: &[Arg], origin: &Origin) -> Option<Value> {
     let values = positionals(args)?;
     match (name, values.as_slice()) {
+        ("itertools.chain", iterables) => {
+            let mut items = Vec::new();
+            for iterable in iterables {
+                items.extend(ops::elements(iterable)?);
+            }
+            Some(list(items, origin))
+        }
+        ("itertools.chain.from_iterable", [iterables]) => {
+            let mut items = Vec::new();
+            for iterable in ops::elements(iterables)? {
+                items.extend(ops::elements(&iterable)?);
+            }
+            Some(list(items, origin))
+        }
         ("textwrap.dedent", [value]) => Some(made(ValueKind::Str(dedent(value.as_str()?)), origin)),
         _ => None,
     }

@@ -53,6 +53,12 @@ pub trait ModuleLoader {
     /// source is at hand.
     fn load(&self, name: &str) -> Option<Module>;
 
+    /// Whether a module can be imported; None where that is not known.
+    fn installed(&self, name: &str) -> Option<bool> {
+        let _ = name;
+        Some(true)
+    }
+
     /// A known value for something outside of the project, such as `django.db.connection.vendor`.
     fn symbol(&self, name: &str) -> Option<ValueKind> {
         let _ = name;

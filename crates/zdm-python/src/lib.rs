@@ -73,7 +73,8 @@
 //! # Limits
 //!
 //! Objects are values here: two names for one list do not see each other's changes, and attributes that are assigned
-//! to classes of other modules, or to instances, are not tracked. Modules that are not found are taken to be installed.
+//! to classes of other modules, or to instances, are not tracked. Whether modules that are not found are installed is for
+//! the loader to say.
 //! Functions are followed as long as their conditions are known; functions inside of functions see the variables around
 //! them as they are where the inner function is named.
 
@@ -97,10 +98,13 @@ mod format;
 
 mod builtins;
 
+mod standard_library;
+
 pub mod eval;
 
 pub use eval::{CallSite, ClassBody, Evaluator, ModuleLoader};
 pub use lower::parse;
+pub use standard_library::is_standard_library;
 pub use syntax::{Module, Why};
 pub use text::{Origin, Segment, Str};
 pub use value::{

@@ -678,7 +678,11 @@ impl Editor<'_> {
             owners.extend(resolver.referrers(&proxy));
         }
         owners.push(key.clone());
-        owners.sort();
+        // Keys without a name for the way back all have the same one, and so stay in the order of Django's registry.
+        owners.sort_by(|one, other| {
+            let place = |key: &ModelKey| resolver.state.place(key);
+            one.app.cmp(&other.app).then_with(|| place(one).cmp(&place(other))).then_with(|| one.cmp(other))
+        });
         owners.dedup();
         for owner_key in owners {
             let Some(owner) = resolver.state.model(&owner_key) else { continue };

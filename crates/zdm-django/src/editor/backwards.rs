@@ -25,6 +25,9 @@ pub struct WayBack {
 /// top-level operation forwards.
 pub fn way_back(migration: &Migration, states: &[(ProjectState, ProjectState)]) -> WayBack {
     let mut back = WayBack { migration: Migration { operations: Vec::new(), ..migration.clone() }, states: Vec::new() };
+    if migration.unapplies_itself {
+        return back;
+    }
     for (operation, (before, after)) in migration.operations.iter().zip(states).rev() {
         if !back.push(&migration.key.app, operation, before, after, 0) {
             break;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use zdm_python as python;
+use zdm_python::syntax::{ExprId, ExprKind, Stmt, StmtKind};
 use zdm_python::{ArgKind, ClassRef, Module, ValueKind};
 use zdm_source::Span;
 
@@ -163,7 +164,10 @@ impl Extractor<'_> {
     fn project_class(&self, class: &ClassRef, args: Vec<python::Arg>) -> Resolved {
         let (line, base) = self.lineage(class);
         let origin = python::Origin::new(&class.module, class.class().name);
-        let mut args = args;
+        let mut args = match self.rebuilt(&line, &args) {
+            Ok(args) => args,
+            Err(reason) => return unknown(reason, &args),
+        };
         let mut column: Option<FieldKind> = None;
         let mut internal: Option<Result<Arc<str>, Reason>> = None;
         let mut default = OwnDefault::No;
@@ -228,6 +232,41 @@ impl Extractor<'_> {
         resolved
     }
 
+    /// The arguments with which Django makes the field of a state: it takes a field apart with `deconstruct` and makes it
+    /// again, so that what a class of the project leaves out there is lost.
+    fn rebuilt(&self, line: &[ClassRef], args: &[python::Arg]) -> Result<Vec<python::Arg>, Reason> {
+        let mut args = args.to_vec();
+        for class in line {
+            if third_party::field(&class.name()).is_some() {
+                break;
+            }
+            let body = self.evaluator().class_body(class);
+            let Some(method) = body.get("deconstruct") else { continue };
+            let own = || format!("`{}` has a `deconstruct` of its own", class.name());
+            let function = method.as_function().ok_or_else(own)?;
+            let text = function.module.text(function.function().span);
+            if !text.contains("deconstruct(") || !text.contains(").deconstruct(") && !text.contains(".deconstruct(self")
+            {
+                return Err(own());
+            }
+            let mut dropped = Vec::new();
+            dropped_keywords(&function.module, &function.function().body, true, &mut dropped);
+            for (name, always) in dropped {
+                let named = |arg: &python::Arg| matches!(&arg.kind, ArgKind::Keyword(own) if own.as_str() == name);
+                if !args.iter().any(named) {
+                    continue;
+                }
+                // Under a condition it is mostly what the class gives itself; that decides where it reaches the database.
+                if always {
+                    args.retain(|arg| !named(arg));
+                } else if ATTRIBUTES.contains(&&*name) {
+                    return Err(format!("`{}` leaves out `{name}` under a condition", class.name()));
+                }
+            }
+        }
+        Ok(args)
+    }
+
     /// The constant that `db_type` returns; None where it leaves the answer to the base class.
     fn db_type(&self, class: &ClassRef, method: &python::Value) -> Option<FieldKind> {
         let unknown = |reason: String| Some(FieldKind::Unknown { reason: reason.into() });
@@ -273,6 +312,40 @@ impl Extractor<'_> {
             return Returned::Super;
         }
         if value.first_unknown().is_some() { Returned::Unknown } else { Returned::Value(value) }
+    }
+}
+
+/// The keywords that the statements of a `deconstruct` delete, and whether they do in any case.
+fn dropped_keywords(module: &Module, block: &[Stmt], always: bool, found: &mut Vec<(String, bool)>) {
+    let key = |id: ExprId| {
+        let expr = module.expr(id);
+        matches!(expr.kind, ExprKind::Str)
+            .then(|| module.text(expr.span).trim_matches(|quote| quote == '\'' || quote == '"').to_owned())
+    };
+    for stmt in block {
+        match &stmt.kind {
+            StmtKind::Delete(targets) => {
+                for target in targets {
+                    if let ExprKind::Subscript { index, .. } = module.expr(*target).kind
+                        && let Some(name) = key(index)
+                    {
+                        found.push((name, always));
+                    }
+                }
+            }
+            StmtKind::Expr(value) => {
+                if let ExprKind::Call { callee, args } = &module.expr(*value).kind
+                    && let ExprKind::Attribute { name, .. } = module.expr(*callee).kind
+                    && module.text(name) == "pop"
+                    && let Some(name) = args.first().and_then(|arg| key(arg.value))
+                {
+                    found.push((name, always));
+                }
+            }
+            _ => {}
+        }
+        let inside = always && matches!(stmt.kind, StmtKind::With { .. });
+        stmt.for_each_block(&mut |block| dropped_keywords(module, block, inside, found));
     }
 }
 

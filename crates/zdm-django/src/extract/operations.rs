@@ -96,13 +96,33 @@ fn changes_rows(class: &str) -> OperationKind {
 
 /// An operation of which it is not known whether it is there: what it would do is kept, and nothing is said of it. A
 /// marker does nothing in any case.
-fn undecided(operation: Operation, reason: &str) -> Operation {
+pub(super) fn undecided(operation: Operation, reason: &str) -> Operation {
     let kind = match &operation.kind {
         OperationKind::NoOp => return operation,
         OperationKind::Unknown { .. } => operation.kind.clone(),
         _ => OperationKind::Unknown { reason: Arc::from(reason), possible: vec![operation.clone()] },
     };
     Operation { kind, conditional: true, ..operation }
+}
+
+/// The operation without its statements.
+pub(super) fn in_state_alone(operation: Operation) -> Operation {
+    let kind = OperationKind::SeparateDatabaseAndState {
+        database_operations: Vec::new(),
+        state_operations: vec![operation.clone()],
+    };
+    Operation { kind, ..operation }
+}
+
+/// Something of which nothing is known but its place.
+pub(super) fn unknown(span: Span, reason: &str) -> Operation {
+    Operation {
+        kind: OperationKind::Unknown { reason: Arc::from(reason), possible: Vec::new() },
+        class: Arc::from(""),
+        span,
+        argument_spans: Vec::new(),
+        conditional: false,
+    }
 }
 
 impl Extractor<'_> {
@@ -1051,7 +1071,7 @@ fn known_statements(class: &str, statements: Vec<SqlText>, state_operations: Vec
 }
 
 /// Whether a block assigns to, or deletes, anything but local names.
-fn changes_objects(block: &[Stmt], module: &Module) -> bool {
+pub(super) fn changes_objects(block: &[Stmt], module: &Module) -> bool {
     block.iter().any(|stmt| {
         let plain = |target: &python::syntax::ExprId| matches!(module.expr(*target).kind, ExprKind::Name);
         let changes = match &stmt.kind {
@@ -1090,7 +1110,7 @@ fn does_nothing(function: &python::FunctionRef) -> bool {
 }
 
 /// A call that reaches neither the database nor the state: `super()`, a look at a value, a message.
-fn is_harmless(call: &python::Call) -> bool {
+pub(super) fn is_harmless(call: &python::Call) -> bool {
     const BUILTINS: &[&str] =
         &["super", "print", "isinstance", "len", "str", "repr", "hasattr", "format", "int", "bool", "list", "tuple"];
     let logs = |value: &python::Value| {
@@ -1112,8 +1132,7 @@ fn is_harmless(call: &python::Call) -> bool {
         let builtin = name.strip_prefix("builtins.").is_some_and(|name| BUILTINS.contains(&name));
         builtin
             || READS.iter().any(|start| name.starts_with(start))
-            || name.starts_with("logging.")
-            || name.starts_with("warnings.")
+            || ["logging.", "time.", "warnings."].iter().any(|module| name.starts_with(module))
     })
 }
 

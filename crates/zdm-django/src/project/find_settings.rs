@@ -28,7 +28,8 @@ pub(super) fn find(
     problems: &mut Vec<Problem>,
 ) -> (Settings, Installed) {
     let config = &input.config;
-    let loader = Loader { sources: &input.sources, environment, settings: None, installed: None };
+    let loader =
+        Loader { sources: &input.sources, environment, settings: None, installed: None, django: config.django };
     let evaluator = Evaluator::new(&loader);
     let mut installed = Installed::default();
     if let Some(apps) = &config.installed_apps {

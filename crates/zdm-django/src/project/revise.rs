@@ -42,6 +42,7 @@ impl Project {
             environment: &self.environment,
             settings: Some(&self.settings),
             installed: self.installed.complete.then_some(&self.installed.entries),
+            django: input.config.django,
         };
         let extractor = Extractor::new(Evaluator::new(&loader), &self.settings);
         let Some(new) = extractor.migration(module, &old.key, old.origin) else { return Revision::Project };

@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use zdm_python::{Arg, ArgKind, Module, ModuleLoader, Str, Value, ValueKind};
+use zdm_python::{Arg, ArgKind, Int, Module, ModuleLoader, Str, Value, ValueKind, Why};
 use zdm_source::SourceFile;
 
 use super::layout::{Layout, file_name, folder, join};
 use super::settings::Settings;
+use crate::version::DjangoVersion;
 
 /// Reads one file of the project by its path; the error is what stands in the report.
 pub type Reader = dyn Fn(&str) -> Result<SourceFile, String> + Send + Sync;
@@ -214,6 +215,7 @@ pub(crate) struct Loader<'a> {
     pub(crate) settings: Option<&'a Settings>,
     /// `INSTALLED_APPS`, where all of it is known.
     pub(crate) installed: Option<&'a [Arc<str>]>,
+    pub(crate) django: DjangoVersion,
 }
 
 impl Loader<'_> {
@@ -231,7 +233,7 @@ impl Loader<'_> {
 impl ModuleLoader for Loader<'_> {
     fn load(&self, name: &str) -> Option<Module> {
         // Packages whose calls are answered below, and Django, which stays a world of symbols.
-        if matches!(name.split('.').next(), Some("django" | "swapper")) {
+        if matches!(name.split('.').next(), Some("django" | "swapper" | "django_cryptography")) {
             return None;
         }
         if let Some(path) = self.sources.layout().resolve(name)
@@ -246,7 +248,36 @@ impl ModuleLoader for Loader<'_> {
         self.environment.iter().find_map(|environment| environment.load(name))
     }
 
+    fn installed(&self, name: &str) -> Option<bool> {
+        let first = name.split('.').next().unwrap_or(name);
+        if first == "django" || zdm_python::is_standard_library(first) {
+            return Some(true);
+        }
+        if self.load(name).is_some() {
+            return Some(true);
+        }
+        // Other packages are seen where there is an environment with Django in it. A part of a package that is there may
+        // be an extension module, or be made when the package is imported.
+        let complete = self.environment.iter().any(|environment| environment.load("django").is_some());
+        match (complete, name.contains('.') && self.load(first).is_some()) {
+            (_, true) => None,
+            (true, false) => Some(false),
+            // Settings are read as those of a place where everything is installed.
+            (false, false) => self.settings.is_none().then_some(true),
+        }
+    }
+
     fn symbol(&self, name: &str) -> Option<ValueKind> {
+        match name {
+            // The parts behind the feature release are not known.
+            "django.VERSION" => return Some(release(&[i64::from(self.django.major), i64::from(self.django.minor)])),
+            // Every Django that is read here runs on Python 3 alone.
+            "sys.version_info" => return Some(release(&[3])),
+            "sys.version_info.major" => return Some(ValueKind::Int(Int::Small(3))),
+            "six.PY2" | "django.utils.six.PY2" => return Some(ValueKind::Bool(false)),
+            "six.PY3" | "django.utils.six.PY3" => return Some(ValueKind::Bool(true)),
+            _ => {}
+        }
         match name.strip_prefix("django.conf.settings.") {
             // Whatever else the settings say of it, the database is PostgreSQL: as `connection.vendor`.
             Some("DATABASES") => {
@@ -414,6 +445,14 @@ fn argument<'a>(args: &'a [Arg], index: usize, keyword: &str) -> Option<&'a Valu
 fn pair(from: &Value, one: &str, other: &str) -> ValueKind {
     let text = |text: &str| Value::new(ValueKind::Str(Str::made(text, from.origin.clone())), from.origin.clone());
     ValueKind::Tuple(Arc::new(vec![text(one), text(other)]))
+}
+
+/// A version's tuple of five with known first parts.
+fn release(parts: &[i64]) -> ValueKind {
+    let number = |part: &i64| Value::new(ValueKind::Int(Int::Small(*part)), in_django());
+    let mut items: Vec<Value> = parts.iter().map(number).collect();
+    items.resize_with(5, || Value::unknown(Why::Dynamic("a part of a version"), in_django()));
+    ValueKind::Tuple(Arc::new(items))
 }
 
 /// zdm is about PostgreSQL.

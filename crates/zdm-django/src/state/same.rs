@@ -17,6 +17,7 @@ impl ProjectState {
             && self.collations.size() == other.collations.size()
             && self.collations.iter().eq(other.collations.iter())
             && self.doubts.iter().eq(other.doubts.iter())
+            && self.places.iter().eq(other.places.iter())
             && self.models.iter().zip(other.models.iter()).all(|((key, model), (other_key, other_model))| {
                 Arc::ptr_eq(model, other_model) || (key == other_key && same_model(model, other_model))
             })

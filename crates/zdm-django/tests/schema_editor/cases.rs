@@ -1044,6 +1044,56 @@ fn options(cases: &mut Vec<Case>) {
             .since(4, 2),
     );
     cases.push(Case::new(&[], &["migrations.CreateModel('§', [('id', models.AutoField(primary_key=True)), ('a', models.IntegerField(db_comment='column'))], options={'db_table_comment': 'table'})"]).since(4, 2));
+    // A percent sign, where parameters could be taken for placeholders.
+    cases.push(
+        Case::new(&[], &["migrations.CreateModel('§', [('id', models.AutoField(primary_key=True)), ('a', models.IntegerField(db_comment='50% of %s'))], options={'db_table_comment': '100%'})"])
+            .then(&["migrations.AlterModelTableComment('§', 'all: 5%% (%d)')"])
+            .then(&["migrations.AlterField('§', 'a', models.IntegerField(db_comment='7% %(b)s'))"])
+            .then(&["migrations.AddField('§', 'b', models.IntegerField(null=True, db_comment='8%'))"])
+            .since(4, 2),
+    );
+    for condition in ["models.Q(a__contains='50%')", "models.Q(a='%s')", "models.Q(a__in=['%', '%%'])"] {
+        let (check, name) = (condition, "c_§");
+        cases.push(
+            operation(
+                "('a', models.CharField(max_length=9)),",
+                &format!("migrations.AddConstraint('§', models.CheckConstraint(check={check}, name='{name}'))"),
+            )
+            .before(6, 0),
+        );
+        cases.push(operation(
+            "('a', models.CharField(max_length=9)),",
+            &format!("migrations.AddIndex('§', models.Index(fields=['a'], condition={check}, name='{name}'))"),
+        ));
+        cases.push(
+            operation(
+                "('a', models.CharField(max_length=9)),",
+                &format!("migrations.AddConstraint('§', models.CheckConstraint(condition={check}, name='{name}'))"),
+            )
+            .since(5, 1),
+        );
+    }
+    // Several keys without a way back to them.
+    for (key, new) in [
+        ("AutoField", "BigAutoField"),
+        ("IntegerField", "BigIntegerField"),
+        ("IntegerField", "CharField(max_length=9, "),
+    ] {
+        let open = if new.contains('(') { new.to_owned() } else { format!("{new}(") };
+        cases.push(
+            Case::new(
+                &[],
+                &[
+                    &format!("migrations.CreateModel('§', [('id', models.{key}(primary_key=True))])"),
+                    "migrations.CreateModel('§B', [('id', models.AutoField(primary_key=True)), ('z', models.ForeignKey('§', models.CASCADE, related_name='+')), ('a', models.ForeignKey('§', models.CASCADE, related_name='+')), ('m', models.ForeignKey('§', models.CASCADE, related_name='+', null=True))])",
+                    "migrations.CreateModel('§A', [('id', models.AutoField(primary_key=True)), ('q', models.OneToOneField('§', models.CASCADE, related_name='+')), ('b', models.ForeignKey('§', models.CASCADE, related_name='+')), ('many', models.ManyToManyField('§', related_name='+')), ('s', models.ForeignKey('self', models.CASCADE, related_name='+', null=True))])",
+                ],
+            )
+            .then(&[&format!("migrations.AlterField('§', 'id', models.{open}primary_key=True))")])
+            .then(&["migrations.RenameModel('§', '§New')"])
+            .then(&["migrations.RenameModel('§A', '§Anew')"]),
+        );
+    }
     cases.push(operation(
         "('a', models.IntegerField(null=True)),",
         "migrations.AlterModelOptions('§', {'verbose_name': 'x', 'ordering': ['a']})",

@@ -222,7 +222,11 @@ fn compare_operation(
     // Django goes through sets there; up to 3.2 relations come in the order in which the models were last rendered.
     let unordered = match &*operation.operation {
         "AlterUniqueTogether" | "AlterIndexTogether" | "RenameModel" => true,
-        "AlterField" => !version.at_least(4, 0),
+        // Later they come by name; those without a way back share theirs, and stay in the order of the last rendering.
+        "AlterField" => {
+            let keys = |sql: &&String| sql.contains("DROP CONSTRAINT") && sql.contains("SET CONSTRAINTS");
+            !version.at_least(4, 0) || immediate.iter().filter(keys).count() > 1
+        }
         _ => false,
     };
     let (immediate, own) = (with_sorted_drops(immediate), with_sorted_drops(predicted(false)));

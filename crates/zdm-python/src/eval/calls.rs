@@ -11,7 +11,7 @@ use crate::text::{Origin, Str};
 use crate::value::{Arg, ArgKind, Call, FunctionRef, Value, ValueKind};
 
 impl Evaluator<'_> {
-    pub(super) fn call(&self, callee: Value, args: Vec<Arg>, origin: &Origin) -> Value {
+    pub(crate) fn call(&self, callee: Value, args: Vec<Arg>, origin: &Origin) -> Value {
         let opaque = |callee: Value, args: Vec<Arg>| {
             Value::new(ValueKind::Call(Arc::new(Call { callee, args })), origin.clone())
         };

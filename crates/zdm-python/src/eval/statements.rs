@@ -744,13 +744,13 @@ impl Evaluator<'_> {
         finally: &[Stmt],
     ) -> Flow {
         let catches_import = handlers.iter().any(|handler| is_import_error(frame.module, handler));
-        let flow = if catches_import && self.import_fails(frame, body) {
+        let import_fails = if catches_import { self.import_fails(frame, body) } else { None };
+        let flow = if import_fails == Some(true) {
             match handlers.iter().find(|handler| is_import_error(frame.module, handler)) {
                 Some(handler) => self.block(frame, &handler.body),
                 None => Flow::Next,
             }
-        } else if (catches_import || handlers.is_empty()) && frame.trace.is_none() {
-            // Modules outside of the project are taken to be installed.
+        } else if (import_fails == Some(false) || handlers.is_empty()) && frame.trace.is_none() {
             match self.block(frame, body) {
                 Flow::Next => self.block(frame, orelse),
                 flow => flow,
@@ -822,24 +822,51 @@ impl Evaluator<'_> {
         }
     }
 
-    /// Whether a block imports a module of the project that is not there.
-    pub(super) fn import_fails(&self, frame: &Frame<'_>, body: &[Stmt]) -> bool {
-        body.iter().any(|stmt| match &stmt.kind {
+    /// Whether a block imports a module that is not there; None where that is not known.
+    fn import_fails(&self, frame: &Frame<'_>, body: &[Stmt]) -> Option<bool> {
+        let mut certain = true;
+        for stmt in body {
+            match self.import_is_there(frame, stmt) {
+                Some(true) => {}
+                Some(false) => return Some(true),
+                None => certain = false,
+            }
+        }
+        certain.then_some(false)
+    }
+
+    /// Whether a statement's imports find their modules; a statement that imports nothing needs none.
+    fn import_is_there(&self, frame: &Frame<'_>, stmt: &Stmt) -> Option<bool> {
+        match &stmt.kind {
+            StmtKind::Import(names) => {
+                let mut all = Some(true);
+                for import in names {
+                    let found = self.loader.installed(&dotted_text(frame.module, import.name));
+                    if found == Some(false) {
+                        return found;
+                    }
+                    all = all.and(found);
+                }
+                all
+            }
+            StmtKind::ImportFrom { level: 0, module: Some(module), .. } => {
+                self.loader.installed(&dotted_text(frame.module, *module))
+            }
             StmtKind::ImportFrom { level, module, names } if *level > 0 => {
                 let relative = module.map_or(String::new(), |span| dotted_text(frame.module, span));
-                let Some(source) = absolute_name(frame.module, *level, &relative) else { return true };
-                match names {
-                    ImportedNames::Star => self.loader.load(&source).is_none(),
-                    ImportedNames::Names(names) => {
-                        self.loader.load(&source).is_none()
-                            && names.iter().any(|import| {
-                                self.loader.load(&format!("{source}.{}", frame.module.text(import.name))).is_none()
-                            })
-                    }
+                let Some(source) = absolute_name(frame.module, *level, &relative) else { return Some(false) };
+                if self.loader.load(&source).is_some() {
+                    return Some(true);
                 }
+                let is_module =
+                    |name: Span| self.loader.load(&format!("{source}.{}", frame.module.text(name))).is_some();
+                Some(match names {
+                    ImportedNames::Star => false,
+                    ImportedNames::Names(names) => names.iter().all(|import| is_module(import.name)),
+                })
             }
-            _ => false,
-        })
+            _ => Some(true),
+        }
     }
 
     /// Make every name that the statements may bind or change unknown.
