@@ -159,7 +159,7 @@ impl<'a> Extractor<'a> {
             line.iter().find_map(|class| {
                 let method = self.evaluator.class_body(class).get(name)?.clone();
                 let does = self.does(&method, name, parameters);
-                (does != Does::WhatItsBaseDoes).then(|| (class.name(), method, does))
+                (does != Does::AsItsBase).then(|| (class.name(), method, does))
             })
         };
         let span = |method: &python::Value| span_in(method, reading.module);
@@ -214,11 +214,11 @@ impl<'a> Extractor<'a> {
         }
         if name == "__init__" {
             let always = base_calls == 1 && certain && !leaves_early(&function.function().body, 0);
-            return if always { Does::WhatItsBaseDoes } else { Does::Other };
+            return if always { Does::AsItsBase } else { Does::Other };
         }
         let returned = self.evaluator.returns(function, &args);
         match returned.as_call() {
-            Some(call) if handed_on(call) && base_calls == 1 => Does::WhatItsBaseDoes,
+            Some(call) if handed_on(call) && base_calls == 1 => Does::AsItsBase,
             None if returned.is_symbol("project_state") && base_calls == 0 => Does::Nothing,
             _ => Does::Other,
         }
@@ -376,7 +376,7 @@ impl<'a> Extractor<'a> {
 /// What an overridden method of a migration does.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Does {
-    WhatItsBaseDoes,
+    AsItsBase,
     /// It gives back the state as it got it.
     Nothing,
     Other,

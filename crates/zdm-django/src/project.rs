@@ -237,20 +237,25 @@ fn package_defaults(
     environment: &[Environment],
     evaluator: &Evaluator<'_>,
 ) -> Settings {
-    const MODULES: [&str; 4] = ["conf.py", "conf/__init__.py", "app_settings.py", "defaults.py"];
+    const MODULES: [&str; 5] = ["conf.py", "conf/__init__.py", "app_settings.py", "defaults.py", "settings.py"];
     const ASSIGNED: &str = "django.conf.settings.";
     let mut settings = settings.clone();
     for app in apps {
         for module in MODULES {
             let path = layout::join(&app.folder, module);
             let module = match app.origin {
-                MigrationOrigin::Project if input.sources.layout().contains(&path) => {
+                // A project's own `settings.py` is read as such.
+                MigrationOrigin::Project if module != "settings.py" && input.sources.layout().contains(&path) => {
                     input.sources.module(&path).cloned()
                 }
                 MigrationOrigin::Environment => environment.iter().find_map(|environment| environment.module(&path)),
                 MigrationOrigin::Project | MigrationOrigin::Builtin => None,
             };
-            let Some(module) = module.filter(|module| module.file().text().contains("settings.")) else { continue };
+            let speaks_of_them = |module: &Module| {
+                let text = module.file().text();
+                text.contains("settings.") || text.contains("setattr(settings")
+            };
+            let Some(module) = module.filter(speaks_of_them) else { continue };
             for (name, value) in evaluator.assigned(&module) {
                 if let Some(name) = name.strip_prefix(ASSIGNED).filter(|name| !name.contains('.')) {
                     settings.add_default(name, &value);

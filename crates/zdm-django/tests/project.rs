@@ -268,10 +268,10 @@ fn a_migration_that_decides_itself_is_not_analysed() {
         r#"Separate database [] state [DeleteModel { name: "A" }]"#,
     );
     migration(
-        r#"
+        r"
             def apply(self, *args, **kwargs):
                 return super().apply(*args, **kwargs)
-        "#,
+        ",
         known,
     );
     let other = |method: &str| {
@@ -304,11 +304,11 @@ fn a_migration_that_decides_itself_is_not_analysed() {
         &other("__init__"),
     );
     migration(
-        r#"
+        r"
             def __init__(self, *args, **kwargs):
                 super().__init__(*args, **kwargs)
                 self.operations = []
-        "#,
+        ",
         &other("__init__"),
     );
 }
@@ -650,6 +650,15 @@ fn fields_of_the_project_are_followed_to_django() {
             def get_internal_type(self):
                 return "UUIDField"
 
+        from typing import Generic, TypeVar
+        T = TypeVar("T")
+
+        class Parent(models.TextField, Generic[T]):
+            pass
+
+        class Typed(Parent[int]):
+            pass
+
         class Forgetful(models.TextField):
             def deconstruct(self):
                 name, path, args, kwargs = super().deconstruct()
@@ -660,6 +669,7 @@ fn fields_of_the_project_are_followed_to_django() {
 
         class Migration(migrations.Migration):
             operations = [
+                migrations.AddField("order", "typed", Typed()),
                 migrations.AddField("order", "lost", Forgetful(null=True, blank=True)),
                 migrations.AddField("order", "perhaps", Forgetful(db_column="p")),
                 migrations.AddField("order", "price", Money("Price", decimal_places=3)),
@@ -668,6 +678,7 @@ fn fields_of_the_project_are_followed_to_django() {
             ]
         "#,
         r#"
+        AddField order.typed Django("TextField")
         AddField order.lost Django("TextField") blank=Bool(true)
         AddField order.perhaps Unknown { reason: "`shop.migrations.0001_initial.Forgetful` leaves out `db_column` under a condition" } db_column=Str("p")
         AddField order.price Django("DecimalField") decimal_places=Int(3) max_digits=Int(12) verbose_name=Str("Price")
@@ -855,7 +866,12 @@ impl zdm_django::project::sources::Folder for Memory {
 #[test]
 fn packages_of_the_environment_are_read() {
     let packages = Memory(vec![
+        ("django/__init__.py", ""),
         ("wallet/__init__.py", ""),
+        (
+            "wallet/settings.py",
+            "from django.conf import settings\nif not hasattr(settings, 'WALLET_OWNER_MODEL'):\n    setattr(settings, 'WALLET_OWNER_MODEL', 'purse.Owner')\n",
+        ),
         (
             "wallet/apps.py",
             "from django.apps import AppConfig\nclass W(AppConfig):\n    name = 'wallet'\n    label = 'purse'\n",
@@ -870,8 +886,9 @@ fn packages_of_the_environment_are_read() {
         SourceFile::new("settings.py", "INSTALLED_APPS = ['wallet', 'shop']\n"),
         SourceFile::new(
             "shop/migrations/0001_initial.py",
-            "import wallet.fields\nfrom django.db import migrations\nclass Migration(migrations.Migration):\n    dependencies = \
-             [('purse', '0001_initial')]\n    operations = [migrations.AddField('a', 'b', wallet.fields.Coin())]\n",
+            "import wallet.fields\nfrom django.conf import settings\nfrom django.db import migrations\ntry:\n    from nowhere import \
+             Coin\nexcept ImportError:\n    Coin = wallet.fields.Coin\nclass Migration(migrations.Migration):\n    dependencies = \
+             [('purse', '0001_initial')]\n    operations = [migrations.AddField('a', 'b', Coin()), migrations.DeleteModel(settings.WALLET_OWNER_MODEL)]\n",
         ),
         SourceFile::new("shop/migrations/__init__.py", ""),
     ];
@@ -885,6 +902,11 @@ fn packages_of_the_environment_are_read() {
         project.in_order().map(|migration| format!("{} {:?}", migration.key, migration.origin)).collect();
     assert_eq!(order, ["purse.0001_initial Environment", "shop.0001_initial Project"]);
     assert_eq!(project.problems, []);
-    let operation = project.migrations.last().and_then(|migration| migration.operations.first());
-    assert_eq!(operation.map(show).as_deref(), Some("AddField a.b Django(\"IntegerField\")"));
+    let operations = project.migrations.last().map(|migration| &migration.operations);
+    let shown: Vec<String> = operations.into_iter().flatten().map(show).collect();
+    assert_eq!(
+        shown,
+        ["AddField a.b Django(\"IntegerField\")", "DeleteModel { name: \"purse.Owner\" }"],
+        "from the handler of an import that fails, and from the package's default"
+    );
 }

@@ -682,6 +682,7 @@ fn sorted_by(evaluator: &Evaluator<'_>, args: &[Arg], origin: &Origin) -> Option
 
 /// Whether a value is of a class, or of one of a tuple of classes; None where that is not certain.
 fn is_instance(value: &Value, class: &Value) -> Option<bool> {
+    const CLASSES: &[&str] = &["bool", "bytes", "dict", "float", "int", "list", "set", "str", "tuple", "type"];
     if let ValueKind::Tuple(classes) = &class.kind {
         let mut certain = true;
         for class in classes.iter() {
@@ -708,7 +709,6 @@ fn is_instance(value: &Value, class: &Value) -> Option<bool> {
         ValueKind::Dict(_) => &["dict"],
         _ => return None,
     };
-    const CLASSES: &[&str] = &["bool", "bytes", "dict", "float", "int", "list", "set", "str", "tuple", "type"];
     CLASSES.contains(&name).then(|| kinds.contains(&name))
 }
 

@@ -92,7 +92,7 @@ impl Extractor<'_> {
             return resolved;
         }
         match &callee.kind {
-            ValueKind::Class(class) => self.project_class(class, args.to_vec()),
+            ValueKind::Class(class) => self.project_class(class, args),
             _ => unknown(format!("the class `{written}` is not known"), args),
         }
     }
@@ -161,12 +161,12 @@ impl Extractor<'_> {
     }
 
     /// A class of the project, or of a package whose source is at hand.
-    fn project_class(&self, class: &ClassRef, args: Vec<python::Arg>) -> Resolved {
+    fn project_class(&self, class: &ClassRef, args: &[python::Arg]) -> Resolved {
         let (line, base) = self.lineage(class);
         let origin = python::Origin::new(&class.module, class.class().name);
-        let mut args = match self.rebuilt(&line, &args) {
+        let mut args = match self.rebuilt(&line, args) {
             Ok(args) => args,
-            Err(reason) => return unknown(reason, &args),
+            Err(reason) => return unknown(reason, args),
         };
         let mut column: Option<FieldKind> = None;
         let mut internal: Option<Result<Arc<str>, Reason>> = None;

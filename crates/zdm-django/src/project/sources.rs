@@ -367,7 +367,7 @@ impl ModuleLoader for Loader<'_> {
                     return None;
                 }
                 let (settings, name) = (self.settings?, setting.value.as_str()?);
-                settings.values().contains_key(name.as_str()).then_some(ValueKind::Bool(true))
+                Some(ValueKind::Bool(settings.values().contains_key(name.as_str())))
             }
             "django.apps.apps.is_installed" => {
                 let app = text(0, "app_name")?;

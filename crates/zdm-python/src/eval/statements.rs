@@ -34,7 +34,7 @@ impl Evaluator<'_> {
         let mut bases = Vec::new();
         for arg in &node.args {
             match arg.kind {
-                ArgumentKind::Positional => bases.push(self.expr(&frame, arg.value)),
+                ArgumentKind::Positional => bases.push(generic(self.expr(&frame, arg.value))),
                 ArgumentKind::Unpack => {
                     let value = self.expr(&frame, arg.value);
                     let origin = value.origin.clone();
@@ -298,6 +298,17 @@ impl Evaluator<'_> {
             }
             return;
         };
+        if frame.kind == FrameKind::Module
+            && frame.module.text(frame.module.expr(*callee).span) == "setattr"
+            && let [object, name, value] = &args[..]
+        {
+            let (object, name) = (self.expr(frame, object.value), self.expr(frame, name.value));
+            if let (ValueKind::Symbol(symbol), Some(name)) = (&object.kind, name.as_str()) {
+                let value = self.expr(frame, value.value);
+                Self::assign_outside(frame, &format!("{symbol}.{name}"), value);
+                return;
+            }
+        }
         // A method that changes a list, dict or set in place is an assignment to the variable.
         if let ExprKind::Attribute { value: target, name } = frame.module.expr(*callee).kind
             && let method = frame.module.text(name)
@@ -362,6 +373,15 @@ impl Evaluator<'_> {
         }
     }
 
+    /// The top level assigns to an attribute of something outside of the project.
+    fn assign_outside(frame: &Frame<'_>, dotted: &str, value: Value) {
+        let mut assigned = frame.scope.assigned.borrow_mut();
+        assigned.retain(|(known, _)| **known != *dotted);
+        let certain = frame.guards.get() == 0;
+        let unknown = Value::unknown(Why::Dynamic("assigned under a condition"), value.origin.clone());
+        assigned.push((Arc::from(dotted), if certain { value } else { unknown }));
+    }
+
     /// Whether an expression is something that can be assigned to: a variable, or an attribute or item of one.
     pub(super) fn is_place(frame: &Frame<'_>, id: ExprId) -> bool {
         let mut id = id;
@@ -400,13 +420,7 @@ impl Evaluator<'_> {
                 } else if let ValueKind::Symbol(symbol) = &object.kind
                     && frame.kind == FrameKind::Module
                 {
-                    let dotted: Arc<str> = Arc::from(format!("{symbol}.{}", frame.module.text(*name)));
-                    let mut assigned = frame.scope.assigned.borrow_mut();
-                    assigned.retain(|(known, _)| *known != dotted);
-                    let why = Why::Dynamic("assigned under a condition");
-                    let certain = frame.guards.get() == 0;
-                    let value = if certain { value } else { Value::unknown(why, value.origin) };
-                    assigned.push((dotted, value));
+                    Self::assign_outside(frame, &format!("{symbol}.{}", frame.module.text(*name)), value);
                 } else if let Some(class) = object.as_call().and_then(|call| call.callee.as_class()) {
                     let name = Str::verbatim(frame.module, *name);
                     self.set_attribute(&object, class, name, value, frame.guards.get() == 0);
@@ -879,6 +893,16 @@ impl Evaluator<'_> {
             let name = Str::verbatim(frame.module, name);
             frame.bind(name, at.start, Value::unknown(why.clone(), frame.origin(at)));
         }
+    }
+}
+
+/// The class behind its type parameters: `models.ForeignKey["Order"]`, `Base[T]`.
+fn generic(base: Value) -> Value {
+    match &base.kind {
+        ValueKind::Subscript(parts) if matches!(parts.0.kind, ValueKind::Class(_) | ValueKind::Symbol(_)) => {
+            parts.0.clone()
+        }
+        _ => base,
     }
 }
 
