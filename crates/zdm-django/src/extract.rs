@@ -171,17 +171,18 @@ impl<'a> Extractor<'a> {
                 migration.operations = operations.into_iter().map(in_state).collect();
             } else {
                 let reason = format!("`{owner}` has `{name}()` of its own, which decides when it runs");
-                reading.problems.push((span(&method), reason.clone()));
                 migration.operations = operations.into_iter().map(|one| operations::undecided(one, &reason)).collect();
                 if migration.operations.is_empty() {
-                    migration.operations.push(operations::unknown(migration.span, &reason));
+                    migration.operations.push(operations::unknown(span(&method), &reason));
                 }
             }
         }
-        if let Some((owner, method, _)) = own(&BACKWARDS) {
+        if let Some((owner, method, does)) = own(&BACKWARDS) {
             migration.unapplies_itself = true;
-            let message = format!("`{owner}` has `unapply()` of its own; the way back is not analysed");
-            reading.problems.push((span(&method), message));
+            if does == Does::Other {
+                let message = format!("`{owner}` has `unapply()` of its own; the way back is not analysed");
+                reading.problems.push((span(&method), message));
+            }
         }
     }
 

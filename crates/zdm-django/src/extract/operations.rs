@@ -118,7 +118,7 @@ pub(super) fn in_state_alone(operation: Operation) -> Operation {
 pub(super) fn unknown(span: Span, reason: &str) -> Operation {
     Operation {
         kind: OperationKind::Unknown { reason: Arc::from(reason), possible: Vec::new() },
-        class: Arc::from(""),
+        class: Arc::from("Migration"),
         span,
         argument_spans: Vec::new(),
         conditional: false,
