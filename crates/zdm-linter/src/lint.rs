@@ -16,7 +16,7 @@ use crate::new_code::drift;
 use crate::old_code::old_tables;
 use crate::project_problems;
 use crate::registry::RULES;
-use crate::release::Release;
+use crate::release::{Release, made_by_initial};
 use crate::standing;
 use crate::suppress;
 use crate::unknown_tables;
@@ -135,7 +135,10 @@ fn judge(
     behind: Behind<'_>,
 ) -> Vec<Diagnostic> {
     let release = release.filter(|release| release.contains(&migration.migration.key));
-    let made = release.map(|release| release.made_before(&migration.migration.key)).unwrap_or_default();
+    let made = match release {
+        Some(release) => release.made_before(&migration.migration.key),
+        None => made_by_initial(trace, migration),
+    };
     let running = release.map_or(&migration.state_before, |release| &release.running);
     let steps = all_steps(migration);
     let fresh = fresh_relations(&steps, &made);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use zdm_django::{MigrationKey, ProjectState};
 use zdm_postgres::QualifiedName;
-use zdm_replay::MigrationTrace;
+use zdm_replay::{MigrationTrace, Trace};
 
 use crate::context::{all_steps, fresh_relations};
 
@@ -61,4 +61,24 @@ impl Release {
     pub(crate) fn made_before(&self, key: &MigrationKey) -> Arc<BTreeSet<QualifiedName>> {
         self.made.get(key).map(Arc::clone).unwrap_or_default()
     }
+}
+
+/// What the initial migrations in front of an initial migration of the same app have made: Django writes several where
+/// models of different apps point at each other, and all of them run on a database that has none of the app's tables.
+pub(crate) fn made_by_initial(trace: &Trace, migration: &MigrationTrace) -> Arc<BTreeSet<QualifiedName>> {
+    let mut made = Arc::default();
+    if migration.migration.initial != Some(true) {
+        return made;
+    }
+    let key = &migration.migration.key;
+    let earlier = trace.migrations.iter().take_while(|other| other.migration.key != *key);
+    for earlier in earlier.filter(|other| other.migration.key.app == key.app) {
+        if earlier.migration.initial != Some(true) {
+            return Arc::default();
+        }
+        if let Some(last) = fresh_relations(&all_steps(earlier), &made).pop() {
+            made = last;
+        }
+    }
+    made
 }

@@ -20,7 +20,9 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
         }
         let changes = if run.body.unread.is_some() { "may change" } else { "changes" };
         // A lock that is already held is ZDM141's matter; here the rows come first and the schema change waits behind them.
-        let schema = cx.accepted().find(|step| (step.operation > index || step.deferred) && changes_schema(cx, step));
+        let schema = cx.accepted().find(|step| {
+            (step.operation > index || (step.deferred && !on_new_table(cx, step))) && changes_schema(cx, step)
+        });
         let Some(schema) = schema else { continue };
         let fix = fixes::split_before(cx, schema.operation).filter(|_| schema.operation > index);
         out.push(Cx::fixed(
@@ -74,4 +76,13 @@ fn changes_schema(cx: &Cx<'_>, step: &Step) -> bool {
                 && step.catalog_before.table(table).is_some()
                 && cx.existed(step, table)
         })
+}
+
+/// A key or an index of a table that the migration makes: what belongs to it was sent before the rows changed.
+fn on_new_table(cx: &Cx<'_>, step: &Step) -> bool {
+    match &step.statement {
+        Statement::AlterTable(alter) => !cx.existed(step, &alter.name),
+        Statement::CreateIndex(create) => !cx.existed(step, &create.table),
+        _ => false,
+    }
 }
