@@ -393,6 +393,9 @@ INSERT INTO animal SELECT g, 'a' || g FROM generate_series(1, 2000) g;
 INSERT INTO dog SELECT g, 'd' || g, 4, 'b' FROM generate_series(1, 2000) g;
 INSERT INTO puppy SELECT g, 'p' || g, 4, 'b', 3 FROM generate_series(1, 2000) g;
 -- cases
+ALTER TABLE animal DROP CONSTRAINT IF EXISTS nowhere
+SELECT count(*) FROM ONLY animal
+ALTER TABLE animal ADD COLUMN breed varchar(20) NOT NULL DEFAULT 'x'
 ALTER TABLE animal ADD COLUMN age int
 ALTER TABLE animal ADD COLUMN age int DEFAULT 3
 ALTER TABLE animal ADD COLUMN age float DEFAULT random()

@@ -901,6 +901,7 @@ impl Run {
         let default = self.effective_default(&column);
         let constrained_domain = crate::cast::domain_has_constraints(self.catalog(), &column.data_type);
         let tables = self.tables_to_extend(name, &column.name, mode);
+        let mut merged_not_null: Vec<QualifiedName> = Vec::new();
         for (position, target) in tables.iter().enumerate() {
             let mut column = column.clone();
             if position > 0 {
@@ -927,7 +928,8 @@ impl Run {
                         for table in below {
                             if self.table(&table).column(column.name.as_str()).is_some_and(|known| !known.not_null) {
                                 self.catalog_mut().edit_table(&table, |table| set_not_null(table, &column.name));
-                                queue.entry(table).or_default().verify = true;
+                                queue.entry(table.clone()).or_default().verify = true;
+                                merged_not_null.push(table);
                             }
                         }
                     }
@@ -978,8 +980,9 @@ impl Run {
                 self.state.facts.null_columns.insert((target.clone(), column_name));
             }
         }
+        merged_not_null.retain(|table| !tables.contains(table));
         for not_null in &parts.not_nulls {
-            for (position, target) in tables.iter().enumerate() {
+            for (position, target) in tables.iter().chain(&merged_not_null).enumerate() {
                 if self.version.at_least(18) {
                     let root = not_null_constraint(&self.table(name), &not_null.column)
                         .map(|constraint| constraint.name.clone());
@@ -1824,7 +1827,8 @@ impl Run {
         let table = self.table(name);
         let Some(known) = table.constraint(constraint.as_str()).cloned() else {
             if if_exists || table.assumed {
-                self.tree(only, name, mode);
+                // The partitions are looked at before the constraint is looked for; inheritance children are not.
+                self.tree(only || table.partition_by.is_none(), name, mode);
                 return Ok(());
             }
             return refuse(

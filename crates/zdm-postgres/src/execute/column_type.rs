@@ -139,6 +139,13 @@ impl Run {
             }
             return Self::missing_column(name, column);
         };
+        let checked = table.constraints.iter().any(|constraint| match &constraint.kind {
+            crate::catalog::ConstraintKind::Check { expr, .. } => expr.node.columns().contains(column),
+            _ => false,
+        });
+        if checked && !self.comparable(&known.data_type, new_type) {
+            self.may_fail_always("42883", format!("a check of {name} compares {column} with a value of its old type"));
+        }
         let altered = &mut queue.entry(name.clone()).or_default().altered;
         if altered.contains(column) {
             return refuse("0A000", format!("cannot alter type of column \"{column}\" twice"));

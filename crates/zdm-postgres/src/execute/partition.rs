@@ -539,6 +539,8 @@ impl Run {
             self.lock(child, LockMode::AccessExclusive);
             self.plan(&referencing, LockMode::AccessShare, false);
             self.plan(child, LockMode::AccessShare, false);
+            // The rows are told by the partition's whole bound.
+            self.read_bound_of(child);
             self.scan(&referencing);
             self.scan(child);
             let index = self.table(child).constraints.iter().find_map(|constraint| match &constraint.kind {
