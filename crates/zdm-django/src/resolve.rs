@@ -417,9 +417,11 @@ impl<'a> Resolver<'a> {
         parents
     }
 
+    /// Of the one-to-one fields to a parent, only one that says so is the link.
     fn parent_link<'m>(&self, model: &'m ModelState, parent: &ModelKey) -> Option<&'m Field> {
         model.fields.iter().find(|field| {
             field.django_class() == Some("OneToOneField")
+                && field.flag("parent_link")
                 && field.kwarg("to").and_then(|to| self.target(to, model).ok()).is_some_and(|target| {
                     target == *parent || self.concrete_key(&target).is_some_and(|target| target == *parent)
                 })

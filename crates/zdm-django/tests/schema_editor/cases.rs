@@ -1073,6 +1073,18 @@ fn options(cases: &mut Vec<Case>) {
             .since(5, 1),
         );
     }
+    // A one-to-one field to a parent that is not the link to it.
+    cases.push(
+        Case::new(
+            &[],
+            &[
+                "migrations.CreateModel('§', [('id', models.AutoField(primary_key=True))])",
+                "migrations.CreateModel('§Child', [('x', models.IntegerField())], bases=('APP.§',))",
+            ],
+        )
+        .then(&["migrations.AddField('§Child', 'twin', models.OneToOneField('APP.§', models.CASCADE, null=True, related_name='+'))"])
+        .then(&["migrations.RenameField('§Child', 'twin', 'other')"]),
+    );
     // Several keys without a way back to them.
     for (key, new) in [
         ("AutoField", "BigAutoField"),
