@@ -24,8 +24,8 @@ user 0-0 s
 extract 1-2 is
 xmlelement 1-* i
 xmlforest 1-* i
-json_object 0-* s
-json_array 0-* s"""
+json_object 0-* is
+json_array 0-* is"""
 
 files = sys.argv[1:]
 versions = list(range(12, 12 + len(files)))
