@@ -11,6 +11,9 @@ use zdm_django::project::sources::Sources;
 use zdm_django::{Migration, Project, ProjectConfig, ProjectInput};
 use zdm_source::SourceFile;
 
+/// Migrations of django CMS that decide in their `apply` by the columns that they find in the database.
+const BY_COLUMNS: [&str; 2] = ["cms/migrations/0019_set_pagenode.py:", "cms/migrations/0020_old_tree_cleanup.py:"];
+
 /// All Python files below a folder, by their path in it.
 fn read(root: &Path) -> Vec<SourceFile> {
     let mut files = Vec::new();
@@ -122,6 +125,7 @@ fn nearly_every_operation_of_public_projects_is_analysed() {
     let mut table =
         String::from("project                 migrations operations   analysed    share   parse ms   build ms\n");
     let mut total = Count::default();
+    let mut by_columns: Vec<String> = Vec::new();
     for found in projects {
         let built = build(found.root(), ProjectConfig::default());
         let mut count = Count::default();
@@ -150,18 +154,21 @@ fn nearly_every_operation_of_public_projects_is_analysed() {
             let place = problem.place.as_ref().map_or("", |(file, _)| file.path());
             let _ = writeln!(table, "    [{}] {place}: {}", problem.kind.as_str(), problem.message);
         }
+        by_columns
+            .extend(count.missing.into_iter().filter(|line| BY_COLUMNS.iter().any(|file| line.starts_with(file))));
         total.all += count.all;
         total.analysed += count.analysed;
     }
     show(&table);
-    // Without settings and environment. Half of the rest stands under conditions that environment variables decide; a
-    // third is a migration of django CMS that decides in its `apply` by the columns that it finds.
+    // A known gap: nothing of these is analysed.
     assert!(
-        total.analysed * 10_000 >= total.all * 9_930,
-        "{} of {} operations are analysed",
-        total.analysed,
-        total.all
+        by_columns.iter().all(|line| line.ends_with("has `apply()` of its own, which decides when it runs")),
+        "{by_columns:#?}"
     );
+    assert!([0, 11].contains(&by_columns.len()), "{by_columns:#?}");
+    // Without settings and environment. Most of the rest stands under conditions that environment variables decide.
+    let all = total.all - by_columns.len();
+    assert!(total.analysed * 10_000 >= all * 9_960, "{} of {all} operations are analysed", total.analysed);
 }
 
 /// Tests print through the harness, which shows it for `--nocapture` and for failures.
