@@ -284,15 +284,16 @@ impl Run {
         }
     }
 
+    /// The typed tables of a type.
+    fn tables_of(&self, name: &QualifiedName) -> Vec<QualifiedName> {
+        let typed = self.catalog().tables().filter(|table| table.of_type.as_ref() == Some(name));
+        typed.map(|table| table.name.clone()).collect()
+    }
+
     /// Typed tables follow their type with CASCADE, and forbid the change without it.
     fn change_typed_tables(&mut self, name: &QualifiedName, action: &AlterTypeAction) -> Step {
         use crate::statement::{AlterTable, AlterTableAction, ColumnDef, Only};
-        let typed: Vec<QualifiedName> = self
-            .catalog()
-            .tables()
-            .filter(|table| table.of_type.as_ref() == Some(name))
-            .map(|table| table.name.clone())
-            .collect();
+        let typed = self.tables_of(name);
         if typed.is_empty() {
             return Ok(());
         }
@@ -599,12 +600,7 @@ impl Run {
     fn drop_columns_of(&mut self, name: &QualifiedName, behavior: DropBehavior, word: &str, object: &str) -> Step {
         let columns = self.columns_of_type(name);
         // The tables of a type go with it.
-        let typed: Vec<QualifiedName> = self
-            .catalog()
-            .tables()
-            .filter(|table| table.of_type.as_ref() == Some(name))
-            .map(|table| table.name.clone())
-            .collect();
+        let typed = self.tables_of(name);
         if !(columns.is_empty() && typed.is_empty()) && behavior == DropBehavior::Restrict {
             let bare = QualifiedName::as_written(None, name.name.clone());
             let visible = self.find_type(&bare).as_ref() == Some(name);
