@@ -34,8 +34,6 @@ pub struct Pace {
     bounds: StepBounds,
     /// The least that a step took lately beside the server's work.
     overhead: Option<Duration>,
-    /// The same of one statement in a transaction: its way to the server and back.
-    way: Option<Duration>,
     rows: f64,
     /// Nothing above this many rows until a while has passed: a step of that size met a timeout.
     ceiling: f64,
@@ -47,7 +45,6 @@ impl Pace {
         Self {
             bounds: StepBounds::alone(target),
             overhead: None,
-            way: None,
             rows: f64::from(FIRST),
             ceiling: f64::from(MOST),
             since_timeout: 0,
@@ -72,23 +69,13 @@ impl Pace {
         rows
     }
 
-    /// Rows of one statement of a step; `None`: all of them.
-    pub fn rows_at_once(&self) -> Option<usize> {
-        let burst = self.bounds.burst?.max(self.way.unwrap_or_default());
+    /// Rows of one statement of a step, when the way to the server and back takes so long; `None`: all of them.
+    pub fn rows_at_once(&self, way: Duration) -> Option<usize> {
+        let burst = self.bounds.burst?.max(way);
         let share = burst.as_secs_f64() / self.target().as_secs_f64().max(0.000_1);
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to 1 … 20,000")]
         let rows = (self.rows * share).clamp(f64::from(FEWEST), f64::from(MOST)) as usize;
         (share < 1.0).then_some(rows)
-    }
-
-    /// A statement in a transaction took so long beside the server's work.
-    pub fn been_there(&mut self, beside: Duration) {
-        self.way = Some(least(self.way, beside));
-    }
-
-    /// The way to the server and back, as far as it is known.
-    pub fn way(&self) -> Option<Duration> {
-        self.way
     }
 
     /// Rows that steps of this pace update in `time`.
@@ -142,7 +129,8 @@ impl Pace {
     }
 }
 
-fn least(known: Option<Duration>, seen: Duration) -> Duration {
+/// The least lately, with what was seen now.
+pub(crate) fn least(known: Option<Duration>, seen: Duration) -> Duration {
     known.map_or(seen, |least| least.mul_f64(FORGETTING).min(seen))
 }
 
@@ -206,19 +194,20 @@ mod tests {
     fn statements_are_as_short_as_their_way_allows() {
         let mut pace = Pace::new(50 * MS);
         settle(&mut pace, 10, 20);
-        assert_eq!(pace.rows_at_once(), None, "one statement");
+        assert_eq!(pace.rows_at_once(Duration::ZERO), None, "one statement");
         pace.set_bounds(StepBounds { burst: Some(MS), ..StepBounds::alone(50 * MS) });
-        let rows = pace.rows_at_once().unwrap();
-        assert!((90..=110).contains(&rows), "{rows}");
-        pace.been_there(2 * MS);
-        let rows = pace.rows_at_once().unwrap();
-        assert!((180..=220).contains(&rows), "{rows}");
-        pace.been_there(MS / 10);
-        assert!(pace.rows_at_once().unwrap() < 120);
-        for _ in 0..2000 {
-            pace.been_there(60 * MS);
+        for (way, rows) in [(Duration::ZERO, 100), (2 * MS, 200), (MS / 10, 100)] {
+            let at_once = pace.rows_at_once(way).unwrap();
+            assert!((rows * 9 / 10..=rows * 11 / 10).contains(&at_once), "{way:?}: {at_once}");
         }
-        assert_eq!(pace.rows_at_once(), None, "farther than a step lasts");
+        assert_eq!(pace.rows_at_once(60 * MS), None, "farther than a step lasts");
+        let mut way = least(None, 2 * MS);
+        way = least(Some(way), MS / 10);
+        assert_eq!(way, MS / 10);
+        for _ in 0..2000 {
+            way = least(Some(way), 60 * MS);
+        }
+        assert_eq!(way, 60 * MS, "a way that has become longer is believed in time");
     }
 
     #[test]

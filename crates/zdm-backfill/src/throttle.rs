@@ -202,7 +202,7 @@ impl StepBounds {
     /// While others write: a twenty-fifth to a tenth of the target, and a megabyte. A writer that commits waits until
     /// everything that was logged before it is flushed, what our step has logged so far included. And where processors are
     /// few, a session that wakes may wait for one until ours waits for something; between two statements it does. (On two
-    /// processors a session that only computes makes p99 of writes 4 to 7 times as long.)
+    /// processors a session that only computes made p99 of writes 1.6 to 7 times as long: the benchmark's `computing`.)
     pub fn beside_writers(target: Duration) -> Self {
         const BURST: Duration = Duration::from_micros(300);
         const LEAST: Duration = Duration::from_millis(1);

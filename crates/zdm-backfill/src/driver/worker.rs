@@ -14,7 +14,7 @@ use super::{End, MOST_ROUNDS, Shared};
 use crate::catalog;
 use crate::error::Error;
 use crate::event::Event;
-use crate::pace::{Pace, Took};
+use crate::pace::{Pace, Took, least};
 use crate::plan::{PartPlan, Strategy, order_passes, page_runs};
 use crate::store::{BadRow, State, Window};
 use crate::throttle::StepBounds;
@@ -94,6 +94,8 @@ struct Worker<'a> {
     pace: Pace,
     /// Of a window's first pass: its updates go to other pages and to every index, and log many times as much.
     first_pace: Pace,
+    /// The least that a statement took lately beside the server's work: its way there and back.
+    way: Option<Duration>,
     /// What the server had logged after the last step.
     logged: Option<f64>,
     /// Rows of the next window, where it grew because nothing was pending.
@@ -154,6 +156,7 @@ impl<'a> Worker<'a> {
             statements: BTreeMap::new(),
             first_pace: pace.clone(),
             pace,
+            way: None,
             logged: None,
             idle_rows: 0,
             most_window_rows: MOST_WINDOW_ROWS,
@@ -445,7 +448,7 @@ impl<'a> Worker<'a> {
         let doing = "collecting rows";
         let sql = if plan.strategy == Strategy::Tid { sql.to_owned() } else { range_sql(sql, lower) };
         let statement = self.prepare(&sql).await.doing(doing)?;
-        let way = self.pace.way().unwrap_or_default();
+        let way = self.way.unwrap_or_default();
         let mut at_once = if self.shared.signal.borrow().others_write { FEWEST_COLLECTED } else { MOST_COLLECTED };
         let transaction = self.session.client_mut().transaction().await.doing(doing)?;
         let portal = if plan.strategy == Strategy::Tid {
@@ -655,16 +658,14 @@ impl<'a> Worker<'a> {
         first: bool,
         skip_locked: bool,
     ) -> Result<Updated, DriverError> {
-        let at_once = self.pace_of(first).rows_at_once().filter(|at_once| *at_once < rows.len());
+        let way = self.way.unwrap_or_default();
+        let at_once = self.pace_of(first).rows_at_once(way).filter(|at_once| *at_once < rows.len());
         let Some(at_once) = at_once else { return self.update_at_once(plan, window, rows, !first, skip_locked).await };
         self.session.client().batch_execute("BEGIN").await?;
         let mut all = Updated::default();
         for piece in rows.chunks(at_once) {
-            let started = Instant::now();
             match self.update_at_once(plan, window, piece, !first, skip_locked).await {
                 Ok(some) => {
-                    let beside = started.elapsed().saturating_sub(some.server);
-                    self.pace_of(first).been_there(beside);
                     all.rows += some.rows;
                     all.server += some.server;
                     all.wal += some.wal;
@@ -699,7 +700,9 @@ impl<'a> Worker<'a> {
         }
         let sql = if skip_locked { &plan.sql.update_unlocked } else { &plan.sql.update };
         let statement = self.prepare(sql).await?;
+        let sent = Instant::now();
         let row = self.session.client().query_opt(&statement, &[&rows, &window.id, &self.number]).await?;
+        let elapsed = sent.elapsed();
         let Some(row) = row else {
             // The range was taken over, since this worker was believed dead: the rows are updated all the same, and the
             // new owner finds nothing left in them.
@@ -711,7 +714,9 @@ impl<'a> Worker<'a> {
         // What others logged meanwhile counts: it is flushed with ours.
         let logged: f64 = row.get(2);
         let wal = self.logged.replace(logged).map_or(0.0, |before| (logged - before).max(0.0));
-        server += seconds(row.get(3));
+        let took = seconds(row.get(3));
+        self.way = Some(least(self.way, elapsed.saturating_sub(took)));
+        server += took;
         Ok(Updated { rows: u64::try_from(updated).unwrap_or(0), server, wal })
     }
 

@@ -136,10 +136,10 @@ impl Background {
     }
 }
 
-/// Counts the steps on `t`: every one is one statement.
+/// Keeps the steps on `t`: every one is one transaction, of one statement or of several.
 pub(crate) fn count_steps(client: &Client) {
     client.sql(
-        "CREATE TABLE steps (at timestamptz DEFAULT clock_timestamp()); \
+        "CREATE TABLE steps (at timestamptz DEFAULT clock_timestamp(), tx bigint DEFAULT txid_current()); \
          CREATE FUNCTION count_step() RETURNS trigger LANGUAGE plpgsql AS \
              'BEGIN INSERT INTO steps DEFAULT VALUES; RETURN NULL; END'; \
          CREATE TRIGGER counting_steps AFTER UPDATE ON t FOR EACH STATEMENT EXECUTE FUNCTION count_step()",
@@ -148,7 +148,7 @@ pub(crate) fn count_steps(client: &Client) {
 
 /// Waits until the run holds for `kind`, and goes on to: from then on at most the step that was under way is done.
 pub(crate) fn holds_within_a_step(run: &mut Background, client: &Client, kind: &str) -> String {
-    let steps = || client.value("SELECT count(*) FROM steps").parse::<u64>().unwrap();
+    let steps = || client.value("SELECT count(DISTINCT tx) FROM steps").parse::<u64>().unwrap();
     loop {
         // It may hold already, for what it had seen before the test gave it a lasting reason.
         let reason = run.holding(kind).unwrap_or_else(|| {
