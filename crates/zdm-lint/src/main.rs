@@ -21,6 +21,10 @@ use clap::{CommandFactory, Parser};
 use args::{Cli, Command};
 use terminal::{Failure, print};
 
+/// The replay makes and leaves many small pieces, on several threads.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let result = match cli.command {

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::mem::ManuallyDrop;
+use std::ops::ControlFlow;
 use std::process::ExitCode;
 
 use serde::Serialize;
@@ -12,7 +13,7 @@ use zdm_workspace::Workspace;
 
 use crate::args::{ListFormat, SqlmigrateArgs};
 use crate::check::{nothing_found, project_request};
-use crate::terminal::{Failure, print};
+use crate::terminal::{Failure, print, print_part, written};
 use crate::wire::{WireEffects, in_words};
 
 pub(crate) fn run(args: &SqlmigrateArgs) -> Result<ExitCode, Failure> {
@@ -22,13 +23,21 @@ pub(crate) fn run(args: &SqlmigrateArgs) -> Result<ExitCode, Failure> {
     if workspace.project.migrations.is_empty() {
         return Err(nothing_found(&workspace.place, &workspace.walk));
     }
+    let one = args.app.as_ref().zip(args.name.as_ref());
+    if args.all && args.format == ListFormat::Text {
+        return Ok(written(print_all(&workspace)));
+    }
     let trace = ManuallyDrop::new(workspace.replay());
-    let chosen: Vec<&MigrationTrace> = match (&args.app, &args.name) {
-        (Some(app), Some(name)) => vec![find(&trace, app, name)?],
-        _ => trace.migrations.iter().filter(|trace| of_project(trace)).collect(),
+    let chosen: Vec<&MigrationTrace> = match one {
+        Some((app, name)) => vec![find(&trace, app, name)?],
+        None => trace.migrations.iter().filter(|trace| of_project(trace)).collect(),
     };
     Ok(print(&match args.format {
-        ListFormat::Text => as_text(&chosen),
+        ListFormat::Text => {
+            let mut text = String::new();
+            chosen.iter().for_each(|trace| write_migration(&mut text, trace));
+            text
+        }
         ListFormat::Json => as_json(&chosen, &workspace)?,
     }))
 }
@@ -72,46 +81,63 @@ pub(crate) fn find<'a>(trace: &'a Trace, app: &str, name: &str) -> Result<&'a Mi
     }
 }
 
-fn as_text(chosen: &[&MigrationTrace]) -> String {
+/// Every migration of the project, each as soon as it is replayed.
+fn print_all(workspace: &Workspace) -> std::io::Result<()> {
+    /// Bytes that are written at once.
+    const PART: usize = 64 * 1024;
     let mut text = String::new();
-    for (position, trace) in chosen.iter().enumerate() {
-        if position > 0 {
-            text.push('\n');
+    let mut result = Ok(());
+    let mut first = true;
+    workspace.replay_each(|trace| {
+        if of_project(&trace) {
+            if !std::mem::take(&mut first) {
+                text.push('\n');
+            }
+            write_migration(&mut text, &trace);
         }
-        let migration = &trace.migration;
-        let atomic = if migration.atomic { "" } else { ", not atomic" };
-        let _ = writeln!(text, "-- {} ({}{atomic})", migration.key, migration.file.path());
-        if migration.atomic {
-            text.push_str("BEGIN;\n");
+        if text.len() < PART {
+            return ControlFlow::Continue(());
         }
-        for (operation, part) in migration.operations.iter().zip(&trace.operations) {
-            let _ = writeln!(text, "--\n-- {}", describe(operation));
-            for (_, reason) in &part.not_analysed {
-                let _ = writeln!(text, "-- not analysed: {reason}");
-            }
-            if part.python {
-                text.push_str("-- runs Python, which is not shown\n");
-            }
-            let mut steps = trace.steps_of(part.index).filter(|step| !step.deferred).peekable();
-            if steps.peek().is_none() && part.not_analysed.is_empty() && !part.python {
-                text.push_str("-- (no SQL)\n");
-            }
-            for step in steps {
-                write_step(&mut text, step);
-            }
+        result = print_part(&text);
+        text.clear();
+        if result.is_ok() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) }
+    });
+    result.and_then(|()| print_part(&text))
+}
+
+fn write_migration(text: &mut String, trace: &MigrationTrace) {
+    let migration = &trace.migration;
+    let atomic = if migration.atomic { "" } else { ", not atomic" };
+    let _ = writeln!(text, "-- {} ({}{atomic})", migration.key, migration.file.path());
+    if migration.atomic {
+        text.push_str("BEGIN;\n");
+    }
+    for (operation, part) in migration.operations.iter().zip(&trace.operations) {
+        let _ = writeln!(text, "--\n-- {}", describe(operation));
+        for (_, reason) in &part.not_analysed {
+            let _ = writeln!(text, "-- not analysed: {reason}");
         }
-        let deferred: Vec<&Step> = trace.steps.iter().filter(|step| step.deferred).collect();
-        if !deferred.is_empty() {
-            text.push_str("--\n-- sent at the end\n");
-            for step in deferred {
-                write_step(&mut text, step);
-            }
+        if part.python {
+            text.push_str("-- runs Python, which is not shown\n");
         }
-        if migration.atomic {
-            text.push_str("COMMIT;\n");
+        let mut steps = trace.steps_of(part.index).filter(|step| !step.deferred).peekable();
+        if steps.peek().is_none() && part.not_analysed.is_empty() && !part.python {
+            text.push_str("-- (no SQL)\n");
+        }
+        for step in steps {
+            write_step(text, step);
         }
     }
-    text
+    let deferred: Vec<&Step> = trace.steps.iter().filter(|step| step.deferred).collect();
+    if !deferred.is_empty() {
+        text.push_str("--\n-- sent at the end\n");
+        for step in deferred {
+            write_step(text, step);
+        }
+    }
+    if migration.atomic {
+        text.push_str("COMMIT;\n");
+    }
 }
 
 fn write_step(text: &mut String, step: &Step) {

@@ -53,9 +53,20 @@ impl From<zdm_workspace::Error> for Failure {
 
 /// Writes an answer to standard output. A reader that has gone away (`| head`) is not an error.
 pub(crate) fn print(text: &str) -> ExitCode {
-    let mut out = std::io::stdout().lock();
     let newline = if text.ends_with('\n') || text.is_empty() { "" } else { "\n" };
-    match write!(out, "{text}{newline}").and_then(|()| out.flush()) {
+    written(print_part(text).and_then(|()| print_part(newline)))
+}
+
+/// Writes a part of an answer to standard output.
+pub(crate) fn print_part(text: &str) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+/// How a command ends that has written its answer.
+pub(crate) fn written(result: std::io::Result<()>) -> ExitCode {
+    match result {
         Ok(()) => ExitCode::from(crate::CLEAN),
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::from(crate::CLEAN),
         Err(error) => Failure::new(format!("standard output cannot be written: {error}")).report(),

@@ -3,8 +3,10 @@
 //! The command line, the language server and the runtime's gate all come through here, so that they cannot disagree.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
 
 use rayon::prelude::*;
 use zdm_django::migration::MigrationOrigin;
@@ -17,7 +19,7 @@ use zdm_linter::config::{Level as LintLevel, NamedTable, RuleSet, TableFacts, Ta
 use zdm_linter::merged::{MergedChange, Now};
 use zdm_linter::{MigrationPhase, RULES};
 use zdm_postgres::PgVersion;
-use zdm_replay::{Options, Trace, replay};
+use zdm_replay::{MigrationTrace, Options, Replayer, Trace, replay};
 use zdm_source::{Diagnostic, SourceFile};
 
 use crate::base;
@@ -227,6 +229,25 @@ impl Workspace {
     pub fn replay(&self) -> Trace {
         let migrations: Vec<Arc<Migration>> = self.project.in_order().cloned().map(Arc::new).collect();
         replay(&migrations, &self.options())
+    }
+
+    /// Replays one migration after the other and hands each trace over while the next is replayed, so that no more than a
+    /// few are in memory. Where `take` breaks, the rest is not replayed.
+    pub fn replay_each(&self, mut take: impl FnMut(MigrationTrace) -> ControlFlow<()> + Send) {
+        /// Traces that wait to be taken.
+        const WAITING: usize = 32;
+        let (send, receive) = mpsc::sync_channel(WAITING);
+        thread::scope(|scope| {
+            scope.spawn(move || receive.into_iter().try_for_each(&mut take));
+            let mut replayer = Replayer::new(&self.options());
+            for migration in self.project.in_order() {
+                // Nobody receives where `take` has broken.
+                if send.send(replayer.run(&Arc::new(migration.clone()))).is_err() {
+                    break;
+                }
+            }
+            drop(send);
+        });
     }
 
     /// Replays everything and judges what the request asks for.

@@ -1,5 +1,6 @@
 //! What a report needs of an analysis, without the trace: small enough to be kept in a file between runs.
 
+use std::mem;
 use std::sync::Arc;
 
 use zdm_django::MigrationKey;
@@ -42,7 +43,8 @@ pub struct AppSummary {
 }
 
 impl Outcome {
-    pub fn of(workspace: &Workspace, analysis: &Analysis) -> Self {
+    /// Takes the findings and phases out of the analysis.
+    pub fn of(workspace: &Workspace, analysis: &mut Analysis) -> Self {
         let project = &workspace.project;
         let apps = project.apps.iter().map(|app| AppSummary {
             label: Arc::clone(&app.label),
@@ -68,8 +70,8 @@ impl Outcome {
         apps.sort_by(|one, other| one.label.cmp(&other.label));
         let assumed = project.problems.iter().filter(|problem| problem.kind == ProblemKind::ExternalAppAssumed);
         Self {
-            diagnostics: analysis.diagnostics.clone(),
-            phases: analysis.phases.clone(),
+            diagnostics: mem::take(&mut analysis.diagnostics),
+            phases: mem::take(&mut analysis.phases),
             counts: analysis.counts,
             settings: project.settings.module().map(str::to_owned),
             apps,
@@ -153,7 +155,7 @@ fn finish(begun: Begun, request: &Request, progress: &Progress) -> Checked {
     progress.reach(Stage::Reading(ground.walk.paths.len()));
     let workspace = Workspace::read(ground);
     let mut analysis = workspace.judge(request, changes, progress);
-    let outcome = Outcome::of(&workspace, &analysis);
+    let outcome = Outcome::of(&workspace, &mut analysis);
     let (cache, kept) = match missed {
         Some((lookup, miss)) => {
             let path = lookup.path().to_owned();
