@@ -35,7 +35,9 @@ pub(crate) fn run(args: &SqlmigrateArgs) -> Result<ExitCode, Failure> {
     Ok(print(&match args.format {
         ListFormat::Text => {
             let mut text = String::new();
-            chosen.iter().for_each(|trace| write_migration(&mut text, trace));
+            for trace in &chosen {
+                write_migration(&mut text, trace);
+            }
             text
         }
         ListFormat::Json => as_json(&chosen, &workspace)?,
