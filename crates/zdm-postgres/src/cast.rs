@@ -247,8 +247,10 @@ fn pathway(catalog: &Catalog, source: &DataType, target: &DataType, context: Con
         return Some(Method::Binary);
     }
     if source.is_array() && target.is_array() {
-        let element = |data_type: &DataType| DataType { array_dimensions: 0, ..data_type.clone() };
-        return pathway(catalog, &element(source), &element(target), context);
+        // A value of a domain is cast as one of the type under it. Each element is, whether its bytes change or not.
+        let element = |data_type: &DataType| base_type(catalog, &DataType { array_dimensions: 0, ..data_type.clone() });
+        pathway(catalog, &element(source), &element(target), context)?;
+        return Some(Method::Function);
     }
     if !source.is_array()
         && !target.is_array()
@@ -451,7 +453,8 @@ mod tests {
             (named("inet"), named("cidr"), Change::Rewrite),
             (named("bpchar").with_modifiers([10]), named("bpchar").with_modifiers([20]), Change::Rewrite),
             (varchar(10).array(), varchar(20).array(), Change::Rewrite),
-            (varchar(10).array(), named("text").array(), Change::Free),
+            (varchar(10).array(), named("text").array(), Change::Rewrite),
+            (named("text").array(), named("text").array(), Change::Free),
             (named("geometry"), named("int"), Change::Unknown),
         ];
         for (source, target, expected) in cases {

@@ -209,6 +209,11 @@ impl Catalog {
         tables.filter_map(|table| self.table(table))
     }
 
+    /// All views and materialized views, sorted.
+    pub fn views(&self) -> impl Iterator<Item = (&QualifiedName, &Arc<View>)> {
+        self.views.keys().filter_map(|name| Some((name, self.view(name)?)))
+    }
+
     /// The views and materialized views that read a relation directly, with the columns they read of it.
     pub fn views_on(&self, name: &QualifiedName) -> Vec<(QualifiedName, Vec<Ident>)> {
         self.views
@@ -704,6 +709,13 @@ pub struct Index {
     pub parent: Option<QualifiedName>,
 }
 
+impl Index {
+    /// The key's columns in order; expressions are left out.
+    pub fn key_columns(&self) -> impl Iterator<Item = &Ident> {
+        self.elements.iter().filter_map(|element| element.key.column())
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trigger {
     pub name: Ident,
@@ -723,6 +735,8 @@ pub struct Rule {
     pub name: Ident,
     /// Columns that its condition and its actions name of `old` and `new`.
     pub columns: Vec<Ident>,
+    /// What its actions call, as written.
+    pub functions: Vec<QualifiedName>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -730,6 +744,8 @@ pub struct Policy {
     pub name: Ident,
     /// Columns that its expressions name.
     pub columns: Vec<Ident>,
+    /// What its expressions call, as written.
+    pub functions: Vec<QualifiedName>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -794,6 +810,8 @@ pub struct Function {
     pub body: Option<String>,
     /// The body's statements where it is SQL and understood.
     pub statements: Option<Arc<Vec<Statement>>>,
+    /// The body is of the standard's form and depends on what it names.
+    pub standard_body: bool,
     /// The relations and columns that a body of the standard's form depends on.
     pub dependencies: Vec<(QualifiedName, Vec<Ident>)>,
 }

@@ -227,7 +227,14 @@ impl Run {
         let system = name.schema.as_ref().is_some_and(is_system_schema)
             || (name.schema.is_none() && name.name.as_str().starts_with("pg_"));
         if self.catalog().is_incomplete() || system {
-            let assumed = self.creation_name(name, Persistence::Permanent);
+            let assumed = if system && name.schema.is_none() {
+                QualifiedName::with_schema("pg_catalog", name.name.truncated())
+            } else {
+                self.creation_name(name, Persistence::Permanent)
+            };
+            if self.catalog().relation(&assumed).is_some() {
+                return Ok(assumed);
+            }
             let mut table = Table::named(assumed.clone());
             table.assumed = true;
             self.catalog_mut().put_table(table);
@@ -370,6 +377,15 @@ impl Run {
 
     /// 55006 where rows of the table have deferred trigger events.
     pub(crate) fn check_not_in_use(&self, name: &QualifiedName, command: &str) -> Step {
+        if self.state.facts.cursors.values().any(|used| used.contains(name)) {
+            return refuse(
+                "55006",
+                format!(
+                    "cannot {command} \"{}\" because it is being used by active queries in this session",
+                    name.name
+                ),
+            );
+        }
         if self.in_block && self.state.facts.pending.iter().any(|(table, _)| table == name) {
             return refuse(
                 "55006",
@@ -466,6 +482,9 @@ pub(crate) fn is_system_schema(schema: &Ident) -> bool {
 
 /// The name as it stands in messages.
 pub(crate) fn written(name: &QualifiedName) -> String {
+    if name.schema.is_none() && name.written == Written::Default {
+        return format!("public.{name}");
+    }
     name.to_string()
 }
 

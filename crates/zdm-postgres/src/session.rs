@@ -35,6 +35,8 @@ pub(crate) struct State {
     lasting: Settings,
     /// Tables that hold no row as far as the caller knows, until something is written to them.
     pub(crate) assumed_empty: BTreeSet<QualifiedName>,
+    /// What PREPARE keeps, by name.
+    pub(crate) prepared: BTreeMap<Ident, Arc<Statement>>,
     pub(crate) facts: TransactionFacts,
 }
 
@@ -55,6 +57,8 @@ pub(crate) struct TransactionFacts {
     pub(crate) all_deferred: Option<bool>,
     /// SET CONSTRAINTS name: by constraint.
     pub(crate) deferred: BTreeMap<(QualifiedName, Ident), bool>,
+    /// Open cursors with the relations that they read.
+    pub(crate) cursors: BTreeMap<Ident, Vec<QualifiedName>>,
     pub(crate) created_types: BTreeSet<QualifiedName>,
     /// Enum values that were added: (type, value). They cannot be used before the commit.
     pub(crate) new_enum_values: BTreeSet<(QualifiedName, String)>,
@@ -145,6 +149,7 @@ impl Session {
             && self.state.settings == other.state.settings
             && self.state.lasting == other.state.lasting
             && self.state.assumed_empty == other.state.assumed_empty
+            && self.state.prepared == other.state.prepared
             && self.state.catalog.is_same(&other.state.catalog)
     }
 

@@ -67,6 +67,8 @@ pub enum Statement {
         columns: Vec<Ident>,
         /// What the subqueries of its expressions read.
         relations: Vec<QualifiedName>,
+        /// What its expressions call.
+        functions: Vec<QualifiedName>,
     },
     AlterPolicy {
         name: Ident,
@@ -90,6 +92,8 @@ pub enum Statement {
     CreateExtension {
         name: Ident,
         if_not_exists: bool,
+        /// WITH SCHEMA.
+        schema: Option<Ident>,
     },
     /// `ALTER EXTENSION … ADD | DROP kind name`: the object becomes a member, or is one no longer.
     AlterExtensionMember {
@@ -128,6 +132,8 @@ pub enum Statement {
     AlterOther {
         kind: ObjectKind,
         name: QualifiedName,
+        /// Of a routine, the input arguments' types where a list is written and understood.
+        arguments: Option<Vec<DataType>>,
         rename_to: Option<Ident>,
         set_schema: Option<Ident>,
     },
@@ -242,6 +248,8 @@ pub enum Statement {
     /// Session commands without an effect on relations: SHOW, LISTEN, NOTIFY, DISCARD, PREPARE, EXECUTE, DEALLOCATE, DECLARE, FETCH …
     Session {
         command: String,
+        /// Of a prepared statement or a cursor; `CLOSE ALL` and `DEALLOCATE ALL` have none.
+        name: Option<Ident>,
         /// What EXPLAIN plans, PREPARE keeps and DECLARE opens a cursor for, where it is understood.
         statement: Option<Box<Statement>>,
     },
@@ -753,6 +761,24 @@ pub enum IndexKey {
     Expr(SqlExpr),
 }
 
+impl IndexKey {
+    /// The column, where the key is one by itself.
+    pub const fn column(&self) -> Option<&Ident> {
+        match self {
+            Self::Column(column) => Some(column),
+            Self::Expr(_) => None,
+        }
+    }
+
+    /// Whether the key is the column or an expression that names it.
+    pub fn uses(&self, column: &Ident) -> bool {
+        match self {
+            Self::Column(known) => known == column,
+            Self::Expr(expr) => expr.node.columns().contains(column),
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reindex {
     pub target: ReindexTarget,
@@ -773,6 +799,8 @@ pub enum ReindexTarget {
 pub struct DropObjects {
     pub kind: ObjectKind,
     pub names: Vec<QualifiedName>,
+    /// The input arguments' types of each of `names` that is a routine; `None` where no list is written or understood.
+    pub arguments: Vec<Option<Vec<DataType>>>,
     pub if_exists: bool,
     pub behavior: DropBehavior,
     /// DROP INDEX CONCURRENTLY.
@@ -797,6 +825,9 @@ pub struct CreateView {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query {
     pub text: String,
+    /// The text as tokens with one blank between them: words in small letters, constants as `''`, quoted names as `""`.
+    /// Nothing that is quoted can be taken for a key word here.
+    pub words: String,
     /// Relations that are read, in order of appearance, each once; names of common table expressions left out.
     pub relations: Vec<QualifiedName>,
     /// Of `relations`, those that stand behind ONLY and nowhere without it.
@@ -813,6 +844,14 @@ pub struct Query {
     pub output: Vec<OutputColumn>,
     /// Data-modifying common table expressions.
     pub modifies: Vec<Statement>,
+}
+
+impl Query {
+    /// Whether these tokens stand somewhere in it, one behind the other.
+    pub fn says(&self, wanted: &[&str]) -> bool {
+        let words: Vec<&str> = self.words.split(' ').collect();
+        words.windows(wanted.len().max(1)).any(|found| found == wanted)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -840,6 +879,38 @@ pub struct Dml {
     pub values_rows: Option<u32>,
     /// The values of INSERT … VALUES with one row.
     pub values: Vec<SqlExpr>,
+    /// The WHEN clauses of MERGE, in order; of nothing else.
+    pub merge: Vec<MergeClause>,
+}
+
+/// `WHEN … THEN …` of MERGE.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MergeClause {
+    pub when: MergeWhen,
+    /// BY SOURCE or BY TARGET is written (17).
+    pub by: bool,
+    /// AND with a condition.
+    pub condition: bool,
+    pub action: MergeAction,
+}
+
+/// Which rows a clause of MERGE is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MergeWhen {
+    Matched,
+    /// Rows of the source without one in the target.
+    NotMatched,
+    /// Rows of the target without one in the source (17).
+    NotMatchedBySource,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MergeAction {
+    /// The columns that are named; none where all are meant.
+    Insert(Vec<Ident>),
+    Update(Vec<Ident>),
+    Delete,
+    Nothing,
 }
 
 /// Which conflict INSERT … ON CONFLICT means.

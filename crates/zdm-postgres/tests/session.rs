@@ -214,6 +214,7 @@ fn a_volatile_default_rewrites_and_an_unknown_one_may() {
 #[test]
 fn what_the_catalog_lacks_is_refused_unless_it_is_incomplete() {
     let drop = Statement::Drop(DropObjects {
+        arguments: Vec::new(),
         kind: ObjectKind::Table,
         names: vec!["missing".into()],
         if_exists: false,

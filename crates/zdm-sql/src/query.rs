@@ -57,8 +57,27 @@ pub(crate) fn read(text: &str, tokens: &[Token]) -> Query {
 pub(crate) fn read_parts(cursor: &Cursor<'_>, parts: &[(usize, usize)]) -> Query {
     let mut query = scan(cursor, parts, cursor.nested);
     cursor.source_of(0, cursor.tokens.len()).clone_into(&mut query.text);
+    query.words = words(cursor);
     output(&Cursor { at: 0, ..cursor.clone() }, &mut query);
     query
+}
+
+fn words(cursor: &Cursor<'_>) -> String {
+    let mut words = String::new();
+    for token in cursor.tokens {
+        if !words.is_empty() {
+            words.push(' ');
+        }
+        match token.kind {
+            Kind::Word => words.push_str(&cursor.source(*token).to_lowercase()),
+            Kind::Quoted | Kind::UnicodeQuoted => words.push_str("\"\""),
+            Kind::String | Kind::EscapeString | Kind::UnicodeString | Kind::BitString | Kind::Dollar => {
+                words.push_str("''");
+            }
+            _ => words.push_str(cursor.source(*token)),
+        }
+    }
+    words
 }
 
 /// What the tokens name, without the expressions and statements inside them: those may hold queries again.

@@ -230,7 +230,10 @@ fn explain(cursor: &mut Cursor<'_>) -> Read<Statement> {
         }
     }
     if analyze && !cursor.is("EXPLAIN") {
-        return dispatch(cursor);
+        // A command of the session is named by its own first words.
+        let inside = Cursor { at: 0, tokens: &cursor.tokens[cursor.at..], ..cursor.clone() };
+        cursor.at = cursor.tokens.len();
+        return dispatch(&mut inside.clone());
     }
     let inside = cursor.at;
     Ok(with_inner(cursor, start, inside))
@@ -252,7 +255,9 @@ fn with_inner(cursor: &mut Cursor<'_>, start: usize, inside: usize) -> Statement
     let inner = if rows { dispatch(cursor).ok().filter(|_| cursor.is_at_end()) } else { None };
     cursor.at = start;
     match session::command(cursor) {
-        Statement::Session { command, .. } => Statement::Session { command, statement: inner.map(Box::new) },
+        Statement::Session { command, name, .. } => {
+            Statement::Session { command, name, statement: inner.map(Box::new) }
+        }
         other => other,
     }
 }

@@ -240,7 +240,7 @@ fn objects() {
         Drop(DropObjects{kind:Table, names:[a, b], if_exists:true, behavior:Cascade})
         Drop(DropObjects{kind:MaterializedView, names:[v]})
         Drop(DropObjects{kind:Trigger, names:[g], if_exists:true, on:t})
-        Drop(DropObjects{kind:Function, names:[f, g]})
+        Drop(DropObjects{kind:Function, names:[f, g], arguments:[[int4, text], None]})
         Drop(DropObjects{kind:Policy, names:[p], on:s.t})
         DropOwned{}
         ",
@@ -287,7 +287,7 @@ fn objects() {
         r#"CREATE SCHEMA IF NOT EXISTS s AUTHORIZATION r; CREATE EXTENSION IF NOT EXISTS "uuid-ossp" WITH SCHEMA x; CREATE STATISTICS st (ndistinct) ON a, (b + 1) FROM t; CREATE PUBLICATION p FOR TABLE a, ONLY b (x) WHERE (y > 0), TABLES IN SCHEMA s WITH (publish = 'insert'); CREATE PUBLICATION q FOR ALL TABLES; ALTER PUBLICATION p DROP TABLE a"#,
         r#"
         CreateSchema{name:"s", if_not_exists:true}
-        CreateExtension{name:"uuid-ossp", if_not_exists:true}
+        CreateExtension{name:"uuid-ossp", if_not_exists:true, schema:"x"}
         CreateStatistics{name:st, table:t}
         CreatePublication{name:"p", tables:[a, b], in_schemas:true, parts:[PublishedPart{table:b, columns:["x"], filter:["y"]}]}
         CreatePublication{name:"q", all_tables:true}
@@ -330,7 +330,7 @@ fn objects() {
         CreateOther{kind:Cast, name:a AS b}
         CreateOther{kind:Operator, name:s.===}
         CreateOther{kind:TextSearch, name:c}
-        AlterOther{kind:Function, name:f, rename_to:"g"}
+        AlterOther{kind:Function, name:f, arguments:[int4], rename_to:"g"}
         AlterOther{kind:Role, name:r}
         AlterOther{kind:Extension, name:e}
         "#,
@@ -396,7 +396,7 @@ fn data() {
     check(
         "MERGE INTO t USING s ON t.id = s.id WHEN MATCHED THEN UPDATE SET a = s.a WHEN NOT MATCHED THEN INSERT (a, b) VALUES (1, 2)",
         r#"
-        Merge(Dml{table:t, columns:["a"], query:Query{text:"MERGE INTO t USING s ON t.id = s.id WHEN MATCHED THEN UPDATE SET a = s.a WHEN NOT MATCHED THEN INSERT (a, b) VALUES (1, 2)", relations:[s], columns:["id", "a"]}})
+        Merge(Dml{table:t, columns:["a"], query:Query{text:"MERGE INTO t USING s ON t.id = s.id WHEN MATCHED THEN UPDATE SET a = s.a WHEN NOT MATCHED THEN INSERT (a, b) VALUES (1, 2)", relations:[s], columns:["id", "a"]}, merge:[MergeClause{when:Matched, action:Update(["a"])}, MergeClause{when:NotMatched, action:Insert(["a", "b"])}]})
         "#,
     );
     check(
@@ -742,10 +742,7 @@ fn placeholders_of_the_driver_are_operands() {
 #[test]
 fn what_looks_like_something_else() {
     // EXPLAIN ANALYZE executes its statement.
-    check(
-        "EXPLAIN (ANALYZE, COSTS OFF) DELETE FROM t",
-        r#"Delete(Dml{table:t, query:Query{text:"EXPLAIN (ANALYZE, COSTS OFF) DELETE FROM t"}})"#,
-    );
+    check("EXPLAIN (ANALYZE, COSTS OFF) DELETE FROM t", r#"Delete(Dml{table:t, query:Query{text:"DELETE FROM t"}})"#);
     check(
         "EXPLAIN (ANALYZE off) DELETE FROM t",
         r#"Session{command:"EXPLAIN", statement:Delete(Dml{table:t, query:Query{text:"EXPLAIN (ANALYZE off) DELETE FROM t"}})}"#,
@@ -809,5 +806,32 @@ fn names_keep_their_quoted_spelling() {
         AlterTable{keyword:Table, name:shop.order_, actions:[RenameTo{name:"data"}]}
         Comment{kind:Column, name:T, column:"C"}
         "#,
+    );
+}
+
+#[test]
+fn what_is_quoted_is_no_key_word() {
+    let check = |sql: &str, expected: &str| {
+        let parsed = parse(sql);
+        let words = parsed.iter().find_map(|parsed| match &parsed.statement {
+            zdm_postgres::Statement::Select(query) => Some(query.words.as_str()),
+            zdm_postgres::Statement::Update(dml) | zdm_postgres::Statement::Merge(dml) => {
+                Some(dml.query.words.as_str())
+            }
+            _ => None,
+        });
+        assert_eq!(words, Some(expected), "{sql}");
+    };
+    check("SELECT 'where', \"limit\" -- for update\n FROM T", "select '' , \"\" from t");
+    check("UPDATE t SET a = $$default$$, b = E'it\\'s'", "update t set a = '' , b = ''");
+}
+
+#[test]
+fn merge() {
+    check(
+        "MERGE INTO t USING u ON t.a = CASE WHEN u.b THEN 1 ELSE 2 END WHEN MATCHED AND u.c = 'THEN DELETE' THEN DO NOTHING \
+         WHEN MATCHED AND (CASE WHEN u.d THEN true END) THEN UPDATE SET a = CASE WHEN u.b THEN 1 END, (b, c) = (1, 2) \
+         WHEN NOT MATCHED BY SOURCE THEN DELETE WHEN NOT MATCHED BY TARGET THEN INSERT (a, b) VALUES (1, 'WHEN') RETURNING *",
+        r#"Merge(Dml{table:t, columns:["a", "b", "c"], query:Query{text:"MERGE INTO t USING u ON t.a = CASE WHEN u.b THEN 1 ELSE 2 END WHEN MATCHED AND u.c = 'THEN DELETE' THEN DO NOTHING WHEN MATCHED AND (CASE WHEN u.d THEN true END) THEN UPDATE SET a = CASE WHEN u.b THEN 1 END, (b, c) = (1, 2) WHEN NOT MATCHED BY SOURCE THEN DELETE WHEN NOT MATCHED BY TARGET THEN INSERT (a, b) VALUES (1, 'WHEN') RETURNING *", relations:[u], columns:["a", "b", "c", "d"], star:true}, merge:[MergeClause{when:Matched, condition:true, action:Nothing}, MergeClause{when:Matched, condition:true, action:Update(["a", "b", "c"])}, MergeClause{when:NotMatchedBySource, by:true, action:Delete}, MergeClause{when:NotMatched, by:true, action:Insert(["a", "b"])}]})"#,
     );
 }

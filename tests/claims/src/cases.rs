@@ -16,14 +16,20 @@ pub struct OwnCase {
 
 impl OwnCase {
     pub fn case(&self) -> Case<'_> {
-        let outside = self.statement.contains("CONCURRENTLY") || self.statement.starts_with("VACUUM");
+        // REFRESH … CONCURRENTLY runs inside a transaction block as well.
+        let concurrent = self.statement.contains("CONCURRENTLY") && !self.statement.starts_with("REFRESH");
+        let outside = concurrent || self.statement.starts_with("VACUUM");
         Case {
             setup: &self.setup,
             session: self.session,
             pre: &self.pre,
             statement: &self.statement,
             mode: if outside { Mode::NoTx } else { Mode::Tx },
-            holds: if outside { Holds::EveryTable } else { Holds::Nothing },
+            holds: match outside {
+                true if self.statement.contains("DETACH") => Holds::EveryTableThenReaders,
+                true => Holds::EveryTable,
+                false => Holds::Nothing,
+            },
         }
     }
 }

@@ -95,7 +95,7 @@ fn setup(random: &mut Random) -> String {
         random.pick(&["", " CHECK (VALUE > 0)", " CONSTRAINT pc CHECK (VALUE > -5)"])
     ));
     lines.push(format!("CREATE DOMAIN name50 AS varchar(50){}", maybe(random, 20, " DEFAULT 'x'")));
-    lines.push("CREATE SEQUENCE sq".to_owned());
+    lines.push("CREATE SEQUENCE sq START 100000".to_owned());
     lines.push("CREATE FUNCTION plus1(i int) RETURNS int LANGUAGE sql IMMUTABLE AS 'select $1 + 1'".to_owned());
     lines.push("CREATE FUNCTION noop() RETURNS trigger LANGUAGE plpgsql AS 'begin return new; end'".to_owned());
     let id = *random.pick(&[

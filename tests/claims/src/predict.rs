@@ -35,6 +35,8 @@ pub enum Holds<'a> {
     /// Six transactions, one after the other, each with ROW EXCLUSIVE on every table and a snapshot: enough to stop
     /// every concurrent form in each of its phases.
     EveryTable,
+    /// Then one that reads the partitions, and one that reads the other tables: they stop what goes on once nobody writes.
+    EveryTableThenReaders,
 }
 
 /// The prediction, what of it depends on the unknown, and the setup's refusal if there is one.
@@ -87,11 +89,20 @@ pub fn predict(case: &Case<'_>, version: PgVersion) -> Prediction {
             }),
             _ => false,
         });
-        if table.partition_by.is_some() || table.partition_of.is_some() || null_key {
+        // Nor does a value that is made up for a column have to satisfy a check, which is looked at before the keys.
+        let checked = table.constraints.iter().any(|constraint| match &constraint.kind {
+            ConstraintKind::Check { expr, .. } => expr.node.columns().iter().any(|column| {
+                table.column(column.as_str()).is_some_and(|column| column.not_null && column.default.is_none())
+            }),
+            _ => false,
+        });
+        if table.partition_by.is_some() || table.partition_of.is_some() || null_key || checked {
             prediction.uncertain.unprobed.insert(plain(session.committed_name(&table.name)));
         }
     }
     prediction.observed.catalog = catalog(&session);
+    let assumed = session.catalog().tables().filter(|table| table.assumed);
+    prediction.uncertain.assumed = assumed.map(|table| table.name.name.as_str().to_owned()).collect();
     // What the server looks at in its own catalog comes and goes; only names that a statement writes are predicted.
     let own = |name: &String| {
         name.starts_with("pg_catalog.") || name.starts_with("information_schema.") || name.starts_with("public.pg_")

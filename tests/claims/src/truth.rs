@@ -124,6 +124,7 @@ impl Entry {
                 no_locks: not_sampled,
                 scans: transaction,
                 blocks: transaction || !not_sampled,
+                last_blocks: true,
                 all_blocks: self.mode != Mode::Busy,
                 catalog: false,
             },

@@ -51,7 +51,9 @@ fn renamed(step: &Step) -> Option<(&'static str, &QualifiedName)> {
         | Statement::AlterDomain { name, action: AlterDomainAction::RenameTo(_) | AlterDomainAction::SetSchema(_) } => {
             Some(("type", name))
         }
-        Statement::AlterOther { kind, name, rename_to, set_schema } if rename_to.is_some() || set_schema.is_some() => {
+        Statement::AlterOther { kind, name, rename_to, set_schema, .. }
+            if rename_to.is_some() || set_schema.is_some() =>
+        {
             let kind = match kind {
                 ObjectKind::Function | ObjectKind::Procedure | ObjectKind::Routine => "function",
                 ObjectKind::Schema => "schema",

@@ -103,6 +103,7 @@ fn change(cx: &Cx<'_>, index: usize, fact: &CodeFact) -> Option<(Statement, Stri
         conflict: None,
         values_rows: Some(1),
         values: Vec::new(),
+        merge: Vec::new(),
     };
     match &fact.kind {
         CodeFactKind::Creates { model }

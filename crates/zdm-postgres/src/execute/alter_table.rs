@@ -124,6 +124,13 @@ impl Run {
         self.check_not_in_use(&name, "ALTER TABLE")?;
         let persistence =
             |action: &&AlterTableAction| matches!(action, AlterTableAction::SetLogged | AlterTableAction::SetUnlogged);
+        let published = self.catalog().publications.values().any(|parts| parts.iter().any(|part| part.table == name));
+        if published && matches!(alter.actions.iter().find(persistence), Some(AlterTableAction::SetUnlogged)) {
+            return refuse(
+                "55000",
+                format!("cannot change table \"{}\" to unlogged because it is part of a publication", name.name),
+            );
+        }
         if alter.actions.iter().filter(persistence).count() > 1 {
             return refuse("0A000", "cannot change persistence setting twice");
         }
@@ -336,7 +343,21 @@ impl Run {
                 if only {
                     self.leave_column_to_children(name, column, mode)?;
                 }
-                let tables = self.tree(only, name, mode);
+                // Below a table that keeps its column nothing is looked at.
+                let mut tables = vec![name.clone()];
+                let mut next = 0;
+                while let Some(parent) = tables.get(next).cloned().filter(|_| !only) {
+                    next += 1;
+                    if next > 1 && self.keeps_column(&parent, column, &tables) {
+                        continue;
+                    }
+                    for child in self.table(&parent).children.clone() {
+                        self.lock(&child, mode);
+                        if !tables.contains(&child) {
+                            tables.push(child);
+                        }
+                    }
+                }
                 self.drop_column(&tables, column, *if_exists, *behavior)
             }
             AlterTableAction::AlterColumnType { column, data_type, collation, using } => {
@@ -2157,9 +2178,7 @@ pub(super) fn weak_option(option: &str, keyword: ObjectKind) -> bool {
     let name = option.split('=').next().unwrap_or(option).trim().trim_matches('"').to_ascii_lowercase();
     let name = name.strip_prefix("toast.").unwrap_or(&name);
     let strong: &[&str] = match keyword {
-        ObjectKind::Index => {
-            &["fastupdate", "gin_pending_list_limit", "buffering", "pages_per_range", "autosummarize_"]
-        }
+        ObjectKind::Index => &["fastupdate", "gin_pending_list_limit", "buffering", "pages_per_range", "autosummarize"],
         _ => &["user_catalog_table", "security_barrier", "check_option", "security_invoker"],
     };
     !strong.contains(&name)

@@ -12,7 +12,7 @@ use crate::data_type::DataType;
 use crate::expr::{ExprNode, SqlExpr};
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
-use crate::statement::{AlterTableAction, IndexElement, IndexKey};
+use crate::statement::{AlterTableAction, IndexKey};
 
 impl Run {
     pub(super) fn alter_column_type(
@@ -36,6 +36,12 @@ impl Run {
         }
         // The whole tree is looked at before anything depends on a change.
         for name in tables {
+            if name != first && self.inherits_elsewhere(name, column, tables) {
+                return refuse(
+                    "42P16",
+                    format!("cannot alter inherited column \"{column}\" of relation \"{}\"", name.name),
+                );
+            }
             self.refuse_partition_key(name, column, "alter")?;
         }
         for name in tables {
@@ -139,6 +145,9 @@ impl Run {
             }
             return Self::missing_column(name, column);
         };
+        if known.identity.is_some() && !matches!(new_type.name.name.as_str(), "int2" | "int4" | "int8") {
+            return refuse("22023", "identity column type must be smallint, integer, or bigint");
+        }
         let checked = table.constraints.iter().any(|constraint| match &constraint.kind {
             crate::catalog::ConstraintKind::Check { expr, .. } => expr.node.columns().contains(column),
             _ => false,
@@ -156,12 +165,9 @@ impl Run {
         }
         self.type_change(name, &known, new_type, using, queue)?;
 
-        self.refuse_dependents(name, column)?;
         self.check_default_cast(&known, new_type, column)?;
+        self.refuse_dependents(name, column)?;
         if let Some(identity) = &known.identity {
-            if !matches!(new_type.name.name.as_str(), "int2" | "int4" | "int8") {
-                return refuse("22023", "identity column type must be smallint, integer, or bigint");
-            }
             self.lock(&identity.sequence.clone(), LockMode::ShareRowExclusive);
             let data_type = new_type.clone();
             self.catalog_mut()
@@ -174,7 +180,11 @@ impl Run {
                 default.text.clone(),
                 ExprNode::Cast {
                     expr: Box::new(ExprNode::clone(&default.node)),
-                    data_type: DataType { modifiers: Vec::new(), ..known.data_type.clone() },
+                    // The check of a domain is no part of it.
+                    data_type: DataType {
+                        modifiers: Vec::new(),
+                        ..crate::cast::base_type(self.catalog(), &known.data_type)
+                    },
                 },
             ),
             _ => default.clone(),
@@ -352,7 +362,7 @@ impl Run {
         if index.elements.iter().any(|element| matches!(element.key, IndexKey::Expr(_))) {
             return false;
         }
-        let key = index.elements.iter().find(|element| key_column(element) == Some(&old.name));
+        let key = index.elements.iter().find(|element| element.key.column() == Some(&old.name));
         let Some(key) = key else { return true };
         if key.collation.is_none() && old.collation != new.collation && !same_collation(old, new) {
             return false;
@@ -400,6 +410,9 @@ impl Run {
             return;
         }
         self.lock(&key.table, LockMode::ShareRowExclusive);
+        for partition in self.partitions(&key.table) {
+            self.lock(&partition, LockMode::ShareRowExclusive);
+        }
         self.unhook_dependent_foreign_key(referencing, key);
         let remade = &mut queue.entry(referencing.clone()).or_default().remade_keys;
         if !remade.contains(&constraint.name) {
@@ -464,21 +477,11 @@ fn same_collation(old: &Column, new: &Column) -> bool {
     old == new || (default(&old) && default(&new))
 }
 
-fn key_column(element: &IndexElement) -> Option<&Ident> {
-    match &element.key {
-        IndexKey::Column(column) => Some(column),
-        IndexKey::Expr(_) => None,
-    }
-}
-
 /// Whether the index depends on the column: as a key, included, in an expression or in the predicate.
 pub(super) fn index_uses(index: &Index, column: &Ident) -> bool {
     index.include.contains(column)
         || index.predicate.as_ref().is_some_and(|predicate| predicate.node.columns().contains(column))
-        || index.elements.iter().any(|element| match &element.key {
-            IndexKey::Column(known) => known == column,
-            IndexKey::Expr(expr) => expr.node.columns().contains(column),
-        })
+        || index.elements.iter().any(|element| element.key.uses(column))
 }
 
 fn worse(left: Change, right: Change) -> Change {

@@ -101,6 +101,24 @@ impl Run {
         {
             return refuse("3F000", format!("schema \"{schema}\" does not exist"));
         }
+        for column in &create.columns {
+            if column.storage.is_some() {
+                self.since(16, "STORAGE")?;
+            }
+            if column.compression.is_some() {
+                self.since(14, "COMPRESSION")?;
+            }
+        }
+        for constraint in &create.constraints {
+            if matches!(constraint.kind, TableConstraintKind::NotNull { .. }) {
+                self.since(18, "NOT")?;
+            }
+            if let TableConstraintKind::Unique(key) | TableConstraintKind::PrimaryKey(key) = &constraint.kind
+                && key.without_overlaps
+            {
+                self.since(18, "WITHOUT")?;
+            }
+        }
         if self.catalog().relation(&name).is_some() && !self.is_assumed(&name) {
             if create.if_not_exists {
                 return Ok(());
@@ -448,10 +466,14 @@ impl Run {
             on
         };
         let Some(original) = self.catalog().table(&source).cloned() else {
-            // A view has columns and nothing else.
+            // A view has columns, and a materialized one indexes.
             match self.columns_of_relation(&source, 0) {
                 Some(columns) => table.columns.extend(columns),
                 None => table.assumed = true,
+            }
+            if including("INDEXES") && !self.catalog().indexes_of(&source).is_empty() {
+                table.assumed = true;
+                self.unread(format!("the indexes of {source}"));
             }
             return Ok(());
         };
@@ -1077,13 +1099,7 @@ impl Run {
             _ => columns.iter().map(|column| column_element(column.clone())).collect(),
         };
         if let Some(partition_by) = &table.partition_by {
-            let keyed: Vec<&Ident> = elements
-                .iter()
-                .filter_map(|element| match &element.key {
-                    IndexKey::Column(column) => Some(column),
-                    IndexKey::Expr(_) => None,
-                })
-                .collect();
+            let keyed: Vec<&Ident> = elements.iter().filter_map(|element| element.key.column()).collect();
             if partition_by.columns.iter().any(|column| !keyed.contains(&column)) {
                 return refuse("0A000", "unique constraint on partitioned table must include all partitioning columns");
             }
@@ -1191,13 +1207,15 @@ impl Run {
     pub(super) fn create_table_as(&mut self, create: &CreateTableAs) -> Step {
         let name = self.creation_name(&create.name, create.persistence);
         if self.catalog().relation(&name).is_some() && !self.is_assumed(&name) {
+            // The query is analysed before the name is looked up.
+            self.parse_query(&create.query)?;
             if create.if_not_exists {
                 return Ok(());
             }
             return refuse("42P07", format!("relation \"{}\" already exists", name.name));
         }
         let columns = self.query_columns(&create.query);
-        if create.query.text.trim_start().get(..7).is_some_and(|start| start.eq_ignore_ascii_case("execute")) {
+        if create.query.words.starts_with("execute ") {
             self.unread("the prepared statement");
         }
         if let Some(columns) = &columns
@@ -1232,8 +1250,43 @@ impl Run {
         self.query_columns_at(query, 0)
     }
 
+    /// The names of a query's output columns; more often known than their types.
+    pub(super) fn query_names(&self, query: &Query) -> Option<Vec<Ident>> {
+        if let Some(columns) = self.query_columns(query) {
+            return Some(columns.into_iter().map(|column| column.name).collect());
+        }
+        if !query.star {
+            let name = |output: &crate::statement::OutputColumn| match &output.name {
+                Some(name) => name.clone(),
+                None => output_name(&output.expr.node),
+            };
+            return (!query.output.is_empty()).then(|| query.output.iter().map(name).collect());
+        }
+        // `*` over several relations that stand side by side.
+        let plain = query.output.is_empty()
+            && query.functions.is_empty()
+            && query.words.split(' ').filter(|word| *word == "select").count() == 1
+            && !["using", "natural", "with", "values", "union", "intersect", "except", "xmltable", "as"]
+                .iter()
+                .any(|word| query.says(&[word]));
+        if !plain {
+            return None;
+        }
+        let mut names = Vec::new();
+        for relation in &query.relations {
+            let relation = self.find(relation)?;
+            let known = match self.catalog().view(&relation) {
+                Some(view) if view.columns.is_empty() => return None,
+                Some(view) => view.columns.clone(),
+                None => self.columns_of_relation(&relation, 0)?.into_iter().map(|column| column.name).collect(),
+            };
+            names.extend(known);
+        }
+        (!names.is_empty()).then_some(names)
+    }
+
     /// The columns of a table, or of a view as far as its query tells.
-    fn columns_of_relation(&self, name: &QualifiedName, depth: u8) -> Option<Vec<Column>> {
+    pub(super) fn columns_of_relation(&self, name: &QualifiedName, depth: u8) -> Option<Vec<Column>> {
         if let Some(view) = self.catalog().view(name) {
             // Views over views end; only a broken history could make a circle of them.
             let columns = if depth < 16 { self.query_columns_at(&view.query, depth + 1)? } else { return None };
@@ -1266,9 +1319,7 @@ impl Run {
             let data_type = self.output_type(&output.expr.node, query, depth)?;
             let name = match &output.name {
                 Some(name) => name.clone(),
-                None => Ident::new(
-                    naming::figure_name(&output.expr.node).map_or_else(|| "?column?".to_owned(), |(name, _)| name),
-                ),
+                None => output_name(&output.expr.node),
             };
             columns.push(plain_column(&name, &data_type));
         }
@@ -1335,7 +1386,10 @@ impl Run {
                         });
                         same.then_some(first)
                     }
-                    _ => self.type_of_constant(node),
+                    _ => match self.find_function(function).map(|name| self.catalog().functions(&name)) {
+                        Some([only]) => only.returns.clone().filter(|returns| !returns.is("record")),
+                        _ => self.type_of_constant(node),
+                    },
                 }
             }
             _ => self.type_of_constant(node),
@@ -1420,6 +1474,11 @@ impl Run {
             }
         }
     }
+}
+
+/// The name of an output column that is given none.
+fn output_name(node: &ExprNode) -> Ident {
+    Ident::new(naming::figure_name(node).map_or_else(|| "?column?".to_owned(), |(name, _)| name))
 }
 
 /// Whether a key is WITHOUT OVERLAPS: only such a one has an index of another method than btree.

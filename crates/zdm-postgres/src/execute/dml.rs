@@ -8,7 +8,7 @@ use crate::effects::UncertainEffect;
 use crate::expr::{ExprNode, SqlExpr};
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
-use crate::statement::{ConflictTarget, Dml, DropBehavior, IndexKey, Query};
+use crate::statement::{ConflictTarget, Dml, DropBehavior, IndexKey, MergeAction, Query};
 
 const SATISFIED: &str = "a row satisfies the condition";
 
@@ -46,7 +46,7 @@ impl Run {
             let name = self.open(written_name)?;
             if locked.contains(&name) {
                 // FOR KEY SHARE lets changes of other columns pass.
-                let update = !query.text.to_ascii_lowercase().contains("for key share");
+                let update = !query.says(&["for", "key", "share"]);
                 let mut tables = Vec::new();
                 for table in self.tables_under(&name) {
                     tables.extend(self.catalog().descendants(&table));
@@ -95,7 +95,7 @@ impl Run {
 
     /// The planner opens a table by itself with its indexes, partitioned or not.
     fn plan_only_one(&mut self, name: &QualifiedName, mode: LockMode) {
-        self.plan(name, mode, false);
+        self.lock(name, mode);
         self.lock_indexes(name, mode);
     }
 
@@ -103,13 +103,13 @@ impl Run {
     fn need_query_columns(&self, query: &Query) -> Step {
         let [relation] = query.relations.as_slice() else { return Ok(()) };
         // The columns of UPDATE and DELETE are those of their target.
-        if !query.text.get(..6).is_some_and(|start| start.eq_ignore_ascii_case("select")) {
+        if !query.words.starts_with("select ") {
             return Ok(());
         }
         let Some(table) = self.find(relation).and_then(|name| self.catalog().table(&name).cloned()) else {
             return Ok(());
         };
-        let text = query.text.to_ascii_lowercase();
+        let text = &query.words;
         let words: Vec<&str> = text.split(|character: char| !character.is_alphanumeric() && character != '_').collect();
         let count = |wanted: &str| words.iter().filter(|word| **word == wanted).count();
         let behind_from = words.iter().skip_while(|word| **word != "from").skip(1);
@@ -185,6 +185,13 @@ impl Run {
     }
 
     pub(super) fn draw_from(&mut self, node: &ExprNode) {
+        node.walk(&mut |node| {
+            if let ExprNode::Call { function, .. } = node
+                && matches!(function.name.as_str(), "currval" | "lastval")
+            {
+                self.may_fail_always("55000", "the session has not drawn from the sequence before");
+            }
+        });
         for written_name in sequences_in(node) {
             if let Some(sequence) = self.find(&written_name) {
                 self.lock(&sequence, LockMode::RowExclusive);
@@ -217,11 +224,11 @@ impl Run {
         for _ in 0..64 {
             let Some(view) = self.catalog().view(&current).filter(|view| !view.materialized).cloned() else { break };
             self.lock(&current, LockMode::RowExclusive);
-            let text = view.query.text.to_ascii_lowercase();
             // Manual, "CREATE VIEW", "Updatable Views".
-            let simple = !["group by", "distinct", "limit", "having", "union", "intersect", "except", "with "]
-                .iter()
-                .any(|word| text.contains(word));
+            let simple =
+                !["group", "distinct", "limit", "fetch", "offset", "having", "union", "intersect", "except", "with"]
+                    .iter()
+                    .any(|word| view.query.says(&[word]));
             if !simple {
                 self.may_fail_always("55000", format!("view {current} is not automatically updatable"));
             }
@@ -267,13 +274,13 @@ impl Run {
             self.check_conflict_target(&name, dml)?;
         }
         self.check_computed_columns(&name, dml)?;
+        self.lock_arbiters(&name, dml.conflict.as_ref());
         if dml.on_conflict_update {
-            self.lock_indexes(&name, LockMode::RowExclusive);
             self.lock_some_rows(&name, "a row exists already");
         }
         let table = self.table(&name);
         // Without a list of columns the first ones are given, as many as there are values.
-        let counted = !dml.columns.is_empty() || dml.query.text.to_ascii_lowercase().contains("default values");
+        let counted = !dml.columns.is_empty() || dml.query.says(&["default", "values"]);
         let given =
             |name: &Ident| dml.columns.contains(name) && !written_as(dml, name, &|node| *node == ExprNode::Default);
         for column in table.columns.iter().filter(|column| !given(&column.name)) {
@@ -307,8 +314,13 @@ impl Run {
         self.check_enum_values(&name, dml)?;
         // A query with a condition may give no row at all, and then no key is looked at.
         let certain = dml.values_rows.is_some() || reads_everything(&dml.query);
-        if !certain {
-            self.if_a_row("the query returns a row", |run| run.rows_inserted(&name, &dml.columns, true));
+        let condition = match (&dml.conflict, certain) {
+            (Some(_), _) => Some("no such row exists"),
+            (None, false) => Some("the query returns a row"),
+            (None, true) => None,
+        };
+        if let Some(condition) = condition {
+            self.if_a_row(condition, |run| run.rows_inserted(&name, &dml.columns, true));
             return Ok(());
         }
         // A key that is NULL is not looked up, whether it is left out or written.
@@ -355,7 +367,7 @@ impl Run {
             return Ok(());
         }
         // A part of a column may stand beside another part of it.
-        let parts = dml.query.text.contains('[') || dml.query.text.contains('.');
+        let parts = dml.query.words.contains(['[', '.']);
         for (place, column) in dml.columns.iter().enumerate() {
             if !parts && dml.columns.iter().take(place).any(|known| known == column) {
                 return refuse("42701", format!("column \"{column}\" specified more than once"));
@@ -392,14 +404,7 @@ impl Run {
                     return refuse("42703", format!("column \"{missing}\" does not exist"));
                 }
                 let tells = |index: &crate::catalog::Index| {
-                    let keys: Vec<&Ident> = index
-                        .elements
-                        .iter()
-                        .filter_map(|element| match &element.key {
-                            IndexKey::Column(column) => Some(column),
-                            IndexKey::Expr(_) => None,
-                        })
-                        .collect();
+                    let keys: Vec<&Ident> = index.key_columns().collect();
                     let deferrable = table
                         .constraint(index.name.as_str())
                         .is_some_and(|constraint| index.constraint && constraint.attributes.deferrable);
@@ -420,13 +425,48 @@ impl Run {
         }
     }
 
+    /// `infer_arbiter_indexes`: the planner opens one index after the other until it has found those that are meant.
+    fn lock_arbiters(&mut self, name: &QualifiedName, conflict: Option<&ConflictTarget>) {
+        let constraint = match conflict {
+            None | Some(ConflictTarget::Any) => return,
+            Some(ConflictTarget::Constraint(constraint)) => Some(constraint.clone()),
+            Some(ConflictTarget::Columns(_) | ConflictTarget::Other) => None,
+        };
+        let indexes: Vec<Ident> = self.catalog().indexes_of(name).iter().map(|index| index.name.clone()).collect();
+        for index in indexes {
+            self.lock(&name.sibling(index.clone()), LockMode::RowExclusive);
+            if Some(&index) == constraint.as_ref() {
+                return;
+            }
+        }
+    }
+
     /// No value can be given for a column that is computed.
     fn check_computed_columns(&self, name: &QualifiedName, dml: &Dml) -> Step {
+        let table = self.table(name);
         // VALUES may hold DEFAULT; a query gives values.
         if dml.values_rows.is_some() {
+            let overriding = dml.query.says(&["overriding"]);
+            for (place, _) in dml.values.iter().enumerate().filter(|(_, value)| *value.node != ExprNode::Default) {
+                let column = match dml.columns.get(place) {
+                    Some(column) => table.column(column.as_str()),
+                    None if dml.columns.is_empty() => table.columns.get(place),
+                    None => None,
+                };
+                let Some(column) = column else { continue };
+                let always = column.identity.as_ref().is_some_and(|identity| identity.always) && !overriding;
+                if always || column.generated.is_some() {
+                    let sqlstate = if always || self.version.at_least(14) { "428C9" } else { "42601" };
+                    let message = if self.version.at_least(14) {
+                        format!("cannot insert a non-DEFAULT value into column \"{}\"", column.name)
+                    } else {
+                        format!("cannot insert into column \"{}\"", column.name)
+                    };
+                    return refuse(sqlstate, message);
+                }
+            }
             return Ok(());
         }
-        let table = self.table(name);
         let given: Vec<Ident> = if !dml.columns.is_empty() {
             dml.columns.clone()
         } else if let Some(columns) = self.query_columns(&dml.query) {
@@ -450,7 +490,7 @@ impl Run {
     /// A computed column can only be set to DEFAULT.
     fn check_updated_columns(&self, name: &QualifiedName, dml: &Dml) -> Step {
         // Which of the columns a DEFAULT is for is not read.
-        if dml.query.text.to_ascii_lowercase().contains("default") {
+        if dml.query.says(&["default"]) {
             return Ok(());
         }
         let table = self.table(name);
@@ -551,7 +591,7 @@ impl Run {
             run.run_functions_of_rows(&name);
             run.rows_may_be_refused(&name);
         };
-        if !self.touches_rows(&name) {
+        if !self.touches_rows(&name, dml) {
         } else if changes_every_row(dml) {
             rows(self);
         } else {
@@ -570,7 +610,7 @@ impl Run {
                 run.read_bound_of(&name);
             }
         };
-        if !self.touches_rows(&name) {
+        if !self.touches_rows(&name, dml) {
         } else if changes_every_row(dml) {
             rows(self);
         } else {
@@ -582,24 +622,34 @@ impl Run {
 
     pub(super) fn merge(&mut self, dml: &Dml) -> Step {
         self.since(15, "MERGE")?;
-        let words: Vec<String> = dml.query.text.split_whitespace().map(str::to_ascii_uppercase).collect();
-        let says =
-            |wanted: &[&str]| words.windows(wanted.len()).any(|found| found.iter().zip(wanted).all(|(a, b)| a == b));
-        if says(&["BY", "SOURCE"]) || says(&["BY", "TARGET"]) {
+        if dml.merge.iter().any(|clause| clause.by) {
             self.since(17, "BY")?;
         }
         let target = self.open(&dml.table)?;
         if self.catalog().view(&target).is_some() && !self.version.at_least(17) {
             return refuse("0A000", format!("cannot execute MERGE on relation \"{}\"", target.name));
         }
+        let idle = dml.merge.iter().all(|clause| clause.action == MergeAction::Nothing);
+        if idle && self.catalog().view(&target).is_some_and(|view| !view.materialized) {
+            // Nothing is written through the view: the tables under it are read.
+            self.lock(&target, LockMode::RowExclusive);
+            let under = self.catalog().view(&target).map(|view| view.dependencies.clone()).unwrap_or_default();
+            for (relation, _) in under {
+                self.read(&relation, LockMode::AccessShare, false, 0);
+            }
+            return self.run_query(&dml.query);
+        }
         let name = self.change_rows(dml)?;
-        let (inserts, updates, deletes) =
-            (says(&["THEN", "INSERT"]), says(&["THEN", "UPDATE"]), says(&["THEN", "DELETE"]));
+        self.draw_for_merge(&name, dml);
+        let does = |wanted: fn(&MergeAction) -> bool| dml.merge.iter().any(|clause| wanted(&clause.action));
+        let inserts = does(|action| matches!(action, MergeAction::Insert(_)));
+        let updates = does(|action| matches!(action, MergeAction::Update(_)));
+        let deletes = does(|action| matches!(action, MergeAction::Delete));
         self.if_a_row("the source has rows for it", |run| {
             if inserts {
                 run.check_keys_of(&name, Change::Insert, &[], true);
             }
-            if !run.touches_rows(&name) {
+            if !run.touches_rows(&name, dml) {
                 return;
             }
             if updates {
@@ -623,8 +673,29 @@ impl Run {
         Ok(())
     }
 
-    fn touches_rows(&self, name: &QualifiedName) -> bool {
-        !self.is_empty(name)
+    /// Columns that an INSERT of MERGE gives no value draw from their sequences.
+    fn draw_for_merge(&mut self, name: &QualifiedName, dml: &Dml) {
+        for clause in &dml.merge {
+            let MergeAction::Insert(columns) = &clause.action else { continue };
+            for column in &self.table(name).columns {
+                if columns.contains(&column.name) {
+                    continue;
+                }
+                let mut sequences: Vec<QualifiedName> =
+                    column.identity.iter().map(|identity| identity.sequence.clone()).collect();
+                if let Some(default) = &column.default {
+                    sequences.extend(sequences_in(&default.node).iter().filter_map(|sequence| self.find(sequence)));
+                }
+                for sequence in sequences {
+                    self.maybe(&sequence, UncertainEffect::Lock(LockMode::RowExclusive), "a row is inserted");
+                }
+            }
+        }
+    }
+
+    /// A partitioned table by itself has no rows.
+    fn touches_rows(&self, name: &QualifiedName, dml: &Dml) -> bool {
+        !self.is_empty(name) && (!dml.only.0 || self.has_storage(name))
     }
 
     fn written_in_tree(&mut self, name: &QualifiedName) {
@@ -650,6 +721,13 @@ impl Run {
     /// UPDATE and DELETE plan over the target: ROW EXCLUSIVE on the tables below and on every index.
     fn change_rows(&mut self, dml: &Dml) -> Step<QualifiedName> {
         let name = self.open(&dml.table)?;
+        if self.catalog().view(&name).is_some_and(|view| view.materialized) {
+            return if dml.merge.is_empty() {
+                refuse("42809", format!("cannot change materialized view \"{}\"", name.name))
+            } else {
+                refuse("0A000", format!("cannot execute MERGE on relation \"{}\"", name.name))
+            };
+        }
         if let (Some(predicate), Some(table), false) =
             (&dml.predicate, self.catalog().table(&name), reads_rows(&dml.query))
             && !table.assumed
@@ -658,6 +736,10 @@ impl Run {
             need_columns_of(table, &plain_columns(&predicate.node))?;
         }
         let name = self.under_view(name);
+        let published = self.catalog().publications.values().any(|parts| parts.iter().any(|part| part.table == name));
+        if published && self.table(&name).primary_key().is_none() {
+            self.may_fail_always("55000", format!("{name} is published and has no replica identity"));
+        }
         let prunes = !dml.only.0 && self.prunes(&name, dml.predicate.as_ref());
         if dml.only.0 {
             self.plan_only_one(&name, LockMode::RowExclusive);
@@ -690,7 +772,7 @@ impl Run {
                 Access::ByIndex if reads_rows(&dml.query) && !self.is_empty(table) && self.has_storage(table) => {
                     self.maybe(table, UncertainEffect::Scan, "the planner uses no index");
                 }
-                Access::Whole if is_merge(dml) => {
+                Access::Whole if !dml.merge.is_empty() => {
                     if !self.is_empty(table) && self.has_storage(table) {
                         self.maybe(table, UncertainEffect::Scan, "the planner uses no index");
                     }
@@ -702,7 +784,7 @@ impl Run {
                 Access::Perhaps | Access::ByIndex => {}
             }
         }
-        let everything = changes_every_row(dml) && !is_merge(dml);
+        let everything = changes_every_row(dml) && dml.merge.is_empty();
         for table in &tables {
             if everything {
                 self.lock_rows(table, true);
@@ -762,10 +844,7 @@ impl Run {
             .indexes
             .iter()
             .filter(|index| index.valid && index.predicate.is_none())
-            .filter_map(|index| match &index.elements.first()?.key {
-                IndexKey::Column(column) => Some(column),
-                IndexKey::Expr(_) => None,
-            })
+            .filter_map(|index| index.elements.first()?.key.column())
             .collect();
         let mut terms = Vec::new();
         crate::proof::conjuncts(&predicate.node, &mut terms);
@@ -863,10 +942,12 @@ impl Run {
             if let Some(event) = event {
                 self.fire_triggers(&referencing, event, &[]);
             }
-            if !self.finds_by_index(&referencing, &key) {
-                self.scan(&referencing);
-                for child in self.catalog().descendants(&referencing) {
-                    self.scan(&child);
+            let by_index = self.finds_by_index(&referencing, &key);
+            for table in std::iter::once(referencing.clone()).chain(self.catalog().descendants(&referencing)) {
+                if !by_index {
+                    self.scan(&table);
+                } else if self.has_storage(&table) && !self.is_empty(&table) {
+                    self.maybe(&table, UncertainEffect::Scan, "as many rows reference those that go");
                 }
             }
         }
@@ -1051,7 +1132,12 @@ impl Run {
                 if behavior == DropBehavior::Restrict {
                     return refuse("0A000", "cannot truncate a table referenced in a foreign key constraint");
                 }
-                names.push(referencing);
+                let below = self.catalog().descendants(&referencing);
+                for name in std::iter::once(referencing).chain(below) {
+                    if !names.contains(&name) {
+                        names.push(name);
+                    }
+                }
             }
         }
         for name in names {
@@ -1142,14 +1228,6 @@ fn term_access(term: &ExprNode, leading: &[&Ident]) -> Access {
     }
 }
 
-fn is_merge(dml: &Dml) -> bool {
-    let text = dml.query.text.trim_start();
-    text.split_whitespace().any(|word| word.eq_ignore_ascii_case("merge")) && dml.predicate.is_none() && {
-        let first = text.split_whitespace().next().unwrap_or_default();
-        first.eq_ignore_ascii_case("merge") || first.eq_ignore_ascii_case("with")
-    }
-}
-
 /// Of an UPDATE or DELETE.
 fn changes_every_row(dml: &Dml) -> bool {
     dml.predicate.is_none() && !reads_rows(&dml.query)
@@ -1162,9 +1240,12 @@ fn reads_rows(query: &Query) -> bool {
 
 /// Whether nothing but a whole read of the relations can answer the query, as far as it is known.
 fn reads_everything(query: &Query) -> bool {
-    let text = query.text.to_ascii_lowercase();
-    let parts = ["where", "limit", "tablesample", "fetch", "max(", "min("];
+    // The source of a MERGE may be reached through an index from the rows of the target.
+    let narrowed = ["where", "limit", "tablesample", "fetch"].iter().any(|word| query.says(&[word]))
+        || query.says(&["max", "("])
+        || query.says(&["min", "("])
+        || query.says(&["merge", "into"]);
     // What is joined with one relation alone is a function's rows or a list.
-    let joined = query.relations.len() == 1 && text.contains("join");
-    !query.relations.is_empty() && !joined && !parts.iter().any(|part| text.contains(part))
+    let joined = query.relations.len() == 1 && query.says(&["join"]);
+    !query.relations.is_empty() && !joined && !narrowed
 }

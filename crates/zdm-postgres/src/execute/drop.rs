@@ -10,7 +10,7 @@ use crate::data_type::quoted_if_needed;
 use crate::effects::Waits;
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
-use crate::statement::{DropBehavior, DropObjects, IndexKey, ObjectKind, PartitionBound, PublishedPart};
+use crate::statement::{DropBehavior, DropObjects, ObjectKind, PartitionBound, PublishedPart};
 
 impl Run {
     pub(super) fn drop_objects(&mut self, drop: &DropObjects) -> Step {
@@ -38,7 +38,12 @@ impl Run {
                 }
                 return refuse("42P01", format!("{word} \"{}\" does not exist", written(written_name)));
             };
+            let foreign = drop.kind == ObjectKind::ForeignTable;
             let matches = match self.catalog().relation(&name) {
+                Some(Relation::Table(table)) if word == "table" && !table.assumed && table.foreign != foreign => {
+                    let word = if foreign { "foreign table" } else { "table" };
+                    return refuse("42809", format!("\"{}\" is not a {word}", name.name));
+                }
                 Some(Relation::Table(_)) => word == "table",
                 Some(Relation::View(view)) => word == if view.materialized { "materialized view" } else { "view" },
                 Some(Relation::Sequence(_)) => word == "sequence",
@@ -337,14 +342,7 @@ impl Run {
         if !index.unique {
             return Ok(());
         }
-        let columns: Vec<&Ident> = index
-            .elements
-            .iter()
-            .filter_map(|element| match &element.key {
-                IndexKey::Column(column) => Some(column),
-                IndexKey::Expr(_) => None,
-            })
-            .collect();
+        let columns: Vec<&Ident> = index.key_columns().collect();
         let known = self.table(table);
         let backed_by_constraint = |key: &crate::catalog::ForeignKey| {
             known.constraints.iter().any(|constraint| match &constraint.kind {
@@ -430,6 +428,19 @@ impl Run {
         Ok(())
     }
 
+    /// Whether a child has the column by itself as well, or from a parent that is none of these tables.
+    pub(super) fn keeps_column(&self, name: &QualifiedName, column: &Ident, tables: &[QualifiedName]) -> bool {
+        self.table(name).column(column.as_str()).is_some_and(|column| column.own)
+            || self.inherits_elsewhere(name, column, tables)
+    }
+
+    /// Whether a parent that is none of these tables has the column.
+    pub(super) fn inherits_elsewhere(&self, name: &QualifiedName, column: &Ident, tables: &[QualifiedName]) -> bool {
+        let table = self.table(name);
+        let mut parents = table.partition_of.iter().map(|(parent, _)| parent).chain(&table.inherits);
+        parents.any(|parent| !tables.contains(parent) && self.table(parent).column(column.as_str()).is_some())
+    }
+
     pub(super) fn drop_column(
         &mut self,
         tables: &[QualifiedName],
@@ -476,12 +487,17 @@ impl Run {
                 }
                 continue;
             }
-            self.drop_column_of(name, column, behavior)?;
+            self.drop_column_of(name, column, behavior).map_err(|refusal| {
+                // The columns of several tables go together.
+                let several = tables.len() > kept.len() + 1 && refusal.message.starts_with("cannot drop column");
+                let message = "cannot drop desired object(s) because other objects depend on them";
+                if several { crate::effects::Refusal { message: message.to_owned(), ..refusal } } else { refusal }
+            })?;
         }
         Ok(())
     }
 
-    fn drop_column_of(&mut self, name: &QualifiedName, column: &Ident, behavior: DropBehavior) -> Step {
+    pub(super) fn drop_column_of(&mut self, name: &QualifiedName, column: &Ident, behavior: DropBehavior) -> Step {
         let cascade = behavior == DropBehavior::Cascade;
         let table = self.table(name);
         let refusal = || {
@@ -567,10 +583,7 @@ impl Run {
                 ConstraintKind::ForeignKey(key) => key.columns.contains(column),
                 ConstraintKind::Exclude { elements, predicate } => {
                     predicate.as_ref().is_some_and(|predicate| predicate.node.columns().contains(column))
-                        || elements.iter().any(|(element, _)| match &element.key {
-                            IndexKey::Column(known) => known == column,
-                            IndexKey::Expr(expr) => expr.node.columns().contains(column),
-                        })
+                        || elements.iter().any(|(element, _)| element.key.uses(column))
                 }
                 ConstraintKind::NotNull { column: known, .. } => known == column,
             };
@@ -580,6 +593,13 @@ impl Run {
             if matches!(constraint.kind, ConstraintKind::PrimaryKey { .. } | ConstraintKind::Unique { .. })
                 && !cascade
                 && self.catalog().foreign_keys_to(name).iter().any(|(_, _, key)| key.references.contains(column))
+            {
+                return refusal();
+            }
+            // Only the index depends on a column in an expression, and cannot go without its constraint.
+            if let ConstraintKind::Exclude { elements, .. } = &constraint.kind
+                && !cascade
+                && !elements.iter().any(|(element, _)| element.key.column() == Some(column))
             {
                 return refusal();
             }

@@ -212,6 +212,14 @@ impl Run {
             }
             ReindexTarget::Table(name) => {
                 let name = self.open(name)?;
+                let has_rows = match self.catalog().relation(&name) {
+                    Some(Relation::View(view)) => view.materialized,
+                    Some(Relation::Index { .. } | Relation::Sequence(_)) => false,
+                    _ => true,
+                };
+                if !has_rows {
+                    return refuse("42809", format!("\"{}\" is not a table or materialized view", name.name));
+                }
                 if !self.has_storage(&name) && !self.version.at_least(14) {
                     // Not implemented there: a warning, and nothing is done.
                     self.lock(&name, LockMode::Share);
@@ -293,10 +301,19 @@ impl Run {
             Some(view) if !view.materialized && from && !view.instead => {
                 return refuse("42809", format!("cannot copy to view \"{}\"", name.name));
             }
+            Some(view) if view.materialized && !from && !self.version.at_least(18) => {
+                return refuse("42809", format!("cannot copy from materialized view \"{}\"", name.name));
+            }
+            Some(view) if view.materialized && from => {
+                return refuse("42809", format!("cannot copy to materialized view \"{}\"", name.name));
+            }
             Some(view) if !view.materialized && !from => {
                 return refuse("42809", format!("cannot copy from view \"{}\"", name.name));
             }
             _ => {}
+        }
+        if !from && self.table(&name).partition_by.is_some() {
+            return refuse("42809", format!("cannot copy from partitioned table \"{}\"", name.name));
         }
         if from {
             self.lock(&name, LockMode::RowExclusive);
@@ -377,7 +394,7 @@ impl Run {
         {
             return refuse("3F000", format!("schema \"{}\" does not exist", name.name));
         }
-        let Some(relation) = relation else { return Ok(()) };
+        let Some(relation) = relation else { return self.need_commented(kind, name) };
         if kind == ObjectKind::Constraint && self.find(relation).is_none() && self.find_type(relation).is_some() {
             // ON DOMAIN.
             return Ok(());
@@ -387,6 +404,30 @@ impl Run {
         let of_relation =
             matches!(kind, ObjectKind::Constraint | ObjectKind::Trigger | ObjectKind::Rule | ObjectKind::Policy);
         self.lock(&relation, if of_relation { LockMode::AccessShare } else { LockMode::ShareUpdateExclusive });
+        Ok(())
+    }
+
+    /// The object exists, as far as the catalog knows of such objects.
+    fn need_commented(&mut self, kind: ObjectKind, name: &QualifiedName) -> Step {
+        if self.catalog().is_incomplete() {
+            return Ok(());
+        }
+        match kind {
+            ObjectKind::Schema => {}
+            ObjectKind::Extension if self.catalog().has_extension(name.name.as_str()) => {}
+            ObjectKind::Extension => {
+                return refuse("42704", format!("extension \"{}\" does not exist", name.name));
+            }
+            ObjectKind::Type | ObjectKind::Domain => {
+                self.resolve_type(&crate::data_type::DataType::user_defined(name.clone()))?;
+            }
+            ObjectKind::Function | ObjectKind::Procedure | ObjectKind::Routine | ObjectKind::Aggregate => {
+                if self.find_function(name).is_none() {
+                    self.may_fail_always("42883", format!("{name} does not exist"));
+                }
+            }
+            _ => self.may_fail_always("42704", "there is no such object"),
+        }
         Ok(())
     }
 
@@ -412,6 +453,7 @@ impl Run {
 
     /// Since 18 the relations are locked against being dropped meanwhile.
     pub(super) fn grant(&mut self, kind: ObjectKind, names: &[QualifiedName]) -> Step {
+        self.may_fail_always("42704", "a role does not exist");
         if kind == ObjectKind::Schema && !self.catalog().is_incomplete() {
             let missing = names
                 .iter()
@@ -439,6 +481,9 @@ impl Run {
         table: &QualifiedName,
         if_not_exists: bool,
     ) -> Step {
+        if name.is_none() {
+            self.since(16, "ON")?;
+        }
         let table = self.open(table)?;
         let kept = match self.catalog().relation(&table) {
             Some(Relation::View(view)) => view.materialized,
@@ -499,6 +544,12 @@ impl Run {
             self.since(15, if part.columns.is_empty() { "WHERE" } else { "(" })?;
         }
         let known = self.catalog().publications.get(publication).cloned();
+        // What is published and not named any more is locked, too.
+        if let (PublicationChange::Set, Some(known)) = (change, &known) {
+            for part in known.iter() {
+                self.lock(&part.table, LockMode::ShareUpdateExclusive);
+            }
+        }
         let mut all = match (change, known) {
             (PublicationChange::Create, Some(_)) => {
                 return refuse("42710", format!("publication \"{publication}\" already exists"));
@@ -517,6 +568,16 @@ impl Run {
                         format!("cannot add relation \"{}\" to publication", name.name)
                     } else {
                         format!("\"{}\" is not a table", name.name)
+                    },
+                );
+            }
+            if self.table(&name).persistence != Persistence::Permanent && change != PublicationChange::Drop {
+                return refuse(
+                    "22023",
+                    if self.version.at_least(15) {
+                        format!("cannot add relation \"{}\" to publication", name.name)
+                    } else {
+                        format!("table \"{}\" cannot be replicated", name.name)
                     },
                 );
             }

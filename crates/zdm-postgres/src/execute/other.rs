@@ -33,8 +33,9 @@ impl Run {
             Statement::CreateFunction(create) => return self.create_function(create),
             Statement::CreateTrigger(create) => return self.create_trigger(create),
             Statement::CreateRule { .. } => return self.create_rule(statement),
-            Statement::CreatePolicy { name, table, columns, relations } => {
-                return self.create_policy(name, table, columns, relations);
+            Statement::CreatePolicy { table, relations, name, columns, functions } => {
+                let policy = Policy { name: name.clone(), columns: columns.clone(), functions: functions.clone() };
+                return self.create_policy(policy, table, relations);
             }
             Statement::AlterPolicy { name, table, relations } => {
                 let table = self.open(table)?;
@@ -69,9 +70,10 @@ impl Run {
                 return self.comment(*kind, name, None);
             }
             Statement::MoveAll { kind, from, .. } => self.move_all(*kind, from),
-            Statement::CreateExtension { name, if_not_exists } => {
+            Statement::CreateExtension { name, if_not_exists, schema } => {
                 if !self.catalog().has_extension(name.as_str()) {
                     self.catalog_mut().extensions.insert_mut(name.clone(), ());
+                    self.relations_of_extension(name, schema.as_ref());
                 } else if !if_not_exists {
                     return refuse("42710", format!("extension \"{name}\" already exists"));
                 }
@@ -109,10 +111,12 @@ impl Run {
                 return self.publish(name, tables, *change, parts);
             }
             Statement::CreateOther { kind: ObjectKind::EventTrigger, name } => {
+                self.may_fail_always("42883", "its function does not exist");
                 self.catalog_mut().event_triggers.insert_mut(name.name.clone(), ());
             }
-            Statement::AlterOther { kind, name, rename_to, set_schema } => {
-                return self.alter_other_object(*kind, name, rename_to.as_ref(), set_schema.as_ref());
+            Statement::AlterOther { kind, name, arguments, rename_to, set_schema } => {
+                let arguments = arguments.as_deref();
+                return self.alter_other_object(*kind, name, arguments, rename_to.as_ref(), set_schema.as_ref());
             }
             Statement::Comment { kind, name, column, on, text } => {
                 self.comment(*kind, name, on.as_ref())?;
@@ -173,14 +177,61 @@ impl Run {
                 self.unread("which objects belong to the role");
                 self.catalog_mut().mark_incomplete();
             }
-            Statement::Session { command, statement: Some(statement) } => return self.plan_only(command, statement),
-            Statement::Session { command, statement: None } if command == "EXECUTE" => {
-                self.unread("the prepared statement");
+            Statement::Session { command, name, statement: Some(statement) } => {
+                self.plan_only(command, statement)?;
+                if let Some(name) = name {
+                    self.remember(command, name, statement);
+                }
             }
+            Statement::Session { command, name, statement: None } => match (command.as_str(), name) {
+                ("EXECUTE", name) => {
+                    let prepared = name.as_ref().and_then(|name| self.state.prepared.get(name)).cloned();
+                    match prepared {
+                        Some(statement) if self.depth < 8 => {
+                            self.depth += 1;
+                            let result = self.execute(&statement);
+                            self.depth -= 1;
+                            return result;
+                        }
+                        _ => self.unread("the prepared statement"),
+                    }
+                }
+                ("CLOSE", Some(name)) => {
+                    self.state.facts.cursors.remove(name);
+                }
+                ("CLOSE", None) => self.state.facts.cursors.clear(),
+                ("DEALLOCATE", Some(name)) => {
+                    self.state.prepared.remove(name);
+                }
+                ("DEALLOCATE" | "DISCARD ALL", None) => self.state.prepared.clear(),
+                _ => {}
+            },
             Statement::ImportForeignSchema { .. } => self.catalog_mut().mark_incomplete(),
             _ => {}
         }
         Ok(())
+    }
+
+    /// What EXECUTE will run, and which relations an open cursor keeps in use.
+    fn remember(&mut self, command: &str, name: &Ident, statement: &Statement) {
+        if command == "PREPARE" {
+            self.state.prepared.insert(name.clone(), Arc::new(statement.clone()));
+        } else if let (true, Some(query)) = (command == "DECLARE", query_of(statement)) {
+            let mut used: Vec<QualifiedName> = Vec::new();
+            let mut pending: Vec<QualifiedName> =
+                query.relations.iter().filter_map(|relation| self.find(relation)).collect();
+            while let Some(relation) = pending.pop() {
+                if used.contains(&relation) {
+                    continue;
+                }
+                if let Some(view) = self.catalog().view(&relation).filter(|view| !view.materialized) {
+                    pending.extend(view.dependencies.iter().map(|(under, _)| under.clone()));
+                }
+                pending.extend(self.catalog().descendants(&relation));
+                used.push(relation);
+            }
+            self.state.facts.cursors.insert(name.clone(), used);
+        }
     }
 
     /// EXPLAIN plans and PREPARE parses: the locks are taken, and no row is read or changed. A cursor reads what is
@@ -224,6 +275,40 @@ impl Run {
             }
         }
         Ok(())
+    }
+
+    /// What an extension's script makes besides types and functions, as far as the extension is known.
+    fn relations_of_extension(&mut self, extension: &Ident, schema: Option<&Ident>) {
+        self.may_fail_always("0A000", format!("extension {extension} is not installed on the server"));
+        self.may_fail_always("58P01", format!("extension {extension} is not installed on the server"));
+        let views: &[&str] = match extension.as_str() {
+            "pg_stat_statements" if self.version.at_least(14) => &["pg_stat_statements", "pg_stat_statements_info"],
+            "pg_stat_statements" => &["pg_stat_statements"],
+            "pg_buffercache" if self.version.at_least(18) => &["pg_buffercache", "pg_buffercache_numa"],
+            "pg_buffercache" => &["pg_buffercache"],
+            name if crate::cast::is_known_extension(name) => &[],
+            // The script of any other may make whatever it wants, in whatever schema.
+            _ => {
+                self.unread(format!("the script of extension {extension}"));
+                &[]
+            }
+        };
+        for view in views {
+            let written = QualifiedName::as_written(schema.cloned(), *view);
+            let name = self.creation_name(&written, crate::statement::Persistence::Permanent);
+            self.made(&name);
+            let view = crate::catalog::View {
+                name: name.clone(),
+                materialized: false,
+                query: crate::statement::Query::default(),
+                columns: Vec::new(),
+                dependencies: Vec::new(),
+                indexes: Vec::new(),
+                populated: true,
+                instead: false,
+            };
+            self.catalog_mut().put(name, Relation::View(Arc::new(view)));
+        }
     }
 
     /// The objects are made in the new schema, whatever the search path says: sequences, tables, views, indexes, triggers.
@@ -313,6 +398,7 @@ impl Run {
         if increment.is_some_and(|option| option.split_whitespace().last() == Some("0")) {
             return refuse("22023", "INCREMENT must not be zero");
         }
+        check_extent(&create.options)?;
         let owned_by = self.owner_of(&create.options)?;
         self.made(&name);
         let sequence = Sequence { name: name.clone(), options: create.options.clone(), owned_by, identity: false };
@@ -348,6 +434,7 @@ impl Run {
             return refuse("42809", format!("\"{}\" is not a sequence", name.name));
         }
         self.lock(&name, LockMode::ShareRowExclusive);
+        check_extent(options)?;
         if options.owned_by.is_some() && self.catalog().sequence(&name).is_some_and(|sequence| sequence.identity) {
             return refuse("0A000", "cannot change ownership of identity sequence");
         }
@@ -491,7 +578,8 @@ impl Run {
         if exists && !or_replace {
             return refuse("42710", format!("rule \"{name}\" for relation \"{}\" already exists", table.name));
         }
-        let rule = Rule { name: name.clone(), columns: columns.clone() };
+        let functions = actions.iter().filter_map(query_of).flat_map(|query| query.functions.iter().cloned()).collect();
+        let rule = Rule { name: name.clone(), columns: columns.clone(), functions };
         self.catalog_mut().edit_table(&table, |table| {
             table.rules.retain(|known| known.name != rule.name);
             table.rules.push(rule);
@@ -527,13 +615,7 @@ impl Run {
         Ok(())
     }
 
-    fn create_policy(
-        &mut self,
-        name: &Ident,
-        table: &QualifiedName,
-        columns: &[Ident],
-        relations: &[QualifiedName],
-    ) -> Step {
+    fn create_policy(&mut self, policy: Policy, table: &QualifiedName, relations: &[QualifiedName]) -> Step {
         let table = self.open(table)?;
         if self.catalog().table(&table).is_none() && self.catalog().relation(&table).is_some() {
             return refuse("42809", format!("\"{}\" is not a table", table.name));
@@ -545,17 +627,16 @@ impl Run {
         }
         let known = self.table(&table);
         if relations.is_empty() && !known.assumed && !known.uncertain {
-            let missing = columns.iter().find(|column| {
+            let missing = policy.columns.iter().find(|column| {
                 known.column(column.as_str()).is_none() && !super::create_table::is_system_column(column)
             });
             if let Some(column) = missing {
                 return refuse("42703", format!("column \"{column}\" does not exist"));
             }
         }
-        if self.table(&table).policies.iter().any(|policy| policy.name == *name) {
-            return refuse("42710", format!("policy \"{name}\" for table \"{}\" already exists", table.name));
+        if self.table(&table).policies.iter().any(|known| known.name == policy.name) {
+            return refuse("42710", format!("policy \"{}\" for table \"{}\" already exists", policy.name, table.name));
         }
-        let policy = Policy { name: name.clone(), columns: columns.to_vec() };
         self.catalog_mut().edit_table(&table, |table| table.policies.push(policy));
         Ok(())
     }
@@ -664,7 +745,10 @@ impl Run {
                         self.set_index_options(table, &name.name, options, reset);
                     }
                 }
-                AlterTableAction::SetStatistics { .. } => self.lock(name, LockMode::ShareUpdateExclusive),
+                AlterTableAction::SetStatistics { column, .. } => {
+                    self.lock(name, LockMode::ShareUpdateExclusive);
+                    self.check_statistics_of_index(name, column)?;
+                }
                 AlterTableAction::ClusterOn { index } => {
                     self.lock(name, LockMode::ShareUpdateExclusive);
                     self.lock(&name.sibling(index.clone()), LockMode::ShareUpdateExclusive);
@@ -707,6 +791,28 @@ impl Run {
             }
         }
         Ok(())
+    }
+
+    /// `ATExecSetStatistics`: of an index only a column that is an expression has its own.
+    fn check_statistics_of_index(&self, name: &QualifiedName, column: &Ident) -> Step {
+        let Some(Relation::Index { table }) = self.catalog().relation(name) else { return Ok(()) };
+        let known = self.catalog().indexes_of(table).iter().find(|index| index.name == name.name);
+        let (Some(index), Ok(number)) = (known, column.as_str().parse::<usize>()) else { return Ok(()) };
+        let place = number.checked_sub(1);
+        match place.and_then(|place| index.elements.get(place)).map(|element| &element.key) {
+            Some(crate::statement::IndexKey::Expr(_)) => Ok(()),
+            Some(crate::statement::IndexKey::Column(column)) => refuse(
+                "0A000",
+                format!("cannot alter statistics on non-expression column \"{column}\" of index \"{}\"", name.name),
+            ),
+            None => match index.include.get(number.saturating_sub(index.elements.len() + 1)) {
+                Some(column) if number > index.elements.len() => refuse(
+                    "0A000",
+                    format!("cannot alter statistics on included column \"{column}\" of index \"{}\"", name.name),
+                ),
+                _ => refuse("42703", format!("column number {number} of relation \"{}\" does not exist", name.name)),
+            },
+        }
     }
 
     /// `ATSimplePermissions`: which relations an action is for.
@@ -855,6 +961,15 @@ impl Run {
             return Ok(());
         }
         let table = self.open(table)?;
+        if drop.kind == ObjectKind::Rule
+            && self.catalog().view(&table).is_some()
+            && drop.names.iter().any(|name| name.name == "_RETURN")
+        {
+            return refuse(
+                "2BP01",
+                format!("cannot drop rule _RETURN on view {0} because view {0} requires it", table.name),
+            );
+        }
         for name in &drop.names {
             if !self.has_object(&table, drop.kind, &name.name) {
                 if drop.if_exists {
@@ -894,6 +1009,31 @@ impl Run {
             }
         }
         Ok(())
+    }
+}
+
+/// MINVALUE below MAXVALUE, where both are written.
+fn check_extent(options: &SequenceOptions) -> Step {
+    let number = |word: &str| {
+        let option = options.other.iter().find_map(|option| option.strip_prefix(word))?;
+        option.trim().parse::<i64>().ok()
+    };
+    match (number("MINVALUE"), number("MAXVALUE")) {
+        (Some(least), Some(most)) if least >= most => {
+            refuse("22023", format!("MINVALUE ({least}) must be less than MAXVALUE ({most})"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What a statement on rows reads.
+pub(super) const fn query_of(statement: &Statement) -> Option<&crate::statement::Query> {
+    match statement {
+        Statement::Select(query) => Some(query),
+        Statement::Insert(dml) | Statement::Update(dml) | Statement::Delete(dml) | Statement::Merge(dml) => {
+            Some(&dml.query)
+        }
+        _ => None,
     }
 }
 

@@ -217,6 +217,9 @@ impl Run {
             if *known == name && table.column(from.as_str()).is_some_and(|column| column.inherited) {
                 return refuse("42P16", format!("cannot rename inherited column \"{from}\""));
             }
+            if *known != name && self.inherits_elsewhere(known, from, &tables) {
+                return refuse("42P16", format!("cannot rename inherited column \"{from}\""));
+            }
             if super::create_table::is_system_column(&to) {
                 return refuse("42701", format!("column name \"{to}\" conflicts with a system column name"));
             }

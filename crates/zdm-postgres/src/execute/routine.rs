@@ -5,18 +5,39 @@
 
 use std::sync::Arc;
 
-use super::{Run, Step, refuse};
-use crate::catalog::Function;
-use crate::data_type::DataType;
+use super::{Run, Step, refuse, written};
+use crate::catalog::{ConstraintKind, Domain, Function, Table, UserType, UserTypeKind};
+use crate::data_type::{DataType, quoted_if_needed};
 use crate::effects::UncertainEffect;
-use crate::expr::ExprNode;
+use crate::expr::{ExprNode, SqlExpr};
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
-use crate::statement::{CreateFunction, IndexKey, Persistence, Query, Statement, Volatility};
+use crate::statement::{
+    CreateFunction, DropBehavior, DropObjects, IndexKey, ObjectKind, Persistence, Query, Statement, Volatility,
+};
 use crate::volatility::{self, Known};
 
 /// Functions that call functions end; only a circle does not.
 const DEEPEST: u8 = 8;
+
+/// What calls a function and goes with it, each with its table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum User {
+    Default(QualifiedName, Ident),
+    /// A generated column.
+    Column(QualifiedName, Ident),
+    Constraint(QualifiedName, Ident),
+    Index(QualifiedName, Ident),
+    Trigger(QualifiedName, Ident),
+    Policy(QualifiedName, Ident),
+    Rule(QualifiedName, Ident),
+    /// A view, or a table that is divided by an expression.
+    Relation(QualifiedName),
+    DomainCheck(QualifiedName, Ident),
+    DomainDefault(QualifiedName),
+    /// Its body is of the standard's form.
+    Function(QualifiedName),
+}
 
 impl Run {
     pub(super) fn create_function(&mut self, create: &CreateFunction) -> Step {
@@ -37,11 +58,18 @@ impl Run {
             volatility: create.volatility,
             body: create.body.clone(),
             statements: create.statements.clone().map(Arc::new),
+            standard_body: create.standard_body,
             dependencies,
         };
         let mut overloads: Vec<Function> = self.catalog().functions(&name).to_vec();
         match overloads.iter_mut().find(|known| known.arguments == function.arguments) {
-            Some(known) if create.or_replace => *known = function,
+            Some(known) if create.or_replace => {
+                let changed = matches!((&known.returns, &function.returns), (Some(old), Some(new)) if old != new);
+                if changed {
+                    return refuse("42P13", "cannot change return type of existing function");
+                }
+                *known = function;
+            }
             Some(known) if known.arguments.iter().all(Option::is_some) => {
                 return refuse("42723", format!("function \"{}\" already exists with same argument types", name.name));
             }
@@ -229,5 +257,403 @@ impl Run {
         if let Some(predicate) = &index.predicate {
             self.run_functions_in(&predicate.node);
         }
+    }
+}
+
+// What depends on a function.
+impl Run {
+    pub(super) fn drop_functions(&mut self, drop: &DropObjects) -> Step {
+        let mut doomed: Vec<QualifiedName> = Vec::new();
+        let mut overloaded: Vec<(QualifiedName, Vec<DataType>)> = Vec::new();
+        let mut signature = String::new();
+        for (place, written_name) in drop.names.iter().enumerate() {
+            let arguments = drop.arguments.get(place).and_then(Option::as_deref);
+            let Some(name) = self.find_function(written_name) else {
+                if !drop.if_exists {
+                    self.need_function(drop.kind, written_name, arguments)?;
+                }
+                continue;
+            };
+            let [function] = self.catalog().functions(&name) else {
+                // What calls which of the overloads, the name alone does not say.
+                match arguments.and_then(|arguments| self.overload(&name, arguments)) {
+                    Some(found) => overloaded.push((name, found)),
+                    None => self.catalog_mut().mark_incomplete(),
+                }
+                continue;
+            };
+            let known: Option<Vec<DataType>> = function.arguments.iter().cloned().collect();
+            if let (Some(known), Some(arguments)) = (&known, arguments)
+                && self.overload(&name, arguments).as_ref() != Some(known)
+            {
+                if !drop.if_exists {
+                    return refuse(
+                        "42883",
+                        format!("function {} does not exist", self.signature(&written(written_name), arguments)),
+                    );
+                }
+                continue;
+            }
+            signature = self.signature(&quoted_if_needed(&name.name), &known.unwrap_or_default());
+            if !doomed.contains(&name) {
+                doomed.push(name);
+            }
+        }
+        for (name, arguments) in overloaded {
+            let mut left: Vec<Function> = self.catalog().functions(&name).to_vec();
+            left.retain(|function| function.arguments.iter().map(Option::as_ref).ne(arguments.iter().map(Some)));
+            let used = !self.function_users(&name).is_empty();
+            if used {
+                self.may_fail_always("2BP01", format!("something depends on that function {name}()"));
+                self.unread(format!("what depends on that function {name}()"));
+                self.catalog_mut().mark_incomplete();
+            }
+            self.catalog_mut().functions.insert_mut(name, Arc::new(left));
+        }
+        let roots = doomed.len();
+        let mut users: Vec<User> = Vec::new();
+        let mut next = 0;
+        while let Some(name) = doomed.get(next).cloned() {
+            next += 1;
+            for user in self.function_users(&name) {
+                match user {
+                    User::Function(other) if doomed.contains(&other) => {}
+                    User::Function(other) => doomed.push(other),
+                    user if users.contains(&user) => {}
+                    user => users.push(user),
+                }
+            }
+        }
+        if drop.behavior == DropBehavior::Restrict && (!users.is_empty() || doomed.len() > roots) {
+            return if roots > 1 {
+                refuse("2BP01", "cannot drop desired object(s) because other objects depend on them")
+            } else {
+                let word = match drop.kind {
+                    ObjectKind::Procedure => "procedure",
+                    _ => "function",
+                };
+                refuse("2BP01", format!("cannot drop {word} {signature} because other objects depend on it"))
+            };
+        }
+        let relations: Vec<QualifiedName> = users
+            .iter()
+            .filter_map(|user| match user {
+                User::Relation(name) => Some(name.clone()),
+                _ => None,
+            })
+            .collect();
+        self.remove_relations(&relations, DropBehavior::Cascade, "view")?;
+        for user in users {
+            self.drop_user(&user)?;
+        }
+        for name in doomed {
+            self.catalog_mut().functions.remove_mut(&name);
+        }
+        Ok(())
+    }
+
+    /// What went with something else already is gone.
+    fn drop_user(&mut self, user: &User) -> Step {
+        match user {
+            User::Relation(_) | User::Function(_) => {}
+            User::DomainCheck(domain, check) => {
+                self.edit_domain(domain, |domain| domain.checks.retain(|known| known.name != *check));
+            }
+            User::DomainDefault(domain) => self.edit_domain(domain, |domain| domain.default = None),
+            User::Index(owner, index) => {
+                if self.catalog().indexes_of(owner).iter().any(|known| known.name == *index) {
+                    self.lock(owner, LockMode::AccessExclusive);
+                    self.lock(&owner.sibling(index.clone()), LockMode::AccessExclusive);
+                    self.remove_index(owner, index);
+                }
+            }
+            User::Default(table, _)
+            | User::Column(table, _)
+            | User::Constraint(table, _)
+            | User::Trigger(table, _)
+            | User::Policy(table, _)
+            | User::Rule(table, _)
+                if self.catalog().relation(table).is_none() => {}
+            User::Column(table, column) => {
+                if self.table(table).column(column.as_str()).is_some() {
+                    self.lock(table, LockMode::AccessExclusive);
+                    self.drop_column_of(table, column, DropBehavior::Cascade)?;
+                }
+            }
+            User::Constraint(table, constraint) => {
+                if let Some(known) = self.table(table).constraint(constraint.as_str()).cloned() {
+                    self.lock(table, LockMode::AccessExclusive);
+                    self.drop_constraint_of(table, &known, DropBehavior::Cascade)?;
+                }
+            }
+            User::Default(table, name)
+            | User::Trigger(table, name)
+            | User::Policy(table, name)
+            | User::Rule(table, name) => {
+                self.lock(table, LockMode::AccessExclusive);
+                self.catalog_mut().edit_table(table, |table| match user {
+                    User::Default(..) => {
+                        for column in table.columns.iter_mut().filter(|column| column.name == *name) {
+                            column.default = None;
+                        }
+                    }
+                    User::Trigger(..) => table.triggers.retain(|known| known.name != *name),
+                    User::Policy(..) => table.policies.retain(|known| known.name != *name),
+                    _ => table.rules.retain(|known| known.name != *name),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn edit_domain(&mut self, name: &QualifiedName, edit: impl FnOnce(&mut Domain)) {
+        let Some(known) = self.catalog().user_type(name).cloned() else { return };
+        let UserTypeKind::Domain(mut domain) = known.kind.clone() else { return };
+        edit(&mut domain);
+        let changed = UserType { name: name.clone(), kind: UserTypeKind::Domain(domain) };
+        self.catalog_mut().types.insert_mut(name.clone(), Arc::new(changed));
+    }
+
+    fn calls(&self, node: &ExprNode, name: &QualifiedName) -> bool {
+        let mut found = false;
+        node.walk(&mut |node| {
+            if let ExprNode::Call { function, .. } = node {
+                found |= self.find_function(function).as_ref() == Some(name);
+            }
+        });
+        found
+    }
+
+    /// Everything that calls the function and is kept by the catalog.
+    fn function_users(&self, name: &QualifiedName) -> Vec<User> {
+        let calls = |expr: &SqlExpr| self.calls(&expr.node, name);
+        let is_meant = |function: &QualifiedName| self.find_function(function).as_ref() == Some(name);
+        let uses_index = |index: &crate::catalog::Index| {
+            index.elements.iter().any(|element| matches!(&element.key, IndexKey::Expr(expr) if calls(expr)))
+                || index.predicate.as_ref().is_some_and(calls)
+        };
+        let mut users = Vec::new();
+        for (relation, view) in self.catalog().views() {
+            if view.query.functions.iter().any(is_meant) {
+                users.push(User::Relation(relation.clone()));
+            }
+            let of_view = view.indexes.iter().filter(|index| uses_index(index));
+            users.extend(of_view.map(|index| User::Index(relation.clone(), index.name.clone())));
+        }
+        for table in self.catalog().tables() {
+            if table.partition_by.as_ref().is_some_and(|partition_by| partition_by.expressions.iter().any(calls)) {
+                users.push(User::Relation(table.name.clone()));
+            }
+            for column in &table.columns {
+                if column.generated.as_ref().is_some_and(|generated| calls(&generated.expr)) {
+                    users.push(User::Column(table.name.clone(), column.name.clone()));
+                } else if column.default.as_ref().is_some_and(calls) {
+                    users.push(User::Default(table.name.clone(), column.name.clone()));
+                }
+            }
+            for constraint in &table.constraints {
+                if matches!(&constraint.kind, ConstraintKind::Check { expr, .. } if calls(expr)) {
+                    users.push(User::Constraint(table.name.clone(), constraint.name.clone()));
+                }
+            }
+            for index in table.indexes.iter().filter(|index| uses_index(index)) {
+                users.push(if index.constraint {
+                    User::Constraint(table.name.clone(), index.name.clone())
+                } else {
+                    User::Index(table.name.clone(), index.name.clone())
+                });
+            }
+            for trigger in &table.triggers {
+                if is_meant(&trigger.function) || trigger.when.as_ref().is_some_and(calls) {
+                    users.push(User::Trigger(table.name.clone(), trigger.name.clone()));
+                }
+            }
+            let policies = table.policies.iter().filter(|policy| policy.functions.iter().any(is_meant));
+            users.extend(policies.map(|policy| User::Policy(table.name.clone(), policy.name.clone())));
+            let rules = table.rules.iter().filter(|rule| rule.functions.iter().any(is_meant));
+            users.extend(rules.map(|rule| User::Rule(table.name.clone(), rule.name.clone())));
+        }
+        for user_type in self.catalog().types.values() {
+            let UserTypeKind::Domain(domain) = &user_type.kind else { continue };
+            let checks = domain.checks.iter().filter(|check| calls(&check.expr));
+            users.extend(checks.map(|check| User::DomainCheck(user_type.name.clone(), check.name.clone())));
+            if domain.default.as_ref().is_some_and(calls) {
+                users.push(User::DomainDefault(user_type.name.clone()));
+            }
+        }
+        for (other, overloads) in &self.catalog().functions {
+            let in_body = overloads.iter().any(|function| {
+                function.standard_body
+                    && function.statements.as_ref().is_some_and(|statements| {
+                        let mut queries = statements.iter().filter_map(super::other::query_of);
+                        queries.any(|query| query.functions.iter().any(is_meant))
+                    })
+            });
+            if in_body && other != name {
+                users.push(User::Function(other.clone()));
+            }
+        }
+        users
+    }
+
+    /// Stored expressions mean the function, whatever its name.
+    pub(super) fn rename_calls(&mut self, from: &QualifiedName, to: &QualifiedName) {
+        let users = self.function_users(from);
+        let meant = |function: &QualifiedName, run: &Self| run.find_function(function).as_ref() == Some(from);
+        let mut tables: Vec<QualifiedName> = Vec::new();
+        for user in users {
+            match user {
+                User::Default(table, _)
+                | User::Column(table, _)
+                | User::Constraint(table, _)
+                | User::Index(table, _)
+                | User::Trigger(table, _)
+                | User::Policy(table, _)
+                | User::Rule(table, _)
+                | User::Relation(table)
+                    if !tables.contains(&table) =>
+                {
+                    tables.push(table);
+                }
+                User::DomainCheck(domain, _) | User::DomainDefault(domain) => {
+                    let run = self.clone_for_names();
+                    self.edit_domain(&domain, |domain| {
+                        let checks = domain.checks.iter_mut().map(|check| &mut check.expr);
+                        for expr in checks.chain(&mut domain.default) {
+                            rename_in(expr, &|function| meant(function, &run), to);
+                        }
+                    });
+                }
+                _ => {}
+            }
+        }
+        let run = self.clone_for_names();
+        let is_meant = |function: &QualifiedName| meant(function, &run);
+        for table in tables {
+            if self.catalog().view(&table).is_some() {
+                self.catalog_mut().edit_view(&table, |view| {
+                    let functions = view.query.functions.iter_mut().filter(|function| is_meant(function));
+                    functions.for_each(|function| *function = to.clone());
+                    for index in &mut view.indexes {
+                        rename_in_index(index, &is_meant, to);
+                    }
+                });
+                continue;
+            }
+            self.catalog_mut().edit_table(&table, |table| rename_in_table(table, &is_meant, to));
+        }
+    }
+
+    /// The same catalog and settings, to look names up while the catalog changes.
+    fn clone_for_names(&self) -> Self {
+        Self::new(self.state.clone(), self.version, self.in_block)
+    }
+
+    /// The types of the overload that is meant.
+    fn overload(&self, name: &QualifiedName, arguments: &[DataType]) -> Option<Vec<DataType>> {
+        let wanted: Vec<DataType> = arguments
+            .iter()
+            .map(|argument| self.resolve_type(argument).unwrap_or_else(|_| argument.clone()))
+            .map(|argument| DataType { modifiers: Vec::new(), ..argument })
+            .collect();
+        let overloads = self.catalog().functions(name).iter();
+        let known = overloads.filter_map(|function| function.arguments.iter().cloned().collect::<Option<Vec<_>>>());
+        let mut known = known.filter(|known| {
+            let bare = known.iter().map(|known| DataType { modifiers: Vec::new(), ..known.clone() });
+            bare.eq(wanted.iter().cloned())
+        });
+        known.next()
+    }
+
+    fn signature(&self, name: &str, arguments: &[DataType]) -> String {
+        let shown = |argument: &DataType| {
+            let known = self.resolve_type(argument).unwrap_or_else(|_| argument.clone());
+            self.shown(&known).to_string()
+        };
+        format!("{name}({})", arguments.iter().map(shown).collect::<Vec<_>>().join(","))
+    }
+
+    /// 42883, unless the function may be the server's own or unknown here.
+    pub(super) fn need_function(&self, kind: ObjectKind, name: &QualifiedName, arguments: Option<&[DataType]>) -> Step {
+        let known = volatility::call(name, 0, self.catalog(), self.version, &|name| self.find_function(name));
+        if self.catalog().is_incomplete() || !self.extensions_are_known() || known != Known::Unknown {
+            return Ok(());
+        }
+        let word = if kind == ObjectKind::Procedure { "procedure" } else { "function" };
+        match arguments {
+            Some(arguments) => {
+                refuse("42883", format!("{word} {} does not exist", self.signature(&written(name), arguments)))
+            }
+            None => refuse("42883", format!("could not find a {word} named \"{}\"", written(name))),
+        }
+    }
+}
+
+fn rename_in_table(table: &mut Table, is_meant: &dyn Fn(&QualifiedName) -> bool, to: &QualifiedName) {
+    for column in &mut table.columns {
+        let generated = column.generated.as_mut().map(|generated| &mut generated.expr);
+        for expr in generated.into_iter().chain(&mut column.default) {
+            rename_in(expr, is_meant, to);
+        }
+    }
+    for constraint in &mut table.constraints {
+        match &mut constraint.kind {
+            ConstraintKind::Check { expr, .. } => rename_in(expr, is_meant, to),
+            ConstraintKind::Exclude { elements, predicate } => {
+                for (element, _) in elements {
+                    if let IndexKey::Expr(expr) = &mut element.key {
+                        rename_in(expr, is_meant, to);
+                    }
+                }
+                if let Some(predicate) = predicate {
+                    rename_in(predicate, is_meant, to);
+                }
+            }
+            _ => {}
+        }
+    }
+    for index in &mut table.indexes {
+        rename_in_index(index, is_meant, to);
+    }
+    for trigger in &mut table.triggers {
+        if is_meant(&trigger.function) {
+            trigger.function = to.clone();
+        }
+        if let Some(when) = &mut trigger.when {
+            rename_in(when, is_meant, to);
+        }
+    }
+    let of_policies = table.policies.iter_mut().flat_map(|policy| &mut policy.functions);
+    let of_rules = table.rules.iter_mut().flat_map(|rule| &mut rule.functions);
+    for function in of_policies.chain(of_rules).filter(|function| is_meant(function)) {
+        *function = to.clone();
+    }
+    if let Some(partition_by) = &mut table.partition_by {
+        for expr in &mut partition_by.expressions {
+            rename_in(expr, is_meant, to);
+        }
+    }
+}
+
+fn rename_in_index(index: &mut crate::catalog::Index, is_meant: &dyn Fn(&QualifiedName) -> bool, to: &QualifiedName) {
+    for element in &mut index.elements {
+        if let IndexKey::Expr(expr) = &mut element.key {
+            rename_in(expr, is_meant, to);
+        }
+    }
+    if let Some(predicate) = &mut index.predicate {
+        rename_in(predicate, is_meant, to);
+    }
+}
+
+fn rename_in(expr: &mut SqlExpr, is_meant: &dyn Fn(&QualifiedName) -> bool, to: &QualifiedName) {
+    let mut pending = vec![Arc::make_mut(&mut expr.node)];
+    while let Some(node) = pending.pop() {
+        if let ExprNode::Call { function, .. } = node
+            && is_meant(function)
+        {
+            *function = to.clone();
+        }
+        pending.extend(node.children_mut());
     }
 }

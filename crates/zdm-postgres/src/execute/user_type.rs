@@ -10,7 +10,7 @@ use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
 use crate::naming;
 use crate::statement::{
-    AlterDomainAction, AlterTypeAction, CreateDomain, DropBehavior, DropObjects, IndexKey, ObjectKind, Persistence,
+    AlterDomainAction, AlterTypeAction, CreateDomain, DropBehavior, DropObjects, ObjectKind, Persistence,
     TableConstraintKind, TypeDefinition,
 };
 
@@ -76,7 +76,7 @@ impl Run {
             AlterDomainAction::DropDefault => domain.default = None,
             AlterDomainAction::SetNotNull => {
                 if !domain.not_null {
-                    self.read_domain_users(&name);
+                    self.read_domain_users(&name)?;
                 }
                 domain.not_null = true;
             }
@@ -91,14 +91,14 @@ impl Run {
                         );
                     }
                     if !not_valid {
-                        self.read_domain_users(&name);
+                        self.read_domain_users(&name)?;
                     }
                     domain.checks.push(DomainCheck { name: chosen, expr: expr.clone(), valid: !not_valid });
                 }
                 TableConstraintKind::NotNull { .. } => {
                     self.since(17, "NOT")?;
                     if !domain.not_null {
-                        self.read_domain_users(&name);
+                        self.read_domain_users(&name)?;
                     }
                     domain.not_null = true;
                 }
@@ -117,7 +117,7 @@ impl Run {
                 };
                 // The rows are read whether it was valid or not.
                 check.valid = true;
-                self.read_domain_users(&name);
+                self.read_domain_users(&name)?;
             }
             AlterDomainAction::RenameConstraint { from, to } => {
                 let Some(check) = domain.checks.iter_mut().find(|check| check.name == *from) else {
@@ -132,7 +132,8 @@ impl Run {
     }
 
     /// Every table with a column of the domain is read under SHARE.
-    fn read_domain_users(&mut self, domain: &QualifiedName) {
+    fn read_domain_users(&mut self, domain: &QualifiedName) -> Step {
+        self.refuse_containers(domain)?;
         for (table, _) in self.columns_of_type(domain) {
             if self.has_storage(&table) {
                 self.lock(&table, LockMode::Share);
@@ -142,6 +143,68 @@ impl Run {
                 self.scan(&table);
             }
         }
+        Ok(())
+    }
+
+    /// `find_composite_type_dependencies`: the values inside arrays and composite types cannot be read.
+    fn refuse_containers(&self, domain: &QualifiedName) -> Step {
+        let contains = |data_type: &DataType, name: &QualifiedName| data_type.name == *name;
+        // Types with a value of the domain in them: (the type, whether an array of it is meant, the domain inside).
+        let mut domains = vec![domain.clone()];
+        let mut next = 0;
+        while let Some(current) = domains.get(next).cloned() {
+            next += 1;
+            // Whatever holds an array of it or a composite type with it.
+            let mut holders: Vec<QualifiedName> = Vec::new();
+            for user_type in self.catalog().types.values() {
+                match &user_type.kind {
+                    UserTypeKind::Domain(over) if contains(&over.base, &current) && !over.base.is_array() => {
+                        domains.extend((!domains.contains(&user_type.name)).then(|| user_type.name.clone()));
+                    }
+                    UserTypeKind::Domain(over) if contains(&over.base, &current) => {
+                        holders.push(user_type.name.clone());
+                    }
+                    UserTypeKind::Defined(TypeDefinition::Composite(attributes))
+                        if attributes.iter().any(|(_, data_type)| contains(data_type, &current)) =>
+                    {
+                        holders.push(user_type.name.clone());
+                    }
+                    _ => {}
+                }
+            }
+            let mut inner = 0;
+            while let Some(holder) = holders.get(inner).cloned() {
+                inner += 1;
+                for user_type in self.catalog().types.values() {
+                    let holds = match &user_type.kind {
+                        UserTypeKind::Domain(over) => contains(&over.base, &holder),
+                        UserTypeKind::Defined(TypeDefinition::Composite(attributes)) => {
+                            attributes.iter().any(|(_, data_type)| contains(data_type, &holder))
+                        }
+                        UserTypeKind::Defined(_) => false,
+                    };
+                    if holds && !holders.contains(&user_type.name) {
+                        holders.push(user_type.name.clone());
+                    }
+                }
+            }
+            for table in self.catalog().tables() {
+                let found = table.columns.iter().find(|column| {
+                    (column.data_type.name == current && column.data_type.is_array())
+                        || holders.contains(&column.data_type.name)
+                });
+                if let Some(column) = found {
+                    return refuse(
+                        "0A000",
+                        format!(
+                            "cannot alter type \"{}\" because column \"{}.{}\" uses it",
+                            current.name, table.name.name, column.name
+                        ),
+                    );
+                }
+            }
+        }
+        Ok(())
     }
 
     /// The columns of the type, of domains over it, and of arrays of it.
@@ -481,98 +544,6 @@ impl Run {
         Ok(())
     }
 
-    pub(super) fn drop_functions(&mut self, drop: &DropObjects) -> Step {
-        for written_name in &drop.names {
-            let Some(name) = self.find_function(written_name) else {
-                if drop.if_exists || self.catalog().is_incomplete() || !self.extensions_are_known() {
-                    continue;
-                }
-                return refuse("42883", format!("function {}() does not exist", written(written_name)));
-            };
-            let [function] = self.catalog().functions(&name) else {
-                // Which of the overloads is meant, the name alone does not say.
-                self.catalog_mut().mark_incomplete();
-                continue;
-            };
-            let signature: Vec<String> = function
-                .arguments
-                .iter()
-                .map(|argument| argument.as_ref().map_or_else(|| "?".to_owned(), ToString::to_string))
-                .collect();
-            let (columns, indexes, triggers) = self.function_users(&name);
-            let used = !(columns.is_empty() && indexes.is_empty() && triggers.is_empty());
-            if used && drop.behavior == DropBehavior::Restrict {
-                return refuse(
-                    "2BP01",
-                    format!(
-                        "cannot drop function {}({}) because other objects depend on it",
-                        crate::data_type::quoted_if_needed(&name.name),
-                        signature.join(",")
-                    ),
-                );
-            }
-            for (table, index) in indexes {
-                self.lock(&table, LockMode::AccessExclusive);
-                self.lock(&table.sibling(index.clone()), LockMode::AccessExclusive);
-                self.remove_index(&table, &index);
-            }
-            for (table, trigger) in triggers {
-                self.lock(&table, LockMode::AccessExclusive);
-                self.catalog_mut().edit_table(&table, |table| table.triggers.retain(|known| known.name != trigger));
-            }
-            for (table, column) in columns {
-                self.lock(&table, LockMode::AccessExclusive);
-                self.catalog_mut().edit_table(&table, |table| {
-                    if let Some(column) = table.columns.iter_mut().find(|known| known.name == column) {
-                        column.default = None;
-                    }
-                });
-            }
-            self.catalog_mut().functions.remove_mut(&name);
-        }
-        Ok(())
-    }
-
-    /// Defaults, expression indexes and triggers that call the function.
-    #[expect(clippy::type_complexity, reason = "three short lists of (table, object), taken apart at once")]
-    fn function_users(
-        &self,
-        name: &QualifiedName,
-    ) -> (Vec<(QualifiedName, Ident)>, Vec<(QualifiedName, Ident)>, Vec<(QualifiedName, Ident)>) {
-        let calls = |node: &ExprNode| {
-            let mut found = false;
-            node.walk(&mut |node| {
-                if let ExprNode::Call { function, .. } = node {
-                    found |= self.find_function(function).as_ref() == Some(name);
-                }
-            });
-            found
-        };
-        let (mut columns, mut indexes, mut triggers) = (Vec::new(), Vec::new(), Vec::new());
-        for table in self.catalog().tables() {
-            for column in &table.columns {
-                if column.default.as_ref().is_some_and(|default| calls(&default.node)) {
-                    columns.push((table.name.clone(), column.name.clone()));
-                }
-            }
-            for index in &table.indexes {
-                let in_keys = index.elements.iter().any(|element| match &element.key {
-                    IndexKey::Expr(expr) => calls(&expr.node),
-                    IndexKey::Column(_) => false,
-                });
-                if in_keys || index.predicate.as_ref().is_some_and(|predicate| calls(&predicate.node)) {
-                    indexes.push((table.name.clone(), index.name.clone()));
-                }
-            }
-            for trigger in &table.triggers {
-                if self.find_function(&trigger.function).as_ref() == Some(name) {
-                    triggers.push((table.name.clone(), trigger.name.clone()));
-                }
-            }
-        }
-        (columns, indexes, triggers)
-    }
-
     pub(super) fn drop_types(&mut self, drop: &DropObjects) -> Step {
         for written_name in &drop.names {
             let Some(name) = self.find_type(written_name) else {
@@ -695,18 +666,23 @@ impl Run {
         &mut self,
         kind: ObjectKind,
         name: &QualifiedName,
+        arguments: Option<&[DataType]>,
         rename_to: Option<&Ident>,
         set_schema: Option<&Ident>,
     ) -> Step {
         match kind {
             ObjectKind::Function | ObjectKind::Procedure | ObjectKind::Routine => {
-                let Some(from) = self.find_function(name) else { return Ok(()) };
+                let Some(from) = self.find_function(name) else { return self.need_function(kind, name, arguments) };
                 let to = match (rename_to, set_schema) {
                     (Some(to), _) => from.sibling(to.truncated()),
                     (None, Some(schema)) => QualifiedName::with_schema(schema.clone(), from.name.clone()),
                     (None, None) => return Ok(()),
                 };
                 let Some(overloads) = self.catalog().functions.get(&from).cloned() else { return Ok(()) };
+                if to == from {
+                    return Ok(());
+                }
+                self.rename_calls(&from, &to);
                 self.catalog_mut().functions.remove_mut(&from);
                 self.catalog_mut().functions.insert_mut(to, overloads);
                 Ok(())

@@ -16,7 +16,7 @@ impl Run {
         let replaced = match &existing {
             None => None,
             Some(Relation::View(view)) if create.or_replace && !view.materialized => Some(view.clone()),
-            Some(_) if create.if_not_exists => return Ok(()),
+            Some(_) if create.if_not_exists => return self.parse_query(&create.query),
             Some(_) if self.is_assumed(&name) => None,
             Some(_) if create.or_replace => return refuse("42809", format!("\"{}\" is not a view", name.name)),
             Some(_) => return refuse("42P07", format!("relation \"{}\" already exists", name.name)),
@@ -32,16 +32,26 @@ impl Run {
         } else {
             self.parse_query(&create.query)?;
         }
+        let typed = self.query_columns(&create.query);
         let columns = if create.columns.is_empty() {
-            self.query_columns(&create.query)
-                .map(|columns| columns.into_iter().map(|column| column.name).collect())
-                .unwrap_or_default()
+            self.query_names(&create.query).unwrap_or_default()
         } else {
             create.columns.clone()
         };
         super::create_table::check_output_names(columns.iter())?;
         if let Some(old) = &replaced {
             check_replacement(&old.columns, &columns)?;
+            let before = self.columns_of_relation(&old.name, 0).unwrap_or_default();
+            let after = typed.unwrap_or_default();
+            if let Some((old, new)) = before.iter().zip(&after).find(|(old, new)| old.data_type != new.data_type) {
+                return refuse(
+                    "42P16",
+                    format!(
+                        "cannot change data type of view column \"{}\" from {} to {}",
+                        old.name, old.data_type, new.data_type
+                    ),
+                );
+            }
             self.lock(&name, LockMode::AccessExclusive);
         } else {
             self.made(&name);
@@ -72,6 +82,9 @@ impl Run {
         };
         if !view.materialized {
             return refuse("42809", format!("\"{}\" is not a table or materialized view", name.name));
+        }
+        if concurrently && !with_data {
+            return refuse("42601", "CONCURRENTLY and WITH NO DATA options cannot be used together");
         }
         if concurrently && !view.populated {
             return refuse("0A000", "CONCURRENTLY cannot be used when the materialized view is not populated");
@@ -121,13 +134,13 @@ fn check_replacement(old: &[Ident], new: &[Ident]) -> Step {
     if old.is_empty() || new.is_empty() {
         return Ok(());
     }
+    if new.len() < old.len() {
+        return refuse("42P16", "cannot drop columns from view");
+    }
     for (old, new) in old.iter().zip(new) {
         if old != new {
             return refuse("42P16", format!("cannot change name of view column \"{old}\" to \"{new}\""));
         }
-    }
-    if new.len() < old.len() {
-        return refuse("42P16", "cannot drop columns from view");
     }
     Ok(())
 }

@@ -1,7 +1,7 @@
 //! Queries and data: SELECT, INSERT, UPDATE, DELETE, MERGE, TRUNCATE, COPY.
 
 use zdm_postgres::expr::ExprNode;
-use zdm_postgres::statement::{ConflictTarget, CreateTableAs, Dml, Query};
+use zdm_postgres::statement::{ConflictTarget, CreateTableAs, Dml, MergeAction, MergeClause, MergeWhen, Query};
 use zdm_postgres::{Ident, QualifiedName, SqlExpr, Statement};
 
 use super::alter_table::{behavior, only};
@@ -88,6 +88,7 @@ fn dml(table: QualifiedName) -> Dml {
         conflict: None,
         values_rows: None,
         values: Vec::new(),
+        merge: Vec::new(),
     }
 }
 
@@ -289,27 +290,99 @@ pub(super) fn merge(cursor: &mut Cursor<'_>, start: usize) -> Read<Statement> {
     }
     let body = cursor.at;
     merge.query = whole_query(cursor, start, head, &[(body, cursor.tokens.len())]);
-    while !cursor.is_at_end() {
-        if cursor.accept_all(&["THEN", "UPDATE", "SET"]) {
-            loop {
-                if cursor.is_kind(Kind::LParen) {
-                    merge.columns.extend(cursor.parenthesized(target_column)?);
-                } else {
-                    merge.columns.push(target_column(cursor)?);
-                }
-                cursor.at = cursor.find_outside(|cursor, index| {
-                    cursor.tokens[index].kind == Kind::Comma || cursor.word_at(index, &["WHEN", "RETURNING"])
-                });
-                if !cursor.accept_kind(Kind::Comma) {
-                    break;
-                }
-            }
-        } else {
-            cursor.at += 1;
+    cursor.at = next_clause(cursor)?;
+    while cursor.accept("WHEN") {
+        merge.merge.push(merge_clause(cursor)?);
+        cursor.at = next_clause(cursor)?;
+    }
+    if merge.merge.is_empty() {
+        return cursor.unexpected("WHEN");
+    }
+    for clause in &merge.merge {
+        if let MergeAction::Update(columns) = &clause.action {
+            merge.columns.extend(columns.iter().cloned());
         }
     }
     cursor.at = cursor.tokens.len();
     Ok(Statement::Merge(merge))
+}
+
+/// The next WHEN of MERGE itself: one of a CASE is none, nor is one in parentheses.
+fn next_clause(cursor: &Cursor<'_>) -> Read<usize> {
+    let mut ahead = cursor.clone();
+    let mut cases = 0_usize;
+    while !ahead.is_at_end() {
+        if ahead.is("CASE") {
+            cases += 1;
+        } else if ahead.is("END") {
+            cases = cases.saturating_sub(1);
+        } else if cases == 0 && ahead.is_any(&["WHEN", "RETURNING"]) {
+            return Ok(ahead.at);
+        }
+        match ahead.peek().map(|token| token.kind) {
+            Some(Kind::LParen | Kind::LBracket) => ahead.at = ahead.after_closing(ahead.at)?,
+            _ => ahead.at += 1,
+        }
+    }
+    Ok(ahead.at)
+}
+
+/// `[NOT] MATCHED [BY SOURCE | TARGET] [AND …] THEN …` behind WHEN.
+fn merge_clause(cursor: &mut Cursor<'_>) -> Read<MergeClause> {
+    let not = cursor.accept("NOT");
+    cursor.expect("MATCHED")?;
+    let by = not && cursor.accept("BY");
+    let source = by && cursor.accept("SOURCE");
+    if by && !source {
+        cursor.expect("TARGET")?;
+    }
+    let when = match (not, source) {
+        (false, _) => MergeWhen::Matched,
+        (true, false) => MergeWhen::NotMatched,
+        (true, true) => MergeWhen::NotMatchedBySource,
+    };
+    let condition = cursor.accept("AND");
+    if condition {
+        // The THEN behind a CASE that ended.
+        let mut cases = 0_usize;
+        while !(cursor.is_at_end() || cases == 0 && cursor.is("THEN")) {
+            if cursor.is("CASE") {
+                cases += 1;
+            } else if cursor.is("END") {
+                cases = cases.saturating_sub(1);
+            }
+            match cursor.peek().map(|token| token.kind) {
+                Some(Kind::LParen | Kind::LBracket) => cursor.at = cursor.after_closing(cursor.at)?,
+                _ => cursor.at += 1,
+            }
+        }
+    }
+    cursor.expect("THEN")?;
+    let action = if cursor.accept_all(&["DO", "NOTHING"]) {
+        MergeAction::Nothing
+    } else if cursor.accept("DELETE") {
+        MergeAction::Delete
+    } else if cursor.accept("INSERT") {
+        let columns = if cursor.is_kind(Kind::LParen) { cursor.parenthesized(target_column)? } else { Vec::new() };
+        MergeAction::Insert(columns)
+    } else {
+        cursor.expect_all(&["UPDATE", "SET"])?;
+        let mut columns = Vec::new();
+        loop {
+            if cursor.is_kind(Kind::LParen) {
+                columns.extend(cursor.parenthesized(target_column)?);
+            } else {
+                columns.push(target_column(cursor)?);
+            }
+            let end = next_clause(cursor)?;
+            cursor.at = cursor.find_outside(|cursor, index| cursor.tokens[index].kind == Kind::Comma).min(end);
+            if !cursor.accept_kind(Kind::Comma) {
+                break;
+            }
+        }
+        MergeAction::Update(columns)
+    };
+    Ok(MergeClause { when, by, condition, action })
 }
 
 /// What a data statement reads: its WITH clause (`start..head`) and the given parts; the text is the whole statement's.

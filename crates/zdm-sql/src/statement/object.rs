@@ -4,7 +4,7 @@ use zdm_postgres::statement::{
     AlterDomainAction, AlterTypeAction, CommentText, CreateDomain, CreateSequence, CreateView, DropObjects, ObjectKind,
     PublicationChange, PublishedPart, SequenceOptions, TableConstraintKind, TypeDefinition,
 };
-use zdm_postgres::{Ident, QualifiedName, Statement};
+use zdm_postgres::{DataType, Ident, QualifiedName, Statement};
 
 use super::alter_table::{self, behavior};
 use super::table::{self, options, persistence};
@@ -395,8 +395,10 @@ pub(super) fn create(cursor: &mut Cursor<'_>) -> Read<Statement> {
         if cursor.accept("EXTENSION") {
             let if_not_exists = cursor.accept_all(&["IF", "NOT", "EXISTS"]);
             let name = cursor.ident()?;
+            cursor.at = cursor.find_outside(|cursor, index| cursor.word_at(index, &["SCHEMA"]));
+            let schema = if cursor.accept("SCHEMA") { Some(cursor.ident()?) } else { None };
             cursor.at = cursor.tokens.len();
-            return Ok(Statement::CreateExtension { name, if_not_exists });
+            return Ok(Statement::CreateExtension { name, if_not_exists, schema });
         }
         if cursor.accept("STATISTICS") {
             return create_statistics(cursor);
@@ -528,14 +530,15 @@ fn create_policy(cursor: &mut Cursor<'_>) -> Read<Statement> {
     let name = cursor.ident()?;
     cursor.expect("ON")?;
     let table = cursor.name()?;
-    let (columns, relations) = policy_tail(cursor)?;
-    Ok(Statement::CreatePolicy { name, table, columns, relations })
+    let (columns, relations, functions) = policy_tail(cursor)?;
+    Ok(Statement::CreatePolicy { name, table, columns, relations, functions })
 }
 
-/// The columns that its expressions name, and the relations that their subqueries read.
-fn policy_tail(cursor: &mut Cursor<'_>) -> Read<(Vec<Ident>, Vec<QualifiedName>)> {
+/// The columns that its expressions name, the relations that their subqueries read, and the functions that they call.
+fn policy_tail(cursor: &mut Cursor<'_>) -> Read<(Vec<Ident>, Vec<QualifiedName>, Vec<QualifiedName>)> {
     let mut columns: Vec<Ident> = Vec::new();
     let mut read: Vec<QualifiedName> = Vec::new();
+    let mut called: Vec<QualifiedName> = Vec::new();
     loop {
         let expr = if cursor.accept("AS") || cursor.accept("FOR") {
             cursor.ident()?;
@@ -546,12 +549,12 @@ fn policy_tail(cursor: &mut Cursor<'_>) -> Read<(Vec<Ident>, Vec<QualifiedName>)
         } else if cursor.accept("USING") || cursor.accept_all(&["WITH", "CHECK"]) {
             cursor.parenthesized_expr()?
         } else {
-            return Ok((columns, read));
+            return Ok((columns, read, called));
         };
-        expr.node.walk(&mut |node| {
-            if let zdm_postgres::expr::ExprNode::Subquery { relations } = node {
-                read.extend(relations.iter().cloned());
-            }
+        expr.node.walk(&mut |node| match node {
+            zdm_postgres::expr::ExprNode::Subquery { relations } => read.extend(relations.iter().cloned()),
+            zdm_postgres::expr::ExprNode::Call { function, .. } => called.push(function.clone()),
+            _ => {}
         });
         for column in expr.node.columns() {
             if !columns.contains(&column) {
@@ -572,7 +575,7 @@ pub(super) fn alter(cursor: &mut Cursor<'_>) -> Read<Statement> {
             let rename_to = Some(cursor.ident()?);
             return Ok(Statement::AlterOnTable { kind: ObjectKind::Policy, name, table, rename_to });
         }
-        let (_, relations) = policy_tail(cursor)?;
+        let (_, relations, _) = policy_tail(cursor)?;
         return Ok(Statement::AlterPolicy { name, table, relations });
     }
     if cursor.is_any(&["TRIGGER", "RULE"]) {
@@ -607,7 +610,9 @@ pub(super) fn alter(cursor: &mut Cursor<'_>) -> Read<Statement> {
     cursor.accept("PROCEDURAL");
     let Some(kind) = object_kind(cursor) else { return cursor.unexpected("an object's kind") };
     let if_exists = cursor.accept_all(&["IF", "EXISTS"]);
+    let before = cursor.clone();
     let name = object_name(cursor, kind)?;
+    let arguments = routine_arguments(before, kind);
     if kind == ObjectKind::Statistics && cursor.accept_all(&["SET", "STATISTICS"]) {
         if !cursor.accept("DEFAULT") {
             number(cursor)?;
@@ -619,7 +624,7 @@ pub(super) fn alter(cursor: &mut Cursor<'_>) -> Read<Statement> {
     if rename_to.is_none() && set_schema.is_none() {
         cursor.at = cursor.tokens.len();
     }
-    Ok(Statement::AlterOther { kind, name, rename_to, set_schema })
+    Ok(Statement::AlterOther { kind, name, arguments, rename_to, set_schema })
 }
 
 fn alter_publication(cursor: &mut Cursor<'_>) -> Read<Statement> {
@@ -630,7 +635,13 @@ fn alter_publication(cursor: &mut Cursor<'_>) -> Read<Statement> {
             cursor.at = cursor.tokens.len();
         }
         let kind = ObjectKind::Publication;
-        return Ok(Statement::AlterOther { kind, name: QualifiedName::new(name), rename_to, set_schema: None });
+        return Ok(Statement::AlterOther {
+            kind,
+            name: QualifiedName::new(name),
+            arguments: None,
+            rename_to,
+            set_schema: None,
+        });
     }
     let change = match cursor.accept_any(&["ADD", "SET", "DROP"]) {
         Some("ADD") => PublicationChange::Add,
@@ -647,7 +658,13 @@ pub(super) fn other(cursor: &mut Cursor<'_>) -> Read<Statement> {
     if cursor.accept_all(&["REASSIGN", "OWNED", "BY"]) {
         let name = QualifiedName::new(cursor.ident()?);
         cursor.at = cursor.tokens.len();
-        return Ok(Statement::AlterOther { kind: ObjectKind::Role, name, rename_to: None, set_schema: None });
+        return Ok(Statement::AlterOther {
+            kind: ObjectKind::Role,
+            name,
+            arguments: None,
+            rename_to: None,
+            set_schema: None,
+        });
     }
     if cursor.accept_all(&["IMPORT", "FOREIGN", "SCHEMA"]) {
         cursor.ident()?;
@@ -794,6 +811,16 @@ fn object_name(cursor: &mut Cursor<'_>, kind: ObjectKind) -> Read<QualifiedName>
     }
 }
 
+/// The types in the list behind a routine's name.
+fn routine_arguments(mut cursor: Cursor<'_>, kind: ObjectKind) -> Option<Vec<DataType>> {
+    if !matches!(kind, ObjectKind::Function | ObjectKind::Procedure | ObjectKind::Routine) {
+        return None;
+    }
+    cursor.name().ok()?;
+    cursor.is_kind(Kind::LParen).then_some(())?;
+    super::routine::arguments(&mut cursor).ok()?.into_iter().collect()
+}
+
 pub(super) fn drop(cursor: &mut Cursor<'_>) -> Read<Statement> {
     cursor.expect("DROP")?;
     if cursor.accept_all(&["OWNED", "BY"]) {
@@ -804,7 +831,16 @@ pub(super) fn drop(cursor: &mut Cursor<'_>) -> Read<Statement> {
     let Some(kind) = object_kind(cursor) else { return cursor.unexpected("an object's kind") };
     let concurrently = kind == ObjectKind::Index && cursor.accept("CONCURRENTLY");
     let if_exists = cursor.accept_all(&["IF", "EXISTS"]);
-    let names = cursor.list(|cursor| object_name(cursor, kind))?;
+    let mut arguments = Vec::new();
+    let names = cursor.list(|cursor| {
+        let before = cursor.clone();
+        let name = object_name(cursor, kind)?;
+        arguments.push(routine_arguments(before, kind));
+        Ok(name)
+    })?;
+    if arguments.iter().all(Option::is_none) {
+        arguments.clear();
+    }
     let on = match kind {
         ObjectKind::Trigger | ObjectKind::Rule | ObjectKind::Policy => {
             cursor.expect("ON")?;
@@ -820,7 +856,7 @@ pub(super) fn drop(cursor: &mut Cursor<'_>) -> Read<Statement> {
         cursor.skip_parenthesized()?;
     }
     let behavior = behavior(cursor);
-    Ok(Statement::Drop(DropObjects { kind, names, if_exists, behavior, concurrently, on }))
+    Ok(Statement::Drop(DropObjects { kind, names, arguments, if_exists, behavior, concurrently, on }))
 }
 
 pub(super) fn comment(cursor: &mut Cursor<'_>) -> Read<Statement> {

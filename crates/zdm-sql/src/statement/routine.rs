@@ -58,7 +58,7 @@ fn routine_type(cursor: &mut Cursor<'_>) -> Read<Option<DataType>> {
 }
 
 /// The input arguments' types.
-fn arguments(cursor: &mut Cursor<'_>) -> Read<Vec<Option<DataType>>> {
+pub(super) fn arguments(cursor: &mut Cursor<'_>) -> Read<Vec<Option<DataType>>> {
     let (start, end) = cursor.skip_parenthesized()?;
     let mut inside = Cursor::new(cursor.text, &cursor.tokens[start..end]);
     let mut arguments = Vec::new();

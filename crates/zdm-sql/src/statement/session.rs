@@ -47,7 +47,7 @@ pub(super) fn meta_command(cursor: &Cursor<'_>) -> Read<Statement> {
     let name = source.split(char::is_whitespace).next().unwrap_or(source);
     // `\dt`, `\l` and their kin only look at the catalog.
     if SILENT.contains(&name) || name.starts_with("\\d") || matches!(name, "\\l" | "\\l+" | "\\z" | "\\sf" | "\\sv") {
-        return Ok(Statement::Session { command: name.to_owned(), statement: None });
+        return Ok(Statement::Session { command: name.to_owned(), name: None, statement: None });
     }
     if name == "\\copy"
         && let Some(copy) = source.get(1..)
@@ -271,8 +271,15 @@ pub(super) fn command(cursor: &mut Cursor<'_>) -> Statement {
         command.push(' ');
         command.push_str(&cursor.source(*token).to_ascii_uppercase());
     }
+    let named = matches!(command.as_str(), "PREPARE" | "EXECUTE" | "DECLARE" | "CLOSE" | "DEALLOCATE");
+    let mut ahead = cursor.clone();
+    ahead.at = 1;
+    if command == "DEALLOCATE" {
+        ahead.accept("PREPARE");
+    }
+    let name = if named && !ahead.is("ALL") { ahead.ident().ok() } else { None };
     cursor.at = cursor.tokens.len();
-    Statement::Session { command, statement: None }
+    Statement::Session { command, name, statement: None }
 }
 
 // Maintenance

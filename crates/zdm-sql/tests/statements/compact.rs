@@ -147,7 +147,9 @@ impl Tree {
                             .iter()
                             .filter(|(name, value)| {
                                 let default = name == "enforced" && value.to_text() == "true";
-                                !default && !value.says_nothing()
+                                // The text in other words.
+                                let repeated = name == "words";
+                                !default && !repeated && !value.says_nothing()
                             })
                             .map(|(name, value)| format!("{name}:{}", value.to_text()))
                             .collect();
