@@ -750,8 +750,8 @@ fn what_looks_like_something_else() {
     check(
         "DECLARE c CURSOR FOR SELECT 1; PREPARE p (int) AS SELECT 2; PREPARE TRANSACTION 'x'; EXPLAIN EXPLAIN SELECT 1",
         r#"
-        Session{command:"DECLARE", statement:Select(Query{text:"SELECT 1", output:[OutputColumn{expr:"1"}]})}
-        Session{command:"PREPARE", statement:Select(Query{text:"SELECT 2", output:[OutputColumn{expr:"2"}]})}
+        Session{command:"DECLARE", name:"c", statement:Select(Query{text:"SELECT 1", output:[OutputColumn{expr:"1"}]})}
+        Session{command:"PREPARE", name:"p", statement:Select(Query{text:"SELECT 2", output:[OutputColumn{expr:"2"}]})}
         Session{command:"PREPARE TRANSACTION"}
         Session{command:"EXPLAIN"}
     "#,
