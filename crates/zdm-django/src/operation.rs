@@ -381,6 +381,8 @@ pub struct CodeFacts {
 pub struct CodeFact {
     pub kind: CodeFactKind,
     pub span: Span,
+    /// The code itself puts it, and all rounds of the loops around it, into one transaction.
+    pub in_transaction: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -389,12 +391,16 @@ pub enum CodeFactKind {
     Updates { model: CodeModel, rows: Rows, set: Option<Vec<(Arc<str>, Value)>> },
     /// `queryset.delete()`.
     Deletes { model: CodeModel, rows: Rows },
-    /// `save()` on objects of a queryset in a loop, or one query for each.
+    /// `save()` on objects of a queryset in a loop, or one query for each. [`Rows::Few`] are chosen one by one from what
+    /// the code gets elsewhere: from a cursor, from a file.
     SavesEach { model: CodeModel, rows: Rows },
     /// `delete()` of objects of a queryset in a loop, or one query for each.
     DeletesEach { model: CodeModel, rows: Rows },
-    /// `bulk_update(…)` in a loop, of as many objects at a time as the code chooses.
+    /// `bulk_update(…)` in a loop, of as many objects at a time as the code chooses; or `update()` of one range of keys
+    /// after the other.
     UpdatesInBatches { model: CodeModel, rows: Rows },
+    /// `delete()` of one range of keys after the other.
+    DeletesInBatches { model: CodeModel, rows: Rows },
     /// `bulk_update(queryset, …)`.
     BulkUpdates { model: CodeModel, rows: Rows },
     /// A manager of a model class that was imported, or fetched from the registry of today; as written.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use zdm_django::migration::DependencyTarget;
-use zdm_django::operation::{CodeModel, Rows, RunPython};
+use zdm_django::operation::{CodeFact, CodeModel, Rows, RunPython};
 use zdm_django::resolve::{ResolvedField, Through};
 use zdm_django::state::{ModelKey, ModelState};
 use zdm_django::{Operation, OperationKind, ProjectState, Resolver, Value};
@@ -149,14 +149,26 @@ pub(crate) fn named_model(cx: &Cx<'_>, index: usize, model: &CodeModel) -> Optio
     let mut names = model.name.split('.');
     let mut found = Arc::clone(state.model(&ModelKey::new(&model.app, names.next()?))?);
     let mut link = Link::Object;
+    let mut between: Option<Arc<ModelState>> = None;
     let table_of = |model: &ModelState| Some(zdm_replay::table_name(&resolver.table(model).ok()?));
     for name in names {
+        // The model between the two.
+        if let ("through", Link::ManyToMany(_), Some(between)) = (name, &link, &between) {
+            found = Arc::clone(between);
+            link = Link::Object;
+            continue;
+        }
         let (owner, field, reverse) = match found.field(name) {
             Some(_) => (Arc::clone(&found), resolver.field(&found, name).ok()?, false),
             None => referring(state, resolver, &found, name)?,
         };
         let relation = field.relation.as_deref()?;
         let target = if reverse { Arc::clone(&owner) } else { Arc::clone(state.model(&relation.model)?) };
+        between = match &relation.through {
+            Some(Through::Auto(through)) => Some(Arc::new(ModelState::clone(through))),
+            Some(Through::Model(key)) => state.model(key).cloned(),
+            None => None,
+        };
         link = match &relation.through {
             Some(Through::Auto(through)) => Link::ManyToMany(table_of(through)?),
             Some(Through::Model(key)) => Link::ManyToMany(table_of(state.model(key)?)?),
@@ -199,9 +211,24 @@ fn referring(
     None
 }
 
-/// Whether what a `RunPython` does stays locked until the end: Django puts it into a transaction of its own if asked.
-pub(crate) fn in_transaction(cx: &Cx<'_>, run: &RunPython) -> bool {
-    cx.migration.migration.atomic || run.atomic == Some(true)
+/// The transaction that keeps what a `RunPython` does locked until its end.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    /// That of the migration, or the one that Django puts around the function if asked.
+    ByTheMigration,
+    /// The code's own: `transaction.atomic()` around all that it does.
+    ByTheCode,
+}
+
+/// None where each statement is a transaction of its own.
+pub(crate) fn kept_by(cx: &Cx<'_>, run: &RunPython, fact: &CodeFact) -> Option<Kept> {
+    if cx.migration.migration.atomic || run.atomic == Some(true) {
+        Some(Kept::ByTheMigration)
+    } else if fact.in_transaction {
+        Some(Kept::ByTheCode)
+    } else {
+        None
+    }
 }
 
 /// ``every row of `shop_order` ``, or those where a field is NULL, or those that a condition chooses.

@@ -37,17 +37,25 @@ fn every_page_holds() {
         assert!(marks_itself, "{}: no Bad line is marked with the page's own code", rule.page.code.code);
         for block in &page.bad {
             examples += 1;
-            check(rule.page.code.code, "Bad", &page.given, &[], block, &mut failures);
+            check(rule.page.code.code, "Bad", &page.given, &[], block, Severity::Warning, &mut failures);
         }
         let mut before = Vec::new();
         for block in &page.good {
             examples += 1;
-            check(rule.page.code.code, "Good", &page.given, &before, block, &mut failures);
+            check(rule.page.code.code, "Good", &page.given, &before, block, Severity::Warning, &mut failures);
             before.push(block.clone());
         }
         for block in &page.silent {
             examples += 1;
-            check(rule.page.code.code, "When it stays silent", &page.given, &[], block, &mut failures);
+            check(
+                rule.page.code.code,
+                "When it stays silent",
+                &page.given,
+                &[],
+                block,
+                Severity::Warning,
+                &mut failures,
+            );
         }
     }
     println!("{} pages, {examples} examples", RULES.len());
@@ -100,8 +108,16 @@ fn every_fix_mends_its_example() {
     assert!(failures.is_empty(), "{failures}");
 }
 
-/// The marked lines are exactly the lines with findings of at least a warning; marked infos must be there too.
-fn check(page: &'static str, section: &str, given: &[Block], before: &[Block], block: &Block, failures: &mut String) {
+/// The marked lines are exactly the lines with findings of at least this severity; others that are marked must be there too.
+fn check(
+    page: &'static str,
+    section: &str,
+    given: &[Block],
+    before: &[Block],
+    block: &Block,
+    least: Severity,
+    failures: &mut String,
+) {
     let earlier: Vec<&Block> = given.iter().chain(before).collect();
     let expected = common::expectations(&block.text);
     let (given, files) = common::example_files(&earlier, block);
@@ -117,7 +133,7 @@ fn check(page: &'static str, section: &str, given: &[Block], before: &[Block], b
             common::stripped_line(&block.text, **line).trim() == text.trim()
                 && codes.iter().any(|code| code == diagnostic.code.code)
         });
-        if diagnostic.severity < Severity::Warning && marked.is_none() {
+        if diagnostic.severity < least && marked.is_none() {
             continue;
         }
         let key = marked.map_or(usize::MAX, |(line, _)| *line);

@@ -471,7 +471,16 @@ pub(crate) fn enum_attribute(members: &[(Str, Value)], name: &Str, origin: &Orig
 /// A call of something outside of the project, by its full name.
 pub(crate) fn call(evaluator: &Evaluator<'_>, name: &str, args: &[Arg], origin: &Origin) -> Option<Value> {
     let short = name.strip_prefix("builtins.");
-    let Some(short) = short else { return library_call(name, args, origin) };
+    let Some(short) = short else {
+        return match name {
+            "importlib.import_module" => imported_module(evaluator, args, origin),
+            _ => library_call(name, args, origin),
+        };
+    };
+    if short == "__import__" {
+        let from = args.iter().any(|arg| matches!(&arg.kind, ArgKind::Keyword(name) if name.as_str() == "fromlist"));
+        return imported_module(evaluator, args.get(..1).filter(|_| from || args.len() > 3)?, origin);
+    }
     if short == "dict" {
         let kind = ValueKind::Dict(Arc::new(Vec::new()));
         let empty = made(kind, origin);
@@ -765,6 +774,21 @@ fn enumerated(value: &Value, start: i64, origin: &Origin) -> Option<Value> {
         made(ValueKind::Tuple(Arc::new(vec![number, item])), origin)
     };
     Some(list(ops::elements(value)?.into_iter().zip(start..).map(pair).collect(), origin))
+}
+
+/// `importlib.import_module("shop.migrations.0002_fill")`, or with a package that the name is relative to.
+fn imported_module(evaluator: &Evaluator<'_>, args: &[Arg], origin: &Origin) -> Option<Value> {
+    let (name, package) = match args {
+        [name] => (name, None),
+        [name, package] => (name, Some(package.value.as_str()?)),
+        _ => return None,
+    };
+    let name = name.value.as_str()?.as_str();
+    let Some(relative) = name.strip_prefix('.') else { return Some(evaluator.resolve(name, origin)) };
+    if relative.starts_with('.') {
+        return None;
+    }
+    Some(evaluator.resolve(&format!("{}.{relative}", package?.as_str()), origin))
 }
 
 fn library_call(name: &str, args: &[Arg], origin: &Origin) -> Option<Value> {

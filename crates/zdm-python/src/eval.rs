@@ -155,6 +155,8 @@ struct Frame<'e> {
     locals: RefCell<Vec<(Str, Value)>>,
     /// The calls met, when a function's body is read.
     trace: Option<RefCell<Vec<CallSite>>>,
+    /// What a generator yields, when its body is read.
+    yielded: RefCell<Vec<Value>>,
     /// Conditions and loops around the place that is being read.
     guards: Cell<u32>,
     /// What a function may already have returned, under conditions that are not known, and the first of these.
@@ -374,6 +376,12 @@ impl<'l> Evaluator<'l> {
         })
     }
 
+    /// What a generator function yields when it is called with these arguments, `self` included, in source order; of
+    /// `yield from`, any element.
+    pub fn yields(&self, function: &FunctionRef, args: &[Arg]) -> Vec<Value> {
+        self.read_body(function, Some(args)).yielded
+    }
+
     /// The value with parts of it replaced, and what depends on them evaluated again.
     ///
     /// `replace` is asked for every symbol (and for the symbols that its name starts with), call and parameter in the
@@ -581,6 +589,7 @@ impl<'e> Frame<'e> {
             kind: FrameKind::Module,
             locals: RefCell::default(),
             trace: None,
+            yielded: RefCell::default(),
             guards: Cell::new(0),
             returned: RefCell::default(),
         }

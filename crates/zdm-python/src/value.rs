@@ -362,7 +362,7 @@ impl Value {
     }
 
     /// Whether the value or a part of it is of a kind.
-    pub(crate) fn contains(&self, is: &dyn Fn(&ValueKind) -> bool) -> bool {
+    pub fn contains(&self, is: &dyn Fn(&ValueKind) -> bool) -> bool {
         let any = |items: &[Self]| items.iter().any(|item| item.contains(is));
         if is(&self.kind) {
             return true;

@@ -15,7 +15,7 @@ use crate::operation::{CodeFact, CodeFactKind, CodeFacts, CodeModel, Rows};
 
 mod rows;
 
-use rows::{Look, with_places};
+use rows::{Look, Part, method_of, with_places};
 
 /// Helper functions inside of each other.
 const MAX_DEPTH: u32 = 6;
@@ -33,14 +33,29 @@ struct Site {
     place: Option<Span>,
     /// How often the callers call it.
     around: Round,
+    /// In a `while` loop of a caller.
+    in_while: bool,
+    /// A caller has put it, and all rounds of the loops around it, into one transaction.
+    in_transaction: bool,
+}
+
+/// Where a call stands in what is read.
+#[derive(Clone, Copy)]
+struct Standing {
+    round: Round,
+    in_while: bool,
 }
 
 /// A function that is being read, and what was found.
 struct Reading<'m> {
     module: &'m Module,
     functions: u32,
+    /// Those that are being read, the callers of the others first.
+    under_way: Vec<FunctionRef>,
     facts: Vec<CodeFact>,
     may_change: bool,
+    /// What is read now stands in a transaction of the code, with the loops around it.
+    in_transaction: bool,
 }
 
 impl Extractor<'_> {
@@ -53,10 +68,11 @@ impl Extractor<'_> {
         let Some((function, args)) = self.function_of_code(code, 0) else {
             return unread("it is not a function of the project");
         };
-        let mut reading = Reading { module, functions: 0, facts: Vec::new(), may_change: false };
+        let mut reading = Reading::new(module);
         // What a function of another file does is told where the operation names it.
         let place = (function.module != *module).then_some(span);
-        self.read_function(&function, &args, Site { depth: 0, place, around: Round::Once }, &mut reading);
+        let site = Site { depth: 0, place, around: Round::Once, in_while: false, in_transaction: false };
+        self.read_function(&function, &args, site, &mut reading);
         reading.facts.sort_by_key(|fact| (fact.span.start, fact.span.end));
         CodeFacts { facts: reading.facts, unread: None, may_change: reading.may_change }
     }
@@ -89,7 +105,11 @@ impl Extractor<'_> {
                 };
                 Some((function, vec![own]))
             }
-            _ => Some((code.undecorated()?.clone(), Vec::new())),
+            _ => {
+                let function = code.undecorated()?.clone();
+                let class = class_argument(&function).into_iter().collect();
+                Some((function, class))
+            }
         }
     }
 
@@ -116,7 +136,11 @@ impl Extractor<'_> {
 
     /// Reads a function that is called at a site.
     fn read_function(&self, function: &FunctionRef, args: &[python::Arg], site: Site, reading: &mut Reading<'_>) {
-        let Site { depth, place, around } = site;
+        let Site { depth, place, around, in_while, in_transaction } = site;
+        // What a function does that calls itself was read the first time, and once more for what it gives itself.
+        if reading.under_way.iter().filter(|other| *other == function).count() > 1 {
+            return;
+        }
         if depth > MAX_DEPTH || reading.functions >= MAX_FUNCTIONS {
             let span = place.unwrap_or(function.function().span);
             let name = function.module.text(function.function().name);
@@ -126,9 +150,12 @@ impl Extractor<'_> {
             return;
         }
         reading.functions += 1;
+        reading.under_way.push(function.clone());
         let before = reading.facts.len();
         let mut loops = Loops::default();
-        find_loops(&function.module, &function.function().body, &mut loops);
+        find_loops(&function.module, &function.function().body, false, &mut loops);
+        let is_transaction =
+            function.function().decorators.iter().any(|decorator| is_atomic(&function.module, *decorator));
         // Python gives the forwards function its arguments; a helper that is called with fewer has defaults.
         let args = if depth > 0 || !args.is_empty() { self.with_defaults(function, args) } else { Vec::new() };
         for site in self.evaluator().calls_with(function, &args) {
@@ -140,7 +167,7 @@ impl Extractor<'_> {
             let span = place.unwrap_or(own);
             let here = if loops.is_each_time(own) || call.callee.is_symbol("builtins.map") {
                 Round::Each
-            } else if loops.is_inside(own) {
+            } else if loops.is_inside(own) || loops.is_in_while(own) {
                 Round::Some
             } else if site.conditional {
                 Round::Perhaps
@@ -153,16 +180,28 @@ impl Extractor<'_> {
                 (Round::Perhaps, Round::Perhaps) => Round::Perhaps,
                 _ => Round::Some,
             };
+            let in_while = in_while || loops.is_in_while(own);
+            let once = matches!(around, Round::Once | Round::Perhaps);
+            let in_transaction = in_transaction || (once && (is_transaction || loops.is_in_transaction(own)));
+            reading.in_transaction = in_transaction;
             if let Some((helper, args)) = self.helper_of(call) {
                 let place = place.or_else(|| (helper.module != *reading.module).then_some(own));
-                self.read_function(&helper, &args, Site { depth: depth + 1, place, around: round }, reading);
+                let site = Site { depth: depth + 1, place, around: round, in_while, in_transaction };
+                self.read_function(&helper, &args, site, reading);
+                reading.in_transaction = in_transaction;
                 continue;
+            }
+            if let Some(what) = self.gives_function_away(call, reading) {
+                reading.may_change = true;
+                reading.push_once(CodeFactKind::NotRead { what }, span);
             }
             reading.may_change |= is_called_like_a_change(call);
             if let Some(kind) = self.saved(call, &function.module, own, &function.function().body) {
                 reading.push(kind, span);
             }
-            for kind in self.changed_rows(call, round) {
+            let changed = self.each_receiver(call, Standing { round, in_while });
+            let is_known = !changed.is_empty();
+            for kind in changed {
                 if let (
                     CodeFactKind::SavesEach { model, rows: rows @ (Rows::All | Rows::WhereNull(_)) },
                     Some((value, _)),
@@ -181,13 +220,17 @@ impl Extractor<'_> {
             for kind in self.sent_sql(call) {
                 reading.push(kind, span);
             }
+            if let Some(what) = called_procedure(call) {
+                reading.may_change = true;
+                reading.push_once(CodeFactKind::NotRead { what }, span);
+            }
             if let Some(method) = schema_method(call) {
                 reading.push(CodeFactKind::ChangesSchema { method }, span);
             }
             if let Some(what) = handed_on(call) {
                 reading.may_change = true;
                 reading.push_once(CodeFactKind::NotRead { what }, span);
-            } else if let Some(what) = self.rows_handed_on(call) {
+            } else if let Some(what) = self.rows_handed_on(call).filter(|_| !is_known) {
                 reading.may_change = true;
                 reading.push_once(CodeFactKind::RowsNotRead { what }, span);
             }
@@ -196,6 +239,7 @@ impl Extractor<'_> {
                 reading.push_once(CodeFactKind::ModelOfToday { class }, span);
             }
         }
+        reading.under_way.pop();
         // What a loop leaves over for a last `bulk_update` is no more than a batch.
         let batched: Vec<CodeModel> = reading.facts[before..]
             .iter()
@@ -213,7 +257,21 @@ impl Extractor<'_> {
     /// project's classes, or what `map()` calls.
     fn helper_of(&self, call: &Call) -> Option<(FunctionRef, Vec<python::Arg>)> {
         if let Some(function) = call.callee.as_function() {
+            let class = class_argument(function).into_iter();
+            return Some((function.clone(), class.chain(call.args.iter().cloned()).collect()));
+        }
+        // `transaction.atomic` above the function.
+        if let Some(function) = call.callee.undecorated().filter(|function| !function.function().decorators.is_empty())
+        {
             return Some((function.clone(), call.args.clone()));
+        }
+        // `async_to_sync(fill)(apps)`
+        if let Some(wrapped) = call.callee.as_call()
+            && ["asgiref.sync.async_to_sync", "asgiref.sync.sync_to_async"]
+                .iter()
+                .any(|name| wrapped.callee.is_symbol(name))
+        {
+            return Some((wrapped.positional(0)?.value.as_function()?.clone(), call.args.clone()));
         }
         if call.callee.is_symbol("builtins.map") {
             let [function, iterable] = call.args.as_slice() else { return None };
@@ -222,19 +280,79 @@ impl Extractor<'_> {
             let arg = python::Arg { kind: ArgKind::Positional, span: element.span(), value: element };
             return Some((function.value.as_function()?.clone(), vec![arg]));
         }
-        let (object, name) = call.method()?;
-        let class = object.as_call()?.callee.as_class()?;
-        let method = self.evaluator().class_attribute(class, name.as_str())?;
+        // `Filler(apps)()`
+        let of_object =
+            call.callee.as_call().and_then(|made| Some((&call.callee, made.callee.as_class()?, "__call__")));
+        let of_object = of_object.or_else(|| {
+            let (object, name) = call.method()?;
+            Some((object, object.as_call()?.callee.as_class()?, name.as_str()))
+        });
+        let (object, class, name) = of_object?;
+        let method = self.evaluator().class_attribute(class, name)?;
         let function = method.as_function()?.clone();
+        if is_decorated(&function, "staticmethod") {
+            return Some((function, call.args.clone()));
+        }
         let own = python::Arg { kind: ArgKind::Positional, value: object.clone(), span: object.span() };
+        let own = class_argument(&function).unwrap_or(own);
         Some((function, [own].into_iter().chain(call.args.iter().cloned()).collect()))
+    }
+
+    /// What is called gets a function of the project that changes rows, and calls it when and as often as it likes: a
+    /// pool of threads, `transaction.on_commit`.
+    fn gives_function_away(&self, call: &Call, reading: &Reading<'_>) -> Option<Arc<str>> {
+        let mut values = call.args.iter().map(|arg| &arg.value);
+        let given = values.find_map(|value| match &value.kind {
+            ValueKind::Call(partial) if partial.callee.is_symbol("functools.partial") => {
+                partial.positional(0)?.value.as_function()
+            }
+            _ => value.as_function(),
+        })?;
+        let ours = matches!(&call.callee.kind, ValueKind::Symbol(name)
+            if ["builtins.", "functools.", "itertools.", "asgiref.sync."].iter().any(|module| name.starts_with(module)));
+        if ours {
+            return None;
+        }
+        let mut scratch = Reading { functions: reading.functions, ..Reading::new(reading.module) };
+        let site =
+            Site { depth: MAX_DEPTH - 1, place: None, around: Round::Some, in_while: false, in_transaction: false };
+        self.read_function(given, &[], site, &mut scratch);
+        if !scratch.may_change {
+            return None;
+        }
+        let name = match &call.callee.kind {
+            ValueKind::Symbol(name) => own_name(name),
+            _ => Arc::from(call.method()?.1.as_str()),
+        };
+        let function = given.module.text(given.function().name);
+        let function = if function.is_empty() { String::from("a function") } else { format!("`{function}()`") };
+        Some(Arc::from(format!("{function} is handed to `{name}()`, which decides when and how often it runs")))
+    }
+
+    /// The rows that a call changes; a loop over several querysets has several.
+    fn each_receiver(&self, call: &Call, standing: Standing) -> Vec<CodeFactKind> {
+        if let ValueKind::Attribute(attribute) = &call.callee.kind
+            && let ValueKind::Element(iterable) = &attribute.value.kind
+            && let Some(chain) = iterable.as_call().filter(|chain| chain.callee.is_symbol("itertools.chain"))
+        {
+            let mut found = Vec::new();
+            for part in &chain.args {
+                let element = ValueKind::Element(Arc::new(part.value.clone()));
+                let element = python::Value::new(element, attribute.value.origin.clone());
+                let method = python::AttributeOf { value: element, name: attribute.name.clone() };
+                let callee = python::Value::new(ValueKind::Attribute(Arc::new(method)), call.callee.origin.clone());
+                found.extend(self.changed_rows(&Call { callee, args: call.args.clone() }, standing));
+            }
+            return found;
+        }
+        self.changed_rows(call, standing)
     }
 
     /// The model class of a manager's call, where it does not come from the migration's own state.
     fn model_of_today(&self, call: &Call, module: &Module) -> Option<Arc<str>> {
         if let ValueKind::Symbol(name) = &call.callee.kind {
             // A class outside of what is read: `django.contrib.auth.models.Group.objects.filter`.
-            if &**name == "django.apps.apps.get_model" {
+            if matches!(&**name, "django.apps.apps.get_model" | "django.apps.apps.get_registered_model") {
                 return Some(Arc::from("django.apps.apps.get_model()"));
             }
             let mut parts = name.split('.').rev();
@@ -242,7 +360,13 @@ impl Extractor<'_> {
             let is_class = class.chars().next().is_some_and(char::is_uppercase);
             return (is_class && MANAGERS.contains(&manager)).then(|| Arc::from(class));
         }
-        let (receiver, _) = call.method()?;
+        let (receiver, method) = method_of(call)?;
+        if let Some(made) = receiver.as_call()
+            && matches!(method, "save" | "delete")
+            && let Some(class) = made.callee.as_class().filter(|class| self.is_model(class))
+        {
+            return Some(own_name(&class.name()));
+        }
         if let ValueKind::Attribute(manager) = &receiver.kind
             && MANAGERS.contains(&manager.name.as_str())
         {
@@ -275,9 +399,20 @@ impl Extractor<'_> {
     }
 }
 
-impl Reading<'_> {
+impl<'m> Reading<'m> {
+    fn new(module: &'m Module) -> Self {
+        Self {
+            module,
+            functions: 0,
+            under_way: Vec::new(),
+            facts: Vec::new(),
+            may_change: false,
+            in_transaction: false,
+        }
+    }
+
     fn push(&mut self, kind: CodeFactKind, span: Span) {
-        let fact = CodeFact { kind, span };
+        let fact = CodeFact { kind, span, in_transaction: self.in_transaction };
         if !self.facts.contains(&fact) {
             self.facts.push(fact);
         }
@@ -306,6 +441,10 @@ struct Loops {
     bodies: Vec<Span>,
     /// What is looped over.
     iterables: Vec<Span>,
+    /// The `while` loops as a whole.
+    whiles: Vec<Span>,
+    /// What stands in `transaction.atomic()`, that being in no loop.
+    transactions: Vec<Span>,
 }
 
 /// How often a call runs.
@@ -328,23 +467,72 @@ impl Loops {
     fn is_inside(&self, span: Span) -> bool {
         self.bodies.iter().any(|stmt| stmt.start <= span.start && span.end <= stmt.end)
     }
+
+    fn is_in_while(&self, span: Span) -> bool {
+        self.whiles.iter().any(|stmt| stmt.start <= span.start && span.end <= stmt.end)
+    }
+
+    fn is_in_transaction(&self, span: Span) -> bool {
+        self.transactions.iter().any(|stmt| stmt.start <= span.start && span.end <= stmt.end)
+    }
 }
 
-fn find_loops(module: &Module, block: &[Stmt], found: &mut Loops) {
+/// `transaction.atomic`, `atomic(using="default")`, as it is written.
+fn is_atomic(module: &Module, expr: python::syntax::ExprId) -> bool {
+    let text = module.text(module.expr(expr).span);
+    let name = text.split('(').next().unwrap_or(text).trim();
+    matches!(name.rsplit('.').next(), Some("atomic"))
+}
+
+fn is_decorated(function: &FunctionRef, name: &str) -> bool {
+    function
+        .function()
+        .decorators
+        .iter()
+        .any(|decorator| function.module.text(function.module.expr(*decorator).span) == name)
+}
+
+/// The first argument of a class method, which Python gives it.
+fn class_argument(function: &FunctionRef) -> Option<python::Arg> {
+    if !is_decorated(function, "classmethod") {
+        return None;
+    }
+    let place = function.function().span;
+    let (id, class) = function
+        .module
+        .classes()
+        .filter(|(_, class)| class.span.start <= place.start && place.end <= class.span.end)
+        .last()?;
+    let origin = python::Origin::new(&function.module, class.span);
+    let span = class.span;
+    let class = ValueKind::Class(python::ClassRef { module: function.module.clone(), id });
+    Some(python::Arg { kind: ArgKind::Positional, value: python::Value::new(class, origin), span })
+}
+
+fn find_loops(module: &Module, block: &[Stmt], in_loop: bool, found: &mut Loops) {
     for stmt in block {
+        if let StmtKind::With { items, .. } = &stmt.kind
+            && !in_loop
+            && items.iter().any(|item| is_atomic(module, item.value))
+        {
+            found.transactions.push(stmt.span);
+        }
         if let StmtKind::For { body, iter, .. } = &stmt.kind {
             found.iterables.push(module.expr(*iter).span);
             found.bodies.extend(body.iter().map(|stmt| stmt.span));
             each_round(body, &mut found.rounds);
             // Loops inside of it have their own rounds among these, and their own iterables.
             let mut inner = Loops::default();
-            find_loops(module, body, &mut inner);
+            find_loops(module, body, true, &mut inner);
             found.iterables.append(&mut inner.iterables);
+            found.whiles.append(&mut inner.whiles);
         } else {
+            let is_while = matches!(stmt.kind, StmtKind::While { .. });
             if let StmtKind::While { body, .. } = &stmt.kind {
                 found.bodies.extend(body.iter().map(|stmt| stmt.span));
+                found.whiles.push(stmt.span);
             }
-            stmt.for_each_block(&mut |block| find_loops(module, block, found));
+            stmt.for_each_block(&mut |block| find_loops(module, block, in_loop || is_while, found));
         }
     }
 }
@@ -392,7 +580,8 @@ fn own_name(dotted: &str) -> Arc<str> {
 fn is_counted(value: &python::Value) -> bool {
     match &value.kind {
         ValueKind::List(items) | ValueKind::Tuple(items) | ValueKind::Set(items) => {
-            !items.iter().any(|item| matches!(item.kind, ValueKind::Spread(_)))
+            // An empty one is filled by what was not followed.
+            !items.is_empty() && !items.iter().any(|item| matches!(item.kind, ValueKind::Spread(_)))
         }
         _ => false,
     }
@@ -422,7 +611,7 @@ fn is_called_like_a_change(call: &Call) -> bool {
         ValueKind::Symbol(name) => name.rsplit('.').next(),
         _ => None,
     };
-    let name = call.method().map(|(_, name)| name.as_str()).or(symbol);
+    let name = method_of(call).map(|(_, name)| name).or(symbol);
     // What is not an attribute of anything known may do anything, as a function that is given does.
     let unknown = matches!(call.callee.kind, ValueKind::Parameter(_) | ValueKind::Element(_) | ValueKind::Unknown(_));
     unknown
@@ -474,6 +663,16 @@ fn schema_method(call: &Call) -> Option<Arc<str>> {
     let (receiver, method) = call.method()?;
     let is_editor = matches!(&receiver.kind, ValueKind::Parameter(name) if name.as_str().contains("editor"));
     (is_editor && SCHEMA_METHODS.contains(&method.as_str())).then(|| Arc::from(method.as_str()))
+}
+
+/// `cursor.callproc("recalculate")`
+fn called_procedure(call: &Call) -> Option<Arc<str>> {
+    let (_, method) = call.method()?;
+    if method.as_str() != "callproc" {
+        return None;
+    }
+    let name = call.arg(0, "procname")?.value.as_str().map_or("", |name| name.as_str());
+    Some(Arc::from(format!("it calls the database's function `{name}`")))
 }
 
 /// A function outside of what is read that gets `apps` or the schema editor.
@@ -540,17 +739,34 @@ impl Extractor<'_> {
 
     /// A change of rows that are not known.
     fn unknown_rows(&self, call: &Call) -> Option<Arc<str>> {
-        let (receiver, method) = call.method()?;
-        let changes = matches!(
-            method.as_str(),
-            "update" | "delete" | "save" | "bulk_update" | "bulk_create" | "create" | "_raw_delete"
-        );
+        let (receiver, method) = method_of(call)?;
+        let changes =
+            matches!(method, "update" | "delete" | "save" | "bulk_update" | "bulk_create" | "create" | "_raw_delete");
         // What a generator of the project yields is not known.
-        let yielded = matches!(&receiver.kind, ValueKind::Element(iterable)
-            if iterable.as_call().is_some_and(|call| call.callee.as_function().is_some()));
+        let of_a_function = |iterable: &python::Value| {
+            iterable.as_call().is_some_and(|call| call.callee.as_function().is_some() || self.helper_of(call).is_some())
+        };
+        let mut element = receiver;
+        while let ValueKind::Subscript(pair) = &element.kind {
+            element = &pair.0;
+        }
+        let yielded = matches!(&element.kind, ValueKind::Element(iterable) if of_a_function(iterable));
         let unknown = match self.look(receiver, 0) {
             Look::Rows => true,
-            Look::Unknown => yielded && matches!(method.as_str(), "delete" | "save"),
+            Look::Unknown => {
+                // Objects of the models of today are told as such.
+                let of_today = element.contains(&|kind| matches!(kind, ValueKind::Class(_) | ValueKind::Symbol(_)));
+                let one_of_some = matches!(element.kind, ValueKind::Element(_) | ValueKind::Unknown(_))
+                    && !of_today
+                    && !call.args.iter().any(|arg| matches!(arg.kind, ArgKind::Positional));
+                (one_of_some || (yielded && !of_today)) && matches!(method, "delete" | "save")
+            }
+            Look::Many(_) => {
+                let objects = call.arg(0, "objs").filter(|_| method == "bulk_update");
+                objects.is_some_and(|objects| {
+                    !is_counted(&objects.value) && matches!(self.look(&objects.value, 0), Look::Unknown)
+                })
+            }
             _ => false,
         };
         (changes && unknown).then(|| Arc::from(format!("which rows `{method}()` changes is decided while it runs")))
@@ -564,12 +780,18 @@ impl Extractor<'_> {
         };
         let is_raw =
             || method == "raw" && call.method().is_some_and(|(value, _)| matches!(self.look(value, 0), Look::Many(_)));
-        if !matches!(method.as_str(), "execute" | "executemany" | "execute_batch") && !is_raw() {
+        // `execute_values(cursor, sql, rows)`
+        let of_a_cursor = matches!(method.as_str(), "execute_batch" | "execute_values")
+            && matches!(&call.callee.kind, ValueKind::Symbol(_));
+        if !of_a_cursor && !matches!(method.as_str(), "execute" | "executemany") && !is_raw() {
             return Vec::new();
         }
-        let Some(sql) = call.arg(0, "sql").or_else(|| call.arg(0, "query")).or_else(|| call.arg(0, "raw_query")) else {
-            return Vec::new();
+        let sql = if of_a_cursor {
+            call.arg(1, "sql")
+        } else {
+            call.arg(0, "sql").or_else(|| call.arg(0, "query")).or_else(|| call.arg(0, "raw_query"))
         };
+        let Some(sql) = sql else { return Vec::new() };
         let model = |value: &python::Value| match self.look(value, 0) {
             Look::Model(model) => Some(model),
             _ => None,
@@ -583,14 +805,14 @@ impl Extractor<'_> {
 
     /// What `save()` or `bulk_update()` writes, as far as the code says it.
     fn saved(&self, call: &Call, module: &Module, place: Span, body: &[Stmt]) -> Option<CodeFactKind> {
-        let (receiver, method) = call.method()?;
+        let (receiver, method) = method_of(call)?;
         let named = |value: &python::Value| -> Option<Vec<Arc<str>>> {
             let (ValueKind::List(items) | ValueKind::Tuple(items) | ValueKind::Set(items)) = &value.kind else {
                 return None;
             };
             items.iter().map(|item| Some(Arc::from(item.as_str()?.as_str()))).collect()
         };
-        let (model, fields) = match method.as_str() {
+        let (model, fields) = match method {
             "bulk_update" => (self.queryset(receiver)?.model, named(&call.arg(1, "fields")?.value)?),
             "save" => {
                 let model = match self.look(receiver, 0) {
@@ -613,11 +835,12 @@ impl Extractor<'_> {
         (!fields.is_empty()).then_some(CodeFactKind::Saves { model, fields })
     }
 
-    fn changed_rows(&self, call: &Call, round: Round) -> Vec<CodeFactKind> {
-        let Some((receiver, method)) = call.method() else { return Vec::new() };
-        let kind = match method.as_str() {
+    fn changed_rows(&self, call: &Call, standing: Standing) -> Vec<CodeFactKind> {
+        let round = standing.round;
+        let Some((receiver, method)) = method_of(call) else { return Vec::new() };
+        let kind = match method {
             "update" | "delete" | "_raw_delete" | "save" => {
-                return self.changed_one_by_one(call, receiver, method, round);
+                return self.changed_one_by_one(call, receiver, method, standing);
             }
             "create" | "get_or_create" | "update_or_create" => match self.look(receiver, 0) {
                 Look::Many(created) => Some(self.created(created.model, call, round)),
@@ -632,14 +855,14 @@ impl Extractor<'_> {
                 Look::Related { found, owner } => {
                     let owner = match round {
                         Round::Each => owner,
-                        Round::Once => rows::QuerySet { rows: Rows::Few, ..owner },
+                        Round::Once => rows::QuerySet { rows: Rows::Few, part: Part::Whole, ..owner },
                         _ => owner.under_conditions(),
                     };
                     Some(CodeFactKind::Relates {
                         model: found.model,
                         source: owner.model,
                         rows: owner.rows,
-                        removes: matches!(method.as_str(), "remove" | "clear"),
+                        removes: matches!(method, "remove" | "clear"),
                     })
                 }
                 _ => None,
@@ -655,7 +878,9 @@ impl Extractor<'_> {
             }),
             "bulk_update" => {
                 let objects = call.arg(0, "objs").and_then(|objects| self.queryset(&objects.value));
-                objects.filter(|found| found.rows != Rows::Few).map(|found| {
+                let objects =
+                    objects.and_then(|found| if found.rows == Rows::Few { standing.batch(found) } else { Some(found) });
+                objects.map(|found| {
                     let (model, rows) = (found.model, found.rows);
                     if matches!(round, Round::Each | Round::Some) {
                         CodeFactKind::UpdatesInBatches { model, rows }
@@ -675,13 +900,18 @@ impl Extractor<'_> {
         call: &Call,
         receiver: &python::Value,
         method: &str,
-        round: Round,
+        standing: Standing,
     ) -> Vec<CodeFactKind> {
+        let round = standing.round;
         let deletes = matches!(method, "delete" | "_raw_delete");
         match (self.look(receiver, 0), method) {
             (Look::Each(found), "save" | "delete") if round != Round::Once && found.rows != Rows::Few => {
                 let model = found.model.clone();
                 vec![one_by_one(model, found, round, deletes)]
+            }
+            (Look::Each(found), "save" | "delete") => {
+                let batch = standing.batch(found);
+                batch.map(|found| one_by_one(found.model.clone(), found, round, deletes)).into_iter().collect()
             }
             (Look::New(model), "save") => {
                 receiver.as_call().map(|made| self.created(model, made, round)).into_iter().collect()
@@ -707,6 +937,21 @@ impl Extractor<'_> {
                     && let Some(source) = self.chosen_by(receiver).filter(|_| round != Round::Once)
                 {
                     kinds.push(one_by_one(found.model.clone(), source, round, deletes));
+                } else if found.rows == Rows::Few && found.part == Part::Key && round != Round::Once {
+                    let (model, rows) = (found.model.clone(), Rows::Few);
+                    kinds.push(if deletes {
+                        CodeFactKind::DeletesEach { model, rows }
+                    } else {
+                        CodeFactKind::SavesEach { model, rows }
+                    });
+                } else if let Some(rows::QuerySet { model, rows, .. }) =
+                    standing.batch(found.clone()).filter(|_| found.rows == Rows::Few)
+                {
+                    kinds.push(if deletes {
+                        CodeFactKind::DeletesInBatches { model, rows }
+                    } else {
+                        CodeFactKind::UpdatesInBatches { model, rows }
+                    });
                 }
                 kinds.push(if deletes {
                     CodeFactKind::Deletes { model: found.model, rows: found.rows }
@@ -739,15 +984,33 @@ impl Extractor<'_> {
             Some((_, Some(iterable))) if !value.is_generator() => iterable,
             Some(_) => return None,
             None if is_iterable => value,
-            None if call.callee.is_symbol("builtins.list") || call.callee.is_symbol("builtins.sorted") => {
+            None if ["list", "set", "sorted", "tuple"]
+                .iter()
+                .any(|name| call.callee.is_symbol(&format!("builtins.{name}"))) =>
+            {
                 &call.positional(0)?.value
             }
             None => return None,
         };
-        if self.is_in_batches(read, 0) {
+        // A dictionary of objects is in memory already.
+        let of_a_dictionary =
+            read.as_call().and_then(Call::method).is_some_and(|(of, _)| of.as_comprehension().is_some());
+        if of_a_dictionary || self.is_in_batches(read, 0) {
             return None;
         }
         self.queryset(read).filter(|found| matches!(found.rows, Rows::All | Rows::WhereNull(_)))
+    }
+}
+
+impl Standing {
+    /// Few rows, in one round of a loop: all rounds together are so many that nobody knows.
+    fn batch(self, found: rows::QuerySet) -> Option<rows::QuerySet> {
+        let goes_on = match found.part {
+            Part::Whole | Part::Key => false,
+            Part::First => self.in_while,
+            Part::Range => self.round != Round::Once,
+        };
+        goes_on.then_some(rows::QuerySet { rows: Rows::Some(None), part: Part::Whole, ..found })
     }
 }
 

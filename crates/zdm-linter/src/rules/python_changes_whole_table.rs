@@ -8,7 +8,7 @@ use zdm_django::{Resolver, Value};
 use zdm_source::{Diagnostic, Severity};
 
 use crate::context::Cx;
-use crate::words::{in_transaction, old_table_of, python_operations, rows_of, weigh_rows};
+use crate::words::{Kept, kept_by, old_table_of, python_operations, rows_of, weigh_rows};
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for (index, run) in python_operations(cx) {
@@ -26,7 +26,11 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             let chosen = matches!(rows, Rows::Some(_));
             let which = rows;
             let rows = rows_of(rows, &table);
-            let end = if in_transaction(cx, run) { "the migration commits" } else { "it is done" };
+            let end = match kept_by(cx, run, fact) {
+                Some(Kept::ByTheMigration) => "the migration commits",
+                Some(Kept::ByTheCode) => "the code's transaction commits",
+                None => "it is done",
+            };
             let mut diagnostic = cx
                 .at_span(
                     fact.span,

@@ -5,7 +5,7 @@ use zdm_source::Diagnostic;
 
 use crate::context::Cx;
 use crate::fixes;
-use crate::words::{Link, in_transaction, named_model, old_table_of, python_operations, rows_of};
+use crate::words::{Link, kept_by, named_model, old_table_of, python_operations, rows_of};
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for (index, run) in python_operations(cx) {
@@ -19,7 +19,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                     "give it `batch_size=1000`, and make the objects in batches too",
                     old_table_of(cx, index, model).map(|(_, table)| table),
                 ),
-                CodeFactKind::CreatesEach { model, source, rows } if in_transaction(cx, run) => {
+                CodeFactKind::CreatesEach { model, source, rows } if kept_by(cx, run, fact).is_some() => {
                     let Some((_, source)) = old_table_of(cx, index, source) else { continue };
                     (
                         format!(
@@ -33,7 +33,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                     )
                 }
                 CodeFactKind::Relates { model, source, rows, removes: false }
-                    if !matches!(rows, Rows::Few | Rows::Some(Some(_))) && in_transaction(cx, run) =>
+                    if !matches!(rows, Rows::Few | Rows::Some(Some(_))) && kept_by(cx, run, fact).is_some() =>
                 {
                     let Some(Link::ManyToMany(through)) = named_model(cx, index, model).map(|found| found.link) else {
                         continue;

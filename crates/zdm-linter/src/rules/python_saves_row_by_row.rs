@@ -5,24 +5,28 @@ use zdm_postgres::QualifiedName;
 use zdm_source::{Diagnostic, Severity};
 
 use crate::context::Cx;
-use crate::words::{Link, in_transaction, named_model, old_table_of, python_operations, rows_of, weigh_rows};
+use crate::words::{Kept, Link, kept_by, named_model, old_table_of, python_operations, rows_of, weigh_rows};
+
+const OWN_TRANSACTION: &str =
+    "put `transaction.atomic()` into the loop, around each batch of primary keys, not around all of them";
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for (index, run) in python_operations(cx) {
-        if !in_transaction(cx, run) {
-            continue;
-        }
         for fact in &run.body.facts {
+            let Some(kept) = kept_by(cx, run, fact) else { continue };
             let (verb, done, model, rows) = match &fact.kind {
                 CodeFactKind::SavesEach { model, rows } => ("saves", "saved", model, rows),
                 CodeFactKind::DeletesEach { model, rows } => ("deletes", "deleted", model, rows),
                 CodeFactKind::UpdatesInBatches { model, rows } => ("updates", "updated", model, rows),
+                CodeFactKind::DeletesInBatches { model, rows } => ("deletes", "deleted", model, rows),
                 CodeFactKind::Relates { model, rows, removes, .. } if *rows != Rows::Few => {
                     match named_model(cx, index, model).map(|found| (found.link, found.table)) {
                         Some((Link::ManyToMany(through), _)) if *removes => {
-                            relates(cx, index, fact, rows, &through, "deletes", out);
+                            relates(cx, (index, fact, kept), rows, &through, "deletes", out);
                         }
-                        Some((Link::Referring(_), table)) => relates(cx, index, fact, rows, &table, "saves", out),
+                        Some((Link::Referring(_), table)) => {
+                            relates(cx, (index, fact, kept), rows, &table, "saves", out);
+                        }
                         _ => {}
                     }
                     continue;
@@ -30,7 +34,8 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 _ => continue,
             };
             let Some((_, table)) = old_table_of(cx, index, model) else { continue };
-            let batches = verb == "updates";
+            let batches =
+                matches!(fact.kind, CodeFactKind::UpdatesInBatches { .. } | CodeFactKind::DeletesInBatches { .. });
             let how = if batches { "in batches" } else { "one by one" };
             let mut diagnostic = cx
                 .at_span(
@@ -42,15 +47,17 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 } else {
                     "each row costs a round trip to the server, and nothing is kept if the migration is interrupted"
                 })
-                .with_help(if batches {
-                    "put `atomic = False` on the migration: each `bulk_update()` is a transaction of its own then"
+                .with_help(if kept == Kept::ByTheCode {
+                    OWN_TRANSACTION
+                } else if batches {
+                    "put `atomic = False` on the migration: each batch is a transaction of its own then"
                 } else if verb == "saves" {
                     "fill the rows in batches outside of the migration with `zdm backfill`; where the value needs Python, put `atomic = False` on the migration and commit each batch of primary keys by itself"
                 } else {
                     "put `atomic = False` on the migration, and delete the rows of one range of primary keys after the other, each in a transaction of its own"
                 });
             // How many rows a filter leaves is not known; a condition in the loop still goes through the whole table.
-            if matches!(rows, Rows::Some(Some(_)))
+            if matches!(rows, Rows::Some(Some(_)) | Rows::Few)
                 && cx.config.own_severity(cx.page, cx.migration.migration.file.path()).is_none()
             {
                 diagnostic.severity = Severity::Info;
@@ -66,8 +73,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
 /// A related manager changes the rows behind it, for one object after the other.
 fn relates(
     cx: &Cx<'_>,
-    index: usize,
-    fact: &CodeFact,
+    (index, fact, kept): (usize, &CodeFact, Kept),
     rows: &Rows,
     table: &QualifiedName,
     verb: &str,
@@ -82,7 +88,12 @@ fn relates(
             format!("the loop {verb} rows of `{table}` for one object after the other in one transaction: each row stays locked until the last one is done, and its writers wait"),
         )
         .with_fact("each object costs a round trip to the server, and nothing is kept if the migration is interrupted")
-        .with_help("put `atomic = False` on the migration, and commit each batch of primary keys by itself");
+        .with_help(match kept {
+            Kept::ByTheCode => OWN_TRANSACTION,
+            Kept::ByTheMigration => {
+                "put `atomic = False` on the migration, and commit each batch of primary keys by itself"
+            }
+        });
     diagnostic.primary.message = String::from("in a loop");
     diagnostic.subject.operation = Some(index);
     if matches!(rows, Rows::Some(Some(_)))

@@ -1,17 +1,26 @@
 //! The same matters in forms that the pages do not show: `forms.md`, in the format of a page.
 
+use zdm_source::Severity;
+
 use crate::check;
 use crate::common::Block;
 
-const FORMS: &str = include_str!("forms.md");
-
-/// In `forms.md` a section's `given` blocks are for that section; those in front of the first are for all.
+/// In these files a section's `given` blocks are for that section; those in front of the first are for all.
 #[test]
 fn every_form_is_judged_as_its_page_says() {
+    forms_hold(include_str!("forms.md"), Severity::Warning);
+}
+
+#[test]
+fn every_body_of_run_python_is_judged_as_its_page_says() {
+    forms_hold(include_str!("python.md"), Severity::Info);
+}
+
+fn forms_hold(text: &str, least: Severity) {
     let (mut for_all, mut given) = (Vec::new(), Vec::new());
     let (mut section, mut forms) = (None, 0);
     let mut failures = String::new();
-    let mut lines = FORMS.lines().enumerate();
+    let mut lines = text.lines().enumerate();
     while let Some((index, line)) = lines.next() {
         if let Some(title) = line.strip_prefix("## ") {
             section = Some(title);
@@ -31,7 +40,7 @@ fn every_form_is_judged_as_its_page_says() {
             continue;
         }
         forms += 1;
-        check("ZDM101", section.expect("a title in front of the form"), &given, &[], &block, &mut failures);
+        check("ZDM101", section.expect("a title in front of the form"), &given, &[], &block, least, &mut failures);
     }
     println!("{forms} forms");
     assert!(failures.is_empty(), "{failures}");

@@ -10,7 +10,31 @@ use crate::syntax::{ExprKind, Module, Param, ParamKind, Stmt, StmtKind};
 use crate::text::{Origin, Str};
 use crate::value::{Arg, ArgKind, Call, FunctionRef, Value, ValueKind};
 
+/// What the reading of a function's body found.
+pub(super) struct ReadBody {
+    pub(super) calls: Vec<CallSite>,
+    pub(super) yielded: Vec<Value>,
+}
+
+/// Of one generator.
+const MAX_YIELDED: usize = 16;
+
 impl Evaluator<'_> {
+    /// Remembers what a generator yields, where its body is read.
+    pub(super) fn yielded(frame: &Frame<'_>, value: Value, text: &str) {
+        let mut yielded = frame.yielded.borrow_mut();
+        if frame.trace.is_none() || yielded.len() >= MAX_YIELDED {
+            return;
+        }
+        let from = text.strip_prefix("yield").is_some_and(|rest| rest.trim_start().starts_with("from "));
+        if from {
+            let origin = value.origin.clone();
+            yielded.push(Value::new(ValueKind::Element(Arc::new(value)), origin));
+        } else {
+            yielded.push(value);
+        }
+    }
+
     pub(crate) fn call(&self, callee: Value, args: Vec<Arg>, origin: &Origin) -> Value {
         let opaque = |callee: Value, args: Vec<Arg>| {
             Value::new(ValueKind::Call(Arc::new(Call { callee, args })), origin.clone())
@@ -193,6 +217,10 @@ impl Evaluator<'_> {
     }
 
     pub(super) fn trace(&self, function: &FunctionRef, args: Option<&[Arg]>) -> Vec<CallSite> {
+        self.read_body(function, args).calls
+    }
+
+    pub(super) fn read_body(&self, function: &FunctionRef, args: Option<&[Arg]>) -> ReadBody {
         let scope = self.scope(&function.module);
         let module = &function.module;
         let frame = Frame {
@@ -210,7 +238,10 @@ impl Evaluator<'_> {
             }
         }
         self.with_budget(|| self.block(&frame, &function.function().body));
-        frame.trace.map(RefCell::into_inner).unwrap_or_default()
+        ReadBody {
+            calls: frame.trace.map(RefCell::into_inner).unwrap_or_default(),
+            yielded: frame.yielded.into_inner(),
+        }
     }
 }
 
@@ -228,7 +259,13 @@ fn bind_open(frame: &Frame<'_>, module: &Module, param: &Param) {
     frame.bind(name, param.span.start, value);
 }
 
-/// Whether the function is a generator, as far as its statements show.
+impl FunctionRef {
+    /// Whether it is a generator, as far as its statements show.
+    pub fn is_generator(&self) -> bool {
+        yields(&self.module, &self.function().body)
+    }
+}
+
 fn yields(module: &Module, block: &[Stmt]) -> bool {
     block.iter().any(|stmt| {
         let value = match stmt.kind {

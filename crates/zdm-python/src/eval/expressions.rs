@@ -128,7 +128,8 @@ impl Evaluator<'_> {
             ExprKind::Await(inner) => return self.expr(frame, *inner),
             ExprKind::Yield(inner) => {
                 if let Some(inner) = inner {
-                    self.expr(frame, *inner);
+                    let value = self.expr(frame, *inner);
+                    Self::yielded(frame, value, module.text(expr.span));
                 }
                 ValueKind::Unknown(Why::Dynamic("what a generator is sent"))
             }

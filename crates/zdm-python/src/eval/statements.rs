@@ -714,6 +714,11 @@ impl Evaluator<'_> {
                     let pair = [number].into_iter().chain(inner).collect();
                     Value::new(ValueKind::Tuple(Arc::new(pair)), origin.clone())
                 }
+                Some(call) if call.callee.is_symbol("builtins.zip") && !call.has_unpacked() => {
+                    let parts = call.args.iter().filter(|arg| matches!(arg.kind, ArgKind::Positional));
+                    let parts = parts.map(|arg| element(&arg.value)).collect();
+                    Value::new(ValueKind::Tuple(Arc::new(parts)), origin.clone())
+                }
                 _ => element(&iterable),
             };
             Self::poison(frame, std::slice::from_ref(stmt), &Why::Dynamic("assigned in a loop"));

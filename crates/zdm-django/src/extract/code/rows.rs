@@ -17,6 +17,7 @@ const MAX_CHAIN: u32 = 50;
 
 /// Methods that leave the rows of a queryset as they are.
 const SAME_ROWS: &[&str] = &[
+    "aiterator",
     "alias",
     "all",
     "annotate",
@@ -41,7 +42,8 @@ const VALUES: [&str; 4] = ["dates", "datetimes", "values", "values_list"];
 const ONE: [&str; 8] = ["create", "earliest", "first", "get", "get_or_create", "last", "latest", "update_or_create"];
 
 /// Functions that hand on the elements of what they are given.
-const SAME_ELEMENTS: [&str; 10] = [
+const SAME_ELEMENTS: [&str; 12] = [
+    "asgiref.sync.sync_to_async",
     "builtins.enumerate",
     "builtins.iter",
     "builtins.list",
@@ -50,9 +52,14 @@ const SAME_ELEMENTS: [&str; 10] = [
     "builtins.sorted",
     "builtins.tuple",
     "django.core.paginator.Paginator",
+    "itertools.islice",
     "tqdm.auto.tqdm",
     "tqdm.tqdm",
 ];
+
+/// Functions that hand on the elements of what they are given, so many at a time.
+const BATCHES: [&str; 4] =
+    ["itertools.batched", "more_itertools.batched", "more_itertools.chunked", "more_itertools.ichunked"];
 
 /// What a value is, as far as rows go.
 #[derive(Clone)]
@@ -60,6 +67,8 @@ pub(super) enum Look {
     Model(CodeModel),
     /// A manager, a queryset, or a collection of its objects.
     Many(QuerySet),
+    /// Collections of objects of a queryset, one after the other.
+    Batches(QuerySet),
     /// What `values()` of a queryset returns.
     Values(QuerySet),
     /// Any object of a queryset: the target of a loop.
@@ -84,6 +93,20 @@ pub(super) enum Look {
 pub(super) struct QuerySet {
     pub(super) model: CodeModel,
     pub(super) rows: Rows,
+    pub(super) part: Part,
+}
+
+/// What few rows are a part of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    /// Of nothing: the code says which they are.
+    Whole,
+    /// The first ones of a queryset, or those of their keys; in a loop, one batch after the other.
+    First,
+    /// A range of keys, or a list of them, that a loop decides.
+    Range,
+    /// One row, whose key a loop decides.
+    Key,
 }
 
 impl Extractor<'_> {
@@ -91,15 +114,22 @@ impl Extractor<'_> {
         if depth > MAX_CHAIN {
             return Look::Unknown;
         }
+        if let Some(model) = state_model(value) {
+            return Look::Model(model);
+        }
         match &value.kind {
             ValueKind::Element(iterable) => match self.look(iterable, depth + 1) {
                 Look::Many(found) => Look::Each(found),
+                Look::Batches(found) => Look::Many(found),
                 Look::Rows => Look::Rows,
                 _ => Look::Unknown,
             },
+            ValueKind::Attribute(attribute) if attribute.name.as_str() == "through" => {
+                self.table_between(&attribute.value, depth).map_or(Look::Unknown, Look::Model)
+            }
             ValueKind::Attribute(attribute) if MANAGERS.contains(&attribute.name.as_str()) => {
                 match self.look(&attribute.value, depth + 1) {
-                    Look::Model(model) => Look::Many(QuerySet { model, rows: Rows::All }),
+                    Look::Model(model) => Look::Many(QuerySet { model, rows: Rows::All, part: Part::Whole }),
                     _ if is_chosen_model(&attribute.value) => Look::Rows,
                     _ => Look::Unknown,
                 }
@@ -109,7 +139,13 @@ impl Extractor<'_> {
             }
             ValueKind::Attribute(attribute) => match self.look(&attribute.value, depth + 1) {
                 Look::Each(owner) => related(owner, attribute.name.as_str()),
-                Look::One(model) => related(QuerySet { model, rows: Rows::Few }, attribute.name.as_str()),
+                Look::One(model) => {
+                    related(QuerySet { model, rows: Rows::Few, part: Part::Whole }, attribute.name.as_str())
+                }
+                // A manager of the project's own, which leaves the rows that it likes.
+                Look::Model(model) if is_like_a_manager(attribute.name.as_str()) => {
+                    Look::Many(QuerySet { model, rows: Rows::Some(None), part: Part::Whole })
+                }
                 Look::Related { found, owner } => match related(found, attribute.name.as_str()) {
                     Look::Related { found, .. } => Look::Related { found, owner },
                     other => other,
@@ -118,8 +154,20 @@ impl Extractor<'_> {
             },
             ValueKind::Subscript(pair) => match self.look(&pair.0, depth + 1) {
                 // Of `page[0]` or `rows[start:end]`, the number is small or the code's own.
-                Look::Many(found) if is_slice(&pair.1) => Look::Many(QuerySet { rows: Rows::Few, ..found }),
+                Look::Many(found) if is_slice(&pair.1) => {
+                    let part = if is_decided_by_a_loop(&pair.1) { Part::Range } else { Part::First };
+                    Look::Many(QuerySet { rows: Rows::Few, part, ..found })
+                }
+                // Of a pair that `items()` yields.
+                Look::Each(found) if is_item(&pair.0) => {
+                    if matches!(&pair.1.kind, ValueKind::Int(index) if index.as_i128() == Some(1)) {
+                        Look::Each(found)
+                    } else {
+                        Look::Unknown
+                    }
+                }
                 Look::Many(QuerySet { model, .. }) | Look::One(model) => Look::One(model),
+                Look::Unknown => self.look_at_part_of_yielded(&pair.0, &pair.1, depth),
                 Look::Rows => Look::Rows,
                 _ => Look::Unknown,
             },
@@ -134,15 +182,18 @@ impl Extractor<'_> {
                     })
                     .under_conditions()
             }
+            // `set(a) | set(b)`, `list(a) + list(b)`, `a | b`
+            ValueKind::Binary(_, operands) => match self.look(&operands.0, depth + MAX_CHAIN / 5) {
+                Look::Unknown => self.look(&operands.1, depth + MAX_CHAIN / 5),
+                other => other,
+            }
+            .under_conditions(),
             ValueKind::Call(call) => self.look_at_call(value, call, depth),
             _ => Look::Unknown,
         }
     }
 
     fn look_at_call(&self, value: &python::Value, call: &Call, depth: u32) -> Look {
-        if let Some(model) = state_model(value) {
-            return Look::Model(model);
-        }
         if let Some((element, _)) = value.as_comprehension() {
             return match self.look(element, depth + 1) {
                 Look::Each(found) => Look::Many(found),
@@ -150,45 +201,115 @@ impl Extractor<'_> {
             };
         }
         if let Some(function) = call.callee.as_function() {
+            if function.is_generator() {
+                return self.look_at_yielded(function, call, depth);
+            }
             return self.look(&self.result_of_helper(function, call), depth + 1);
+        }
+        if BATCHES.iter().any(|name| call.callee.is_symbol(name)) {
+            return match call.positional(0).map(|arg| self.look(&arg.value, depth + 1)) {
+                Some(Look::Many(found)) => Look::Batches(found),
+                _ => Look::Unknown,
+            };
+        }
+        if call.callee.is_symbol("itertools.islice")
+            && let [iterable, bounds @ ..] = call.args.as_slice()
+            && let Look::Many(found) = self.look(&iterable.value, depth + 1)
+        {
+            let few = bounds.iter().all(|bound| !matches!(bound.value.kind, ValueKind::None));
+            return Look::Many(if few { QuerySet { rows: Rows::Few, part: Part::First, ..found } } else { found });
         }
         if SAME_ELEMENTS.iter().any(|name| call.callee.is_symbol(name)) {
             return call.positional(0).map_or(Look::Unknown, |arg| self.look(&arg.value, depth + 1));
         }
-        let Some((receiver, method)) = call.method() else {
+        let Some((receiver, method)) = method_of(call) else {
             return match self.look(&call.callee, depth + 1) {
                 Look::Model(model) => Look::New(model),
                 _ => Look::Unknown,
             };
         };
-        if receiver.as_comprehension().is_some() && method.as_str() == "values" {
+        if receiver.as_comprehension().is_some() && matches!(method, "values" | "items") {
             return self.look(receiver, depth + 1);
         }
         let look = match self.look(receiver, depth + 1) {
-            Look::Related { found, .. } if is_of_a_manager(method.as_str()) => Look::Many(found),
+            Look::Related { found, .. } if is_of_a_manager(method) => Look::Many(found),
             look => look,
         };
         match look {
-            Look::Many(found) => match method.as_str() {
+            Look::Many(found) => match method {
                 name if SAME_ROWS.contains(&name) => Look::Many(found),
                 name if VALUES.contains(&name) => Look::Values(found),
                 name if ONE.contains(&name) => Look::One(found.model),
-                "none" => Look::Many(QuerySet { rows: Rows::Few, ..found }),
+                "none" => Look::Many(QuerySet { rows: Rows::Few, part: Part::Whole, ..found }),
+                "raw" => Look::Many(QuerySet { rows: Rows::Some(None), ..found }),
                 "distinct" | "difference" | "intersection" | "union" => Look::Many(found.chosen(call)),
-                "filter" | "exclude" => Look::Many(filtered(found, call, method.as_str() == "exclude")),
+                "filter" | "exclude" => Look::Many(filtered(found, call, method == "exclude")),
                 "in_bulk" => Look::Rows,
                 "aggregate" | "count" | "exists" | "explain" => Look::Unknown,
                 _ => Look::Rows,
             },
-            Look::Values(found) => match method.as_str() {
+            Look::Values(found) => match method {
                 name if SAME_ROWS.contains(&name) || VALUES.contains(&name) => Look::Values(found),
                 "distinct" => Look::Values(found),
-                "filter" | "exclude" => Look::Values(filtered(found, call, method.as_str() == "exclude")),
+                "filter" | "exclude" => Look::Values(filtered(found, call, method == "exclude")),
                 _ => Look::Unknown,
             },
             Look::Rows => Look::Rows,
             _ => Look::Unknown,
         }
+    }
+
+    /// What a generator of the project yields.
+    fn look_at_yielded(&self, function: &FunctionRef, call: &Call, depth: u32) -> Look {
+        let yielded = self.evaluator().yields(function, &self.with_defaults(function, &call.args));
+        // Few are looked at, so that generators of generators have an end.
+        let looks = yielded.iter().take(4).map(|value| self.look(value, depth + MAX_CHAIN / 5));
+        let one = looks.fold(Look::Unknown, |kept, next| match (kept, next) {
+            (Look::Unknown, next) => next,
+            (kept, _) => kept,
+        });
+        match one {
+            Look::Each(found) => Look::Many(found),
+            Look::Many(found) => Look::Batches(found),
+            Look::Rows => Look::Rows,
+            _ => Look::Unknown,
+        }
+    }
+
+    /// A part of each tuple that a generator of the project yields.
+    fn look_at_part_of_yielded(&self, element: &python::Value, index: &python::Value, depth: u32) -> Look {
+        let ValueKind::Element(iterable) = &element.kind else { return Look::Unknown };
+        let Some(call) = iterable.as_call() else { return Look::Unknown };
+        let Some(function) = call.callee.as_function().filter(|function| function.is_generator()) else {
+            return Look::Unknown;
+        };
+        let ValueKind::Int(index) = &index.kind else { return Look::Unknown };
+        let Some(index) = index.as_i128().and_then(|index| usize::try_from(index).ok()) else { return Look::Unknown };
+        let yielded = self.evaluator().yields(function, &self.with_defaults(function, &call.args));
+        let parts = yielded.iter().take(4).filter_map(|value| match &value.kind {
+            ValueKind::Tuple(items) | ValueKind::List(items) => items.get(index),
+            _ => None,
+        });
+        parts.map(|part| self.look(part, depth + MAX_CHAIN / 5)).next().unwrap_or(Look::Unknown)
+    }
+
+    /// The model between two others: of `Order.tags`, or of `Order._meta.get_field("tags").remote_field`.
+    fn table_between(&self, relation: &python::Value, depth: u32) -> Option<CodeModel> {
+        let ValueKind::Attribute(attribute) = &relation.kind else { return None };
+        let (model, field) = match self.look(&attribute.value, depth + 1) {
+            Look::Model(model) => (model, attribute.name.to_string()),
+            Look::Each(found) => (found.model, attribute.name.to_string()),
+            Look::One(model) => (model, attribute.name.to_string()),
+            _ => {
+                let call = attribute.value.as_call().filter(|_| attribute.name.as_str() == "remote_field")?;
+                let (receiver, method) = call.method()?;
+                let ValueKind::Attribute(meta) = &receiver.kind else { return None };
+                let Look::Model(model) = self.look(&meta.value, depth + 1) else { return None };
+                let field = call.arg(0, "field_name")?.value.as_str()?.to_string();
+                (meta.name.as_str() == "_meta" && method.as_str() == "get_field").then_some((model, field))?
+            }
+        };
+        Some(CodeModel { app: model.app, name: format!("{}.{field}.through", model.name).into() })
     }
 
     /// The rows of a manager, queryset or collection; None where that is not certain.
@@ -257,13 +378,20 @@ impl Extractor<'_> {
             return true;
         }
         if let Some((receiver, method)) = call.method() {
-            return method.as_str() == "iterator" || self.is_in_batches(receiver, depth + 1);
+            return matches!(method.as_str(), "iterator" | "aiterator") || self.is_in_batches(receiver, depth + 1);
         }
         if let Some(function) = call.callee.as_function() {
+            if function.is_generator() {
+                // What it reads is told where it reads it.
+                return true;
+            }
             return self.is_in_batches(&self.result_of_helper(function, call), depth + 1);
         }
+        if ["itertools.chain", "builtins.zip"].iter().any(|name| call.callee.is_symbol(name)) {
+            return call.args.iter().all(|arg| self.is_in_batches(&arg.value, depth + 1));
+        }
         // The others read all elements at once.
-        let one_by_one = ["builtins.enumerate", "builtins.iter", "tqdm.auto.tqdm", "tqdm.tqdm"];
+        let one_by_one = ["builtins.enumerate", "builtins.iter", "itertools.islice", "tqdm.auto.tqdm", "tqdm.tqdm"];
         one_by_one.iter().any(|name| call.callee.is_symbol(name))
             && call.positional(0).is_some_and(|arg| self.is_in_batches(&arg.value, depth + 1))
     }
@@ -274,6 +402,7 @@ impl Look {
         match self {
             Self::Many(found) => Self::Many(found.under_conditions()),
             Self::Each(found) => Self::Each(found.under_conditions()),
+            Self::Batches(found) => Self::Batches(found.under_conditions()),
             Self::Values(found) => Self::Values(found.under_conditions()),
             other => other,
         }
@@ -340,7 +469,7 @@ fn related(owner: QuerySet, attribute: &str) -> Look {
     }
     let model = CodeModel { app: owner.model.app.clone(), name: format!("{}.{attribute}", owner.model.name).into() };
     let rows = if owner.rows == Rows::Few { Rows::Few } else { Rows::Some(None) };
-    Look::Related { found: QuerySet { model, rows }, owner }
+    Look::Related { found: QuerySet { model, rows, part: Part::Whole }, owner }
 }
 
 /// Methods that a value of a field has not.
@@ -371,8 +500,16 @@ fn filtered(found: QuerySet, call: &Call, excluded: bool) -> QuerySet {
         let field = name.split("__").next().unwrap_or(name);
         matches!(field, "pk" | "id")
     };
-    if !excluded && call.keywords().any(|(name, _)| by_key(name.as_str())) {
-        return QuerySet { rows: Rows::Few, ..found };
+    if let Some((name, arg)) = call.keywords().find(|(name, _)| !excluded && by_key(name.as_str())) {
+        let part = match is_decided_by_a_loop(&arg.value) {
+            true if name.as_str().contains("__") => Part::Range,
+            true => Part::Key,
+            false if arg.value.contains(&|kind| matches!(kind, ValueKind::Subscript(pair) if is_slice(&pair.1))) => {
+                Part::First
+            }
+            false => Part::Whole,
+        };
+        return QuerySet { rows: Rows::Few, part, ..found };
     }
     if let ([arg], false, Rows::All) = (call.args.as_slice(), excluded, &found.rows)
         && let Some((name, _)) = call.keywords().next()
@@ -391,9 +528,32 @@ fn filtered(found: QuerySet, call: &Call, excluded: bool) -> QuerySet {
 
 /// The model that `apps.get_model("shop", "Order")` or `apps.get_model("shop.Order")` returns.
 fn state_model(value: &python::Value) -> Option<CodeModel> {
+    // `apps.all_models["shop"]["order"]`
+    if let ValueKind::Subscript(model) = &value.kind
+        && let ValueKind::Subscript(app) = &model.0.kind
+        && let ValueKind::Attribute(all) = &app.0.kind
+        && all.name.as_str() == "all_models"
+        && is_registry(&all.value)
+    {
+        let (app, name) = (app.1.as_str()?, model.1.as_str()?);
+        return Some(CodeModel { app: Arc::from(app.as_str()), name: Arc::from(name.as_str()) });
+    }
     let call = value.as_call()?;
     let (receiver, method) = call.method()?;
-    if method.as_str() != "get_model" || !is_registry(receiver) {
+    if !matches!(method.as_str(), "get_model" | "get_registered_model") {
+        return None;
+    }
+    // `apps.get_app_config("shop").get_model("Order")`
+    if let Some(config) = receiver.as_call()
+        && let Some((registry, method)) = config.method()
+        && method.as_str() == "get_app_config"
+        && is_registry(registry)
+    {
+        let app = config.arg(0, "app_label")?.value.as_str()?;
+        let name = call.arg(0, "model_name")?.value.as_str()?;
+        return Some(CodeModel { app: Arc::from(app.as_str()), name: Arc::from(name.as_str()) });
+    }
+    if !is_registry(receiver) {
         return None;
     }
     let first = call.arg(0, "app_label")?.value.as_str()?;
@@ -433,6 +593,53 @@ fn is_chosen_model(value: &python::Value) -> bool {
     false
 }
 
+/// Each round of a loop has another one. What stands in the code as a list is not meant.
+fn is_decided_by_a_loop(value: &python::Value) -> bool {
+    value.contains(&|kind| match kind {
+        ValueKind::Element(iterable) => {
+            !matches!(iterable.kind, ValueKind::List(_) | ValueKind::Tuple(_) | ValueKind::Set(_) | ValueKind::Dict(_))
+        }
+        ValueKind::Unknown(python::Why::Dynamic("assigned in a loop" | "assigned in a `while` loop")) => true,
+        _ => false,
+    })
+}
+
+/// A pair of a dictionary.
+fn is_item(value: &python::Value) -> bool {
+    let ValueKind::Element(iterable) = &value.kind else { return false };
+    iterable.as_call().and_then(Call::method).is_some_and(|(_, method)| method.as_str() == "items")
+}
+
+/// A lowercase attribute of a model class that is nothing which every model has.
+fn is_like_a_manager(name: &str) -> bool {
+    !name.starts_with('_') && name.chars().all(|character| character.is_lowercase() || character == '_')
+}
+
+/// The receiver and the name of a method; `aupdate` is `update`, for what matters here.
+pub(super) fn method_of(call: &Call) -> Option<(&python::Value, &str)> {
+    const ASYNC: [&str; 16] = [
+        "aadd",
+        "abulk_create",
+        "abulk_update",
+        "aclear",
+        "acreate",
+        "adelete",
+        "afirst",
+        "aget",
+        "aget_or_create",
+        "alast",
+        "aremove",
+        "asave",
+        "aset",
+        "aupdate",
+        "aupdate_or_create",
+        "aiterator",
+    ];
+    let (receiver, method) = call.method()?;
+    let name = method.as_str();
+    Some((receiver, if ASYNC.contains(&name) { name.strip_prefix('a').unwrap_or(name) } else { name }))
+}
+
 fn is_slice(index: &python::Value) -> bool {
     match &index.kind {
         ValueKind::Call(call) => call.callee.is_symbol("builtins.slice"),
@@ -463,7 +670,79 @@ pub(super) fn with_places(text: &python::Value, look: &dyn Fn(&python::Value) ->
             let whole = with_places(receiver, look)?;
             Some(whole.replace(from.value.as_str()?.as_str(), &with_places(&to.value, look)?))
         }
+        ValueKind::Call(call) if composition(call).is_some() => composed(call, look, 0),
         _ => place_of(text, look),
+    }
+}
+
+/// `SQL`, `Identifier`, `Literal`, `Composed` of psycopg's module `sql`.
+fn composition(call: &Call) -> Option<&str> {
+    let class = |name: &'_ str| name.strip_prefix("psycopg.sql.").or(name.strip_prefix("psycopg2.sql.")).is_some();
+    match &call.callee.kind {
+        ValueKind::Symbol(name) if class(name) => name.rsplit('.').next(),
+        // `SQL("…").format(…)`
+        _ => {
+            let (receiver, method) = call.method()?;
+            let made = receiver.as_call()?;
+            let of_sql = matches!(&made.callee.kind, ValueKind::Symbol(name) if class(name) && name.ends_with(".SQL"));
+            (of_sql && matches!(method.as_str(), "format" | "join")).then_some("")
+        }
+    }
+}
+
+/// The text of what psycopg composes.
+fn composed(call: &Call, look: &dyn Fn(&python::Value) -> Option<CodeModel>, depth: u32) -> Option<String> {
+    if depth > MAX_CHAIN {
+        return None;
+    }
+    let part = |value: &python::Value| -> Option<String> {
+        match &value.kind {
+            ValueKind::Call(call) if composition(call).is_some() => composed(call, look, depth + 1),
+            _ => None,
+        }
+    };
+    match (composition(call)?, call.method()) {
+        ("SQL", _) => with_places(&call.positional(0)?.value, look),
+        ("Identifier", _) => {
+            let quoted = |value: &python::Value| match value.as_str() {
+                Some(name) => Some(format!("\"{}\"", name.replace('"', "\"\""))),
+                None => place_of(value, look),
+            };
+            Some(call.args.iter().map(|arg| quoted(&arg.value)).collect::<Option<Vec<_>>>()?.join("."))
+        }
+        ("Literal", _) => match &call.positional(0)?.value.kind {
+            ValueKind::Str(text) => Some(format!("'{}'", text.replace('\'', "''"))),
+            ValueKind::Int(number) => Some(number.to_string()),
+            ValueKind::Bool(value) => Some(value.to_string()),
+            ValueKind::None => Some(String::from("NULL")),
+            _ => None,
+        },
+        ("", Some((receiver, method))) => {
+            let text = with_places(&receiver.as_call()?.positional(0)?.value, look)?;
+            if method.as_str() == "join" {
+                let (ValueKind::List(items) | ValueKind::Tuple(items)) = &call.positional(0)?.value.kind else {
+                    return None;
+                };
+                return Some(items.iter().map(part).collect::<Option<Vec<_>>>()?.join(&text));
+            }
+            let mut positional = call.args.iter().filter(|arg| matches!(arg.kind, python::ArgKind::Positional));
+            let mut whole = String::new();
+            let mut rest = text.as_str();
+            while let Some((before, behind)) = rest.split_once('{') {
+                let (name, behind) = behind.split_once('}')?;
+                let value = match name.parse::<usize>() {
+                    _ if name.is_empty() => &positional.next()?.value,
+                    Ok(index) => &call.positional(index)?.value,
+                    Err(_) => &call.keywords().find(|(keyword, _)| keyword.as_str() == name)?.1.value,
+                };
+                whole.push_str(before);
+                whole.push_str(&part(value)?);
+                rest = behind;
+            }
+            whole.push_str(rest);
+            Some(whole)
+        }
+        _ => None,
     }
 }
 
