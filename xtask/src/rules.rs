@@ -107,6 +107,8 @@ TODO condition, effect, whom it hurts and for how long.
 
 TODO what to write.
 
+There is no fix: TODO why, or this line goes.
+
 The examples stand behind this migration of the app `shop`:
 
 ```python given

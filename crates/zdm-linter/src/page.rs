@@ -72,6 +72,11 @@ impl Page {
         })
     }
 
+    /// Why the rule has no fix, as its page says it: `the value that old rows get is a decision`.
+    pub fn no_fix(&self) -> Option<&'static str> {
+        self.body.lines().find_map(|line| line.strip_prefix("There is no fix: ")?.strip_suffix('.'))
+    }
+
     /// `ZDM101-index-not-concurrent.md`.
     pub fn file_name(&self) -> String {
         format!("{}-{}.md", self.code.code, self.code.name)

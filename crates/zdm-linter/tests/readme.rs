@@ -103,6 +103,15 @@ fn readme() -> String {
         }
     }
     out.push_str(
+        "\n## Rules without a fix\n\n\
+         A fix is a local edit that leaves the state as it is. Where there is none, the reason:\n\n| rule | why |\n|---|---|\n",
+    );
+    for page in RULES.iter().map(|rule| &rule.page) {
+        if let Some(reason) = page.no_fix() {
+            let _ = writeln!(out, "| {} {} | {reason} |", link(page), page.code.name);
+        }
+    }
+    out.push_str(
         "\n## Coming from another tool\n\n\
          Every check of these tools that can occur in a Django migration on PostgreSQL has a rule here, or a line that says why\n\
          not. How the tools differ where both have a check, with PostgreSQL's word on who is right, is in\n\
@@ -158,6 +167,16 @@ fn no_check_of_a_tool_is_left_out() {
         assert_eq!(names.len(), count, "{name}: a check is listed twice");
     }
     assert!(tools.iter().any(|tool| tool.name.starts_with("Atlas")));
+}
+
+#[test]
+fn a_rule_has_a_fix_or_a_reason_why_not() {
+    for page in RULES.iter().map(|rule| &rule.page) {
+        let reason = page.no_fix();
+        assert_eq!(reason.is_some(), page.fix == "none", "{}: {reason:?}", page.code.code);
+        let count = page.body.matches("There is no fix: ").count();
+        assert_eq!(count, usize::from(page.fix == "none"), "{}", page.code.code);
+    }
 }
 
 #[test]
