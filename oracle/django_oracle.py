@@ -120,6 +120,11 @@ def configure(options):
         setattr(settings, name, json.loads(value))
     sys.modules["zdm_oracle_settings"] = settings
     os.environ["DJANGO_SETTINGS_MODULE"] = "zdm_oracle_settings"
+    # A settings module that imports from Django may have made it read the settings already, half written.
+    from django.conf import settings as lazy
+    from django.utils.functional import empty
+
+    lazy._wrapped = empty
 
 
 class Replay:
@@ -427,7 +432,8 @@ class Replay:
         }
         if references is not None:
             dump["db_constraint"] = bool(getattr(field, "db_constraint", True))
-        if field.many_to_many:
+        # A generic relation of tags has no table of its own.
+        if field.many_to_many and getattr(remote, "through", None) is not None:
             dump["through"] = {
                 "table": remote.through._meta.db_table,
                 "auto_created": bool(remote.through._meta.auto_created),

@@ -125,13 +125,19 @@ pub fn run_migration(
     let mut editor = Editor::new(context, database);
     let mut state = state.clone();
     state.forget_touched();
+    // Asked once, before anything runs.
+    let runs = migration.applies_where.as_ref().map(|test| editor.holds(test, &migration.key.app, [&state, &state]));
     for (index, operation) in migration.operations.iter().enumerate() {
         editor.start(index, operation);
         let mut after = state.clone();
         for reason in after.apply(&migration.key.app, operation) {
             editor.report(reason);
         }
-        editor.database_forwards(&migration.key.app, operation, &state, &after, 0);
+        match &runs {
+            None | Some(Ok(true)) => editor.database_forwards(&migration.key.app, operation, &state, &after, 0),
+            Some(Ok(false)) => {}
+            Some(Err(reason)) => editor.report(reason.clone()),
+        }
         state = after;
         editor.database.operation_finished(index, &state);
     }

@@ -16,6 +16,8 @@ pub(crate) mod signature;
 
 mod fields;
 
+mod questions;
+
 mod operations;
 
 mod code;
@@ -80,6 +82,7 @@ impl<'a> Extractor<'a> {
             operations: Vec::new(),
             declared_phase: None,
             unapplies_itself: false,
+            applies_where: None,
             problems: Vec::new(),
         };
         let classes: Vec<&ClassRef> = found.options().iter().filter_map(python::Value::as_class).collect();
@@ -165,7 +168,16 @@ impl<'a> Extractor<'a> {
         let span = |method: &python::Value| span_in(method, reading.module);
         if let Some(((name, _), (owner, method, does))) = FORWARDS.iter().find_map(|entry| Some((entry, own(entry)?))) {
             let operations = std::mem::take(&mut migration.operations);
-            if does == Does::Nothing && *name == "apply" {
+            let test = match &does {
+                Does::Where(cases) if *name == "apply" => {
+                    self.catalog_test(cases, &arguments::Arguments::new(&[], &[]))
+                }
+                _ => None,
+            };
+            if let Some(test) = test {
+                migration.operations = operations;
+                migration.applies_where = Some(test);
+            } else if does == Does::Nothing && *name == "apply" {
                 // The database is left alone; whoever computes the state asks `mutate_state`.
                 let in_state = |one| operations::in_state_alone(one);
                 migration.operations = operations.into_iter().map(in_state).collect();
@@ -199,17 +211,22 @@ impl<'a> Extractor<'a> {
             is_base_call(call, name)
                 && call.args.iter().all(|arg| arg.value.name().is_some_and(|name| parameters.contains(&&*name)))
         };
-        let mut base_calls = 0;
-        let mut certain = true;
+        // `operation.state_forwards(self.app_label, project_state)` of what does not run.
+        let in_state_alone = |call: &python::Call| {
+            name == "apply" && call.method().is_some_and(|(_, name)| name.as_str() == "state_forwards")
+        };
+        let mut sites = Vec::new();
         for site in self.evaluator.calls_with(function, &args) {
             let Some(call) = site.call.as_call() else { return Does::Other };
             if handed_on(call) {
-                base_calls += 1;
-                certain &= !site.conditional;
-            } else if !operations::is_harmless(call) {
+                sites.push(site);
+            } else if !operations::is_harmless(call) && !in_state_alone(call) && site.call.as_comprehension().is_none()
+            {
                 return Does::Other;
             }
         }
+        let base_calls = sites.len();
+        let certain = sites.iter().all(|site| !site.conditional);
         if operations::changes_objects(&function.function().body, &function.module) {
             return Does::Other;
         }
@@ -218,6 +235,15 @@ impl<'a> Extractor<'a> {
             return if always { Does::AsItsBase } else { Does::Other };
         }
         let returned = self.evaluator.returns(function, &args);
+        if name == "apply"
+            && let questions::When::Cases(cases) = questions::When::of(&sites)
+            && returned
+                .options()
+                .iter()
+                .all(|value| value.is_symbol("project_state") || value.as_call().is_some_and(&handed_on))
+        {
+            return Does::Where(cases);
+        }
         match returned.as_call() {
             Some(call) if handed_on(call) && base_calls == 1 => Does::AsItsBase,
             None if returned.is_symbol("project_state") && base_calls == 0 => Does::Nothing,
@@ -375,11 +401,13 @@ impl<'a> Extractor<'a> {
 }
 
 /// What an overridden method of a migration does.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, PartialEq)]
 enum Does {
     AsItsBase,
     /// It gives back the state as it got it.
     Nothing,
+    /// It runs the operations in these cases, and else leaves the database alone.
+    Where(questions::Cases),
     Other,
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use zdm_source::{SourceFile, Span};
 
 use crate::field::Field;
-use crate::operation::{Operation, OperationKind};
+use crate::operation::{CatalogTest, Operation, OperationKind};
 use crate::resolve::geometry_type;
 
 /// `app_label.name`; ordered by app, then name.
@@ -58,6 +58,9 @@ pub struct Migration {
     pub declared_phase: Option<(Arc<str>, Arc<str>, Span)>,
     /// The class has an `unapply` of its own: what it does backwards is not known.
     pub unapplies_itself: bool,
+    /// What its `apply` asks the database before it runs the operations; where it does not hold, they change the state
+    /// alone.
+    pub applies_where: Option<CatalogTest>,
     /// What could not be read, with its place: syntax errors, dynamic lists.
     pub problems: Vec<(Span, String)>,
 }

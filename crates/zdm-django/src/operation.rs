@@ -23,6 +23,19 @@ pub struct Operation {
     /// Whether it is there, or does anything, depends on a condition that is not known. It is
     /// [`OperationKind::Unknown`] then, or a marker.
     pub conditional: bool,
+    pub way_back: OwnWayBack,
+}
+
+/// What the class of an operation makes of `database_backwards`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OwnWayBack {
+    /// What operations of its kind do.
+    #[default]
+    OfItsKind,
+    /// The database is left alone.
+    Nothing,
+    /// Something that is not known, or it cannot be unapplied.
+    NotKnown,
 }
 
 impl Operation {
@@ -158,6 +171,12 @@ pub enum OperationKind {
     },
     /// A third-party operation that sends SQL which is known: django-pgtrigger's, django-add-default-value's.
     Known(KnownOperation),
+    /// What a class of its own does to the database only if that has certain tables or columns. It stands among
+    /// `database_operations` alone: the state changes in any case.
+    Where {
+        test: CatalogTest,
+        operations: Vec<Operation>,
+    },
     /// A marker without effect on state and database.
     NoOp,
     /// Not analysed, with the reason. State and catalog are uncertain from here on.
@@ -166,6 +185,40 @@ pub enum OperationKind {
         /// What it does if a condition holds that is not known: the operation that stands there. State and catalog are
         /// uncertain in what that names, and in nothing else. Empty where nothing can be told.
         possible: Vec<Operation>,
+    },
+}
+
+/// What Python code asks the database before it goes on: it holds if all facts of one of the lists are as said.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CatalogTest {
+    pub any: Vec<Vec<(CatalogFact, bool)>>,
+}
+
+/// What Django's introspection finds.
+#[derive(Clone, Debug, PartialEq)]
+pub enum CatalogFact {
+    Table(TableRef),
+    Column {
+        table: TableRef,
+        column: Arc<str>,
+    },
+    /// A constraint or an index, as `get_constraints()` returns both.
+    Constraint {
+        table: TableRef,
+        name: Arc<str>,
+    },
+}
+
+/// A table in such a question.
+#[derive(Clone, Debug, PartialEq)]
+pub enum TableRef {
+    Name(Arc<str>),
+    /// The table of a model; without an app it is the migration's.
+    Model {
+        app: Option<Arc<str>>,
+        name: Arc<str>,
+        /// In the state behind the operation, not in the one before.
+        after: bool,
     },
 }
 

@@ -429,7 +429,15 @@ impl Building<'_> {
             apps.iter().filter(|app| app.migrations.is_none()).map(|app| &*app.label).collect();
         let mut wanted: BTreeSet<Arc<str>> = BTreeSet::new();
         for entry in installed {
-            if let Some(rest) = entry.strip_prefix("django.contrib.") {
+            let mut names = vec![Arc::clone(entry)];
+            if !entry.starts_with("django.") && entry.contains('.') {
+                // A class of the project that only changes something of one of Django's apps.
+                let evaluator = self.extractor.evaluator();
+                let found = evaluator.resolve(entry, &sources::in_django());
+                let outside = found.as_class().map(|class| evaluator.ancestors(class).1).unwrap_or_default();
+                names.extend(outside.iter().filter_map(zdm_python::Value::name));
+            }
+            for rest in names.iter().filter_map(|name| name.strip_prefix("django.contrib.")) {
                 wanted.insert(Arc::from(rest.split('.').next().unwrap_or(rest)));
             }
         }

@@ -351,7 +351,14 @@ impl<'a> Resolver<'a> {
         }
         let mut fields = Vec::with_capacity(model.fields.len() + 1);
         let parents = self.parents(model);
-        let mut has_key = model.fields.iter().any(|field| field.flag("primary_key") || field.is("CompositePrimaryKey"));
+        // What nothing is known of may be the key; Django accepts no other field of the name `id`.
+        let may_be_key = |field: &Field| {
+            matches!(field.class.kind, FieldKind::Unknown { .. }) && (&*field.name == "id" || field.kwargs.is_empty())
+        };
+        let mut has_key = model
+            .fields
+            .iter()
+            .any(|field| field.flag("primary_key") || field.is("CompositePrimaryKey") || may_be_key(field));
         for parent in &parents {
             if let Some(link) = self.parent_link(model, parent) {
                 has_key = has_key || link.flag("primary_key");
@@ -766,7 +773,6 @@ impl<'a> Resolver<'a> {
         };
         resolved.internal_type = Arc::from("ManyToManyField");
         resolved.unique = false;
-        resolved.db_index = false;
         resolved.relation = Some(Box::new(ResolvedRelation {
             model: key,
             table,

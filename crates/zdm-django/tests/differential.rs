@@ -27,6 +27,11 @@ impl Folder for Disk {
         let names = entries.map(|entry| entry.file_name().to_string_lossy().into_owned());
         names.filter(|name| Path::new(name).extension().is_some_and(|extension| extension == "py")).collect()
     }
+
+    fn names_in(&self, folder: &str) -> Option<Vec<String>> {
+        let entries = std::fs::read_dir(self.0.join(folder)).ok()?.filter_map(Result::ok);
+        Some(entries.filter_map(|entry| entry.file_name().into_string().ok()).collect())
+    }
 }
 
 fn read(root: &Path) -> Vec<SourceFile> {
@@ -37,7 +42,7 @@ fn read(root: &Path) -> Vec<SourceFile> {
             let path = entry.path();
             if path.is_dir() {
                 open.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "py")
+            } else if path.extension().is_some_and(|extension| extension == "py" || extension == "sql")
                 && let Ok(text) = std::fs::read_to_string(&path)
                 && let Ok(relative) = path.strip_prefix(root)
             {

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use zdm_django::operation::{Operation, OperationKind, SqlSource};
+use zdm_django::operation::{CatalogFact, Operation, OperationKind, OwnWayBack, SqlSource, TableRef};
 use zdm_django::project::sources::Sources;
 use zdm_django::{Project, ProjectConfig, ProjectInput};
 use zdm_source::SourceFile;
@@ -98,9 +98,34 @@ fn show(operation: &Operation) -> String {
             let texts: Vec<&str> = known.statements.iter().map(|text| &*text.text).collect();
             format!("Known {} [{}]", known.package, texts.join("; ").split_whitespace().collect::<Vec<_>>().join(" "))
         }
+        OperationKind::Where { test, operations } => {
+            let fact = |(fact, is): &(CatalogFact, bool)| {
+                let (table, column) = match fact {
+                    CatalogFact::Table(table) => (table, None),
+                    CatalogFact::Column { table, column: name } | CatalogFact::Constraint { table, name } => {
+                        (table, Some(name))
+                    }
+                };
+                let table = match table {
+                    TableRef::Name(name) => name.to_string(),
+                    TableRef::Model { name, after, .. } => format!("of {name}{}", if *after { " after" } else { "" }),
+                };
+                let column = column.map_or_else(String::new, |column| format!(" column {column}"));
+                format!("{}{table}{column}", if *is { "" } else { "no " })
+            };
+            let case = |all: &Vec<(CatalogFact, bool)>| all.iter().map(fact).collect::<Vec<_>>().join(" and ");
+            let cases: Vec<String> = test.any.iter().map(case).collect();
+            let operations: Vec<String> = operations.iter().map(show).collect();
+            format!("where {}: {}", cases.join(" or "), operations.join(", "))
+        }
         kind => format!("{kind:?}"),
     };
-    format!("{mark}{text}")
+    let back = match operation.way_back {
+        OwnWayBack::OfItsKind => "",
+        OwnWayBack::Nothing => " (back: nothing)",
+        OwnWayBack::NotKnown => " (back: not known)",
+    };
+    format!("{mark}{text}{back}")
 }
 
 #[test]
@@ -179,7 +204,7 @@ fn what_subclasses_of_operations_make_of_their_base() {
 
         class Perhaps(migrations.DeleteModel):
             def database_forwards(self, app_label, schema_editor, from_state, to_state):
-                if self.name in schema_editor.connection.introspection.table_names():
+                if self.name == self.other:
                     super().database_forwards(app_label, schema_editor, from_state, to_state)
 
         class OnPostgres(migrations.DeleteModel):
@@ -206,13 +231,86 @@ fn what_subclasses_of_operations_make_of_their_base() {
             operations = [Fake("a", "b"), Try("A"), Perhaps("A"), OnPostgres("A"), Analyze(), Other("A"), Named("t")]
         "#,
         r#"
-        Separate database [] state [RemoveField { model_name: "a", name: "b" }]
+        Separate database [] state [RemoveField { model_name: "a", name: "b" }] (back: not known)
         DeleteModel { name: "A" }
         Separate database [? DeleteModel { name: "A" }: whether it does anything `Perhaps.database_forwards()` decides when it runs] state [DeleteModel { name: "A" }]
         DeleteModel { name: "A" }
         Known shop [ANALYZE]
         Unknown shop.migrations.0001_initial.Other: `shop.migrations.0001_initial.Other` overrides `database_forwards`
         RunSQL [ANALYZE t] reverse Some("")
+        "#,
+    );
+}
+
+#[test]
+fn operations_ask_the_database_for_tables_and_columns() {
+    check(
+        r#"
+        def has_table(schema_editor, table):
+            return table in schema_editor.connection.introspection.table_names()
+
+        class IfThere(migrations.DeleteModel):
+            def database_forwards(self, app_label, schema_editor, from_state, to_state):
+                model = from_state.apps.get_model(app_label, self.name)
+                table_name = model._meta.db_table
+                if table_name in schema_editor.connection.introspection.table_names():
+                    super().database_forwards(app_label, schema_editor, from_state, to_state)
+
+        class IfNotThere(migrations.CreateModel):
+            def database_forwards(self, app_label, schema_editor, from_state, to_state):
+                db_table = to_state.apps.get_model(app_label, self.name)._meta.db_table
+                if db_table in schema_editor.connection.introspection.table_names():
+                    print("is there")
+                else:
+                    super().database_forwards(app_label, schema_editor, from_state, to_state)
+            def database_backwards(self, app_label, schema_editor, from_state, to_state):
+                pass
+
+        class Early(migrations.RemoveField):
+            def database_forwards(self, app_label, schema_editor, from_state, to_state):
+                with schema_editor.connection.cursor() as cursor:
+                    columns = schema_editor.connection.introspection.get_table_description(cursor, "shop_a")
+                if self.name not in [found.name for found in columns]:
+                    return
+                if not has_table(schema_editor, "shop_b"):
+                    return
+                super().database_forwards(app_label, schema_editor, from_state, to_state)
+
+        class IfIndexed(migrations.RemoveIndex):
+            def database_forwards(self, app_label, schema_editor, from_state, to_state):
+                model = from_state.apps.get_model(app_label, self.model_name)
+                with schema_editor.connection.cursor() as cursor:
+                    existing = schema_editor.connection.introspection.get_constraints(cursor, model._meta.db_table)
+                if self.name in existing:
+                    super().database_forwards(app_label, schema_editor, from_state, to_state)
+
+        class Both(migrations.RemoveField):
+            def database_forwards(self, app_label, schema_editor, from_state, to_state):
+                if self.name == self.other:
+                    super().database_forwards(app_label, schema_editor, from_state, to_state)
+                    return
+                super().database_forwards(app_label, schema_editor, from_state, to_state)
+
+        class Twice(migrations.RemoveField):
+            def database_forwards(self, app_label, schema_editor, from_state, to_state):
+                for name in ("a", "b"):
+                    super().database_forwards(app_label, schema_editor, from_state, to_state)
+
+        class Back(migrations.RemoveField):
+            def database_backwards(self, app_label, schema_editor, from_state, to_state):
+                schema_editor.execute("ANALYZE")
+
+        class Migration(migrations.Migration):
+            operations = [IfThere("A"), IfNotThere("B", fields=[]), Early("a", "b"), IfIndexed("a", "i"), Both("a", "c"), Twice("a", "d"), Back("a", "e")]
+        "#,
+        r#"
+        Separate database [where of A: DeleteModel { name: "A" }] state [DeleteModel { name: "A" }]
+        Separate database [where no of B after: CreateModel B ] state [CreateModel B ] (back: nothing)
+        Separate database [where shop_a column b and shop_b: RemoveField { model_name: "a", name: "b" }] state [RemoveField { model_name: "a", name: "b" }]
+        Separate database [where of a column i: RemoveIndex { model_name: "a", name: "i", concurrently: false }] state [RemoveIndex { model_name: "a", name: "i", concurrently: false }]
+        RemoveField { model_name: "a", name: "c" }
+        Separate database [? RemoveField { model_name: "a", name: "d" }: whether it does anything `Twice.database_forwards()` decides when it runs] state [RemoveField { model_name: "a", name: "d" }]
+        RemoveField { model_name: "a", name: "e" } (back: not known)
         "#,
     );
 }
@@ -908,5 +1006,141 @@ fn packages_of_the_environment_are_read() {
         shown,
         ["AddField a.b Django(\"IntegerField\")", "DeleteModel { name: \"purse.Owner\" }"],
         "from the handler of an import that fails, and from the package's default"
+    );
+}
+
+/// What the `RunSQL` operations of a project of these files run; the package `shop` stands in the folder `backend`.
+#[track_caller]
+fn check_files(head: &str, operations: &str, expect: &[&str]) {
+    const TEXTS: [(&str, &str); 5] = [
+        ("backend/shop/sql/first.sql", "SELECT 'first'\r\n"),
+        ("backend/shop/sql/second.sql", "SELECT 'second'"),
+        ("backend/shop/sql/notes.txt", "none of these"),
+        ("backend/shop/migrations/own.sql", "SELECT 'own'"),
+        ("backend/queries/third.sql", "SELECT 'third'"),
+    ];
+    let operations = unindent(operations);
+    let indented: Vec<String> = operations.lines().map(|line| format!("        {line}")).collect();
+    let indented = indented.join("\n");
+    let migration = format!(
+        "from django.conf import settings\nfrom django.db import migrations\n{}\nclass Migration(migrations.Migration):\n    \
+         operations = [\n{indented}\n    ]\n",
+        unindent(head)
+    );
+    let python = [
+        ("backend/manage.py", "import os\nos.environ.setdefault('DJANGO_SETTINGS_MODULE', 'conf.settings')\n"),
+        ("backend/conf/__init__.py", ""),
+        (
+            "backend/conf/settings.py",
+            "from pathlib import Path\nBASE_DIR = Path(__file__).resolve().parent.parent\nINSTALLED_APPS = ['shop']\n",
+        ),
+        ("backend/shop/__init__.py", ""),
+        (
+            "backend/shop/helpers.py",
+            "import os\nHERE = os.path.abspath(os.path.dirname(__file__))\ndef statement(name):\n    with open(os.path.join(HERE, \
+             'sql', f'{name}.sql')) as file:\n        return file.read()\n",
+        ),
+        ("backend/shop/migrations/__init__.py", ""),
+        ("backend/shop/migrations/0001_initial.py", migration.as_str()),
+    ];
+    let files = TEXTS.iter().chain(&python).map(|(path, text)| SourceFile::new(*path, *text));
+    let sources = Sources::in_memory(files.collect::<Vec<_>>(), &[]);
+    let input = ProjectInput { sources, environment: Vec::new(), texts: Vec::new(), config: ProjectConfig::default() };
+    let project = Project::build(&input);
+    let found = project.migrations.iter().find(|migration| &*migration.key.app == "shop").expect("the migration");
+    let shown: Vec<String> = found.operations.iter().map(show).collect();
+    assert_eq!(shown, expect);
+}
+
+#[test]
+fn statements_are_read_from_files_of_the_project() {
+    const FIRST: &str = "RunSQL [SELECT 'first'\n] reverse None";
+    const SECOND: &str = "RunSQL [SELECT 'second'] reverse None";
+    const OWN: &str = "RunSQL [SELECT 'own'] reverse None";
+    const THIRD: &str = "RunSQL [SELECT 'third'] reverse None";
+    check_files(
+        r#"
+        import io, os
+        HERE = os.path.dirname(os.path.realpath(__file__))
+        SQL = os.path.join(HERE, os.pardir, "sql") if False else os.path.join(HERE, "..", "sql")
+        with open(HERE + "/own.sql", "r", encoding="utf-8") as f:
+            own = f.read()
+        "#,
+        r#"
+        migrations.RunSQL(own),
+        migrations.RunSQL(open(os.path.join(SQL, "first.sql")).read()),
+        migrations.RunSQL(io.open(f"{SQL}/second.sql", mode="rb").read().decode("utf-8")),
+        migrations.RunSQL("".join(open("%s/%s.sql" % (SQL, "second")).readlines())),
+        *[migrations.RunSQL(open(os.path.join(SQL, n + ".sql")).read()) for n in ("first", "second")],
+        migrations.RunSQL(open("sql/first.sql").read()),
+        migrations.RunSQL(open(os.path.join(SQL, "missing.sql")).read()),
+        "#,
+        &[
+            OWN,
+            FIRST,
+            SECOND,
+            SECOND,
+            FIRST,
+            SECOND,
+            "RunSQL [unknown: `open(\"sql/first.sql\").read()` is computed when the migration runs] reverse None",
+            "RunSQL [unknown: depends on running the program: a file that cannot be read here] reverse None",
+        ],
+    );
+    check_files(
+        r#"
+        from pathlib import Path
+        HERE = Path(__file__).resolve().parent
+        def read(name, folder=HERE.parent / "sql"):
+            return (folder / name).with_suffix(".sql").read_text(encoding="utf8")
+        "#,
+        r#"
+        migrations.RunSQL(read("first")),
+        migrations.RunSQL(HERE.joinpath("own.sql").open().read()),
+        migrations.RunSQL(open(HERE.parents[1] / "queries" / "third.sql").read()),
+        migrations.RunSQL((settings.BASE_DIR / "queries/third.sql").read_text()),
+        *[migrations.RunSQL(path.read_text()) for path in sorted(HERE.parent.joinpath("sql").glob("*.sql"))],
+        *[migrations.RunSQL(path.read_text()) for path in (HERE.parent / "sql").iterdir() if path.suffix == ".sql"],
+        migrations.RunSQL(Path("/etc/own.sql").read_text()),
+        migrations.RunSQL((HERE / "../../../../outside.sql").read_text()),
+        "#,
+        &[
+            FIRST,
+            OWN,
+            THIRD,
+            THIRD,
+            FIRST,
+            SECOND,
+            FIRST,
+            SECOND,
+            "RunSQL [unknown: `Path(\"/etc/own.sql\").read_text()` is computed when the migration runs] reverse None",
+            "RunSQL [unknown: depends on running the program: a file that cannot be read here] reverse None",
+        ],
+    );
+    check_files(
+        r#"
+        import pkgutil
+        from importlib import resources
+        from importlib.resources import files, read_text
+        import shop
+        import pkg_resources
+        from shop.helpers import statement
+        class Reader:
+            folder = "sql"
+            def __init__(self, package):
+                self.package = package
+            def read(self, name):
+                return files(self.package).joinpath(self.folder, name + ".sql").read_text()
+        "#,
+        r#"
+        migrations.RunSQL(statement("first")),
+        migrations.RunSQL(resources.files("shop.sql").joinpath("first.sql").read_text("utf-8")),
+        migrations.RunSQL((files(shop) / "sql" / "second.sql").read_text()),
+        migrations.RunSQL(read_text("shop.migrations", "own.sql")),
+        migrations.RunSQL(read_text(__package__, "own.sql")),
+        migrations.RunSQL(pkgutil.get_data("shop", "sql/second.sql").decode()),
+        migrations.RunSQL(pkg_resources.resource_string("shop", "sql/second.sql").decode("utf-8")),
+        migrations.RunSQL(Reader("shop").read("second")),
+        "#,
+        &[FIRST, FIRST, SECOND, OWN, OWN, SECOND, SECOND, SECOND],
     );
 }

@@ -9,7 +9,7 @@ use crate::format;
 use crate::ops;
 use crate::syntax::{BinaryOp, Why};
 use crate::text::{Origin, Str, StrBuilder};
-use crate::value::{Arg, ArgKind, AttributeOf, DictEntry, Int, Value, ValueKind};
+use crate::value::{self, Arg, ArgKind, AttributeOf, DictEntry, Int, Value, ValueKind};
 
 /// Names that Python binds in every module.
 pub(crate) fn is_builtin(name: &str) -> bool {
@@ -705,6 +705,12 @@ fn is_instance(value: &Value, class: &Value) -> Option<bool> {
     }
     let ValueKind::Symbol(name) = &class.kind else { return None };
     let name = name.strip_prefix("builtins.")?;
+    if let ValueKind::Symbol(value) = &value.kind
+        && value::is_class_of_django(value)
+        && CLASSES.contains(&name)
+    {
+        return Some(name == "type");
+    }
     let kinds: &[&str] = match &value.kind {
         ValueKind::None => &[],
         ValueKind::Bool(_) => &["bool", "int"],
@@ -808,6 +814,8 @@ fn library_call(name: &str, args: &[Arg], origin: &Origin) -> Option<Value> {
             }
             Some(list(items, origin))
         }
+        // A view that nobody can write to.
+        ("types.MappingProxyType", [value]) if matches!(value.kind, ValueKind::Dict(_)) => Some((*value).clone()),
         ("textwrap.dedent", [value]) => Some(made(ValueKind::Str(dedent(value.as_str()?)), origin)),
         _ => None,
     }
@@ -853,7 +861,7 @@ pub(crate) fn method(receiver: &Value, name: &Str, args: &[Arg], origin: &Origin
         ValueKind::Str(text) => str_method(text, name, args, origin),
         ValueKind::Dict(_) => dict_method(receiver, name, args, origin),
         ValueKind::List(_) | ValueKind::Tuple(_) => sequence_method(receiver, name, args, origin),
-        ValueKind::Bytes(bytes) if name.as_str() == "decode" && args.is_empty() => {
+        ValueKind::Bytes(bytes) if name.as_str() == "decode" && is_utf8(args) => {
             let text = std::str::from_utf8(bytes).ok()?;
             Some(made(ValueKind::Str(Str::made(text, receiver.origin.clone())), origin))
         }
@@ -918,6 +926,18 @@ fn sequence_method(receiver: &Value, name: &str, args: &[Arg], origin: &Origin) 
             Some(integer(count, origin))
         }
         _ => None,
+    }
+}
+
+/// Whether the arguments of `decode` say UTF-8 or nothing.
+fn is_utf8(args: &[Arg]) -> bool {
+    match args {
+        [] => true,
+        [name] => name
+            .value
+            .as_str()
+            .is_some_and(|name| matches!(name.to_ascii_lowercase().replace('_', "-").as_str(), "utf-8" | "utf8")),
+        _ => false,
     }
 }
 

@@ -24,6 +24,7 @@ use std::sync::Arc;
 
 use zdm_source::Span;
 
+use crate::files::FilePath;
 use crate::namespace::{Imported, Namespace, Slot};
 use crate::syntax::{ClassId, ExprId, Module, Why};
 use crate::text::{Origin, Str};
@@ -59,6 +60,24 @@ pub trait ModuleLoader {
         Some(true)
     }
 
+    /// Where the file of a module lies; None where that is not known.
+    fn place(&self, module: &Module) -> Option<FilePath> {
+        let _ = module;
+        None
+    }
+
+    /// The text of a file; None where there is none or it cannot be read.
+    fn read(&self, path: &FilePath) -> Option<String> {
+        let _ = path;
+        None
+    }
+
+    /// The names of all that stands in a folder, sorted; None where they cannot be told.
+    fn list(&self, folder: &FilePath) -> Option<Vec<String>> {
+        let _ = folder;
+        None
+    }
+
     /// A known value for something outside of the project, such as `django.db.connection.vendor`.
     fn symbol(&self, name: &str) -> Option<ValueKind> {
         let _ = name;
@@ -90,6 +109,8 @@ pub struct Evaluator<'l> {
     classes: RefCell<ClassBodies>,
     /// The objects whose attributes were asked for.
     objects: RefCell<Vec<(Value, Rc<instances::Object>)>>,
+    /// What a method of a base outside of the project returns, while a method that calls it is run.
+    of_base: RefCell<Option<(String, Value)>>,
     depth: Cell<u32>,
     calls: Cell<u32>,
     steps: Cell<u32>,
@@ -144,6 +165,9 @@ enum Flow {
     Lost,
 }
 
+/// Conditions of `if` statements that are not known, and whether they hold.
+type Conditions = Vec<(Value, bool)>;
+
 /// What is being run.
 struct Frame<'e> {
     module: &'e Module,
@@ -157,6 +181,12 @@ struct Frame<'e> {
     trace: Option<RefCell<Vec<CallSite>>>,
     /// What a generator yields, when its body is read.
     yielded: RefCell<Vec<Value>>,
+    /// What is assigned to attributes of symbols, when a function's body is read.
+    attributes: RefCell<Vec<AttributeSet>>,
+    /// The conditions around the place that is being read, and whether they hold there.
+    conditions: RefCell<Conditions>,
+    /// How many of the guards are those conditions.
+    explained: Cell<u32>,
     /// Conditions and loops around the place that is being read.
     guards: Cell<u32>,
     /// What a function may already have returned, under conditions that are not known, and the first of these.
@@ -179,6 +209,24 @@ pub struct CallSite {
     pub call: Value,
     /// Whether it stands under a condition that is not known, in a loop or in an exception handler.
     pub conditional: bool,
+    /// The conditions of `if` statements that are not known, and whether they hold where the call stands. Those that end
+    /// the function before it count as well.
+    pub conditions: Vec<(Value, bool)>,
+    /// Whether those conditions alone decide, and no loop or exception handler.
+    pub by_conditions_alone: bool,
+}
+
+/// `self.max_length = 1024` in a function's body.
+#[derive(Clone, Debug)]
+pub struct AttributeSet {
+    /// The dotted name of the object: the symbol that was given for a parameter.
+    pub object: Arc<str>,
+    pub name: Str,
+    pub value: Value,
+    /// As in [`CallSite`].
+    pub conditional: bool,
+    /// How many calls stand before it.
+    pub calls_before: usize,
 }
 
 impl<'l> Evaluator<'l> {
@@ -188,6 +236,7 @@ impl<'l> Evaluator<'l> {
             modules: RefCell::default(),
             classes: RefCell::default(),
             objects: RefCell::default(),
+            of_base: RefCell::default(),
             depth: Cell::new(0),
             calls: Cell::new(0),
             steps: Cell::new(0),
@@ -365,6 +414,19 @@ impl<'l> Evaluator<'l> {
         self.trace(function, Some(args))
     }
 
+    /// The same as [`Self::returns`] where `super().method(…)`, or `Base.method(self, …)`, is known to return a value.
+    pub fn returns_over(&self, function: &FunctionRef, args: &[Arg], method: &str, of_base: Value) -> Value {
+        let before = self.of_base.replace(Some((method.to_owned(), of_base)));
+        let value = self.returns(function, args);
+        self.of_base.replace(before);
+        value
+    }
+
+    /// What a function's body assigns to attributes of the symbols that are given for its parameters, in order.
+    pub fn attributes_set(&self, function: &FunctionRef, args: &[Arg]) -> Vec<AttributeSet> {
+        self.read_body(function, Some(args)).attributes
+    }
+
     /// What a call of the function with these arguments, `self` included, returns.
     ///
     /// Parameters that the arguments leave open are [`ValueKind::Parameter`]s in the result.
@@ -506,6 +568,9 @@ impl<'l> Evaluator<'l> {
         if let Some(value) = self.starred(&scope, name, u32::MAX, origin) {
             return value;
         }
+        if name == "__file__" {
+            return self.file_of(module, origin);
+        }
         if !scope.done.get() {
             return Value::unknown(Why::Cycle, origin.clone());
         }
@@ -527,6 +592,42 @@ impl<'l> Evaluator<'l> {
             stars if stars.contains(&None) => Some(Value::unknown(Why::TooDeep, origin.clone())),
             [Some(module)] => Some(self.symbol(format!("{module}.{name}").into(), origin.clone())),
             _ => Some(Value::unknown(Why::Dynamic("one of several star imports binds the name"), origin.clone())),
+        }
+    }
+
+    // Files ---------------------------------------------------------------------------------------------------------
+
+    pub(crate) fn read_file(&self, path: &FilePath) -> Option<String> {
+        self.loader.read(path)
+    }
+
+    pub(crate) fn list_folder(&self, path: &FilePath) -> Option<Vec<String>> {
+        self.loader.list(path)
+    }
+
+    /// The folder of a package. Folders inside of it need no `__init__.py`.
+    pub(crate) fn package_folder(&self, name: &str) -> Option<FilePath> {
+        let mut package = name;
+        let mut inside: Vec<&str> = Vec::new();
+        loop {
+            if let Some(module) = self.loader.load(package)
+                && let Some(place) = self.loader.place(&module)
+            {
+                let (folder, _) = place.path.rsplit_once('/')?;
+                let path = inside.iter().rev().fold(folder.to_owned(), |path, part| format!("{path}/{part}"));
+                return Some(FilePath::new(place.root, path.trim_start_matches('/')));
+            }
+            let (outer, last) = package.rsplit_once('.')?;
+            inside.push(last);
+            package = outer;
+        }
+    }
+
+    /// `__file__` of a module.
+    fn file_of(&self, module: &Module, origin: &Origin) -> Value {
+        match self.loader.place(module) {
+            Some(place) => Value::new(ValueKind::Path(place), origin.clone()),
+            None => self.symbol(format!("{}.__file__", module.name()).into(), origin.clone()),
         }
     }
 
@@ -591,12 +692,25 @@ impl<'e> Frame<'e> {
             trace: None,
             yielded: RefCell::default(),
             guards: Cell::new(0),
+            attributes: RefCell::default(),
+            conditions: RefCell::default(),
+            explained: Cell::new(0),
             returned: RefCell::default(),
         }
     }
 
     fn origin(&self, span: Span) -> Origin {
         Origin::new(self.module, span)
+    }
+
+    /// A call that was met here.
+    fn site(&self, call: Value) -> CallSite {
+        CallSite {
+            call,
+            conditional: self.guards.get() > 0,
+            conditions: self.conditions.borrow().clone(),
+            by_conditions_alone: self.guards.get() == self.explained.get(),
+        }
     }
 
     fn with_names<T>(&self, run: impl FnOnce(&mut Namespace) -> T) -> T {

@@ -100,9 +100,12 @@ mod builtins;
 
 mod standard_library;
 
+pub mod files;
+
 pub mod eval;
 
-pub use eval::{CallSite, ClassBody, Evaluator, ModuleLoader};
+pub use eval::{AttributeSet, CallSite, ClassBody, Evaluator, ModuleLoader};
+pub use files::FilePath;
 pub use lower::parse;
 pub use standard_library::is_standard_library;
 pub use syntax::{Module, Why};

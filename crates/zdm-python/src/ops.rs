@@ -7,6 +7,7 @@ use std::cmp::Ordering;
 use std::sync::Arc;
 
 use crate::eval::{MAX_ITEMS, MAX_TEXT, alternatives};
+use crate::files;
 use crate::format;
 use crate::syntax::{BinaryOp, CompareOp, UnaryOp, Why};
 use crate::text::{Origin, Str, StrBuilder};
@@ -132,6 +133,11 @@ pub(crate) fn binary(op: BinaryOp, left: Value, right: Value, origin: &Origin) -
     use ValueKind as K;
     if let Some(value) = distribute(&left, &right, &mut |left, right| binary(op, left, right, origin)) {
         return value;
+    }
+    if op == BinaryOp::Div
+        && let Some(path) = files::divided(&left, &right, origin)
+    {
+        return path;
     }
     let kind = match (op, &left.kind, &right.kind) {
         (BinaryOp::Add, K::Str(a), K::Str(b)) => {
@@ -448,6 +454,7 @@ pub(crate) fn order(left: &Value, right: &Value) -> Option<Ordering> {
     match (&left.kind, &right.kind) {
         (K::Str(a), K::Str(b)) => Some(a.as_str().cmp(b.as_str())),
         (K::Bytes(a), K::Bytes(b)) => Some(a.cmp(b)),
+        (K::Path(a), K::Path(b)) if a.root == b.root => Some(a.path.split('/').cmp(b.path.split('/'))),
         (K::List(a), K::List(b)) | (K::Tuple(a), K::Tuple(b)) => {
             for (a, b) in a.iter().zip(b.iter()) {
                 if a.equals(b)? {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use zdm_source::{SourceFile, Span};
 
+use crate::files::FilePath;
 use crate::literal;
 use crate::syntax::{BinaryOp, Class, ClassId, CompareOp, Function, FunctionId, Module, UnaryOp, Why};
 use crate::text::{Origin, Str};
@@ -43,6 +44,8 @@ pub enum ValueKind {
     Spread(Arc<Value>),
     /// Something outside of the project, by its full dotted name: `django.db.models.CASCADE`, `builtins.list`.
     Symbol(Arc<str>),
+    /// A path whose place among the files is known.
+    Path(FilePath),
     /// A module of the project.
     Module(Module),
     /// A class of the project.
@@ -408,7 +411,11 @@ impl Value {
                 }
                 !entries.is_empty()
             }
-            ValueKind::Ellipsis | ValueKind::Class(_) | ValueKind::Function(_) | ValueKind::Module(_) => true,
+            ValueKind::Ellipsis
+            | ValueKind::Path(_)
+            | ValueKind::Class(_)
+            | ValueKind::Function(_)
+            | ValueKind::Module(_) => true,
             ValueKind::Symbol(name) if is_class_of_django(name) => true,
             ValueKind::Template(parts) => {
                 let text = |part: &TemplatePart| matches!(part, TemplatePart::Text(text) if !text.is_empty());
@@ -467,6 +474,7 @@ impl Value {
                 };
                 left.len() == right.len() && left.iter().all(|a| right.iter().any(|b| same(a, b)))
             }
+            (K::Path(left), K::Path(right)) if left == right => true,
             (K::Class(left), K::Class(right)) if left == right => true,
             (K::Function(left), K::Function(right)) if left == right => true,
             _ if self.is_constant() && other.is_constant() => false,
@@ -485,6 +493,7 @@ impl Value {
             (K::Class(a), K::Class(b)) => a == b,
             (K::Function(a), K::Function(b)) => a == b,
             (K::Module(a), K::Module(b)) => a == b,
+            (K::Path(a), K::Path(b)) => a == b,
             (K::Unknown(a), K::Unknown(b)) => a == b && self.origin == other.origin,
             (K::Bool(a), K::Bool(b)) => a == b,
             (K::Int(a), K::Int(b)) => a == b,
@@ -604,7 +613,7 @@ impl ValueKind {
 }
 
 /// `django.contrib.postgres.operations.AddIndexConcurrently`: a class, by its name; settings are not.
-fn is_class_of_django(name: &str) -> bool {
+pub(crate) fn is_class_of_django(name: &str) -> bool {
     let last = name.rsplit('.').next().unwrap_or(name);
     name.starts_with("django.")
         && !name.starts_with("django.conf.settings.")
@@ -766,6 +775,7 @@ impl fmt::Display for Value {
             }
             ValueKind::Spread(value) => write!(out, "*{value}"),
             ValueKind::Symbol(name) => out.write_str(name),
+            ValueKind::Path(path) => write!(out, "<path {}>", path.path.trim_start_matches('/')),
             ValueKind::Module(module) => write!(out, "<module {}>", module.name()),
             ValueKind::Class(class) => write!(out, "<class {}>", class.name()),
             ValueKind::Function(function) => write!(out, "<function {}>", function.name()),

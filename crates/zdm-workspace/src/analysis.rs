@@ -528,6 +528,8 @@ fn input(
             Some(problem) => Err(problem.to_string()),
         }
     });
+    let lister = Arc::clone(files);
+    let sources = sources.listing(move |folder| Some(lister.names(folder)));
     if let Some((older, changed)) = older {
         sources.reuse(older, |path| changed.contains(path));
     }
@@ -598,6 +600,10 @@ impl Folder for Packages {
         let names = names_in(&self.folder.join(folder));
         let mut known = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
         known.entry(folder.to_owned()).or_insert(names).clone()
+    }
+
+    fn names_in(&self, folder: &str) -> Option<Vec<String>> {
+        Some(self.modules_in(folder))
     }
 }
 

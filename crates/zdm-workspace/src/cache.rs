@@ -37,7 +37,7 @@ use crate::files::{Text, read};
 use crate::outcome::Outcome;
 
 /// Raise it when what an entry says, or what it is made from, changes.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// Entries of one project, and projects, beyond which the oldest are removed.
 const MOST_ENTRIES: usize = 48;
@@ -234,12 +234,14 @@ impl Lookup {
             if *known == of_text(&text) { Ok((path.clone(), text)) } else { Err(Miss::Changed(path.clone())) }
         };
         let texts = inputs.files.par_iter().map(|file| same(&self.root, file)).collect::<Result<_, _>>()?;
+        let same_names = |root: &Path, (folder, known): (&String, &String)| {
+            let now = of_names(&names_in(&root.join(folder)));
+            if now == *known { Ok(()) } else { Err(Miss::Changed(folder.clone())) }
+        };
+        inputs.folders.iter().try_for_each(|folder| same_names(&self.root, folder))?;
         if let Some(packages) = &self.packages {
             inputs.outside.par_iter().try_for_each(|file| same(packages, file).map(|_| ()))?;
-            inputs.listings.par_iter().try_for_each(|(folder, known)| {
-                let now = of_names(&names_in(&packages.join(folder)));
-                if now == *known { Ok(()) } else { Err(Miss::Changed(folder.clone())) }
-            })?;
+            inputs.listings.par_iter().try_for_each(|folder| same_names(packages, folder))?;
         }
         Ok(texts)
     }
@@ -250,6 +252,7 @@ impl Lookup {
         let outside = workspace.outside.as_ref();
         let inputs = Inputs {
             files: texts.iter().map(|(path, text)| (path.to_string(), of_text(text))).collect(),
+            folders: workspace.files.listings().iter().map(|(path, names)| (path.clone(), of_names(names))).collect(),
             outside: outside
                 .map(|packages| packages.texts().iter().map(|(path, text)| (path.clone(), of_text(text))).collect())
                 .unwrap_or_default(),

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rayon::prelude::*;
 use zdm_source::SourceFile;
 
+use crate::analysis::names_in;
 use crate::decode::{DecodeProblem, decode};
 
 /// A larger file is not read: no person wrote it as a migration. 16 MiB.
@@ -90,12 +91,13 @@ pub struct Files {
     root: PathBuf,
     paths: Vec<Arc<str>>,
     texts: Mutex<BTreeMap<Arc<str>, Text>>,
+    listed: Mutex<BTreeMap<String, Vec<String>>>,
 }
 
 impl Files {
     /// `paths` are relative to `root` and sorted.
     pub fn new(root: PathBuf, paths: Vec<Arc<str>>) -> Self {
-        Self { root, paths, texts: Mutex::default() }
+        Self { root, paths, texts: Mutex::default(), listed: Mutex::default() }
     }
 
     pub fn root(&self) -> &Path {
@@ -130,6 +132,18 @@ impl Files {
     /// Forget the file, so that it is read again.
     pub fn forget(&self, path: &str) {
         self.lock().remove(path);
+    }
+
+    /// The names in a folder, sorted, as they were when they were first asked for.
+    pub fn names(&self, folder: &str) -> Vec<String> {
+        let names = names_in(&self.root.join(folder));
+        let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        listed.entry(folder.to_owned()).or_insert(names).clone()
+    }
+
+    /// The folders whose names were asked for so far, with those names.
+    pub(crate) fn listings(&self) -> BTreeMap<String, Vec<String>> {
+        self.listed.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The files that were read so far, by path.

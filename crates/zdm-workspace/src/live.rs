@@ -220,6 +220,10 @@ impl Live {
                 let sources = &self.input.sources;
                 !sources.was_read(&path) || (now.problem.is_none() && sources.has_text(&now.file))
             }
+            // What is no module may have been read by one.
+            (false, _) if self.input.sources.was_read(&path) => {
+                now.problem.is_none() && self.input.sources.has_text(&now.file)
+            }
             (false, missing) => missing || !is_python(&path),
         };
         if nothing { Reach::Nothing } else { self.changed(path) }

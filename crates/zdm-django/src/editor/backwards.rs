@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use crate::migration::Migration;
-use crate::operation::{Operation, OperationKind, RunPython, RunSql, SqlSource, SqlText, TextMap};
+use crate::operation::{Operation, OperationKind, OwnWayBack, RunPython, RunSql, SqlSource, SqlText, TextMap};
 use crate::state::{ModelKey, ModelState, ProjectState};
 use crate::value::Value;
 
@@ -51,6 +51,15 @@ impl WayBack {
     ) -> bool {
         if depth > MAX_DEPTH {
             return false;
+        }
+        match operation.way_back {
+            OwnWayBack::OfItsKind => {}
+            OwnWayBack::Nothing => return true,
+            OwnWayBack::NotKnown => return false,
+        }
+        // The way back asks nothing.
+        if let OperationKind::Where { operations, .. } = &operation.kind {
+            return operations.iter().rev().all(|nested| self.push(app, nested, before, after, depth + 1));
         }
         if let OperationKind::SeparateDatabaseAndState { database_operations, .. } = &operation.kind {
             // Django goes forwards from the state before through the database operations alone.
@@ -207,9 +216,10 @@ fn backwards(app: &str, kind: &OperationKind, before: &ProjectState) -> Way {
         | OperationKind::ValidateConstraint { .. }
         | OperationKind::RenameIndex { old_name: None, .. }
         | OperationKind::NoOp => return Way::Nothing,
-        OperationKind::SeparateDatabaseAndState { .. } | OperationKind::Known(_) | OperationKind::Unknown { .. } => {
-            None
-        }
+        OperationKind::SeparateDatabaseAndState { .. }
+        | OperationKind::Where { .. }
+        | OperationKind::Known(_)
+        | OperationKind::Unknown { .. } => None,
     };
     made.map_or(Way::None, |kind| Way::Back(Box::new(kind)))
 }

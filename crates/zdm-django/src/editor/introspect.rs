@@ -10,7 +10,9 @@ use zdm_postgres::name::{Ident, QualifiedName};
 use zdm_postgres::statement::{IndexElement, IndexKey};
 
 use super::Editor;
-use crate::operation::Options;
+use crate::operation::{CatalogFact, CatalogTest, Options, TableRef};
+use crate::resolve::{Reason, Resolver};
+use crate::state::{ModelKey, ProjectState};
 
 /// Which of a table's constraints and indexes are asked for; `None` does not matter.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +41,50 @@ struct Entry {
 }
 
 impl Editor<'_> {
+    /// Whether the database is as a test asks, between the states before and behind an operation; the error says why that
+    /// is not known.
+    pub(super) fn holds(&self, test: &CatalogTest, app: &str, states: [&ProjectState; 2]) -> Result<bool, Reason> {
+        for all in &test.any {
+            let mut every = true;
+            for (fact, expected) in all {
+                if self.is_so(fact, app, states)? != *expected {
+                    every = false;
+                    break;
+                }
+            }
+            if every {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn is_so(&self, fact: &CatalogFact, app: &str, [before, behind]: [&ProjectState; 2]) -> Result<bool, Reason> {
+        let (CatalogFact::Table(reference)
+        | CatalogFact::Column { table: reference, .. }
+        | CatalogFact::Constraint { table: reference, .. }) = fact;
+        let name = match reference {
+            TableRef::Name(name) => Arc::clone(name),
+            TableRef::Model { app: other, name, after } => {
+                let resolver = Resolver::new(if *after { behind } else { before }, self.context);
+                let key = ModelKey::new(other.as_deref().unwrap_or(app), name);
+                resolver.table(resolver.model_state(&key)?)?
+            }
+        };
+        let table = self.database.catalog().table(&server_name(&name));
+        match (fact, table) {
+            (CatalogFact::Table(_), table) => Ok(table.is_some()),
+            (_, None) => Err(format!("the table `{name}` is not known")),
+            (_, Some(table)) if table.assumed => {
+                Err(format!("the columns and constraints of the table `{name}` are not known"))
+            }
+            (CatalogFact::Constraint { name, .. }, Some(table)) => {
+                Ok(entries(table).iter().any(|entry| *entry.name == **name))
+            }
+            (CatalogFact::Column { column, .. }, Some(table)) => Ok(table.column(column).is_some()),
+        }
+    }
+
     /// The names of the constraints and indexes that fit, in the order made; constraints first.
     pub(super) fn constraint_names(&mut self, table: &str, query: &Query<'_>) -> Vec<String> {
         let catalog = self.database.catalog();

@@ -47,6 +47,18 @@ impl Editor<'_> {
             self.span = outer;
             return;
         }
+        if let OperationKind::Where { test, operations } = &operation.kind {
+            match self.holds(test, app, [from, to]) {
+                Ok(true) => {
+                    for operation in operations {
+                        self.database_forwards(app, operation, from, to, depth + 1);
+                    }
+                }
+                Ok(false) => {}
+                Err(reason) => self.report(reason),
+            }
+            return;
+        }
         let context = self.context;
         let from = Resolver::new(from, context);
         let to = Resolver::new(to, context);
@@ -266,6 +278,7 @@ impl Editor<'_> {
             | OperationKind::AlterConstraint { .. }
             | OperationKind::RunPython(_)
             | OperationKind::NoOp
+            | OperationKind::Where { .. }
             | OperationKind::SeparateDatabaseAndState { .. } => Ok(()),
         }
     }

@@ -171,10 +171,15 @@ impl Extractor<'_> {
         let mut column: Option<FieldKind> = None;
         let mut internal: Option<Result<Arc<str>, Reason>> = None;
         let mut default = OwnDefault::No;
+        let mut own: BTreeMap<&'static str, python::Value> = BTreeMap::new();
+        // What the nearest `get_prep_value` makes of None, where that is another value.
+        let mut prepared: Option<Option<python::Value>> = None;
         for class in &line {
             // What stands between a class and its base may be in the table of third-party classes itself.
             if let Some(mut resolved) = self.known_class(&class.name(), &args, &origin) {
                 apply_overrides(&mut resolved.kind, column, internal);
+                set_all(&mut resolved.arguments, own);
+                let default = default.with_prepared(&mut resolved.arguments, prepared.flatten());
                 default.apply(&mut resolved.arguments, &origin);
                 return resolved;
             }
@@ -182,16 +187,27 @@ impl Extractor<'_> {
             if let Some(name) = OVERRIDES.iter().find(|name| body.get(name).is_some()) {
                 return unknown(format!("`{}` has a `{name}` of its own", class.name()), &args);
             }
+            let set = self.set_by_init(&body, &args);
             for attribute in assigned_to_self(&body) {
-                if attribute != "default" {
+                if attribute == "default" {
+                    default = OwnDefault::Always;
+                } else if !set.iter().any(|(name, _)| *name == attribute) {
                     return unknown(format!("`{}` sets its `{attribute}` itself", class.name()), &args);
                 }
-                default = OwnDefault::Always;
+            }
+            for (name, value) in set {
+                // What a class sets goes before what its base has set.
+                own.entry(name).or_insert(value);
             }
             if body.get("has_default").is_some() {
                 default = OwnDefault::Always;
             } else if default == OwnDefault::No && VALUE_METHODS.iter().any(|name| body.get(name).is_some()) {
                 default = OwnDefault::WhereGiven;
+            }
+            if prepared.is_none()
+                && let Some(method) = body.get("get_prep_value")
+            {
+                prepared = Some(self.prepared_none(method));
             }
             let empty = body.get("empty_strings_allowed").map(python::Value::truth);
             if empty.is_some_and(|empty| empty != Some(true)) && Arguments::new(&args, &[]).value("blank").is_some() {
@@ -201,6 +217,21 @@ impl Extractor<'_> {
                 && let Some(method) = body.get("db_type")
             {
                 column = self.db_type(class, method);
+            }
+            if let Some(method) = body.get("db_parameters") {
+                match self.db_parameters(method) {
+                    Some(Parameters { db_type, collation }) => {
+                        if column.is_none()
+                            && let Some(db_type) = db_type
+                        {
+                            column = Some(FieldKind::Custom { db_type, behaves_as: None });
+                        }
+                        if let Some(collation) = collation {
+                            own.entry("db_collation").or_insert(collation);
+                        }
+                    }
+                    None => return unknown(format!("`{}` has a `db_parameters` of its own", class.name()), &args),
+                }
             }
             if internal.is_none()
                 && let Some(method) = body.get("get_internal_type")
@@ -227,9 +258,52 @@ impl Extractor<'_> {
                 None => unknown(format!("`{written}`, a base of `{}`, is not known", class.name()), &args),
             };
         };
+        let plain = matches!(&resolved.kind, FieldKind::Django(class) if &**class == "Field");
         apply_overrides(&mut resolved.kind, column, internal);
+        set_all(&mut resolved.arguments, own);
+        if plain && matches!(&resolved.kind, FieldKind::Django(class) if &**class == "JSONField") {
+            blank_json(&mut resolved.arguments, &origin);
+        }
+        let default = default.with_prepared(&mut resolved.arguments, prepared.flatten());
         default.apply(&mut resolved.arguments, &origin);
         resolved
+    }
+
+    /// The attributes that an `__init__` gives a known value in any case, behind the call of its base's: the field has
+    /// them whatever the arguments say.
+    fn set_by_init(&self, body: &python::ClassBody, args: &[python::Arg]) -> Vec<(&'static str, python::Value)> {
+        const SETTABLE: [&str; 7] =
+            ["blank", "db_index", "db_tablespace", "decimal_places", "max_digits", "max_length", "null"];
+        let Some(method) = body.get("__init__") else { return Vec::new() };
+        let Some(function) = method.as_function() else { return Vec::new() };
+        let text = function.module.text(function.function().span);
+        if text.contains("setattr(") || text.contains("__dict__") || body.get("contribute_to_class").is_some() {
+            return Vec::new();
+        }
+        let mut all = vec![python::Arg {
+            kind: ArgKind::Positional,
+            value: python::Value::new(ValueKind::Symbol(Arc::from("self")), method.origin.clone()),
+            span: method.origin.span,
+        }];
+        all.extend_from_slice(args);
+        let base_call = self.evaluator().calls_with(function, &all).iter().position(|site| {
+            !site.conditional && site.call.as_call().is_some_and(|call| super::is_base_call(call, "__init__"))
+        });
+        let Some(base_call) = base_call else { return Vec::new() };
+        let mut found: Vec<(&'static str, python::Value)> = Vec::new();
+        let mut doubtful: Vec<&'static str> = Vec::new();
+        for set in self.evaluator().attributes_set(function, &all) {
+            let Some(name) = SETTABLE.iter().find(|name| **name == set.name.as_str()) else { continue };
+            let behind = &*set.object == "self" && !set.conditional && set.calls_before > base_call;
+            if behind && set.value.is_constant() {
+                found.retain(|(known, _)| known != name);
+                found.push((name, set.value));
+            } else {
+                doubtful.push(name);
+            }
+        }
+        found.retain(|(name, _)| !doubtful.contains(name));
+        found
     }
 
     /// The arguments with which Django makes the field of a state: it takes a field apart with `deconstruct` and makes it
@@ -244,6 +318,14 @@ impl Extractor<'_> {
             let Some(method) = body.get("deconstruct") else { continue };
             let own = || format!("`{}` has a `deconstruct` of its own", class.name());
             let function = method.as_function().ok_or_else(own)?;
+            if self.drops_all(function, &method.origin) {
+                args.clear();
+                continue;
+            }
+            if let Some(rebuilt) = self.taken_apart(function, &method.origin, &args) {
+                args = rebuilt;
+                continue;
+            }
             let text = function.module.text(function.function().span);
             if !text.contains("deconstruct(") || !text.contains(").deconstruct(") && !text.contains(".deconstruct(self")
             {
@@ -265,6 +347,119 @@ impl Extractor<'_> {
             }
         }
         Ok(args)
+    }
+
+    /// What a `get_prep_value` makes of None, where that is a text or a number.
+    fn prepared_none(&self, method: &python::Value) -> Option<python::Value> {
+        let function = method.as_function()?;
+        let argument = |kind: ValueKind| python::Arg {
+            kind: ArgKind::Positional,
+            value: python::Value::new(kind, method.origin.clone()),
+            span: method.origin.span,
+        };
+        let args = [argument(ValueKind::Symbol(Arc::from("self"))), argument(ValueKind::None)];
+        let returned = self.evaluator().returns(function, &args);
+        let constant = matches!(returned.kind, ValueKind::Str(_) | ValueKind::Int(_) | ValueKind::Bool(_));
+        constant.then_some(returned)
+    }
+
+    /// What a `db_parameters` changes of what its base returns on PostgreSQL; None where that is not known.
+    fn db_parameters(&self, method: &python::Value) -> Option<Parameters> {
+        const KEYS: [&str; 3] = ["type", "check", "collation"];
+        let function = method.as_function()?;
+        let origin = &method.origin;
+        let value = |kind: ValueKind| python::Value::new(kind, origin.clone());
+        let argument = |name: &str| python::Arg {
+            kind: ArgKind::Positional,
+            value: value(ValueKind::Symbol(Arc::from(name))),
+            span: origin.span,
+        };
+        let text = |text: &str| value(ValueKind::Str(python::Str::made(text, origin.clone())));
+        let of_base = |key: &&str| python::DictEntry {
+            key: Some(text(key)),
+            value: value(ValueKind::Symbol(Arc::from(format!("base.{key}")))),
+        };
+        let base = value(ValueKind::Dict(Arc::new(KEYS.iter().map(of_base).collect())));
+        let args = [argument("self"), argument("django.db.connection")];
+        let returned = self.evaluator().returns_over(function, &args, "db_parameters", base);
+        let entries = returned.as_dict()?;
+        let mut found = Parameters { db_type: None, collation: None };
+        for entry in entries {
+            let key = entry.key.as_ref()?.as_str()?;
+            let kept = entry.value.is_symbol(&format!("base.{}", key.as_str()));
+            match (key.as_str(), &entry.value.kind) {
+                _ if kept => {}
+                ("type", ValueKind::Str(text)) => found.db_type = Some(Arc::from(text.as_str())),
+                ("collation", ValueKind::Str(_) | ValueKind::None) => found.collation = Some(entry.value.clone()),
+                _ => return None,
+            }
+        }
+        (entries.len() == KEYS.len()).then_some(found)
+    }
+
+    /// The keyword arguments that a `deconstruct` returns where its base returns `args`; None where that is not known.
+    fn taken_apart(
+        &self,
+        function: &python::FunctionRef,
+        origin: &python::Origin,
+        args: &[python::Arg],
+    ) -> Option<Vec<python::Arg>> {
+        let value = |kind: ValueKind| python::Value::new(kind, origin.clone());
+        let (positional, named): (Vec<_>, Vec<_>) = args.iter().partition(|arg| arg.kind == ArgKind::Positional);
+        let entries: Option<Vec<python::DictEntry>> = named
+            .iter()
+            .map(|arg| match &arg.kind {
+                ArgKind::Keyword(name) => {
+                    Some(python::DictEntry { key: Some(value(ValueKind::Str(name.clone()))), value: arg.value.clone() })
+                }
+                _ => None,
+            })
+            .collect();
+        let base = value(ValueKind::Tuple(Arc::new(vec![
+            value(ValueKind::Symbol(Arc::from("self.name"))),
+            value(ValueKind::Symbol(Arc::from("self.path"))),
+            value(ValueKind::List(Arc::default())),
+            value(ValueKind::Dict(Arc::new(entries?))),
+        ])));
+        let receiver = python::Arg {
+            kind: ArgKind::Positional,
+            value: value(ValueKind::Symbol(Arc::from("self"))),
+            span: origin.span,
+        };
+        let returned = self.evaluator().returns_over(function, &[receiver], "deconstruct", base);
+        let [_, _, left, kwargs] = returned.as_items()? else { return None };
+        if !left.as_items()?.is_empty() {
+            return None;
+        }
+        let mut rebuilt: Vec<python::Arg> = positional.into_iter().cloned().collect();
+        for entry in kwargs.as_dict()? {
+            let name = entry.key.as_ref()?.as_str()?;
+            let given = |arg: &&&python::Arg| matches!(&arg.kind, ArgKind::Keyword(own) if own == name);
+            match named.iter().find(given) {
+                Some(arg) if arg.value.origin == entry.value.origin => rebuilt.push((*arg).clone()),
+                // What it reads from the field itself matters only where it reaches the database.
+                _ if !entry.value.is_constant() && ATTRIBUTES.contains(&name.as_str()) => return None,
+                _ => rebuilt.push(python::Arg {
+                    kind: ArgKind::Keyword(name.clone()),
+                    value: entry.value.clone(),
+                    span: entry.value.span(),
+                }),
+            }
+        }
+        Some(rebuilt)
+    }
+
+    /// Whether a `deconstruct` returns no arguments at all, whatever its base returns.
+    fn drops_all(&self, function: &python::FunctionRef, origin: &python::Origin) -> bool {
+        let receiver = python::Arg {
+            kind: ArgKind::Positional,
+            value: python::Value::new(ValueKind::Symbol(Arc::from("self")), origin.clone()),
+            span: origin.span,
+        };
+        let returned = self.evaluator().returns(function, &[receiver]);
+        let Some([_, _, args, kwargs]) = returned.as_items() else { return false };
+        args.as_items().is_some_and(<[python::Value]>::is_empty)
+            && kwargs.as_dict().is_some_and(<[python::DictEntry]>::is_empty)
     }
 
     /// The constant that `db_type` returns; None where it leaves the answer to the base class.
@@ -350,13 +545,12 @@ fn dropped_keywords(module: &Module, block: &[Stmt], always: bool, found: &mut V
 }
 
 /// Methods and properties by which a field decides about its column, beyond those that are read.
-const OVERRIDES: [&str; 15] = [
+const OVERRIDES: [&str; 14] = [
     "__new__",
     "clone",
     "column",
     "db_check",
     "db_index",
-    "db_parameters",
     "db_tablespace",
     "db_type_suffix",
     "get_attname",
@@ -411,6 +605,18 @@ enum OwnDefault {
 }
 
 impl OwnDefault {
+    /// A class that stores a value in place of None stores it in the rows that are there when the field is added, too.
+    fn with_prepared(self, arguments: &mut Arguments, prepared: Option<python::Value>) -> Self {
+        let Some(prepared) = prepared.filter(|_| self != Self::Always) else { return self };
+        let is = |name: &str| arguments.value(name).and_then(python::Value::truth) == Some(true);
+        let none = arguments.value("default").map_or_else(|| is("null"), python::Value::is_none);
+        if !none || arguments.value("db_default").is_some() {
+            return self;
+        }
+        arguments.set("default", prepared);
+        Self::No
+    }
+
     fn apply(self, arguments: &mut Arguments, origin: &python::Origin) {
         let given = arguments.value("default").is_some_and(|value| !value.is_none());
         if self == Self::Always || self == Self::WhereGiven && given {
@@ -456,6 +662,18 @@ fn assigned_to_self(body: &python::ClassBody) -> Vec<&'static str> {
     found
 }
 
+/// What a field's `db_parameters` says instead of its base.
+struct Parameters {
+    db_type: Option<Arc<str>>,
+    collation: Option<python::Value>,
+}
+
+fn set_all(arguments: &mut Arguments, values: BTreeMap<&'static str, python::Value>) {
+    for (name, value) in values {
+        arguments.set(name, value);
+    }
+}
+
 enum Returned {
     Value(python::Value),
     /// Whatever the base class returns.
@@ -491,7 +709,7 @@ fn unknown(reason: String, args: &[python::Arg]) -> Resolved {
 /// Wagtail's `StreamField` stores JSON since it says so: `use_json_field=True`, or `block_lookup`, which is newer than
 /// the time when it stored text.
 fn stream_field(args: &[python::Arg]) -> Option<Resolved> {
-    let arguments = Arguments::new(args, &["block_types", "use_json_field", "block_lookup"]);
+    let mut arguments = Arguments::new(args, &["block_types", "use_json_field", "block_lookup"]);
     let json = arguments.value("use_json_field").map(python::Value::truth);
     let kind = match json {
         Some(Some(true)) => FieldKind::Django(Arc::from("JSONField")),
@@ -500,7 +718,22 @@ fn stream_field(args: &[python::Arg]) -> Option<Resolved> {
         // The class itself knows, if it is at hand.
         _ => return None,
     };
+    if let (FieldKind::Django(class), Some(first)) = (&kind, args.first())
+        && &**class == "JSONField"
+    {
+        let origin = first.value.origin.clone();
+        blank_json(&mut arguments, &origin);
+    }
     Some(Resolved { kind, arguments })
+}
+
+/// A class that stores JSON and is none of Django's may be blank as a text is: rows that are there get an empty one.
+fn blank_json(arguments: &mut Arguments, origin: &python::Origin) {
+    let is = |name: &str| arguments.value(name).and_then(python::Value::truth) == Some(true);
+    if is("blank") && !is("null") && arguments.value("default").is_none() {
+        arguments
+            .set("default", python::Value::new(ValueKind::Str(python::Str::made("", origin.clone())), origin.clone()));
+    }
 }
 
 fn column_type(template: &str, arguments: &Arguments) -> FieldKind {

@@ -8,11 +8,12 @@ use zdm_python::{ClassRef, Module, ValueKind};
 use zdm_source::Span;
 
 use super::arguments::{Arguments, Reason, string, strings};
+use super::questions::When;
 use super::{Extractor, convert, flat_items, signature};
 use crate::field::FieldKind;
 use crate::operation::{
-    CodeFacts, Constraint, ConstraintKind, Index, KnownOperation, Operation, OperationKind, Options, RunPython, RunSql,
-    SqlSource, SqlText, TextMap,
+    CodeFacts, Constraint, ConstraintKind, Index, KnownOperation, Operation, OperationKind, Options, OwnWayBack,
+    RunPython, RunSql, SqlSource, SqlText, TextMap,
 };
 use crate::third_party::{self, OperationFact};
 use crate::value::Value;
@@ -43,11 +44,12 @@ struct Found {
     arguments: Arguments,
     /// The class decides at run time whether the state gets anything to do: its method.
     decides: Option<Reason>,
+    way_back: OwnWayBack,
 }
 
 impl Found {
     fn new(kind: Result<OperationKind, Reason>, arguments: Arguments) -> Self {
-        Self { kind, arguments, decides: None }
+        Self { kind, arguments, decides: None, way_back: OwnWayBack::OfItsKind }
     }
 
     fn unknown(reason: Reason, args: &[python::Arg]) -> Self {
@@ -57,10 +59,8 @@ impl Found {
 
 /// What a subclass makes of a method of its base.
 enum Override {
-    /// Hands over to the base, perhaps only under a condition.
-    Base {
-        conditional: bool,
-    },
+    /// Hands over to the base.
+    Base(When),
     /// Calls nothing.
     Nothing,
     /// Executes these statements and nothing else.
@@ -71,11 +71,14 @@ enum Override {
 }
 
 impl Override {
-    fn under_condition(self) -> Self {
-        match self {
-            Self::Base { .. } => Self::Base { conditional: true },
-            Self::Nothing => Self::Nothing,
-            Self::Statements(_) | Self::Python | Self::Other => Self::Other,
+    /// What an override comes to that another one hands over to.
+    fn under(self, outer: &When) -> Self {
+        match (outer, self) {
+            (When::Always, inner) => inner,
+            (outer, Self::Base(When::Always)) => Self::Base(outer.clone()),
+            (_, Self::Base(_)) => Self::Base(When::Undecided),
+            (_, Self::Nothing) => Self::Nothing,
+            (_, Self::Statements(_) | Self::Python | Self::Other) => Self::Other,
         }
     }
 }
@@ -122,6 +125,7 @@ pub(super) fn unknown(span: Span, reason: &str) -> Operation {
         span,
         argument_spans: Vec::new(),
         conditional: false,
+        way_back: OwnWayBack::OfItsKind,
     }
 }
 
@@ -237,6 +241,7 @@ impl Extractor<'_> {
             span: place.span,
             argument_spans: Vec::new(),
             conditional: place.condition.is_some(),
+            way_back: OwnWayBack::OfItsKind,
         };
         let call = match &value.kind {
             ValueKind::Call(call) => call,
@@ -254,7 +259,7 @@ impl Extractor<'_> {
         }
         // What it holds is as certain as it is itself.
         let inside = Place { condition: None, ..place };
-        let Found { kind, arguments, decides } = self.resolve_operation(&callee, &class, &call.args, inside);
+        let Found { kind, arguments, decides, way_back } = self.resolve_operation(&callee, &class, &call.args, inside);
         let in_file = |argument: &super::arguments::Named| {
             (argument.value.origin.module == *place.module).then(|| (Arc::clone(&argument.name), argument.span))
         };
@@ -264,6 +269,7 @@ impl Extractor<'_> {
             span: place.span,
             argument_spans: arguments.named.iter().filter_map(in_file).collect(),
             conditional: false,
+            way_back,
         };
         match (place.condition, decides) {
             (Some(condition), _) => {
@@ -328,6 +334,7 @@ impl Extractor<'_> {
                     span: place.span,
                     argument_spans: Vec::new(),
                     conditional: false,
+                    way_back: OwnWayBack::OfItsKind,
                 };
                 let reason = format!("the statements of `{class}` are not known");
                 let kind = state.map(|kind| OperationKind::SeparateDatabaseAndState {
@@ -367,14 +374,15 @@ impl Extractor<'_> {
             for (method, how) in [("database_forwards", &mut database), ("state_forwards", &mut state)] {
                 let Some(value) = body.get(method) else { continue };
                 // An override that hands over to its base leaves the word to it.
-                if matches!(how, None | Some(Override::Base { .. })) {
-                    let own = self.override_of(value, method, place);
+                if matches!(how, None | Some(Override::Base(_))) {
+                    let own = match how.take() {
+                        Some(Override::Base(outer)) => self.override_of(value, method, place).under(&outer),
+                        _ => self.override_of(value, method, place),
+                    };
                     if matches!(own, Override::Other) {
                         return Found::unknown(format!("`{name}` overrides `{method}`"), &args);
                     }
-                    let conditional =
-                        how.as_ref().is_some_and(|how| matches!(how, Override::Base { conditional: true }));
-                    *how = Some(if conditional { own.under_condition() } else { own });
+                    *how = Some(own);
                 }
             }
             if body.get("allow_migrate_model").is_some() {
@@ -391,6 +399,7 @@ impl Extractor<'_> {
             }
         }
         let found = found.or_else(|| self.known_operation(written.as_ref()?, &args, place));
+        let way_back = if plain_base { OwnWayBack::OfItsKind } else { self.way_back(&line, database.as_ref(), place) };
         let Some(mut found) = found else {
             // Django's `Operation` itself does nothing but to raise.
             if plain_base
@@ -411,7 +420,8 @@ impl Extractor<'_> {
             };
             return Found::unknown(reason, &args);
         };
-        let decides = |how: &Option<Override>| matches!(how, Some(Override::Base { conditional: true }));
+        found.way_back = way_back;
+        let decides = |how: &Option<Override>| matches!(how, Some(Override::Base(When::Undecided | When::Cases(_))));
         let reason = |method: &str| {
             format!(
                 "whether it does anything `{}.{method}()` decides when it runs",
@@ -422,18 +432,27 @@ impl Extractor<'_> {
             found.decides = Some(reason("state_forwards"));
         }
         let Ok(kind) = found.kind else { return found };
-        let keeps = |how: &Option<Override>| matches!(how, None | Some(Override::Base { .. }));
+        let keeps = |how: &Option<Override>| matches!(how, None | Some(Override::Base(_)));
         let operation = |kind: OperationKind| Operation {
             kind,
             class: written.clone().unwrap_or_else(|| class.name()),
             span: place.span,
             argument_spans: Vec::new(),
             conditional: false,
+            way_back: OwnWayBack::OfItsKind,
         };
         if decides(&database) {
             let state_operations = if keeps(&state) { vec![operation(kind.clone())] } else { Vec::new() };
+            let test = match &database {
+                Some(Override::Base(When::Cases(cases))) => self.catalog_test(cases, &found.arguments),
+                _ => None,
+            };
+            let in_database = match test {
+                Some(test) => operation(OperationKind::Where { test, operations: vec![operation(kind)] }),
+                None => undecided(operation(kind), &reason("database_forwards")),
+            };
             found.kind = Ok(OperationKind::SeparateDatabaseAndState {
-                database_operations: vec![undecided(operation(kind), &reason("database_forwards"))],
+                database_operations: vec![in_database],
                 state_operations,
             });
             return found;
@@ -460,6 +479,29 @@ impl Extractor<'_> {
         found
     }
 
+    /// What the classes of an operation make of `database_backwards`; `database` is what they make of the way forwards.
+    fn way_back(&self, line: &[ClassRef], database: Option<&Override>, place: Place<'_>) -> OwnWayBack {
+        for class in line {
+            let body = self.evaluator().class_body(class);
+            if let Some(reversible) = body.get("reversible")
+                && reversible.truth() != Some(true)
+            {
+                return OwnWayBack::NotKnown;
+            }
+            let Some(method) = body.get("database_backwards") else { continue };
+            match self.override_of(method, "database_backwards", place) {
+                Override::Base(When::Always) => {}
+                Override::Nothing => return OwnWayBack::Nothing,
+                _ => return OwnWayBack::NotKnown,
+            }
+        }
+        match database {
+            None | Some(Override::Base(_)) => OwnWayBack::OfItsKind,
+            // It goes back what it never went.
+            Some(_) => OwnWayBack::NotKnown,
+        }
+    }
+
     /// What an overridden method of an operation does, by the calls in it.
     fn override_of(&self, method: &python::Value, name: &str, place: Place<'_>) -> Override {
         let Some(function) = method.as_function() else { return Override::Other };
@@ -470,18 +512,19 @@ impl Extractor<'_> {
             span: origin.span,
         };
         let parameters: &[&str] = match name {
-            "database_forwards" => &["self", "app_label", "schema_editor", "from_state", "to_state"],
+            "database_forwards" | "database_backwards" => {
+                &["self", "app_label", "schema_editor", "from_state", "to_state"]
+            }
             _ => &["self", "app_label", "state"],
         };
         let args: Vec<python::Arg> = parameters.iter().map(|name| symbol(name)).collect();
-        let mut base_calls: Option<bool> = None;
+        let mut base_calls = Vec::new();
         let mut statements = Vec::new();
         let mut rows = false;
         for site in self.evaluator().calls_with(function, &args) {
             let Some(call) = site.call.as_call() else { return Override::Other };
             if super::is_base_call(call, name) {
-                let conditional = base_calls.is_some() || site.conditional;
-                base_calls = Some(conditional);
+                base_calls.push(site);
             } else if call.callee.is_symbol("schema_editor.execute") && name == "database_forwards" && !site.conditional
             {
                 match call.args.as_slice() {
@@ -491,7 +534,10 @@ impl Extractor<'_> {
                     },
                     _ => return Override::Other,
                 }
-            } else if !is_harmless(call) {
+            } else if site.call.as_comprehension().is_none()
+                && !is_harmless(call)
+                && !self.only_looks(call, MAX_NESTING)
+            {
                 if name != "database_forwards" || !uses_models(&site.call) {
                     return Override::Other;
                 }
@@ -503,16 +549,16 @@ impl Extractor<'_> {
         }
         if rows {
             // Beside statements the order of the two would have to be kept.
-            return if base_calls.is_none() && statements.is_empty() { Override::Python } else { Override::Other };
+            return if base_calls.is_empty() && statements.is_empty() { Override::Python } else { Override::Other };
         }
-        match (base_calls, statements.is_empty()) {
-            (Some(conditional), true) => Override::Base { conditional },
+        match (!base_calls.is_empty(), statements.is_empty()) {
+            (true, true) => Override::Base(When::of(&base_calls)),
             // Without a call no SQL is sent, but a state can be changed by an assignment.
-            (None, true) if name == "database_forwards" || does_nothing(function) => Override::Nothing,
-            (None, true) => Override::Other,
-            (None, false) => Override::Statements(statements),
+            (false, true) if name != "state_forwards" || does_nothing(function) => Override::Nothing,
+            (false, true) => Override::Other,
+            (false, false) => Override::Statements(statements),
             // The order of the two would have to be kept.
-            (Some(_), false) => Override::Other,
+            (true, false) => Override::Other,
         }
     }
 
@@ -581,6 +627,7 @@ impl Extractor<'_> {
                             span: place.span,
                             argument_spans: Vec::new(),
                             conditional: false,
+                            way_back: OwnWayBack::OfItsKind,
                         }],
                     },
                 }
@@ -1073,7 +1120,14 @@ fn known_statements(class: &str, statements: Vec<SqlText>, state_operations: Vec
 /// Whether a block assigns to, or deletes, anything but local names.
 pub(super) fn changes_objects(block: &[Stmt], module: &Module) -> bool {
     block.iter().any(|stmt| {
-        let plain = |target: &python::syntax::ExprId| matches!(module.expr(*target).kind, ExprKind::Name);
+        let plain = |target: &python::syntax::ExprId| match module.expr(*target).kind {
+            ExprKind::Name => true,
+            // On PostgreSQL no operation on a field looks at it; SQLite makes the whole table anew.
+            ExprKind::Attribute { value, name } if module.text(name) == "unique_together" => {
+                module.text(module.expr(value).span).ends_with("._meta")
+            }
+            _ => false,
+        };
         let changes = match &stmt.kind {
             StmtKind::Assign { targets, .. } => {
                 let unpacked = |target| matches!(module.expr(target).kind, ExprKind::Tuple(_) | ExprKind::List(_));

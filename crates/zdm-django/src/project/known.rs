@@ -72,6 +72,7 @@ fn any_nested(operation: &Operation, test: &dyn Fn(&Operation) -> bool) -> bool 
         OperationKind::SeparateDatabaseAndState { database_operations, state_operations } => {
             database_operations.iter().chain(state_operations).any(|inner| any_nested(inner, test))
         }
+        OperationKind::Where { operations, .. } => operations.iter().any(|inner| any_nested(inner, test)),
         _ => false,
     };
     inner || test(operation)

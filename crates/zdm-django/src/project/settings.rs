@@ -56,7 +56,10 @@ impl Settings {
             }
             let name: Arc<str> = Arc::from(name.as_str());
             settings.values.insert(Arc::clone(&name), convert::value(&value));
-            if value.is_constant() {
+            // `BASE_DIR` is what paths of files start with.
+            // A dict may hold what is not known beside what is asked for.
+            let named = |entries: &[python::DictEntry]| entries.iter().all(|entry| entry.key.is_some());
+            if value.is_constant() || matches!(value.kind, ValueKind::Path(_)) || value.as_dict().is_some_and(named) {
                 settings.kinds.insert(Arc::clone(&name), value.kind.clone());
             }
             found.insert(name, value);

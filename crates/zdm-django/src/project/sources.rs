@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use zdm_python::{Arg, ArgKind, Int, Module, ModuleLoader, Str, Value, ValueKind, Why};
+use zdm_python::{Arg, ArgKind, FilePath, Int, Module, ModuleLoader, Str, Value, ValueKind, Why};
 use zdm_source::SourceFile;
 
 use super::layout::{Layout, file_name, folder, join};
@@ -13,6 +13,9 @@ use crate::version::DjangoVersion;
 
 /// Reads one file of the project by its path; the error is what stands in the report.
 pub type Reader = dyn Fn(&str) -> Result<SourceFile, String> + Send + Sync;
+
+/// The names of all that stands in a folder of the project, sorted.
+pub type Lister = dyn Fn(&str) -> Option<Vec<String>> + Send + Sync;
 
 /// The Python files of the project root. Each file is read and parsed once, by whichever thread asks first; so they
 /// can be fetched in parallel before [`Project::build`](crate::project::Project::build) asks for them.
@@ -23,6 +26,10 @@ pub struct Sources {
     /// Files that another module imported, or that were looked for as one.
     imported: Mutex<BTreeSet<Arc<str>>>,
     read: Box<Reader>,
+    /// The names in a folder, where they can be told.
+    list: Option<Box<Lister>>,
+    /// Files that are no modules and were asked for: what they say, where they can be read.
+    texts: Mutex<BTreeMap<String, Option<SourceFile>>>,
 }
 
 impl fmt::Debug for Sources {
@@ -42,14 +49,37 @@ impl Sources {
     ) -> Self {
         let layout = Layout::new(paths, import_roots);
         let modules = layout.paths().iter().map(|path| (Arc::clone(path), OnceLock::new())).collect();
-        Self { layout, modules, namespaces: Mutex::default(), imported: Mutex::default(), read: Box::new(read) }
+        Self {
+            layout,
+            modules,
+            namespaces: Mutex::default(),
+            imported: Mutex::default(),
+            read: Box::new(read),
+            list: None,
+            texts: Mutex::default(),
+        }
+    }
+
+    /// Folders can be listed too: a migration may run every statement file that stands beside it.
+    #[must_use]
+    pub fn listing(mut self, list: impl Fn(&str) -> Option<Vec<String>> + Send + Sync + 'static) -> Self {
+        self.list = Some(Box::new(list));
+        self
     }
 
     /// Files that are in memory already.
     pub fn in_memory(files: impl IntoIterator<Item = SourceFile>, import_roots: &[Arc<str>]) -> Self {
         let files: BTreeMap<Arc<str>, SourceFile> = files.into_iter().map(|file| (file.path_arc(), file)).collect();
         let paths: Vec<Arc<str>> = files.keys().cloned().collect();
+        let all = paths.clone();
+        let list = move |folder: &str| {
+            let prefix = if folder.is_empty() { String::new() } else { format!("{folder}/") };
+            let inside = all.iter().filter_map(|path| path.strip_prefix(prefix.as_str()));
+            let names: BTreeSet<&str> = inside.filter_map(|path| path.split('/').next()).collect();
+            (!names.is_empty()).then(|| names.into_iter().map(str::to_owned).collect())
+        };
         Self::new(paths, import_roots, move |path| files.get(path).cloned().ok_or_else(|| "no such file".to_owned()))
+            .listing(list)
     }
 
     /// Take over what another set of the same project has parsed, except for the paths that `changed` names.
@@ -78,11 +108,14 @@ impl Sources {
 
     /// Whether anybody has asked for that file; otherwise nothing depends on what it says.
     pub fn was_read(&self, path: &str) -> bool {
-        self.modules.get(path).is_some_and(|slot| slot.get().is_some())
+        self.modules.get(path).is_some_and(|slot| slot.get().is_some()) || self.lock_texts().contains_key(path)
     }
 
     /// Whether that text was read for the file.
     pub fn has_text(&self, file: &SourceFile) -> bool {
+        if let Some(known) = self.lock_texts().get(file.path()) {
+            return known.as_ref() == Some(file);
+        }
         let parsed = self.modules.get(file.path()).and_then(OnceLock::get);
         parsed.and_then(|parsed| parsed.as_ref().ok()).is_some_and(|module| module.file() == file)
     }
@@ -90,6 +123,20 @@ impl Sources {
     /// Whether another module has asked for that file, so that what it says may stand elsewhere too.
     pub fn is_imported(&self, path: &str) -> bool {
         self.imported.lock().unwrap_or_else(PoisonError::into_inner).contains(path)
+    }
+
+    /// A file that is no module, such as one of SQL statements.
+    pub(crate) fn text(&self, path: &str) -> Option<SourceFile> {
+        if let Some(known) = self.lock_texts().get(path) {
+            return known.clone();
+        }
+        let file = (self.read)(path).ok();
+        // Another thread may have been faster; the first answer is the one that counts.
+        self.lock_texts().entry(path.to_owned()).or_insert(file).clone()
+    }
+
+    fn lock_texts(&self) -> MutexGuard<'_, BTreeMap<String, Option<SourceFile>>> {
+        self.texts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn note_import(&self, path: &str) {
@@ -163,6 +210,12 @@ pub trait Folder: Send + Sync + fmt::Debug {
 
     /// The names of the Python files that stand directly in a folder, in any order.
     fn modules_in(&self, folder: &str) -> Vec<String>;
+
+    /// The names of all that stands directly in a folder, in any order; None where they cannot be told.
+    fn names_in(&self, folder: &str) -> Option<Vec<String>> {
+        let _ = folder;
+        None
+    }
 }
 
 /// A [`Folder`] with the modules that have been parsed.
@@ -200,6 +253,15 @@ impl Environment {
         names.into_iter().map(|name| join(folder, &name)).collect()
     }
 
+    /// The path of a module that was read from here.
+    fn place(&self, module: &Module) -> Option<String> {
+        let path = module.name().replace('.', "/");
+        let known = self.lock();
+        [format!("{path}/__init__.py"), format!("{path}.py")]
+            .into_iter()
+            .find(|path| known.get(path).is_some_and(|known| known.as_ref() == Some(module)))
+    }
+
     fn load(&self, name: &str) -> Option<Module> {
         let path = name.replace('.', "/");
         self.module(&format!("{path}/__init__.py")).or_else(|| self.module(&format!("{path}.py")))
@@ -219,6 +281,11 @@ pub(crate) struct Loader<'a> {
 }
 
 impl Loader<'_> {
+    /// The folder outside of the project that paths of a root lie in.
+    fn outside(&self, root: u32) -> Option<&Environment> {
+        self.environment.get(usize::try_from(root).ok()?.checked_sub(1)?)
+    }
+
     /// `settings_dict` of the connection: what is certain of it is the engine.
     fn connection_settings(&self) -> Option<ValueKind> {
         let all = self.symbol("django.conf.settings.DATABASES")?;
@@ -265,6 +332,38 @@ impl ModuleLoader for Loader<'_> {
             // Settings are read as those of a place where everything is installed.
             (false, false) => self.settings.is_none().then_some(true),
         }
+    }
+
+    /// The project's files are those of root 0, those of the folders around it follow in their order.
+    fn place(&self, module: &Module) -> Option<FilePath> {
+        let path = module.file().path();
+        if self.sources.module(path) == Some(module) {
+            return Some(FilePath::new(0, path));
+        }
+        (1..)
+            .zip(self.environment)
+            .find_map(|(root, environment)| Some(FilePath::new(root, &environment.place(module)?)))
+    }
+
+    fn read(&self, path: &FilePath) -> Option<String> {
+        let relative = path.relative()?;
+        let file = match self.outside(path.root) {
+            None => self.sources.text(&relative),
+            Some(environment) => environment.folder.read(&relative),
+        };
+        file.map(|file| file.text().to_owned())
+    }
+
+    fn list(&self, folder: &FilePath) -> Option<Vec<String>> {
+        let relative = folder.relative()?;
+        let mut names = match self.outside(folder.root) {
+            None => (self.sources.list.as_ref()?)(&relative)?,
+            Some(environment) => environment.folder.names_in(&relative)?,
+        };
+        // What an interpreter leaves beside its sources is not the package's.
+        names.retain(|name| name != "__pycache__");
+        names.sort();
+        Some(names)
     }
 
     fn symbol(&self, name: &str) -> Option<ValueKind> {
@@ -470,7 +569,7 @@ fn databases(engine: &str) -> ValueKind {
 }
 
 /// The place of what is written nowhere in the project.
-fn in_django() -> zdm_python::Origin {
+pub(super) fn in_django() -> zdm_python::Origin {
     static PLACE: OnceLock<zdm_python::Origin> = OnceLock::new();
     let place = PLACE.get_or_init(|| {
         let module = zdm_python::parse(&SourceFile::new("django/db.py", "..."), "django.db");

@@ -261,8 +261,8 @@ fn parts_of(operation: &Operation, parts: &mut Vec<Part>, depth: u8) {
                 parts_of(inner, parts, depth + 1);
             }
         }
-        OperationKind::Unknown { possible, .. } => {
-            for inner in possible {
+        OperationKind::Unknown { possible: inner, .. } | OperationKind::Where { operations: inner, .. } => {
+            for inner in inner {
                 parts_of(inner, parts, depth + 1);
             }
         }

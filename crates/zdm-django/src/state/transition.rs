@@ -48,6 +48,7 @@ impl ProjectState {
         match &operation.kind {
             OperationKind::SeparateDatabaseAndState { state_operations, .. } => nested(self, state_operations),
             OperationKind::RunSql(run_sql) => nested(self, &run_sql.state_operations),
+            OperationKind::Where { operations, .. } => nested(self, operations),
             OperationKind::Known(KnownOperation { state_operations, .. }) => nested(self, state_operations),
             OperationKind::Unknown { reason, possible } => {
                 for operation in possible {
@@ -79,6 +80,7 @@ impl ProjectState {
             OperationKind::SeparateDatabaseAndState { state_operations, .. }
             | OperationKind::Known(KnownOperation { state_operations, .. }) => state_operations,
             OperationKind::RunSql(run_sql) => &run_sql.state_operations,
+            OperationKind::Where { operations, .. } => operations,
             OperationKind::DeleteModel { .. }
             | OperationKind::RenameModel { .. }
             | OperationKind::RemoveField { .. }
@@ -202,9 +204,10 @@ impl ProjectState {
             | OperationKind::RunPython(_)
             | OperationKind::NoOp => Ok(()),
             OperationKind::Unknown { reason, .. } => Err(reason.to_string()),
-            OperationKind::SeparateDatabaseAndState { .. } | OperationKind::RunSql(_) | OperationKind::Known(_) => {
-                Ok(())
-            }
+            OperationKind::SeparateDatabaseAndState { .. }
+            | OperationKind::Where { .. }
+            | OperationKind::RunSql(_)
+            | OperationKind::Known(_) => Ok(()),
         }
     }
 

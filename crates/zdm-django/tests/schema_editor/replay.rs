@@ -31,7 +31,7 @@ pub(crate) fn files(root: &Path) -> Vec<SourceFile> {
             let path = entry.path();
             if path.is_dir() {
                 folders.push(path);
-            } else if path.extension().is_some_and(|extension| extension == "py")
+            } else if path.extension().is_some_and(|extension| extension == "py" || extension == "sql")
                 && let Ok(text) = fs::read_to_string(&path)
                 && let Ok(relative) = path.strip_prefix(root)
             {
@@ -55,6 +55,11 @@ impl Folder for Packages {
         let Ok(entries) = fs::read_dir(self.0.join(folder)) else { return Vec::new() };
         let names = entries.filter_map(Result::ok).filter_map(|entry| entry.file_name().into_string().ok());
         names.filter(|name| Path::new(name).extension().is_some_and(|extension| extension == "py")).collect()
+    }
+
+    fn names_in(&self, folder: &str) -> Option<Vec<String>> {
+        let entries = fs::read_dir(self.0.join(folder)).ok()?.filter_map(Result::ok);
+        Some(entries.filter_map(|entry| entry.file_name().into_string().ok()).collect())
     }
 }
 

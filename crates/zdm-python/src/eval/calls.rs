@@ -3,8 +3,9 @@
 use std::cell::RefCell;
 use std::sync::Arc;
 
-use super::{CallSite, Evaluator, Flow, Frame, FrameKind, MAX_CALLS, alternatives};
+use super::{AttributeSet, CallSite, Evaluator, Flow, Frame, FrameKind, MAX_CALLS, alternatives};
 use crate::builtins;
+use crate::files;
 use crate::ops;
 use crate::syntax::{ExprKind, Module, Param, ParamKind, Stmt, StmtKind};
 use crate::text::{Origin, Str};
@@ -14,6 +15,7 @@ use crate::value::{Arg, ArgKind, Call, FunctionRef, Value, ValueKind};
 pub(super) struct ReadBody {
     pub(super) calls: Vec<CallSite>,
     pub(super) yielded: Vec<Value>,
+    pub(super) attributes: Vec<AttributeSet>,
 }
 
 /// Of one generator.
@@ -39,6 +41,9 @@ impl Evaluator<'_> {
         let opaque = |callee: Value, args: Vec<Arg>| {
             Value::new(ValueKind::Call(Arc::new(Call { callee, args })), origin.clone())
         };
+        if let Some(value) = self.result_of_base(&callee) {
+            return value;
+        }
         match &callee.kind {
             ValueKind::Unknown(_) => {
                 // The arguments are kept: they may matter even if the callee is not known.
@@ -50,30 +55,65 @@ impl Evaluator<'_> {
                 self.leave();
                 value
             }
-            ValueKind::Symbol(name) => match builtins::call(self, name, &args, origin) {
-                Some(value) => value,
-                None => match self.loader.call(name, &args) {
-                    Some(kind) => Value::new(kind, origin.clone()),
-                    None => opaque(callee, args),
-                },
-            },
-            ValueKind::Attribute(attribute) => match builtins::method(&attribute.value, &attribute.name, &args, origin)
-            {
-                Some(value) => value,
-                None => {
-                    let object = &attribute.value;
-                    let class = object.as_call().and_then(|call| call.callee.as_class());
-                    class
-                        .and_then(|class| self.method_result(object, class, &attribute.name, &args, origin))
-                        .unwrap_or_else(|| opaque(callee.clone(), args))
+            ValueKind::Symbol(name) => {
+                match files::call(self, name, &args, origin).or_else(|| builtins::call(self, name, &args, origin)) {
+                    Some(value) => value,
+                    None => match self.loader.call(name, &args) {
+                        Some(kind) => Value::new(kind, origin.clone()),
+                        None => opaque(callee, args),
+                    },
                 }
-            },
+            }
+            ValueKind::Attribute(attribute) => {
+                match files::method(self, &attribute.value, &attribute.name, &args, origin)
+                    .or_else(|| builtins::method(&attribute.value, &attribute.name, &args, origin))
+                {
+                    Some(value) => value,
+                    None => {
+                        let object = &attribute.value;
+                        let class = object.as_call().and_then(|call| call.callee.as_class());
+                        class
+                            .and_then(|class| self.method_result(object, class, &attribute.name, &args, origin))
+                            .unwrap_or_else(|| opaque(callee.clone(), args))
+                    }
+                }
+            }
+            // `partial(function, …)()`
+            ValueKind::Call(partial) if partial.callee.is_symbol("functools.partial") && self.enter() => {
+                let value = match partial.args.split_first() {
+                    Some((function, bound)) if function.kind == ArgKind::Positional => {
+                        let replaced = |own: &Arg| {
+                            matches!(own.kind, ArgKind::Keyword(_)) && args.iter().any(|arg| arg.kind == own.kind)
+                        };
+                        let all = bound.iter().filter(|own| !replaced(own)).chain(&args).cloned().collect();
+                        self.call(function.value.clone(), all, origin)
+                    }
+                    _ => opaque(callee.clone(), args),
+                };
+                self.leave();
+                value
+            }
             ValueKind::Function(function) => match self.call_function(function, &args, origin) {
                 Some(value) => value,
                 None => opaque(callee, args),
             },
             _ => opaque(callee, args),
         }
+    }
+
+    /// What is given for the method of a base, if this is one.
+    fn result_of_base(&self, callee: &Value) -> Option<Value> {
+        let of_base = self.of_base.borrow();
+        let (method, value) = of_base.as_ref()?;
+        let is_method = match &callee.kind {
+            ValueKind::Attribute(attribute) => {
+                attribute.name.as_str() == method
+                    && attribute.value.as_call().is_some_and(|call| call.callee.is_symbol("builtins.super"))
+            }
+            ValueKind::Symbol(name) => name.rsplit_once('.').is_some_and(|(_, last)| last == method),
+            _ => false,
+        };
+        is_method.then(|| value.clone())
     }
 
     /// The result of a function of the project; None where it is not known.
@@ -241,6 +281,7 @@ impl Evaluator<'_> {
         ReadBody {
             calls: frame.trace.map(RefCell::into_inner).unwrap_or_default(),
             yielded: frame.yielded.into_inner(),
+            attributes: frame.attributes.into_inner(),
         }
     }
 }

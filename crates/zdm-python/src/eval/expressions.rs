@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use zdm_source::Span;
 
-use super::{CallSite, Evaluator, Frame, FrameKind, HEADROOM, MAX_DEPTH, MAX_ITEMS, alternatives};
+use super::{Evaluator, Frame, FrameKind, HEADROOM, MAX_DEPTH, MAX_ITEMS, alternatives};
 use crate::builtins;
+use crate::files;
 use crate::format;
 use crate::literal;
 use crate::ops;
@@ -71,15 +72,14 @@ impl Evaluator<'_> {
                     // What the function does may matter even if its result is known.
                     let call = Arc::new(Call { callee: callee.clone(), args: args.clone() });
                     let call = Value::new(ValueKind::Call(call), origin.clone());
-                    trace.borrow_mut().push(CallSite { call, conditional: frame.guards.get() > 0 });
+                    trace.borrow_mut().push(frame.site(call));
                     return self.charged(self.call(callee, args, &origin));
                 }
                 let value = self.charged(self.call(callee, args, &origin));
                 if let Some(trace) = &frame.trace
                     && matches!(value.kind, ValueKind::Call(_))
                 {
-                    let conditional = frame.guards.get() > 0;
-                    trace.borrow_mut().push(CallSite { call: value.clone(), conditional });
+                    trace.borrow_mut().push(frame.site(value.clone()));
                 }
                 return value;
             }
@@ -193,7 +193,17 @@ impl Evaluator<'_> {
         }
         match name {
             "__name__" => return Value::new(ValueKind::Str(Str::made(frame.module.name(), origin.clone())), origin),
-            "__file__" | "__path__" => return self.symbol(format!("{}.{name}", frame.module.name()).into(), origin),
+            "__file__" => return self.file_of(frame.module, &origin),
+            "__package__" => {
+                let name = frame.module.name();
+                let package = if frame.module.is_package() {
+                    name
+                } else {
+                    name.rsplit_once('.').map_or("", |(package, _)| package)
+                };
+                return Value::new(ValueKind::Str(Str::made(package, origin.clone())), origin);
+            }
+            "__path__" => return self.symbol(format!("{}.{name}", frame.module.name()).into(), origin),
             _ => {}
         }
         if let Some(value) = self.starred(frame.scope, name, before, &origin) {
@@ -496,7 +506,7 @@ impl Evaluator<'_> {
             trace.borrow_mut().truncate(read);
             let element = value.as_ref().unwrap_or(key).clone();
             let gathered = Self::gathered(what, vec![element, iterable], origin);
-            trace.borrow_mut().push(CallSite { call: gathered.clone(), conditional: frame.guards.get() > 0 });
+            trace.borrow_mut().push(frame.site(gathered.clone()));
             return gathered;
         }
         match kind {
@@ -623,6 +633,10 @@ impl Evaluator<'_> {
                 alternatives(options.collect(), &found.condition)
             }
             ValueKind::Unknown(why) => Value::unknown(why.clone(), value.origin.clone()),
+            ValueKind::Path(path) => match files::attribute(path, name, origin) {
+                Some(found) => found,
+                None => builtins::opaque_attribute(value, name.clone(), origin),
+            },
             _ => {
                 if let Some(found) = builtins::value_attribute(&value, name) {
                     return found;

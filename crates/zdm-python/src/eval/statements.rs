@@ -7,7 +7,9 @@ use std::sync::Arc;
 
 use zdm_source::Span;
 
-use super::{ClassBody, Evaluator, Flow, Frame, FrameKind, MAX_OPTIONS, ModuleScope, alternatives};
+use super::{
+    AttributeSet, ClassBody, Conditions, Evaluator, Flow, Frame, FrameKind, MAX_OPTIONS, ModuleScope, alternatives,
+};
 use crate::builtins;
 use crate::namespace::Slot;
 use crate::ops;
@@ -418,6 +420,17 @@ impl Evaluator<'_> {
                         None => patches.push((name, value)),
                     }
                 } else if let ValueKind::Symbol(symbol) = &object.kind
+                    && !symbol.contains('.')
+                    && let Some(trace) = &frame.trace
+                {
+                    frame.attributes.borrow_mut().push(AttributeSet {
+                        object: Arc::clone(symbol),
+                        name: Str::verbatim(frame.module, *name),
+                        value,
+                        conditional: frame.guards.get() > 0,
+                        calls_before: trace.borrow().len(),
+                    });
+                } else if let ValueKind::Symbol(symbol) = &object.kind
                     && frame.kind == FrameKind::Module
                 {
                     Self::assign_outside(frame, &format!("{symbol}.{}", frame.module.text(*name)), value);
@@ -525,35 +538,66 @@ impl Evaluator<'_> {
         orelse: &[Stmt],
     ) -> Flow {
         // The branches that may run: up to the first condition that is known to hold.
-        let mut possible: Vec<&[Stmt]> = Vec::new();
+        let mut possible: Vec<(&[Stmt], Conditions)> = Vec::new();
         let mut condition = None;
         let mut certain = false;
+        // The tests so far that are not known, none of which has held.
+        let mut failed: Conditions = Vec::new();
         for (test, body) in branches {
             let value = self.expr(frame, *test);
             match value.truth() {
                 Some(false) => {}
                 Some(true) => {
-                    possible.push(body);
+                    possible.push((body, failed.clone()));
                     certain = true;
                     break;
                 }
                 None => {
                     condition.get_or_insert_with(|| frame.origin(frame.module.expr(*test).span));
-                    possible.push(body);
+                    let held = failed.iter().cloned().chain([(value.clone(), true)]).collect();
+                    possible.push((body, held));
+                    failed.push((value, false));
                 }
             }
         }
         if !certain {
-            possible.push(orelse);
+            possible.push((orelse, failed));
         }
-        if let [only] = possible.as_slice() {
+        if let [(only, _)] = possible.as_slice() {
             return self.block(frame, only);
         }
+        // What follows is reached from a single branch where the others leave the function.
+        let passed: RefCell<Vec<Conditions>> = RefCell::default();
         let runs: Vec<Box<dyn Fn() -> Flow + '_>> = possible
             .into_iter()
-            .map(|block| Box::new(move || self.block(frame, block)) as Box<dyn Fn() -> Flow + '_>)
+            .map(|(block, held)| {
+                let passed = &passed;
+                Box::new(move || {
+                    if frame.trace.is_none() {
+                        return self.block(frame, block);
+                    }
+                    let depth = frame.conditions.borrow().len();
+                    frame.conditions.borrow_mut().extend(held.iter().cloned());
+                    frame.explained.set(frame.explained.get() + 1);
+                    let flow = self.block(frame, block);
+                    frame.explained.set(frame.explained.get() - 1);
+                    frame.conditions.borrow_mut().truncate(depth);
+                    if matches!(flow, Flow::Next) {
+                        passed.borrow_mut().push(held.clone());
+                    }
+                    flow
+                }) as Box<dyn Fn() -> Flow + '_>
+            })
             .collect();
-        self.join(frame, stmt.span.start, &condition.unwrap_or_else(|| frame.origin(stmt.span)), &runs)
+        let count = runs.len();
+        let flow = self.join(frame, stmt.span.start, &condition.unwrap_or_else(|| frame.origin(stmt.span)), &runs);
+        drop(runs);
+        if let [only] = passed.into_inner().as_slice()
+            && count > 1
+        {
+            frame.conditions.borrow_mut().extend(only.iter().cloned());
+        }
+        flow
     }
 
     /// Run each of several possible continuations from the same state and join what they bind.
@@ -721,7 +765,11 @@ impl Evaluator<'_> {
                 }
                 _ => element(&iterable),
             };
+            let grown = if frame.trace.is_none() { Self::grown(frame, body) } else { Vec::new() };
             Self::poison(frame, std::slice::from_ref(stmt), &Why::Dynamic("assigned in a loop"));
+            for (name, list) in grown {
+                frame.bind(name, at, list);
+            }
             self.assign(frame, target, element, at);
             if frame.trace.is_some() {
                 frame.guards.set(frame.guards.get() + 1);
@@ -889,6 +937,44 @@ impl Evaluator<'_> {
     }
 
     /// Make every name that the statements may bind or change unknown.
+    /// The lists that a loop of unknown length only appends to: what they hold before it, and what the loop adds.
+    fn grown(frame: &Frame<'_>, body: &[Stmt]) -> Vec<(Str, Value)> {
+        let module = frame.module;
+        let (mut all, mut others) = (Vec::new(), Vec::new());
+        for stmt in body {
+            touched(module, stmt, &mut all);
+            changed_otherwise(module, stmt, &mut others);
+        }
+        let mut found: Vec<(Str, Value)> = Vec::new();
+        for (name, at) in all {
+            let text = module.text(name);
+            if found.iter().any(|(known, _)| known.as_str() == text)
+                || others.iter().any(|(other, _)| module.text(*other) == text)
+            {
+                continue;
+            }
+            let Some(Slot::Value(value)) = frame.with_names(|names| names.get(text, u32::MAX)) else { continue };
+            let origin = frame.origin(at);
+            let longer = |list: &Value| {
+                let ValueKind::List(items) = &list.kind else { return None };
+                let added = Value::unknown(Why::Dynamic("what a loop appends"), origin.clone());
+                let mut items = items.to_vec();
+                items.push(Value::new(ValueKind::Spread(Arc::new(added)), origin.clone()));
+                Some(Value::new(ValueKind::List(Arc::new(items)), list.origin.clone()))
+            };
+            let Some(lists) = value.options().iter().map(longer).collect::<Option<Vec<_>>>() else { continue };
+            let list = match &value.kind {
+                ValueKind::Alternatives(found) => alternatives(lists, &found.condition),
+                _ => match lists.into_iter().next() {
+                    Some(list) => list,
+                    None => continue,
+                },
+            };
+            found.push((Str::verbatim(module, name), list));
+        }
+        found
+    }
+
     pub(super) fn poison(frame: &Frame<'_>, block: &[Stmt], why: &Why) {
         let mut roots = Vec::new();
         for stmt in block {
@@ -1009,6 +1095,49 @@ fn touched(module: &Module, stmt: &Stmt, out: &mut Vec<(Span, Span)>) {
             touched(module, stmt, out);
         }
     });
+}
+
+/// The names that a statement changes in another way than by appending to a list.
+fn changed_otherwise(module: &Module, stmt: &Stmt, out: &mut Vec<(Span, Span)>) {
+    let is_name = |id: ExprId| matches!(module.expr(id).kind, ExprKind::Name);
+    let appends = match &stmt.kind {
+        StmtKind::AugAssign { target, op: BinaryOp::Add, .. } => is_name(*target),
+        StmtKind::Expr(value) => match &module.expr(*value).kind {
+            ExprKind::Call { callee, .. } => match module.expr(*callee).kind {
+                ExprKind::Attribute { value: receiver, name } => {
+                    matches!(module.text(name), "append" | "extend") && is_name(receiver)
+                }
+                _ => false,
+            },
+            _ => false,
+        },
+        _ => false,
+    };
+    if appends {
+        return;
+    }
+    let mut inner = false;
+    stmt.for_each_block(&mut |block| {
+        for stmt in block {
+            inner = true;
+            changed_otherwise(module, stmt, out);
+        }
+    });
+    if inner {
+        // The statement's own targets, without what stands in its blocks.
+        match &stmt.kind {
+            StmtKind::For { target, .. } => roots(module, *target, stmt.span, out),
+            StmtKind::With { items, .. } => {
+                for target in items.iter().filter_map(|item| item.target) {
+                    roots(module, target, stmt.span, out);
+                }
+            }
+            StmtKind::If { .. } => {}
+            _ => touched(module, stmt, out),
+        }
+    } else {
+        touched(module, stmt, out);
+    }
 }
 
 /// The variables behind an assignment's target.

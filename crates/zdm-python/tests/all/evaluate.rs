@@ -270,7 +270,7 @@ dynamic = [y for y in unknown]
         "
 xs = [0, 4, 6]
 pairs = {'a': 0, 'b': 4}
-ops = <unknown: depends on running the program: assigned in a loop>
+ops = [*<unknown: depends on running the program: what a loop appends>]
 i = 3
 x = 6
 xs2 = [0, 4, 6, 2]

@@ -42,6 +42,8 @@ pub(super) struct Entry {
 pub(super) struct Inputs {
     /// Relative to the project root.
     pub(super) files: BTreeMap<String, String>,
+    /// Folders of the project, relative to its root.
+    pub(super) folders: BTreeMap<String, String>,
     /// Relative to the packages outside of the project.
     pub(super) outside: BTreeMap<String, String>,
     pub(super) listings: BTreeMap<String, String>,
