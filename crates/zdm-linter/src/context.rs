@@ -7,6 +7,7 @@ use std::sync::Arc;
 use zdm_django::migration::DependencyTarget;
 use zdm_django::state::{ModelKey, ModelState};
 use zdm_django::{Migration, MigrationKey, Operation};
+use zdm_postgres::catalog::Table;
 use zdm_postgres::effects::Blocks;
 use zdm_postgres::statement::{AlterTableAction, CreateTable, CreateTableAs};
 use zdm_postgres::{Catalog, LockMode, PgVersion, QualifiedName, Statement};
@@ -141,6 +142,12 @@ impl<'a> Cx<'a> {
 
     pub fn operations(&self) -> impl Iterator<Item = (&'a Operation, &'a OperationTrace)> {
         self.migration.migration.operations.iter().zip(&self.migration.operations)
+    }
+
+    /// The table that an index belongs to, where running code may use it.
+    pub fn table_in_use_of_index<'s>(&self, step: &'s Step, index: &QualifiedName) -> Option<&'s Table> {
+        let (table, _) = step.catalog_before.index(index)?;
+        self.existed(step, &table.name).then_some(table)
     }
 
     /// The relation that a step names was there before this migration, under this or another name: running code may use it.

@@ -50,3 +50,4 @@ pub use page::Page;
 pub use phase::{MigrationPhase, phases};
 pub use registry::{RULES, Rule, find_rule};
 pub use release::Release;
+pub use unknown_tables::lint_tables;

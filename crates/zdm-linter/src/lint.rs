@@ -40,7 +40,7 @@ pub fn lint_with(
     for_each: &ForEach<'_>,
 ) -> Vec<Diagnostic> {
     let mut diagnostics = lint_project(problems, config);
-    unknown_tables::check(trace, config, &mut diagnostics);
+    unknown_tables::check(trace.migrations.iter(), &trace.context, config, &mut diagnostics);
     let mut found = Vec::new();
     merged::check(merged, config, &mut found);
     let mut about_merged: BTreeMap<String, Vec<Diagnostic>> = BTreeMap::new();

@@ -6,9 +6,10 @@
 use std::collections::BTreeSet;
 
 use zdm_django::Resolver;
+use zdm_django::resolve::Context;
 use zdm_postgres::Statement;
 use zdm_postgres::statement::AlterTableAction;
-use zdm_replay::Trace;
+use zdm_replay::MigrationTrace;
 use zdm_source::{Diagnostic, Label, nearest};
 
 use crate::config::Config;
@@ -16,12 +17,28 @@ use crate::registry::find_rule;
 
 const CODE: &str = "ZDM909";
 
-pub(crate) fn check(trace: &Trace, config: &Config, out: &mut Vec<Diagnostic>) {
-    let (Some(rule), Some(last)) = (find_rule(CODE), trace.migrations.last()) else { return };
+/// The findings about tables that the configuration names, given all migrations in order.
+pub fn lint_tables<'t>(
+    migrations: impl Iterator<Item = &'t MigrationTrace> + Clone,
+    context: &Context,
+    config: &Config,
+) -> Vec<Diagnostic> {
+    let mut out = Vec::new();
+    check(migrations, context, config, &mut out);
+    out
+}
+
+pub(crate) fn check<'t>(
+    migrations: impl Iterator<Item = &'t MigrationTrace> + Clone,
+    context: &Context,
+    config: &Config,
+    out: &mut Vec<Diagnostic>,
+) {
+    let (Some(rule), Some(last)) = (find_rule(CODE), migrations.clone().last()) else { return };
     if config.named_tables.is_empty() {
         return;
     }
-    let known = known_tables(trace);
+    let known = known_tables(migrations, last, context);
     for named in &config.named_tables {
         let (pattern, path) = (named.pattern.0.as_str(), named.file.path());
         if !config.is_enabled(&rule.page, path) || known.iter().any(|name| named.pattern.matches(name)) {
@@ -46,14 +63,17 @@ pub(crate) fn check(trace: &Trace, config: &Config, out: &mut Vec<Diagnostic>) {
 }
 
 /// Every table that is there in the end or was ever made or named, also those of models that are not managed.
-fn known_tables(trace: &Trace) -> BTreeSet<String> {
+fn known_tables<'t>(
+    migrations: impl Iterator<Item = &'t MigrationTrace>,
+    last: &MigrationTrace,
+    context: &Context,
+) -> BTreeSet<String> {
     let mut known = BTreeSet::new();
-    let Some(last) = trace.migrations.last() else { return known };
     known.extend(last.catalog_after.tables().map(|table| table.name.to_string()));
-    let resolver = Resolver::new(&last.state_after, &trace.context);
+    let resolver = Resolver::new(&last.state_after, context);
     let of_models = last.state_after.models().filter_map(|model| resolver.table(model).ok());
     known.extend(of_models.map(|table| zdm_replay::table_name(&table).to_string()));
-    for step in trace.migrations.iter().flat_map(|migration| migration.steps.iter().chain(&migration.python)) {
+    for step in migrations.flat_map(|migration| migration.steps.iter().chain(&migration.python)) {
         match &step.statement {
             Statement::CreateTable(create) => {
                 known.insert(create.name.to_string());

@@ -69,6 +69,10 @@ pub struct Live {
     waiting: BTreeSet<usize>,
     /// Paths that report other findings without having been judged anew.
     moved: BTreeSet<Arc<str>>,
+    /// About tables that the configuration names, by path of the configuration.
+    tables: BTreeMap<Arc<str>, Vec<Diagnostic>>,
+    /// These may be others, where there are any.
+    tables_open: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -112,6 +116,8 @@ impl Live {
             disk_changed: false,
             waiting: BTreeSet::new(),
             moved: BTreeSet::new(),
+            tables: BTreeMap::new(),
+            tables_open: true,
             request,
             workspace,
             input,
@@ -160,7 +166,7 @@ impl Live {
     /// All files that have findings or are migrations of the project, sorted.
     pub fn paths(&self) -> BTreeSet<Arc<str>> {
         let reported = self.places.iter().filter(|(_, index)| self.is_reported(**index)).map(|(path, _)| path);
-        let others = self.project.keys().chain(self.merged.keys());
+        let others = self.project.keys().chain(self.merged.keys()).chain(self.tables.keys());
         reported.chain(others).filter(|path| !path.is_empty()).cloned().collect()
     }
 
@@ -424,6 +430,7 @@ impl Live {
     }
 
     fn judge_project(&mut self) {
+        self.tables_open = true;
         self.project.clear();
         for diagnostic in zdm_linter::lint_project(&self.workspace.project.problems, &self.lint) {
             self.project.entry(diagnostic.primary.file.path_arc()).or_default().push(diagnostic);
@@ -456,6 +463,7 @@ impl Live {
         }
         changed.append(&mut self.moved);
         while let Some(settled) = self.history.settle() {
+            self.tables_open |= settled.replayed;
             if settled.replayed
                 && let Some(path) = self.judge_if_new(settled.index)
             {
@@ -464,6 +472,9 @@ impl Live {
             if !go_on() {
                 return changed;
             }
+        }
+        if std::mem::take(&mut self.tables_open) {
+            changed.append(&mut self.settle_tables());
         }
         if std::mem::take(&mut self.release_open) {
             self.settle_release();
@@ -475,6 +486,20 @@ impl Live {
             }
         }
         changed
+    }
+
+    /// Looks whether the tables that the configuration names are there; the files whose findings are others now.
+    fn settle_tables(&mut self) -> BTreeSet<Arc<str>> {
+        let mut found: BTreeMap<Arc<str>, Vec<Diagnostic>> = BTreeMap::new();
+        if !self.lint.named_tables.is_empty() {
+            let traces = (0..self.history.len()).filter_map(|index| self.history.trace(index)).map(|trace| &**trace);
+            for diagnostic in zdm_linter::lint_tables(traces, &self.options.context, &self.lint) {
+                found.entry(diagnostic.primary.file.path_arc()).or_default().push(diagnostic);
+            }
+        }
+        let old = std::mem::replace(&mut self.tables, found);
+        let paths: BTreeSet<Arc<str>> = old.keys().chain(self.tables.keys()).cloned().collect();
+        paths.into_iter().filter(|path| old.get(path) != self.tables.get(path)).collect()
     }
 
     /// Looks at what the release has in common, and for which of its migrations that is something else now.
@@ -498,6 +523,7 @@ impl Live {
         self.stale.is_none()
             && self.history.is_settled()
             && !self.release_open
+            && !self.tables_open
             && !self.disk_changed
             && self.waiting.is_empty()
             && self.moved.is_empty()
@@ -556,7 +582,7 @@ impl Live {
                 self.judge_if_new(index);
             }
         }
-        let of_project = self.project.get(path).into_iter().flatten();
+        let of_project = self.project.get(path).into_iter().chain(self.tables.get(path)).flatten();
         let found = self.found.get(path).filter(|_| with_migration);
         let of_migration = found.into_iter().flat_map(|found| &found.diagnostics);
         // Those about a migration of the project are among its own.

@@ -221,6 +221,30 @@ fn migrations_come_and_go() {
     pair.compare("it is gone");
 }
 
+/// A slip in the configuration is told in the editor, too, until a migration makes the table.
+#[test]
+fn tables_that_no_migration_makes_are_told() {
+    let mut pair = Pair::new(&[("zdm.toml", "[tables]\ncatalog_prodct = { hot = true }\n")]);
+    pair.compare("before");
+    let told = |pair: &mut Pair| {
+        let found = pair.live.findings("zdm.toml");
+        found.iter().filter(|found| found.code.code == "ZDM909").count()
+    };
+    assert_eq!(told(&mut pair), 1);
+    assert!(pair.live.paths().contains("zdm.toml"));
+    let path = "catalog/migrations/0013_made.py";
+    let text = "from django.db import migrations, models\n\n\nclass Migration(migrations.Migration):\n    \
+                dependencies = [(\"catalog\", \"0012_remove_product_weight\")]\n    operations = [\n        \
+                migrations.CreateModel(\"Prodct\", [(\"id\", models.BigAutoField(primary_key=True))]),\n    ]\n";
+    pair.set(path, text);
+    pair.compare("a migration makes the table");
+    assert_eq!(told(&mut pair), 0);
+    pair.replace(path, "\"Prodct\"", "\"Thing\"");
+    assert!(pair.live.settle(|| true).contains("zdm.toml"));
+    pair.compare("and another one instead");
+    assert_eq!(told(&mut pair), 1);
+}
+
 #[test]
 fn a_module_that_migrations_import_concerns_them() {
     let helper = "catalog/defaults.py";

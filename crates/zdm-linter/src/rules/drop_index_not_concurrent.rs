@@ -14,10 +14,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             continue;
         }
         for name in &drop.names {
-            let Some((table, _)) = step.catalog_before.index(name) else { continue };
-            if !cx.existed(step, &table.name) {
-                continue;
-            }
+            let Some(table) = cx.table_in_use_of_index(step, name) else { continue };
             let mut diagnostic = cx
                 .at_step(
                     step,

@@ -1,11 +1,35 @@
 //! ZDM142: a constraint is added NOT VALID and validated in one transaction.
 
 use zdm_postgres::statement::AlterTableAction;
+use zdm_postgres::{Ident, QualifiedName};
+use zdm_replay::Step;
 use zdm_source::Diagnostic;
 
 use super::alter_actions;
 use crate::context::Cx;
 use crate::fixes;
+
+/// The step of the same transaction that added, NOT VALID, what this one validates.
+pub(crate) fn added_before<'a>(cx: &Cx<'a>, step: &Step) -> Option<&'a Step> {
+    alter_actions(step).find_map(|(alter, action)| match action {
+        AlterTableAction::ValidateConstraint { name } if cx.existed(step, &alter.name) => {
+            adding(cx, step, &alter.name, name)
+        }
+        _ => None,
+    })
+}
+
+fn adding<'a>(cx: &Cx<'a>, step: &Step, table: &QualifiedName, name: &Ident) -> Option<&'a Step> {
+    cx.steps().find(|other| {
+        other.number <= step.number
+            && (other.number == step.number || (other.transaction.is_some() && other.transaction == step.transaction))
+            && alter_actions(other).any(|(alter, action)| {
+                alter.name == *table
+                    && matches!(action, AlterTableAction::AddConstraint(constraint)
+                        if constraint.attributes.not_valid && constraint.name.as_ref() == Some(name))
+            })
+    })
+}
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for step in cx.accepted() {
@@ -14,17 +38,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             if !cx.existed(step, &alter.name) {
                 continue;
             }
-            let added = cx.steps().find(|other| {
-                other.number <= step.number
-                    && (other.number == step.number
-                        || (other.transaction.is_some() && other.transaction == step.transaction))
-                    && alter_actions(other).any(|(other_alter, action)| {
-                        other_alter.name == alter.name
-                            && matches!(action, AlterTableAction::AddConstraint(constraint)
-                                if constraint.attributes.not_valid && constraint.name.as_ref() == Some(name))
-                    })
-            });
-            let Some(added) = added else { continue };
+            let Some(added) = adding(cx, step, &alter.name, name) else { continue };
             let mut diagnostic = cx
                 .at_step(
                     step,

@@ -9,6 +9,7 @@ use zdm_replay::Step;
 use zdm_source::{Diagnostic, Severity};
 
 use crate::context::{Cx, name_list, shortened};
+use crate::rules::not_valid_and_validate_together;
 use crate::{fixes, words};
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
@@ -20,6 +21,10 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
         let mut held = strong_locks(cx, step, |held| held.by < step.number);
         // What the step itself locks as strongly, its own rule tells.
         held.retain(|(name, held)| step.outcome.effects.locks.get(*name).is_none_or(|own| *own < held.mode));
+        // NOT VALID and VALIDATE in one transaction are ZDM142's matter.
+        if let Some(added) = not_valid_and_validate_together::added_before(cx, step) {
+            held.retain(|(_, held)| held.by != added.number);
+        }
         if !held.is_empty() {
             report(cx, cx.at_step(step, message(&work, &held)), Some(kind_of(step)), &held, out);
         }

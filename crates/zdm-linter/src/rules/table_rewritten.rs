@@ -60,10 +60,7 @@ fn moved_index(cx: &Cx<'_>, step: &Step, out: &mut Vec<Diagnostic>) {
         return;
     }
     for index in &step.outcome.effects.index_builds {
-        let Some((table, _)) = step.catalog_before.index(index) else { continue };
-        if !cx.existed(step, &table.name) {
-            continue;
-        }
+        let Some(table) = cx.table_in_use_of_index(step, index) else { continue };
         let mut diagnostic = cx
             .at_step(
                 step,

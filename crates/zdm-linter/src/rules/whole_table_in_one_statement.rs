@@ -1,5 +1,6 @@
 //! ZDM301: one statement changes all or many rows of a table.
 
+use zdm_django::editor::PLACEHOLDER;
 use zdm_postgres::catalog::{ConstraintKind, Table};
 use zdm_postgres::expr::ExprNode;
 use zdm_postgres::statement::{Dml, Query};
@@ -67,7 +68,9 @@ fn report(cx: &Cx<'_>, step: &Step, statement: &Statement, out: &mut Vec<Diagnos
         }
         Extent::Null(column) => format!("every row of `{table}` where `{column}` is NULL"),
         Extent::Chosen => match &dml.predicate {
-            Some(predicate) => format!("the rows of `{table}` where `{}`", shortened(&predicate.text, 60)),
+            Some(predicate) => {
+                format!("the rows of `{table}` where `{}`", shortened(&predicate.text.replace(PLACEHOLDER, "…"), 60))
+            }
             None => format!("the rows of `{table}` that match"),
         },
         Extent::Few => return,
