@@ -31,11 +31,12 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
         if step.python && !MATTERS.contains(&set.name.as_str()) {
             continue;
         }
-        // Undone in the same migration.
+        // Undone in the same migration; SET LOCAL ends before what the session keeps.
         let undone =
             cx.steps().skip_while(|other| !std::ptr::eq(*other, step)).skip(1).any(|other| match &other.statement {
-                Statement::Set(other) => other.name == set.name,
-                Statement::Select(_) => set_by(&other.statement).is_some_and(|other| other.name == set.name),
+                Statement::Set(_) | Statement::Select(_) => {
+                    set_by(&other.statement).is_some_and(|other| !other.local && other.name == set.name)
+                }
                 Statement::Reset { parameter } => parameter.as_ref().is_none_or(|name| *name == set.name),
                 _ => false,
             });
