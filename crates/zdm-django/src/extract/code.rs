@@ -191,7 +191,7 @@ impl Extractor<'_> {
                 reading.in_transaction = in_transaction;
                 continue;
             }
-            if let Some(what) = self.gives_function_away(call, reading) {
+            if let Some(what) = self.gives_function_away(call, depth, reading) {
                 reading.may_change = true;
                 reading.push_once(CodeFactKind::NotRead { what }, span);
             }
@@ -300,7 +300,7 @@ impl Extractor<'_> {
 
     /// What is called gets a function of the project that changes rows, and calls it when and as often as it likes: a
     /// pool of threads, `transaction.on_commit`.
-    fn gives_function_away(&self, call: &Call, reading: &Reading<'_>) -> Option<Arc<str>> {
+    fn gives_function_away(&self, call: &Call, depth: u32, reading: &mut Reading<'_>) -> Option<Arc<str>> {
         let mut values = call.args.iter().map(|arg| &arg.value);
         let given = values.find_map(|value| match &value.kind {
             ValueKind::Call(partial) if partial.callee.is_symbol("functools.partial") => {
@@ -313,10 +313,15 @@ impl Extractor<'_> {
         if ours {
             return None;
         }
-        let mut scratch = Reading { functions: reading.functions, ..Reading::new(reading.module) };
-        let site =
-            Site { depth: MAX_DEPTH - 1, place: None, around: Round::Some, in_while: false, in_transaction: false };
+        // What it does counts for the limits, and functions that hand each other on have an end.
+        let mut scratch = Reading {
+            functions: reading.functions,
+            under_way: reading.under_way.clone(),
+            ..Reading::new(reading.module)
+        };
+        let site = Site { depth: depth + 1, place: None, around: Round::Some, in_while: false, in_transaction: false };
         self.read_function(given, &[], site, &mut scratch);
+        reading.functions = scratch.functions;
         if !scratch.may_change {
             return None;
         }

@@ -1,4 +1,5 @@
-//! The same matters in forms that the pages do not show: `forms.md`, in the format of a page.
+//! The same matters in forms that the pages do not show: `forms.md`, and `python.md`
+//! for the code of a `RunPython`, in the format of a page.
 
 use zdm_source::Severity;
 
