@@ -346,6 +346,8 @@ pub struct TextSegment {
     pub source: Span,
     /// Byte for byte the same; otherwise the segment is one unit (an escape).
     pub verbatim: bool,
+    /// The field of a template that the value was put in for.
+    pub place: Option<Span>,
 }
 
 impl TextMap {
@@ -362,7 +364,7 @@ impl TextMap {
                 segment.source
             };
             let value = Span::new(at + (start - range.start), at + (end - range.start));
-            self.segments.push(TextSegment { value, source, verbatim: segment.verbatim });
+            self.segments.push(TextSegment { value, source, verbatim: segment.verbatim, place: segment.place });
         }
     }
 
@@ -371,11 +373,16 @@ impl TextMap {
     pub fn source_span(&self, range: Span) -> Span {
         let (mut inside, mut outside): (Option<Span>, Vec<Span>) = (None, Vec::new());
         let first = self.segments.partition_point(|segment| segment.value.end <= range.start);
-        for segment in &self.segments[first..] {
-            if segment.value.start >= range.end && !(range.is_empty() && segment.value.start == range.start) {
-                break;
-            }
-            let source = if segment.verbatim {
+        let touched = self.segments[first..].iter().take_while(|segment| {
+            segment.value.start < range.end || (range.is_empty() && segment.value.start == range.start)
+        });
+        // What lies in one value that was put in is pointed at there; what reaches beyond it, at the field.
+        let field = touched.clone().next().and_then(|segment| segment.place);
+        let in_one_field = field.is_some() && touched.clone().all(|segment| segment.place == field);
+        for segment in touched {
+            let source = if let Some(place) = segment.place.filter(|_| !in_one_field) {
+                place
+            } else if segment.verbatim {
                 let start = segment.source.start + range.start.saturating_sub(segment.value.start);
                 let end = segment.source.end - segment.value.end.saturating_sub(range.end);
                 Span::new(start, end)

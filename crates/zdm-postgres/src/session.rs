@@ -57,6 +57,8 @@ pub(crate) struct TransactionFacts {
     pub(crate) all_deferred: Option<bool>,
     /// SET CONSTRAINTS name: by constraint.
     pub(crate) deferred: BTreeMap<(QualifiedName, Ident), bool>,
+    /// Tables all of whose rows this transaction has written.
+    pub(crate) written_anew: BTreeSet<QualifiedName>,
     /// Open cursors with the relations that they read.
     pub(crate) cursors: BTreeMap<Ident, Vec<QualifiedName>>,
     pub(crate) created_types: BTreeSet<QualifiedName>,

@@ -274,6 +274,8 @@ pub struct PublishedPart {
     pub columns: Vec<Ident>,
     /// The columns that its WHERE names.
     pub filter: Vec<Ident>,
+    /// ONLY is written: its children are not published with it.
+    pub only: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -502,6 +504,8 @@ pub enum TableConstraintKind {
     ForeignKey {
         columns: Vec<Ident>,
         references: References,
+        /// The last column is a PERIOD (18).
+        period: bool,
     },
     Exclude {
         method: Option<Ident>,
@@ -919,7 +923,9 @@ pub enum ConflictTarget {
     Any,
     Columns(Vec<Ident>),
     Constraint(Ident),
-    /// Expressions, or the condition of a partial index.
+    /// With an expression among them.
+    Expressions(Vec<SqlExpr>),
+    /// The condition of a partial index, collations and operator classes.
     Other,
 }
 

@@ -68,6 +68,7 @@ fn foreign_key(name: &str, column: &str, table: &str) -> AlterTableAction {
     AlterTableAction::AddConstraint(TableConstraint {
         name: Some(Ident::new(name)),
         kind: TableConstraintKind::ForeignKey {
+            period: false,
             columns: vec![Ident::new(column)],
             references: References {
                 table: QualifiedName::new(table),

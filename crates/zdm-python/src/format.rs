@@ -373,7 +373,10 @@ pub(crate) fn percent(text: &Str, args: &Value, origin: &Origin) -> Value {
             return Value::unknown(Why::TooLarge, origin.clone());
         }
         match percent_field(&value, kind, &mut spec, left, origin) {
-            Ok(Some(text)) => parts.push(TemplatePart::Text(text)),
+            Ok(Some(field)) => parts.push(TemplatePart::Text(match text.origin_of(start..index) {
+                Some(place) => field.put_in_for(&place),
+                None => field,
+            })),
             Ok(None) if matches!(kind, 's' | 'd' | 'i') && index - start == 2 => parts.push(TemplatePart::Value(value)),
             Ok(None) if matches!(kind, 's' | 'd' | 'i') && bytes.get(start + 1) == Some(&b'(') => {
                 // `%(name)s` without width or flags.
@@ -520,7 +523,11 @@ fn format_parts(
                 parts.push(TemplatePart::Text(text.slice(kept..index)));
                 let length = closing(&bytes[index + 1..]).ok_or(Why::Error("an unclosed format field"))?;
                 let field = text.slice(index + 1..index + 1 + length);
-                parts.push(format_field(&field, args, numbering, depth, origin)?);
+                let place = text.origin_of(index..index + length + 2);
+                parts.push(match (format_field(&field, args, numbering, depth, origin)?, place) {
+                    (TemplatePart::Text(text), Some(place)) => TemplatePart::Text(text.put_in_for(&place)),
+                    (part, _) => part,
+                });
                 index += length + 2;
                 kept = index;
             }

@@ -58,6 +58,9 @@ pub struct Segment {
     /// Whether byte `n` of the value stands at byte `n` of the source. If not, the two parts correspond only as
     /// wholes: an escape, a converted number, a value that was formatted.
     pub linear: bool,
+    /// The field of a template (`{name}`, `%s`) that a value was put in for, where that is another place than the
+    /// value's own.
+    pub place: Option<Origin>,
 }
 
 impl Str {
@@ -70,8 +73,11 @@ impl Str {
     pub fn made(text: impl Into<Box<str>>, source: Origin) -> Self {
         let text = text.into();
         let value = Span::from_usize(0, text.len());
-        let segments =
-            if value.is_empty() { Box::default() } else { [Segment { value, source, linear: false }].into() };
+        let segments = if value.is_empty() {
+            Box::default()
+        } else {
+            [Segment { value, source, linear: false, place: None }].into()
+        };
         Self(Repr::Built(Arc::new(Built { text, segments })))
     }
 
@@ -86,7 +92,12 @@ impl Str {
         match &self.0 {
             Repr::Source(origin) if origin.span.is_empty() => Vec::new(),
             Repr::Source(origin) => {
-                vec![Segment { value: Span::new(0, origin.span.len()), source: origin.clone(), linear: true }]
+                vec![Segment {
+                    value: Span::new(0, origin.span.len()),
+                    source: origin.clone(),
+                    linear: true,
+                    place: None,
+                }]
             }
             Repr::Built(built) => built.segments.to_vec(),
         }
@@ -135,6 +146,15 @@ impl Str {
         let mut builder = StrBuilder::default();
         builder.push_part(self, range);
         builder.finish()
+    }
+
+    /// The same text, put in for the field of a template.
+    pub(crate) fn put_in_for(&self, place: &Origin) -> Self {
+        let mut segments = self.segments();
+        for segment in segments.iter_mut().filter(|segment| segment.source != *place) {
+            segment.place = Some(place.clone());
+        }
+        Self(Repr::Built(Arc::new(Built { text: self.as_str().into(), segments: segments.into() })))
     }
 
     /// Replace the text by one that has the same bytes in the same places, as far as the map is concerned.
@@ -200,15 +220,15 @@ impl StrBuilder {
 
     /// A part of the source as it is.
     pub(crate) fn push_verbatim(&mut self, module: &Module, span: Span) {
-        self.push(module.text(span), Origin::new(module, span), true);
+        self.push(module.text(span), Origin::new(module, span), true, None);
     }
 
     /// A text that corresponds to `source` only as a whole.
     pub(crate) fn push_unit(&mut self, text: &str, source: Origin) {
-        self.push(text, source, false);
+        self.push(text, source, false, None);
     }
 
-    fn push(&mut self, text: &str, source: Origin, linear: bool) {
+    fn push(&mut self, text: &str, source: Origin, linear: bool, place: Option<Origin>) {
         if text.is_empty() {
             return;
         }
@@ -218,6 +238,7 @@ impl StrBuilder {
         if linear
             && let Some(last) = self.segments.last_mut()
             && last.linear
+            && last.place == place
             && last.source.module == source.module
             && last.source.span.end == source.span.start
         {
@@ -228,12 +249,13 @@ impl StrBuilder {
         if !linear
             && let Some(last) = self.segments.last_mut()
             && !last.linear
+            && last.place == place
             && last.source == source
         {
             last.value.end = value.end;
             return;
         }
-        self.segments.push(Segment { value, source, linear });
+        self.segments.push(Segment { value, source, linear, place });
     }
 
     pub(crate) fn push_str(&mut self, part: &Str) {
@@ -250,7 +272,7 @@ impl StrBuilder {
             Repr::Source(origin) => {
                 let start = origin.span.start + range.start;
                 let source = Origin { module: origin.module.clone(), span: Span::new(start, start + range.len()) };
-                return self.push(text, source, true);
+                return self.push(text, source, true, None);
             }
             Repr::Built(built) => &built.segments,
         };
@@ -261,7 +283,7 @@ impl StrBuilder {
             }
             let value = Span::new(segment.value.start.max(range.start), segment.value.end.min(range.end));
             let source = Origin { module: segment.source.module.clone(), span: segment.source_of(range) };
-            self.push(part.get(value.range()).unwrap_or(""), source, segment.linear);
+            self.push(part.get(value.range()).unwrap_or(""), source, segment.linear, segment.place.clone());
         }
     }
 
@@ -269,6 +291,7 @@ impl StrBuilder {
     pub(crate) fn finish(self) -> Str {
         if let [segment] = self.segments.as_slice()
             && segment.linear
+            && segment.place.is_none()
             && segment.source.text() == self.text
         {
             return Str(Repr::Source(segment.source.clone()));

@@ -62,8 +62,21 @@ const CASES: &[(&str, &str, &[&str])] = &[
     ("", r#"f"SELECT '{{}}'; SELECT 2""#, &["SELECT '{{}}'", "SELECT 2"]),
     ("", r#""SELECT 1; %s; SELECT 3" % "SELECT 2""#, &["SELECT 1", "SELECT 2", "SELECT 3"]),
     ("", r#""SELECT 1; {}; SELECT 3".format("SELECT 2")"#, &["SELECT 1", "SELECT 2", "SELECT 3"]),
-    // Known to be too long: a statement that takes a part from an argument reaches from the text to the argument.
-    ("", r#""SELECT {0}; {a}".format(1, a="SELECT 2")"#, &[r#"SELECT {0}; {a}".format(1"#, "SELECT 2"]),
+    // A statement that takes a part from an argument ends at the field that the argument is for.
+    ("", r#""SELECT {0}; {a}".format(1, a="SELECT 2")"#, &["SELECT {0}", "SELECT 2"]),
+    ("", r#""SELECT 1; DROP TABLE {t}; SELECT 3".format(t="shop_item")"#, &["SELECT 1", "DROP TABLE {t}", "SELECT 3"]),
+    (
+        "",
+        r#""{} 1; SELECT {!r}; {}".format("SELECT", 2, "SELECT 3; SELECT 4")"#,
+        &["{} 1", "SELECT {!r}", "SELECT 3", "SELECT 4"],
+    ),
+    ("", r#""{x[0]} 1; SELECT '{{}}', {:>4}".format(7, x=["SELECT"])"#, &["{x[0]} 1", "SELECT '{{}}', {:>4}"]),
+    (
+        "",
+        r#""DROP TABLE %(t)s; %(u)s" % {"t": "shop_item", "u": "SELECT 2; SELECT 3"}"#,
+        &["DROP TABLE %(t)s", "SELECT 2", "SELECT 3"],
+    ),
+    ("", r#""%s 1; SELECT %s" % ("SELECT", 2)"#, &["%s 1", "SELECT %s"]),
     ("", r#""; ".join(["SELECT 1", "SELECT 2"])"#, &["SELECT 1", "SELECT 2"]),
     // Escapes are one unit each.
     (
@@ -86,7 +99,9 @@ const CASES: &[(&str, &str, &[&str])] = &[
         r#"f"SELECT 1; SELECT {NAME}, '{OTHER}'; SELECT 3""#,
         &["SELECT 1", "SELECT {NAME}, '{OTHER}'", "SELECT 3"],
     ),
-    ("NAME = 'SELECT'", r#"f"{NAME} 1; SELECT 2""#, &[" 1", "SELECT 2"]),
+    ("NAME = 'SELECT'", r#"f"{NAME} 1; SELECT 2""#, &["{NAME} 1", "SELECT 2"]),
+    ("T = 'shop_item'", r#"f"SELECT 1; DROP TABLE {T}""#, &["SELECT 1", "DROP TABLE {T}"]),
+    ("T = 'shop_item'", r#""SELECT 1; DROP TABLE {}".format(T)"#, &["SELECT 1", "DROP TABLE {}"]),
 ];
 
 #[test]

@@ -4,6 +4,7 @@
 //! cargo run -p zdm-claims --example compare -- FILE.sql           # in the form of cases.sql
 //! cargo run -p zdm-claims --example compare -- --seeds 1..2000    # what the generator of random statements writes
 //! cargo run -p zdm-claims --example compare -- --trees 1..2000    # the same over a tree of partitions
+//! cargo run -p zdm-claims --example compare -- --forms 1..2000    # rarer forms
 //! ```
 //!
 //! `--majors 14,18` takes some of the provisioned servers. Every difference is printed with its case as it is found.
@@ -16,7 +17,7 @@ use std::thread;
 
 use zdm_claims::cases::{OwnCase, read};
 use zdm_claims::compare::{Comparison, compare};
-use zdm_claims::generate::{generate, generate_on_tree};
+use zdm_claims::generate::{generate, generate_forms, generate_on_tree};
 use zdm_claims::measure::Bench;
 use zdm_claims::report::Tally;
 use zdm_testkit::{Server, majors_for};
@@ -37,10 +38,14 @@ fn run(arguments: &[String]) -> Result<bool, String> {
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
         match argument.as_str() {
-            "--seeds" | "--trees" => {
+            "--seeds" | "--trees" | "--forms" => {
                 let text = rest.next().ok_or("a range of seeds is FIRST..LAST")?;
                 let (first, last) = text.split_once("..").ok_or("a range of seeds is FIRST..LAST")?;
-                let generate = if argument == "--trees" { generate_on_tree } else { generate };
+                let generate = match argument.as_str() {
+                    "--trees" => generate_on_tree,
+                    "--forms" => generate_forms,
+                    _ => generate,
+                };
                 let number = |text: &str| text.parse::<u64>().map_err(|error| format!("{text}: {error}"));
                 for seed in number(first)?..number(last)? {
                     cases.push(OwnCase { name: format!("seed {seed}"), ..generate(seed).case() });

@@ -88,6 +88,11 @@ pub fn generate_on_tree(seed: u64) -> Generated {
     crate::generate_tree::generate(&mut Random::new(seed / SHARING), &mut Random::new(!seed))
 }
 
+/// Statements of the rarer forms.
+pub fn generate_forms(seed: u64) -> Generated {
+    crate::generate_forms::generate(&mut Random::new(seed / SHARING), &mut Random::new(!seed))
+}
+
 pub fn generate(seed: u64) -> Generated {
     let mut of_setup = Random::new(seed / SHARING);
     let mut random = Random::new(!seed);

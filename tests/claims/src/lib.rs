@@ -25,6 +25,7 @@ pub mod cases;
 
 pub mod generate;
 
+mod generate_forms;
 mod generate_rich;
 
 mod generate_tree;

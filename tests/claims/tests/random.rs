@@ -1,7 +1,7 @@
 //! Random statements over random catalogs on live servers, against the model; seeded and bounded in time.
 //!
 //! The servers share the seeds: what one of them runs is left out on the others, so that every version takes part at the
-//! same cost. Every third setup is a tree of partitions.
+//! same cost. Of three setups that follow each other one is a tree of partitions, and one is of rarer forms.
 //!
 //! Without a wish the same statements are tried everywhere, however fast the machine is. `ZDM_RANDOM_SEED` begins
 //! elsewhere and `ZDM_RANDOM_SECONDS` goes on longer; what it finds becomes a line of `cases.sql`.
@@ -10,7 +10,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use zdm_claims::compare::{Comparison, compare};
-use zdm_claims::generate::{SHARING, generate, generate_on_tree};
+use zdm_claims::generate::{SHARING, generate, generate_forms, generate_on_tree};
 use zdm_claims::measure::Bench;
 use zdm_claims::report::Tally;
 use zdm_testkit::{Server, majors_for};
@@ -42,9 +42,11 @@ fn servers_do_what_the_model_says() {
                         if Instant::now() >= end || tally.statements() >= statements {
                             break;
                         }
-                        let on_tree = current / SHARING / servers % 3 == 2;
-                        let generated = if on_tree { generate_on_tree(current) } else { generate(current) };
-                        let kind = if on_tree { "tree" } else { "seed" };
+                        let (kind, generated) = match current / SHARING / servers % 3 {
+                            1 => ("form", generate_forms(current)),
+                            2 => ("tree", generate_on_tree(current)),
+                            _ => ("seed", generate(current)),
+                        };
                         let case = generated.clone().case();
                         let found = match compare(&bench, &case.case(), major) {
                             Comparison::NotApplicable => continue,

@@ -331,6 +331,7 @@ impl Editor<'_> {
                 value: Span::from_usize(start, result.len()),
                 source: text.map.source_span(placeholder),
                 verbatim: false,
+                place: None,
             });
         }
         let at = text.text.len() - rest.len();

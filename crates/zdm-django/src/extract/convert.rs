@@ -197,6 +197,7 @@ pub(crate) fn sql_text(text: &python::Str, module: &python::Module, whole: Span)
                 value: segment.value,
                 source: segment.source.span,
                 verbatim: segment.linear,
+                place: segment.place.filter(|place| place.module == *module).map(|place| place.span),
             });
         }
     }

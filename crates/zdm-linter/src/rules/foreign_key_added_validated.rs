@@ -11,7 +11,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for step in cx.accepted() {
         for (alter, action) in alter_actions(step) {
             let AlterTableAction::AddConstraint(constraint) = action else { continue };
-            let TableConstraintKind::ForeignKey { columns, references } = &constraint.kind else { continue };
+            let TableConstraintKind::ForeignKey { columns, references, .. } = &constraint.kind else { continue };
             let table = &alter.name;
             if !cx.existed(step, table) || !step.outcome.effects.scans.contains(table) {
                 continue;

@@ -190,7 +190,19 @@ impl Run {
 
     /// Forms that the version's grammar does not have are refused before anything is looked up.
     fn check_grammar(&self, actions: &[AlterTableAction]) -> Step {
-        for action in actions {
+        for (place, action) in actions.iter().enumerate() {
+            let alone = match action {
+                AlterTableAction::AttachPartition { .. } => Some("ATTACH"),
+                AlterTableAction::DetachPartition { .. } => Some("DETACH"),
+                AlterTableAction::RenameTo { .. }
+                | AlterTableAction::RenameColumn { .. }
+                | AlterTableAction::RenameConstraint { .. } => Some("RENAME"),
+                AlterTableAction::SetSchema { .. } => Some("SCHEMA"),
+                _ => None,
+            };
+            if let Some(word) = alone.filter(|_| actions.len() > 1) {
+                return refuse("42601", format!("syntax error at or near \"{}\"", if place == 0 { "," } else { word }));
+            }
             match action {
                 AlterTableAction::SetExpression { .. } => self.since(17, "EXPRESSION")?,
                 AlterTableAction::Unknown { text } => {
@@ -228,6 +240,7 @@ impl Run {
                 }
                 AlterTableAction::AlterConstraint { inherit: Some(_), .. } => self.since(18, "INHERIT")?,
                 AlterTableAction::AddConstraint(constraint) => {
+                    self.check_period(constraint)?;
                     if matches!(constraint.kind, TableConstraintKind::NotNull { .. }) {
                         self.since(18, "NOT")?;
                     }
@@ -238,14 +251,27 @@ impl Run {
                     }
                     self.check_enforced(constraint.attributes)?;
                 }
+                AlterTableAction::Trigger { which, mode } if mode.contains(' ') => {
+                    let word = match which {
+                        crate::statement::TriggerSelection::All => "ALL",
+                        crate::statement::TriggerSelection::User => "USER",
+                        crate::statement::TriggerSelection::Named(name) if *name == "all" => "ALL",
+                        crate::statement::TriggerSelection::Named(name) if *name == "user" => "USER",
+                        crate::statement::TriggerSelection::Named(_) => continue,
+                    };
+                    return refuse("42601", format!("syntax error at or near \"{word}\""));
+                }
                 AlterTableAction::AddColumn { column, .. } => {
+                    if column.storage.is_some() {
+                        self.since(16, "STORAGE")?;
+                    }
+                    if column.compression.is_some() {
+                        self.since(14, "COMPRESSION")?;
+                    }
                     for constraint in &column.constraints {
                         // NOT VALID is an attribute of a table's constraints only.
                         if constraint.attributes.not_valid {
                             return refuse("42601", "syntax error at or near \"VALID\"");
-                        }
-                        if column.storage.is_some() {
-                            self.since(16, "STORAGE")?;
                         }
                         match &constraint.kind {
                             ColumnConstraintKind::Generated { stored: false, .. } => self.since(18, "VIRTUAL")?,
@@ -258,6 +284,16 @@ impl Run {
             }
         }
         Ok(())
+    }
+
+    /// `FOREIGN KEY (…, PERIOD column)`.
+    pub(super) fn check_period(&self, constraint: &TableConstraint) -> Step {
+        match &constraint.kind {
+            TableConstraintKind::ForeignKey { columns, period: true, .. } => {
+                self.since(18, columns.last().map_or("PERIOD", Ident::as_str))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The relation to alter; `None` where IF EXISTS allows its absence.
@@ -1095,6 +1131,18 @@ impl Run {
                     (position, existing, constraint.and_then(|constraint| constraint.name.as_ref()))
                     && existing != *given
                 {
+                    let alone = constraint.is_some_and(|constraint| constraint.no_inherit);
+                    let known_alone = not_null_constraint(&table, column)
+                        .is_some_and(|known| matches!(known.kind, ConstraintKind::NotNull { no_inherit: true, .. }));
+                    if alone && !known_alone {
+                        return refuse(
+                            "55000",
+                            format!(
+                                "cannot change NO INHERIT status of NOT NULL constraint \"{existing}\" on relation \"{}\"",
+                                name.name
+                            ),
+                        );
+                    }
                     return refuse(
                         "55000",
                         format!(
@@ -2051,6 +2099,7 @@ impl Run {
                 self.run_functions_of_rows(name);
             }
             if work.rewrite {
+                self.state.facts.written_anew.insert(name.clone());
                 self.effects.rewrites.insert(name.clone());
                 self.may_fail(name, "22000", format!("a value of {name} cannot be converted or computed"));
                 self.may_fail(name, "23000", format!("a new value breaks a constraint of {name}"));

@@ -96,8 +96,10 @@ impl Run {
     /// `ATPrepDropExpression`.
     fn prepare_drop_expression(&self, table: &crate::catalog::Table, column: &Ident, only: bool) -> Step {
         self.since(13, "EXPRESSION")?;
-        if only && !table.children.is_empty() {
-            return refuse("42P16", "ALTER TABLE / DROP EXPRESSION must be applied to child tables too");
+        // Each child is asked by itself, and so has no children of its own to be.
+        let deep = table.children.iter().any(|child| !self.table(child).children.is_empty());
+        if deep || (only && !table.children.is_empty()) {
+            return refuse("0A000", "ALTER TABLE / DROP EXPRESSION must be applied to child tables too");
         }
         match table.column(column.as_str()) {
             Some(known) if known.inherited => {
@@ -164,6 +166,7 @@ impl Run {
             altered.insert(column.clone());
         }
         self.type_change(name, &known, new_type, using, queue)?;
+        self.check_operator_classes(&table, column, new_type)?;
 
         self.check_default_cast(&known, new_type, column)?;
         self.refuse_dependents(name, column)?;
@@ -277,6 +280,36 @@ impl Run {
             current = target;
         }
         worse(total, crate::cast::change(self.catalog(), &current, new_type, Context::Assignment, zone))
+    }
+
+    /// An index on the column is made again for its new type.
+    fn check_operator_classes(&self, table: &crate::catalog::Table, column: &Ident, new_type: &DataType) -> Step {
+        let base = crate::cast::base_type(self.catalog(), new_type);
+        let builtin = base.name.schema.is_none() && self.catalog().user_type(&base.name).is_none();
+        for index in table.indexes.iter().filter(|_| builtin) {
+            for element in index.elements.iter().filter(|element| element.key.column() == Some(column)) {
+                let class = element.opclass.as_ref().map(|class| class.name.as_str());
+                let of_json = matches!(class, Some("jsonb_path_ops" | "jsonb_ops"));
+                if let Some(class) = class.filter(|_| of_json && !base.is("jsonb")) {
+                    return refuse(
+                        "42804",
+                        format!("operator class \"{class}\" does not accept data type {}", self.shown(new_type)),
+                    );
+                }
+                let scalar = ["text", "varchar", "json", "int4", "int8", "numeric", "bool", "date"];
+                let lacks = index.method == "gin" && !base.is_array() && scalar.iter().any(|name| base.is(name));
+                if class.is_none() && lacks && !self.catalog().has_extension("btree_gin") {
+                    return refuse(
+                        "42704",
+                        format!(
+                            "data type {} has no default operator class for access method \"gin\"",
+                            self.shown(new_type)
+                        ),
+                    );
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Objects that the server does not make again.

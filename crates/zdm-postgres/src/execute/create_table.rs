@@ -110,6 +110,7 @@ impl Run {
             }
         }
         for constraint in &create.constraints {
+            self.check_period(constraint)?;
             if matches!(constraint.kind, TableConstraintKind::NotNull { .. }) {
                 self.since(18, "NOT")?;
             }
@@ -949,7 +950,7 @@ impl Run {
             TableConstraintKind::PrimaryKey(key) => {
                 parts.keys.push(key_of(name, KeyKind::Primary(key.columns.clone()), key, attributes));
             }
-            TableConstraintKind::ForeignKey { columns, references } => parts.foreign_keys.push(NewForeignKey {
+            TableConstraintKind::ForeignKey { columns, references, .. } => parts.foreign_keys.push(NewForeignKey {
                 name,
                 columns: columns.clone(),
                 references: references.clone(),
@@ -1062,6 +1063,10 @@ impl Run {
         }
         for (position, column) in columns.iter().chain(&key.include).enumerate() {
             if table.column(column.as_str()).is_none() && !table.assumed {
+                // A primary key's columns are made NOT NULL first.
+                if matches!(key.kind, KeyKind::Primary(_)) && !new_table && !key.include.contains(column) {
+                    return Self::missing_column(name, column);
+                }
                 return refuse("42703", format!("column \"{column}\" named in key does not exist"));
             }
             if columns.iter().take(position.min(columns.len())).any(|known| known == column) && position < columns.len()

@@ -272,6 +272,22 @@ impl Run {
         if name == written_to {
             self.check_row(&name, dml)?;
             self.check_conflict_target(&name, dml)?;
+        } else if let Some(view) = self.catalog().view(&written_to).filter(|view| !view.instead).cloned() {
+            // Through a view whose columns have their own names.
+            let named = match &dml.conflict {
+                Some(ConflictTarget::Columns(columns)) => columns.clone(),
+                Some(ConflictTarget::Expressions(list)) => list.iter().flat_map(|expr| expr.node.columns()).collect(),
+                _ => Vec::new(),
+            };
+            if let Some(missing) = named.iter().find(|column| !view.columns.contains(column))
+                && !view.columns.is_empty()
+            {
+                return refuse("42703", format!("column \"{missing}\" does not exist"));
+            }
+            let table = self.table(&name);
+            if view.columns.iter().all(|column| table.column(column.as_str()).is_some()) {
+                self.check_conflict_target(&name, dml)?;
+            }
         }
         self.check_computed_columns(&name, dml)?;
         self.lock_arbiters(&name, dml.conflict.as_ref());
@@ -387,7 +403,7 @@ impl Run {
     }
 
     /// An index or a constraint must tell the conflict.
-    fn check_conflict_target(&self, name: &QualifiedName, dml: &Dml) -> Step {
+    fn check_conflict_target(&mut self, name: &QualifiedName, dml: &Dml) -> Step {
         let table = self.table(name);
         let known = !table.assumed && !table.uncertain;
         match &dml.conflict {
@@ -421,6 +437,45 @@ impl Run {
                 }
                 refuse("42P10", "there is no unique or exclusion constraint matching the ON CONFLICT specification")
             }
+            Some(ConflictTarget::Expressions(expressions)) if known => {
+                let columns = expressions.iter().flat_map(|expr| expr.node.columns());
+                if let Some(missing) = columns.into_iter().find(|column| table.column(column.as_str()).is_none()) {
+                    return refuse("42703", format!("column \"{missing}\" does not exist"));
+                }
+                // Collations and operator classes stand inside the expression as it is read here.
+                let simple = expressions.iter().all(|expr| {
+                    let mut simple = true;
+                    expr.node.walk(&mut |node| {
+                        simple &= !matches!(node, ExprNode::Other { .. } | ExprNode::Collate { .. });
+                    });
+                    simple
+                });
+                let is = |key: &IndexKey, expr: &SqlExpr| match key {
+                    IndexKey::Column(column) => {
+                        matches!(&*expr.node, ExprNode::Column { name, .. } if name == column)
+                    }
+                    IndexKey::Expr(known) => known.node == expr.node,
+                };
+                let tells = |index: &crate::catalog::Index| {
+                    index.unique
+                        && index.valid
+                        && index.predicate.is_none()
+                        && index.elements.iter().all(|element| expressions.iter().any(|expr| is(&element.key, expr)))
+                        && expressions.iter().all(|expr| index.elements.iter().any(|element| is(&element.key, expr)))
+                };
+                if !simple || table.indexes.iter().any(tells) {
+                    return Ok(());
+                }
+                // An index may say the same in other words.
+                let expressive = |index: &crate::catalog::Index| {
+                    index.unique && index.elements.iter().any(|element| element.key.column().is_none())
+                };
+                if table.indexes.iter().any(expressive) {
+                    self.may_fail_always("42P10", "no index matches the ON CONFLICT specification");
+                    return Ok(());
+                }
+                refuse("42P10", "there is no unique or exclusion constraint matching the ON CONFLICT specification")
+            }
             _ => Ok(()),
         }
     }
@@ -430,7 +485,7 @@ impl Run {
         let constraint = match conflict {
             None | Some(ConflictTarget::Any) => return,
             Some(ConflictTarget::Constraint(constraint)) => Some(constraint.clone()),
-            Some(ConflictTarget::Columns(_) | ConflictTarget::Other) => None,
+            Some(ConflictTarget::Columns(_) | ConflictTarget::Expressions(_) | ConflictTarget::Other) => None,
         };
         let indexes: Vec<Ident> = self.catalog().indexes_of(name).iter().map(|index| index.name.clone()).collect();
         for index in indexes {
@@ -625,6 +680,9 @@ impl Run {
         if dml.merge.iter().any(|clause| clause.by) {
             self.since(17, "BY")?;
         }
+        if dml.query.says(&["returning"]) {
+            self.since(17, "RETURNING")?;
+        }
         let target = self.open(&dml.table)?;
         if self.catalog().view(&target).is_some() && !self.version.at_least(17) {
             return refuse("0A000", format!("cannot execute MERGE on relation \"{}\"", target.name));
@@ -641,6 +699,7 @@ impl Run {
         }
         let name = self.change_rows(dml)?;
         self.draw_for_merge(&name, dml);
+        self.check_merged_columns(&name, dml)?;
         let does = |wanted: fn(&MergeAction) -> bool| dml.merge.iter().any(|clause| wanted(&clause.action));
         let inserts = does(|action| matches!(action, MergeAction::Insert(_)));
         let updates = does(|action| matches!(action, MergeAction::Update(_)));
@@ -673,6 +732,25 @@ impl Run {
         Ok(())
     }
 
+    /// No value can be given for a column that is computed; which of the values are DEFAULT is not read.
+    fn check_merged_columns(&self, name: &QualifiedName, dml: &Dml) -> Step {
+        if dml.query.says(&["default"]) || dml.query.says(&["overriding"]) {
+            return Ok(());
+        }
+        for clause in &dml.merge {
+            let MergeAction::Insert(columns) = &clause.action else { continue };
+            let table = self.table(name);
+            let computed = table.columns.iter().find(|column| {
+                columns.contains(&column.name)
+                    && (column.generated.is_some() || column.identity.as_ref().is_some_and(|identity| identity.always))
+            });
+            if let Some(column) = computed {
+                return refuse("428C9", format!("cannot insert a non-DEFAULT value into column \"{}\"", column.name));
+            }
+        }
+        Ok(())
+    }
+
     /// Columns that an INSERT of MERGE gives no value draw from their sequences.
     fn draw_for_merge(&mut self, name: &QualifiedName, dml: &Dml) {
         for clause in &dml.merge {
@@ -690,6 +768,14 @@ impl Run {
                     self.maybe(&sequence, UncertainEffect::Lock(LockMode::RowExclusive), "a row is inserted");
                 }
             }
+        }
+    }
+
+    /// What a subscriber has to find is told by the primary key, unless REPLICA IDENTITY says otherwise.
+    pub(super) fn warn_of_publication(&mut self, name: &QualifiedName) {
+        let published = self.catalog().publications.values().any(|parts| parts.iter().any(|part| part.table == *name));
+        if published && self.table(name).primary_key().is_none() {
+            self.may_fail_always("55000", format!("{name} is published and has no replica identity"));
         }
     }
 
@@ -736,10 +822,7 @@ impl Run {
             need_columns_of(table, &plain_columns(&predicate.node))?;
         }
         let name = self.under_view(name);
-        let published = self.catalog().publications.values().any(|parts| parts.iter().any(|part| part.table == name));
-        if published && self.table(&name).primary_key().is_none() {
-            self.may_fail_always("55000", format!("{name} is published and has no replica identity"));
-        }
+        self.warn_of_publication(&name);
         let prunes = !dml.only.0 && self.prunes(&name, dml.predicate.as_ref());
         if dml.only.0 {
             self.plan_only_one(&name, LockMode::RowExclusive);
@@ -866,9 +949,13 @@ impl Run {
             if !constraint.attributes.enforced {
                 continue;
             }
+            // `RI_FKey_fk_upd_check_required`: rows that this transaction has written are looked up whatever changes.
             let concerned = match change {
                 Change::Insert | Change::Delete => true,
-                Change::Update => key.columns.iter().any(|column| columns.contains(column)),
+                Change::Update => {
+                    key.columns.iter().any(|column| columns.contains(column))
+                        || self.state.facts.written_anew.contains(name)
+                }
             };
             if !concerned {
                 continue;

@@ -241,6 +241,7 @@ impl Run {
             self.state.facts.dropped.insert(committed);
         }
         self.state.facts.empty.remove(name);
+        self.state.facts.written_anew.remove(name);
         self.state.assumed_empty.remove(name);
         self.state.facts.null_columns.retain(|(table, _)| table != name);
         self.state.facts.pending.retain(|(table, _)| table != name);

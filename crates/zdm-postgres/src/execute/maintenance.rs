@@ -540,7 +540,7 @@ impl Run {
         change: PublicationChange,
         parts: &[PublishedPart],
     ) -> Step {
-        for part in parts {
+        for part in parts.iter().filter(|part| !(part.columns.is_empty() && part.filter.is_empty())) {
             self.since(15, if part.columns.is_empty() { "WHERE" } else { "(" })?;
         }
         let known = self.catalog().publications.get(publication).cloned();
@@ -583,8 +583,12 @@ impl Run {
             }
             self.lock(&name, LockMode::ShareUpdateExclusive);
             // A partitioned table stands for its partitions.
-            let children =
-                if self.table(&name).partition_by.is_none() { self.catalog().descendants(&name) } else { Vec::new() };
+            let only = parts.iter().any(|part| part.table == *table && part.only);
+            let children = if self.table(&name).partition_by.is_none() && !only {
+                self.catalog().descendants(&name)
+            } else {
+                Vec::new()
+            };
             for child in &children {
                 self.lock(child, LockMode::ShareUpdateExclusive);
             }
@@ -602,11 +606,20 @@ impl Run {
                 );
             }
             let part = parts.iter().find(|part| part.table == *table);
+            // Only columns of the server's own types can be compared for a publication.
+            let known = self.table(&name);
+            let own_type = |column: &Ident| {
+                let column = known.column(column.as_str());
+                column.is_some_and(|column| self.catalog().user_type(&column.data_type.name).is_some())
+            };
+            if part.is_some_and(|part| part.filter.iter().any(own_type)) {
+                return refuse("0A000", "invalid publication WHERE expression");
+            }
             let (columns, filter) = part.map(|part| (part.columns.clone(), part.filter.clone())).unwrap_or_default();
             for child in children {
-                all.push(PublishedPart { table: child, columns: columns.clone(), filter: filter.clone() });
+                all.push(PublishedPart { table: child, columns: columns.clone(), filter: filter.clone(), only: false });
             }
-            all.push(PublishedPart { table: name, columns, filter });
+            all.push(PublishedPart { table: name, columns, filter, only: false });
         }
         self.catalog_mut().publications.insert_mut(publication.clone(), std::sync::Arc::new(all));
         Ok(())

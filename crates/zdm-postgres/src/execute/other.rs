@@ -178,6 +178,15 @@ impl Run {
                 self.catalog_mut().mark_incomplete();
             }
             Statement::Session { command, name, statement: Some(statement) } => {
+                match name {
+                    Some(name) if command == "PREPARE" && self.state.prepared.contains_key(name) => {
+                        return refuse("42P05", format!("prepared statement \"{name}\" already exists"));
+                    }
+                    Some(name) if command == "DECLARE" && self.state.facts.cursors.contains_key(name) => {
+                        return refuse("42P03", format!("cursor \"{name}\" already exists"));
+                    }
+                    _ => {}
+                }
                 self.plan_only(command, statement)?;
                 if let Some(name) = name {
                     self.remember(command, name, statement);
@@ -266,6 +275,14 @@ impl Run {
             self.lock(&name, mode);
         }
         self.effects.unread.extend(planned.unread.iter().cloned());
+        // The planner finds what no row decides.
+        let found = planned.may_fail.iter().filter(|may_fail| may_fail.sqlstate == "55000").cloned();
+        self.effects.may_fail.extend(found.collect::<Vec<_>>());
+        if let Statement::Update(dml) | Statement::Delete(dml) | Statement::Merge(dml) = statement
+            && let Some(name) = self.find(&dml.table)
+        {
+            self.warn_of_publication(&name);
+        }
         for name in planned.scans.iter().filter(|_| cursor) {
             self.maybe(name, UncertainEffect::Scan, "all rows are fetched");
         }

@@ -404,6 +404,17 @@ impl Run {
         if concurrently || finalize {
             self.since(14, if concurrently { "CONCURRENTLY" } else { "FINALIZE" })?;
         }
+        let table = self.table(name);
+        if table.partition_by.is_none() && !table.assumed {
+            return if self.version.at_least(18) {
+                refuse(
+                    "42809",
+                    format!("ALTER action DETACH PARTITION cannot be performed on relation \"{}\"", name.name),
+                )
+            } else {
+                refuse("42P17", format!("table \"{}\" is not partitioned", name.name))
+            };
+        }
         let default = self.table(name).children.iter().find_map(|child| {
             matches!(&self.table(child).partition_of, Some((_, PartitionBound::Default))).then(|| child.clone())
         });
@@ -654,6 +665,18 @@ impl Run {
 
     /// `ALTER INDEX parent ATTACH PARTITION child`.
     pub(super) fn attach_index(&mut self, parent_index: &QualifiedName, child_index: &QualifiedName) -> Step {
+        if let Some(Relation::Index { table }) = self.catalog().relation(parent_index)
+            && self.has_storage(table)
+        {
+            return refuse(
+                "42809",
+                if self.version.at_least(15) {
+                    format!("ALTER action ATTACH PARTITION cannot be performed on relation \"{}\"", parent_index.name)
+                } else {
+                    format!("\"{}\" is not a table or partitioned index", parent_index.name)
+                },
+            );
+        }
         let Some(child_index) = self.find(child_index) else {
             return refuse("42P01", format!("relation \"{}\" does not exist", child_index.name));
         };

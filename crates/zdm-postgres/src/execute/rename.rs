@@ -116,8 +116,10 @@ impl Run {
             let committed = facts.committed_name.remove(from).unwrap_or_else(|| from.clone());
             facts.committed_name.insert(to.clone(), committed);
         }
-        if facts.empty.remove(from) {
-            facts.empty.insert(to.clone());
+        for set in [&mut facts.empty, &mut facts.written_anew] {
+            if set.remove(from) {
+                set.insert(to.clone());
+            }
         }
         if self.state.assumed_empty.remove(from) {
             self.state.assumed_empty.insert(to.clone());

@@ -245,6 +245,17 @@ impl Run {
     }
 
     pub(super) fn alter_type(&mut self, name: &QualifiedName, action: &AlterTypeAction) -> Step {
+        let attribute = matches!(
+            action,
+            AlterTypeAction::AddAttribute { .. }
+                | AlterTypeAction::DropAttribute { .. }
+                | AlterTypeAction::AlterAttribute { .. }
+                | AlterTypeAction::RenameAttribute { .. }
+                | AlterTypeAction::Several(_)
+        );
+        if attribute && self.find_type(name).is_none() && !self.catalog().is_incomplete() {
+            return refuse("42P01", format!("relation \"{}\" does not exist", written(name)));
+        }
         let Some(name) = self.known_type(name)? else { return Ok(()) };
         let Some(UserTypeKind::Defined(definition)) = self.catalog().user_type(&name).map(|known| known.kind.clone())
         else {

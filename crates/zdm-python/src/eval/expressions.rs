@@ -394,7 +394,10 @@ impl Evaluator<'_> {
                         Some(format::joined(parts, origin.clone()))
                     };
                     let conversion = conversion.or_else(|| (debug.is_some() && spec.is_none()).then_some('r'));
-                    found.push(format::field(value, conversion, spec.as_ref(), &origin));
+                    found.push(match format::field(value, conversion, spec.as_ref(), &origin) {
+                        TemplatePart::Text(text) => TemplatePart::Text(text.put_in_for(&origin)),
+                        part @ TemplatePart::Value(_) => part,
+                    });
                 }
             }
         }

@@ -171,7 +171,12 @@ fn conflict_target(cursor: &Cursor<'_>, end: usize) -> ConflictTarget {
         return ahead.ident().map_or(ConflictTarget::Other, ConflictTarget::Constraint);
     }
     match ahead.column_list() {
-        Ok(columns) if ahead.at == end => ConflictTarget::Columns(columns),
+        Ok(columns) if ahead.at == end => return ConflictTarget::Columns(columns),
+        _ => {}
+    }
+    let mut ahead = cursor.clone();
+    match ahead.parenthesized(Cursor::expr_until_comma) {
+        Ok(expressions) if ahead.at == end => ConflictTarget::Expressions(expressions),
         _ => ConflictTarget::Other,
     }
 }

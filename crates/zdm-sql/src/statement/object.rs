@@ -502,15 +502,15 @@ fn publication_tables(cursor: &mut Cursor<'_>) -> Read<(Vec<QualifiedName>, bool
             if in_schemas {
                 cursor.ident()?;
             } else {
-                alter_table::only(cursor);
+                let only = alter_table::only(cursor).0;
                 let table = cursor.name()?;
                 tables.push(table.clone());
                 cursor.accept_operator("*");
                 let columns = if cursor.is_kind(Kind::LParen) { cursor.column_list()? } else { Vec::new() };
                 let filter =
                     if cursor.accept("WHERE") { cursor.parenthesized_expr()?.node.columns() } else { Vec::new() };
-                if !(columns.is_empty() && filter.is_empty()) {
-                    parts.push(PublishedPart { table, columns, filter });
+                if only || !(columns.is_empty() && filter.is_empty()) {
+                    parts.push(PublishedPart { table, columns, filter, only });
                 }
             }
             if !cursor.accept_kind(Kind::Comma) {

@@ -463,8 +463,8 @@ fn table_constraint_kind(cursor: &mut Cursor<'_>) -> Read<TableConstraintKind> {
         return Ok(TableConstraintKind::PrimaryKey(key_constraint(cursor)?));
     }
     if cursor.accept_all(&["FOREIGN", "KEY"]) {
-        let (columns, _) = key_columns(cursor)?;
-        return Ok(TableConstraintKind::ForeignKey { columns, references: references(cursor)? });
+        let (columns, period) = key_columns(cursor)?;
+        return Ok(TableConstraintKind::ForeignKey { columns, references: references(cursor)?, period });
     }
     if cursor.accept("EXCLUDE") {
         let method = if cursor.accept("USING") { Some(cursor.ident()?) } else { None };
