@@ -220,7 +220,7 @@ class Replay:
             "psycopg": self.driver(),
             "postgres": self.query("SHOW server_version")[0][0],
             "migrations": records,
-            "models": self.dump_models(state) if self.options.models != "none" else {},
+            "models": self.dump_models(rendered_anew(state)) if self.options.models != "none" else {},
             "tables": self.dump_tables() if self.options.tables != "none" else {},
         }
         report.update(self.dump_others())
@@ -240,7 +240,18 @@ class Replay:
                 "python_statements": [],
             }
             self.record["operations"].append(entry)
+            operation.state_forwards = self.stated(entry, operation.state_forwards)
             operation.database_forwards = self.owned(entry, operation.database_forwards)
+
+    def stated(self, entry, state_forwards):
+        """A model that cannot be rendered is the fault of the operation that changes it."""
+
+        def wrapper(app_label, state):
+            self.operation = entry
+            state_forwards(app_label, state)
+            self.operation = None
+
+        return wrapper
 
     def owned(self, entry, database_forwards):
         def wrapper(app_label, schema_editor, from_state, to_state):
@@ -432,7 +443,7 @@ class Replay:
         }
         if references is not None:
             dump["db_constraint"] = bool(getattr(field, "db_constraint", True))
-        # A generic relation of tags has no table of its own.
+        # A relation of tags has no table of its own, and a model that another one takes the place of has none at all.
         if field.many_to_many and getattr(remote, "through", None) is not None:
             dump["through"] = {
                 "table": remote.through._meta.db_table,
@@ -532,6 +543,18 @@ class Replay:
         from django.db.backends.postgresql import base
 
         return base.Database.__version__.split(" ")[0]
+
+
+def rendered_anew(state):
+    """What the state says. While it goes from migration to migration Django renders only some models again, so that a
+    proxy may stay behind its parent. Where the base of a model was renamed, nothing can be rendered anew."""
+    fresh = state.clone()
+    fresh.__dict__.pop("apps", None)
+    try:
+        fresh.apps
+    except Exception:
+        return state
+    return fresh
 
 
 def difference(old, new, entry):

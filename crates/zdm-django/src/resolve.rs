@@ -74,9 +74,8 @@ impl Context {
         context.default_tablespace = settings.string("DEFAULT_TABLESPACE").filter(|name| !name.is_empty());
         context.default_index_tablespace = settings.string("DEFAULT_INDEX_TABLESPACE").filter(|name| !name.is_empty());
         for (name, value) in settings.values() {
-            // `app.Model`: settings for swappable models are named `…_MODEL`.
+            // `app.Model`: any setting may stand for a swappable model.
             if let Value::Str(label) = value
-                && name.ends_with("_MODEL")
                 && label.split_once('.').is_some_and(|(app, model)| !app.is_empty() && !model.contains('.'))
             {
                 context.model_settings.insert(name.clone(), label.clone());

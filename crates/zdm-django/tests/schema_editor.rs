@@ -15,6 +15,7 @@ mod schema_editor {
     pub(crate) mod random;
     pub(crate) mod replay;
     pub(crate) mod wild;
+    pub(crate) mod written;
 }
 
 use std::path::Path;
@@ -23,7 +24,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use schema_editor::cases::{self, Case};
 use schema_editor::compare::{Score, table};
-use schema_editor::{random, replay, wild};
+use schema_editor::{random, replay, wild, written};
 use zdm_django::{Context, DjangoVersion, Driver, Project};
 use zdm_postgres::PgVersion;
 use zdm_testkit::{DJANGOS, Detail, Django, Oracle, OracleReport, Server, cache, skip};
@@ -127,6 +128,15 @@ fn replay_apps<S: AsRef<str>>(django: &Django, server: &Server, dir: &Path, apps
     replay::compare(&report, &project, &context)
 }
 
+/// Replays a project by its settings, those that fail to the end.
+fn replay_settings(django: &Django, server: &Server, dir: &Path, settings: &str) -> Score {
+    let database = server.database();
+    let report = Oracle::settings(dir, settings).keep_going().tables(Detail::End).replay(django, &database);
+    let project = replay::build(replay::files(dir), replay::packages(django), Some(settings), version(&report));
+    let context = context(&report, &project);
+    replay::compare(&report, &project, &context)
+}
+
 #[test]
 fn the_shop() {
     let server = Server::newest();
@@ -211,14 +221,12 @@ fn wild_histories() {
                     while let Some(seeds) = chunks.get(next.fetch_add(1, Ordering::Relaxed)) {
                         let mut dir = tempfile::tempdir().expect("a temporary directory");
                         dir.disable_cleanup(std::env::var_os("ZDM_KEEP_HISTORIES").is_some());
-                        // Its AppConfig makes lookups and operator classes known.
-                        let mut apps = vec!["django.contrib.postgres".to_owned()];
-                        for seed in *seeds {
-                            let history = wild::history(*seed, MIGRATIONS_PER_WILD_HISTORY, release);
-                            wild::write(&history, dir.path());
-                            apps.extend(history.apps);
-                        }
-                        let score = replay_apps(&django, &server, dir.path(), &apps);
+                        let histories: Vec<wild::History> = seeds
+                            .iter()
+                            .map(|seed| wild::history(*seed, MIGRATIONS_PER_WILD_HISTORY, release))
+                            .collect();
+                        written::write(&histories, dir.path());
+                        let score = replay_settings(&django, &server, dir.path(), written::SETTINGS);
                         total.lock().expect("no thread has panicked").add(score);
                     }
                 });
@@ -279,13 +287,9 @@ fn a_project_of_yours() {
     let root = Path::new(&root);
     let django = Django::at(Path::new(&environment), &given("ZDM_PROJECT_DJANGO"));
     let server = Server::newest();
-    let database = server.database();
-    let report = Oracle::settings(root, &settings).keep_going().tables(Detail::End).replay(&django, &database);
-    let project = replay::build(replay::files(root), replay::packages(&django), Some(&settings), version(&report));
-    let context = context(&report, &project);
-    let score = replay::compare(&report, &project, &context);
+    let score = replay_settings(&django, &server, root, &settings);
     let differences: Vec<String> = score.differences.iter().chain(&score.catalog_differences).cloned().collect();
-    finish(&[Row { project: settings, django: report.django.clone(), score }], &differences);
+    finish(&[Row { project: settings, django: django.version().to_owned(), score }], &differences);
 }
 
 struct Row {

@@ -202,26 +202,7 @@ impl Workspace {
 
     /// What the replay is told of the project.
     pub fn options(&self) -> Options {
-        let settings = &self.project.settings;
-        let mut context = Context::new(self.django.version);
-        if let Some(field) = settings.default_auto_field() {
-            context.default_auto_field = field;
-        }
-        for (name, value) in settings.values() {
-            if let Some(text) = value.as_str()
-                && name.ends_with("_MODEL")
-            {
-                context.model_settings.insert(Arc::clone(name), Arc::from(text));
-            }
-        }
-        context.default_tablespace = settings.string("DEFAULT_TABLESPACE").filter(|name| !name.is_empty());
-        context.default_index_tablespace = settings.string("DEFAULT_INDEX_TABLESPACE").filter(|name| !name.is_empty());
-        if let Some(use_tz) = settings.use_tz() {
-            context.use_tz = use_tz;
-        }
-        if let Some(zone) = settings.string("TIME_ZONE") {
-            context.time_zone = zone;
-        }
+        let context = Context::from_settings(&self.project.settings, self.django.version);
         let incomplete = self.project.problems.iter().any(|problem| problem.kind == ProblemKind::ExternalAppAssumed);
         Options { postgres: self.postgres.version, context, incomplete }
     }

@@ -1,5 +1,6 @@
 //! Our replay of a history in the order in which Django ran it, and its comparison with what Django did.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,7 +17,7 @@ use zdm_postgres::catalog::Catalog;
 use zdm_postgres::{PgVersion, Session};
 use zdm_source::SourceFile;
 use zdm_testkit::oracle::Operation;
-use zdm_testkit::{Django, OracleReport, compare};
+use zdm_testkit::{Django, OracleReport, compare, oracle};
 
 use super::catalog;
 use super::compare::Score;
@@ -84,13 +85,19 @@ impl Database for Recorder {
     }
 
     fn execute(&mut self, sql: Sql) {
-        for parsed in zdm_sql::parse(&sql.text) {
+        self.execute_text(&sql.text);
+        self.statements.push(sql);
+    }
+}
+
+impl Recorder {
+    fn execute_text(&mut self, sql: &str) {
+        for parsed in zdm_sql::parse(sql) {
             let outcome = self.session.execute(&parsed.statement);
             if let Some(error) = &outcome.error {
-                self.refused.push(format!("{error:?}: {}", sql.text));
+                self.refused.push(format!("{error:?}: {sql}"));
             }
         }
-        self.statements.push(sql);
     }
 }
 
@@ -134,6 +141,14 @@ pub(crate) fn compare(report: &OracleReport, project: &Project, context: &Contex
     let mut recorder =
         Recorder { session: Session::new(Catalog::new(), version), statements: Vec::new(), refused: Vec::new() };
     let mut state = ProjectState::new();
+    // An app that is not installed has no place in Django's plan, and one that was not found is told below.
+    let theirs: Vec<MigrationKey> =
+        report.migrations.iter().map(|executed| MigrationKey::new(&*executed.app, &*executed.name)).collect();
+    let planned: BTreeSet<&MigrationKey> = theirs.iter().collect();
+    let ours = project.in_order().map(|migration| &migration.key).filter(|key| planned.contains(key));
+    if let Some((ours, theirs)) = ours.zip(&theirs).find(|(ours, theirs)| ours != theirs) {
+        score.differences.push(format!("the order: Django runs {theirs} where we have {ours}"));
+    }
     for executed in &report.migrations {
         if executed.skipped.is_some() {
             continue;
@@ -180,6 +195,12 @@ pub(crate) fn compare(report: &OracleReport, project: &Project, context: &Contex
         }
         if failed.is_some() {
             recorder.session = before;
+            if !executed.atomic {
+                // What it had sent stays.
+                for sql in done_before(executed) {
+                    recorder.execute_text(sql);
+                }
+            }
         } else {
             state = outcome.state;
         }
@@ -189,6 +210,20 @@ pub(crate) fn compare(report: &OracleReport, project: &Project, context: &Contex
         catalog::tables(report, recorder.session.catalog(), &mut score);
     }
     score
+}
+
+/// What a migration sent before the statement that the server refused.
+fn done_before(executed: &oracle::Migration) -> Vec<&str> {
+    let refused = executed.error.as_ref().and_then(|error| error.sql.as_ref());
+    let of_operations = executed.operations.iter().flat_map(|operation| {
+        operation.statements.iter().chain(&operation.deferred).chain(&operation.python_statements)
+    });
+    let mut sent: Vec<&oracle::Statement> = of_operations.chain(&executed.unattributed).collect();
+    sent.sort_by_key(|statement| statement.order);
+    if refused.is_some() {
+        sent.pop();
+    }
+    sent.into_iter().map(|statement| statement.sql.as_str()).collect()
 }
 
 fn compare_operation(

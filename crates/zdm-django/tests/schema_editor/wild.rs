@@ -5,12 +5,9 @@
 //! far, and what Django or the server refuses all the same ends its history: the refusal is then compared.
 
 use std::fmt::Write as _;
-use std::fs;
-use std::path::Path;
 
 use zdm_django::DjangoVersion;
 
-use super::cases::HEAD;
 use super::random::Random;
 
 /// Columns that can be altered into each other, with what can be said of them.
@@ -238,12 +235,21 @@ enum Kind {
     },
     Many {
         to: usize,
-        automatic: bool,
+        through: Through,
     },
     /// Computed from these fields.
     Generated {
         of: String,
     },
+}
+
+/// The table of a many-to-many field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Through {
+    Automatic,
+    /// Automatic, with a name of its own.
+    Named,
+    Model(usize),
 }
 
 #[derive(Clone, Debug)]
@@ -291,6 +297,8 @@ struct Model {
     parent: Option<usize>,
     proxy: bool,
     managed: bool,
+    /// A setting names it.
+    swapped_in: bool,
 }
 
 impl Model {
@@ -313,15 +321,19 @@ impl Model {
     }
 }
 
-struct Migration {
-    app: usize,
-    atomic: bool,
-    operations: Vec<String>,
+pub(super) struct Migration {
+    pub(super) app: usize,
+    pub(super) atomic: bool,
+    pub(super) operations: Vec<String>,
 }
 
 pub(crate) struct History {
-    pub(crate) apps: [String; 2],
-    migrations: Vec<Migration>,
+    pub(super) seed: u64,
+    pub(super) apps: [String; 2],
+    /// In the order of execution.
+    pub(super) migrations: Vec<Migration>,
+    /// Settings that name a model, with its label.
+    pub(super) settings: Vec<(String, String)>,
 }
 
 struct Composer {
@@ -332,6 +344,7 @@ struct Composer {
     seed: u64,
     apps: [String; 2],
     app: usize,
+    settings: Vec<(String, String)>,
 }
 
 impl Composer {
@@ -566,7 +579,10 @@ impl Composer {
         let text = format!("models.ManyToManyField('{label}', related_name='{related}'{more})");
         let field = Field {
             name: name.to_owned(),
-            kind: Kind::Many { to, automatic: !more.contains("db_table") },
+            kind: Kind::Many {
+                to,
+                through: if more.contains("db_table") { Through::Named } else { Through::Automatic },
+            },
             null: true,
             unique: false,
             db_default: false,
@@ -651,6 +667,7 @@ impl Composer {
             parent: None,
             proxy: false,
             managed: true,
+            swapped_in: false,
         };
         let mut options = Vec::new();
         if self.random.chance(12) {
@@ -709,6 +726,21 @@ impl Composer {
             options.push("'managed': False".to_owned());
             model.managed = false;
         }
+        if self.random.chance(8) {
+            let setting = self.global("WILD");
+            options.push(format!("'swappable': '{setting}'"));
+            let label = format!("{}.{name}", self.apps[self.app]);
+            let instead = self.target(Some(&model.key)).filter(|_| self.random.chance(40));
+            if let Some(other) = instead {
+                // It has no table; keys that name the setting lead to the other one.
+                model.managed = false;
+                self.settings.push((setting, self.label(other)));
+                self.models.iter_mut().filter(|known| known.id == other).for_each(|known| known.swapped_in = true);
+            } else {
+                model.swapped_in = true;
+                self.settings.push((setting, label));
+            }
+        }
         self.models.push(model);
         let options = if options.is_empty() { String::new() } else { format!(", options={{{}}}", options.join(", ")) };
         format!("migrations.CreateModel('{name}', [{}]{options})", texts.join(", "))
@@ -765,6 +797,7 @@ impl Composer {
             parent: Some(parent),
             proxy,
             managed: true,
+            swapped_in: false,
         });
         Some(format!(
             "migrations.CreateModel('{name}', [{}]{options}, bases=('{}',))",
@@ -1094,17 +1127,17 @@ impl Composer {
         let Kind::Plain { family } = old.kind else { return None };
         let computed =
             self.models[at].fields.iter().any(|field| matches!(&field.kind, Kind::Generated { of } if *of == old.name));
-        if computed {
+        if computed && !self.random.chance(15) {
             return None;
         }
         let name = self.models[at].name.clone();
         let free = !self.models[at].uses(&old.name) && !self.is_key_target(at, &old.name);
         // What names a column is written anew by the server when the type changes, and may no longer fit it.
-        if !free {
+        if !free && !self.random.chance(25) {
             return None;
         }
         // Into text anything goes, and out of text with a cast.
-        let to = if free && !old.db_default && self.random.chance(12) {
+        let to = if !old.db_default && self.random.chance(12) {
             if family == TEXT { *self.random.pick(&[NUMBER, 2, 4, 5, 9])? } else { TEXT }
         } else {
             family
@@ -1132,7 +1165,7 @@ impl Composer {
         let old = self.random.pick(&relations)?.clone();
         let place = self.models[at].fields.iter().position(|known| known.name == old.name)?;
         let (field, text) = match old.kind {
-            Kind::Many { automatic: true, to } => {
+            Kind::Many { through: Through::Automatic, to } => {
                 let kind = self.model(to)?.key.clone();
                 let to = if self.random.chance(40) { self.target(Some(&kind))? } else { to };
                 self.many(&old.name, to, Some(own))
@@ -1261,7 +1294,7 @@ impl Composer {
         }
         let place = self.random.below(self.models[at].fields.len());
         let field = self.models[at].fields.get(place)?.clone();
-        if self.models[at].uses_in_meta(&field.name) {
+        if self.models[at].uses_in_meta(&field.name) && !self.random.chance(15) {
             return None;
         }
         let old = field.name.clone();
@@ -1286,7 +1319,8 @@ impl Composer {
 
     fn rename_model(&mut self, at: usize) -> Option<Vec<String>> {
         let id = self.models[at].id;
-        if self.models.iter().any(|model| model.parent == Some(id)) {
+        // Django does not rename the bases of children, whose state it cannot render any more.
+        if self.models[at].swapped_in || self.models.iter().any(|model| model.parent == Some(id)) {
             return None;
         }
         let new = self.fresh("Renamed");
@@ -1466,6 +1500,7 @@ impl Composer {
             parent: None,
             proxy: false,
             managed: true,
+            swapped_in: false,
         });
         let field = self.fresh("m");
         let text = format!(
@@ -1475,7 +1510,7 @@ impl Composer {
         );
         self.models[at].fields.push(Field {
             name: field,
-            kind: Kind::Many { to, automatic: false },
+            kind: Kind::Many { to, through: Through::Model(id) },
             null: true,
             unique: false,
             db_default: false,
@@ -1492,7 +1527,7 @@ impl Composer {
             .fields
             .iter()
             .filter_map(|field| match field.kind {
-                Kind::Many { to, automatic: true } if to != own => Some((field.name.clone(), to)),
+                Kind::Many { to, through: Through::Automatic } if to != own => Some((field.name.clone(), to)),
                 _ => None,
             })
             .collect();
@@ -1540,9 +1575,10 @@ impl Composer {
             parent: None,
             proxy: false,
             managed: true,
+            swapped_in: false,
         });
         let place = self.models[at].fields.iter().position(|own| own.name == field)?;
-        self.models[at].fields[place].kind = Kind::Many { to, automatic: false };
+        self.models[at].fields[place].kind = Kind::Many { to, through: Through::Model(id) };
         Some(vec![text])
     }
 
@@ -1550,14 +1586,13 @@ impl Composer {
         let model = &self.models[at];
         let referenced = self.models.iter().filter(|other| other.id != model.id).any(|other| {
             other.parent == Some(model.id)
-                || other
-                    .fields
-                    .iter()
-                    .any(|field| matches!(field.kind, Kind::Key { to, .. } | Kind::Many { to, .. } if to == model.id))
-                || other.fields.iter().any(|field| matches!(field.kind, Kind::Many { automatic: false, .. }))
-                    && model.name.starts_with("Through")
+                || other.fields.iter().any(|field| match field.kind {
+                    Kind::Key { to, .. } => to == model.id,
+                    Kind::Many { to, through } => to == model.id || through == Through::Model(model.id),
+                    _ => false,
+                })
         });
-        if referenced || self.models.len() < 5 || model.name.starts_with("Through") {
+        if referenced || model.swapped_in || self.models.len() < 5 {
             return None;
         }
         let name = self.models.remove(at).name;
@@ -1588,6 +1623,7 @@ pub(crate) fn history(seed: u64, migrations: usize, version: DjangoVersion) -> H
         seed,
         apps: apps.clone(),
         app: 0,
+        settings: Vec::new(),
     };
     let mut result = Vec::new();
     while result.len() < migrations {
@@ -1612,40 +1648,5 @@ pub(crate) fn history(seed: u64, migrations: usize, version: DjangoVersion) -> H
         }
         result.push(Migration { app: composer.app, atomic: composer.random.chance(93), operations });
     }
-    History { apps, migrations: result }
-}
-
-/// Writes the history as two apps below `root`. Each migration follows the one before, whichever its app.
-pub(crate) fn write(history: &History, root: &Path) {
-    for app in &history.apps {
-        let folder = root.join(app).join("migrations");
-        fs::create_dir_all(&folder).expect("a new folder");
-        for package in [root.join(app), folder] {
-            fs::write(package.join("__init__.py"), "").expect("a new file");
-        }
-    }
-    let mut last: [Option<String>; 2] = [None, None];
-    let mut previous: Option<(usize, String)> = None;
-    for (number, migration) in history.migrations.iter().enumerate() {
-        let file = format!("{number:04}_step");
-        let mut dependencies = String::new();
-        let mut depend = |app: usize, name: &str| {
-            let _ = write!(dependencies, "('{}', '{name}'), ", history.apps[app]);
-        };
-        if let Some(name) = &last[migration.app] {
-            depend(migration.app, name);
-        }
-        if let Some((app, name)) = previous.as_ref().filter(|(app, _)| *app != migration.app) {
-            depend(*app, name);
-        }
-        let atomic = if migration.atomic { "" } else { "    atomic = False\n" };
-        let text = format!(
-            "{HEAD}class Migration(migrations.Migration):\n{atomic}    dependencies = [{dependencies}]\n    operations = [\n        {},\n    ]\n",
-            migration.operations.join(",\n        ")
-        );
-        let folder = root.join(&history.apps[migration.app]).join("migrations");
-        fs::write(folder.join(format!("{file}.py")), text).expect("a new file");
-        last[migration.app] = Some(file.clone());
-        previous = Some((migration.app, file));
-    }
+    History { seed, apps, migrations: result, settings: composer.settings }
 }
