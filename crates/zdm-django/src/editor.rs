@@ -423,6 +423,9 @@ impl Editor<'_> {
     fn drop_index(&mut self, table: &str, name: &str, concurrently: bool) {
         if self.context.version.at_least(5, 0) {
             self.deferred.retain(|deferred| !deferred.statement.references_index(table, name));
+            for deferred in &mut self.deferred {
+                deferred.statement.settle_name(table);
+            }
         }
         let concurrently = if concurrently { "CONCURRENTLY " } else { "" };
         self.execute(format!("DROP INDEX {concurrently}IF EXISTS {}", quote_name(name)));
@@ -792,6 +795,7 @@ fn unique_together(
             nulls_distinct: "",
             deferrable: "",
             as_index: false,
+            tracked: true,
         }),
         wildcard: false,
     })

@@ -4,6 +4,8 @@
 //! every operation in parentheses. So the types of columns and literals are followed here as far as operators and
 //! functions of everyday constraints need it; what is not understood is printed as it was written.
 
+pub(crate) mod settled;
+
 use std::fmt::Write as _;
 
 use crate::catalog::{Catalog, Column, Constraint, ConstraintKind, Index, Table};
@@ -446,6 +448,19 @@ impl Printer<'_> {
         }
     }
 
+    /// The type of alternatives (`select_common_type`): of numbers and of dates the one that holds the others, else the
+    /// first that is known.
+    fn common_of<'e>(&self, alternatives: impl IntoIterator<Item = &'e ExprNode>) -> Option<DataType> {
+        let rank = |data_type: &DataType| {
+            let datetime = ["date", "timestamp", "timestamptz"].iter().position(|name| data_type.is(name));
+            number_rank(data_type).map(usize::from).or(datetime)
+        };
+        let types = alternatives.into_iter().filter_map(|one| self.print(one).data_type);
+        types
+            .map(|data_type| plain(&data_type))
+            .reduce(|first, other| if rank(&other) > rank(&first) { other } else { first })
+    }
+
     /// Operators are those of the type under a domain.
     fn of_base_type(&self, typed: Typed) -> Typed {
         let Some(domain) =
@@ -540,12 +555,11 @@ impl Printer<'_> {
                 Some(DataType::named("bool")),
             );
         }
-        let wanted = operand.data_type.as_ref().map_or_else(|| DataType::named("text"), plain);
+        let wanted = self.common_of(std::iter::once(expr).chain(list)).unwrap_or_else(|| DataType::named("text"));
         let items: Vec<String> = list.iter().map(|item| self.operand(item, &wanted)).collect();
-        Typed::new(
-            format!("({} {quantifier} (ARRAY[{}]))", operand.text, items.join(", ")),
-            Some(DataType::named("bool")),
-        )
+        let compared = self.common(&operand, &Typed::new("", Some(wanted)));
+        let operand = compared.map_or(operand.text.clone(), |compared| self.coerced(operand, expr, &compared));
+        Typed::new(format!("({operand} {quantifier} (ARRAY[{}]))", items.join(", ")), Some(DataType::named("bool")))
     }
 
     fn cast(&self, expr: &ExprNode, data_type: &DataType) -> Typed {
@@ -615,10 +629,7 @@ impl Printer<'_> {
             return Typed::new(text, Some(DataType::named("numeric")));
         }
         if matches!(lower.as_str(), "coalesce" | "greatest" | "least" | "nullif") {
-            let wanted = args
-                .iter()
-                .find_map(|arg| self.print(arg).data_type)
-                .map_or_else(|| DataType::named("text"), |data_type| plain(&data_type));
+            let wanted = self.common_of(args).unwrap_or_else(|| DataType::named("text"));
             let items: Vec<String> = args.iter().map(|arg| self.operand(arg, &wanted)).collect();
             return Typed::new(format!("{}({})", lower.to_ascii_uppercase(), items.join(", ")), Some(wanted));
         }

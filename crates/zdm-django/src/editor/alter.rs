@@ -363,6 +363,7 @@ impl Editor<'_> {
                     nulls_distinct: "",
                     deferrable: "",
                     as_index: false,
+                    tracked: true,
                 }),
                 wildcard: false,
             };
@@ -686,7 +687,7 @@ impl Editor<'_> {
         owners.dedup();
         for owner_key in owners {
             let Some(owner) = resolver.state.model(&owner_key) else { continue };
-            if owner.assumed || owner.is_proxy() {
+            if owner.assumed || owner.is_proxy() || resolver.is_swapped(owner) {
                 continue;
             }
             for field in resolver.all_fields(owner) {

@@ -187,6 +187,7 @@ impl Editor<'_> {
                         nulls_distinct,
                         deferrable: deferrable(constraint.kwarg("deferrable"))?,
                         as_index,
+                        tracked: self.context.version.at_least(4, 0),
                     }),
                     wildcard,
                 }))

@@ -361,7 +361,7 @@ impl Editor<'_> {
         // Fields that point here, from this model as well; hidden ones only if they are many-to-many.
         for owner_key in from.referrers(&old_key) {
             let Some(owner) = from.state.model(&owner_key) else { continue };
-            if owner.assumed || owner.is_proxy() {
+            if owner.assumed || owner.is_proxy() || from.is_swapped(owner) {
                 continue;
             }
             let new_owner_key = if owner_key == old_key { new_key.clone() } else { owner_key.clone() };

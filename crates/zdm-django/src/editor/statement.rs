@@ -52,6 +52,8 @@ pub(crate) struct UniqueStatement {
     /// ` DEFERRABLE INITIALLY DEFERRED`.
     pub(crate) deferrable: &'static str,
     pub(crate) as_index: bool,
+    /// Whether Django finds the columns when one of them is renamed or removed; up to 3.2 only by a name made from them.
+    pub(crate) tracked: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -292,7 +294,9 @@ impl Statement {
         let among = |columns: &[Arc<str>]| columns.iter().any(|known| &**known == column);
         match &self.kind {
             StatementKind::Index(index) => here && (among(&index.elements.column_names()) || among(&index.include)),
-            StatementKind::Unique(unique) => here && (among(&unique.elements.column_names()) || among(&unique.include)),
+            StatementKind::Unique(unique) => {
+                here && (unique.tracked && among(&unique.elements.column_names()) || among(&unique.include))
+            }
             StatementKind::ForeignKey(key) => {
                 here && &*key.column == column || &*key.to_table == table && &*key.to_column == column
             }
@@ -309,6 +313,14 @@ impl Statement {
             StatementKind::ForeignKey(_) | StatementKind::AddConstraint(_) => false,
         };
         named && &*self.table == table && self.index_name().as_deref() == Some(index)
+    }
+
+    /// Django has asked an index of the table for its name, which it keeps from then on, whatever is renamed.
+    pub(crate) fn settle_name(&mut self, table: &str) {
+        let name = self.index_name().filter(|_| &*self.table == table);
+        if let (StatementKind::Index(index), Some(name)) = (&mut self.kind, name) {
+            index.name = Name::Given(Arc::from(name));
+        }
     }
 
     /// The columns of a unique constraint or index that waits.
@@ -343,7 +355,9 @@ impl Statement {
                 rename_in(&mut index.include, old, new);
             }
             StatementKind::Unique(unique) if here => {
-                unique.elements.rename_column(old, new);
+                if unique.tracked {
+                    unique.elements.rename_column(old, new);
+                }
                 rename_in(&mut unique.include, old, new);
             }
             StatementKind::ForeignKey(key) => {

@@ -147,7 +147,7 @@ impl Run {
         for (pass, position) in passes {
             if pass > last_types && !retyped {
                 retyped = true;
-                self.check_remade_keys(&queue)?;
+                self.check_remade(&queue)?;
             }
             if pass >= Pass::AddIndex && !finished_columns {
                 finished_columns = true;
@@ -160,7 +160,7 @@ impl Run {
             self.alter_action(alter, &name, action, mode, &mut late, &mut queue)?;
         }
         if !retyped {
-            self.check_remade_keys(&queue)?;
+            self.check_remade(&queue)?;
         }
         if !finished_columns {
             self.finish_keys(&name, &mut late, mode, &mut queue)?;

@@ -4,15 +4,18 @@
 //! file where `CheckIndexCompatible` finds nothing changed, a valid CHECK is verified again, a foreign key is checked
 //! again where its comparison operator changed, and always takes ACCESS EXCLUSIVE on both tables.
 
+use std::collections::BTreeSet;
+
 use super::alter_table::Queue;
 use super::{Run, Step, refuse};
-use crate::cast::{Change, Context, TimeZone};
+use crate::cast::{Change, Context, TimeZone, is_builtin_type};
 use crate::catalog::{Column, Constraint, ConstraintKind, ForeignKey, Index};
 use crate::data_type::DataType;
+use crate::deparse::settled;
 use crate::expr::{ExprNode, SqlExpr};
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
-use crate::statement::{AlterTableAction, IndexKey};
+use crate::statement::{AlterTableAction, IndexElement, IndexKey};
 
 impl Run {
     pub(super) fn alter_column_type(
@@ -150,13 +153,6 @@ impl Run {
         if known.identity.is_some() && !matches!(new_type.name.name.as_str(), "int2" | "int4" | "int8") {
             return refuse("22023", "identity column type must be smallint, integer, or bigint");
         }
-        let checked = table.constraints.iter().any(|constraint| match &constraint.kind {
-            crate::catalog::ConstraintKind::Check { expr, .. } => expr.node.columns().contains(column),
-            _ => false,
-        });
-        if checked && !self.comparable(&known.data_type, new_type) {
-            self.may_fail_always("42883", format!("a check of {name} compares {column} with a value of its old type"));
-        }
         let altered = &mut queue.entry(name.clone()).or_default().altered;
         if altered.contains(column) {
             return refuse("0A000", format!("cannot alter type of column \"{column}\" twice"));
@@ -196,6 +192,7 @@ impl Run {
             Column { default, data_type: new_type.clone(), collation: new_collation.clone(), ..known.clone() };
         self.remake_indexes(name, &known, &changed, queue);
         self.remake_constraints(name, &known, &changed, queue);
+        self.settle_expressions(name, column);
         self.catalog_mut().edit_table(name, |table| {
             if let Some(slot) = table.columns.iter_mut().find(|slot| slot.name == changed.name) {
                 slot.data_type = changed.data_type;
@@ -466,8 +463,106 @@ impl Run {
         }
     }
 
+    /// Checks and indexes on the column are made again of their printed form, in which the types of literals stand.
+    fn settle_expressions(&mut self, name: &QualifiedName, column: &Ident) {
+        let table = self.table(name);
+        let catalog = self.catalog().clone();
+        let settle = |expr: &mut SqlExpr| {
+            if expr.node.columns().contains(column) {
+                *expr = settled::settled(&catalog, &table, expr);
+            }
+        };
+        self.catalog_mut().edit_table(name, |table| {
+            for constraint in table.constraints.iter_mut() {
+                if let ConstraintKind::Check { expr, .. } = &mut constraint.kind {
+                    settle(expr);
+                }
+            }
+            for index in table.indexes.iter_mut().filter(|index| index_uses(index, column)) {
+                index.predicate.iter_mut().for_each(settle);
+                for element in &mut index.elements {
+                    if let IndexKey::Expr(expr) = &mut element.key {
+                        settle(expr);
+                    }
+                }
+            }
+        });
+    }
+
+    /// When every column has its new type, what was taken off is read and made again.
+    pub(super) fn check_remade(&mut self, queue: &Queue) -> Step {
+        for (name, work) in queue.iter().filter(|(_, work)| !work.altered.is_empty()) {
+            self.check_remade_expressions(name, &work.altered)?;
+        }
+        self.check_remade_keys(queue)
+    }
+
+    fn check_remade_expressions(&mut self, name: &QualifiedName, altered: &BTreeSet<Ident>) -> Step {
+        let table = self.table(name);
+        let uses = |expr: &SqlExpr| expr.node.columns().iter().any(|column| altered.contains(column));
+        let read = |expr: &SqlExpr| match settled::unreadable(self.catalog(), &table, expr).filter(|_| uses(expr)) {
+            Some((sqlstate, message)) => refuse(sqlstate, message),
+            None => Ok(()),
+        };
+        let mut unknown = None;
+        for constraint in &table.constraints {
+            let ConstraintKind::Check { expr, .. } = &constraint.kind else { continue };
+            read(expr)?;
+            if uses(expr) && !settled::is_understood(self.catalog(), &table, expr) {
+                unknown = expr.node.columns().into_iter().find(|column| altered.contains(column));
+            }
+        }
+        for index in &table.indexes {
+            let immutable = |expr: &SqlExpr, what: &str| {
+                if uses(expr) && self.is_surely_mutable(&expr.node, &table) {
+                    return refuse("42P17", format!("functions in index {what} must be marked IMMUTABLE"));
+                }
+                Ok(())
+            };
+            if let Some(predicate) = &index.predicate {
+                read(predicate)?;
+                immutable(predicate, "predicate")?;
+            }
+            for element in &index.elements {
+                match &element.key {
+                    IndexKey::Expr(expr) => {
+                        read(expr)?;
+                        immutable(expr, "expression")?;
+                    }
+                    IndexKey::Column(column) if altered.contains(column) => {
+                        let Some(known) = table.column(column.as_str()) else { continue };
+                        self.check_operator_class(element, &known.data_type)?;
+                    }
+                    IndexKey::Column(_) => {}
+                }
+            }
+        }
+        if let Some(column) = unknown {
+            self.may_fail_always("42883", format!("a check of {name} compares {column} with a value of its old type"));
+        }
+        Ok(())
+    }
+
+    /// An operator class that is named takes values of its own type.
+    fn check_operator_class(&self, element: &IndexElement, data_type: &DataType) -> Step {
+        let Some(class) = element.opclass.as_ref().map(|class| class.name.as_str()) else { return Ok(()) };
+        let base = crate::cast::operator_class_type(self.catalog(), data_type);
+        let wanted = match class {
+            "text_ops" | "varchar_ops" | "text_pattern_ops" | "varchar_pattern_ops" => "text",
+            "bpchar_ops" | "bpchar_pattern_ops" => "bpchar",
+            "jsonb_ops" | "jsonb_path_ops" => "jsonb",
+            _ => return Ok(()),
+        };
+        let own = base.name.schema.is_none() && is_builtin_type(base.name.name.as_str(), self.version);
+        if base.is(wanted) || !own {
+            return Ok(());
+        }
+        let shown = self.shown(&DataType { modifiers: Vec::new(), ..data_type.clone() });
+        refuse("42804", format!("operator class \"{class}\" does not accept data type {shown}"))
+    }
+
     /// When every column has its new type, the keys that were taken off are added again.
-    pub(super) fn check_remade_keys(&self, queue: &Queue) -> Step {
+    fn check_remade_keys(&self, queue: &Queue) -> Step {
         for (name, work) in queue {
             let table = self.table(name);
             for constraint in work.remade_keys.iter().filter_map(|constraint| table.constraint(constraint.as_str())) {

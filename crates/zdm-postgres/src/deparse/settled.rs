@@ -1,0 +1,227 @@
+//! What becomes of an expression when the type of a column in it changes.
+//!
+//! The server prints the expression and reads it again (`ATPostAlterTypeParse`): what it had concluded from the old type,
+//! the types of literals and the casts that it had added, is written out by then and stays.
+
+use super::{Printer, Typed, plain, signature};
+use crate::catalog::{Catalog, Table};
+use crate::data_type::DataType;
+use crate::expr::{ExprNode, SqlExpr};
+
+/// The expression with everything written out that the server concluded from the types of the table's columns.
+pub(crate) fn settled(catalog: &Catalog, table: &Table, expr: &SqlExpr) -> SqlExpr {
+    let node = Printer { catalog, table }.settle(&expr.node);
+    SqlExpr::new(expr.text.clone(), node)
+}
+
+/// Why the server cannot read the expression on these columns: an error code and its message, as far as types of
+/// PostgreSQL's own decide it.
+pub(crate) fn unreadable(catalog: &Catalog, table: &Table, expr: &SqlExpr) -> Option<(&'static str, String)> {
+    Printer { catalog, table }.mismatch(&expr.node)
+}
+
+/// Whether [`unreadable`] has seen all that can make it so.
+pub(crate) fn is_understood(catalog: &Catalog, table: &Table, expr: &SqlExpr) -> bool {
+    let printer = Printer { catalog, table };
+    let mut understood = true;
+    expr.node.walk(&mut |node| match node {
+        ExprNode::Column { .. } => understood &= printer.built_in(node).is_some(),
+        ExprNode::Call { function, .. } => {
+            understood &= signature(&function.name.as_str().to_ascii_lowercase()).0.is_some();
+        }
+        ExprNode::Prefix { .. } | ExprNode::Other { .. } | ExprNode::Subquery { .. } => understood = false,
+        ExprNode::Infix { operator, .. } => understood &= COMPARISONS.contains(&operator.as_str()),
+        _ => {}
+    });
+    understood
+}
+
+/// Operators that any type has for values of itself, or of arrays of itself.
+const COMPARISONS: [&str; 10] = ["=", "<>", "!=", "<", "<=", ">", ">=", "@>", "<@", "&&"];
+
+impl Printer<'_> {
+    fn settle(&self, node: &ExprNode) -> ExprNode {
+        match node {
+            ExprNode::Infix { operator, left, right } => {
+                let (left, right) = self.settle_pair(operator, left, right);
+                ExprNode::Infix { operator: operator.clone(), left: Box::new(left), right: Box::new(right) }
+            }
+            ExprNode::IsDistinctFrom { left, right, negated } => {
+                let (left, right) = self.settle_pair("=", left, right);
+                ExprNode::IsDistinctFrom { left: Box::new(left), right: Box::new(right), negated: *negated }
+            }
+            ExprNode::Like { operator, expr, pattern, negated } => {
+                let (expr, pattern) = self.settle_pair("=", expr, pattern);
+                ExprNode::Like {
+                    operator: operator.clone(),
+                    expr: Box::new(expr),
+                    pattern: Box::new(pattern),
+                    negated: *negated,
+                }
+            }
+            ExprNode::Between { expr, low, high, negated } => {
+                let compare = |operator: &str, other: &ExprNode| {
+                    let (left, right) = self.settle_pair(operator, expr, other);
+                    ExprNode::Infix { operator: operator.to_owned(), left: Box::new(left), right: Box::new(right) }
+                };
+                if *negated {
+                    ExprNode::Or(vec![compare("<", low), compare(">", high)])
+                } else {
+                    ExprNode::And(vec![compare(">=", low), compare("<=", high)])
+                }
+            }
+            ExprNode::InList { expr, list, negated } => self.settle_list(expr, list, *negated),
+            ExprNode::Call { function, args, keyword } => {
+                let lower = function.name.as_str().to_ascii_lowercase();
+                let args = args.iter().map(|arg| self.settle_argument(&lower, args, arg)).collect();
+                ExprNode::Call { function: function.clone(), args, keyword: *keyword }
+            }
+            node => {
+                let mut node = node.clone();
+                for child in node.children_mut() {
+                    *child = self.settle(child);
+                }
+                node
+            }
+        }
+    }
+
+    fn settle_pair(&self, operator: &str, left: &ExprNode, right: &ExprNode) -> (ExprNode, ExprNode) {
+        let (typed_left, typed_right) = (self.of_base_type(self.print(left)), self.of_base_type(self.print(right)));
+        let text = || Some(DataType::named("text"));
+        let wanted = match operator {
+            "->" | "->>" | "?" | "~" | "~*" | "!~" | "!~*" => text(),
+            "#>" | "#>>" | "?|" | "?&" => text().map(DataType::array),
+            "@>" | "<@" | "&&" => typed_left.data_type.as_ref().map(plain),
+            _ => self.common(&typed_left, &typed_right),
+        };
+        let Some(wanted) = wanted else { return (self.settle(left), self.settle(right)) };
+        // What looks into a value leaves the value as it is.
+        let into = matches!(operator, "->" | "->>" | "?" | "#>" | "#>>" | "?|" | "?&");
+        let left = if into { self.settle(left) } else { self.settle_operand(typed_left, left, &wanted) };
+        (left, self.settle_operand(typed_right, right, &wanted))
+    }
+
+    fn settle_list(&self, expr: &ExprNode, list: &[ExprNode], negated: bool) -> ExprNode {
+        if let [only] = list {
+            let operator = if negated { "<>" } else { "=" };
+            let (left, right) = self.settle_pair(operator, expr, only);
+            return ExprNode::Infix { operator: operator.to_owned(), left: Box::new(left), right: Box::new(right) };
+        }
+        let operand = self.print(expr);
+        let varying = operand.is("varchar") && list.iter().all(|item| matches!(item, ExprNode::Text(_)));
+        let alternatives = std::iter::once(expr).chain(list);
+        let wanted = self.common_of(alternatives).filter(|_| !varying).unwrap_or_else(|| DataType::named("text"));
+        // The array of literals has the column's type, and its elements are converted one by one.
+        let item = |item: &ExprNode| match item {
+            ExprNode::Text(_) if varying => cast(cast(item.clone(), &DataType::named("varchar")), &wanted),
+            item => self.settle_operand(self.print(item), item, &wanted),
+        };
+        let list = list.iter().map(item).collect();
+        let compared = self.common(&operand, &Typed::new("", Some(wanted.clone())));
+        let expr = match compared {
+            Some(compared) => self.settle_operand(operand, expr, &compared),
+            None => self.settle(expr),
+        };
+        ExprNode::InList { expr: Box::new(expr), list, negated }
+    }
+
+    fn settle_argument(&self, function: &str, all: &[ExprNode], arg: &ExprNode) -> ExprNode {
+        let typed = self.print(arg);
+        let wanted = if matches!(function, "coalesce" | "greatest" | "least" | "nullif") {
+            self.common_of(all)
+        } else {
+            signature(function).0
+        };
+        match wanted {
+            Some(wanted) => self.settle_operand(typed, arg, &wanted),
+            None if typed.literal.is_some() => cast(arg.clone(), &DataType::named("text")),
+            None => self.settle(arg),
+        }
+    }
+
+    /// The counterpart of [`Printer::coerced`].
+    fn settle_operand(&self, typed: Typed, node: &ExprNode, wanted: &DataType) -> ExprNode {
+        if typed.literal.is_some() || *node == ExprNode::Null {
+            return cast(node.clone(), wanted);
+        }
+        let plainly = typed.text.clone();
+        if self.coerced(typed, node, wanted) == plainly { self.settle(node) } else { cast(self.settle(node), wanted) }
+    }
+
+    fn mismatch(&self, node: &ExprNode) -> Option<(&'static str, String)> {
+        let inner = || node.children().into_iter().find_map(|child| self.mismatch(child));
+        match node {
+            ExprNode::Infix { operator, left, right } => inner().or_else(|| self.no_operator(operator, left, right)),
+            ExprNode::IsDistinctFrom { left, right, .. } => inner().or_else(|| self.no_operator("=", left, right)),
+            ExprNode::InList { expr, list, negated } => inner().or_else(|| {
+                let operator = if *negated { "<>" } else { "=" };
+                list.iter().find_map(|item| self.no_operator(operator, expr, item))
+            }),
+            ExprNode::Cast { expr, data_type } => inner().or_else(|| self.no_cast(expr, data_type)),
+            ExprNode::Call { function, args, .. } => inner().or_else(|| {
+                let name = function.name.as_str();
+                let wanted = signature(&name.to_ascii_lowercase()).0?;
+                let actual = self.built_in(args.first()?)?;
+                (!crate::cast::is_implicit(self.catalog, &actual, &wanted)).then(|| {
+                    let types: Vec<String> = args.iter().map(|arg| self.shown(arg)).collect();
+                    ("42883", format!("function {name}({}) does not exist", types.join(", ")))
+                })
+            }),
+            _ => inner(),
+        }
+    }
+
+    fn no_cast(&self, expr: &ExprNode, target: &DataType) -> Option<(&'static str, String)> {
+        let source = self.built_in(expr)?;
+        let (context, zone) = (crate::cast::Context::Explicit, crate::cast::TimeZone::Unknown);
+        let change = crate::cast::change(self.catalog, &source, target, context, zone);
+        (change == crate::cast::Change::Impossible)
+            .then(|| ("42846", format!("cannot cast type {} to {}", plain(&source), plain(target))))
+    }
+
+    fn no_operator(&self, operator: &str, left: &ExprNode, right: &ExprNode) -> Option<(&'static str, String)> {
+        let (one, other) = (self.built_in(left)?, self.built_in(right)?);
+        let compared = COMPARISONS.contains(&operator) && !same_operators(&one, &other);
+        compared.then(|| {
+            let symbol = if operator == "!=" { "<>" } else { operator };
+            ("42883", format!("operator does not exist: {} {symbol} {}", self.shown(left), self.shown(right)))
+        })
+    }
+
+    /// The type of an operand, where it is one whose operators are all known.
+    fn built_in(&self, node: &ExprNode) -> Option<DataType> {
+        let data_type = self.print(node).data_type?;
+        let base = crate::cast::base_type(self.catalog, &data_type);
+        (base.name.schema.is_none() && !family(base.name.name.as_str()).is_empty()).then_some(base)
+    }
+
+    fn shown(&self, node: &ExprNode) -> String {
+        let data_type = self.print(node).data_type;
+        data_type.map_or_else(|| "unknown".to_owned(), |data_type| plain(&data_type).to_string())
+    }
+}
+
+fn cast(expr: ExprNode, data_type: &DataType) -> ExprNode {
+    ExprNode::Cast { expr: Box::new(expr), data_type: plain(data_type) }
+}
+
+/// Types that are compared with each other (`pg_operator`, and what `pg_cast` converts implicitly); empty for types whose
+/// operators are not known here.
+fn family(name: &str) -> &str {
+    match name {
+        "int2" | "int4" | "int8" | "numeric" | "float4" | "float8" => "number",
+        "text" | "varchar" | "bpchar" => "text",
+        "date" | "timestamp" | "timestamptz" => "datetime",
+        "time" | "timetz" | "interval" => "time",
+        "inet" | "cidr" => "inet",
+        "bool" | "uuid" | "bytea" | "jsonb" | "json" => name,
+        _ => "",
+    }
+}
+
+fn same_operators(one: &DataType, other: &DataType) -> bool {
+    let (left, right) = (one.name.name.as_str(), other.name.name.as_str());
+    // `anyarray`: both of one type.
+    one.is_array() == other.is_array() && (left == right || !one.is_array() && family(left) == family(right))
+}
