@@ -628,67 +628,73 @@ impl Printer<'_> {
             let text = format!("EXTRACT({field} FROM {})", self.print(operand).text);
             return Typed::new(text, Some(DataType::named("numeric")));
         }
-        if matches!(lower.as_str(), "coalesce" | "greatest" | "least" | "nullif") {
-            let wanted = self.common_of(args).unwrap_or_else(|| DataType::named("text"));
-            let items: Vec<String> = args.iter().map(|arg| self.operand(arg, &wanted)).collect();
-            return Typed::new(format!("{}({})", lower.to_ascii_uppercase(), items.join(", ")), Some(wanted));
-        }
-        // Arguments of any type leave literals as they are.
-        let any = matches!(
-            lower.as_str(),
-            "concat" | "format" | "json_build_object" | "jsonb_build_object" | "json_build_array" | "jsonb_build_array"
-        );
-        if let Some((wanted, result)) = self.numeric_signature(&lower, args) {
-            let items: Vec<String> = args
-                .iter()
-                .enumerate()
-                .map(|(place, arg)| {
-                    let count = place == 1 && matches!(lower.as_str(), "round" | "trunc");
-                    if count { self.print(arg).text } else { self.operand(arg, &wanted) }
-                })
-                .collect();
-            return Typed::new(format!("{}({})", relation(function), items.join(", ")), Some(result));
-        }
-        if let ("date_trunc", [field, operand]) = (lower.as_str(), args) {
-            let typed = self.print(operand);
-            let wanted = DataType::named(if typed.is("timestamp") { "timestamp" } else { "timestamptz" });
-            let field = self.operand(field, &DataType::named("text"));
-            let operand = self.coerced(typed, operand, &wanted);
-            return Typed::new(format!("{}({field}, {operand})", relation(function)), Some(wanted));
-        }
-        // Functions on text whose other arguments are counts.
-        if matches!(
-            lower.as_str(),
-            "left" | "right" | "repeat" | "substring" | "substr" | "lpad" | "rpad" | "reverse" | "translate"
-        ) {
-            let text = DataType::named("text");
-            let items: Vec<String> = args.iter().map(|arg| self.operand(arg, &text)).collect();
-            return Typed::new(format!("{}({})", relation(function), items.join(", ")), Some(text));
-        }
-        let (argument, result) = signature(&lower);
-        let text_search = lower.ends_with("to_tsvector") || lower.ends_with("to_tsquery");
-        let items: Vec<String> = args
-            .iter()
-            .enumerate()
-            .map(|(place, arg)| {
-                // The configuration comes first where there are two arguments.
-                let wanted = if text_search && args.len() == 2 && place == 0 {
-                    DataType::named("regconfig")
-                } else {
-                    argument.clone().unwrap_or_else(|| DataType::named("text"))
-                };
-                let typed = self.print(arg);
-                if any {
-                    typed.text
-                } else if argument.is_some() || typed.literal.is_some() {
-                    self.coerced(typed, arg, &wanted)
-                } else {
-                    typed.text
-                }
+        let items: Vec<String> = (0..args.len())
+            .zip(args)
+            .map(|(place, arg)| match self.argument(&lower, args, place) {
+                Some(wanted) => self.operand(arg, &wanted),
+                None => self.print(arg).text,
             })
             .collect();
-        Typed::new(format!("{}({})", relation(function), items.join(", ")), result)
+        let items = items.join(", ");
+        if is_alternative(&lower) {
+            let result = self.common_of(args).unwrap_or_else(|| DataType::named("text"));
+            return Typed::new(format!("{}({items})", lower.to_ascii_uppercase()), Some(result));
+        }
+        let result = match lower.as_str() {
+            "date_trunc" => self.argument(&lower, args, 1),
+            name if takes_text_and_counts(name) => Some(DataType::named("text")),
+            name => self.numeric_signature(name, args).map_or_else(|| signature(name).1, |(_, result)| Some(result)),
+        };
+        Typed::new(format!("{}({items})", relation(function)), result)
     }
+
+    /// The type that a function wants of an argument; a literal takes it, and others are cast to it where the server
+    /// does that itself.
+    fn argument(&self, function: &str, args: &[ExprNode], place: usize) -> Option<DataType> {
+        let arg = args.get(place)?;
+        let text = || Some(DataType::named("text"));
+        if is_alternative(function) {
+            return self.common_of(args).or_else(text);
+        }
+        if let Some((wanted, _)) = self.numeric_signature(function, args) {
+            let count = place == 1 && matches!(function, "round" | "trunc");
+            return (!count).then_some(wanted);
+        }
+        if function == "date_trunc" && args.len() == 2 {
+            return if place == 0 {
+                text()
+            } else {
+                let stamp = if self.print(arg).is("timestamp") { "timestamp" } else { "timestamptz" };
+                Some(DataType::named(stamp))
+            };
+        }
+        // Arguments of any type leave literals as they are.
+        if matches!(
+            function,
+            "concat" | "format" | "json_build_object" | "jsonb_build_object" | "json_build_array" | "jsonb_build_array"
+        ) {
+            return None;
+        }
+        // The configuration comes first where there are two arguments.
+        let text_search = function.ends_with("to_tsvector") || function.ends_with("to_tsquery");
+        if text_search && args.len() == 2 && place == 0 {
+            return Some(DataType::named("regconfig"));
+        }
+        if takes_text_and_counts(function) {
+            return text();
+        }
+        signature(function).0.or_else(|| self.print(arg).literal.and_then(|_| text()))
+    }
+}
+
+/// Whether the function's value is that of one of its arguments.
+fn is_alternative(function: &str) -> bool {
+    matches!(function, "coalesce" | "greatest" | "least" | "nullif")
+}
+
+/// Functions on text whose other arguments are counts.
+fn takes_text_and_counts(function: &str) -> bool {
+    matches!(function, "left" | "right" | "repeat" | "substring" | "substr" | "lpad" | "rpad" | "reverse" | "translate")
 }
 
 impl Printer<'_> {

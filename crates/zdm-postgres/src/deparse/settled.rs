@@ -73,7 +73,8 @@ impl Printer<'_> {
             ExprNode::InList { expr, list, negated } => self.settle_list(expr, list, *negated),
             ExprNode::Call { function, args, keyword } => {
                 let lower = function.name.as_str().to_ascii_lowercase();
-                let args = args.iter().map(|arg| self.settle_argument(&lower, args, arg)).collect();
+                let arguments = args.iter().enumerate();
+                let args = arguments.map(|(place, arg)| self.settle_argument(&lower, args, place, arg)).collect();
                 ExprNode::Call { function: function.clone(), args, keyword: *keyword }
             }
             node => {
@@ -126,16 +127,9 @@ impl Printer<'_> {
         ExprNode::InList { expr: Box::new(expr), list, negated }
     }
 
-    fn settle_argument(&self, function: &str, all: &[ExprNode], arg: &ExprNode) -> ExprNode {
-        let typed = self.print(arg);
-        let wanted = if matches!(function, "coalesce" | "greatest" | "least" | "nullif") {
-            self.common_of(all)
-        } else {
-            signature(function).0
-        };
-        match wanted {
-            Some(wanted) => self.settle_operand(typed, arg, &wanted),
-            None if typed.literal.is_some() => cast(arg.clone(), &DataType::named("text")),
+    fn settle_argument(&self, function: &str, all: &[ExprNode], place: usize, arg: &ExprNode) -> ExprNode {
+        match self.argument(function, all, place) {
+            Some(wanted) => self.settle_operand(self.print(arg), arg, &wanted),
             None => self.settle(arg),
         }
     }
