@@ -473,7 +473,7 @@ impl Run {
             }
         };
         self.catalog_mut().edit_table(name, |table| {
-            for constraint in table.constraints.iter_mut() {
+            for constraint in &mut table.constraints {
                 if let ConstraintKind::Check { expr, .. } = &mut constraint.kind {
                     settle(expr);
                 }
