@@ -55,6 +55,7 @@ pub(crate) fn readme() -> Result<(), String> {
         ("rules/README.md", &["readme"][..]),
         ("the reports on the pages", &["pages", "every_page_shows_its_report"]),
         ("docs/comparison.md", &["pages", "comparison"]),
+        ("its list of their own tests", &["pages", "their_own_tests"]),
     ];
     for (page, test) in made {
         let status = Command::new(env!("CARGO"))

@@ -58,7 +58,10 @@ pub struct TablePattern(pub String);
 
 impl TablePattern {
     pub fn matches(&self, name: &str) -> bool {
-        matches_glob(self.0.as_bytes(), name.as_bytes())
+        // A table of the default schema is named without it.
+        let without = self.0.strip_prefix("public.");
+        let matches = |pattern: &str| matches_glob(pattern.as_bytes(), name.as_bytes());
+        matches(&self.0) || without.is_some_and(matches)
     }
 }
 
@@ -156,6 +159,7 @@ mod tests {
     #[test]
     fn patterns_match_whole_names() {
         let matches = |pattern: &str, name: &str| TablePattern(pattern.to_owned()).matches(name);
+        assert!(matches("public.shop_*", "shop_order") && !matches("audit.shop_*", "shop_order"));
         assert!(matches("shop_*", "shop_order"));
         assert!(matches("*_order*", "shop_order_item"));
         assert!(matches("shop_order", "shop_order"));

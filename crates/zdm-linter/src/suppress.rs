@@ -6,6 +6,7 @@
 use zdm_django::{Migration, Operation};
 use zdm_source::{
     Applicability, Diagnostic, Edit, Fix, FixFile, Label, SourceFile, Span, Subject, Suppressed, SuppressionKind,
+    nearest,
 };
 
 use crate::config::{Config, selects};
@@ -35,7 +36,7 @@ pub fn apply(migration: &Migration, config: &Config, diagnostics: &mut Vec<Diagn
     }
     let file = &migration.file;
     let mut about_comments = Vec::new();
-    let mut report = |code: &str, span: Span, message: String, fix: Option<Fix>| {
+    let mut report = |code: &str, span: Span, message: String, help: Option<String>, fix: Option<Fix>| {
         let Some(rule) = find_rule(code) else { return };
         if !config.is_enabled(&rule.page, file.path()) {
             return;
@@ -51,6 +52,10 @@ pub fn apply(migration: &Migration, config: &Config, diagnostics: &mut Vec<Diagn
             migration: Some(migration.key.name.clone()),
             ..Subject::default()
         };
+        diagnostic = match help {
+            Some(help) => diagnostic.with_help(help),
+            None => diagnostic,
+        };
         diagnostic.fix = fix;
         about_comments.push(diagnostic);
     };
@@ -61,6 +66,7 @@ pub fn apply(migration: &Migration, config: &Config, diagnostics: &mut Vec<Diagn
                 suppression.span,
                 "a suppression needs a reason behind its bracket, and without one it has no effect".to_owned(),
                 None,
+                None,
             );
             continue;
         }
@@ -70,12 +76,18 @@ pub fn apply(migration: &Migration, config: &Config, diagnostics: &mut Vec<Diagn
                 suppression.span,
                 "a suppression names the rules that it is for in brackets".to_owned(),
                 None,
+                None,
             );
             continue;
         }
         for selector in &suppression.selectors {
             if !RULES.iter().any(|rule| selects(selector, &rule.page)) {
-                report(MALFORMED, suppression.span, format!("there is no rule `{selector}`"), None);
+                let names = RULES.iter().flat_map(|rule| [rule.page.code.code, rule.page.code.name]);
+                let help = match nearest(selector, names) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => "`zdm-lint rules` lists all".to_owned(),
+                };
+                report(MALFORMED, suppression.span, format!("there is no rule `{selector}`"), Some(help), None);
                 continue;
             }
             let mut used = false;
@@ -98,7 +110,7 @@ pub fn apply(migration: &Migration, config: &Config, diagnostics: &mut Vec<Diagn
                 .all(|rule| !config.is_enabled(&rule.page, file.path()));
             if !used && !switched_off {
                 let message = format!("`{selector}` is suppressed here, but finds nothing");
-                report(UNUSED, suppression.span, message, without(file, suppression, selector));
+                report(UNUSED, suppression.span, message, None, without(file, suppression, selector));
             }
         }
     }

@@ -44,7 +44,10 @@ pub(crate) fn check<'t>(
         if !config.is_enabled(&rule.page, path) || known.iter().any(|name| named.pattern.matches(name)) {
             continue;
         }
-        let near = nearest(pattern, known.iter().map(String::as_str)).filter(|_| !pattern.contains('*'));
+        let near = of_model(pattern, last, context).or_else(|| {
+            let near = nearest(pattern, known.iter().map(String::as_str)).filter(|_| !pattern.contains('*'));
+            near.map(str::to_owned)
+        });
         if near.is_none() && last.catalog_after.is_incomplete() {
             continue;
         }
@@ -60,6 +63,14 @@ pub(crate) fn check<'t>(
             None => diagnostic.with_help("name tables as the database does, or take the entry away"),
         });
     }
+}
+
+/// The table of a model that is named as Django names it: `shop.Order`.
+fn of_model(label: &str, last: &MigrationTrace, context: &Context) -> Option<String> {
+    let resolver = Resolver::new(&last.state_after, context);
+    let mut models = last.state_after.models();
+    let model = models.find(|model| format!("{}.{}", model.app, model.name).eq_ignore_ascii_case(label))?;
+    Some(zdm_replay::table_name(&resolver.table(model).ok()?).to_string())
 }
 
 /// Every table that is there in the end or was ever made or named, also those of models that are not managed.

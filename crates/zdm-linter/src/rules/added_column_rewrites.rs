@@ -1,6 +1,8 @@
 //! ZDM113: ADD COLUMN rewrites the table for a reason other than a volatile default.
 
-use zdm_postgres::statement::{AlterTableAction, ColumnConstraintKind};
+use zdm_postgres::catalog::UserTypeKind;
+use zdm_postgres::statement::{AlterTableAction, ColumnConstraintKind, ColumnDef};
+use zdm_replay::Step;
 use zdm_source::Diagnostic;
 
 use super::{alter_actions, column_name};
@@ -33,11 +35,14 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                     "a serial or identity column: each existing row gets a number",
                     "add a nullable column, create the sequence and set the default in a second statement, backfill in batches, then build the unique index concurrently",
                 )
-            } else {
+            } else if is_domain(step, column) {
                 (
                     "its type is a domain with constraints: each existing row is checked",
                     "use the domain's base type and add the constraint with NOT VALID",
                 )
+            } else {
+                // Another action of the statement rewrites the table.
+                continue;
             };
             let mut diagnostic = cx
                 .at_step(
@@ -53,4 +58,9 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             out.push(diagnostic);
         }
     }
+}
+
+fn is_domain(step: &Step, column: &ColumnDef) -> bool {
+    let named = column.data_type.as_ref().and_then(|data_type| step.catalog_before.user_type(&data_type.name));
+    named.is_some_and(|named| matches!(named.kind, UserTypeKind::Domain(_)))
 }

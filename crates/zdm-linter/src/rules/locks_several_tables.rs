@@ -2,15 +2,31 @@
 
 use std::collections::BTreeMap;
 
+use zdm_postgres::statement::AlterTableAction;
 use zdm_postgres::{LockMode, QualifiedName};
 use zdm_replay::Step;
 use zdm_source::Diagnostic;
 
+use super::alter_actions;
 use crate::context::{Cx, name_list, shortened};
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
-    let mut by_transaction: BTreeMap<u32, Vec<(&QualifiedName, &Step)>> = BTreeMap::new();
+    let mut by_transaction: BTreeMap<u32, Vec<(QualifiedName, &Step)>> = BTreeMap::new();
+    // A table that the migration renames is one table under two names: here by its first one.
+    let mut first_names: BTreeMap<QualifiedName, QualifiedName> = BTreeMap::new();
     for step in cx.accepted() {
+        let names = first_names.clone();
+        for (alter, action) in alter_actions(step) {
+            let to = match action {
+                AlterTableAction::RenameTo { name } => alter.name.sibling(name.clone()),
+                AlterTableAction::SetSchema { schema } => {
+                    QualifiedName::with_schema(schema.clone(), alter.name.name.clone())
+                }
+                _ => continue,
+            };
+            let first = first_names.remove(&alter.name).unwrap_or_else(|| alter.name.clone());
+            first_names.insert(to, first);
+        }
         let Some(transaction) = step.transaction else { continue };
         for (table, mode) in &step.outcome.effects.locks {
             if *mode != LockMode::AccessExclusive
@@ -20,8 +36,9 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 continue;
             }
             let tables = by_transaction.entry(transaction).or_default();
-            if !tables.iter().any(|(name, _)| *name == table) {
-                tables.push((table, step));
+            let table = names.get(table).unwrap_or(table);
+            if !tables.iter().any(|(name, _)| name == table) {
+                tables.push((table.clone(), step));
             }
         }
     }
@@ -36,7 +53,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 last_step,
                 format!(
                     "one transaction takes ACCESS EXCLUSIVE on {}: a deadlock with any query that uses them in another order, and each waits for the others' readers",
-                    name_list(tables.iter().map(|(name, _)| *name))
+                    name_list(tables.iter().map(|(name, _)| name))
                 ),
             )
             .with_related(cx.label_step(first_step, format!("`{first}` is locked here first, by `{}`", shortened(&first_step.sql, 70))))

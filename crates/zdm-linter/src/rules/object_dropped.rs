@@ -1,4 +1,4 @@
-//! ZDM210: a view, function, type, sequence, trigger, extension or schema is dropped that running code may use.
+//! ZDM210: a view, function, type, sequence, trigger, extension, schema or database is dropped that running code may use.
 
 use zdm_postgres::catalog::{Function, Relation};
 use zdm_postgres::statement::{AlterTableAction, DropBehavior, DropObjects, ObjectKind};
@@ -26,7 +26,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                     || drop.behavior == DropBehavior::Cascade
                     || !cx.migration.catalog_before.functions(name).iter().all(returns_trigger)
             })
-            .filter(|name| !is_there(&cx.migration.catalog_after, drop, name))
+            .filter(|name| what == "database" || !is_there(&cx.migration.catalog_after, drop, name))
             .filter(|name| what != "trigger" || !lost_its_columns(cx, drop, name))
             .collect();
         if gone.is_empty() {
@@ -139,6 +139,7 @@ const fn word(kind: ObjectKind) -> Option<&'static str> {
         ObjectKind::Trigger => "trigger",
         ObjectKind::Extension => "extension",
         ObjectKind::Schema => "schema",
+        ObjectKind::Database => "database",
         _ => return None,
     })
 }
@@ -154,6 +155,8 @@ fn is_there(catalog: &Catalog, drop: &DropObjects, name: &QualifiedName) -> bool
             let table = drop.on.as_ref().and_then(|table| catalog.table(table));
             table.is_some_and(|table| table.triggers.iter().any(|trigger| trigger.name == name.name))
         }
+        // Databases are outside of what a catalog knows.
+        ObjectKind::Database => true,
         _ => false,
     }
 }

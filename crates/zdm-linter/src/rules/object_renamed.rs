@@ -1,16 +1,18 @@
-//! ZDM214: a view, type, function, sequence or schema gets another name or schema under running code.
+//! ZDM214: a view or its column, a type, function, sequence or schema gets another name or schema under running code.
 
 use zdm_postgres::statement::{AlterDomainAction, AlterTableAction, AlterTypeAction, ObjectKind};
 use zdm_postgres::{QualifiedName, Statement};
 use zdm_replay::Step;
 use zdm_source::Diagnostic;
 
+use super::alter_actions;
 use crate::context::Cx;
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     let before = &cx.migration.catalog_before;
     let after = &cx.migration.catalog_after;
     for step in cx.accepted() {
+        view_columns(cx, step, out);
         let Some((kind, name)) = renamed(step) else { continue };
         let (was, is) = match kind {
             "view" => (before.view(name).is_some(), after.relation(name).is_some()),
@@ -29,6 +31,27 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 format!("{kind} `{name}` gets another name: code that is still running and names it fails with \"does not exist\""),
             )
             .with_help("make the new one beside it, release code that uses it, and drop the old one in the release after"),
+        );
+    }
+}
+
+/// Columns of views that get another name.
+fn view_columns(cx: &Cx<'_>, step: &Step, out: &mut Vec<Diagnostic>) {
+    for (alter, action) in alter_actions(step) {
+        let AlterTableAction::RenameColumn { from, .. } = action else { continue };
+        let (before, after) =
+            (cx.migration.catalog_before.view(&alter.name), cx.migration.catalog_after.view(&alter.name));
+        if !before.is_some_and(|view| view.columns.contains(from))
+            || !after.is_some_and(|view| !view.columns.contains(from) && !view.columns.is_empty())
+        {
+            continue;
+        }
+        out.push(
+            cx.at_step(
+                step,
+                format!("column `{from}` of view `{}` gets another name: code that is still running and names it fails with \"does not exist\"", alter.name),
+            )
+            .with_help("make a view with the new name beside it, release code that uses it, and drop the old one in the release after"),
         );
     }
 }

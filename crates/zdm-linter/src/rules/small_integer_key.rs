@@ -1,6 +1,8 @@
 //! ZDM801: a primary key or reference of 32 bits or less.
 
+use zdm_postgres::catalog::ConstraintKind;
 use zdm_postgres::statement::ColumnConstraintKind;
+use zdm_postgres::{Ident, QualifiedName};
 use zdm_source::Diagnostic;
 
 use super::new_columns;
@@ -11,7 +13,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
         for (table, column) in new_columns(step) {
             let is_key = column.constraints.iter().any(|constraint| {
                 matches!(constraint.kind, ColumnConstraintKind::PrimaryKey | ColumnConstraintKind::Identity { .. })
-            });
+            }) || is_primary_key(cx, table, &column.name);
             let Some(data_type) = column.data_type.as_ref() else { continue };
             let base = data_type.serial_base();
             let stored = base.as_ref().unwrap_or(data_type);
@@ -28,4 +30,12 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             );
         }
     }
+}
+
+/// The column alone is the table's primary key in the end, wherever that is said.
+fn is_primary_key(cx: &Cx<'_>, table: &QualifiedName, column: &Ident) -> bool {
+    let key = cx.migration.catalog_after.table(table).and_then(|table| table.primary_key());
+    key.is_some_and(
+        |key| matches!(&key.kind, ConstraintKind::PrimaryKey { columns, .. } if columns.as_slice() == [column.clone()]),
+    )
 }

@@ -14,7 +14,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 continue;
             }
             let (what, which) = match action {
-                AlterTableAction::Trigger { which, mode } if mode == "DISABLE" => match which {
+                AlterTableAction::Trigger { which, mode } if is_off(mode) => match which {
                     TriggerSelection::Named(name) => {
                         (format!("trigger `{name}` of `{table}` no longer fires"), Some(which))
                     }
@@ -26,7 +26,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                         (format!("all triggers of `{table}` but those of constraints no longer fire"), Some(which))
                     }
                 },
-                AlterTableAction::Rule { name, mode } if mode == "DISABLE" => {
+                AlterTableAction::Rule { name, mode } if is_off(mode) => {
                     (format!("rule `{name}` of `{table}` no longer fires"), None)
                 }
                 _ => continue,
@@ -39,7 +39,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                     && alter_actions(other).any(|(other, action)| {
                         other.name == *table
                             && matches!(action, AlterTableAction::Trigger { which: again, mode }
-                                if mode.starts_with("ENABLE") && Some(again) == which)
+                                if !is_off(mode) && Some(again) == which)
                     })
             });
             if restored {
@@ -51,4 +51,9 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             );
         }
     }
+}
+
+/// What is enabled for replicas fires for nobody else.
+fn is_off(mode: &str) -> bool {
+    matches!(mode, "DISABLE" | "ENABLE REPLICA")
 }

@@ -1,6 +1,9 @@
 //! ZDM124: ALTER COLUMN … TYPE keeps the rows but reads them, or rebuilds indexes, under ACCESS EXCLUSIVE.
 
-use zdm_postgres::statement::AlterTableAction;
+use zdm_postgres::catalog::{ConstraintKind, UserTypeKind};
+use zdm_postgres::statement::{AlterTable, AlterTableAction};
+use zdm_postgres::{DataType, Ident, QualifiedName};
+use zdm_replay::Step;
 use zdm_source::Diagnostic;
 
 use super::{alter_actions, column_name};
@@ -16,17 +19,20 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 continue;
             }
             let what = format!("changing the type of {} to `{data_type}`", column_name(table, column));
-            let mut diagnostic = if !effects.index_builds.is_empty() {
+            // What another action of the statement builds is not rebuilt.
+            let rebuilt: Vec<&QualifiedName> =
+                effects.index_builds.iter().filter(|index| step.catalog_before.index(index).is_some()).collect();
+            let mut diagnostic = if !rebuilt.is_empty() {
                 cx.at_step(
                     step,
                     format!(
                         "{what} rebuilds {} while every query on `{table}` is blocked, SELECT included",
-                        name_list(&effects.index_builds)
+                        name_list(rebuilt)
                     ),
                 )
                 .with_fact("the rows stay as they are, but these indexes are built anew under ACCESS EXCLUSIVE")
                 .with_help("drop the index concurrently before and build it concurrently after the change, if queries can do without it meanwhile; else change the type through a second column (`zdm mirror`)")
-            } else if effects.scans.contains(table) {
+            } else if effects.scans.contains(table) && is_checked(step, alter, column, data_type) {
                 cx.at_step(
                     step,
                     format!("{what} checks every row of `{table}` again while every query on it is blocked, SELECT included"),
@@ -40,4 +46,24 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             out.push(diagnostic);
         }
     }
+}
+
+/// Whether it is for the column that the rows are read: a constraint uses it, its type is a domain, or nothing else is done
+/// to the table.
+fn is_checked(step: &Step, alter: &AlterTable, column: &Ident, data_type: &DataType) -> bool {
+    if alter.actions.iter().all(|action| matches!(action, AlterTableAction::AlterColumnType { .. })) {
+        return true;
+    }
+    let domain = step.catalog_before.user_type(&data_type.name);
+    let constrained = step.catalog_before.tables().any(|table| {
+        let own = table.name == alter.name;
+        table.constraints.iter().any(|constraint| match &constraint.kind {
+            ConstraintKind::Check { expr, .. } => own && expr.node.columns().contains(column),
+            ConstraintKind::ForeignKey(key) => {
+                (own && key.columns.contains(column)) || (key.table == alter.name && key.references.contains(column))
+            }
+            _ => false,
+        })
+    });
+    constrained || domain.is_some_and(|domain| matches!(domain.kind, UserTypeKind::Domain(_)))
 }

@@ -636,6 +636,7 @@ impl Run {
         let name = self.change_rows(dml)?;
         if self.find(&dml.table).as_ref() == Some(&name) {
             self.need_written_columns(&name, &dml.columns)?;
+            check_assignments(dml)?;
             self.check_updated_columns(&name, dml)?;
         }
         self.check_enum_values(&name, dml)?;
@@ -1313,6 +1314,20 @@ fn term_access(term: &ExprNode, leading: &[&Ident]) -> Access {
         ExprNode::Other { .. } | ExprNode::Subquery { .. } | ExprNode::Or(_) | ExprNode::Like { .. } => Access::Perhaps,
         _ => Access::Whole,
     }
+}
+
+/// Each column is set once.
+fn check_assignments(dml: &Dml) -> Step {
+    // A part of a column may stand beside another part of it.
+    if dml.query.words.contains(['[', '.']) {
+        return Ok(());
+    }
+    for (place, column) in dml.columns.iter().enumerate() {
+        if dml.columns.iter().take(place).any(|known| known == column) {
+            return refuse("42601", format!("multiple assignments to same column \"{column}\""));
+        }
+    }
+    Ok(())
 }
 
 /// Of an UPDATE or DELETE.
