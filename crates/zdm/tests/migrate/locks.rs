@@ -132,6 +132,11 @@ fn retries_have_an_end() {
     site.assert_no_trace();
 }
 
+/// Whether the session waits for such a thing right now.
+fn waits(watch: &Client, pid: &str, event: &str) -> bool {
+    watch.value(&format!("SELECT count(*) FROM pg_stat_activity WHERE pid = {pid} AND {event}")) == "1"
+}
+
 #[test]
 fn in_a_lock_cycle_the_migration_loses() {
     let site = Site::any().with_orders(10);
@@ -169,9 +174,7 @@ fn in_a_lock_cycle_the_migration_loses() {
             application.sql("UPDATE other SET id = 3");
             application.sql("COMMIT");
         });
-        until("wait of the application", || {
-            watch.value(&format!("SELECT wait_event_type FROM pg_stat_activity WHERE pid = {own}")) == "Lock"
-        });
+        until("wait of the application", || waits(&watch, &own, "wait_event_type = 'Lock'"));
         site.write("asked", "");
         application.join().unwrap();
         let run = site.finish(running);
@@ -282,8 +285,7 @@ fn an_invalid_index_of_an_earlier_build_is_built_again() {
         let builder = thread::spawn(move || builder.fails(&sql));
         let watch = site.client();
         until("wait for the old snapshot", || {
-            site.invalid_indexes() == "1"
-                && watch.value(&format!("SELECT wait_event FROM pg_stat_activity WHERE pid = {pid}")) == "virtualxid"
+            site.invalid_indexes() == "1" && waits(&watch, &pid, "wait_event = 'virtualxid'")
         });
         watch.sql(&format!("SELECT pg_cancel_backend({pid})"));
         assert_eq!(builder.join().unwrap(), "57014");
