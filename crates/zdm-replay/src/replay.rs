@@ -8,12 +8,17 @@ use zdm_django::operation::{CodeFactKind, CodeModel, RunPython, fill_places};
 use zdm_django::resolve::{Context, Resolver};
 use zdm_django::state::{ModelKey, models_named};
 use zdm_django::{Migration, Operation, OperationKind, ProjectState};
+use zdm_postgres::effects::Outcome as Executed;
 use zdm_postgres::session::Session;
 use zdm_postgres::statement::AlterTableAction;
 use zdm_postgres::{Catalog, DataType, Ident, PgVersion, QualifiedName, Statement};
 use zdm_source::Span;
 
 use crate::trace::{MigrationTrace, OperationTrace, Step, Trace};
+
+/// The table of the migrations that are applied, which Django makes by itself before it runs the first one
+/// (`MigrationRecorder.ensure_schema`).
+pub const RECORDER_TABLE: &str = "django_migrations";
 
 /// What the replay is told besides the migrations.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -244,8 +249,8 @@ impl Recorder {
             }
             for parsed in zdm_sql::parse(sql) {
                 let catalog_before = session.catalog().clone();
-                let outcome = session.execute(&parsed.statement);
                 let text = sql.get(parsed.span.range()).map_or_else(|| Arc::clone(sql), Arc::from);
+                let outcome = execute(&mut session, &parsed.statement, &text);
                 // Its doing is not entered into the history, so that the history does not know its tables from here on.
                 let changed = targets(&parsed.statement);
                 if !changed.is_empty() || matches!(parsed.statement, Statement::Opaque(_) | Statement::Do { .. }) {
@@ -356,7 +361,12 @@ impl Database for Recorder {
         for parsed in parsed {
             let catalog_before = self.session.catalog().clone();
             let transaction_before = self.transaction;
-            let outcome = self.session.execute(&parsed.statement);
+            let text = if several {
+                sql.text.get(parsed.span.range()).map_or_else(|| Arc::clone(&sql.text), Arc::from)
+            } else {
+                Arc::clone(&sql.text)
+            };
+            let outcome = execute(&mut self.session, &parsed.statement, &text);
             let number = self.number;
             self.number += 1;
             if outcome.error.is_some() {
@@ -374,11 +384,6 @@ impl Database for Recorder {
                 Origin::SchemaEditor => (operation_span, false),
                 Origin::Known { .. } => (operation_span, false),
                 Origin::RunSql { map, .. } => (map.source_span(parsed.span), true),
-            };
-            let text = if several {
-                sql.text.get(parsed.span.range()).map_or_else(|| Arc::clone(&sql.text), Arc::from)
-            } else {
-                Arc::clone(&sql.text)
             };
             self.steps.push(Step {
                 number,
@@ -403,6 +408,27 @@ impl Database for Recorder {
             self.control(&Statement::Commit { and_chain: false });
         }
     }
+}
+
+/// Executes one statement of a migration, on a database that has [`RECORDER_TABLE`]. Nothing is known of that table but
+/// that it exists, and the catalog has it only where a statement does more than read or change its rows.
+fn execute(session: &mut Session, statement: &Statement, text: &str) -> Executed {
+    let recorder = QualifiedName::new(RECORDER_TABLE);
+    if !text.contains(RECORDER_TABLE) || session.catalog().relation(&recorder).is_some() {
+        return session.execute(statement);
+    }
+    let before = session.catalog().clone();
+    session.catalog_mut().assume_table(recorder);
+    let outcome = session.execute(statement);
+    let changes_rows = matches!(
+        statement,
+        Statement::Select(_) | Statement::Insert(_) | Statement::Update(_) | Statement::Delete(_) | Statement::Merge(_)
+    );
+    // A function that is not known may have changed anything.
+    if changes_rows && session.catalog().is_incomplete() == before.is_incomplete() {
+        *session.catalog_mut() = before;
+    }
+    outcome
 }
 
 /// Each `RunPython` that it is or holds.

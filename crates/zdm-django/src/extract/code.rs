@@ -235,7 +235,8 @@ impl Extractor<'_> {
                 reading.push_once(CodeFactKind::RowsNotRead { what }, span);
             }
             if let Some(class) = self.model_of_today(call, &function.module) {
-                let class = as_written(function.module.text(own)).unwrap_or(class);
+                let written = as_written(function.module.text(own)).filter(|written| &**written != "cls");
+                let class = written.unwrap_or(class);
                 reading.push_once(CodeFactKind::ModelOfToday { class }, span);
             }
         }
@@ -359,6 +360,10 @@ impl Extractor<'_> {
             // A class outside of what is read: `django.contrib.auth.models.Group.objects.filter`.
             if matches!(&**name, "django.apps.apps.get_model" | "django.apps.apps.get_registered_model") {
                 return Some(Arc::from("django.apps.apps.get_model()"));
+            }
+            // The list of the migrations is in no state, and Django keeps it as its own code wants it.
+            if name.starts_with("django.db.migrations.recorder.") {
+                return None;
             }
             let mut parts = name.split('.').rev();
             let (_, manager, class) = (parts.next()?, parts.next()?, parts.next()?);
@@ -935,7 +940,14 @@ impl Extractor<'_> {
                     }
                 }]
             }
-            (Look::One(model), "delete") => vec![CodeFactKind::Deletes { model, rows: Rows::Few }],
+            (Look::One(model), "save" | "delete") => {
+                let source = self.fetched_by(receiver);
+                match source.filter(|source| round != Round::Once && source.rows != Rows::Few) {
+                    Some(source) => vec![one_by_one(model, source, round, deletes)],
+                    None if deletes => vec![CodeFactKind::Deletes { model, rows: Rows::Few }],
+                    None => Vec::new(),
+                }
+            }
             (Look::Many(found), "update" | "delete" | "_raw_delete") => {
                 let mut kinds = Vec::new();
                 if found.rows == Rows::Few
@@ -1021,7 +1033,12 @@ impl Standing {
 
 /// One query for each object of a queryset.
 fn one_by_one(model: CodeModel, source: rows::QuerySet, round: Round, deletes: bool) -> CodeFactKind {
-    let source = if round == Round::Each && source.model == model { source } else { source.under_conditions() };
-    let rows = source.rows;
+    let same = source.model == model;
+    let source = if round == Round::Each && same { source } else { source.under_conditions() };
+    let rows = match source.rows {
+        // The condition is of other rows.
+        Rows::Some(Some(_)) if !same => Rows::Few,
+        rows => rows,
+    };
     if deletes { CodeFactKind::DeletesEach { model, rows } } else { CodeFactKind::SavesEach { model, rows } }
 }

@@ -184,7 +184,7 @@ impl Extractor<'_> {
                 return resolved;
             }
             let body = self.evaluator().class_body(class);
-            if let Some(name) = OVERRIDES.iter().find(|name| body.get(name).is_some()) {
+            if let Some(name) = OVERRIDES.iter().find(|name| body.get(name).is_some() && !only_adds(&body, name)) {
                 return unknown(format!("`{}` has a `{name}` of its own", class.name()), &args);
             }
             let set = self.set_by_init(&body, &args);
@@ -561,6 +561,18 @@ const OVERRIDES: [&str; 14] = [
     "set_attributes_from_name",
     "unique",
 ];
+
+/// Whether a class' own `set_attributes_from_name` takes the names of its base as they are, and tells them to others, as that
+/// of an array does to its elements' field.
+fn only_adds(body: &python::ClassBody, method: &str) -> bool {
+    const NAMES: [&str; 6] = ["self.attname", "self.column", "self.concrete", "self.name", "setattr(", "self.__dict__"];
+    let Some(function) = body.get(method).and_then(|value| value.as_function()) else { return false };
+    let text = function.module.text(function.function().span);
+    method == "set_attributes_from_name"
+        && text.contains(").set_attributes_from_name(name)")
+        && text.contains("super(")
+        && !NAMES.iter().any(|name| text.contains(name))
+}
 
 /// Methods that change a value on its way to the database.
 const VALUE_METHODS: [&str; 6] =

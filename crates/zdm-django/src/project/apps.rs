@@ -106,6 +106,10 @@ impl Finder<'_> {
             if self.found.iter().any(|app| app.origin == MigrationOrigin::Project && *app.folder == *package) {
                 continue;
             }
+            // Django itself, shipped with the project: this package makes migrations and holds none.
+            if package == "django/db" || package.ends_with("/django/db") {
+                continue;
+            }
             let name = match layout.name(&join(package, "__init__.py")) {
                 Some(name) => name.name,
                 None => self.name_of_folder(package),

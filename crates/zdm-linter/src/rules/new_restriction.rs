@@ -2,9 +2,10 @@
 
 use zdm_postgres::Catalog;
 use zdm_postgres::Ident;
+use zdm_postgres::QualifiedName;
 use zdm_postgres::catalog::{Constraint, ConstraintKind, Index, Table};
 use zdm_postgres::expr::ExprNode;
-use zdm_postgres::statement::{IndexElement, IndexKey};
+use zdm_postgres::statement::{AlterTableAction, IndexElement, IndexKey};
 use zdm_source::Diagnostic;
 
 use crate::context::Cx;
@@ -21,7 +22,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
         for constraint in &after.constraints {
             let Some((what, columns)) = restriction(constraint) else { continue };
             if !can_violate(&columns)
-                || had_constraint(&old.before, constraint)
+                || had_constraint(cx, &old.before, constraint)
                 || had_check_on_sources(
                     &old.before,
                     constraint,
@@ -89,23 +90,42 @@ fn restriction(constraint: &Constraint) -> Option<(&'static str, Vec<Ident>)> {
 }
 
 /// The table had the same restriction before, or one that refuses more, under this or another name.
-fn had_constraint(before: &Table, constraint: &Constraint) -> bool {
+fn had_constraint(cx: &Cx<'_>, before: &Table, constraint: &Constraint) -> bool {
     match &constraint.kind {
         ConstraintKind::Check { expr, .. } => super::checks_imply(before, &expr.node),
         ConstraintKind::Unique { columns, nulls_not_distinct, .. } => before.indexes.iter().any(|index| {
             index.unique
                 && index.valid
                 && index.predicate.is_none()
-                && (index.nulls_not_distinct || !nulls_not_distinct || index.elements.iter().all(|element| is_not_null(before, element)))
-                && index.elements.iter().all(
-                    |element| matches!(&element.key, IndexKey::Column(column) if columns.contains(column)),
-                )
+                && (index.nulls_not_distinct
+                    || !nulls_not_distinct
+                    || index.elements.iter().all(|element| is_not_null(before, element)))
+                && index
+                    .elements
+                    .iter()
+                    .all(|element| matches!(&element.key, IndexKey::Column(column) if columns.contains(column)))
         }),
-        ConstraintKind::ForeignKey(key) => before.constraints.iter().any(|other| {
-            matches!(&other.kind, ConstraintKind::ForeignKey(other) if other.columns == key.columns && other.table == key.table)
-        }),
+        ConstraintKind::ForeignKey(key) => {
+            let referenced = name_before(cx, &key.table);
+            before.constraints.iter().any(|other| {
+                matches!(&other.kind, ConstraintKind::ForeignKey(other) if other.columns == key.columns && other.table == referenced)
+            })
+        }
         _ => false,
     }
+}
+
+/// The name that a table had before the migration.
+fn name_before(cx: &Cx<'_>, table: &QualifiedName) -> QualifiedName {
+    let mut name = table.clone();
+    for step in cx.migration.steps.iter().rev().filter(|step| !step.is_refused()) {
+        for (alter, action) in super::alter_actions(step) {
+            if matches!(action, AlterTableAction::RenameTo { name: to } if alter.name.sibling(to.clone()) == name) {
+                name = alter.name.clone();
+            }
+        }
+    }
+    name
 }
 
 fn is_not_null(table: &Table, element: &IndexElement) -> bool {

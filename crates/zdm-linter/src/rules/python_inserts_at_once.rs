@@ -1,6 +1,6 @@
 //! ZDM310: Python code inserts rows without batches, or one by one for each row of another table.
 
-use zdm_django::operation::{CodeFactKind, Rows};
+use zdm_django::operation::{CodeFactKind, CodeModel, Rows};
 use zdm_source::Diagnostic;
 
 use crate::context::Cx;
@@ -13,8 +13,8 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             let (message, help, table) = match &fact.kind {
                 CodeFactKind::CreatesAtOnce { model } => (
                     format!(
-                        "`bulk_create()` without `batch_size` sends all rows of `{}.{}` in one INSERT: server and client hold the whole statement in memory",
-                        model.app, model.name
+                        "`bulk_create()` without `batch_size` sends all rows of `{}` in one INSERT: server and client hold the whole statement in memory",
+                        label(cx, index, model)
                     ),
                     "give it `batch_size=1000`, and make the objects in batches too",
                     old_table_of(cx, index, model).map(|(_, table)| table),
@@ -23,9 +23,8 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                     let Some((_, source)) = old_table_of(cx, index, source) else { continue };
                     (
                         format!(
-                            "one INSERT into `{}.{}` for {}, all in one transaction: a round trip for each row, and nothing is kept if the migration is interrupted",
-                            model.app,
-                            model.name,
+                            "one INSERT into `{}` for {}, all in one transaction: a round trip for each row, and nothing is kept if the migration is interrupted",
+                            label(cx, index, model),
                             rows_of(rows, &source)
                         ),
                         "send one INSERT … SELECT by ranges of the primary key, or `bulk_create` in batches, in a migration with `atomic = False`",
@@ -62,5 +61,13 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             };
             out.push(Cx::fixed(diagnostic, fix));
         }
+    }
+}
+
+/// `shop.Order`; of a related manager, the model of the objects that it makes.
+fn label(cx: &Cx<'_>, index: usize, model: &CodeModel) -> String {
+    match named_model(cx, index, model).filter(|_| model.name.contains('.')) {
+        Some(found) => format!("{}.{}", found.model.app, found.model.name),
+        None => format!("{}.{}", model.app, model.name),
     }
 }

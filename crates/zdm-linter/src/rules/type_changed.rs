@@ -1,5 +1,6 @@
 //! ZDM208: a column's type changes so that running code may fail to read or write it.
 
+use zdm_postgres::catalog::UserTypeKind;
 use zdm_postgres::{Catalog, DataType};
 use zdm_source::Diagnostic;
 
@@ -11,8 +12,9 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
         for own in &model.columns {
             let name = own.column.as_str();
             let (Some(was), Some(is)) = (old.before.column(name), after.column(name)) else { continue };
-            let why = match change(&was.data_type, &is.data_type) {
+            let why = match change_with_domains(cx, &was.data_type, &is.data_type) {
                 Change::Same | Change::Wider => continue,
+                Change::Checked => "values that the old code still writes may break a rule of the domain",
                 Change::Narrower => "values that the old code still writes may no longer fit",
                 Change::Other => "the old code writes and reads values of the old type",
             };
@@ -41,8 +43,32 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
 enum Change {
     Same,
     Wider,
+    /// A domain over the old type or a wider one.
+    Checked,
     Narrower,
     Other,
+}
+
+/// A client writes and reads a domain as its base type; what it writes has to pass the checks.
+fn change_with_domains(cx: &Cx<'_>, from: &DataType, to: &DataType) -> Change {
+    let domain = |catalog: &Catalog, data_type: &DataType| match &catalog.user_type(&data_type.name)?.kind {
+        UserTypeKind::Domain(domain) if !data_type.is_array() => {
+            Some((domain.base.clone(), domain.not_null || !domain.checks.is_empty()))
+        }
+        _ => None,
+    };
+    if from == to {
+        return Change::Same;
+    }
+    let old = domain(&cx.migration.catalog_before, from);
+    let new = domain(&cx.migration.catalog_after, to);
+    let checked = new.as_ref().is_some_and(|(_, checked)| *checked);
+    let from = old.map_or_else(|| from.clone(), |(base, _)| base);
+    let to = new.map_or_else(|| to.clone(), |(base, _)| base);
+    match change(&from, &to) {
+        Change::Same | Change::Wider if checked => Change::Checked,
+        other => other,
+    }
 }
 
 /// What a client that still assumes the old type meets.

@@ -77,10 +77,11 @@ fn report(cx: &Cx<'_>, step: &Step, statement: &Statement, out: &mut Vec<Diagnos
     };
     let column = dml.columns.first().filter(|_| verb == "updating").map(|column| format!(" `{column}` in"));
     let column = column.unwrap_or_default();
+    let end = if step.transaction.is_some() { "the migration commits" } else { "it is done" };
     let many = if matches!(extent, Extent::Chosen) {
-        "however many they are, until the migration commits: their writers wait"
+        format!("however many they are, until {end}: their writers wait")
     } else {
-        "until the migration commits: writers of these rows wait for all of it"
+        format!("until {end}: writers of these rows wait for all of it")
     };
     let mut diagnostic = cx
         .at_step(step, format!("{verb}{column} {rows} in one statement locks those rows{} {many}", if matches!(extent, Extent::Chosen) { "," } else { "" }))

@@ -153,6 +153,8 @@ impl Extractor<'_> {
                 _ => Look::Unknown,
             },
             ValueKind::Subscript(pair) => match self.look(&pair.0, depth + 1) {
+                // All but the first ones.
+                Look::Many(found) if is_rest(&pair.1) => Look::Many(found.under_conditions()),
                 // Of `page[0]` or `rows[start:end]`, the number is small or the code's own.
                 Look::Many(found) if is_slice(&pair.1) => {
                     let part = if is_decided_by_a_loop(&pair.1) { Part::Range } else { Part::First };
@@ -359,6 +361,15 @@ impl Extractor<'_> {
             value = receiver;
         }
         None
+    }
+
+    /// The queryset whose objects decide, one after the other, which object `get()` or `first()` fetches.
+    pub(super) fn fetched_by(&self, object: &python::Value) -> Option<QuerySet> {
+        object.options().iter().find_map(|object| {
+            let (_, method) = method_of(object.as_call()?)?;
+            let fetches = matches!(method, "earliest" | "first" | "get" | "last" | "latest");
+            self.chosen_by(object).filter(|_| fetches)
+        })
     }
 
     /// What a helper function returns to this call.
@@ -646,6 +657,14 @@ fn is_slice(index: &python::Value) -> bool {
         ValueKind::Unknown(_) => true,
         _ => false,
     }
+}
+
+/// `1:`, with a number that stands in the code.
+fn is_rest(index: &python::Value) -> bool {
+    let Some(call) = index.as_call().filter(|call| call.callee.is_symbol("builtins.slice")) else { return false };
+    let [lower, upper, ..] = call.args.as_slice() else { return false };
+    let counted = matches!(&lower.value.kind, ValueKind::Int(from) if from.as_i128().is_some_and(|from| from >= 0));
+    counted && upper.value.is_none()
 }
 
 /// The text of a statement with `_meta.db_table` and `_meta.get_field().column` of models put in by the code: a place
