@@ -156,13 +156,18 @@ struct Printer<'a> {
     table: &'a Table,
 }
 
-/// Printed text with its type; `None` is the type of an untyped literal or one that is not known.
+/// Printed text with its type; `None` is the type of an untyped literal or one that is not known. Each node is printed
+/// once, and what is around it works with this: printing again at every level would double the work with each.
+#[derive(Clone)]
 struct Typed {
     text: String,
     data_type: Option<DataType>,
     /// A literal whose type is still open: its value.
     literal: Option<String>,
 }
+
+/// A node with what it was printed as.
+type Printed<'e> = (Typed, &'e ExprNode);
 
 impl Typed {
     fn new(text: impl Into<String>, data_type: Option<DataType>) -> Self {
@@ -173,6 +178,10 @@ impl Typed {
         self.data_type.as_ref().is_some_and(|data_type| data_type.is(name))
     }
 }
+
+/// `BETWEEN` stands for two comparisons, each with the whole operand: one inside the other, a few dozen of them would make
+/// a text that no memory holds. Above this length, in bytes, it stays one.
+const LONGEST_REPEATED: usize = 20_000;
 
 fn plain(data_type: &DataType) -> DataType {
     DataType { modifiers: Vec::new(), fields: None, ..data_type.clone() }
@@ -274,7 +283,9 @@ impl Printer<'_> {
                 let data_type = operand.data_type.clone();
                 Typed::new(format!("({operator} {})", operand.text), data_type)
             }
-            ExprNode::Infix { operator, left, right } => self.infix(operator, left, right),
+            ExprNode::Infix { operator, left, right } => {
+                self.infix(operator, (self.print(left), left), (self.print(right), right))
+            }
             ExprNode::IsNull { expr, negated } => {
                 let operand = self.print(expr);
                 Typed::new(
@@ -295,14 +306,21 @@ impl Printer<'_> {
                 )
             }
             ExprNode::IsDistinctFrom { left, right, negated } => {
-                let (left, right) = self.balanced(left, right);
+                let (left, right) = self.balanced((self.print(left), left), (self.print(right), right));
                 let text = format!("({left} IS DISTINCT FROM {right})");
                 Typed::new(if *negated { format!("(NOT {text})") } else { text }, Some(DataType::named("bool")))
             }
             ExprNode::InList { expr, list, negated } => self.in_list(expr, list, *negated),
             ExprNode::Between { expr, low, high, negated } => {
-                let (left, low) = self.balanced(expr, low);
-                let (again, high) = self.balanced(expr, high);
+                let operand = self.print(expr);
+                if operand.text.len() > LONGEST_REPEATED {
+                    let word = if *negated { "NOT BETWEEN" } else { "BETWEEN" };
+                    let text =
+                        format!("({} {word} {} AND {})", operand.text, self.print(low).text, self.print(high).text);
+                    return Typed::new(text, Some(DataType::named("bool")));
+                }
+                let (left, low) = self.balanced((operand.clone(), expr), (self.print(low), low));
+                let (again, high) = self.balanced((operand, expr), (self.print(high), high));
                 let text = if *negated {
                     format!("(({left} < {low}) OR ({again} > {high}))")
                 } else {
@@ -318,7 +336,7 @@ impl Printer<'_> {
                     ("ILIKE", true) => "!~~*",
                     _ => return Typed::new(self.written(node), Some(DataType::named("bool"))),
                 };
-                let (left, right) = self.balanced(expr, pattern);
+                let (left, right) = self.balanced((self.print(expr), expr), (self.print(pattern), pattern));
                 Typed::new(format!("({left} {symbol} {right})"), Some(DataType::named("bool")))
             }
             ExprNode::Case { operand, branches, otherwise } => {
@@ -328,25 +346,27 @@ impl Printer<'_> {
                 if let Some(operand) = operand {
                     let _ = write!(text, " {}", self.print(operand).text);
                 }
-                let data_type = branches
+                let values: Vec<Printed<'_>> = branches
                     .iter()
                     .map(|(_, then)| then)
                     .chain(otherwise.as_deref())
-                    .find_map(|then| self.print(then).data_type)
-                    .unwrap_or_else(|| DataType::named("text"));
-                for (when, then) in branches {
+                    .map(|then| (self.print(then), then))
+                    .collect();
+                let data_type = known_type(&values);
+                let mut values = values.into_iter().map(|(typed, value)| inner(self.coerced(typed, value, &data_type)));
+                for ((when, _), then) in branches.iter().zip(values.by_ref()) {
                     let when = inner(self.operand(when, &DataType::named("bool")));
-                    let _ = write!(text, "\n    WHEN {when} THEN {}", inner(self.operand(then, &data_type)));
+                    let _ = write!(text, "\n    WHEN {when} THEN {then}");
                 }
-                let otherwise = otherwise.as_ref().map(|otherwise| inner(self.operand(otherwise, &data_type)));
-                let otherwise = otherwise.unwrap_or_else(|| format!("NULL::{}", plain(&data_type)));
+                let otherwise = values.next().unwrap_or_else(|| format!("NULL::{}", plain(&data_type)));
                 let _ = write!(text, "\n    ELSE {otherwise}\nEND");
                 Typed::new(text, Some(data_type))
             }
             ExprNode::Array(list) => {
-                let element =
-                    list.iter().find_map(|item| self.print(item).data_type).unwrap_or_else(|| DataType::named("text"));
-                let items: Vec<String> = list.iter().map(|item| self.operand(item, &element)).collect();
+                let items = self.printed(list);
+                let element = known_type(&items);
+                let items: Vec<String> =
+                    items.into_iter().map(|(typed, item)| self.coerced(typed, item, &element)).collect();
                 Typed::new(format!("ARRAY[{}]", items.join(", ")), Some(plain(&element).array()))
             }
             ExprNode::Row(list) => {
@@ -376,6 +396,10 @@ impl Printer<'_> {
             }
             ExprNode::Subquery { .. } | ExprNode::Other { .. } => Typed::new(self.written(node), None),
         }
+    }
+
+    fn printed<'e>(&self, nodes: &'e [ExprNode]) -> Vec<Printed<'e>> {
+        nodes.iter().map(|node| (self.print(node), node)).collect()
     }
 
     fn written(&self, node: &ExprNode) -> String {
@@ -415,10 +439,7 @@ impl Printer<'_> {
         let wider = matches!((number_rank(&actual_base), number_rank(wanted)), (Some(from), Some(to)) if from < to);
         let stamp = wanted.is("timestamptz") && (actual_base.is("timestamp") || actual_base.is("date"))
             || wanted.is("timestamp") && actual_base.is("date");
-        if text_like && let ExprNode::Collate { expr, collation } = node {
-            return format!("({} COLLATE {})", self.operand(expr, wanted), collate_name(collation));
-        }
-        if text_like || wider || stamp { format!("({})::{}", typed.text, plain(wanted)) } else { typed.text }
+        if text_like || wider || stamp { cast_below_collations(&typed.text, node, wanted) } else { typed.text }
     }
 
     /// The type in which an operator compares two values.
@@ -448,19 +469,6 @@ impl Printer<'_> {
         }
     }
 
-    /// The type of alternatives (`select_common_type`): of numbers and of dates the one that holds the others, else the
-    /// first that is known.
-    fn common_of<'e>(&self, alternatives: impl IntoIterator<Item = &'e ExprNode>) -> Option<DataType> {
-        let rank = |data_type: &DataType| {
-            let datetime = ["date", "timestamp", "timestamptz"].iter().position(|name| data_type.is(name));
-            number_rank(data_type).map(usize::from).or(datetime)
-        };
-        let types = alternatives.into_iter().filter_map(|one| self.print(one).data_type);
-        types
-            .map(|data_type| plain(&data_type))
-            .reduce(|first, other| if rank(&other) > rank(&first) { other } else { first })
-    }
-
     /// Operators are those of the type under a domain.
     fn of_base_type(&self, typed: Typed) -> Typed {
         let Some(domain) =
@@ -472,8 +480,8 @@ impl Printer<'_> {
         Typed::new(format!("({})::{}", typed.text, plain(&base)), Some(base))
     }
 
-    fn balanced(&self, left: &ExprNode, right: &ExprNode) -> (String, String) {
-        let (typed_left, typed_right) = (self.of_base_type(self.print(left)), self.of_base_type(self.print(right)));
+    fn balanced(&self, (typed_left, left): Printed<'_>, (typed_right, right): Printed<'_>) -> (String, String) {
+        let (typed_left, typed_right) = (self.of_base_type(typed_left), self.of_base_type(typed_right));
         if let Some(wanted) = self.common(&typed_left, &typed_right) {
             (self.coerced(typed_left, left, &wanted), self.coerced(typed_right, right, &wanted))
         } else {
@@ -486,14 +494,13 @@ impl Printer<'_> {
         }
     }
 
-    fn infix(&self, operator: &str, left: &ExprNode, right: &ExprNode) -> Typed {
+    fn infix(&self, operator: &str, (typed_left, left): Printed<'_>, (typed_right, right): Printed<'_>) -> Typed {
         let comparison = matches!(operator, "=" | "<" | ">" | "<=" | ">=" | "<>" | "!=");
         let symbol = if operator == "!=" { "<>" } else { operator };
         if matches!(
             operator,
             "->" | "->>" | "#>" | "#>>" | "?" | "?|" | "?&" | "@>" | "<@" | "||" | "~" | "~*" | "!~" | "!~*"
         ) {
-            let (typed_left, typed_right) = (self.print(left), self.print(right));
             let wanted = match operator {
                 "->" | "->>" | "?" | "~" | "~*" | "!~" | "!~*" => DataType::named("text"),
                 "#>" | "#>>" | "?|" | "?&" => DataType::named("text").array(),
@@ -512,8 +519,6 @@ impl Printer<'_> {
             let left_text = if textual { self.coerced(typed_left, left, &wanted) } else { typed_left.text };
             return Typed::new(format!("({left_text} {symbol} {})", self.coerced(typed_right, right, &wanted)), result);
         }
-        let typed_left = self.print(left);
-        let typed_right = self.print(right);
         if operator == "^"
             && let (Some(one), Some(other)) = (
                 typed_left.data_type.as_ref().and_then(number_rank),
@@ -537,15 +542,15 @@ impl Printer<'_> {
                 }
             })
         };
-        let (left, right) = self.balanced(left, right);
+        let (left, right) = self.balanced((typed_left, left), (typed_right, right));
         Typed::new(format!("({left} {symbol} {right})"), result)
     }
 
     fn in_list(&self, expr: &ExprNode, list: &[ExprNode], negated: bool) -> Typed {
-        if let [only] = list {
-            return self.infix(if negated { "<>" } else { "=" }, expr, only);
-        }
         let operand = self.print(expr);
+        if let [only] = list {
+            return self.infix(if negated { "<>" } else { "=" }, (operand, expr), (self.print(only), only));
+        }
         let quantifier = if negated { "<> ALL" } else { "= ANY" };
         let varying = operand.is("varchar") && list.iter().all(|item| matches!(item, ExprNode::Text(_)));
         if varying {
@@ -555,29 +560,31 @@ impl Printer<'_> {
                 Some(DataType::named("bool")),
             );
         }
-        let wanted = self.common_of(std::iter::once(expr).chain(list)).unwrap_or_else(|| DataType::named("text"));
-        let items: Vec<String> = list.iter().map(|item| self.operand(item, &wanted)).collect();
-        let compared = self.common(&operand, &Typed::new("", Some(wanted)));
-        let operand = compared.map_or(operand.text.clone(), |compared| self.coerced(operand, expr, &compared));
+        let list = self.printed(list);
+        let alternatives = std::iter::once(&operand).chain(list.iter().map(|(typed, _)| typed));
+        let wanted = common_of(alternatives).unwrap_or_else(|| DataType::named("text"));
+        let items: Vec<String> = list.into_iter().map(|(typed, item)| self.coerced(typed, item, &wanted)).collect();
+        let operand = match self.common(&operand, &Typed::new("", Some(wanted))) {
+            Some(compared) => self.coerced(operand, expr, &compared),
+            None => operand.text,
+        };
         Typed::new(format!("({operand} {quantifier} (ARRAY[{}]))", items.join(", ")), Some(DataType::named("bool")))
     }
 
     fn cast(&self, expr: &ExprNode, data_type: &DataType) -> Typed {
-        let inner = self.print(expr);
         if let (ExprNode::Array(items), true) = (expr, data_type.is_array()) {
             if items.is_empty() {
                 return Typed::new(format!("ARRAY[]::{}", plain(data_type)), Some(data_type.clone()));
             }
             let element = DataType { array_dimensions: 0, ..data_type.clone() };
-            let items: Vec<String> = items
-                .iter()
-                .map(|item| match self.print(item).literal {
-                    Some(value) => cast_literal(&value, &element),
-                    None => self.operand(item, &element),
-                })
-                .collect();
+            let item = |(typed, item): Printed<'_>| match &typed.literal {
+                Some(value) => cast_literal(value, &element),
+                None => self.coerced(typed, item, &element),
+            };
+            let items: Vec<String> = self.printed(items).into_iter().map(item).collect();
             return Typed::new(format!("ARRAY[{}]", items.join(", ")), Some(data_type.clone()));
         }
+        let inner = self.print(expr);
         if let Some(value) = &inner.literal {
             // A literal that is cast is a constant of that type; a length is applied on top.
             return Typed::new(cast_literal(value, data_type), Some(data_type.clone()));
@@ -628,63 +635,93 @@ impl Printer<'_> {
             let text = format!("EXTRACT({field} FROM {})", self.print(operand).text);
             return Typed::new(text, Some(DataType::named("numeric")));
         }
-        let items: Vec<String> = (0..args.len())
-            .zip(args)
-            .map(|(place, arg)| match self.argument(&lower, args, place) {
-                Some(wanted) => self.operand(arg, &wanted),
-                None => self.print(arg).text,
+        let args = self.printed(args);
+        let types: Vec<&Typed> = args.iter().map(|(typed, _)| typed).collect();
+        let wanted: Vec<Option<DataType>> = (0..args.len()).map(|place| argument(&lower, &types, place)).collect();
+        let result = match lower.as_str() {
+            name if is_alternative(name) => common_of(types).or_else(|| Some(DataType::named("text"))),
+            "date_trunc" => wanted.get(1).cloned().flatten(),
+            name if takes_text_and_counts(name) => Some(DataType::named("text")),
+            name => numeric_signature(name, &types).map_or_else(|| signature(name).1, |(_, result)| Some(result)),
+        };
+        let items: Vec<String> = args
+            .into_iter()
+            .zip(wanted)
+            .map(|((typed, arg), wanted)| match wanted {
+                Some(wanted) => self.coerced(typed, arg, &wanted),
+                None => typed.text,
             })
             .collect();
         let items = items.join(", ");
-        if is_alternative(&lower) {
-            let result = self.common_of(args).unwrap_or_else(|| DataType::named("text"));
-            return Typed::new(format!("{}({items})", lower.to_ascii_uppercase()), Some(result));
-        }
-        let result = match lower.as_str() {
-            "date_trunc" => self.argument(&lower, args, 1),
-            name if takes_text_and_counts(name) => Some(DataType::named("text")),
-            name => self.numeric_signature(name, args).map_or_else(|| signature(name).1, |(_, result)| Some(result)),
-        };
-        Typed::new(format!("{}({items})", relation(function)), result)
+        // Its own syntax, not a function's name.
+        let name = if is_alternative(&lower) { lower.to_ascii_uppercase() } else { relation(function) };
+        Typed::new(format!("{name}({items})"), result)
     }
+}
 
-    /// The type that a function wants of an argument; a literal takes it, and others are cast to it where the server
-    /// does that itself.
-    fn argument(&self, function: &str, args: &[ExprNode], place: usize) -> Option<DataType> {
-        let arg = args.get(place)?;
-        let text = || Some(DataType::named("text"));
-        if is_alternative(function) {
-            return self.common_of(args).or_else(text);
+/// The cast that the server adds goes to the value, below its collations.
+fn cast_below_collations(text: &str, node: &ExprNode, wanted: &DataType) -> String {
+    if let ExprNode::Collate { expr, collation } = node {
+        let collated = format!(" COLLATE {})", collate_name(collation));
+        if let Some(value) = text.strip_suffix(&collated).and_then(|text| text.strip_prefix('(')) {
+            return format!("({}{collated}", cast_below_collations(value, expr, wanted));
         }
-        if let Some((wanted, _)) = self.numeric_signature(function, args) {
-            let count = place == 1 && matches!(function, "round" | "trunc");
-            return (!count).then_some(wanted);
-        }
-        if function == "date_trunc" && args.len() == 2 {
-            return if place == 0 {
-                text()
-            } else {
-                let stamp = if self.print(arg).is("timestamp") { "timestamp" } else { "timestamptz" };
-                Some(DataType::named(stamp))
-            };
-        }
-        // Arguments of any type leave literals as they are.
-        if matches!(
-            function,
-            "concat" | "format" | "json_build_object" | "jsonb_build_object" | "json_build_array" | "jsonb_build_array"
-        ) {
-            return None;
-        }
-        // The configuration comes first where there are two arguments.
-        let text_search = function.ends_with("to_tsvector") || function.ends_with("to_tsquery");
-        if text_search && args.len() == 2 && place == 0 {
-            return Some(DataType::named("regconfig"));
-        }
-        if takes_text_and_counts(function) {
-            return text();
-        }
-        signature(function).0.or_else(|| self.print(arg).literal.and_then(|_| text()))
     }
+    format!("({text})::{}", plain(wanted))
+}
+
+/// The first type that is known.
+fn known_type(alternatives: &[Printed<'_>]) -> DataType {
+    let mut types = alternatives.iter().filter_map(|(typed, _)| typed.data_type.as_ref());
+    types.next().cloned().unwrap_or_else(|| DataType::named("text"))
+}
+
+/// The type of alternatives (`select_common_type`): of numbers and of dates the one that holds the others, else the
+/// first that is known.
+fn common_of<'e>(alternatives: impl IntoIterator<Item = &'e Typed>) -> Option<DataType> {
+    let rank = |data_type: &DataType| {
+        let datetime = ["date", "timestamp", "timestamptz"].iter().position(|name| data_type.is(name));
+        number_rank(data_type).map(usize::from).or(datetime)
+    };
+    let types = alternatives.into_iter().filter_map(|one| one.data_type.as_ref());
+    types.map(plain).reduce(|first, other| if rank(&other) > rank(&first) { other } else { first })
+}
+
+/// The type that a function wants of an argument; a literal takes it, and others are cast to it where the server does
+/// that itself.
+fn argument(function: &str, args: &[&Typed], place: usize) -> Option<DataType> {
+    let arg = args.get(place)?;
+    let text = || Some(DataType::named("text"));
+    if is_alternative(function) {
+        return common_of(args.iter().copied()).or_else(text);
+    }
+    if let Some((wanted, _)) = numeric_signature(function, args) {
+        let count = place == 1 && matches!(function, "round" | "trunc");
+        return (!count).then_some(wanted);
+    }
+    if function == "date_trunc" && args.len() == 2 {
+        return if place == 0 {
+            text()
+        } else {
+            Some(DataType::named(if arg.is("timestamp") { "timestamp" } else { "timestamptz" }))
+        };
+    }
+    // Arguments of any type leave literals as they are.
+    if matches!(
+        function,
+        "concat" | "format" | "json_build_object" | "jsonb_build_object" | "json_build_array" | "jsonb_build_array"
+    ) {
+        return None;
+    }
+    // The configuration comes first where there are two arguments.
+    let text_search = function.ends_with("to_tsvector") || function.ends_with("to_tsquery");
+    if text_search && args.len() == 2 && place == 0 {
+        return Some(DataType::named("regconfig"));
+    }
+    if takes_text_and_counts(function) {
+        return text();
+    }
+    signature(function).0.or_else(|| arg.literal.as_ref().and_then(|_| text()))
 }
 
 /// Whether the function's value is that of one of its arguments.
@@ -697,28 +734,26 @@ fn takes_text_and_counts(function: &str) -> bool {
     matches!(function, "left" | "right" | "repeat" | "substring" | "substr" | "lpad" | "rpad" | "reverse" | "translate")
 }
 
-impl Printer<'_> {
-    /// The type in which a function on numbers works, of its arguments and of its result: those that have a variant for
-    /// `numeric` take it where an argument is one, and everything else is `double precision`, the preferred type.
-    fn numeric_signature(&self, function: &str, args: &[ExprNode]) -> Option<(DataType, DataType)> {
-        let exact = match function {
-            "sin" | "cos" | "tan" | "cot" | "asin" | "acos" | "atan" | "atan2" | "degrees" | "radians" | "cbrt"
-            | "pi" => false,
-            "sqrt" | "exp" | "ln" | "log" | "log10" | "power" | "ceil" | "ceiling" | "floor" | "sign" | "round"
-            | "trunc" | "div" => true,
-            _ => return None,
-        };
-        let mut ranks = args.iter().filter_map(|arg| number_rank(self.print(arg).data_type.as_ref()?));
-        let numeric = ranks.clone().any(|rank| rank == 3);
-        let floating = ranks.any(|rank| rank > 3);
-        // Of two arguments, these are known for `numeric` alone.
-        let only_exact = args.len() == 2 && matches!(function, "log" | "round" | "trunc" | "div");
-        let wanted = if exact && !floating && (numeric || only_exact) { "numeric" } else { "float8" };
-        Some((DataType::named(wanted), DataType::named(wanted)))
-    }
+/// The type in which a function on numbers works, of its arguments and of its result: those that have a variant for
+/// `numeric` take it where an argument is one, and everything else is `double precision`, the preferred type.
+fn numeric_signature(function: &str, args: &[&Typed]) -> Option<(DataType, DataType)> {
+    let exact = match function {
+        "sin" | "cos" | "tan" | "cot" | "asin" | "acos" | "atan" | "atan2" | "degrees" | "radians" | "cbrt" | "pi" => {
+            false
+        }
+        "sqrt" | "exp" | "ln" | "log" | "log10" | "power" | "ceil" | "ceiling" | "floor" | "sign" | "round"
+        | "trunc" | "div" => true,
+        _ => return None,
+    };
+    let mut ranks = args.iter().filter_map(|arg| number_rank(arg.data_type.as_ref()?));
+    let numeric = ranks.clone().any(|rank| rank == 3);
+    let floating = ranks.any(|rank| rank > 3);
+    // Of two arguments, these are known for `numeric` alone.
+    let only_exact = args.len() == 2 && matches!(function, "log" | "round" | "trunc" | "div");
+    let wanted = if exact && !floating && (numeric || only_exact) { "numeric" } else { "float8" };
+    Some((DataType::named(wanted), DataType::named(wanted)))
 }
 
-/// A text constant as the server prints it: `standard_conforming_strings` is on, so that a backslash is only that.
 fn trimmed_side(function: &str) -> Option<&'static str> {
     Some(match function {
         "btrim" => "BOTH",
@@ -728,6 +763,7 @@ fn trimmed_side(function: &str) -> Option<&'static str> {
     })
 }
 
+/// A text constant as the server prints it: `standard_conforming_strings` is on, so that a backslash is only that.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }

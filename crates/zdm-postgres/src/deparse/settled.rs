@@ -3,7 +3,7 @@
 //! The server prints the expression and reads it again (`ATPostAlterTypeParse`): what it had concluded from the old type,
 //! the types of literals and the casts that it had added, is written out by then and stays.
 
-use super::{Printer, Typed, plain, signature};
+use super::{LONGEST_REPEATED, Printed, Printer, Typed, argument, common_of, plain, signature};
 use crate::catalog::{Catalog, Table};
 use crate::data_type::DataType;
 use crate::expr::{ExprNode, SqlExpr};
@@ -59,7 +59,7 @@ impl Printer<'_> {
                     negated: *negated,
                 }
             }
-            ExprNode::Between { expr, low, high, negated } => {
+            ExprNode::Between { expr, low, high, negated } if self.print(expr).text.len() <= LONGEST_REPEATED => {
                 let compare = |operator: &str, other: &ExprNode| {
                     let (left, right) = self.settle_pair(operator, expr, other);
                     ExprNode::Infix { operator: operator.to_owned(), left: Box::new(left), right: Box::new(right) }
@@ -73,8 +73,13 @@ impl Printer<'_> {
             ExprNode::InList { expr, list, negated } => self.settle_list(expr, list, *negated),
             ExprNode::Call { function, args, keyword } => {
                 let lower = function.name.as_str().to_ascii_lowercase();
-                let arguments = args.iter().enumerate();
-                let args = arguments.map(|(place, arg)| self.settle_argument(&lower, args, place, arg)).collect();
+                let printed = self.printed(args);
+                let types: Vec<&Typed> = printed.iter().map(|(typed, _)| typed).collect();
+                let arg = |(place, (typed, arg)): (usize, &Printed<'_>)| match argument(&lower, &types, place) {
+                    Some(wanted) => self.settle_operand(typed.clone(), arg, &wanted),
+                    None => self.settle(arg),
+                };
+                let args = printed.iter().enumerate().map(arg).collect();
                 ExprNode::Call { function: function.clone(), args, keyword: *keyword }
             }
             node => {
@@ -111,27 +116,21 @@ impl Printer<'_> {
         }
         let operand = self.print(expr);
         let varying = operand.is("varchar") && list.iter().all(|item| matches!(item, ExprNode::Text(_)));
-        let alternatives = std::iter::once(expr).chain(list);
-        let wanted = self.common_of(alternatives).filter(|_| !varying).unwrap_or_else(|| DataType::named("text"));
+        let list = self.printed(list);
+        let alternatives = std::iter::once(&operand).chain(list.iter().map(|(typed, _)| typed));
+        let wanted = common_of(alternatives).filter(|_| !varying).unwrap_or_else(|| DataType::named("text"));
         // The array of literals has the column's type, and its elements are converted one by one.
-        let item = |item: &ExprNode| match item {
+        let item = |(typed, item): Printed<'_>| match item {
             ExprNode::Text(_) if varying => cast(cast(item.clone(), &DataType::named("varchar")), &wanted),
-            item => self.settle_operand(self.print(item), item, &wanted),
+            item => self.settle_operand(typed, item, &wanted),
         };
-        let list = list.iter().map(item).collect();
+        let list = list.into_iter().map(item).collect();
         let compared = self.common(&operand, &Typed::new("", Some(wanted.clone())));
         let expr = match compared {
             Some(compared) => self.settle_operand(operand, expr, &compared),
             None => self.settle(expr),
         };
         ExprNode::InList { expr: Box::new(expr), list, negated }
-    }
-
-    fn settle_argument(&self, function: &str, all: &[ExprNode], place: usize, arg: &ExprNode) -> ExprNode {
-        match self.argument(function, all, place) {
-            Some(wanted) => self.settle_operand(self.print(arg), arg, &wanted),
-            None => self.settle(arg),
-        }
     }
 
     /// The counterpart of [`Printer::coerced`].

@@ -148,11 +148,12 @@ In `[tool.zdm.paths.\"PATTERN\"]`. A pattern without `/` matches at any depth, o
 that matches a folder matches everything in it. `*` stops at `/`, `**` does not. Later sections go before earlier ones.";
 
 const TABLES: &str = "\
-In `[tool.zdm.tables]`, as `NAME = { … }` or `[tool.zdm.tables.\"NAME\"]`; `*` in a name stands for anything, and the first
-entry that matches counts. Known size and traffic move severities: what only takes time is information on a small table
-and an error on a large or hot one. A table with ten or more reads and writes per second is hot. What stands here goes
-before what `--stats FILE` tells. A finding is about the tables that its message names; `ignore` takes it out if all of
-them say so. A name that no migration makes is a finding itself (ZDM909), with the nearest one that does.";
+In `[tool.zdm.tables]`, as `NAME = { … }` or `[tool.zdm.tables.\"NAME\"]`; `*` in a name stands for anything, and the
+first entry that matches counts. `public.` in front of a name may be left out. Known size and traffic move severities:
+what only takes time is information on a small table and an error on a large or hot one. A table with ten or more reads
+and writes per second is hot. What stands here goes before what `--stats FILE` tells. A finding is about the tables that
+its message names; `ignore` takes it out if all of them say so. A name that no migration makes is a finding itself
+(ZDM909), with the nearest one that does.";
 
 const BASELINE: &str = "\
 ## Adopting it on an old project
