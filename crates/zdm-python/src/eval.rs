@@ -654,7 +654,11 @@ impl<'l> Evaluator<'l> {
     }
 
     fn with_budget<T>(&self, run: impl FnOnce() -> T) -> T {
-        let before = self.steps.replace(MAX_STEPS);
+        self.with_steps(MAX_STEPS, run)
+    }
+
+    fn with_steps<T>(&self, steps: u32, run: impl FnOnce() -> T) -> T {
+        let before = self.steps.replace(steps);
         let result = run();
         self.steps.set(before);
         result
@@ -672,7 +676,7 @@ impl<'l> Evaluator<'l> {
         let size = match &value.kind {
             ValueKind::List(items) | ValueKind::Tuple(items) | ValueKind::Set(items) => items.len(),
             ValueKind::Dict(entries) => entries.len(),
-            ValueKind::Str(text) => text.len() / 64,
+            ValueKind::Str(text) => text.len() / 64 + 2 * text.parts(),
             _ => 0,
         };
         self.step(size / 4);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use zdm_source::{SourceFile, Span};
 
+use crate::eval::MAX_TEXT;
 use crate::syntax::Module;
 
 /// A place in a module's file.
@@ -86,6 +87,19 @@ impl Str {
             Repr::Source(origin) => origin.text(),
             Repr::Built(built) => &built.text,
         }
+    }
+
+    /// From how many parts it was put together.
+    pub(crate) fn parts(&self) -> usize {
+        match &self.0 {
+            Repr::Source(_) => 1,
+            Repr::Built(built) => built.segments.len(),
+        }
+    }
+
+    /// Whether it has more parts than are followed, and so is not whole.
+    pub(crate) fn is_scattered(&self) -> bool {
+        self.parts() > MAX_SEGMENTS
     }
 
     pub fn segments(&self) -> Vec<Segment> {
@@ -206,7 +220,12 @@ impl fmt::Display for Str {
     }
 }
 
+/// Parts that the map of one string may have.
+const MAX_SEGMENTS: usize = 1 << 18;
+
 /// Puts a string together from parts that keep their places.
+///
+/// What outgrows [`MAX_TEXT`] or [`MAX_SEGMENTS`] is cut there; the text is then too large for a value, which is unknown.
 #[derive(Default)]
 pub(crate) struct StrBuilder {
     text: String,
@@ -229,7 +248,7 @@ impl StrBuilder {
     }
 
     fn push(&mut self, text: &str, source: Origin, linear: bool, place: Option<Origin>) {
-        if text.is_empty() {
+        if text.is_empty() || self.text.len() > MAX_TEXT || self.segments.len() > MAX_SEGMENTS {
             return;
         }
         let start = self.text.len();
@@ -278,7 +297,7 @@ impl StrBuilder {
         };
         let first = segments.partition_point(|segment| segment.value.end <= range.start);
         for segment in &segments[first..] {
-            if segment.value.start >= range.end {
+            if segment.value.start >= range.end || self.segments.len() > MAX_SEGMENTS {
                 break;
             }
             let value = Span::new(segment.value.start.max(range.start), segment.value.end.min(range.end));

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use zdm_source::{SourceFile, Span};
 
+use crate::eval::MAX_TEXT;
 use crate::files::FilePath;
 use crate::literal;
 use crate::syntax::{BinaryOp, Class, ClassId, CompareOp, Function, FunctionId, Module, UnaryOp, Why};
@@ -18,12 +19,39 @@ use crate::text::{Origin, Str};
 pub struct Value {
     pub kind: ValueKind,
     pub origin: Origin,
-    /// How deeply values nest inside, so that walks over a value can be recursive.
-    depth: u16,
+    extent: Extent,
 }
 
-/// No value nests deeper; what would is unknown.
+/// How much a walk over a value meets, so that walks can be recursive and end: parts are shared, and what a few lines put
+/// together can have more of them than any memory.
+#[derive(Clone, Copy, Debug, Default)]
+struct Extent {
+    /// How deeply values nest inside.
+    depth: u16,
+    /// The values inside, each as often as it is there; [`TEXT_OF_ONE`] bytes of text count as one.
+    size: u32,
+}
+
+/// No value nests deeper, or holds more; what would is unknown.
 const MAX_DEPTH: u16 = 250;
+const MAX_SIZE: u32 = 1 << 20;
+const TEXT_OF_ONE: usize = MAX_TEXT / MAX_SIZE as usize;
+
+impl Extent {
+    fn of_text(text: &Str) -> Self {
+        let too_large = text.is_scattered() || text.len() > MAX_TEXT;
+        let size = u32::try_from(text.len() / TEXT_OF_ONE).unwrap_or(u32::MAX);
+        Self { depth: 0, size: if too_large { u32::MAX } else { size } }
+    }
+
+    fn around(parts: impl IntoIterator<Item = Self>) -> Self {
+        let inner = parts.into_iter().fold(Self::default(), |all, part| Self {
+            depth: all.depth.max(part.depth),
+            size: all.size.saturating_add(part.size).saturating_add(1),
+        });
+        Self { depth: inner.depth + 1, size: inner.size }
+    }
+}
 
 #[derive(Clone, Debug)]
 pub enum ValueKind {
@@ -166,15 +194,18 @@ pub(crate) const GENERATED: &str = "a generator over what is not known";
 
 impl Value {
     pub fn new(kind: ValueKind, origin: Origin) -> Self {
-        let depth = kind.depth();
-        if depth > MAX_DEPTH {
+        let extent = kind.extent();
+        if extent.depth > MAX_DEPTH {
             return Self::unknown(Why::TooDeep, origin);
         }
-        Self { kind, origin, depth }
+        if extent.size > MAX_SIZE {
+            return Self::unknown(Why::TooLarge, origin);
+        }
+        Self { kind, origin, extent }
     }
 
     pub fn unknown(why: Why, origin: Origin) -> Self {
-        Self { kind: ValueKind::Unknown(why), origin, depth: 0 }
+        Self { kind: ValueKind::Unknown(why), origin, extent: Extent::default() }
     }
 
     pub fn span(&self) -> Span {
@@ -583,32 +614,34 @@ fn shared<'a>(lists: &'a [Vec<Item>], at: impl Fn(&'a [Item], usize) -> Option<&
 }
 
 impl ValueKind {
-    fn depth(&self) -> u16 {
-        let items = |items: &[Value]| items.iter().map(|item| item.depth).max().unwrap_or(0);
-        let inner = match self {
+    fn extent(&self) -> Extent {
+        let items = |items: &[Value]| Extent::around(items.iter().map(|item| item.extent));
+        match self {
+            Self::Str(text) | Self::Parameter(text) => Extent::of_text(text),
             Self::List(found) | Self::Tuple(found) | Self::Set(found) => items(found),
             Self::Dict(entries) => {
-                let depth = |entry: &DictEntry| entry.value.depth.max(entry.key.as_ref().map_or(0, |key| key.depth));
-                entries.iter().map(depth).max().unwrap_or(0)
+                let parts = entries.iter().flat_map(|entry| entry.key.iter().chain([&entry.value]));
+                Extent::around(parts.map(|part| part.extent))
             }
-            Self::Spread(value) | Self::Unary(_, value) | Self::Element(value) => value.depth,
-            Self::Call(call) => call.args.iter().map(|arg| arg.value.depth).max().unwrap_or(0).max(call.callee.depth),
-            Self::Attribute(attribute) => attribute.value.depth,
-            Self::Subscript(pair) | Self::Binary(_, pair) | Self::Compare(_, pair) => pair.0.depth.max(pair.1.depth),
-            Self::Template(parts) => {
-                let depth = |part: &TemplatePart| match part {
-                    TemplatePart::Text(_) => 0,
-                    TemplatePart::Value(value) => value.depth,
-                };
-                parts.iter().map(depth).max().unwrap_or(0)
+            Self::Spread(value) | Self::Unary(_, value) | Self::Element(value) => Extent::around([value.extent]),
+            Self::Call(call) => {
+                let args = call.args.iter().map(|arg| arg.value.extent);
+                Extent::around(std::iter::once(call.callee.extent).chain(args))
             }
+            Self::Attribute(attribute) => Extent::around([attribute.value.extent]),
+            Self::Subscript(pair) | Self::Binary(_, pair) | Self::Compare(_, pair) => {
+                Extent::around([pair.0.extent, pair.1.extent])
+            }
+            Self::Template(parts) => Extent::around(parts.iter().map(|part| match part {
+                TemplatePart::Text(text) => Extent::of_text(text),
+                TemplatePart::Value(value) => value.extent,
+            })),
             Self::Alternatives(alternatives) => items(&alternatives.options),
             Self::Function(FunctionRef { captured: Some(captured), .. }) => {
-                captured.iter().map(|(_, value)| value.depth).max().unwrap_or(0)
+                Extent::around(captured.iter().map(|(_, value)| value.extent))
             }
-            _ => return 0,
-        };
-        inner + 1
+            _ => Extent::default(),
+        }
     }
 }
 

@@ -20,6 +20,8 @@ pub(super) struct ReadBody {
 
 /// Of one generator.
 const MAX_YIELDED: usize = 16;
+/// Steps for the reading of one body: a migration can have any number of functions, each with calls of the others.
+const MAX_BODY_STEPS: u32 = 200_000;
 
 impl Evaluator<'_> {
     /// Remembers what a generator yields, where its body is read.
@@ -277,7 +279,7 @@ impl Evaluator<'_> {
                 bind_open(&frame, module, param);
             }
         }
-        self.with_budget(|| self.block(&frame, &function.function().body));
+        self.with_steps(MAX_BODY_STEPS, || self.block(&frame, &function.function().body));
         ReadBody {
             calls: frame.trace.map(RefCell::into_inner).unwrap_or_default(),
             yielded: frame.yielded.into_inner(),

@@ -310,6 +310,15 @@ fn nesting_ends() {
 fn growth_ends() {
     assert_eq!(on_small_stack(format!("x = [1]\n{}", "x = x + x\n".repeat(60))), "x = <unknown: value too large>");
     assert_eq!(on_small_stack(format!("x = 'a'\n{}", "x = x + x\n".repeat(60))), "x = <unknown: value too large>");
+    // Parts that are shared count as often as they are there: whoever walks over the value meets each.
+    for line in ["x = [x, x]", "x = {'a': x, 'b': x}", "x = (x, [x])", "x = f(x, x)", "x = x | ~x", "x = f'{x}{x}'"] {
+        let text = format!("from a import f, g\nx = g()\n{}", format!("{line}\n").repeat(60));
+        assert!(on_small_stack(text).contains("<unknown: value too large>"), "{line}");
+    }
+    for line in ["x = f'{x}{x}'", "x = '%s%s' % (x, x)", "x = '{0}{0}'.format(x)"] {
+        let text = format!("x = 'ab'\n{}", format!("{line}\n").repeat(60));
+        assert!(on_small_stack(text).contains("<unknown: value too large>"), "{line}");
+    }
     assert_eq!(on_small_stack("x = 'a' * 10 ** 12\n".to_owned()), "x = <unknown: value too large>");
     assert_eq!(on_small_stack("x = 10 ** 10 ** 10\n".to_owned()), "x = <unknown: value too large>");
     let nested = "x = [[a for b in range(9000) for c in range(9000)] for a in range(9000)]\n";
