@@ -7,6 +7,7 @@
 pub mod layout;
 
 pub mod sources;
+mod surroundings;
 
 pub mod settings;
 
@@ -21,7 +22,7 @@ mod known;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, OnceLock};
 
-use zdm_python::{Evaluator, Module};
+use zdm_python::{Evaluator, Module, ValueKind};
 use zdm_source::{SourceFile, Span};
 
 use self::find_settings::Installed;
@@ -253,13 +254,32 @@ fn package_defaults(
             };
             let speaks_of_them = |module: &Module| {
                 let text = module.file().text();
-                text.contains("settings.") || text.contains("setattr(settings")
+                text.contains("settings.") || text.contains("setattr(settings") || text.contains("AppConf")
             };
             let Some(module) = module.filter(speaks_of_them) else { continue };
             for (name, value) in evaluator.assigned(&module) {
                 if let Some(name) = name.strip_prefix(ASSIGNED).filter(|name| !name.contains('.')) {
                     settings.add_default(name, &value);
                 }
+            }
+            for (name, value) in surroundings::appconf(evaluator, &module) {
+                settings.add_default(&name, &value);
+            }
+        }
+        for models in ["models.py", "models/__init__.py", "base/models.py", "swapper.py"] {
+            let path = layout::join(&app.folder, models);
+            let module = match app.origin {
+                MigrationOrigin::Project if input.sources.layout().contains(&path) => {
+                    input.sources.module(&path).cloned()
+                }
+                MigrationOrigin::Environment => environment.iter().find_map(|environment| environment.module(&path)),
+                MigrationOrigin::Project | MigrationOrigin::Builtin => None,
+            };
+            let Some(module) = module.filter(|module| module.file().text().contains("swapper")) else { continue };
+            for (setting, model) in sources::swapper_defaults(module.file().text()) {
+                let place = zdm_python::Origin::new(&module, Span::new(0, 0));
+                let model = ValueKind::Str(zdm_python::Str::made(model, place.clone()));
+                settings.add_default(&setting, &zdm_python::Value::new(model, place));
             }
         }
     }

@@ -1144,3 +1144,186 @@ fn statements_are_read_from_files_of_the_project() {
         &[FIRST, FIRST, SECOND, OWN, OWN, SECOND, SECOND, SECOND],
     );
 }
+
+/// The settings that a module `conf/settings.py` beside these files makes of itself.
+#[track_caller]
+fn check_settings(files: &str, expect: &[(&str, &str)]) {
+    let project = project(files);
+    let found: Vec<(&str, String)> = expect
+        .iter()
+        .map(|(name, _)| (*name, project.settings.get(name).map_or("none".to_owned(), |value| format!("{value:?}"))))
+        .collect();
+    let expect: Vec<(&str, String)> = expect.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+    assert_eq!(found, expect);
+}
+
+#[test]
+fn settings_from_the_environment_have_their_defaults() {
+    check_settings(
+        r#"
+        == manage.py
+        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "conf.settings")
+        == conf/__init__.py
+        == conf/settings.py
+        import environ
+        from decouple import AutoConfig, Csv, config
+        own = AutoConfig(search_path="/etc")
+        env = environ.Env(SCHEMED=(bool, False), TYPED=int)
+        env.read_env(".env")
+        INSTALLED_APPS = ["shop"] + env.list("MORE_APPS", default=["extra"])
+        A = config("A", default="shop.A")
+        B = config("B", default="off", cast=bool)
+        C = config("C", default="12", cast=int)
+        D = config("D", default="x, y", cast=Csv())
+        E = config("E", cast=int)
+        F = own("F", default=3, cast=int)
+        G = config("G", default="x", cast=lambda text: text * 2)
+        H = env("H", default="shop.H")
+        I = env.bool("I", default=True)
+        J = env.int("J", 7)
+        K = env("SCHEMED")
+        L = env("TYPED")
+        M = env("M")
+        N = env.str("N", default="n")
+        O = env("O", int, 5)
+        == shop/__init__.py
+        == extra/__init__.py
+        "#,
+        &[
+            ("A", r#"Str("shop.A")"#),
+            ("B", "Bool(false)"),
+            ("C", "Int(12)"),
+            ("D", r#"List([Str("x"), Str("y")])"#),
+            ("F", "Int(3)"),
+            ("H", r#"Str("shop.H")"#),
+            ("I", "Bool(true)"),
+            ("J", "Int(7)"),
+            ("K", "Bool(false)"),
+            ("N", r#"Str("n")"#),
+            ("O", "Int(5)"),
+            ("INSTALLED_APPS", r#"List([Str("shop"), Str("extra")])"#),
+        ],
+    );
+    let unset = project(
+        "
+        == conf/settings.py
+        import environ
+        from decouple import config
+        env = environ.Env(TYPED=int)
+        INSTALLED_APPS = []
+        E = config('E', cast=int)
+        G = config('G', default='x', cast=lambda text: text * 2)
+        L = env('TYPED')
+        M = env('M')
+        DB = env.db('DB', default='postgres://x')
+        ",
+    );
+    for name in ["E", "G", "L", "M", "DB"] {
+        let value = unset.settings.get(name).expect("it is set");
+        assert!(!matches!(value, zdm_django::Value::Str(_) | zdm_django::Value::Int(_)), "{name}: {value:?}");
+    }
+}
+
+#[test]
+fn settings_are_included_in_place() {
+    check_settings(
+        r#"
+        == manage.py
+        os.environ.setdefault("DJANGO_SETTINGS_MODULE", "conf.settings")
+        == conf/__init__.py
+        == conf/settings/__init__.py
+        import os
+        from split_settings.tools import include, optional
+        ENV = os.environ.get("DJANGO_ENV", "production")
+        OURS = ["shop"]
+        include("components/base.py", f"environments/{ENV}.py", optional("environments/local.py"))
+        LENGTH = LENGTH + 1
+        == conf/settings/components/base.py
+        INSTALLED_APPS = ["django.contrib.auth", *OURS]
+        LENGTH = 5
+        == conf/settings/environments/production.py
+        INSTALLED_APPS += ["extra"]
+        AUTH_USER_MODEL = "shop.User"
+        == shop/__init__.py
+        == extra/__init__.py
+        "#,
+        &[
+            ("INSTALLED_APPS", r#"List([Str("django.contrib.auth"), Str("shop"), Str("extra")])"#),
+            ("AUTH_USER_MODEL", r#"Str("shop.User")"#),
+            ("LENGTH", "Int(6)"),
+        ],
+    );
+}
+
+#[test]
+fn swapper_and_appconf_give_settings_their_defaults() {
+    let shop = project(
+        r#"
+        == conf/settings.py
+        INSTALLED_APPS = ["shop", "wallet"]
+        SHOP_WIDTH = 9
+        SHOP_ITEM_MODEL = "shop.Item"
+        SHOP_PART_MODEL = "wallet.Part"
+        == wallet/__init__.py
+        == wallet/migrations/__init__.py
+        == wallet/migrations/0001_initial.py
+        from django.db import migrations
+        class Migration(migrations.Migration):
+            operations = []
+        == wallet/migrations/0002_more.py
+        from django.db import migrations
+        class Migration(migrations.Migration):
+            dependencies = [("wallet", "0001_initial")]
+            operations = []
+        == shop/__init__.py
+        == shop/conf.py
+        from appconf import AppConf
+        class ShopConf(AppConf):
+            LENGTH = 30
+            WIDTH = 4
+            MADE = "x"
+            class Meta:
+                prefix = "shop"
+            def configure_made(self, value):
+                return value + "y"
+        == shop/models.py
+        import swapper
+        from django.db import models
+        class Order(models.Model):
+            class Meta:
+                swappable = swapper.swappable_setting("shop", "Order")
+        == shop/migrations/__init__.py
+        == shop/migrations/0001_initial.py
+        import swapper
+        from django.conf import settings
+        from django.db import migrations, models
+        class Migration(migrations.Migration):
+            dependencies = [swapper.dependency("shop", "Part", "0002_more")]
+            operations = [
+                migrations.AddField("a", "order", models.ForeignKey(settings.SHOP_ORDER_MODEL, models.CASCADE)),
+                migrations.AddField("a", "name", models.CharField(max_length=settings.SHOP_LENGTH)),
+                migrations.AddField("a", "width", models.CharField(max_length=settings.SHOP_WIDTH)),
+                migrations.DeleteModel(settings.SHOP_MADE),
+                migrations.DeleteModel("X" if swapper.is_swapped("shop", "Item") else "Y"),
+                migrations.DeleteModel("X" if swapper.is_swapped("shop", "Part") else "Y"),
+            ]
+        "#,
+    );
+    let order: Vec<String> = shop.in_order().map(|migration| migration.key.to_string()).collect();
+    assert_eq!(order, ["wallet.0001_initial", "wallet.0002_more", "shop.0001_initial"]);
+    let found: Vec<String> = shop
+        .migration(&zdm_django::MigrationKey::new("shop", "0001_initial"))
+        .map_or_else(Vec::new, |migration| migration.operations.iter().map(show).collect());
+    let (made, others): (Vec<_>, Vec<_>) = found.iter().partition(|shown| shown.contains("SHOP_MADE"));
+    assert_eq!(made.len(), 1, "{found:?}");
+    assert_eq!(
+        others,
+        [
+            r#"AddField a.order Django("ForeignKey") on_delete=Symbol("django.db.models.CASCADE") to=Str("shop.Order")"#,
+            r#"AddField a.name Django("CharField") max_length=Int(30)"#,
+            r#"AddField a.width Django("CharField") max_length=Int(9)"#,
+            r#"DeleteModel { name: "Y" }"#,
+            r#"DeleteModel { name: "X" }"#,
+        ]
+    );
+}

@@ -13,6 +13,8 @@ mod expressions;
 
 mod calls;
 
+mod included;
+
 mod instances;
 
 mod substitution;
@@ -78,6 +80,12 @@ pub trait ModuleLoader {
         None
     }
 
+    /// The Python file at a path; None where there is none or it cannot be read.
+    fn module_at(&self, path: &FilePath) -> Option<Module> {
+        let _ = path;
+        None
+    }
+
     /// A known value for something outside of the project, such as `django.db.connection.vendor`.
     fn symbol(&self, name: &str) -> Option<ValueKind> {
         let _ = name;
@@ -93,6 +101,12 @@ pub trait ModuleLoader {
     /// A known result of a call of something outside of the project, such as `django.apps.apps.is_installed`.
     fn call(&self, name: &str, args: &[Arg]) -> Option<ValueKind> {
         let _ = (name, args);
+        None
+    }
+
+    /// A known result of a call of a value that has no dotted name, such as `environ.Env()("DEBUG", default=False)`.
+    fn call_of(&self, callee: &Value, args: &[Arg]) -> Option<ValueKind> {
+        let _ = (callee, args);
         None
     }
 }

@@ -58,14 +58,14 @@ impl FilePath {
     }
 
     /// What is an absolute path goes elsewhere.
-    fn join(&self, part: &str) -> Option<Self> {
+    pub(crate) fn join(&self, part: &str) -> Option<Self> {
         if part.starts_with('/') {
             return None;
         }
         Some(if part.is_empty() { self.clone() } else { self.with(format!("{}/{part}", self.path)) })
     }
 
-    fn parent(&self) -> Option<Self> {
+    pub(crate) fn parent(&self) -> Option<Self> {
         Some(self.with(self.path.trim_end_matches('/').rsplit_once('/')?.0))
     }
 
@@ -253,6 +253,16 @@ fn listed(evaluator: &Evaluator<'_>, folder: &FilePath, pattern: &str, origin: &
     let fit = names.iter().filter(|name| fits(name, pattern));
     let paths = fit.map(|name| folder.join(name).map(|path| path_value(path, origin)));
     Some(made(ValueKind::List(Arc::new(paths.collect::<Option<_>>()?)), origin))
+}
+
+/// The paths that a pattern in the last part stands for, sorted; None where they cannot be told.
+pub(crate) fn matching(evaluator: &Evaluator<'_>, pattern: &FilePath) -> Option<Vec<FilePath>> {
+    let (folder, name) = (pattern.parent()?, pattern.name()?);
+    if name.contains(['[', '{']) || name.contains("**") || folder.path.contains(['*', '?', '[']) {
+        return None;
+    }
+    let names = evaluator.list_folder(&folder)?;
+    names.iter().filter(|found| fits(found, name)).map(|found| folder.join(found)).collect()
 }
 
 /// Whether a name fits a pattern of `*` and `?`.

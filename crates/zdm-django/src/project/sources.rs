@@ -9,6 +9,7 @@ use zdm_source::SourceFile;
 
 use super::layout::{Layout, file_name, folder, join};
 use super::settings::Settings;
+use super::surroundings;
 use crate::version::DjangoVersion;
 
 /// Reads one file of the project by its path; the error is what stands in the report.
@@ -312,6 +313,10 @@ impl ModuleLoader for Loader<'_> {
         if let Some(module) = self.sources.namespace(name) {
             return Some(module);
         }
+        // Packages whose calls are answered below, unless a module of the project has the name.
+        if matches!(name.split('.').next(), Some("decouple" | "environ" | "split_settings" | "appconf")) {
+            return None;
+        }
         self.environment.iter().find_map(|environment| environment.load(name))
     }
 
@@ -364,6 +369,18 @@ impl ModuleLoader for Loader<'_> {
         names.retain(|name| name != "__pycache__");
         names.sort();
         Some(names)
+    }
+
+    fn module_at(&self, path: &FilePath) -> Option<Module> {
+        let relative = path.relative()?;
+        match self.outside(path.root) {
+            None => {
+                let module = self.sources.module(&relative)?;
+                self.sources.note_import(&relative);
+                Some(module.clone())
+            }
+            Some(environment) => environment.module(&relative),
+        }
     }
 
     fn symbol(&self, name: &str) -> Option<ValueKind> {
@@ -448,7 +465,7 @@ impl ModuleLoader for Loader<'_> {
                 text(0, "key")?;
                 Some(argument(args, 1, "default").map_or(ValueKind::None, |default| default.kind.clone()))
             }
-            "decouple.config" if self.settings.is_none() => Some(argument(args, 1, "default")?.kind.clone()),
+            "decouple.config" if self.settings.is_none() => surroundings::decoupled(args),
             "builtins.getattr" => {
                 let [object, setting, default] = args else { return None };
                 if !object.value.is_symbol("django.conf.settings") {
@@ -497,7 +514,10 @@ impl ModuleLoader for Loader<'_> {
             }
             "swapper.is_swapped" => {
                 let (app, model) = (text(0, "app_label")?, text(1, "model")?);
-                Some(self.swapped(app, model).unwrap_or(ValueKind::Bool(false)))
+                // A setting that names the model itself swaps nothing.
+                let itself =
+                    |kind: &ValueKind| matches!(kind, ValueKind::Str(name) if **name == format!("{app}.{model}"));
+                Some(self.swapped(app, model).filter(|kind| !itself(kind)).unwrap_or(ValueKind::Bool(false)))
             }
             "swapper.split" => {
                 let first = args.first()?;
@@ -507,15 +527,55 @@ impl ModuleLoader for Loader<'_> {
             "swapper.dependency" => {
                 let (app, model) = (text(0, "app_label")?, text(1, "model")?);
                 let first = &args.first()?.value;
+                let version = match argument(args, 2, "version") {
+                    Some(version) if version.is_none() => "__first__",
+                    Some(version) => version.as_str()?.as_str(),
+                    None => "__first__",
+                };
                 match self.swapped(app, model) {
-                    Some(ValueKind::Str(name)) => Some(pair(first, name.split('.').next()?, "__first__")),
+                    Some(ValueKind::Str(name)) => Some(pair(first, name.split('.').next()?, version)),
                     Some(_) => None,
-                    None => Some(pair(first, app, "__first__")),
+                    None => Some(pair(first, app, version)),
                 }
             }
             _ => None,
         }
     }
+
+    fn call_of(&self, callee: &Value, args: &[Arg]) -> Option<ValueKind> {
+        if self.settings.is_some() {
+            return None;
+        }
+        surroundings::call_of(callee, args)
+    }
+}
+
+/// The settings that calls of swapper's functions in a module set where nothing else does, and the models they then name.
+///
+/// Source: swapper's `swappable_setting`, through which all of them go.
+pub(super) fn swapper_defaults(text: &str) -> Vec<(String, String)> {
+    let quoted = |text: &str| -> Option<(String, usize)> {
+        let open = text.len() - text.trim_start().len();
+        let quote = text.get(open..)?.chars().next().filter(|quote| matches!(quote, '"' | '\''))?;
+        let inside = text.get(open + 1..)?;
+        let end = inside.find(quote)?;
+        let word = inside.get(..end).filter(|word| word.chars().all(|part| part.is_alphanumeric() || part == '_'))?;
+        Some((word.to_owned(), open + end + 2))
+    };
+    let mut found = Vec::new();
+    for function in ["swappable_setting(", "load_model(", "get_model_name(", "is_swapped("] {
+        for (at, _) in text.match_indices(function) {
+            let Some((app, model)) = text.get(at + function.len()..).and_then(|rest| {
+                let (app, end) = quoted(rest)?;
+                let (model, _) = quoted(rest.get(end..)?.trim_start().strip_prefix(',')?)?;
+                Some((app, model))
+            }) else {
+                continue;
+            };
+            found.push((swapper_setting(&app, &model), format!("{app}.{model}")));
+        }
+    }
+    found
 }
 
 /// The setting with which swapper lets a project replace a model: `SHOP_ORDER_MODEL`.
@@ -534,7 +594,7 @@ impl Loader<'_> {
     }
 }
 
-fn argument<'a>(args: &'a [Arg], index: usize, keyword: &str) -> Option<&'a Value> {
+pub(super) fn argument<'a>(args: &'a [Arg], index: usize, keyword: &str) -> Option<&'a Value> {
     let positional = args.get(index).filter(|arg| arg.kind == ArgKind::Positional);
     let by_name = || args.iter().find(|arg| matches!(&arg.kind, ArgKind::Keyword(name) if name.as_str() == keyword));
     positional.or_else(by_name).map(|arg| &arg.value)

@@ -41,7 +41,11 @@ impl Evaluator<'_> {
 
     pub(crate) fn call(&self, callee: Value, args: Vec<Arg>, origin: &Origin) -> Value {
         let opaque = |callee: Value, args: Vec<Arg>| {
-            Value::new(ValueKind::Call(Arc::new(Call { callee, args })), origin.clone())
+            let known = match &callee.kind {
+                ValueKind::Call(_) | ValueKind::Attribute(_) => self.loader.call_of(&callee, &args),
+                _ => None,
+            };
+            Value::new(known.unwrap_or_else(|| ValueKind::Call(Arc::new(Call { callee, args }))), origin.clone())
         };
         if let Some(value) = self.result_of_base(&callee) {
             return value;

@@ -354,6 +354,7 @@ impl Evaluator<'_> {
         if frame.kind == FrameKind::Function && frame.trace.is_some() {
             return;
         }
+        self.include(frame, &value, at);
         // Whatever else is called may change the collections that it is given.
         let harmless = match &value.kind {
             ValueKind::Call(call) => call.name().is_some_and(|name| name.starts_with("builtins.")),
