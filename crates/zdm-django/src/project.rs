@@ -241,6 +241,7 @@ fn package_defaults(
     const MODULES: [&str; 5] = ["conf.py", "conf/__init__.py", "app_settings.py", "defaults.py", "settings.py"];
     const ASSIGNED: &str = "django.conf.settings.";
     let mut settings = settings.clone();
+    let swapper = environment.iter().any(|environment| environment.module("swapper/__init__.py").is_some());
     for app in apps {
         for module in MODULES {
             let path = layout::join(&app.folder, module);
@@ -265,6 +266,10 @@ fn package_defaults(
             for (name, value) in surroundings::appconf(evaluator, &module) {
                 settings.add_default(&name, &value);
             }
+        }
+        // Models are read where swapper is there alone: whatever was read is an input of the analysis.
+        if !swapper {
+            continue;
         }
         for models in ["models.py", "models/__init__.py", "base/models.py", "swapper.py"] {
             let path = layout::join(&app.folder, models);

@@ -14,6 +14,15 @@ fn project(files: &str) -> Project {
 }
 
 fn project_with(files: &str, config: ProjectConfig) -> Project {
+    project_among(files, config, Vec::new())
+}
+
+/// With packages around it.
+fn project_among(
+    files: &str,
+    config: ProjectConfig,
+    environment: Vec<Arc<dyn zdm_django::project::sources::Folder>>,
+) -> Project {
     let mut found: Vec<(String, String)> = Vec::new();
     for line in files.lines() {
         if let Some(path) = line.trim_start().strip_prefix("== ") {
@@ -25,7 +34,7 @@ fn project_with(files: &str, config: ProjectConfig) -> Project {
     }
     let files = found.into_iter().map(|(path, text)| SourceFile::new(path, unindent(&text)));
     let sources = Sources::in_memory(files, &[]);
-    Project::build(&ProjectInput { sources, environment: Vec::new(), texts: Vec::new(), config })
+    Project::build(&ProjectInput { sources, environment, texts: Vec::new(), config })
 }
 
 /// The text without the indentation that all its lines have.
@@ -1257,7 +1266,7 @@ fn settings_are_included_in_place() {
 
 #[test]
 fn swapper_and_appconf_give_settings_their_defaults() {
-    let shop = project(
+    let shop = project_among(
         r#"
         == conf/settings.py
         INSTALLED_APPS = ["shop", "wallet"]
@@ -1308,6 +1317,8 @@ fn swapper_and_appconf_give_settings_their_defaults() {
                 migrations.DeleteModel("X" if swapper.is_swapped("shop", "Part") else "Y"),
             ]
         "#,
+        ProjectConfig::default(),
+        vec![Arc::new(Memory(vec![("swapper/__init__.py", "")]))],
     );
     let order: Vec<String> = shop.in_order().map(|migration| migration.key.to_string()).collect();
     assert_eq!(order, ["wallet.0001_initial", "wallet.0002_more", "shop.0001_initial"]);
