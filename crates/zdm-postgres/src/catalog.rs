@@ -47,6 +47,8 @@ pub struct Catalog {
     views: RedBlackTreeMapSync<QualifiedName, ()>,
     /// Derived: the tables with a constraint or a constraint trigger of a name.
     constraint_names: RedBlackTreeMapSync<Ident, Arc<Vec<QualifiedName>>>,
+    /// Operators, operator classes, casts or access methods were made, so that the server's own are not all there are.
+    own_operators: bool,
     /// Something happened that was not understood, so an object that is not here may exist all the same.
     pub(crate) incomplete: bool,
 }
@@ -65,6 +67,7 @@ impl Catalog {
             _ => one == other,
         };
         self.incomplete == other.incomplete
+            && self.own_operators == other.own_operators
             && same_entries(&self.relations, &other.relations, same_relation)
             && same_entries(&self.types, &other.types, |one, other| Arc::ptr_eq(one, other) || one == other)
             && same_entries(&self.functions, &other.functions, |one, other| Arc::ptr_eq(one, other) || one == other)
@@ -171,6 +174,14 @@ impl Catalog {
         for name in named {
             self.mark_uncertain(&name);
         }
+    }
+
+    pub(crate) const fn mark_own_operators(&mut self) {
+        self.own_operators = true;
+    }
+
+    pub(crate) const fn has_own_operators(&self) -> bool {
+        self.own_operators
     }
 
     /// From now on absence proves nothing.

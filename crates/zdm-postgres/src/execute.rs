@@ -3,12 +3,14 @@
 //! The order of checks, locks and changes follows the server's source (`tablecmds.c`, `indexcmds.c`, `dependency.c`,
 //! `parse_utilcmd.c`), because which error comes first and which lock is taken before it both show.
 
+mod access_method;
 mod alter_table;
 mod column_type;
 mod create_index;
 mod create_table;
 mod dml;
 mod drop;
+mod expression;
 mod foreign_key;
 mod maintenance;
 mod other;
@@ -29,6 +31,8 @@ use crate::name::{Ident, QualifiedName, Written};
 use crate::session::{Settings, State};
 use crate::statement::{AlterTableAction, ObjectKind, Persistence, ReindexTarget, Statement};
 use crate::version::PgVersion;
+
+pub(crate) use maintenance::is_on;
 
 pub(crate) type Step<T = ()> = Result<T, Refusal>;
 

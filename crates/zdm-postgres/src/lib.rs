@@ -31,6 +31,8 @@ mod volatility;
 
 mod mutability;
 
+mod typing;
+
 mod proof;
 
 pub mod session;

@@ -212,12 +212,29 @@ impl Session {
             (None, Some(_)) => TransactionUse::Inside,
             (None, None) => TransactionUse::Outside,
         };
+        let read_only = self.transaction.is_some() && self.state.settings.is_read_only();
+        if read_only && let Some(command) = changing_command(statement) {
+            return self.refused(
+                Refusal { sqlstate: "25006", message: format!("cannot execute {command} in a read-only transaction") },
+                transaction_use,
+            );
+        }
         let before = match &self.transaction {
             Some(transaction) => transaction.before.catalog.clone(),
             None => self.state.catalog.clone(),
         };
         let mut run = Run::new(self.state.clone(), self.version, self.transaction.is_some());
-        match run.execute(statement) {
+        let executed = match run.execute(statement) {
+            Ok(()) if read_only => match command_on_rows(statement) {
+                Some(command) => Err(Refusal {
+                    sqlstate: "25006",
+                    message: format!("cannot execute {command} in a read-only transaction"),
+                }),
+                None => Ok(()),
+            },
+            executed => executed,
+        };
+        match executed {
             Ok(()) => {
                 let Run { state, mut effects, renames, detached, .. } = run;
                 let facts_before = std::mem::replace(&mut self.state, state).facts;
@@ -373,6 +390,120 @@ impl Session {
     }
 }
 
+/// The command's tag, where it is refused in a read-only transaction before anything is looked up
+/// (`ClassifyUtilityCommandAsReadOnly`).
+fn changing_command(statement: &Statement) -> Option<String> {
+    use crate::statement::ObjectKind;
+    Some(match statement {
+        Statement::CreateTable(create) if create.foreign => "CREATE FOREIGN TABLE".to_owned(),
+        Statement::CreateTable(_) => "CREATE TABLE".to_owned(),
+        Statement::CreateTableAs(_) => "CREATE TABLE AS".to_owned(),
+        Statement::AlterTable(alter) => format!("ALTER {}", kind_words(alter.keyword)?),
+        Statement::CreateIndex(_) => "CREATE INDEX".to_owned(),
+        Statement::Drop(drop) => format!("DROP {}", kind_words(drop.kind)?),
+        Statement::CreateView(create) if create.materialized => "CREATE MATERIALIZED VIEW".to_owned(),
+        Statement::CreateView(_) => "CREATE VIEW".to_owned(),
+        Statement::RefreshMaterializedView { .. } => "REFRESH MATERIALIZED VIEW".to_owned(),
+        Statement::CreateSequence(_) => "CREATE SEQUENCE".to_owned(),
+        Statement::AlterSequence { .. } => "ALTER SEQUENCE".to_owned(),
+        Statement::CreateType { .. } => "CREATE TYPE".to_owned(),
+        Statement::AlterType { .. } => "ALTER TYPE".to_owned(),
+        Statement::CreateDomain(_) => "CREATE DOMAIN".to_owned(),
+        Statement::AlterDomain { .. } => "ALTER DOMAIN".to_owned(),
+        Statement::CreateFunction(create) if create.procedure => "CREATE PROCEDURE".to_owned(),
+        Statement::CreateFunction(_) => "CREATE FUNCTION".to_owned(),
+        Statement::CreateTrigger(_) => "CREATE TRIGGER".to_owned(),
+        Statement::CreateRule { .. } => "CREATE RULE".to_owned(),
+        Statement::CreatePolicy { .. } => "CREATE POLICY".to_owned(),
+        Statement::AlterPolicy { .. } => "ALTER POLICY".to_owned(),
+        Statement::CreateSchema { .. } => "CREATE SCHEMA".to_owned(),
+        Statement::CreateExtension { .. } => "CREATE EXTENSION".to_owned(),
+        Statement::CreateStatistics { .. } => "CREATE STATISTICS".to_owned(),
+        Statement::CreatePublication { .. } => "CREATE PUBLICATION".to_owned(),
+        Statement::AlterPublication { .. } => "ALTER PUBLICATION".to_owned(),
+        Statement::AlterOnTable {
+            kind: kind @ (ObjectKind::Trigger | ObjectKind::Policy | ObjectKind::Rule), ..
+        }
+        | Statement::AlterOther { kind, .. } => format!("ALTER {}", kind_words(*kind)?),
+        Statement::Comment { .. } => "COMMENT".to_owned(),
+        Statement::SecurityLabel { .. } => "SECURITY LABEL".to_owned(),
+        Statement::Grant { revoke, .. } => if *revoke { "REVOKE" } else { "GRANT" }.to_owned(),
+        Statement::Truncate { .. } => "TRUNCATE TABLE".to_owned(),
+        Statement::ImportForeignSchema { .. } => "IMPORT FOREIGN SCHEMA".to_owned(),
+        Statement::DropOwned { .. } => "DROP OWNED".to_owned(),
+        _ => return None,
+    })
+}
+
+fn kind_words(kind: crate::statement::ObjectKind) -> Option<&'static str> {
+    use crate::statement::ObjectKind as Kind;
+    Some(match kind {
+        Kind::Table => "TABLE",
+        Kind::ForeignTable => "FOREIGN TABLE",
+        Kind::Index => "INDEX",
+        Kind::View => "VIEW",
+        Kind::MaterializedView => "MATERIALIZED VIEW",
+        Kind::Sequence => "SEQUENCE",
+        Kind::Type => "TYPE",
+        Kind::Domain => "DOMAIN",
+        Kind::Function => "FUNCTION",
+        Kind::Procedure => "PROCEDURE",
+        Kind::Routine => "ROUTINE",
+        Kind::Aggregate => "AGGREGATE",
+        Kind::Trigger => "TRIGGER",
+        Kind::EventTrigger => "EVENT TRIGGER",
+        Kind::Rule => "RULE",
+        Kind::Policy => "POLICY",
+        Kind::Schema => "SCHEMA",
+        Kind::Extension => "EXTENSION",
+        Kind::Statistics => "STATISTICS",
+        Kind::Publication => "PUBLICATION",
+        Kind::Role => "ROLE",
+        Kind::Collation => "COLLATION",
+        _ => return None,
+    })
+}
+
+/// The command on rows that a read-only transaction refuses, once it is known to be right otherwise. Rows of temporary
+/// tables may be changed.
+fn command_on_rows(statement: &Statement) -> Option<&'static str> {
+    match statement {
+        Statement::Insert(_) => Some("INSERT"),
+        Statement::Update(_) => Some("UPDATE"),
+        Statement::Delete(_) => Some("DELETE"),
+        Statement::Merge(_) => Some("MERGE"),
+        Statement::Copy { from: true, .. } => Some("COPY FROM"),
+        Statement::Select(query) => {
+            let calls = |names: [&str; 2]| {
+                query.output.iter().any(|output| {
+                    let mut found = false;
+                    output.expr.node.walk(&mut |node| {
+                        if let crate::expr::ExprNode::Call { function, .. } = node {
+                            found |= names.iter().any(|name| function.name == *name);
+                        }
+                    });
+                    found
+                })
+            };
+            if calls(["nextval", ""]) {
+                Some("nextval()")
+            } else if calls(["setval", ""]) {
+                Some("setval()")
+            } else {
+                let strengths = [
+                    (&["for", "no", "key", "update"][..], "SELECT FOR NO KEY UPDATE"),
+                    (&["for", "update"], "SELECT FOR UPDATE"),
+                    (&["for", "key", "share"], "SELECT FOR KEY SHARE"),
+                    (&["for", "share"], "SELECT FOR SHARE"),
+                ];
+                let locks = !query.locked.is_empty();
+                strengths.into_iter().find(|(words, _)| locks && query.says(words)).map(|(_, command)| command)
+            }
+        }
+        _ => None,
+    }
+}
+
 impl State {
     fn end_of_transaction(&mut self) {
         self.facts = TransactionFacts::default();
@@ -382,7 +513,8 @@ impl State {
     /// SET. Outside a transaction block SET LOCAL has no effect, which the end of the statement brings about.
     pub(crate) fn set(&mut self, parameter: &SetParameter) {
         self.settings.set(&parameter.name, parameter.value.as_deref());
-        if !parameter.local {
+        let of_transaction = matches!(parameter.name.as_str(), "transaction" | "transaction_read_only");
+        if !parameter.local && !of_transaction {
             self.lasting.set(&parameter.name, parameter.value.as_deref());
         }
     }
@@ -404,9 +536,25 @@ impl Settings {
         if name == "timezone" { self.time_zone.as_deref() } else { self.other.get(&name).map(String::as_str) }
     }
 
+    /// SET TRANSACTION READ ONLY, or the parameter by its name.
+    fn is_read_only(&self) -> bool {
+        self.get("transaction_read_only").is_some_and(|value| crate::execute::is_on(value))
+    }
+
     fn set(&mut self, name: &str, value: Option<&str>) {
         let name = name.to_ascii_lowercase();
         match name.as_str() {
+            "transaction" => {
+                let words = value.unwrap_or_default().to_ascii_uppercase();
+                let words: Vec<&str> = words.split_whitespace().collect();
+                let says =
+                    |word: &str| words.windows(2).any(|pair| pair[0] == "READ" && pair[1].trim_matches(',') == word);
+                if says("ONLY") {
+                    self.other.insert("transaction_read_only".to_owned(), "on".to_owned());
+                } else if says("WRITE") {
+                    self.other.remove("transaction_read_only");
+                }
+            }
             "timezone" | "time zone" => {
                 self.time_zone = value.map(|value| unquoted(value).to_owned());
             }

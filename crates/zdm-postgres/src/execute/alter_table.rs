@@ -19,6 +19,7 @@ use crate::statement::{
     AlterTable, AlterTableAction, ColumnConstraintKind, ColumnDef, DropBehavior, KeyConstraint, ObjectKind,
     SequenceOptions, TableConstraint, TableConstraintKind,
 };
+use crate::typing::Place;
 use crate::volatility::ExprVolatility;
 
 /// What phase 3 has to do with one table.
@@ -403,11 +404,14 @@ impl Run {
             AlterTableAction::SetDefault { column, expr } => {
                 let tables = self.tree(only, name, mode);
                 let plain = |known: &&crate::catalog::Column| known.identity.is_none() && known.generated.is_none();
-                if let Some(known) = self.table(name).column(column.as_str()).filter(plain) {
-                    self.check_functions(&expr.node)?;
-                    let base = crate::cast::base_type(self.catalog(), &known.data_type);
+                let known = self.table(name).column(column.as_str()).filter(plain).cloned();
+                if let Some(known) = known {
+                    let data_type = known.data_type.clone();
+                    self.check_expression(&expr.node, None, Place::Default)?;
+                    let base = crate::cast::base_type(self.catalog(), &data_type);
                     super::create_table::check_literal(expr, &base)?;
-                    self.check_default_type(expr, column, &known.data_type)?;
+                    self.check_enum_literal(&expr.node, &base)?;
+                    self.check_default_type(expr, column, &data_type)?;
                 }
                 let expr = &self.with_sequences(expr);
                 self.edit_column(&tables, column, |known| {
@@ -677,6 +681,7 @@ impl Run {
                 Ok(())
             }
             AlterTableAction::SetTablespace { tablespace } => {
+                self.need_tablespace(Some(tablespace))?;
                 // Where a table lies is not kept: most lie in the default tablespace.
                 if *tablespace == "pg_default" {
                     self.maybe(name, UncertainEffect::Rewrite, "the table lies in another tablespace");
@@ -2168,13 +2173,13 @@ fn lock_level(alter: &AlterTable) -> LockMode {
 }
 
 /// Name and value of `name = value`; a parameter without a value is on.
-fn option_parts(option: &str) -> (String, String) {
+pub(super) fn option_parts(option: &str) -> (String, String) {
     let (name, value) = option.split_once('=').unwrap_or((option, "true"));
     (name.trim().trim_matches('"').to_ascii_lowercase(), value.trim().trim_matches('\'').to_owned())
 }
 
 /// Storage parameters of tables (manual, "CREATE TABLE", "Storage Parameters"), with the bounds of those that are numbers.
-const TABLE_OPTIONS: [(&str, Option<(f64, f64)>); 28] = [
+const TABLE_OPTIONS: [(&str, Option<(f64, f64)>); 25] = [
     ("fillfactor", Some((10.0, 100.0))),
     ("toast_tuple_target", Some((128.0, 8160.0))),
     ("parallel_workers", Some((0.0, 1024.0))),
@@ -2200,26 +2205,18 @@ const TABLE_OPTIONS: [(&str, Option<(f64, f64)>); 28] = [
     ("autovacuum_multixact_freeze_table_age", Some((0.0, 2_000_000_000.0))),
     ("log_autovacuum_min_duration", None),
     ("log_autoanalyze_min_duration", None),
-    ("toast_value_type", None),
-    ("oids", None),
-    ("security_barrier", None),
 ];
 
 /// `transformRelOptions`, of what every version has by that name or by none.
 pub(super) fn check_table_options(options: &[(String, String)]) -> Step {
-    for (option, value) in options {
-        let bare = option.strip_prefix("toast.").unwrap_or(option);
-        let known = TABLE_OPTIONS.iter().find(|(name, _)| *name == bare && *name != "security_barrier");
-        let Some((_, bounds)) = known else {
-            return refuse("22023", format!("unrecognized parameter \"{bare}\""));
-        };
-        if let (Some((least, greatest)), Ok(number)) = (bounds, value.parse::<f64>())
-            && !(*least..=*greatest).contains(&number)
-        {
-            return refuse("22023", format!("value {value} out of bounds for option \"{bare}\""));
-        }
+    let bare: Vec<(String, String)> = options
+        .iter()
+        .map(|(option, value)| (option.strip_prefix("toast.").unwrap_or(option).to_owned(), value.clone()))
+        .collect();
+    if let Some((namespace, _)) = bare.iter().find_map(|(option, _)| option.split_once('.')) {
+        return refuse("22023", format!("unrecognized parameter namespace \"{namespace}\""));
     }
-    Ok(())
+    super::access_method::check_options(&bare, &TABLE_OPTIONS)
 }
 
 /// Storage parameters that SHARE UPDATE EXCLUSIVE suffices for (manual, "ALTER TABLE", "Storage Parameters").

@@ -61,7 +61,7 @@ impl Run {
         let together = !self.version.at_least(13);
         if together {
             for (column, _, using, _) in actions.iter().filter_map(change) {
-                self.check_using(column, using)?;
+                self.check_using(&table, column, using)?;
             }
         }
         for action in actions {
@@ -70,7 +70,7 @@ impl Run {
             }
             let Some((column, data_type, using, collation)) = change(action) else { continue };
             if !together {
-                self.check_using(column, using)?;
+                self.check_using(&table, column, using)?;
             }
             if column.inherited {
                 return refuse("42P16", format!("cannot alter inherited column \"{}\"", column.name));
@@ -113,8 +113,9 @@ impl Run {
     }
 
     /// A conversion that no cast can make.
-    fn check_using(&self, column: &Column, using: Option<&SqlExpr>) -> Step {
+    fn check_using(&self, table: &crate::catalog::Table, column: &Column, using: Option<&SqlExpr>) -> Step {
         let Some(using) = using else { return Ok(()) };
+        self.check_functions_in(&using.node, Some(table), crate::typing::Place::Transform)?;
         if let ExprNode::Cast { expr, data_type } = &*using.node
             && matches!(&**expr, ExprNode::Column { name, .. } if *name == column.name)
         {

@@ -7,6 +7,7 @@ use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
 use crate::naming;
 use crate::statement::{CreateIndex, IndexKey};
+use crate::typing::Place;
 
 impl Run {
     pub(super) fn create_index(&mut self, create: &CreateIndex) -> Step {
@@ -67,16 +68,17 @@ impl Run {
             for element in &create.elements {
                 let columns: Vec<Ident> = match &element.key {
                     IndexKey::Column(column) => vec![column.clone()],
-                    IndexKey::Expr(expr) => {
-                        self.check_functions(&expr.node)?;
-                        expr.node.columns()
-                    }
+                    IndexKey::Expr(expr) => expr.node.columns(),
                 };
                 Self::need_columns(table, &columns)?;
+                if let IndexKey::Expr(expr) = &element.key {
+                    self.check_expression(&expr.node, Some(table), Place::IndexExpression)?;
+                }
             }
             Self::need_columns(table, &create.include)?;
             if let Some(predicate) = &create.predicate {
                 Self::need_columns(table, &predicate.node.columns())?;
+                self.check_expression(&predicate.node, Some(table), Place::IndexPredicate)?;
                 self.check_new_enum_expr(&predicate.node, Some(table), None)?;
             }
         }
@@ -134,6 +136,8 @@ impl Run {
             predicate: create.predicate.clone(),
             parent: None,
         };
+        self.need_tablespace(create.tablespace.as_ref())?;
+        self.check_access_method(&index, table.as_deref(), &[])?;
         if create.concurrently {
             self.effects.waits_for = Some(Waits::OldSnapshots);
             self.state.facts.created.insert(index_name.clone());

@@ -19,6 +19,7 @@ use crate::statement::{
     ColumnConstraintKind, ColumnDef, ConstraintAttributes, CreateTable, CreateTableAs, IndexElement, IndexKey,
     KeyConstraint, PartitionBound, Query, References, SequenceOptions, TableConstraint, TableConstraintKind,
 };
+use crate::typing::Place;
 
 /// A key that becomes an index: PRIMARY KEY, UNIQUE or EXCLUDE.
 #[derive(Clone, Debug)]
@@ -140,6 +141,24 @@ impl Run {
             let method = create.access_method.clone().or_else(|| self.default_access_method());
             table.access_method = method.filter(|method| *method != "heap");
         }
+        if let Some((_, value)) = create.options.iter().find(|(option, _)| option == "oids")
+            && is_on(value)
+        {
+            return refuse("0A000", "tables declared WITH OIDS are not supported");
+        }
+        let options: Vec<(String, String)> =
+            create.options.iter().filter(|(option, _)| option != "oids").cloned().collect();
+        match options.first() {
+            Some((option, _)) if create.partition_by.is_some() => {
+                return if self.version.at_least(16) {
+                    refuse("42809", "cannot specify storage parameters for a partitioned table")
+                } else {
+                    refuse("22023", format!("unrecognized parameter \"{option}\""))
+                };
+            }
+            _ => super::alter_table::check_table_options(&options)?,
+        }
+        self.need_tablespace(create.tablespace.as_ref())?;
         for (option, value) in &create.options {
             if option == "vacuum_truncate" {
                 table.vacuum_truncate = Some(is_on(value));
@@ -737,8 +756,7 @@ impl Run {
                             ),
                         );
                     }
-                    Self::check_default(expr)?;
-                    self.check_functions(&expr.node)?;
+                    self.check_expression(&expr.node, None, Place::Default)?;
                     check_literal(expr, &crate::cast::base_type(self.catalog(), &column.data_type))?;
                     self.check_default_type(expr, &column.name, &column.data_type)?;
                     column.default = stored_default(&self.with_sequences(expr), &column.data_type);
@@ -789,8 +807,9 @@ impl Run {
                     if !stored {
                         self.since(18, "VIRTUAL")?;
                     }
-                    self.check_functions(&expr.node)?;
                     self.check_columns_of(table, expr)?;
+                    let known = self.table(table);
+                    self.check_expression(&expr.node, Some(&known), Place::Generated)?;
                     if column.default.is_some() && !column.inherited {
                         return refuse(
                             "42601",
@@ -860,33 +879,6 @@ impl Run {
                 self.resolve_sequences(child, depth + 1);
             }
         }
-    }
-
-    /// A default names neither columns nor subqueries.
-    pub(super) fn check_default(expr: &SqlExpr) -> Step {
-        let mut refusal = Ok(());
-        expr.node.walk(&mut |node| {
-            if refusal.is_err() {
-                return;
-            }
-            match node {
-                ExprNode::Call { function, .. }
-                    if function.schema.is_none()
-                        && matches!(
-                            function.name.as_str(),
-                            "count" | "sum" | "avg" | "array_agg" | "string_agg" | "bool_and" | "bool_or" | "every"
-                        ) =>
-                {
-                    refusal = refuse("42803", "aggregate functions are not allowed in DEFAULT expressions");
-                }
-                ExprNode::Column { .. } => {
-                    refusal = refuse("0A000", "cannot use column reference in DEFAULT expression");
-                }
-                ExprNode::Subquery { .. } => refusal = refuse("0A000", "cannot use subquery in DEFAULT expression"),
-                _ => {}
-            }
-        });
-        refusal
     }
 
     /// 42883 for built-in functions that this version does not have yet.
@@ -990,7 +982,7 @@ impl Run {
                 return refuse("42703", format!("column \"{column}\" does not exist"));
             }
         }
-        self.check_functions(&check.expr.node)?;
+        self.check_expression(&check.expr.node, Some(&table), Place::Check)?;
         let constraint_name = if let Some(given) = &check.name {
             let given = given.truncated();
             if table.constraint(given.as_str()).is_some() {
@@ -1133,6 +1125,10 @@ impl Run {
             _ => (Ident::new("btree"), None),
         };
         let primary = matches!(key.kind, KeyKind::Primary(_));
+        let excluding: Vec<&str> = match &key.kind {
+            KeyKind::Exclude { elements, .. } => elements.iter().map(|(_, operator)| operator.as_str()).collect(),
+            _ => Vec::new(),
+        };
         let index = Index {
             name: constraint_name.clone(),
             unique: !matches!(key.kind, KeyKind::Exclude { .. }),
@@ -1147,6 +1143,9 @@ impl Run {
             predicate,
             parent: key.parent.clone(),
         };
+        if !key.inherited && !key.without_overlaps {
+            self.check_access_method(&index, Some(&table), &excluding)?;
+        }
         let alone = key.only && table.partition_by.is_some();
         let index = Index { valid: !alone || table.children.is_empty(), ..index };
         let kind = match &key.kind {

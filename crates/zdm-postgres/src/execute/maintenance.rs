@@ -11,7 +11,7 @@ use crate::statement::{
 };
 
 /// Whether the text of a Boolean parameter means on.
-pub(super) fn is_on(value: &str) -> bool {
+pub(crate) fn is_on(value: &str) -> bool {
     let value = value.trim().trim_matches('\'').to_ascii_lowercase();
     !value.is_empty()
         && !["false", "off", "no"].iter().any(|off| off.starts_with(&value) && value != "o")

@@ -16,7 +16,13 @@ use crate::statement::{
 impl Run {
     pub(super) fn other(&mut self, statement: &Statement) -> Step {
         match statement {
-            Statement::Set(parameter) => self.state.set(parameter),
+            Statement::Set(parameter) => {
+                // Which roles and tablespaces there are is the cluster's affair.
+                if matches!(parameter.name.as_str(), "role" | "session_authorization" | "default_tablespace") {
+                    self.may_fail_always("22023", format!("what {} is set to does not exist", parameter.name));
+                }
+                self.state.set(parameter);
+            }
             Statement::Reset { parameter } => self.state.reset(parameter.as_deref()),
             Statement::CreateView(create) => return self.create_view(create),
             Statement::RefreshMaterializedView { name, concurrently, with_data } => {
@@ -34,10 +40,12 @@ impl Run {
             Statement::CreateTrigger(create) => return self.create_trigger(create),
             Statement::CreateRule { .. } => return self.create_rule(statement),
             Statement::CreatePolicy { table, relations, name, columns, functions } => {
+                self.may_fail_always("42704", "a role that it names does not exist");
                 let policy = Policy { name: name.clone(), columns: columns.clone(), functions: functions.clone() };
                 return self.create_policy(policy, table, relations);
             }
             Statement::AlterPolicy { name, table, relations } => {
+                self.may_fail_always("42704", "a role that it names does not exist");
                 let table = self.open(table)?;
                 self.lock(&table, LockMode::AccessExclusive);
                 for relation in relations {
@@ -110,11 +118,18 @@ impl Run {
             Statement::AlterPublication { name, tables, change, parts } => {
                 return self.publish(name, tables, *change, parts);
             }
+            Statement::CreateOther {
+                kind: ObjectKind::Operator | ObjectKind::OperatorClass | ObjectKind::Cast | ObjectKind::Other,
+                ..
+            } => self.catalog_mut().mark_own_operators(),
             Statement::CreateOther { kind: ObjectKind::EventTrigger, name } => {
                 self.may_fail_always("42883", "its function does not exist");
                 self.catalog_mut().event_triggers.insert_mut(name.name.clone(), ());
             }
             Statement::AlterOther { kind, name, arguments, rename_to, set_schema } => {
+                if rename_to.is_none() && set_schema.is_none() {
+                    self.may_fail_always("42704", "a role or another object that it names does not exist");
+                }
                 let arguments = arguments.as_deref();
                 return self.alter_other_object(*kind, name, arguments, rename_to.as_ref(), set_schema.as_ref());
             }
@@ -173,7 +188,11 @@ impl Run {
                 // A procedure's text is not at hand.
                 self.catalog_mut().mark_named_uncertain("call");
             }
+            Statement::CreateOther { kind: ObjectKind::Role, name } => {
+                self.may_fail_always("42710", format!("role {} already exists", name.name));
+            }
             Statement::DropOwned { .. } => {
+                self.may_fail_always("42704", "the role does not exist");
                 self.unread("which objects belong to the role");
                 self.catalog_mut().mark_incomplete();
             }
@@ -757,6 +776,9 @@ impl Run {
                     };
                     let mode = if weak { LockMode::ShareUpdateExclusive } else { LockMode::AccessExclusive };
                     self.lock(name, mode);
+                    if matches!(action, AlterTableAction::SetOptions { .. }) {
+                        self.check_options_of(name, options)?;
+                    }
                     if let Some(Relation::Index { table }) = &relation {
                         let reset = matches!(action, AlterTableAction::ResetOptions { .. });
                         self.set_index_options(table, &name.name, options, reset);
@@ -782,6 +804,7 @@ impl Run {
                 }
                 AlterTableAction::SetTablespace { tablespace } => {
                     self.lock(name, LockMode::AccessExclusive);
+                    self.need_tablespace(Some(tablespace))?;
                     let stored = match &relation {
                         Some(Relation::Index { table }) => self.has_storage(table),
                         Some(Relation::View(view)) => view.materialized,
@@ -803,6 +826,10 @@ impl Run {
                 AlterTableAction::OwnerTo { .. } if matches!(&relation, Some(Relation::Sequence(sequence)) if sequence.owned_by.is_some()) =>
                 {
                     return refuse("0A000", format!("cannot change owner of sequence \"{}\"", name.name));
+                }
+                AlterTableAction::OwnerTo { role } => {
+                    self.need_role(role);
+                    self.lock(name, LockMode::AccessExclusive);
                 }
                 _ => self.lock(name, LockMode::AccessExclusive),
             }
@@ -930,6 +957,28 @@ impl Run {
         )
     }
 
+    /// `ATExecSetRelOptions`, of what is no table.
+    fn check_options_of(&self, name: &QualifiedName, options: &[String]) -> Step {
+        let options: Vec<(String, String)> =
+            options.iter().map(|option| super::alter_table::option_parts(option)).collect();
+        match self.catalog().relation(name) {
+            Some(Relation::Index { table }) => {
+                let known = self.catalog().indexes_of(table).iter().find(|index| index.name == name.name);
+                match known {
+                    Some(index) => super::access_method::check_index_options(index.method.as_str(), &options),
+                    None => Ok(()),
+                }
+            }
+            Some(Relation::View(view)) if view.materialized => super::alter_table::check_table_options(&options),
+            Some(Relation::View(_)) => {
+                let known = [("security_barrier", None), ("check_option", None), ("security_invoker", None)];
+                let known = if self.version.at_least(15) { &known[..] } else { &known[..2] };
+                super::access_method::check_options(&options, known)
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn set_index_options(&mut self, table: &QualifiedName, index: &Ident, options: &[String], reset: bool) {
         self.catalog_mut().edit_table(table, |table| {
             for known in table.indexes.iter_mut().filter(|known| known.name == *index) {
@@ -960,6 +1009,11 @@ impl Run {
                         return refuse("42704", format!("publication \"{}\" does not exist", name.name));
                     }
                 }
+                Ok(())
+            }
+            ObjectKind::Role | ObjectKind::Tablespace | ObjectKind::Database if !drop.if_exists => {
+                let names: Vec<String> = drop.names.iter().map(|name| name.name.to_string()).collect();
+                self.may_fail_always("42704", format!("{} does not exist", names.join(", ")));
                 Ok(())
             }
             ObjectKind::EventTrigger => {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Run, Step, candidates, refuse, written};
-use crate::catalog::{Domain, DomainCheck, Function, Relation, Table, UserType, UserTypeKind};
+use crate::catalog::{Column, Domain, DomainCheck, Function, Relation, Table, UserType, UserTypeKind};
 use crate::data_type::DataType;
 use crate::expr::ExprNode;
 use crate::lock::LockMode;
@@ -13,6 +13,7 @@ use crate::statement::{
     AlterDomainAction, AlterTypeAction, CreateDomain, DropBehavior, DropObjects, ObjectKind, Persistence,
     TableConstraintKind, TypeDefinition,
 };
+use crate::typing::Place;
 
 impl Run {
     pub(super) fn create_type(&mut self, name: &QualifiedName, definition: &TypeDefinition) -> Step {
@@ -40,6 +41,13 @@ impl Run {
             return refuse("42710", format!("type \"{}\" already exists", name.name));
         }
         let base = self.resolve_type(&create.data_type)?;
+        if let Some(default) = &create.default {
+            self.check_expression(&default.node, None, Place::Default)?;
+            super::create_table::check_literal(default, &crate::cast::base_type(self.catalog(), &base))?;
+        }
+        for (_, expr) in &create.checks {
+            self.check_expression(&expr.node, Some(&of_value(&base)), Place::Check)?;
+        }
         let mut domain =
             Domain { base, not_null: create.not_null, default: create.default.clone(), checks: Vec::new() };
         for (given, expr) in &create.checks {
@@ -61,7 +69,10 @@ impl Run {
             AlterDomainAction::SetSchema(schema) => {
                 return self.rename_type(&name, &QualifiedName::with_schema(schema.clone(), name.name.clone()));
             }
-            AlterDomainAction::OwnerTo(_) => return Ok(()),
+            AlterDomainAction::OwnerTo(role) => {
+                self.need_role(role);
+                return Ok(());
+            }
             _ => {}
         }
         let kind = self.catalog().user_type(&name).map(|known| known.kind.clone());
@@ -764,4 +775,22 @@ fn check_name(domain_name: &QualifiedName, domain: &Domain) -> Ident {
         number += 1;
         label = format!("check{number}");
     }
+}
+
+/// A table whose only column is what the checks of a domain call VALUE.
+fn of_value(base: &DataType) -> Table {
+    let mut table = Table::named(QualifiedName::new(Ident::new("value")));
+    table.columns.push(Column {
+        name: Ident::new("value"),
+        data_type: base.clone(),
+        collation: None,
+        not_null: false,
+        default: None,
+        generated: None,
+        identity: None,
+        comment: None,
+        inherited: false,
+        own: true,
+    });
+    table
 }

@@ -1,0 +1,334 @@
+//! What each index access method can do, and which types it has operator classes for.
+
+use std::sync::OnceLock;
+
+use super::{Run, Step, refuse};
+use crate::catalog::{Catalog, Index, Table, UserTypeKind};
+use crate::data_type::DataType;
+use crate::statement::{IndexElement, IndexKey};
+use crate::typing::{Place, Scope, Value};
+
+/// An operator class of the server's own.
+struct Class {
+    method: &'static str,
+    name: &'static str,
+    data_type: &'static str,
+    default: bool,
+}
+
+fn classes() -> &'static [Class] {
+    static TABLE: OnceLock<Vec<Class>> = OnceLock::new();
+    TABLE.get_or_init(|| {
+        let lines = include_str!("access_method/classes.txt").lines().filter(|line| !line.starts_with('#'));
+        lines
+            .filter_map(|line| {
+                let mut words = line.split(' ');
+                Some(Class {
+                    method: words.next()?,
+                    name: words.next()?,
+                    data_type: words.next()?,
+                    default: words.next()? == "d",
+                })
+            })
+            .collect()
+    })
+}
+
+/// `amcanunique`, `amcaninclude`, `amcanmulticol`, `amcanorder`, `amgettuple` (which EXCLUDE wants).
+struct Abilities {
+    unique: bool,
+    include: bool,
+    multicolumn: bool,
+    order: bool,
+    exclude: bool,
+}
+
+const fn abilities(method: &str) -> Option<Abilities> {
+    let (unique, include, multicolumn, order, exclude) = match method.as_bytes() {
+        b"btree" => (true, true, true, true, true),
+        b"hash" => (false, false, false, false, true),
+        b"gist" => (false, true, true, false, true),
+        b"spgist" => (false, true, false, false, true),
+        b"gin" | b"brin" => (false, false, true, false, false),
+        _ => return None,
+    };
+    Some(Abilities { unique, include, multicolumn, order, exclude })
+}
+
+/// Types that `btree_gist` and `btree_gin` have default classes for.
+const SCALARS: &str = "int2 int4 int8 float4 float8 numeric timestamp timestamptz time timetz date interval oid money text varchar \
+    bpchar bytea bit varbit macaddr macaddr8 inet cidr uuid bool char name";
+
+impl Run {
+    /// `DefineIndex` and `ComputeIndexAttrs`, as far as method and types decide. `excluding`: the operators of EXCLUDE.
+    pub(super) fn check_access_method(&mut self, index: &Index, table: Option<&Table>, excluding: &[&str]) -> Step {
+        let method = index.method.as_str();
+        let Some(can) = abilities(method) else {
+            if self.catalog().has_own_operators() || self.catalog().is_incomplete() || !self.extensions_are_known() {
+                self.may_fail_always("42704", format!("access method {method} does not exist"));
+                return Ok(());
+            }
+            if method.starts_with("heap") || matches!(method, "bloom" | "rum" | "hnsw" | "ivfflat") {
+                return Ok(());
+            }
+            return refuse("42704", format!("access method \"{method}\" does not exist"));
+        };
+        let cannot = |what: &str| refuse("0A000", format!("access method \"{method}\" does not support {what}"));
+        if index.unique && !can.unique && !(index.constraint && method == "gist") {
+            return cannot("unique indexes");
+        }
+        if !index.include.is_empty() && !can.include {
+            return cannot("included columns");
+        }
+        if index.elements.len() > 1 && !can.multicolumn {
+            return cannot("multicolumn indexes");
+        }
+        if !excluding.is_empty() && !can.exclude {
+            return cannot("exclusion constraints");
+        }
+        check_index_options(method, &index.options)?;
+        for (place, element) in index.elements.iter().enumerate() {
+            let data_type = table.and_then(|table| self.type_of_element(element, table));
+            if let Some(data_type) = &data_type {
+                self.check_class(method, element, data_type)?;
+                if let Some(operator) = excluding.get(place) {
+                    self.check_exclusion(method, element, operator, data_type)?;
+                }
+            }
+            if element.descending && !can.order {
+                return cannot("ASC/DESC options");
+            }
+            if element.nulls_first.is_some() && !can.order {
+                return cannot("NULLS FIRST/LAST options");
+            }
+        }
+        Ok(())
+    }
+
+    fn type_of_element(&self, element: &IndexElement, table: &Table) -> Option<DataType> {
+        if table.assumed || table.uncertain {
+            return None;
+        }
+        match &element.key {
+            IndexKey::Column(column) => Some(table.column(column.as_str())?.data_type.clone()),
+            IndexKey::Expr(expr) => {
+                let scope = Scope {
+                    catalog: self.catalog(),
+                    table: Some(table),
+                    version: self.version,
+                    place: Place::IndexExpression,
+                    is_user_function: &|name| self.find_function(name).is_some(),
+                };
+                match scope.read(&expr.node) {
+                    Ok(Value::Known(data_type)) => Some(data_type),
+                    _ => None,
+                }
+            }
+        }
+    }
+
+    fn check_class(&mut self, method: &str, element: &IndexElement, data_type: &DataType) -> Step {
+        let shown = self.shown(data_type);
+        if let Some(collation) = &element.collation {
+            let base = crate::cast::base_type(self.catalog(), data_type);
+            let plain = ["text", "varchar", "bpchar", "name"].iter().any(|name| base.is(name));
+            if !plain && !base.is_array() && is_own(self.catalog(), &base) {
+                return refuse("42804", format!("collations are not supported by type {shown}"));
+            }
+            if !matches!(collation.name.as_str(), "C" | "POSIX" | "default" | "ucs_basic") {
+                self.may_fail_always("42704", format!("collation {collation} does not exist"));
+            }
+        }
+        let more = self.catalog().has_own_operators() || self.catalog().is_incomplete();
+        let Some(served) = served_types(self.catalog(), data_type) else { return Ok(()) };
+        if let Some(opclass) = &element.opclass {
+            let known = classes().iter().find(|class| class.method == method && opclass.name == class.name);
+            return match known {
+                Some(class) if !served.iter().any(|served| *served == class.data_type) => {
+                    refuse("42804", format!("operator class \"{}\" does not accept data type {shown}", opclass.name))
+                }
+                Some(_) => Ok(()),
+                None if more || !self.catalog().extensions.is_empty() => {
+                    self.may_fail_always("42704", format!("operator class {opclass} does not exist"));
+                    Ok(())
+                }
+                None => refuse(
+                    "42704",
+                    format!("operator class \"{}\" does not exist for access method \"{method}\"", opclass.name),
+                ),
+            };
+        }
+        let own = classes().iter().any(|class| {
+            class.method == method && class.default && served.iter().any(|served| *served == class.data_type)
+        });
+        if own || more || !self.extensions_are_known() {
+            return Ok(());
+        }
+        let base = crate::cast::base_type(self.catalog(), data_type);
+        let name = base.name.name.as_str();
+        let scalar =
+            !base.is_array() && (SCALARS.split_whitespace().any(|known| known == name) || served[0] == "anyenum");
+        let brought = match method {
+            "gist" => {
+                (scalar && self.catalog().has_extension("btree_gist")) || self.catalog().has_extension("intarray")
+            }
+            "gin" => (scalar && self.catalog().has_extension("btree_gin")) || self.catalog().has_extension("intarray"),
+            _ => false,
+        };
+        if brought {
+            return Ok(());
+        }
+        refuse("42704", format!("data type {shown} has no default operator class for access method \"{method}\""))
+    }
+
+    /// An operator of EXCLUDE commutes and is one of the class's.
+    fn check_exclusion(&self, method: &str, element: &IndexElement, operator: &str, data_type: &DataType) -> Step {
+        let base = crate::cast::base_type(self.catalog(), data_type);
+        if self.catalog().has_own_operators() || element.opclass.is_some() || !is_own(self.catalog(), &base) {
+            return Ok(());
+        }
+        let Some(served) = served_types(self.catalog(), &base) else { return Ok(()) };
+        // The input type of the operator, and how a message names it.
+        let input = |name: &str| match name.strip_prefix("any") {
+            Some(_) => DataType::named(name),
+            None => crate::cast::operator_class_type(self.catalog(), &base),
+        };
+        let polymorphic = served.iter().find(|name| name.starts_with("any"));
+        let input = input(polymorphic.map_or("", |name| name));
+        let class = classes().iter().find(|class| {
+            class.method == method && class.default && served.iter().any(|served| *served == class.data_type)
+        });
+        match crate::typing::commutes(operator, &input) {
+            None => {
+                if !self.catalog().extensions.is_empty() && matches!(operator, "<->" | "%") {
+                    return Ok(());
+                }
+                refuse("42883", format!("operator does not exist: {0} {operator} {0}", self.shown(data_type)))
+            }
+            Some(false) => refuse("42809", format!("operator {operator}({input},{input}) is not commutative")),
+            Some(true) => {
+                let Some(class) = class else { return Ok(()) };
+                let member = include_str!("access_method/exclusions.txt").lines().any(|line| {
+                    let mut words = line.split(' ');
+                    words.next() == Some(method) && words.next() == Some(class.name) && words.next() == Some(operator)
+                });
+                if member || matches!(method, "gist" | "spgist") && !self.catalog().extensions.is_empty() {
+                    return Ok(());
+                }
+                let family = family(class);
+                refuse(
+                    "42809",
+                    format!("operator {operator}({input},{input}) is not a member of operator family \"{family}\""),
+                )
+            }
+        }
+    }
+}
+
+/// `pg_opfamily` by class, where the names differ.
+fn family(class: &Class) -> &'static str {
+    match (class.method, class.name) {
+        ("btree" | "hash", "int2_ops" | "int4_ops" | "int8_ops") => "integer_ops",
+        ("btree" | "hash", "float4_ops" | "float8_ops") => "float_ops",
+        ("btree" | "hash", "text_ops" | "varchar_ops" | "name_ops") => "text_ops",
+        ("btree", "date_ops" | "timestamp_ops" | "timestamptz_ops") => "datetime_ops",
+        ("btree" | "hash", "inet_ops" | "cidr_ops") => "network_ops",
+        (_, name) => name,
+    }
+}
+
+fn is_own(catalog: &Catalog, base: &DataType) -> bool {
+    base.name.schema.is_none()
+        && catalog.user_type(&base.name).is_none()
+        && crate::cast::is_builtin_type(base.name.name.as_str(), crate::version::PgVersion::major(18))
+}
+
+/// The types whose operator classes serve values of the type, the closest first; `None` where it is not one that is known.
+fn served_types(catalog: &Catalog, data_type: &DataType) -> Option<Vec<&'static str>> {
+    let base = crate::cast::base_type(catalog, data_type);
+    if base.is_array() {
+        return Some(vec!["anyarray"]);
+    }
+    if let Some(user) = catalog.user_type(&base.name) {
+        return match &user.kind {
+            UserTypeKind::Defined(crate::statement::TypeDefinition::Enum(_)) => Some(vec!["anyenum"]),
+            UserTypeKind::Defined(crate::statement::TypeDefinition::Range) => Some(vec!["anyrange"]),
+            _ => None,
+        };
+    }
+    if !is_own(catalog, &base) {
+        return None;
+    }
+    let name = base.name.name.as_str();
+    Some(match name {
+        "varchar" => vec!["text"],
+        "cidr" => vec!["inet"],
+        _ if name.ends_with("multirange") => vec!["anymultirange"],
+        _ if name.ends_with("range") => vec!["anyrange"],
+        _ if name.starts_with("reg") => vec!["oid"],
+        _ => match classes().iter().find(|class| class.data_type == name) {
+            Some(class) => vec![class.data_type],
+            None => vec!["none"],
+        },
+    })
+}
+
+/// Storage parameters of an access method (manual, "CREATE INDEX", "Index Storage Parameters"), with their bounds.
+pub(super) fn check_index_options(method: &str, options: &[(String, String)]) -> Step {
+    let known: &[(&str, Option<(f64, f64)>)] = match method {
+        "btree" => &[
+            ("fillfactor", Some((10.0, 100.0))),
+            ("deduplicate_items", None),
+            ("vacuum_cleanup_index_scale_factor", Some((0.0, 1e10))),
+        ],
+        "hash" | "spgist" => &[("fillfactor", Some((10.0, 100.0)))],
+        "gist" => &[("fillfactor", Some((10.0, 100.0))), ("buffering", None)],
+        "gin" => &[("fastupdate", None), ("gin_pending_list_limit", Some((64.0, 2_147_483_647.0)))],
+        "brin" => &[("pages_per_range", Some((1.0, 131_072.0))), ("autosummarize", None)],
+        _ => return Ok(()),
+    };
+    check_options(options, known)
+}
+
+/// Storage parameters with the bounds of those that are numbers; those without are Boolean or one of a few words.
+pub(super) fn check_options(options: &[(String, String)], known: &[(&str, Option<(f64, f64)>)]) -> Step {
+    for (option, value) in options {
+        let option = option.trim_matches('"').to_ascii_lowercase();
+        let value = value.trim_matches('\'');
+        let Some((_, bounds)) = known.iter().find(|(name, _)| *name == option) else {
+            return refuse("22023", format!("unrecognized parameter \"{option}\""));
+        };
+        match (bounds, value.parse::<f64>()) {
+            (Some((least, greatest)), Ok(number)) if !(*least..=*greatest).contains(&number) => {
+                return refuse("22023", format!("value {value} out of bounds for option \"{option}\""));
+            }
+            (None, Err(_)) if is_boolean_option(&option) && !is_boolean(value) => {
+                return refuse("22023", format!("invalid value for boolean option \"{option}\": {value}"));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+fn is_boolean_option(option: &str) -> bool {
+    matches!(
+        option,
+        "autovacuum_enabled"
+            | "vacuum_truncate"
+            | "user_catalog_table"
+            | "deduplicate_items"
+            | "fastupdate"
+            | "autosummarize"
+            | "security_barrier"
+            | "security_invoker"
+    )
+}
+
+/// `parse_bool`.
+fn is_boolean(value: &str) -> bool {
+    let value = value.to_ascii_lowercase();
+    let words = ["true", "false", "yes", "no"];
+    !value.is_empty()
+        && (words.iter().any(|word| word.starts_with(&value)) || ["on", "off", "of", "1", "0"].contains(&&*value))
+}

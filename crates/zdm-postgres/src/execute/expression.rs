@@ -1,0 +1,77 @@
+//! What may stand in the expression of a default, a check, an index, a generated column or a change of type.
+
+use super::{Run, Step, refuse, written};
+use crate::catalog::{Table, UserTypeKind};
+use crate::data_type::DataType;
+use crate::expr::ExprNode;
+use crate::name::Ident;
+use crate::statement::TypeDefinition;
+use crate::typing::{Place, Scope};
+use crate::volatility::Known;
+
+impl Run {
+    /// Refuses what is certainly wrong in it; of functions that nobody here has heard of, it says that they may be missing.
+    pub(super) fn check_expression(&mut self, node: &ExprNode, table: Option<&Table>, place: Place) -> Step {
+        self.check_functions_in(node, table, place)?;
+        let mut unknown = Vec::new();
+        node.walk(&mut |node| {
+            if let ExprNode::Call { function, args, .. } = node
+                && self.find_function(function).is_none()
+                && self.function_volatility(function, args.len()) == Known::Unknown
+            {
+                unknown.push(written(function));
+            }
+        });
+        for function in unknown {
+            self.may_fail_always("42883", format!("function {function}() does not exist"));
+        }
+        Ok(())
+    }
+
+    /// Roles are the cluster's: whether one exists is not known here.
+    pub(super) fn need_role(&mut self, role: &Ident) {
+        if !matches!(role.as_str(), "current_user" | "session_user" | "current_role" | "public") {
+            self.may_fail_always("42704", format!("role {role} does not exist"));
+        }
+    }
+
+    /// Tablespaces are the cluster's, and no migration makes them.
+    pub(super) fn need_tablespace(&mut self, tablespace: Option<&Ident>) -> Step {
+        match tablespace.map(Ident::as_str) {
+            None | Some("pg_default") => Ok(()),
+            Some("pg_global") => refuse("22023", "only shared relations can be placed in pg_global tablespace"),
+            Some(name) => {
+                self.may_fail_always("42704", format!("tablespace {name} does not exist"));
+                Ok(())
+            }
+        }
+    }
+
+    /// A string that becomes a value of an enum is one of its values.
+    pub(super) fn check_enum_literal(&self, node: &ExprNode, data_type: &DataType) -> Step {
+        let ExprNode::Text(value) = node else { return Ok(()) };
+        let Some(known) = self.catalog().user_type(&data_type.name).filter(|_| !data_type.is_array()) else {
+            return Ok(());
+        };
+        if let UserTypeKind::Defined(TypeDefinition::Enum(values)) = &known.kind
+            && !values.contains(value)
+        {
+            return refuse("22P02", format!("invalid input value for enum {}: \"{value}\"", self.shown(data_type)));
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_functions_in(&self, node: &ExprNode, table: Option<&Table>, place: Place) -> Step {
+        let scope = Scope {
+            catalog: self.catalog(),
+            table: table.filter(|table| !table.assumed && !table.uncertain),
+            version: self.version,
+            place,
+            is_user_function: &|name| self.find_function(name).is_some(),
+        };
+        match scope.mistake(node) {
+            Some((sqlstate, message)) => refuse(sqlstate, message),
+            None => self.check_functions(node),
+        }
+    }
+}

@@ -1,0 +1,759 @@
+//! Which operator or function an expression means, of which type its value is, and what the server refuses in it.
+//!
+//! The candidates are those of `pg_operator` and `pg_proc` (the tables in `typing`, written by `typing/merge.py`); among
+//! them the server chooses as the manual says ("Type Conversion", 10.2 and 10.3; `parse_func.c`, `parse_oper.c`).
+//! Types of users and of extensions bring operators of their own, so that what touches them stays open.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+
+use crate::cast::{base_type, is_implicit};
+use crate::catalog::{Catalog, Table};
+use crate::data_type::DataType;
+use crate::expr::ExprNode;
+use crate::name::QualifiedName;
+use crate::version::PgVersion;
+
+/// Where an expression stands, for what may stand there and for the words of the refusal (`ParseExprKind`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Default,
+    Check,
+    IndexExpression,
+    IndexPredicate,
+    Transform,
+    Generated,
+}
+
+impl Place {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Default => "DEFAULT expression",
+            Self::Check => "check constraint",
+            Self::IndexExpression => "index expression",
+            Self::IndexPredicate => "index predicate",
+            Self::Transform => "transform expression",
+            Self::Generated => "column generation expression",
+        }
+    }
+}
+
+/// What is known of a value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Value {
+    /// One of PostgreSQL's own types, without modifiers; of a domain what it is over.
+    Known(DataType),
+    /// A string or NULL, whose type is still open for the server as well.
+    Literal,
+    /// Not told from here.
+    Open,
+}
+
+/// SQLSTATE and message.
+pub(crate) type Mistake = (&'static str, String);
+
+/// What an expression is read with.
+pub(crate) struct Scope<'a> {
+    pub(crate) catalog: &'a Catalog,
+    /// `None`: the columns are not known.
+    pub(crate) table: Option<&'a Table>,
+    pub(crate) version: PgVersion,
+    pub(crate) place: Place,
+    /// Whether the written name is a function of the user's.
+    pub(crate) is_user_function: &'a dyn Fn(&QualifiedName) -> bool,
+}
+
+#[derive(Debug)]
+struct Candidate {
+    kind: u8,
+    returns_set: bool,
+    variadic: bool,
+    defaults: usize,
+    result: DataType,
+    arguments: Vec<DataType>,
+    since: u16,
+    until: u16,
+}
+
+type Candidates = BTreeMap<&'static str, Vec<Candidate>>;
+
+enum Selected<'c> {
+    Nothing,
+    One(&'c Candidate),
+    /// More than one, or what is open decides.
+    Open,
+}
+
+fn type_of_word(word: &str) -> DataType {
+    match word.strip_suffix("[]") {
+        Some(element) => DataType::named(element).array(),
+        None => DataType::named(word),
+    }
+}
+
+fn versions<'w>(words: impl Iterator<Item = &'w str>) -> (u16, u16) {
+    let (mut since, mut until) = (0, u16::MAX);
+    for word in words {
+        if let Some(number) = word.strip_prefix('+') {
+            since = number.parse().unwrap_or(since);
+        } else if let Some(number) = word.strip_prefix('-') {
+            until = number.parse().unwrap_or(until);
+        }
+    }
+    (since, until)
+}
+
+fn operators() -> &'static Candidates {
+    static TABLE: OnceLock<Candidates> = OnceLock::new();
+    TABLE.get_or_init(|| {
+        let mut table = Candidates::new();
+        for line in include_str!("typing/operators.txt").lines().filter(|line| !line.starts_with("# ")) {
+            let mut words = line.split(' ');
+            let (Some(name), Some(left), Some(right), Some(result), Some(flags)) =
+                (words.next(), words.next(), words.next(), words.next(), words.next())
+            else {
+                continue;
+            };
+            let (since, until) = versions(words);
+            let arguments = [left, right].into_iter().filter(|word| *word != "-").map(type_of_word).collect();
+            table.entry(name).or_default().push(Candidate {
+                kind: flags.as_bytes().first().copied().unwrap_or(b'-'),
+                returns_set: false,
+                variadic: false,
+                defaults: 0,
+                result: type_of_word(result),
+                arguments,
+                since,
+                until,
+            });
+        }
+        table
+    })
+}
+
+fn functions() -> &'static Candidates {
+    static TABLE: OnceLock<Candidates> = OnceLock::new();
+    TABLE.get_or_init(|| {
+        let mut table = Candidates::new();
+        for line in include_str!("typing/functions.txt").lines().filter(|line| !line.starts_with("# ")) {
+            let mut words = line.split(' ');
+            let (Some(name), Some(flags), Some(result), Some(arguments)) =
+                (words.next(), words.next(), words.next(), words.next())
+            else {
+                continue;
+            };
+            let (since, until) = versions(words);
+            let flag = |place: usize| flags.as_bytes().get(place).copied().unwrap_or(b'-');
+            let arguments =
+                if arguments == "-" { Vec::new() } else { arguments.split(',').map(type_of_word).collect() };
+            table.entry(name).or_default().push(Candidate {
+                kind: flag(0),
+                returns_set: flag(1) == b's',
+                variadic: flag(2) == b'v',
+                defaults: flags.get(4..).and_then(|number| number.parse().ok()).unwrap_or(0),
+                result: type_of_word(result),
+                arguments,
+                since,
+                until,
+            });
+        }
+        table
+    })
+}
+
+/// Whether the operator between two values of the type is its own commutator; `None` where there is no such operator.
+pub(crate) fn commutes(operator: &str, data_type: &DataType) -> Option<bool> {
+    let found = operators().get(operator)?.iter().find(|candidate| {
+        candidate.arguments.len() == 2 && candidate.arguments.iter().all(|argument| argument == data_type)
+    });
+    found.map(|candidate| candidate.kind == b'c')
+}
+
+/// Operators that no extension of the server's adds for PostgreSQL's own types, but for `intarray`.
+const WHOLLY_KNOWN: [&str; 19] =
+    ["=", "<>", "<", "<=", ">", ">=", "+", "-", "*", "/", "||", "~~", "!~~", "~~*", "!~~*", "~", "!~", "~*", "!~*"];
+
+fn plain(data_type: &DataType) -> DataType {
+    DataType {
+        modifiers: Vec::new(),
+        fields: None,
+        array_dimensions: data_type.array_dimensions.min(1),
+        ..data_type.clone()
+    }
+}
+
+/// `pg_type.typcategory`.
+fn category(data_type: &DataType) -> char {
+    if data_type.is_array() {
+        return 'A';
+    }
+    match data_type.name.name.as_str() {
+        "bool" => 'B',
+        "int2" | "int4" | "int8" | "float4" | "float8" | "numeric" | "money" | "oid" => 'N',
+        "text" | "varchar" | "bpchar" | "name" => 'S',
+        "date" | "timestamp" | "timestamptz" | "time" | "timetz" => 'D',
+        "interval" => 'T',
+        "inet" | "cidr" => 'I',
+        "bit" | "varbit" => 'V',
+        "point" | "line" | "lseg" | "box" | "path" | "polygon" | "circle" => 'G',
+        name if name.ends_with("range") => 'R',
+        name if name.starts_with("reg") => 'N',
+        _ => 'U',
+    }
+}
+
+fn is_preferred(data_type: &DataType) -> bool {
+    !data_type.is_array()
+        && matches!(
+            data_type.name.name.as_str(),
+            "bool" | "float8" | "inet" | "interval" | "oid" | "text" | "timestamptz" | "varbit"
+        )
+}
+
+fn is_polymorphic(data_type: &DataType) -> bool {
+    let name = data_type.name.name.as_str();
+    name.starts_with("any") && name != "any"
+}
+
+/// What a range is over, where it is one of PostgreSQL's own.
+fn range_element(data_type: &DataType) -> Option<&'static str> {
+    Some(match data_type.name.name.as_str() {
+        "int4range" | "int4multirange" => "int4",
+        "int8range" | "int8multirange" => "int8",
+        "numrange" | "nummultirange" => "numeric",
+        "tsrange" | "tsmultirange" => "timestamp",
+        "tstzrange" | "tstzmultirange" => "timestamptz",
+        "daterange" | "datemultirange" => "date",
+        _ => return None,
+    })
+}
+
+impl Scope<'_> {
+    /// What the server finds wrong with the whole expression, which must be a condition where one stands.
+    pub(crate) fn mistake(&self, node: &ExprNode) -> Option<Mistake> {
+        let value = match self.read(node) {
+            Ok(value) => value,
+            Err(mistake) => return Some(mistake),
+        };
+        let word = match self.place {
+            Place::Check => "CHECK",
+            Place::IndexPredicate => "WHERE",
+            _ => return None,
+        };
+        self.need_truth(node, &value, word).err()
+    }
+
+    pub(crate) fn read(&self, node: &ExprNode) -> Result<Value, Mistake> {
+        let known = |name: &str| Ok(Value::Known(DataType::named(name)));
+        match node {
+            ExprNode::Null | ExprNode::Text(_) => Ok(Value::Literal),
+            ExprNode::Bool(_) => known("bool"),
+            ExprNode::Number(text) => known(number_type(text)),
+            ExprNode::Default => Ok(Value::Open),
+            ExprNode::Column { .. } if self.place == Place::Default => {
+                Err(("0A000", "cannot use column reference in DEFAULT expression".to_owned()))
+            }
+            ExprNode::Column { name, .. } => {
+                let column = self.table.and_then(|table| table.column(name.as_str()));
+                Ok(column.map_or(Value::Open, |column| self.value_of(&column.data_type)))
+            }
+            ExprNode::Cast { expr, data_type } => {
+                self.read(expr)?;
+                Ok(self.value_of(data_type))
+            }
+            ExprNode::Subquery { .. } => Err(("0A000", format!("cannot use subquery in {}", self.place.name()))),
+            ExprNode::Call { function, args, .. } => self.call(function, args),
+            ExprNode::Not(expr) => {
+                self.truth(expr, "NOT")?;
+                known("bool")
+            }
+            ExprNode::And(list) | ExprNode::Or(list) => {
+                let word = if matches!(node, ExprNode::And(_)) { "AND" } else { "OR" };
+                for item in list {
+                    self.truth(item, word)?;
+                }
+                known("bool")
+            }
+            ExprNode::Prefix { operator, expr } => {
+                if operator == "-"
+                    && let ExprNode::Number(text) = &**expr
+                {
+                    return known(number_type(text));
+                }
+                let value = self.read(expr)?;
+                self.operator(operator, &[(expr, value)])
+            }
+            ExprNode::Infix { operator, left, right } => self.pair(operator, left, right),
+            ExprNode::IsNull { expr, .. } => {
+                self.read(expr)?;
+                known("bool")
+            }
+            ExprNode::IsTruth { expr, value, negated } => {
+                let word = match value {
+                    Some(true) => "TRUE",
+                    Some(false) => "FALSE",
+                    None => "UNKNOWN",
+                };
+                self.truth(expr, &format!("IS {}{word}", if *negated { "NOT " } else { "" }))?;
+                known("bool")
+            }
+            ExprNode::IsDistinctFrom { left, right, .. } => self.pair("=", left, right),
+            ExprNode::InList { expr, list, negated } => {
+                let left = self.read(expr)?;
+                for item in list {
+                    let right = self.read(item)?;
+                    self.operator(if *negated { "<>" } else { "=" }, &[(expr, left.clone()), (item, right)])?;
+                }
+                known("bool")
+            }
+            ExprNode::Between { expr, low, high, negated } => {
+                let (first, second) = if *negated { ("<", ">") } else { (">=", "<=") };
+                let (value, low_value, high_value) = (self.read(expr)?, self.read(low)?, self.read(high)?);
+                self.operator(first, &[(expr, value.clone()), (low, low_value)])?;
+                self.operator(second, &[(expr, value), (high, high_value)])?;
+                known("bool")
+            }
+            ExprNode::Like { operator, expr, pattern, negated } => {
+                let symbol = match (operator.as_str(), negated) {
+                    ("LIKE", false) => "~~",
+                    ("LIKE", true) => "!~~",
+                    ("ILIKE", false) => "~~*",
+                    ("ILIKE", true) => "!~~*",
+                    _ => {
+                        self.read(expr)?;
+                        self.read(pattern)?;
+                        return known("bool");
+                    }
+                };
+                self.pair(symbol, expr, pattern)
+            }
+            ExprNode::Case { operand, branches, otherwise } => {
+                if let Some(operand) = operand {
+                    self.read(operand)?;
+                }
+                let mut results = Vec::new();
+                for (when, then) in branches {
+                    if operand.is_some() {
+                        self.read(when)?;
+                    } else {
+                        self.truth(when, "CASE/WHEN")?;
+                    }
+                    results.push(self.read(then)?);
+                }
+                if let Some(otherwise) = otherwise {
+                    results.push(self.read(otherwise)?);
+                }
+                Ok(common(&results))
+            }
+            ExprNode::Array(list) => {
+                let values = list.iter().map(|item| self.read(item)).collect::<Result<Vec<_>, _>>()?;
+                Ok(match common(&values) {
+                    Value::Known(data_type) if !data_type.is_array() => Value::Known(data_type.array()),
+                    Value::Known(data_type) => Value::Known(data_type),
+                    _ => Value::Open,
+                })
+            }
+            ExprNode::Collate { expr, .. } => {
+                let value = self.read(expr)?;
+                match &value {
+                    Value::Known(data_type) if !data_type.is_array() && category(data_type) != 'S' => {
+                        Err(("42804", format!("collations are not supported by type {data_type}")))
+                    }
+                    _ => Ok(value),
+                }
+            }
+            ExprNode::AtTimeZone { expr, zone } => {
+                self.read(zone)?;
+                Ok(match self.read(expr)? {
+                    Value::Known(data_type) if data_type.is("timestamptz") => {
+                        Value::Known(DataType::named("timestamp"))
+                    }
+                    Value::Known(data_type) if data_type.is("timestamp") || data_type.is("date") => {
+                        Value::Known(DataType::named("timestamptz"))
+                    }
+                    _ => Value::Open,
+                })
+            }
+            ExprNode::Subscript { expr, index } => {
+                self.read(index)?;
+                Ok(match self.read(expr)? {
+                    Value::Known(data_type) if data_type.is("jsonb") => Value::Known(data_type),
+                    _ => Value::Open,
+                })
+            }
+            ExprNode::Row(parts) => {
+                for part in parts {
+                    self.read(part)?;
+                }
+                Ok(Value::Open)
+            }
+            ExprNode::Other { text, parts } => {
+                for part in parts {
+                    let over = text.split(|c: char| !c.is_alphanumeric()).any(|word| word.eq_ignore_ascii_case("over"));
+                    if let ExprNode::Call { function, .. } = part
+                        && over
+                        && matches!(self.kind(function), Some(b'a' | b'w'))
+                    {
+                        return Err(("42P20", format!("window functions are not allowed in {}s", self.place.name())));
+                    }
+                    self.read(part)?;
+                }
+                Ok(Value::Open)
+            }
+        }
+    }
+
+    fn value_of(&self, data_type: &DataType) -> Value {
+        let base = base_type(self.catalog, data_type);
+        let name = base.name.name.as_str();
+        let own = base.name.schema.is_none() && crate::cast::is_builtin_type(name, self.version);
+        if own && self.catalog.user_type(&base.name).is_none() { Value::Known(plain(&base)) } else { Value::Open }
+    }
+
+    fn truth(&self, node: &ExprNode, word: &str) -> Result<(), Mistake> {
+        let value = self.read(node)?;
+        self.need_truth(node, &value, word)
+    }
+
+    fn need_truth(&self, node: &ExprNode, value: &Value, word: &str) -> Result<(), Mistake> {
+        match value {
+            Value::Known(data_type) if !data_type.is("bool") => {
+                Err(("42804", format!("argument of {word} must be type boolean, not type {}", self.shown(node, value))))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The type as it stands in messages: of a column its own, domains included.
+    fn shown(&self, node: &ExprNode, value: &Value) -> String {
+        if let ExprNode::Column { name, .. } = node
+            && let Some(column) = self.table.and_then(|table| table.column(name.as_str()))
+        {
+            return plain(&column.data_type).to_string();
+        }
+        match value {
+            Value::Known(data_type) => data_type.to_string(),
+            _ => "unknown".to_owned(),
+        }
+    }
+
+    fn pair(&self, operator: &str, left: &ExprNode, right: &ExprNode) -> Result<Value, Mistake> {
+        let (one, other) = (self.read(left)?, self.read(right)?);
+        self.operator(operator, &[(left, one), (right, other)])
+    }
+
+    fn operator(&self, operator: &str, operands: &[(&ExprNode, Value)]) -> Result<Value, Mistake> {
+        let operator = if operator == "!=" { "<>" } else { operator };
+        let Some(all) = operators().get(operator) else { return Ok(Value::Open) };
+        let values: Vec<Value> = operands.iter().map(|(_, value)| value.clone()).collect();
+        match self.select(all, &values) {
+            Selected::One(candidate) => Ok(self.result(candidate, &values)),
+            Selected::Open => Ok(Value::Open),
+            Selected::Nothing => {
+                let more = self.catalog.has_own_operators()
+                    || self.catalog.has_extension("intarray")
+                    || (!WHOLLY_KNOWN.contains(&operator) && !self.catalog.extensions.is_empty());
+                if more || self.catalog.is_incomplete() || !self.version.at_least(14) {
+                    return Ok(Value::Open);
+                }
+                let shown: Vec<String> = operands.iter().map(|(node, value)| self.shown(node, value)).collect();
+                Err((
+                    "42883",
+                    match shown.as_slice() {
+                        [left, right] => format!("operator does not exist: {left} {operator} {right}"),
+                        rest => format!("operator does not exist: {operator} {}", rest.join(" ")),
+                    },
+                ))
+            }
+        }
+    }
+
+    /// The kind of the server's functions of that name, where all have one.
+    fn kind(&self, function: &QualifiedName) -> Option<u8> {
+        if function.schema.as_ref().is_some_and(|schema| *schema != "pg_catalog") || (self.is_user_function)(function) {
+            return None;
+        }
+        let all = functions().get(function.name.as_str())?;
+        let first = all.first()?.kind;
+        all.iter().all(|candidate| candidate.kind == first).then_some(first)
+    }
+
+    fn call(&self, function: &QualifiedName, args: &[ExprNode]) -> Result<Value, Mistake> {
+        let values = args.iter().map(|arg| self.read(arg)).collect::<Result<Vec<_>, _>>()?;
+        let name = function.name.as_str();
+        let foreign = function.schema.as_ref().is_some_and(|schema| *schema != "pg_catalog");
+        if foreign || (self.is_user_function)(function) {
+            return Ok(Value::Open);
+        }
+        match name {
+            "coalesce" | "greatest" | "least" => return Ok(common(&values)),
+            "nullif" => return Ok(values.into_iter().next().unwrap_or(Value::Open)),
+            "current_timestamp" => return Ok(Value::Known(DataType::named("timestamptz"))),
+            "localtimestamp" => return Ok(Value::Known(DataType::named("timestamp"))),
+            "current_date" => return Ok(Value::Known(DataType::named("date"))),
+            "current_user" | "session_user" | "user" | "current_role" => {
+                return Ok(Value::Known(DataType::named("name")));
+            }
+            _ => {}
+        }
+        let Some(all) = functions().get(name) else { return Ok(Value::Open) };
+        let selected = self.select(all, &values);
+        if let Selected::Nothing = selected {
+            // `text(x)` is a cast; of arguments that are named or a star nothing is known.
+            let odd = args.iter().any(|arg| matches!(arg, ExprNode::Other { .. }))
+                || crate::cast::is_builtin_type(crate::data_type::canonical_type_name(name), self.version);
+            if !odd && !self.catalog.is_incomplete() && self.version.at_least(14) {
+                let shown: Vec<String> = args.iter().zip(&values).map(|(arg, value)| self.shown(arg, value)).collect();
+                return Err(("42883", format!("function {name}({}) does not exist", shown.join(", "))));
+            }
+        }
+        let places = |what: &str| format!("{what} functions are not allowed in {}s", self.place.name());
+        match self.kind(function) {
+            Some(b'a') => return Err(("42803", places("aggregate"))),
+            Some(b'w') => return Err(("42P20", places("window"))),
+            _ => {}
+        }
+        let all_sets = all.iter().all(|candidate| candidate.returns_set);
+        match selected {
+            Selected::One(candidate) if candidate.returns_set => Err(("0A000", places("set-returning"))),
+            _ if all_sets => Err(("0A000", places("set-returning"))),
+            Selected::One(candidate) => Ok(self.result(candidate, &values)),
+            _ => Ok(Value::Open),
+        }
+    }
+
+    fn result(&self, candidate: &Candidate, values: &[Value]) -> Value {
+        if !is_polymorphic(&candidate.result) {
+            return if candidate.result.is("record") { Value::Open } else { Value::Known(candidate.result.clone()) };
+        }
+        let element = element_of(&candidate.arguments, values);
+        match (candidate.result.name.name.as_str(), element) {
+            ("anyelement" | "anynonarray", Some(Some(element))) => Value::Known(element),
+            ("anyarray", Some(Some(element))) if !element.is_array() => Value::Known(element.array()),
+            _ => Value::Open,
+        }
+    }
+
+    /// `func_match_argtypes` and `func_select_candidate`.
+    fn select<'c>(&self, all: &'c [Candidate], values: &[Value]) -> Selected<'c> {
+        let count = values.len();
+        let here = all.iter().filter(|candidate| {
+            let (least, most) = (candidate.arguments.len() - candidate.defaults, candidate.arguments.len());
+            let arity = if candidate.variadic { count + 1 >= most } else { (least..=most).contains(&count) };
+            arity && (candidate.since..=candidate.until).contains(&self.version.major.max(14))
+        });
+        let mut left: Vec<&Candidate> = here.filter(|candidate| self.accepts(candidate, values)).collect();
+        if left.is_empty() {
+            return Selected::Nothing;
+        }
+        if values.contains(&Value::Open) || left.iter().any(|candidate| candidate.variadic) {
+            return match left.as_slice() {
+                [only] => Selected::One(only),
+                _ => Selected::Open,
+            };
+        }
+        // An operator between a value and a literal first takes the literal for one of the same type.
+        if let [Value::Known(known), Value::Literal] | [Value::Literal, Value::Known(known)] = values
+            && let Some(exact) = left.iter().find(|candidate| candidate.arguments.iter().all(|wanted| wanted == known))
+        {
+            return Selected::One(exact);
+        }
+        let exactly = |candidate: &&Candidate| {
+            let pairs = values.iter().zip(&candidate.arguments);
+            pairs.filter(|(value, wanted)| matches!(value, Value::Known(known) if known == *wanted)).count()
+        };
+        keep_best(&mut left, exactly);
+        let preferred = |candidate: &&Candidate| {
+            let pairs = values.iter().zip(&candidate.arguments);
+            pairs
+                .filter(|(value, wanted)| {
+                    matches!(value, Value::Known(known) if known == *wanted
+                        || (is_preferred(wanted) && category(known) == category(wanted)))
+                })
+                .count()
+        };
+        if left.len() > 1 {
+            keep_best(&mut left, preferred);
+        }
+        if left.len() > 1 {
+            for place in (0..count).filter(|place| values[*place] == Value::Literal) {
+                let wanted = |candidate: &&Candidate| candidate.arguments.get(place).map(category);
+                let chosen = if left.iter().any(|candidate| wanted(candidate) == Some('S')) {
+                    Some('S')
+                } else {
+                    let first = left.first().and_then(wanted);
+                    first.filter(|first| left.iter().all(|candidate| wanted(candidate) == Some(*first)))
+                };
+                let Some(chosen) = chosen else { return Selected::Open };
+                left.retain(|candidate| wanted(candidate) == Some(chosen));
+                let liked =
+                    |candidate: &&Candidate| usize::from(candidate.arguments.get(place).is_some_and(is_preferred));
+                keep_best(&mut left, liked);
+            }
+        }
+        match left.as_slice() {
+            [only] => Selected::One(only),
+            _ => Selected::Open,
+        }
+    }
+
+    fn accepts(&self, candidate: &Candidate, values: &[Value]) -> bool {
+        let last = candidate.arguments.len().saturating_sub(1);
+        let each = values.iter().enumerate().all(|(place, value)| {
+            if candidate.variadic && place >= last {
+                return true;
+            }
+            let Some(wanted) = candidate.arguments.get(place) else { return false };
+            match value {
+                Value::Literal | Value::Open => true,
+                Value::Known(known) => self.accepts_one(known, wanted),
+            }
+        });
+        each && (candidate.variadic || element_of(&candidate.arguments, values).is_some())
+    }
+
+    fn accepts_one(&self, known: &DataType, wanted: &DataType) -> bool {
+        let range = |suffix: &str| !known.is_array() && known.name.name.as_str().ends_with(suffix);
+        match wanted.name.name.as_str() {
+            _ if wanted.is_array() || known == wanted => known == wanted || is_implicit(self.catalog, known, wanted),
+            "any" | "anyelement" | "anycompatible" => true,
+            "anynonarray" | "anycompatiblenonarray" => !known.is_array(),
+            "anyarray" | "anycompatiblearray" => known.is_array(),
+            "anyenum" => false,
+            "anymultirange" | "anycompatiblemultirange" => range("multirange"),
+            "anyrange" | "anycompatiblerange" => range("range") && !range("multirange"),
+            _ => is_implicit(self.catalog, known, wanted),
+        }
+    }
+}
+
+/// What the polymorphic arguments agree on; `None` where they do not agree, `Some(None)` where nothing says it.
+fn element_of(wanted: &[DataType], values: &[Value]) -> Option<Option<DataType>> {
+    let mut element: Option<DataType> = None;
+    for (wanted, value) in wanted.iter().zip(values) {
+        let Value::Known(known) = value else { continue };
+        let found = match wanted.name.name.as_str() {
+            "anyelement" | "anynonarray" | "anyenum" => known.clone(),
+            "anyarray" => DataType { array_dimensions: 0, ..known.clone() },
+            "anyrange" | "anymultirange" => match range_element(known) {
+                Some(name) => DataType::named(name),
+                None => continue,
+            },
+            _ => continue,
+        };
+        match &element {
+            Some(element) if *element != found => return None,
+            _ => element = Some(found),
+        }
+    }
+    Some(element)
+}
+
+fn keep_best(left: &mut Vec<&Candidate>, score: impl Fn(&&Candidate) -> usize) {
+    let best = left.iter().map(&score).max().unwrap_or(0);
+    if best > 0 {
+        left.retain(|candidate| score(candidate) == best);
+    }
+}
+
+/// One type of all values, where they have one.
+fn common(values: &[Value]) -> Value {
+    let mut found: Option<&DataType> = None;
+    for value in values {
+        match value {
+            Value::Open => return Value::Open,
+            Value::Literal => {}
+            Value::Known(known) if found.is_none_or(|found| found == known) => found = Some(known),
+            Value::Known(_) => return Value::Open,
+        }
+    }
+    found.map_or(Value::Open, |found| Value::Known(found.clone()))
+}
+
+fn number_type(text: &str) -> &'static str {
+    if text.parse::<i32>().is_ok() {
+        "int4"
+    } else if text.parse::<i64>().is_ok() {
+        "int8"
+    } else {
+        "numeric"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::name::Ident;
+
+    fn text(value: &str) -> ExprNode {
+        ExprNode::Text(value.to_owned())
+    }
+
+    fn cast(name: &str) -> ExprNode {
+        ExprNode::Cast { expr: Box::new(text("")), data_type: type_of_word(name) }
+    }
+
+    fn check(node: &ExprNode, expected: Result<&str, &str>) {
+        let catalog = Catalog::new();
+        let scope = Scope {
+            catalog: &catalog,
+            table: None,
+            version: PgVersion::major(16),
+            place: Place::Check,
+            is_user_function: &|_| false,
+        };
+        let actual = scope.read(node).map(|value| match value {
+            Value::Known(data_type) => data_type.to_string(),
+            other => format!("{other:?}"),
+        });
+        assert_eq!(actual.as_deref().map_err(|(_, message)| message.as_str()), expected, "{node:?}");
+    }
+
+    fn infix(left: &str, operator: &str, right: ExprNode) -> ExprNode {
+        ExprNode::Infix { operator: operator.to_owned(), left: Box::new(cast(left)), right: Box::new(right) }
+    }
+
+    fn call(name: &str, args: Vec<ExprNode>) -> ExprNode {
+        ExprNode::Call { function: QualifiedName::new(Ident::from(name)), args, keyword: false }
+    }
+
+    #[test]
+    fn operators_are_chosen_as_the_server_chooses() {
+        check(&infix("int4", "+", cast("int8")), Ok("bigint"));
+        check(&infix("int4", "+", text("1")), Ok("integer"));
+        check(&infix("int2", "*", cast("numeric")), Ok("numeric"));
+        check(&infix("int4", "/", cast("float4")), Ok("double precision"));
+        check(&infix("date", "-", cast("date")), Ok("integer"));
+        check(&infix("date", "+", cast("interval")), Ok("timestamp without time zone"));
+        check(&infix("timestamptz", "-", cast("timestamptz")), Ok("interval"));
+        check(&infix("varchar", "||", text("x")), Ok("text"));
+        check(&infix("text", ">", cast("int4")), Err("operator does not exist: text > integer"));
+        check(&infix("json", "=", cast("json")), Err("operator does not exist: json = json"));
+        check(&infix("int4[]", "=", cast("text[]")), Err("operator does not exist: integer[] = text[]"));
+        check(&infix("int4[]", "@>", cast("int4[]")), Ok("boolean"));
+        check(&infix("jsonb", "->>", text("a")), Ok("text"));
+        check(&infix("int4range", "@>", cast("int4")), Ok("boolean"));
+        check(&infix("my_type", "+", cast("int4")), Ok("Open"));
+    }
+
+    #[test]
+    fn functions_are_chosen_as_the_server_chooses() {
+        check(&call("length", vec![cast("varchar")]), Ok("integer"));
+        check(&call("length", vec![cast("numeric")]), Err("function length(numeric) does not exist"));
+        check(&call("lower", vec![cast("text"), cast("text")]), Err("function lower(text, text) does not exist"));
+        check(&call("abs", vec![cast("int8")]), Ok("bigint"));
+        check(&call("round", vec![cast("int4")]), Ok("double precision"));
+        check(
+            &call("round", vec![cast("float8"), cast("int4")]),
+            Err("function round(double precision, integer) does not exist"),
+        );
+        check(&call("array_length", vec![cast("text[]"), cast("int4")]), Ok("integer"));
+        check(&call("concat", vec![cast("text"), cast("int4")]), Ok("text"));
+        check(&call("sum", vec![cast("int4")]), Err("aggregate functions are not allowed in check constraints"));
+        check(
+            &call("generate_series", vec![cast("int4"), cast("int4")]),
+            Err("set-returning functions are not allowed in check constraints"),
+        );
+        check(&call("my_function", vec![cast("int4")]), Ok("Open"));
+    }
+}
