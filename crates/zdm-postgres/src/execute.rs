@@ -421,6 +421,7 @@ impl Run {
             return Ok(DataType { name, ..data_type.clone() });
         }
         if data_type.name.schema.is_none() && crate::cast::is_builtin_type(data_type.name.name.as_str(), self.version) {
+            check_modifiers(data_type, self.version)?;
             return Ok(normalised(data_type));
         }
         let catalog = self.catalog();
@@ -469,6 +470,24 @@ const fn changes_schema(statement: &Statement) -> bool {
             | Statement::Opaque(_)
             | Statement::CreateOther { .. }
     )
+}
+
+/// `varchar(0)` and `numeric(2000)`: the input functions of the modifiers.
+fn check_modifiers(data_type: &DataType, version: PgVersion) -> Step {
+    let name = data_type.name.name.as_str();
+    match (name, data_type.modifiers.as_slice()) {
+        ("varchar" | "bpchar" | "bit" | "varbit", [length, ..]) if *length < 1 => {
+            let shown = if name == "bpchar" { "char" } else { name };
+            refuse("22023", format!("length for type {shown} must be at least 1"))
+        }
+        ("numeric", [precision, ..]) if !(1..=1000).contains(precision) => {
+            refuse("22023", format!("NUMERIC precision {precision} must be between 1 and 1000"))
+        }
+        ("numeric", [precision, scale]) if !version.at_least(15) && !(0..=*precision).contains(scale) => {
+            refuse("22023", format!("NUMERIC scale {scale} must be between 0 and precision {precision}"))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// `char` is `char(1)`, `bit` is `bit(1)`; a numeric precision alone has scale 0.

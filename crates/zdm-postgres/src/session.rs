@@ -538,7 +538,7 @@ impl Settings {
 
     /// SET TRANSACTION READ ONLY, or the parameter by its name.
     fn is_read_only(&self) -> bool {
-        self.get("transaction_read_only").is_some_and(|value| crate::execute::is_on(value))
+        self.get("transaction_read_only").is_some_and(crate::execute::is_on)
     }
 
     fn set(&mut self, name: &str, value: Option<&str>) {

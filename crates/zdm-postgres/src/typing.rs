@@ -447,7 +447,7 @@ impl Scope<'_> {
         let Some(all) = operators().get(operator) else { return Ok(Value::Open) };
         let values: Vec<Value> = operands.iter().map(|(_, value)| value.clone()).collect();
         match self.select(all, &values) {
-            Selected::One(candidate) => Ok(self.result(candidate, &values)),
+            Selected::One(candidate) => Ok(Self::result(candidate, &values)),
             Selected::Open => Ok(Value::Open),
             Selected::Nothing => {
                 let more = self.catalog.has_own_operators()
@@ -517,19 +517,19 @@ impl Scope<'_> {
         match selected {
             Selected::One(candidate) if candidate.returns_set => Err(("0A000", places("set-returning"))),
             _ if all_sets => Err(("0A000", places("set-returning"))),
-            Selected::One(candidate) => Ok(self.result(candidate, &values)),
+            Selected::One(candidate) => Ok(Self::result(candidate, &values)),
             _ => Ok(Value::Open),
         }
     }
 
-    fn result(&self, candidate: &Candidate, values: &[Value]) -> Value {
+    fn result(candidate: &Candidate, values: &[Value]) -> Value {
         if !is_polymorphic(&candidate.result) {
             return if candidate.result.is("record") { Value::Open } else { Value::Known(candidate.result.clone()) };
         }
         let element = element_of(&candidate.arguments, values);
         match (candidate.result.name.name.as_str(), element) {
-            ("anyelement" | "anynonarray", Some(Some(element))) => Value::Known(element),
-            ("anyarray", Some(Some(element))) if !element.is_array() => Value::Known(element.array()),
+            ("anyelement" | "anynonarray", Ok(Some(element))) => Value::Known(element),
+            ("anyarray", Ok(Some(element))) if !element.is_array() => Value::Known(element.array()),
             _ => Value::Open,
         }
     }
@@ -609,7 +609,7 @@ impl Scope<'_> {
                 Value::Known(known) => self.accepts_one(known, wanted),
             }
         });
-        each && (candidate.variadic || element_of(&candidate.arguments, values).is_some())
+        each && (candidate.variadic || element_of(&candidate.arguments, values).is_ok())
     }
 
     fn accepts_one(&self, known: &DataType, wanted: &DataType) -> bool {
@@ -627,8 +627,11 @@ impl Scope<'_> {
     }
 }
 
-/// What the polymorphic arguments agree on; `None` where they do not agree, `Some(None)` where nothing says it.
-fn element_of(wanted: &[DataType], values: &[Value]) -> Option<Option<DataType>> {
+/// Polymorphic arguments of different types.
+struct Disagreement;
+
+/// What the polymorphic arguments agree on; `None` where nothing says it.
+fn element_of(wanted: &[DataType], values: &[Value]) -> Result<Option<DataType>, Disagreement> {
     let mut element: Option<DataType> = None;
     for (wanted, value) in wanted.iter().zip(values) {
         let Value::Known(known) = value else { continue };
@@ -642,11 +645,11 @@ fn element_of(wanted: &[DataType], values: &[Value]) -> Option<Option<DataType>>
             _ => continue,
         };
         match &element {
-            Some(element) if *element != found => return None,
+            Some(element) if *element != found => return Err(Disagreement),
             _ => element = Some(found),
         }
     }
-    Some(element)
+    Ok(element)
 }
 
 fn keep_best(left: &mut Vec<&Candidate>, score: impl Fn(&&Candidate) -> usize) {

@@ -144,7 +144,7 @@ impl Run {
         if let Some(opclass) = &element.opclass {
             let known = classes().iter().find(|class| class.method == method && opclass.name == class.name);
             return match known {
-                Some(class) if !served.iter().any(|served| *served == class.data_type) => {
+                Some(class) if !served.contains(&class.data_type) => {
                     refuse("42804", format!("operator class \"{}\" does not accept data type {shown}", opclass.name))
                 }
                 Some(_) => Ok(()),
@@ -158,9 +158,8 @@ impl Run {
                 ),
             };
         }
-        let own = classes().iter().any(|class| {
-            class.method == method && class.default && served.iter().any(|served| *served == class.data_type)
-        });
+        let own =
+            classes().iter().any(|class| class.method == method && class.default && served.contains(&class.data_type));
         if own || more || !self.extensions_are_known() {
             return Ok(());
         }
@@ -195,9 +194,8 @@ impl Run {
         };
         let polymorphic = served.iter().find(|name| name.starts_with("any"));
         let input = input(polymorphic.map_or("", |name| name));
-        let class = classes().iter().find(|class| {
-            class.method == method && class.default && served.iter().any(|served| *served == class.data_type)
-        });
+        let class =
+            classes().iter().find(|class| class.method == method && class.default && served.contains(&class.data_type));
         match crate::typing::commutes(operator, &input) {
             None => {
                 if !self.catalog().extensions.is_empty() && matches!(operator, "<->" | "%") {

@@ -695,7 +695,8 @@ impl Run {
             }
             AlterTableAction::Inherit { parent } => self.inherit(name, parent, queue),
             AlterTableAction::NoInherit { parent } => self.no_inherit(name, parent),
-            AlterTableAction::OwnerTo { .. } => {
+            AlterTableAction::OwnerTo { role } => {
+                self.need_role(role);
                 // Owners are not kept. What belongs to the table is only touched where the owner is another one.
                 let mut owned: Vec<QualifiedName> =
                     self.catalog().sequences_of(name).into_iter().map(|(_, sequence)| sequence).collect();

@@ -639,6 +639,7 @@ impl Run {
             check_assignments(dml)?;
             self.check_updated_columns(&name, dml)?;
         }
+        self.draw_set_defaults(&name, dml);
         self.check_enum_values(&name, dml)?;
         let rows = |run: &mut Self| {
             run.check_keys_of(&name, Change::Update, &dml.columns, dml.predicate.is_none());
@@ -699,6 +700,13 @@ impl Run {
             return self.run_query(&dml.query);
         }
         let name = self.change_rows(dml)?;
+        if self.find(&dml.table).as_ref() == Some(&name) {
+            for clause in &dml.merge {
+                if let MergeAction::Insert(columns) | MergeAction::Update(columns) = &clause.action {
+                    self.need_written_columns(&name, columns)?;
+                }
+            }
+        }
         self.draw_for_merge(&name, dml);
         self.check_merged_columns(&name, dml)?;
         let does = |wanted: fn(&MergeAction) -> bool| dml.merge.iter().any(|clause| wanted(&clause.action));
@@ -750,6 +758,28 @@ impl Run {
             }
         }
         Ok(())
+    }
+
+    /// `SET column = DEFAULT` of a column that draws from a sequence.
+    fn draw_set_defaults(&mut self, name: &QualifiedName, dml: &Dml) {
+        if !dml.query.says(&["=", "default"])
+            && !dml.query.says(&["default", ","])
+            && !dml.query.says(&["(", "default"])
+        {
+            return;
+        }
+        let table = self.table(name);
+        for column in dml.columns.iter().filter_map(|column| table.column(column.as_str())) {
+            let mut sequences: Vec<QualifiedName> =
+                column.identity.iter().map(|identity| identity.sequence.clone()).collect();
+            if let Some(default) = &column.default {
+                sequences.extend(sequences_in(&default.node).iter().filter_map(|sequence| self.find(sequence)));
+            }
+            for sequence in sequences {
+                let condition = format!("{} is set to its default in a row", column.name);
+                self.maybe(&sequence, UncertainEffect::Lock(LockMode::RowExclusive), condition);
+            }
+        }
     }
 
     /// Columns that an INSERT of MERGE gives no value draw from their sequences.

@@ -50,6 +50,9 @@ impl Run {
                 // A warning, and it is passed over.
                 continue;
             }
+            if matches!(self.catalog().relation(&name), Some(Relation::Index { .. } | Relation::Sequence(_))) {
+                continue;
+            }
             names.push(name.clone());
             if only.contains(table) {
                 continue;
