@@ -48,6 +48,21 @@ struct Reading<'m> {
     problems: Vec<(Span, String)>,
 }
 
+/// The expression that the body of a class gives a name, as it is written.
+fn written_in_class(class: &ClassRef, name: &str) -> Option<(String, Span)> {
+    let module = &class.module;
+    class.class().body.iter().rev().find_map(|stmt| {
+        let (targets, value) = match &stmt.kind {
+            StmtKind::Assign { targets, value } => (targets.as_ref(), *value),
+            StmtKind::AnnAssign { target, value, .. } => (std::slice::from_ref(target), (*value)?),
+            _ => return None,
+        };
+        let is_it = targets.iter().any(|target| module.text(module.expr(*target).span) == name);
+        let span = module.expr(value).span;
+        is_it.then(|| (module.text(span).to_owned(), span))
+    })
+}
+
 impl<'a> Extractor<'a> {
     pub(crate) fn new(evaluator: Evaluator<'a>, settings: &'a Settings) -> Self {
         Self { evaluator, settings }
@@ -80,7 +95,7 @@ impl<'a> Extractor<'a> {
             run_before: Vec::new(),
             replaces: Vec::new(),
             operations: Vec::new(),
-            declared_phase: None,
+            declared_phases: Vec::new(),
             unapplies_itself: false,
             applies_where: None,
             problems: Vec::new(),
@@ -134,12 +149,16 @@ impl<'a> Extractor<'a> {
             if let Some(value) = attribute(name)
                 && !matches!(value.kind, ValueKind::Function(_))
             {
-                let text = match value.as_str() {
-                    Some(text) => text.to_string(),
-                    None => value.origin.text().to_owned(),
+                // The members of a class of the project are told by how they are written.
+                let (text, span) = match (value.as_str(), written_in_class(class, name)) {
+                    (Some(text), written) => {
+                        let span = written.map_or_else(|| span_in(&value, reading.module), |(_, span)| span);
+                        (text.to_string(), span)
+                    }
+                    (None, Some((text, span))) if class.module == *reading.module => (text, span),
+                    (None, _) => (value.origin.text().to_owned(), span_in(&value, reading.module)),
                 };
-                migration.declared_phase = Some((Arc::from(*name), text.into(), span_in(&value, reading.module)));
-                break;
+                migration.declared_phases.push((Arc::from(*name), text.into(), span));
             }
         }
         if let Some(value) = attribute("operations") {

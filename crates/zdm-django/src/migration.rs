@@ -55,7 +55,7 @@ pub struct Migration {
     pub replaces: Vec<MigrationKey>,
     pub operations: Vec<Operation>,
     /// Class attributes that declare a deploy phase: `zdm_phase`, django-safemigrate's `safe`; name, value's text, place.
-    pub declared_phase: Option<(Arc<str>, Arc<str>, Span)>,
+    pub declared_phases: Vec<(Arc<str>, Arc<str>, Span)>,
     /// The class has an `unapply` of its own: what it does backwards is not known.
     pub unapplies_itself: bool,
     /// What its `apply` asks the database before it runs the operations; where it does not hold, they change the state

@@ -432,7 +432,8 @@ pub struct CodeFacts {
     pub facts: Vec<CodeFact>,
     /// Why the function was not read at all.
     pub unread: Option<Arc<str>>,
-    /// Something in it is called as what changes rows or tables is, whether or not a fact tells of it.
+    /// Something in it is called as what changes rows or tables is, whether or not a fact tells of it; SQL that is known is
+    /// not meant.
     pub may_change: bool,
 }
 
@@ -443,6 +444,8 @@ pub struct CodeFact {
     pub span: Span,
     /// The code itself puts it, and all rounds of the loops around it, into one transaction.
     pub in_transaction: bool,
+    /// It stands under a condition or in a loop, and may not happen.
+    pub perhaps: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]

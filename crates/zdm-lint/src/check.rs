@@ -191,7 +191,11 @@ fn request(args: &CheckArgs) -> Result<Request, Failure> {
     let mut request = project_request(&args.project, args.paths.clone())?;
     let select = |texts: &[String]| {
         selectors(texts).map_err(|(text, near)| {
-            let failure = Failure::new(format!("there is no rule `{text}`"));
+            let failure = if text.trim().is_empty() {
+                Failure::new("an empty text selects no rule")
+            } else {
+                Failure::new(format!("there is no rule `{text}`"))
+            };
             match near {
                 Some(near) => failure.with_help(format!("did you mean `{near}`? `zdm-lint rules` lists all")),
                 None => failure.with_help("`zdm-lint rules` lists all"),

@@ -58,10 +58,12 @@ pub struct TablePattern(pub String);
 
 impl TablePattern {
     pub fn matches(&self, name: &str) -> bool {
+        // As SQL quotes it, `"public"."shop_order"`, it is the same name.
+        let (pattern, name) = (self.0.replace('"', ""), name.replace('"', ""));
         // A table of the default schema is named without it.
-        let without = self.0.strip_prefix("public.");
+        let without = pattern.strip_prefix("public.");
         let matches = |pattern: &str| matches_glob(pattern.as_bytes(), name.as_bytes());
-        matches(&self.0) || without.is_some_and(matches)
+        matches(&pattern) || without.is_some_and(matches)
     }
 }
 

@@ -1,6 +1,6 @@
 //! What a rule is given: one migration of the trace with its surroundings, and the words to speak about it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 
@@ -72,6 +72,71 @@ pub fn all_steps(migration: &MigrationTrace) -> Vec<&Step> {
     let mut steps: Vec<&Step> = migration.steps.iter().chain(&migration.python).collect();
     steps.sort_by_key(|step| step.number);
     steps
+}
+
+/// The steps that work on a table which the same transaction has emptied by TRUNCATE, by their place, without that work: the
+/// lock is the TRUNCATE's, and there is nothing to read.
+pub fn on_emptied_tables(migration: &MigrationTrace, steps: &[&Step]) -> BTreeMap<usize, Step> {
+    let mut emptied: BTreeSet<QualifiedName> = BTreeSet::new();
+    let mut changed = BTreeMap::new();
+    let mut transaction = None;
+    let mut reached = 0;
+    for (place, step) in steps.iter().enumerate() {
+        // Python code may put rows in.
+        let python = migration.operations.get(reached..step.operation).unwrap_or_default().iter();
+        if step.transaction.is_none() || step.transaction != transaction || python.clone().any(|trace| trace.python) {
+            emptied.clear();
+        }
+        transaction = step.transaction;
+        reached = step.operation;
+        if step.is_refused() {
+            continue;
+        }
+        match &step.statement {
+            Statement::Truncate { .. } => {
+                let locks = step.outcome.effects.locks.iter();
+                emptied.extend(
+                    locks
+                        .filter(|(name, mode)| {
+                            **mode == LockMode::AccessExclusive && step.catalog_before.table(name).is_some()
+                        })
+                        .map(|(name, _)| name.clone()),
+                );
+            }
+            Statement::CreateIndex(_) | Statement::Comment { .. } => {}
+            Statement::AlterTable(alter) => {
+                for action in &alter.actions {
+                    if let AlterTableAction::RenameTo { name } = action
+                        && emptied.remove(&alter.name)
+                    {
+                        emptied.insert(alter.name.sibling(name.clone()));
+                    }
+                }
+            }
+            // What it writes, and through which triggers, is not asked.
+            _ => emptied.clear(),
+        }
+        let of_emptied = |name: &QualifiedName| {
+            emptied.contains(name)
+                || [&step.catalog_before, &step.catalog_after]
+                    .iter()
+                    .any(|catalog| catalog.index(name).is_some_and(|(table, _)| emptied.contains(&table.name)))
+        };
+        let effects = &step.outcome.effects;
+        let works = effects.rewrites.iter().chain(&effects.scans).chain(&effects.index_builds).any(of_emptied);
+        if matches!(step.statement, Statement::Truncate { .. }) || !works {
+            continue;
+        }
+        let mut step = Step::clone(step);
+        let effects = &mut step.outcome.effects;
+        for names in [&mut effects.rewrites, &mut effects.scans, &mut effects.index_builds] {
+            names.retain(|name| !of_emptied(name));
+        }
+        effects.blocks.retain(|name, _| !of_emptied(name));
+        effects.uncertain.retain(|uncertain| !of_emptied(&uncertain.relation));
+        changed.insert(place, step);
+    }
+    changed
 }
 
 /// Per step of a migration, and once more for its end: the relations that nobody uses yet, under their name at that step,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use zdm_django::resolve::Resolver;
 use zdm_postgres::Ident;
 use zdm_replay::{MigrationTrace, Trace, table_name};
-use zdm_source::{Diagnostic, Phase};
+use zdm_source::{Diagnostic, Label, Phase, Span};
 
 use crate::context::Cx;
 use crate::fixes;
@@ -45,14 +45,34 @@ pub(crate) fn phase(text: &str) -> Option<Phase> {
     }
 }
 
-/// The finding about a migration's declaration, given its other findings.
-pub(crate) fn check(cx: &Cx<'_>, found: &[Diagnostic]) -> Option<Diagnostic> {
-    let (attribute, text, span) = cx.migration.migration.declared_phase.as_ref()?;
+/// The findings about a migration's declarations, given its other findings: one for each, or that they contradict.
+pub(crate) fn check(cx: &Cx<'_>, found: &[Diagnostic]) -> Vec<Diagnostic> {
+    let declarations = &cx.migration.migration.declared_phases;
+    if let [(first, one, place), (second, other, span)] = declarations.as_slice()
+        && let (Some(declared), Some(also)) = (phase(one), phase(other))
+        && declared != also
+    {
+        let message =
+            format!("`{second}` says `{other}`, and `{first}` says `{one}`: which of them holds is not known");
+        let related = Label::new(&cx.migration.migration.file, *place, format!("`{first}` is declared here"));
+        return vec![cx.at_span(*span, message).with_related(related).with_help("declare one of them")];
+    }
+    declarations.iter().filter_map(|declaration| check_one(cx, found, declaration)).collect()
+}
+
+fn check_one(
+    cx: &Cx<'_>,
+    found: &[Diagnostic],
+    (attribute, text, span): &(Arc<str>, Arc<str>, Span),
+) -> Option<Diagnostic> {
     let Some(declared) = read(text) else {
-        return Some(
-            cx.at_span(*span, format!("`{attribute} = {text}` is no phase that is known here"))
-                .with_help("write `zdm_phase = \"before\"`, `\"after\"` or `\"window\"`"),
-        );
+        let help = if &**attribute == "safe" {
+            "write `Safe.before_deploy()`, `Safe.after_deploy()` or `Safe.always()`"
+        } else {
+            "write `zdm_phase = \"before\"`, `\"after\"` or `\"window\"`"
+        };
+        let message = format!("`{attribute}` says `{text}`, which is no phase that is known here");
+        return Some(cx.at_span(*span, message).with_help(help));
     };
     let (computed, reason) = phase_of(found);
     let late = match declared {
@@ -73,9 +93,9 @@ pub(crate) fn check(cx: &Cx<'_>, found: &[Diagnostic]) -> Option<Diagnostic> {
             )
             .with_related(reason.primary.clone())
             .with_help(format!(
-                "mend what {} says, or declare `zdm_phase = \"{}\"`",
+                "mend what {} says, or declare {}",
                 reason.code.code,
-                computed.as_str()
+                declaration(attribute, computed)
             )),
             fix,
         ));
@@ -90,9 +110,18 @@ pub(crate) fn check(cx: &Cx<'_>, found: &[Diagnostic]) -> Option<Diagnostic> {
             *span,
             format!("`{attribute}` says `{text}`, but the new code cannot run before this migration: every query of model `{model}` names `{column}`, which is not there yet"),
         )
-        .with_help("run it before the new code: `zdm_phase = \"before\"`"),
+        .with_help(format!("run it before the new code: {}", declaration(attribute, Phase::Before))),
         fix,
     ))
+}
+
+/// How a phase is declared in the words of an attribute: django-safemigrate has none for a chosen moment.
+fn declaration(attribute: &str, phase: Phase) -> String {
+    match (attribute, phase) {
+        ("safe", Phase::Before) => "`safe = Safe.before_deploy()`".to_owned(),
+        ("safe", Phase::After) => "`safe = Safe.after_deploy()`".to_owned(),
+        _ => format!("`zdm_phase = \"{}\"`", phase.as_str()),
+    }
 }
 
 /// Whether the rule is on for the migration, and its page.

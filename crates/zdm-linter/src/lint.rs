@@ -10,7 +10,7 @@ use zdm_django::{Migration, MigrationKey};
 use zdm_source::Diagnostic;
 
 use crate::config::Config;
-use crate::context::{Behind, Cx, all_steps, fresh_relations, stands_behind_what};
+use crate::context::{Behind, Cx, all_steps, fresh_relations, on_emptied_tables, stands_behind_what};
 use crate::merged::{self, MergedChange};
 use crate::new_code::drift;
 use crate::old_code::old_tables;
@@ -21,7 +21,7 @@ use crate::standing;
 use crate::suppress;
 use crate::unknown_tables;
 use crate::{by_table, declared};
-use zdm_replay::{MigrationTrace, Trace};
+use zdm_replay::{MigrationTrace, Step, Trace};
 
 /// Does the work of each number below the count, in any order, on any threads, and returns when all is done.
 pub type ForEach<'f> = dyn Fn(usize, &(dyn Fn(usize) + Sync)) + 'f;
@@ -141,6 +141,9 @@ fn judge(
     };
     let running = release.map_or(&migration.state_before, |release| &release.running);
     let steps = all_steps(migration);
+    let on_emptied = on_emptied_tables(migration, &steps);
+    let steps: Vec<&Step> =
+        steps.into_iter().enumerate().map(|(place, step)| on_emptied.get(&place).unwrap_or(step)).collect();
     let fresh = fresh_relations(&steps, &made);
     let old = old_tables(migration, running, &made, &trace.context);
     let new = drift(migration, &trace.context);
@@ -168,7 +171,7 @@ fn judge(
     found.extend(more);
     by_table::apply(migration, config, &mut found);
     if let Some(rule) = declared::rule()
-        && migration.migration.declared_phase.is_some()
+        && !migration.migration.declared_phases.is_empty()
         && config.is_enabled(&rule.page, path)
     {
         // What is suppressed does not count.

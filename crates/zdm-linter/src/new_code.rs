@@ -74,6 +74,7 @@ pub fn drift(migration: &MigrationTrace, context: &Context) -> Vec<Drifted> {
             let lost = |drift: &Drift| matches!(drift, Drift::UnfilledColumn { column } if mirror::fills(catalog, &before_table, column));
             drifts.retain(|drift| !known.contains(drift));
             drifts.retain(|drift| lost(drift) || brought_about(drift, before, model, &migration.state_before, context));
+            without_columns_left_behind(&mut drifts, before, model, &migration.state_before, context);
         }
         if !drifts.is_empty() {
             result.push(Drifted { key, label: format!("{}.{}", model.app, model.name), table: after_table, drifts });
@@ -106,6 +107,48 @@ fn concerned(migration: &MigrationTrace) -> BTreeSet<ModelKey> {
         }
     }
     keys
+}
+
+/// A field that goes by a column which is not there is one difference; the column that it went by before is no other.
+fn without_columns_left_behind(
+    drifts: &mut Vec<Drift>,
+    before: &ModelState,
+    after: &ModelState,
+    state_before: &ProjectState,
+    context: &Context,
+) {
+    let missing: Vec<Arc<str>> = drifts
+        .iter()
+        .filter_map(|drift| match drift {
+            Drift::MissingColumn { field, .. } => Some(Arc::clone(field)),
+            _ => None,
+        })
+        .collect();
+    if missing.is_empty() {
+        return;
+    }
+    let Ok(resolved) = Resolver::new(state_before, context).model(&before.key()) else { return };
+    let field_of = |column: &Ident| {
+        let fields = resolved.fields.iter().filter_map(|field| field.as_ref().ok());
+        fields
+            .filter(|field| field.column.as_deref() == Some(column.as_str()))
+            .map(|field| Arc::clone(&field.field.name))
+            .next()
+    };
+    // Renamed in the state: the same class under a name that the model did not have.
+    let is_renamed = |old: &str| {
+        let class = before.field(old).map(|field| &field.class);
+        after.field(old).is_none()
+            && missing.iter().any(|new| {
+                before.field(new).is_none() && class.is_some() && after.field(new).map(|field| &field.class) == class
+            })
+    };
+    drifts.retain(|drift| match drift {
+        Drift::UnfilledColumn { column } | Drift::ForeignKeyLeft { column, .. } => {
+            field_of(column).is_none_or(|old| !missing.contains(&old) && !is_renamed(&old))
+        }
+        _ => true,
+    });
 }
 
 /// Some differences are this migration's doing only if the state changed; where the table did, another rule speaks.

@@ -105,11 +105,11 @@ pub fn own_phases(trace: &Trace, config: &Config, diagnostics: &[Diagnostic]) ->
                 counting.map(|(found, _)| format!("{}: {}", found.code.code, found.message)).collect();
             // Whoever writes a migration may know more of its rows than the rules do; less strict than the findings it is
             // not.
-            if let Some((attribute, text, _)) = &migration.migration.declared_phase
-                && let Some(declared) = declared::phase(text).filter(|declared| *declared > phase)
-            {
-                phase = declared;
-                reasons.push(format!("`{attribute}` says so"));
+            for (attribute, text, _) in &migration.migration.declared_phases {
+                if let Some(declared) = declared::phase(text).filter(|declared| *declared > phase) {
+                    phase = declared;
+                    reasons.push(format!("`{attribute}` says so"));
+                }
             }
             MigrationPhase { key: key.clone(), path: migration.migration.file.path().to_owned(), phase, reasons }
         })

@@ -76,6 +76,7 @@ registry! {
     "ZDM218-constraint-dropped" => rules::constraint_dropped::check,
     "ZDM219-index-dropped" => rules::index_dropped::check,
     "ZDM220-generation-changed" => rules::generation_changed::check,
+    "ZDM221-write-replaced" => rules::write_replaced::check,
     // 3xx data
     "ZDM301-whole-table-in-one-statement" => rules::whole_table_in_one_statement::check,
     "ZDM302-data-and-schema-together" => rules::data_and_schema_together::check,

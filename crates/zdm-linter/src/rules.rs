@@ -109,6 +109,7 @@ pub mod varchar_not_text;
 pub mod volatile_default;
 pub mod whole_table_in_one_statement;
 pub mod wide_index;
+pub mod write_replaced;
 
 /// A default that gives a value: `DEFAULT NULL` is none.
 pub(crate) fn gives_value(default: Option<&SqlExpr>) -> bool {

@@ -31,7 +31,8 @@ pub struct Suppression {
 /// Marks the findings that the file's comments suppress, and adds findings about the comments themselves.
 pub fn apply(migration: &Migration, config: &Config, diagnostics: &mut Vec<Diagnostic>) {
     let suppressions = suppressions(&migration.file, &migration.operations);
-    if suppressions.is_empty() {
+    let nearly = nearly(&migration.file);
+    if suppressions.is_empty() && nearly.is_empty() {
         return;
     }
     let file = &migration.file;
@@ -59,6 +60,9 @@ pub fn apply(migration: &Migration, config: &Config, diagnostics: &mut Vec<Diagn
         diagnostic.fix = fix;
         about_comments.push(diagnostic);
     };
+    for (span, message, help) in nearly {
+        report(MALFORMED, span, message, Some(help), None);
+    }
     for suppression in &suppressions {
         if suppression.reason.is_empty() {
             report(
@@ -193,6 +197,62 @@ pub fn suppressions(file: &SourceFile, operations: &[Operation]) -> Vec<Suppress
         });
     }
     found
+}
+
+/// Comments that look like a suppression and are none, with what is wrong and how to write it.
+fn nearly(file: &SourceFile) -> Vec<(Span, String, String)> {
+    let mut found = Vec::new();
+    if !file.text().contains("zdm") && !file.text().contains("ZDM") {
+        return found;
+    }
+    let lines = file.lines();
+    for line in 0..lines.line_count() {
+        let line_span = lines.line_span(file.text(), line);
+        let text = file.slice(line_span);
+        let Some((hash, _)) = comment_of(text) else { continue };
+        let comments = text.get(hash..).unwrap_or("");
+        for (at, _) in comments.match_indices('#') {
+            let behind = comments.get(at + 1..).unwrap_or("");
+            let own = behind.split('#').next().unwrap_or(behind).trim();
+            let Some((message, help)) = nearly_directive(own) else { continue };
+            let start = line_span.start.saturating_add(u32::try_from(hash + at).unwrap_or(0));
+            let length = comments.get(at..).unwrap_or("").trim_end().len();
+            found.push((Span::new(start, start.saturating_add(u32::try_from(length).unwrap_or(0))), message, help));
+            break;
+        }
+    }
+    found
+}
+
+/// What is wrong with a comment that is meant for this linter, or names its rules for another one.
+fn nearly_directive(comment: &str) -> Option<(String, String)> {
+    let lowered = comment.to_ascii_lowercase();
+    let code = lowered
+        .split(|character: char| !character.is_ascii_alphanumeric())
+        .find(|word| {
+            word.strip_prefix("zdm")
+                .is_some_and(|digits| digits.len() == 3 && digits.bytes().all(|byte| byte.is_ascii_digit()))
+        })
+        .map(str::to_ascii_uppercase);
+    let written = format!("write `# zdm: ignore[{}] reason`", code.as_deref().unwrap_or("ZDM101"));
+    if let Some(rest) = comment.strip_prefix("zdm:") {
+        let word = rest.trim_start();
+        let word =
+            word.split(|character: char| !character.is_alphanumeric() && character != '-').next().unwrap_or(word);
+        if word == "ignore" || word == "ignore-file" {
+            return None;
+        }
+        let help = match nearest(word, ["ignore", "ignore-file"]) {
+            Some(near) => format!("did you mean `zdm: {near}`?"),
+            None => written,
+        };
+        return Some((format!("`zdm: {word}` suppresses no finding"), help));
+    }
+    let of_others = ["noqa", "nosec", "type:", "pylint:"].iter().any(|word| lowered.starts_with(word));
+    let like_ours =
+        lowered.starts_with("zdm") && ["ignore", "disable", "noqa", "skip"].iter().any(|word| lowered.contains(word));
+    ((of_others && code.is_some()) || like_ours)
+        .then(|| ("this comment suppresses no finding of zdm-lint".to_owned(), written))
 }
 
 /// Of a comment that holds several, as `# noqa  # zdm: ignore[ZDM101] small table`, the one that is ours.

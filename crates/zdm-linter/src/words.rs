@@ -10,7 +10,7 @@ use zdm_django::{Operation, OperationKind, ProjectState, Resolver, Value};
 use zdm_postgres::statement::{CreateIndex, IndexKey};
 use zdm_postgres::{Ident, QualifiedName};
 use zdm_replay::Step;
-use zdm_source::{Diagnostic, Severity};
+use zdm_source::{Diagnostic, Severity, Span};
 
 use crate::context::Cx;
 
@@ -209,6 +209,12 @@ fn referring(
         }
     }
     None
+}
+
+/// The method of a call as the file has it: `aupdate`, `_raw_delete`; `method` where the call stands in another file.
+pub(crate) fn method_as_written<'m>(cx: &Cx<'_>, span: Span, method: &'m str, others: &[&'m str]) -> &'m str {
+    let text = cx.migration.migration.file.slice(span);
+    others.iter().copied().find(|other| text.contains(&format!(".{other}("))).unwrap_or(method)
 }
 
 /// The transaction that keeps what a `RunPython` does locked until its end.

@@ -57,6 +57,10 @@ pub enum Statement {
         or_replace: bool,
         /// `SELECT`, `INSERT`, `UPDATE` or `DELETE`.
         event: String,
+        /// DO INSTEAD: what the statement would do is not done.
+        instead: bool,
+        /// For the rows that a WHERE chooses.
+        conditional: bool,
         /// What its condition and its actions name of `old` and `new`.
         columns: Vec<Ident>,
         actions: Vec<Statement>,

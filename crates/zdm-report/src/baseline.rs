@@ -57,6 +57,10 @@ impl Baseline {
             help: HELP,
         };
         let value: serde_json::Value = serde_json::from_str(text).map_err(|error| failed(&error))?;
+        if !value.is_object() {
+            let message = "it holds no object with `version` and `findings`".to_owned();
+            return Err(BaselineError { message, help: HELP });
+        }
         let version = value.get("version").and_then(serde_json::Value::as_u64);
         if version.is_some_and(|version| version != u64::from(VERSION)) {
             let message = format!("version {} is not known", version.unwrap_or_default());

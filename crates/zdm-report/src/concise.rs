@@ -1,4 +1,4 @@
-//! One line per finding: `path:line:column: CODE severity message`.
+//! One line per finding: `path:line:column: CODE severity message`; `.` in front where it is the project as a whole.
 
 use std::fmt::Write;
 
@@ -9,13 +9,17 @@ use crate::words::one_line;
 pub fn render(report: &Report<'_>) -> String {
     let mut result = String::new();
     for diagnostic in report.active() {
-        let place = diagnostic.primary.file.line_column(diagnostic.primary.span.start);
+        let file = &diagnostic.primary.file;
+        // What is said of the project as a whole stands in no file.
+        let place = if file.path().is_empty() {
+            ".".to_owned()
+        } else {
+            let place = file.line_column(diagnostic.primary.span.start);
+            format!("{}:{}:{}", one_line(&report.paths.display(file.path())), place.line, place.column)
+        };
         let _ = writeln!(
             result,
-            "{}:{}:{}: {} {} {}",
-            one_line(&report.paths.display(diagnostic.primary.file.path())),
-            place.line,
-            place.column,
+            "{place}: {} {} {}",
             diagnostic.code.code,
             diagnostic.severity.as_str(),
             one_line(&diagnostic.message),

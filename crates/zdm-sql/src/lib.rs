@@ -72,6 +72,40 @@ pub struct NameToken<'t> {
     pub after: &'t str,
 }
 
+/// The driver's placeholder, `%s` or `%(name)s`, that stands where a value is wanted, if there is one; behind a value it is the
+/// operator `%`.
+pub fn placeholder(text: &str) -> Option<Span> {
+    const WANT_A_VALUE: [&str; 19] = [
+        "and",
+        "any",
+        "between",
+        "by",
+        "case",
+        "default",
+        "else",
+        "ilike",
+        "in",
+        "like",
+        "limit",
+        "not",
+        "offset",
+        "or",
+        "returning",
+        "select",
+        "then",
+        "values",
+        "where",
+    ];
+    let tokens: Vec<lexer::Token> = lexer::Lexer::new(text).collect();
+    tokens.iter().enumerate().find_map(|(index, token)| {
+        let before = index.checked_sub(1).and_then(|before| tokens.get(before))?;
+        let before_text = text.get(before.start..before.end)?;
+        let wanted = matches!(before.kind, lexer::Kind::Operator | lexer::Kind::LParen | lexer::Kind::Comma)
+            || WANT_A_VALUE.iter().any(|word| before_text.eq_ignore_ascii_case(word));
+        (matches!(token.kind, lexer::Kind::Placeholder) && wanted).then(|| Span::from_usize(token.start, token.end))
+    })
+}
+
 /// Every name of a text in order, key words included: `a`, `"B"`.
 pub fn name_tokens(text: &str) -> Vec<NameToken<'_>> {
     let tokens: Vec<lexer::Token> = lexer::Lexer::new(text).collect();

@@ -56,6 +56,8 @@ struct Reading<'m> {
     may_change: bool,
     /// What is read now stands in a transaction of the code, with the loops around it.
     in_transaction: bool,
+    /// What is read now stands under a condition or in a loop.
+    perhaps: bool,
 }
 
 impl Extractor<'_> {
@@ -73,6 +75,23 @@ impl Extractor<'_> {
         let place = (function.module != *module).then_some(span);
         let site = Site { depth: 0, place, around: Round::Once, in_while: false, in_transaction: false };
         self.read_function(&function, &args, site, &mut reading);
+        reading.facts.sort_by_key(|fact| (fact.span.start, fact.span.end));
+        CodeFacts { facts: reading.facts, unread: None, may_change: reading.may_change }
+    }
+
+    /// What the `database_forwards` of an operation does that is none of Django's; `object` is the operation as it is made.
+    pub(super) fn method_facts(
+        &self,
+        method: &FunctionRef,
+        object: python::Value,
+        module: &Module,
+        span: Span,
+    ) -> CodeFacts {
+        let mut reading = Reading::new(module);
+        let place = (method.module != *module).then_some(span);
+        let site = Site { depth: 0, place, around: Round::Once, in_while: false, in_transaction: false };
+        let own = python::Arg { kind: ArgKind::Positional, span: object.span(), value: object };
+        self.read_function(method, &[own], site, &mut reading);
         reading.facts.sort_by_key(|fact| (fact.span.start, fact.span.end));
         CodeFacts { facts: reading.facts, unread: None, may_change: reading.may_change }
     }
@@ -184,6 +203,7 @@ impl Extractor<'_> {
             let once = matches!(around, Round::Once | Round::Perhaps);
             let in_transaction = in_transaction || (once && (is_transaction || loops.is_in_transaction(own)));
             reading.in_transaction = in_transaction;
+            reading.perhaps = round != Round::Once;
             if let Some((helper, args)) = self.helper_of(call) {
                 let place = place.or_else(|| (helper.module != *reading.module).then_some(own));
                 let site = Site { depth: depth + 1, place, around: round, in_while, in_transaction };
@@ -195,7 +215,11 @@ impl Extractor<'_> {
                 reading.may_change = true;
                 reading.push_once(CodeFactKind::NotRead { what }, span);
             }
-            reading.may_change |= is_called_like_a_change(call);
+            let sent = self.sent_sql(call);
+            // Known SQL is a fact of its own, and the list of the migrations is nobody's data.
+            let told =
+                !sent.is_empty() && sent.iter().all(|kind| matches!(kind, CodeFactKind::SendsSql { sql: Some(_) }));
+            reading.may_change |= is_called_like_a_change(call) && !told && !is_of_the_recorder(call);
             if let Some(kind) = self.saved(call, &function.module, own, &function.function().body) {
                 reading.push(kind, span);
             }
@@ -217,7 +241,7 @@ impl Extractor<'_> {
             if let Some(found) = self.loaded(&site.call, call, loops.iterables.contains(&own)) {
                 reading.push_once(CodeFactKind::LoadsAll { model: found.model, rows: found.rows }, span);
             }
-            for kind in self.sent_sql(call) {
+            for kind in sent {
                 reading.push(kind, span);
             }
             if let Some(what) = called_procedure(call) {
@@ -323,7 +347,8 @@ impl Extractor<'_> {
         let site = Site { depth: depth + 1, place: None, around: Round::Some, in_while: false, in_transaction: false };
         self.read_function(given, &[], site, &mut scratch);
         reading.functions = scratch.functions;
-        if !scratch.may_change {
+        let sends = scratch.facts.iter().any(|fact| matches!(fact.kind, CodeFactKind::SendsSql { .. }));
+        if !scratch.may_change && !sends {
             return None;
         }
         let name = match &call.callee.kind {
@@ -362,7 +387,7 @@ impl Extractor<'_> {
                 return Some(Arc::from("django.apps.apps.get_model()"));
             }
             // The list of the migrations is in no state, and Django keeps it as its own code wants it.
-            if name.starts_with("django.db.migrations.recorder.") {
+            if name.starts_with(RECORDER) {
                 return None;
             }
             let mut parts = name.split('.').rev();
@@ -418,11 +443,12 @@ impl<'m> Reading<'m> {
             facts: Vec::new(),
             may_change: false,
             in_transaction: false,
+            perhaps: false,
         }
     }
 
     fn push(&mut self, kind: CodeFactKind, span: Span) {
-        let fact = CodeFact { kind, span, in_transaction: self.in_transaction };
+        let fact = CodeFact { kind, span, in_transaction: self.in_transaction, perhaps: self.perhaps };
         if !self.facts.contains(&fact) {
             self.facts.push(fact);
         }
@@ -595,6 +621,24 @@ fn is_counted(value: &python::Value) -> bool {
         }
         _ => false,
     }
+}
+
+/// The module of Django that keeps the list of the migrations.
+const RECORDER: &str = "django.db.migrations.recorder.";
+
+/// It is called on the list of the migrations.
+fn is_of_the_recorder(call: &Call) -> bool {
+    let mut value = &call.callee;
+    for _ in 0..rows::MAX_CHAIN {
+        value = match &value.kind {
+            ValueKind::Symbol(name) => return name.starts_with(RECORDER),
+            ValueKind::Attribute(attribute) => &attribute.value,
+            ValueKind::Call(call) => &call.callee,
+            ValueKind::Element(inner) => inner,
+            _ => return false,
+        };
+    }
+    false
 }
 
 /// Named as what changes rows or tables, whatever it is called on.
@@ -853,7 +897,14 @@ impl Extractor<'_> {
                 return self.changed_one_by_one(call, receiver, method, standing);
             }
             "create" | "get_or_create" | "update_or_create" => match self.look(receiver, 0) {
-                Look::Many(created) => Some(self.created(created.model, call, round)),
+                Look::Many(created) => {
+                    let source = call.args.iter().find_map(|arg| self.element_of(&arg.value));
+                    let same = source.filter(|source| source.model == created.model && source.rows != Rows::Few);
+                    match same.filter(|_| method == "update_or_create" && round != Round::Once) {
+                        Some(source) => Some(one_by_one(created.model, source, round, false)),
+                        None => Some(self.created(created.model, call, round)),
+                    }
+                }
                 Look::Related { found, owner } if round != Round::Once && owner.rows != Rows::Few => {
                     let owner = if round == Round::Each { owner } else { owner.under_conditions() };
                     Some(CodeFactKind::CreatesEach { model: found.model, source: owner.model, rows: owner.rows })

@@ -407,7 +407,7 @@ impl Extractor<'_> {
                 && matches!(state, Some(Override::Nothing))
             {
                 let kind = match database {
-                    Some(Override::Python) => changes_rows(&class.name()),
+                    Some(Override::Python) => self.python_of_its_own(class, &line, &args, place),
                     Some(Override::Statements(statements)) => known_statements(&class.name(), statements, Vec::new()),
                     _ => OperationKind::NoOp,
                 };
@@ -477,6 +477,32 @@ impl Extractor<'_> {
             }
         });
         found
+    }
+
+    /// An operation whose `database_forwards` does what a `RunPython` does.
+    fn python_of_its_own(
+        &self,
+        class: &ClassRef,
+        line: &[ClassRef],
+        args: &[python::Arg],
+        place: Place<'_>,
+    ) -> OperationKind {
+        let OperationKind::RunPython(mut run) = changes_rows(&class.name()) else { return OperationKind::NoOp };
+        let method = |name: &str| line.iter().find_map(|class| self.evaluator().class_body(class).get(name).cloned());
+        if let Some(forwards) = method("database_forwards")
+            && let Some(function) = forwards.as_function()
+        {
+            let origin = forwards.origin.clone();
+            let callee = python::Value::new(ValueKind::Class(class.clone()), origin.clone());
+            let made = ValueKind::Call(Arc::new(python::Call { callee, args: args.to_vec() }));
+            let object = python::Value::new(made, origin);
+            run.body = self.method_facts(function, object, place.module, place.span);
+        }
+        let reversible = method("reversible").is_none_or(|value| value.truth() == Some(true));
+        if reversible && method("database_backwards").is_some() {
+            run.reverse_code = Some(run.code.clone());
+        }
+        OperationKind::RunPython(run)
     }
 
     /// What the classes of an operation make of `database_backwards`; `database` is what they make of the way forwards.

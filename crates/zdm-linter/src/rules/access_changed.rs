@@ -1,7 +1,7 @@
 //! ZDM216: running code may lose its access to a table: privileges, row security, policies.
 
 use zdm_postgres::statement::{AlterTableAction, ObjectKind};
-use zdm_postgres::{QualifiedName, Statement};
+use zdm_postgres::{Ident, QualifiedName, Statement};
 use zdm_replay::Step;
 use zdm_source::Diagnostic;
 
@@ -46,6 +46,14 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 ),
                 _ => continue,
             },
+            Statement::AlterOther { kind: ObjectKind::Role, name, .. } if first_word(&step.sql, "reassign") => format!(
+                "REASSIGN OWNED takes every table of `{name}` away from that role: if the code that is still running connects as `{name}`, it may no longer read or write them, unless they are granted to it"
+            ),
+            _ if let Some((name, role)) = new_owner(step).filter(|(name, _)| is_old_relation(cx, step, name)) => {
+                format!(
+                    "`{name}` belongs to `{role}` from now on: the code that is still running may no longer read or write it if it connects as the owner before, unless that role is granted what it needs"
+                )
+            }
             _ => {
                 let enabled = alter_actions(step).find(|(alter, action)| {
                     old(&alter.name)
@@ -62,6 +70,29 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             "grant what old and new code need first, release the new code, and take the old privileges away in the release after",
         ));
     }
+}
+
+/// `OWNER TO` another role than the one that migrates.
+fn new_owner(step: &Step) -> Option<(&QualifiedName, &Ident)> {
+    alter_actions(step).find_map(|(alter, action)| match action {
+        AlterTableAction::OwnerTo { role }
+            if !matches!(role.as_str(), "current_user" | "session_user" | "current_role") =>
+        {
+            Some((&alter.name, role))
+        }
+        _ => None,
+    })
+}
+
+/// A table, view or sequence that was there before the migration.
+fn is_old_relation(cx: &Cx<'_>, step: &Step, name: &QualifiedName) -> bool {
+    step.catalog_before.relation(name).is_some()
+        && cx.migration.catalog_before.relation(name).is_some()
+        && cx.existed(step, name)
+}
+
+fn first_word(sql: &str, word: &str) -> bool {
+    sql.split_whitespace().next().is_some_and(|first| first.eq_ignore_ascii_case(word))
 }
 
 fn revoked_at_large(cx: &Cx<'_>, step: &Step, kind: ObjectKind, names: &[QualifiedName]) -> Option<String> {

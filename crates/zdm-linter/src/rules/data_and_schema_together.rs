@@ -1,6 +1,7 @@
 //! ZDM302: one transaction changes rows, by Python or SQL, and then the schema of tables in use.
 
 use zdm_django::OperationKind;
+use zdm_django::operation::{CodeFactKind, RunPython};
 use zdm_postgres::{LockMode, Statement};
 use zdm_replay::Step;
 use zdm_source::Diagnostic;
@@ -15,7 +16,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     }
     for (index, operation) in cx.migration.migration.operations.iter().enumerate() {
         let OperationKind::RunPython(run) = &operation.kind else { continue };
-        if words::is_noop(&run.code) || (run.body.unread.is_none() && !run.body.may_change) {
+        if words::is_noop(&run.code) || (run.body.unread.is_none() && !run.body.may_change && !sends_changes(cx, run)) {
             continue;
         }
         let changes = if run.body.unread.is_some() { "may change" } else { "changes" };
@@ -36,6 +37,25 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             fix,
         ));
     }
+}
+
+/// SQL of the code changes rows of the project; what is not understood may.
+fn sends_changes(cx: &Cx<'_>, run: &RunPython) -> bool {
+    let changes = |step: &Step| match &step.statement {
+        Statement::Insert(dml) | Statement::Update(dml) | Statement::Delete(dml) | Statement::Merge(dml) => {
+            dml.table.name.as_str() != zdm_replay::RECORDER_TABLE
+        }
+        Statement::Select(query) => {
+            !query.modifies.is_empty()
+                || query.functions.iter().any(|function| !step.catalog_before.functions(function).is_empty())
+        }
+        // A schema change is told by itself.
+        _ => true,
+    };
+    run.body.facts.iter().filter(|fact| matches!(fact.kind, CodeFactKind::SendsSql { .. })).any(|fact| {
+        let mut sent = cx.steps().filter(|step| step.python && step.span == fact.span).peekable();
+        sent.peek().is_none() || sent.any(changes)
+    })
 }
 
 /// A statement of `RunSQL` that changes rows of a table in use, and the first one behind it that waits for a strong lock.

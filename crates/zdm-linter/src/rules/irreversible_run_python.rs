@@ -1,6 +1,6 @@
 //! ZDM501: RunPython without `reverse_code`.
 
-use zdm_django::{Operation, OperationKind};
+use zdm_django::{Operation, OperationKind, Value};
 use zdm_source::Diagnostic;
 
 use crate::context::Cx;
@@ -20,14 +20,24 @@ fn check_operation(cx: &Cx<'_>, index: usize, operation: &Operation, out: &mut V
             }
         }
         OperationKind::RunPython(run) if run.reverse_code.is_none() => {
-            let mut diagnostic = cx
-                .at_operation(
+            // Code of an operation of the project's own.
+            let own = matches!(&run.code, Value::Symbol(class) if *class == operation.class);
+            let mut diagnostic = if own {
+                cx.at_operation(
+                    index,
+                    format!(
+                        "{} has no way back and cannot be unapplied, so neither can any migration before it",
+                        operation.name()
+                    ),
+                )
+                .with_help("write its `database_backwards`; where nothing has to be undone, with `pass`")
+            } else {
+                cx.at_operation(
                     index,
                     "RunPython without `reverse_code` cannot be unapplied, so neither can any migration before it",
                 )
-                .with_help(
-                    "write the reverse; where nothing has to be undone, say so with `migrations.RunPython.noop`",
-                );
+                .with_help("write the reverse; where nothing has to be undone, say so with `migrations.RunPython.noop`")
+            };
             diagnostic.primary.span = operation.span;
             let diagnostic = Cx::fixed(diagnostic, fixes::noop(cx, operation, "reverse_code"));
             out.push(diagnostic);

@@ -3,10 +3,11 @@
 use zdm_postgres::Catalog;
 use zdm_postgres::Ident;
 use zdm_postgres::QualifiedName;
+use zdm_postgres::Statement;
 use zdm_postgres::catalog::{Constraint, ConstraintKind, Index, Table};
 use zdm_postgres::expr::ExprNode;
 use zdm_postgres::statement::{AlterTableAction, IndexElement, IndexKey};
-use zdm_source::Diagnostic;
+use zdm_source::{Diagnostic, Severity};
 
 use crate::context::Cx;
 use crate::mirror;
@@ -56,6 +57,45 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             out.push(restricts(cx, step, &format!("unique index `{name}`"), &model.label));
         }
     }
+    for step in cx.accepted() {
+        out.extend(raising_trigger(cx, step));
+    }
+}
+
+/// A trigger whose function raises an error: for which rows, only its text tells.
+fn raising_trigger(cx: &Cx<'_>, step: &zdm_replay::Step) -> Option<Diagnostic> {
+    let Statement::CreateTrigger(create) = &step.statement else { return None };
+    let old = cx.old.iter().find(|old| *old.name() == create.table)?;
+    let model = old.model.as_ref()?;
+    // One that was there before is made anew.
+    if old.before.triggers.iter().any(|trigger| trigger.name == create.name) {
+        return None;
+    }
+    let functions = step.catalog_before.functions(&create.function);
+    let body = functions.iter().find_map(|function| function.body.as_deref())?;
+    let mut words = body.split(|character: char| !character.is_alphanumeric() && character != '_');
+    let raises = words.by_ref().any(|word| word.eq_ignore_ascii_case("raise"))
+        && words.find(|word| !word.is_empty()).is_some_and(|level| {
+            let quiet = ["debug", "log", "info", "notice", "warning"];
+            !quiet.iter().any(|other| level.eq_ignore_ascii_case(other))
+        });
+    if !raises {
+        return None;
+    }
+    let events: Vec<&str> = create.events.iter().map(String::as_str).collect();
+    let (last, rest) = events.split_last()?;
+    let events = if rest.is_empty() { (*last).to_owned() } else { format!("{} or {last}", rest.join(", ")) };
+    let mut diagnostic = cx
+        .at_step(
+            step,
+            format!(
+                "trigger `{}` may refuse an {events} that the code that is still running sends for model `{}`: its function raises an error",
+                create.name, model.label
+            ),
+        )
+        .with_help("release code that keeps the rule first, and add the trigger in the release after");
+    diagnostic.severity = diagnostic.severity.min(Severity::Info);
+    Some(diagnostic)
 }
 
 fn restricts(cx: &Cx<'_>, step: &zdm_replay::Step, what: &str, model: &str) -> Diagnostic {

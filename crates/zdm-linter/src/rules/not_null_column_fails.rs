@@ -65,7 +65,9 @@ fn is_emptied(cx: &Cx<'_>, step: &Step, table: &QualifiedName) -> bool {
         }
         for fact in &run.body.facts {
             match &fact.kind {
-                CodeFactKind::Deletes { model, rows: Rows::All } if table_of(index, model).as_ref() == Some(table) => {
+                CodeFactKind::Deletes { model, rows: Rows::All }
+                    if !fact.perhaps && table_of(index, model).as_ref() == Some(table) =>
+                {
                     emptied = true;
                 }
                 CodeFactKind::Creates { model }

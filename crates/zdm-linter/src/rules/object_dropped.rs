@@ -16,10 +16,15 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
         let Statement::Drop(drop) = &step.statement else { continue };
         let Some(what) = word(drop.kind) else { continue };
         // What is made again in the same migration is replaced, not gone.
+        // Extensions are mostly made by hand, and what the migrations do not make may still be there.
+        let by_hand = drop.kind == ObjectKind::Extension && drop.if_exists;
         let gone: Vec<_> = drop
             .names
             .iter()
-            .filter(|name| is_there(&cx.migration.catalog_before, drop, name))
+            .filter(|name| {
+                is_there(&cx.migration.catalog_before, drop, name)
+                    || (by_hand && !is_there(&step.catalog_before, drop, name))
+            })
             // Nothing but a trigger calls a trigger's function, and the server refuses to drop one that a trigger calls.
             .filter(|name| {
                 what != "function"

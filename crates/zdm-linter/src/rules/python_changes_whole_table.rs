@@ -8,7 +8,7 @@ use zdm_django::{Resolver, Value};
 use zdm_source::{Diagnostic, Severity};
 
 use crate::context::Cx;
-use crate::words::{Kept, kept_by, old_table_of, python_operations, rows_of, weigh_rows};
+use crate::words::{Kept, kept_by, method_as_written, old_table_of, python_operations, rows_of, weigh_rows};
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for (index, run) in python_operations(cx) {
@@ -23,6 +23,16 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 continue;
             }
             let Some((state, table)) = old_table_of(cx, index, model) else { continue };
+            let call = method_as_written(
+                cx,
+                fact.span,
+                call,
+                match call {
+                    "update" => &["aupdate"],
+                    "bulk_update" => &["abulk_update"],
+                    _ => &["adelete", "_raw_delete"],
+                },
+            );
             let chosen = matches!(rows, Rows::Some(_));
             let which = rows;
             let rows = rows_of(rows, &table);

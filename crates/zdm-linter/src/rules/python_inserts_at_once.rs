@@ -5,7 +5,7 @@ use zdm_source::Diagnostic;
 
 use crate::context::Cx;
 use crate::fixes;
-use crate::words::{Link, kept_by, named_model, old_table_of, python_operations, rows_of};
+use crate::words::{Link, kept_by, method_as_written, named_model, old_table_of, python_operations, rows_of};
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for (index, run) in python_operations(cx) {
@@ -13,7 +13,8 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             let (message, help, table) = match &fact.kind {
                 CodeFactKind::CreatesAtOnce { model } => (
                     format!(
-                        "`bulk_create()` without `batch_size` sends all rows of `{}` in one INSERT: server and client hold the whole statement in memory",
+                        "`{}()` without `batch_size` sends all rows of `{}` in one INSERT: server and client hold the whole statement in memory",
+                        method_as_written(cx, fact.span, "bulk_create", &["abulk_create"]),
                         label(cx, index, model)
                     ),
                     "give it `batch_size=1000`, and make the objects in batches too",
@@ -21,12 +22,20 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 ),
                 CodeFactKind::CreatesEach { model, source, rows } if kept_by(cx, run, fact).is_some() => {
                     let Some((_, source)) = old_table_of(cx, index, source) else { continue };
+                    const LOOKS_FIRST: [&str; 4] =
+                        ["get_or_create", "update_or_create", "aget_or_create", "aupdate_or_create"];
+                    let method = method_as_written(cx, fact.span, "create", &LOOKS_FIRST);
+                    let (model, rows) = (label(cx, index, model), rows_of(rows, &source));
                     (
-                        format!(
-                            "one INSERT into `{}` for {}, all in one transaction: a round trip for each row, and nothing is kept if the migration is interrupted",
-                            label(cx, index, model),
-                            rows_of(rows, &source)
-                        ),
+                        if LOOKS_FIRST.contains(&method) {
+                            format!(
+                                "`{method}()` of `{model}` for {rows}, all in one transaction: a query and a write for each row, and nothing is kept if the migration is interrupted"
+                            )
+                        } else {
+                            format!(
+                                "one INSERT into `{model}` for {rows}, all in one transaction: a round trip for each row, and nothing is kept if the migration is interrupted"
+                            )
+                        },
                         "send one INSERT … SELECT by ranges of the primary key, or `bulk_create` in batches, in a migration with `atomic = False`",
                         Some(source),
                     )

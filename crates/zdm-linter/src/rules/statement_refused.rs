@@ -8,6 +8,19 @@ use crate::context::{Cx, shortened};
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     // Python code may look before it sends what would be refused.
     for step in cx.steps().filter(|step| !step.python) {
+        // Of a statement with parameters by name the values are not put in.
+        let place = zdm_sql::placeholder(&step.sql).filter(|_| step.raw && !step.placeholder);
+        if let Some(written) = place.and_then(|place| step.sql.get(place.range())).filter(|written| *written == "%s") {
+            out.push(
+                cx.at_step(
+                    step,
+                    format!("`{written}` gets no value here and is sent as it stands, which PostgreSQL refuses: syntax error at or near \"%\" (42601)"),
+                )
+                .with_fact(format!("the statement is `{}`", shortened(&step.sql, 120)))
+                .with_help("write the value into the SQL, or give it beside the statement: `RunSQL([(\"… %s\", [value])])`"),
+            );
+            continue;
+        }
         let Some(error) = &step.outcome.error else { continue };
         let told_elsewhere = matches!(error.sqlstate, "55006" | "55P04")
             || error.sqlstate == "25P02"

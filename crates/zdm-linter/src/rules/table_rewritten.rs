@@ -56,7 +56,8 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
 fn moved_index(cx: &Cx<'_>, step: &Step, out: &mut Vec<Diagnostic>) {
     let Statement::AlterTable(alter) = &step.statement else { return };
     let moves = alter.actions.iter().any(|action| matches!(action, AlterTableAction::SetTablespace { .. }));
-    if !moves {
+    // The indexes of a table stay where they are.
+    if !moves || step.catalog_before.table(&alter.name).is_some() {
         return;
     }
     for index in &step.outcome.effects.index_builds {

@@ -69,7 +69,10 @@ fn report(cx: &Cx<'_>, step: &Step, statement: &Statement, out: &mut Vec<Diagnos
         Extent::Null(column) => format!("every row of `{table}` where `{column}` is NULL"),
         Extent::Chosen => match &dml.predicate {
             Some(predicate) => {
-                format!("the rows of `{table}` where `{}`", shortened(&predicate.text.replace(PLACEHOLDER, "…"), 60))
+                format!(
+                    "the rows of `{table}` where `{}`",
+                    shortened(&predicate.text.replace(PLACEHOLDER, "…").replace("%s", "…"), 60)
+                )
             }
             None => format!("the rows of `{table}` that match"),
         },

@@ -597,7 +597,7 @@ impl Run {
     }
 
     fn create_rule(&mut self, statement: &Statement) -> Step {
-        let Statement::CreateRule { name, table, or_replace, event, columns, actions } = statement else {
+        let Statement::CreateRule { name, table, or_replace, event, columns, actions, .. } = statement else {
             return Ok(());
         };
         let table = self.open(table)?;

@@ -297,16 +297,26 @@ pub(super) fn create_rule(cursor: &mut Cursor<'_>) -> Read<Statement> {
     cursor.expect("TO")?;
     let table = cursor.name()?;
     let behind = cursor.at;
+    let conditional = cursor.is("WHERE");
     cursor.at = cursor.find_outside(|cursor, index| cursor.word_at(index, &["DO"]));
     cursor.expect("DO")?;
-    cursor.accept_any(&["ALSO", "INSTEAD"]);
+    let instead = cursor.accept_any(&["ALSO", "INSTEAD"]) == Some("INSTEAD");
     if cursor.is_at_end() {
         return cursor.unexpected("an action");
     }
     let actions = rule_actions(cursor)?;
     let columns = old_and_new(cursor, behind);
     cursor.at = cursor.tokens.len();
-    Ok(Statement::CreateRule { name, table, or_replace, event: event.to_owned(), columns, actions })
+    Ok(Statement::CreateRule {
+        name,
+        table,
+        or_replace,
+        event: event.to_owned(),
+        instead,
+        conditional,
+        columns,
+        actions,
+    })
 }
 
 /// `NOTHING`, one command, or several in parentheses.

@@ -193,7 +193,14 @@ impl Reader<'_> {
 
     fn rule_setting(&mut self, name: &str, item: &Item<'_>, rules: &mut RuleSettings) {
         match name {
-            "select" => rules.select = Some(self.selectors(item, name)),
+            "select" => {
+                if item.get_ref().as_array().is_some_and(|items| items.is_empty()) {
+                    let message = "an empty `select` would switch every rule off".to_owned();
+                    let help = "leave it out for the default rules, or name those that are to run".to_owned();
+                    self.problem(item.span(), message, Some(help));
+                }
+                rules.select = Some(self.selectors(item, name));
+            }
             "extend-select" => rules.extend_select = self.selectors(item, name),
             "ignore" => rules.ignore = self.selectors(item, name),
             _ => {

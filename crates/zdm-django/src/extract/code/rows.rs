@@ -13,7 +13,7 @@ use super::MANAGERS;
 use crate::operation::{CodeModel, Rows};
 
 /// Calls in one chain.
-const MAX_CHAIN: u32 = 50;
+pub(super) const MAX_CHAIN: u32 = 50;
 
 /// Methods that leave the rows of a queryset as they are.
 const SAME_ROWS: &[&str] = &[
@@ -575,9 +575,15 @@ fn state_model(value: &python::Value) -> Option<CodeModel> {
     Some(CodeModel { app: Arc::from(app), name: Arc::from(name) })
 }
 
-/// The `apps` that the function is given.
+/// The `apps` that the function is given, or those of a state: `to_state.apps`.
 fn is_registry(value: &python::Value) -> bool {
-    matches!(value.kind, ValueKind::Parameter(_))
+    match &value.kind {
+        ValueKind::Parameter(_) => true,
+        ValueKind::Attribute(attribute) => {
+            attribute.name.as_str() == "apps" && matches!(attribute.value.kind, ValueKind::Parameter(_))
+        }
+        _ => false,
+    }
 }
 
 /// A model that the code fetches from the registry in a way that does not say which.
