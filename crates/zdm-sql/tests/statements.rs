@@ -363,7 +363,7 @@ fn routines() {
     check(
         "CREATE RULE r AS ON INSERT TO t WHERE new.a > 0 DO INSTEAD (DELETE FROM a; DELETE FROM b); DO LANGUAGE plpgsql $x$ BEGIN END $x$; CALL s.p(1, 2)",
         r#"
-        CreateRule{name:"r", table:t, event:"INSERT", columns:["a"], actions:[Delete(Dml{table:a, query:Query{text:"DELETE FROM a"}}), Delete(Dml{table:b, query:Query{text:"DELETE FROM b"}})]}
+        CreateRule{name:"r", table:t, event:"INSERT", instead:true, conditional:true, columns:["a"], actions:[Delete(Dml{table:a, query:Query{text:"DELETE FROM a"}}), Delete(Dml{table:b, query:Query{text:"DELETE FROM b"}})]}
         Do{language:"plpgsql", body:" BEGIN END "}
         Call{procedure:s.p}
         "#,

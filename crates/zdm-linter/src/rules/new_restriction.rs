@@ -85,11 +85,12 @@ fn raising_trigger(cx: &Cx<'_>, step: &zdm_replay::Step) -> Option<Diagnostic> {
     let events: Vec<&str> = create.events.iter().map(String::as_str).collect();
     let (last, rest) = events.split_last()?;
     let events = if rest.is_empty() { (*last).to_owned() } else { format!("{} or {last}", rest.join(", ")) };
+    let article = if events.starts_with(['I', 'U']) { "an" } else { "a" };
     let mut diagnostic = cx
         .at_step(
             step,
             format!(
-                "trigger `{}` may refuse an {events} that the code that is still running sends for model `{}`: its function raises an error",
+                "trigger `{}` may refuse {article} {events} that the code that is still running sends for model `{}`: its function raises an error",
                 create.name, model.label
             ),
         )

@@ -7,6 +7,9 @@ use crate::context::Cx;
 use crate::fixes;
 use crate::words::{Link, kept_by, method_as_written, named_model, old_table_of, python_operations, rows_of};
 
+/// Methods that ask for a row before they make one.
+const LOOKS_FIRST: [&str; 4] = ["get_or_create", "update_or_create", "aget_or_create", "aupdate_or_create"];
+
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for (index, run) in python_operations(cx) {
         for fact in &run.body.facts {
@@ -22,8 +25,6 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 ),
                 CodeFactKind::CreatesEach { model, source, rows } if kept_by(cx, run, fact).is_some() => {
                     let Some((_, source)) = old_table_of(cx, index, source) else { continue };
-                    const LOOKS_FIRST: [&str; 4] =
-                        ["get_or_create", "update_or_create", "aget_or_create", "aupdate_or_create"];
                     let method = method_as_written(cx, fact.span, "create", &LOOKS_FIRST);
                     let (model, rows) = (label(cx, index, model), rows_of(rows, &source));
                     (
