@@ -173,6 +173,10 @@ pub(crate) fn commutes(operator: &str, data_type: &DataType) -> Option<bool> {
 const WHOLLY_KNOWN: [&str; 19] =
     ["=", "<>", "<", "<=", ">", ">=", "+", "-", "*", "/", "||", "~~", "!~~", "~~*", "!~~*", "~", "!~", "~*", "!~*"];
 
+/// Operators that `pg_trgm` and `btree_gist` have for text, numbers and dates: whoever runs the server may have made the
+/// extension, so that no migration has to.
+const IN_EXTENSIONS: [&str; 2] = ["%", "<->"];
+
 fn plain(data_type: &DataType) -> DataType {
     DataType {
         modifiers: Vec::new(),
@@ -452,6 +456,7 @@ impl Scope<'_> {
             Selected::Nothing => {
                 let more = self.catalog.has_own_operators()
                     || self.catalog.has_extension("intarray")
+                    || IN_EXTENSIONS.contains(&operator)
                     || (!WHOLLY_KNOWN.contains(&operator) && !self.catalog.extensions.is_empty());
                 if more || self.catalog.is_incomplete() || !self.version.at_least(14) {
                     return Ok(Value::Open);
