@@ -400,6 +400,19 @@ impl Scope<'_> {
                     {
                         return Err(("42P20", format!("window functions are not allowed in {}s", self.place.name())));
                     }
+                    // `json_object` is a function too; with `VALUE` or clauses it is the constructor of the standard.
+                    if let ExprNode::Call { function, args, .. } = part
+                        && function.schema.is_none()
+                        && matches!(
+                            function.name.as_str(),
+                            "json_object" | "json_array" | "json_objectagg" | "json_arrayagg"
+                        )
+                    {
+                        for argument in args {
+                            self.read(argument)?;
+                        }
+                        continue;
+                    }
                     self.read(part)?;
                 }
                 Ok(Value::Open)
@@ -501,7 +514,10 @@ impl Scope<'_> {
             }
             _ => {}
         }
-        let Some(all) = functions().get(name) else { return Ok(Value::Open) };
+        // `JSON_OBJECT()` is the constructor.
+        let Some(all) = functions().get(name).filter(|_| name != "json_object" || !args.is_empty()) else {
+            return Ok(Value::Open);
+        };
         let selected = self.select(all, &values);
         if let Selected::Nothing = selected {
             // `text(x)` is a cast; of arguments that are named or a star nothing is known.
@@ -742,6 +758,22 @@ mod tests {
         check(&infix("jsonb", "->>", text("a")), Ok("text"));
         check(&infix("int4range", "@>", cast("int4")), Ok("boolean"));
         check(&infix("my_type", "+", cast("int4")), Ok("Open"));
+    }
+
+    #[test]
+    fn the_constructor_of_the_standard_is_not_the_function() {
+        let values = || vec![text("a"), call("length", vec![cast("text")])];
+        let constructor = |args| ExprNode::Other {
+            text: "JSON_OBJECT(… VALUE … RETURNING JSONB)".to_owned(),
+            parts: vec![call("json_object", args)],
+        };
+        check(&constructor(values()), Ok("Open"));
+        check(&call("json_object", vec![]), Ok("Open"));
+        check(
+            &constructor(vec![call("length", vec![cast("numeric")])]),
+            Err("function length(numeric) does not exist"),
+        );
+        check(&call("json_object", vec![cast("int4")]), Err("function json_object(integer) does not exist"));
     }
 
     #[test]

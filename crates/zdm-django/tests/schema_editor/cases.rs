@@ -524,6 +524,22 @@ fn relations(cases: &mut Vec<Case>) {
         ],
         &["migrations.AddField('§', 'f', models.ManyToManyField('§To', through='§Through'))"],
     ).then(&["migrations.RenameModel('§Through', '§Passage')"]).then(&["migrations.RenameModel('§', 'New§')"]));
+    // A deferred index whose operator class no longer fits the column: the server refuses it.
+    cases.push(Case::new(
+        &[&model("('n', models.IntegerField(null=True)),")],
+        &[
+            "migrations.AddField('§', 'f', models.CharField(max_length=5, null=True, db_index=True))",
+            "migrations.RemoveField('§', 'f')",
+            "migrations.AddField('§', 'f', models.JSONField(null=True))",
+        ],
+    ));
+    cases.push(Case::new(
+        &[&model("('n', models.IntegerField(null=True)),")],
+        &[
+            "migrations.AddField('§', 'f', models.SlugField(null=True))",
+            "migrations.AlterField('§', 'f', models.JSONField(null=True))",
+        ],
+    ));
     // Several operations in one migration: what is deferred follows.
     cases.push(Case::new(
         &[TARGETS],
