@@ -529,6 +529,12 @@ impl Editor<'_> {
     /// The value that Django puts into a new column: `effective_default()`.
     fn effective_default(&self, field: &ResolvedField) -> Literal {
         if let Some(value) = field.default() {
+            // `ForeignKey.get_db_prep_save()`: an empty text that the field at its end cannot hold is NULL.
+            let number = field.value_type.ends_with("IntegerField") || field.value_type.ends_with("AutoField");
+            let is_empty = matches!(value, Value::Str(text) if text.is_empty());
+            if field.relation.is_some() && is_empty && (number || &*field.value_type == "UUIDField") {
+                return Literal::Null;
+            }
             return literal::prepared(field, value, self.context);
         }
         if field.is_generated() {

@@ -96,7 +96,8 @@ fn scalar(class: &str, max_digits: Option<u32>, value: &Value, context: &Context
         "JSONField" => {
             let mut text = String::new();
             json(value, &mut text, 0)?;
-            let cast = if context.version.at_least(4, 2) { "::jsonb" } else { "" };
+            // psycopg2's `Json` is a text.
+            let cast = if context.driver == Driver::Psycopg3 { "::jsonb" } else { "" };
             Some(format!("{}{cast}", quoted(&text, context)))
         }
         "BinaryField" => match value {

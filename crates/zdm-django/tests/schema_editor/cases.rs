@@ -524,6 +524,11 @@ fn relations(cases: &mut Vec<Case>) {
         ],
         &["migrations.AddField('§', 'f', models.ManyToManyField('§To', through='§Through'))"],
     ).then(&["migrations.RenameModel('§Through', '§Passage')"]).then(&["migrations.RenameModel('§', 'New§')"]));
+    // An empty text as the default of a foreign key to numbers is NULL.
+    cases.push(Case::new(
+        &[TARGETS, &model("('n', models.IntegerField(null=True)),")],
+        &["migrations.AddField('§', 'f', models.ForeignKey(default='', null=True, on_delete=models.CASCADE, to='§To'))"],
+    ));
     // A deferred index whose operator class no longer fits the column: the server refuses it.
     cases.push(Case::new(
         &[&model("('n', models.IntegerField(null=True)),")],
