@@ -3,6 +3,7 @@
 //! Every function answers `None` where the file is not of the shape that makes the edit certain. A fix never moves
 //! an operation past one that speaks of the same model.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -26,7 +27,7 @@ pub(crate) fn concurrent_index(cx: &Cx<'_>, step: &Step) -> Option<Fix> {
     let file = file(cx);
     let operations = &cx.migration.migration.operations;
     if operations.iter().all(|operation| concurrent_class(operation).is_some()) {
-        let mut edits = vec![not_atomic(cx)?];
+        let mut edits = not_atomic(cx)?;
         for operation in operations {
             let class = concurrent_class(operation)?;
             edits.push(Edit::replace(callee(file, operation)?, class));
@@ -54,7 +55,7 @@ pub(crate) fn concurrent_index(cx: &Cx<'_>, step: &Step) -> Option<Fix> {
         let operation = &operations[*index];
         let class = concurrent_class(operation)?;
         edits.push(removed(file, operation)?);
-        texts.push(format!("{class}{}", arguments(file, operation)?));
+        texts.push(with_comment(format!("{class}{}", arguments(file, operation)?), file, operation));
         imports.push(class);
     }
     imports.sort_unstable();
@@ -87,7 +88,8 @@ fn concurrent_class(operation: &Operation) -> Option<&'static str> {
 fn concurrent_sql(cx: &Cx<'_>, step: &Step) -> Option<Fix> {
     let text = lone_sql(cx, step)?;
     let keyword = keyword_end(text, &[&["create", "index"], &["drop", "index"], &["create", "unique", "index"]])?;
-    let edits = vec![put_behind(step, text, keyword, "CONCURRENTLY")?, not_atomic(cx)?];
+    let mut edits = vec![put_behind(step, text, keyword, "CONCURRENTLY")?];
+    edits.extend(not_atomic(cx)?);
     let verb = if text.trim_start().to_ascii_lowercase().starts_with("drop") { "drop" } else { "build" };
     Some(change(cx, &format!("{verb} it concurrently, with `atomic = False`"), Applicability::Safe, edits))
 }
@@ -96,7 +98,8 @@ fn concurrent_sql(cx: &Cx<'_>, step: &Step) -> Option<Fix> {
 pub(crate) fn concurrent_reindex(cx: &Cx<'_>, step: &Step) -> Option<Fix> {
     let text = lone_sql(cx, step)?;
     let keyword = keyword_end(text, &[&["reindex", "index"], &["reindex", "table"], &["reindex", "schema"]])?;
-    let edits = vec![put_behind(step, text, keyword, "CONCURRENTLY")?, not_atomic(cx)?];
+    let mut edits = vec![put_behind(step, text, keyword, "CONCURRENTLY")?];
+    edits.extend(not_atomic(cx)?);
     Some(change(cx, "rebuild it concurrently, with `atomic = False`", Applicability::Safe, edits))
 }
 
@@ -106,7 +109,8 @@ pub(crate) fn concurrent_reindex(cx: &Cx<'_>, step: &Step) -> Option<Fix> {
 pub(crate) fn concurrent_detach(cx: &Cx<'_>, step: &Step) -> Option<Fix> {
     let text = lone_sql(cx, step)?;
     let end = text.trim_end().trim_end_matches(';').trim_end().len();
-    let edits = vec![put_behind(step, text, end, "CONCURRENTLY")?, not_atomic(cx)?];
+    let mut edits = vec![put_behind(step, text, end, "CONCURRENTLY")?];
+    edits.extend(not_atomic(cx)?);
     Some(change(cx, "detach it concurrently, with `atomic = False`", Applicability::Unsafe, edits))
 }
 
@@ -174,7 +178,7 @@ pub(crate) fn not_null_by_check(cx: &Cx<'_>, step: &Step, table: &QualifiedName,
         return None;
     }
     let file = file(cx);
-    let indent = line_indent(file, operation.span.start)?;
+    let indent = indent_of(file, operation.span.start)?;
     let (table, column) = (quoted_table(table), zdm_postgres::quote_identifier(column.as_str()));
     let name = zdm_postgres::quote_identifier(&format!("{}_not_null", column.trim_matches('"')));
     if name.len() > 65 {
@@ -184,7 +188,8 @@ pub(crate) fn not_null_by_check(cx: &Cx<'_>, step: &Step, table: &QualifiedName,
     let drop = format!("ALTER TABLE {table} DROP CONSTRAINT {name}");
     let validate = format!("ALTER TABLE {table} VALIDATE CONSTRAINT {name}");
     let own = moved(file, operation)?;
-    let edits = vec![Edit::replace(operation.span, run_sql(&add, Some(&drop), indent)?)];
+    let mut edits = vec![Edit::replace(operation.span, run_sql(&add, Some(&drop), indent)?)];
+    edits.extend(import(file, "django.db", "migrations")?);
     let here = "        ";
     let files = [
         NewMigration { operations: vec![run_sql(&validate, None, here)?], ..NewMigration::default() },
@@ -204,28 +209,31 @@ pub(crate) fn foreign_key_not_valid(cx: &Cx<'_>, step: &Step, table: &QualifiedN
     }
     let file = file(cx);
     let (table, name) = (quoted_table(table), zdm_postgres::quote_identifier(name.as_str()));
-    let edit = if step.raw {
+    let mut edits = Vec::new();
+    if step.raw {
         let text = verbatim_sql(cx, step)?;
-        put_behind(step, text, text.trim_end().trim_end_matches(';').trim_end().len(), "NOT VALID")?
+        let end = text.trim_end().trim_end_matches(';').trim_end().len();
+        edits.push(put_behind(step, text, end, "NOT VALID")?);
     } else {
         if !operation.class.starts_with("django.") {
             return None;
         }
-        let indent = line_indent(file, operation.span.start)?;
+        let indent = indent_of(file, operation.span.start)?;
         let deep = format!("{indent}        ");
         let add = format!("{} NOT VALID", step.sql);
         let sql = run_sql(&add, Some(&format!("ALTER TABLE {table} DROP CONSTRAINT {name}")), &deep)?;
-        let own = file.slice(operation.span).replace('\n', "\n        ");
-        Edit::replace(
+        let own = deeper(file.slice(operation.span));
+        edits.extend(import(file, "django.db", "migrations")?);
+        edits.push(Edit::replace(
             operation.span,
             format!(
                 "migrations.SeparateDatabaseAndState(\n{indent}    database_operations=[\n{deep}{sql},\n{indent}    ],\n{indent}    state_operations=[\n{deep}{own},\n{indent}    ],\n{indent})"
             ),
-        )
-    };
+        ));
+    }
     let validate = format!("ALTER TABLE {table} VALIDATE CONSTRAINT {name}");
     let files = [NewMigration { operations: vec![run_sql(&validate, None, "        ")?], ..NewMigration::default() }];
-    chain(cx, "add it NOT VALID, and validate it in a new migration", vec![edit], &files)
+    chain(cx, "add it NOT VALID, and validate it in a new migration", edits, &files)
 }
 
 fn quoted_table(name: &QualifiedName) -> String {
@@ -245,10 +253,17 @@ fn run_sql(sql: &str, reverse: Option<&str>, indent: &str) -> Option<String> {
     Some(format!("migrations.RunSQL(\n{indent}    '{sql}',\n{indent}    {reverse},\n{indent})"))
 }
 
-/// An operation's text as it stands in the list of a new file.
+/// An operation's text as it stands in the list of a new file, with the comment behind it.
 fn moved(file: &SourceFile, operation: &Operation) -> Option<String> {
     let span = callee(file, operation)?;
-    Some(format!("{}{}", file.slice(span), arguments(file, operation)?))
+    Some(with_comment(format!("{}{}", file.slice(span), arguments(file, operation)?), file, operation))
+}
+
+fn with_comment(text: String, file: &SourceFile, operation: &Operation) -> String {
+    match comment_behind(file, operation) {
+        Some(comment) => format!("{text}{COMMENT}{comment}"),
+        None => text,
+    }
 }
 
 /// `atomic = False` for a migration that holds nothing but the operation that needs it.
@@ -256,7 +271,7 @@ pub(crate) fn atomic_false(cx: &Cx<'_>) -> Option<Fix> {
     if cx.migration.migration.operations.len() != 1 {
         return None;
     }
-    Some(change(cx, "set `atomic = False`", Applicability::Safe, vec![not_atomic(cx)?]))
+    Some(change(cx, "set `atomic = False`", Applicability::Safe, not_atomic(cx)?))
 }
 
 /// `AddConstraint` with a CHECK → `AddConstraintNotValid` here, and `ValidateConstraint` in a new migration behind it.
@@ -296,7 +311,7 @@ pub(crate) fn validate_behind(cx: &Cx<'_>, step: &Step) -> Option<Fix> {
         return None;
     }
     let edits = vec![removed(file(cx), operation)?];
-    let texts = [validate_text(model_name, name)];
+    let texts = [with_comment(validate_text(model_name, name), file(cx), operation)];
     behind(cx, "validate it in a new migration", edits, &["ValidateConstraint"], false, &texts)
 }
 
@@ -355,14 +370,14 @@ pub(crate) fn iterator(cx: &Cx<'_>, span: Span) -> Option<Fix> {
 pub(crate) fn batch_size(cx: &Cx<'_>, span: Span) -> Option<Fix> {
     let file = file(cx);
     let text = file.slice(span);
-    let inside = text.strip_suffix(')')?.trim_end();
-    let last = inside.lines().next_back()?;
-    if !text.contains("bulk_create(") || text.contains("batch_size") || crate::suppress::comment_of(last).is_some() {
+    let blank = blanked(text);
+    let inside = blank.strip_suffix(')')?.trim_end();
+    if !text.contains("bulk_create(") || text.contains("batch_size") {
         return None;
     }
     // A generator without parentheses of its own must be the only argument.
     let mut depth = 0_i32;
-    let arguments = text.split_once("bulk_create(")?.1;
+    let arguments = blank.split_once("bulk_create(")?.1;
     let is_for = |at: usize| arguments[at..].split_whitespace().next() == Some("for");
     for (at, character) in arguments.char_indices() {
         match character {
@@ -405,12 +420,8 @@ pub(crate) fn db_default(cx: &Cx<'_>, index: usize) -> Option<Fix> {
 pub(crate) fn noop(cx: &Cx<'_>, operation: &Operation, keyword: &str) -> Option<Fix> {
     let file = file(cx);
     let text = file.slice(operation.span);
-    let before = text.strip_suffix(')')?.trim_end();
-    // A comment at the end would swallow what is put behind it.
-    let last = before.lines().next_back()?;
-    if crate::suppress::comment_of(last).is_some() {
-        return None;
-    }
+    let blank = blanked(text);
+    let before = blank.strip_suffix(')')?.trim_end();
     let prefix = file.slice(callee(file, operation)?).trim();
     if !prefix.ends_with("RunPython") && !prefix.ends_with("RunSQL") {
         return None;
@@ -530,13 +541,15 @@ pub(crate) fn unique_using_index(cx: &Cx<'_>, step: &Step) -> Option<Fix> {
         return None;
     }
     let file = file(cx);
-    let indent = line_indent(file, operation.span.start)?;
+    let indent = indent_of(file, operation.span.start)?;
     let own = file.slice(operation.span);
     let text = format!(
         "migrations.SeparateDatabaseAndState(\n{indent}    database_operations=[\n{indent}        migrations.RunSQL(\n{indent}            '{create} ({columns})',\n{indent}            'DROP INDEX CONCURRENTLY IF EXISTS {index}',\n{indent}        ),\n{indent}        migrations.RunSQL(\n{indent}            '{add}',\n{indent}            'ALTER TABLE {table} DROP CONSTRAINT {index}',\n{indent}        ),\n{indent}    ],\n{indent}    state_operations=[\n{indent}        {},\n{indent}    ],\n{indent})",
-        own.replace('\n', "\n        ")
+        deeper(own)
     );
-    let edits = vec![Edit::replace(operation.span, text), not_atomic(cx)?];
+    let mut edits = vec![Edit::replace(operation.span, text)];
+    edits.extend(import(file, "django.db", "migrations")?);
+    edits.extend(not_atomic(cx)?);
     Some(change(cx, "build the unique index concurrently, then the constraint from it", Applicability::Unsafe, edits))
 }
 
@@ -545,7 +558,10 @@ fn file<'a>(cx: &Cx<'a>) -> &'a SourceFile {
 }
 
 fn change(cx: &Cx<'_>, title: &str, applicability: Applicability, edits: Vec<Edit>) -> Fix {
-    Fix { title: title.to_owned(), applicability, files: vec![FixFile::Change { file: file(cx).clone(), edits }] }
+    let file = file(cx);
+    let edits =
+        edits.into_iter().map(|edit| Edit { replacement: in_style_of(file, &edit.replacement), ..edit }).collect();
+    Fix { title: title.to_owned(), applicability, files: vec![FixFile::Change { file: file.clone(), edits }] }
 }
 
 /// The class with its dots: what stands before the parenthesis.
@@ -562,15 +578,127 @@ fn callee(file: &SourceFile, operation: &Operation) -> Option<Span> {
 fn arguments(file: &SourceFile, operation: &Operation) -> Option<String> {
     let text = file.slice(operation.span);
     let arguments = text.get(text.find('(')?..)?;
-    let indent = line_indent(file, operation.span.start)?;
-    let mut lines = arguments.lines();
-    let mut result = lines.next()?.to_owned();
-    for line in lines {
-        result.push('\n');
-        result.push_str("        ");
-        result.push_str(line.strip_prefix(indent).unwrap_or(line.trim_start()));
+    let indent = indent_of(file, operation.span.start)?;
+    let blank = blanked(arguments);
+    let mut result = String::new();
+    let mut offset = 0;
+    for line in arguments.split_inclusive('\n') {
+        // What stands in a string stays as it is.
+        let code = offset > 0 && !blank.get(offset..)?.starts_with('\'');
+        if code && !line.trim().is_empty() {
+            result.push_str("        ");
+            result.push_str(line.strip_prefix(indent).unwrap_or(line.trim_start()));
+        } else {
+            result.push_str(line);
+        }
+        offset += line.len();
     }
-    Some(result)
+    Some(result.replace("\r\n", "\n"))
+}
+
+/// The lines of an operation behind its first, eight spaces deeper; what stands in a string stays as it is.
+fn deeper(text: &str) -> String {
+    let blank = blanked(text);
+    let (mut result, mut offset) = (String::new(), 0);
+    for line in text.split_inclusive('\n') {
+        if offset > 0 && !blank.get(offset..).is_some_and(|rest| rest.starts_with('\'')) {
+            result.push_str("        ");
+        }
+        result.push_str(line);
+        offset += line.len();
+    }
+    result.replace("\r\n", "\n")
+}
+
+/// A text with the line ends of a file, and with tabs where the file is indented by them.
+fn in_style_of(file: &SourceFile, text: &str) -> String {
+    let (mut result, blank) = (String::new(), blanked(text));
+    let tabs = file.text().lines().any(|line| line.starts_with('\t'));
+    let mut offset = 0;
+    for line in text.split_inclusive('\n') {
+        let code = line.trim_start_matches([' ', '\t']);
+        let space = &line[..line.len() - code.len()];
+        let string = blank.get(offset..).is_some_and(|rest| rest.starts_with('\'')) && !space.is_empty();
+        result.push_str(&if tabs && !string { space.replace("    ", "\t") } else { space.to_owned() });
+        result.push_str(code);
+        offset += line.len();
+    }
+    if file.text().contains("\r\n") { result.replace("\r\n", "\n").replace('\n', "\r\n") } else { result }
+}
+
+/// The same text, of the same length: strings are `'` from end to end, comments are spaces.
+fn blanked(text: &str) -> String {
+    let bytes = text.as_bytes();
+    let mut blank = bytes.to_vec();
+    let mut at = 0;
+    while let Some(byte) = bytes.get(at) {
+        match byte {
+            b'#' => {
+                let end =
+                    bytes[at..].iter().position(|byte| matches!(byte, b'\n' | b'\r')).map_or(bytes.len(), |n| at + n);
+                blank[at..end].fill(b' ');
+                at = end;
+            }
+            b'"' | b'\'' => {
+                let long = bytes[at..].starts_with(&[*byte; 3]);
+                let mut end = at + if long { 3 } else { 1 };
+                loop {
+                    match bytes.get(end) {
+                        None => break,
+                        Some(b'\\') => end += 2,
+                        Some(b'\n') if !long => break,
+                        Some(next) if next == byte && (!long || bytes[end..].starts_with(&[*byte; 3])) => {
+                            end += if long { 3 } else { 1 };
+                            break;
+                        }
+                        Some(_) => end += 1,
+                    }
+                }
+                let end = end.min(bytes.len());
+                blank[at..end].iter_mut().filter(|byte| !matches!(byte, b'\n' | b'\r')).for_each(|byte| *byte = b'\'');
+                at = end;
+            }
+            _ => at += 1,
+        }
+    }
+    // Strings and comments are replaced whole, so what is left is UTF-8.
+    String::from_utf8(blank).unwrap_or_default()
+}
+
+/// A name that a module imports, and the statement that does it: `m`, `from django.db import migrations as m`.
+fn imported(text: &str) -> Vec<(String, String)> {
+    let blank = blanked(text);
+    let blank = blank.trim_start_matches('\u{feff}');
+    let mut found = Vec::new();
+    let mut lines = blank.lines();
+    while let Some(line) = lines.next() {
+        let mut statement = line.to_owned();
+        if !(line.starts_with("from ") || line.starts_with("import ")) || line.contains(';') {
+            continue;
+        }
+        while statement.contains('(') && !statement.contains(')') || statement.ends_with('\\') {
+            let Some(next) = lines.next() else { break };
+            let joined = format!("{} {next}", statement.trim_end_matches('\\'));
+            statement = joined;
+        }
+        let statement = statement.replace(['(', ')'], " ");
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let (lead, names) = match statement.split_once(" import ") {
+            Some((module, names)) => (format!("{} import ", words(module).join(" ")), names.to_owned()),
+            None => ("import ".to_owned(), statement.trim_start_matches("import").to_owned()),
+        };
+        for name in names.split(',') {
+            let words = words(name);
+            let bound = match words.as_slice() {
+                [name] if lead == "import " => name.split('.').next().unwrap_or_default(),
+                [name] => name,
+                [_, word, alias] if word == "as" => alias,
+                _ => continue,
+            };
+            found.push((bound.to_owned(), format!("{lead}{}", words.join(" "))));
+        }
+    }
+    found
 }
 
 /// The white space before a place, where nothing else stands there.
@@ -580,91 +708,109 @@ fn line_indent(file: &SourceFile, offset: u32) -> Option<&str> {
     line.trim().is_empty().then_some(line)
 }
 
-/// Deletes an operation with its comma and its lines; only where it has lines of its own.
+/// The white space at the beginning of a place's line.
+fn indent_of(file: &SourceFile, offset: u32) -> Option<&str> {
+    let before = file.text().get(..offset as usize)?;
+    let line = &before[before.rfind(['\n', '\r']).map_or(0, |newline| newline + 1)..];
+    Some(&line[..line.len() - line.trim_start().len()])
+}
+
+/// Deletes an operation with its comma, and with its lines where nothing else stands in them.
 fn removed(file: &SourceFile, operation: &Operation) -> Option<Edit> {
     let text = file.text();
-    let indent = line_indent(file, operation.span.start)?;
-    let start = operation.span.start as usize - indent.len();
+    let own_line = line_indent(file, operation.span.start);
+    let start = operation.span.start as usize - own_line.map_or(0, str::len);
     let rest = text.get(operation.span.end as usize..)?;
-    let after = rest.strip_prefix(',')?;
-    let line = &after[..=after.find('\n')?];
-    // A comment behind it speaks of the operation, and goes with it.
-    let comment = line.trim();
-    if !comment.is_empty() && !comment.starts_with('#') {
-        return None;
-    }
-    let end = operation.span.end as usize + 1 + line.len();
+    let blank = blanked(rest);
+    let (comma, after) = match blank.strip_prefix(',') {
+        Some(after) => (1, after),
+        None => (0, blank.as_str()),
+    };
+    let line = &after[..after.find('\n').map_or(after.len(), |at| at + 1)];
+    let end = operation.span.end as usize
+        + comma
+        + if own_line.is_some() && line.trim().is_empty() {
+            line.len()
+        } else if line.trim_start().starts_with([']', ')']) || comma == 1 && own_line.is_none() {
+            after.len() - after.trim_start_matches(' ').len()
+        } else {
+            return None;
+        };
     Some(Edit::delete(Span::new(u32::try_from(start).ok()?, u32::try_from(end).ok()?)))
 }
 
-/// `atomic = False` in front of the first attribute of the migration's class.
-fn not_atomic(cx: &Cx<'_>) -> Option<Edit> {
-    let migration = &cx.migration.migration;
-    let text = migration.file.text();
-    let mut offset = 0;
-    let mut in_class = false;
-    for line in text.split_inclusive('\n') {
-        let code = line.trim_start();
-        let indent = &line[..line.len() - code.len()];
-        if indent.is_empty() && code.starts_with("class ") {
-            in_class = (offset..offset + line.len()).contains(&(migration.span.start as usize))
-                || code.starts_with("class Migration");
-        } else if in_class && !indent.is_empty() {
-            let name: String = code.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
-            let assigned = code[name.len()..].trim_start();
-            if name == "atomic" && assigned.starts_with('=') {
-                let value = code[name.len()..].find("True")?;
-                let at = offset + indent.len() + name.len() + value;
-                return Some(Edit::replace(Span::new(u32::try_from(at).ok()?, u32::try_from(at + 4).ok()?), "False"));
-            }
-            let first = matches!(name.as_str(), "dependencies" | "operations" | "initial" | "replaces" | "run_before");
-            if first && (assigned.starts_with('=') || assigned.starts_with(':')) && !text.contains("atomic =") {
-                return Some(Edit::insert(u32::try_from(offset).ok()?, format!("{indent}atomic = False\n\n")));
-            }
-        }
-        offset += line.len();
-    }
-    None
+/// The comment behind an operation, which goes where it goes: `  # kept`.
+fn comment_behind(file: &SourceFile, operation: &Operation) -> Option<String> {
+    line_indent(file, operation.span.start)?;
+    let rest = file.text().get(operation.span.end as usize..)?;
+    let line = rest.lines().next()?.trim_start_matches(',').trim();
+    line.starts_with('#').then(|| format!("  {line}"))
 }
 
-/// The import of a name, nothing where it is there: before the first one from Django, or the first at all.
-fn import(file: &SourceFile, module: &str, name: &str) -> Option<Vec<Edit>> {
-    let text = file.text();
-    let mut place = None;
-    let mut offset = 0;
-    let mut inside = false;
-    for line in text.split_inclusive('\n') {
-        let words: Vec<&str> = line
-            .split(|c: char| !c.is_alphanumeric() && c != '_' && c != '.')
-            .filter(|word| !word.is_empty())
-            .collect();
-        let from_module = line.starts_with("from ") && words.get(1) == Some(&module);
-        inside = from_module && line.contains('(') || inside;
-        if (from_module || inside) && words.contains(&name) {
-            return Some(Vec::new());
+/// `atomic = False` in front of the first attribute of the migration's class; nothing where it says so.
+fn not_atomic(cx: &Cx<'_>) -> Option<Vec<Edit>> {
+    let migration = &cx.migration.migration;
+    if !migration.atomic {
+        return Some(Vec::new());
+    }
+    let text = migration.file.text();
+    let blank = blanked(text);
+    let at = |offset: usize| u32::try_from(offset).ok();
+    let (mut offset, mut depth, mut in_class) = (0_usize, 0_usize, false);
+    let (mut own, mut first) = (None, None);
+    for line in blank.split_inclusive('\n') {
+        let code = line.trim_start();
+        let indent = &line[..line.len() - code.len()];
+        let begins = depth == 0 && !code.is_empty();
+        if begins && in_class && indent.is_empty() && !code.starts_with('\'') {
+            break;
         }
-        if line.contains(')') {
-            inside = false;
+        if begins && in_class && *own.get_or_insert(indent) == indent {
+            let name: String = code.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect();
+            let assigned = code[name.len()..].trim_start();
+            let assigns = assigned.starts_with('=') && !assigned.starts_with("==") || assigned.starts_with(':');
+            if name == "atomic" && assigns {
+                let value = offset + indent.len() + code.find("True")?;
+                return Some(vec![Edit::replace(Span::new(at(value)?, at(value + 4)?), "False")]);
+            }
+            if assigns && first.is_none() && !matches!(name.as_str(), "else" | "try" | "finally") {
+                first = Some(Edit::insert(at(offset)?, format!("{indent}atomic = False\n\n")));
+            }
         }
-        if place.is_none() && (line.starts_with("from django") || line.starts_with("import django")) {
-            place = Some(offset);
+        if begins && code.starts_with("class ") {
+            in_class = (offset..offset + line.len()).contains(&(migration.span.start as usize));
         }
+        depth = (depth + line.matches(['(', '[', '{']).count()).saturating_sub(line.matches([')', ']', '}']).count());
         offset += line.len();
     }
-    let first = || {
-        text.split_inclusive('\n')
-            .scan(0, |at, line| {
-                let here = *at;
-                *at += line.len();
-                Some((here, line))
-            })
-            .find(|(_, line)| {
-                (line.starts_with("from ") && !line.contains("__future__")) || line.starts_with("import ")
-            })
-            .map(|(here, _)| here)
+    Some(vec![first?])
+}
+
+/// The import of a name, nothing where it is there: before the first one from Django, or the first at all. None where
+/// the name is something else.
+fn import(file: &SourceFile, module: &str, name: &str) -> Option<Vec<Edit>> {
+    let text = file.text();
+    let statement = format!("from {module} import {name}");
+    let known = imported(text);
+    if known.iter().any(|(bound, by)| bound == name && *by == statement) {
+        return Some(Vec::new());
+    }
+    if known.iter().any(|(bound, _)| bound == name) {
+        return None;
+    }
+    let blank = blanked(text);
+    let place = |begins: &dyn Fn(&str) -> bool| {
+        let mut offset = 0;
+        blank.split_inclusive('\n').find_map(|line| {
+            let here = offset;
+            offset += line.len();
+            begins(line).then_some(here)
+        })
     };
-    let place = place.or_else(first)?;
-    Some(vec![Edit::insert(u32::try_from(place).ok()?, format!("from {module} import {name}\n"))])
+    let django = |line: &str| line.starts_with("from django") || line.starts_with("import django");
+    let any = |line: &str| (line.starts_with("from ") && !line.contains("__future__")) || line.starts_with("import ");
+    let place = place(&django).or_else(|| place(&any))?;
+    Some(vec![Edit::insert(u32::try_from(place).ok()?, format!("{statement}\n"))])
 }
 
 /// No later operation of the migration speaks of the model, nor anything that cannot be told.
@@ -737,21 +883,33 @@ fn chain(cx: &Cx<'_>, title: &str, edits: Vec<Edit>, files: &[NewMigration<'_>])
     let folder = own.file.path().rsplit_once('/').map(|(folder, _)| folder)?;
     let mut previous = last.key.name.to_string();
     let mut fix = change(cx, title, Applicability::Unsafe, edits);
+    let known = imported(own.file.text());
+    // In the new file these two are Django's.
+    let other =
+        |name: &str| known.iter().any(|(bound, by)| bound == name && *by != format!("from django.db import {name}"));
+    if other("migrations") || other("models") {
+        return None;
+    }
     for file in files {
         number = number.checked_add(1)?;
         let name = format!("{number:0width$}_{stem}{CONTINUED}", width = digits.len());
-        // Names that the file imports or makes itself are not known in another one.
-        if file.operations.iter().any(|operation| !is_self_contained(operation, file.imports)) {
-            return None;
+        // Names that the file makes itself are not known in another one; what it imports is imported there too.
+        let mut lines = BTreeSet::new();
+        for operation in &file.operations {
+            for name in unknown_names(operation, file.imports)? {
+                let before = lines.len();
+                lines.extend(known.iter().filter(|(bound, _)| *bound == name).map(|(_, by)| by.clone()));
+                if lines.len() == before && !known.iter().any(|(bound, by)| *bound == name && lines.contains(by)) {
+                    return None;
+                }
+            }
         }
-        let mut text = String::new();
         if !file.imports.is_empty() {
-            let _ = writeln!(text, "from {POSTGRES_OPERATIONS} import {}", file.imports.join(", "));
+            lines.insert(format!("from {POSTGRES_OPERATIONS} import {}", file.imports.join(", ")));
         }
-        text.push_str("from django.db import migrations");
-        if file.operations.iter().any(|operation| operation.contains("models.")) {
-            text.push_str(", models");
-        }
+        let models = file.operations.iter().any(|operation| speaks_of(operation, "models"));
+        lines.insert(format!("from django.db import migrations{}", if models { ", models" } else { "" }));
+        let mut text = lines.into_iter().collect::<Vec<_>>().join("\n");
         text.push_str("\n\n\nclass Migration(migrations.Migration):\n");
         if file.concurrently {
             text.push_str("    atomic = False\n\n");
@@ -762,9 +920,11 @@ fn chain(cx: &Cx<'_>, title: &str, edits: Vec<Edit>, files: &[NewMigration<'_>])
             own.key.app
         );
         for operation in &file.operations {
-            let _ = writeln!(text, "        {operation},");
+            let (operation, comment) = operation.split_once(COMMENT).unwrap_or((operation, ""));
+            let _ = writeln!(text, "        {operation},{comment}");
         }
         text.push_str("    ]\n");
+        let text = in_style_of(&own.file, &text);
         fix.files.push(FixFile::Create { path: Arc::from(format!("{folder}/{name}.py")), text });
         previous = name;
     }
@@ -787,71 +947,68 @@ fn last_behind(cx: &Cx<'_>) -> Option<Arc<Migration>> {
     None
 }
 
-/// Every name at the beginning of a dotted one is imported by the new file, a keyword, or an argument's.
-fn is_self_contained(text: &str, imports: &[&str]) -> bool {
-    let mut characters = text.char_indices().peekable();
-    let mut quote: Option<char> = None;
+/// Between an operation and the comment behind it, which no file holds.
+const COMMENT: char = '\0';
+
+/// A name stands at the beginning of a dotted one.
+fn speaks_of(text: &str, name: &str) -> bool {
+    let blank = blanked(text);
+    let mut before = "";
+    for piece in blank.split_inclusive(|c: char| !(c.is_alphanumeric() || c == '_')) {
+        if piece.strip_suffix('.') == Some(name) && !before.ends_with('.') {
+            return true;
+        }
+        before = piece;
+    }
+    false
+}
+
+/// The names at the beginning of dotted ones that are no imports of the new file, keywords, or an argument's.
+///
+/// None where names may stand in a formatted string.
+fn unknown_names(text: &str, imports: &[&str]) -> Option<BTreeSet<String>> {
+    let blank = blanked(text.split(COMMENT).next()?);
+    let mut found = BTreeSet::new();
+    let mut characters = blank.char_indices().peekable();
     while let Some((start, character)) = characters.next() {
-        if let Some(open) = quote {
-            if character == '\\' {
-                characters.next();
-            } else if character == open {
-                quote = None;
-            }
-            continue;
-        }
-        if character == '\'' || character == '"' {
-            quote = Some(character);
-            continue;
-        }
-        if !(character.is_alphabetic() || character == '_') {
+        if !(character.is_alphanumeric() || character == '_') {
             continue;
         }
         let mut end = start + character.len_utf8();
         while let Some((at, next)) = characters.next_if(|(_, next)| next.is_alphanumeric() || *next == '_') {
             end = at + next.len_utf8();
         }
-        let name = &text[start..end];
-        let attribute = text[..start].ends_with('.');
-        let argument = text[end..].trim_start().starts_with('=') && !text[end..].trim_start().starts_with("==");
+        let name = &blank[start..end];
+        if blank[end..].starts_with('\'') {
+            if name.contains(['f', 'F', 't', 'T']) {
+                return None;
+            }
+            continue;
+        }
+        let attribute = blank[..start].ends_with('.');
+        let argument = blank[end..].trim_start().starts_with('=') && !blank[end..].trim_start().starts_with("==");
         let known = imports.contains(&name) || matches!(name, "models" | "migrations" | "True" | "False" | "None");
-        if !attribute && !argument && !known {
-            return false;
+        if !attribute && !argument && !known && !character.is_ascii_digit() {
+            found.insert(name.to_owned());
         }
     }
-    true
+    Some(found)
 }
 
 /// The place of `name=value` among the arguments of the innermost calls: from the name to the end of the value.
 fn keyword_argument(text: &str, name: &str) -> Option<(usize, usize)> {
+    let text = &blanked(text);
     let mut depth = 0_u32;
-    let mut quote: Option<char> = None;
     let mut found: Option<(usize, u32)> = None;
     let mut previous = ' ';
-    let mut escaped = false;
     for (at, character) in text.char_indices() {
-        if let Some(open) = quote {
-            if !escaped && character == open {
-                quote = None;
-            }
-            escaped = !escaped && character == '\\';
-            previous = character;
-            continue;
+        let ends = matches!(character, ')' | ']' | '}' | ',');
+        if let Some((start, _)) = found.filter(|(_, level)| ends && *level == depth) {
+            return Some((start, text.get(..at)?.trim_end().len()));
         }
         match character {
-            '\'' | '"' => quote = Some(character),
             '(' | '[' | '{' => depth += 1,
-            ')' | ']' | '}' => {
-                if let Some((start, _)) = found.filter(|(_, level)| *level == depth) {
-                    return Some((start, at));
-                }
-                depth = depth.saturating_sub(1);
-            }
-            ',' => {
-                if let Some((start, _)) = found.filter(|(_, level)| *level == depth) {
-                    return Some((start, at));
-                }
-            }
+            ')' | ']' | '}' => depth = depth.saturating_sub(1),
             _ if found.is_none()
                 && !(previous.is_alphanumeric() || previous == '_' || previous == '.')
                 && text[at..].starts_with(name)

@@ -3,6 +3,8 @@
 mod common;
 #[path = "pages/comparison.rs"]
 mod comparison;
+#[path = "pages/fix_forms.rs"]
+mod fix_forms;
 #[path = "pages/forms.rs"]
 mod forms;
 #[path = "pages/live.rs"]

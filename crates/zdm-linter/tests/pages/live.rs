@@ -7,11 +7,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::path::Path;
 use std::process::Stdio;
 use std::sync::LazyLock;
 use std::thread;
 
 use crate::common::{self, Block, read_page};
+use crate::fix_forms::{Formed, formed};
 use zdm_claims::measure::{Answer, Bench};
 use zdm_claims::observed::{Observed, differences};
 use zdm_claims::predict::{Case, Holds, predict};
@@ -103,15 +105,20 @@ static REPORTS: LazyLock<BTreeMap<String, Result<OracleReport, String>>> = LazyL
             }
         }
     }
+    run_in_django(directory.path(), &names)
+});
+
+/// By name: what Django did with each of these packages below a directory.
+fn run_in_django(directory: &Path, names: &[String]) -> BTreeMap<String, Result<OracleReport, String>> {
     let server = Server::newest();
     let database = server.database();
     let mut command = Django::get("6.0").command();
     command.arg(cache::workspace().join("oracle/examples.py"));
     command.arg("--database").arg(database.name()).arg("--host").arg(server.socket_dir());
-    command.args(["--port", &server.port().to_string(), "--user", zdm_testkit::USER]).arg(directory.path());
+    command.args(["--port", &server.port().to_string(), "--user", zdm_testkit::USER]).arg(directory);
     let mut child =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("Python runs");
-    let names = serde_json::to_string(&names).expect("names");
+    let names = serde_json::to_string(names).expect("names");
     child.stdin.take().expect("a pipe").write_all(names.as_bytes()).expect("Python reads");
     let output = child.wait_with_output().expect("Python ends");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -126,10 +133,62 @@ static REPORTS: LazyLock<BTreeMap<String, Result<OracleReport, String>>> = LazyL
             (name, report)
         })
         .collect()
+}
+
+/// One of so many fixable examples in other forms is given to Django; all of them with `ZDM_ALL_FORMS` in the environment.
+const ONE_OF: usize = 13;
+
+static FORMED: LazyLock<Vec<Formed>> = LazyLock::new(|| {
+    let one_of = if std::env::var_os("ZDM_ALL_FORMS").is_some() { 1 } else { ONE_OF };
+    formed().into_iter().step_by(one_of).collect()
 });
 
 fn fixed_name(example: &Example) -> String {
     format!("{}_fixed", example.name)
+}
+
+/// Django accepts what a fix makes of an example in another form, and ends as behind the example itself.
+#[test]
+fn django_accepts_fixes_in_other_forms() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let mut names = BTreeSet::new();
+    let mut write = |name: &str, files: &[SourceFile]| {
+        for file in files {
+            let path = directory.path().join(name).join(file.path().trim_start_matches("shop/"));
+            std::fs::create_dir_all(path.parent().expect("a folder")).expect("a folder");
+            std::fs::write(path, file.text()).expect("a file");
+        }
+        names.insert(name.to_owned());
+    };
+    for formed in FORMED.iter() {
+        let example = EXAMPLES.iter().find(|example| example.name == formed.example).expect("an example");
+        let (given, files) = common::example_files(&example.before.iter().collect::<Vec<_>>(), &example.block);
+        write(&formed.example, &[given, files].concat());
+        let files = std::slice::from_ref(&formed.file);
+        let (postgres, config) = (common::postgres_of(&formed.block), common::config_of(formed.code, &formed.block));
+        let fixed = common::fix(&formed.given, files, postgres, &config, formed.code);
+        write(&formed.name, &[formed.given.clone(), fixed.files].concat());
+    }
+    let reports = run_in_django(directory.path(), &names.into_iter().collect::<Vec<_>>());
+    let mut failures = String::new();
+    for formed in FORMED.iter() {
+        let wrong = match &reports[&formed.name] {
+            Err(error) => Some(error.clone()),
+            Ok(after) if !after.failures().is_empty() => Some(after.failures().join("; ")),
+            Ok(after) => match &reports[&formed.example] {
+                Ok(before) if before.failures().is_empty() && !["ZDM205", "ZDM106"].contains(&formed.code) => {
+                    let differ = before.models != after.models || before.tables != after.tables;
+                    differ.then(|| format!("the end differs: {:?}, {:?}", before.models, after.models))
+                }
+                _ => None,
+            },
+        };
+        if let Some(wrong) = wrong {
+            let _ = writeln!(failures, "{}: {wrong}\n{}", formed.name, formed.file.text());
+        }
+    }
+    println!("{} fixed examples in other forms accepted by Django", FORMED.len());
+    assert!(!FORMED.is_empty() && failures.is_empty(), "{failures}");
 }
 
 /// Django accepts what a fix writes, and ends in the same state and with the same tables.
