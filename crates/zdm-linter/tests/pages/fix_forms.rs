@@ -113,9 +113,9 @@ fn operations(source: &str) -> Option<(usize, usize)> {
 fn commas(source: &str) -> Option<Vec<usize>> {
     let ((start, end), parts, mut depth) = (operations(source)?, parts(source), 0);
     let mut found = Vec::new();
-    for at in start..end {
+    for (at, part) in parts.iter().enumerate().take(end).skip(start) {
         match source.as_bytes()[at] {
-            _ if parts[at] != Part::Code => {}
+            _ if *part != Part::Code => {}
             b'[' | b'(' | b'{' => depth += 1,
             b']' | b')' | b'}' => depth -= 1,
             b',' if depth == 0 => found.push(at),
@@ -145,16 +145,13 @@ fn aliases(source: &str) -> Option<String> {
         let rest = &imported[at..];
         let begins = !imported[..at].ends_with(|c: char| c.is_alphanumeric() || c == '_' || c == '.');
         let found = [("migrations.", "m."), ("models.", "mm.")].into_iter().find(|(old, _)| rest.starts_with(old));
-        match found.filter(|_| begins && parts[at] == Part::Code) {
-            Some((old, new)) => {
-                result.push_str(new);
-                at += old.len();
-            }
-            None => {
-                let character = rest.chars().next()?;
-                result.push(character);
-                at += character.len_utf8();
-            }
+        if let Some((old, new)) = found.filter(|_| begins && parts[at] == Part::Code) {
+            result.push_str(new);
+            at += old.len();
+        } else {
+            let character = rest.chars().next()?;
+            result.push(character);
+            at += character.len_utf8();
         }
     }
     Some(result)
@@ -234,11 +231,12 @@ fn annotated(source: &str) -> Option<String> {
     replaced(source, "\n    operations = [", "\n    operations: \"list\" = [")
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is one of the forms")]
 fn crlf(source: &str) -> Option<String> {
     Some(source.replace('\n', "\r\n"))
 }
 
-fn indented(source: &str, unit: &str) -> Option<String> {
+fn indented(source: &str, unit: &str) -> String {
     let (parts, mut result, mut offset) = (parts(source), String::new(), 0);
     for line in source.split_inclusive('\n') {
         let code = line.trim_start_matches(' ');
@@ -248,15 +246,17 @@ fn indented(source: &str, unit: &str) -> Option<String> {
         result.push_str(code);
         offset += line.len();
     }
-    Some(result)
+    result
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is one of the forms")]
 fn tabs(source: &str) -> Option<String> {
-    indented(source, "\t")
+    Some(indented(source, "\t"))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is one of the forms")]
 fn two_spaces(source: &str) -> Option<String> {
-    indented(source, "  ")
+    Some(indented(source, "  "))
 }
 
 fn not_ascii(source: &str) -> Option<String> {
@@ -409,10 +409,12 @@ fn all_commas(source: &str) -> Option<String> {
     (result != source).then_some(result)
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is one of the forms")]
 fn byte_order_mark(source: &str) -> Option<String> {
     Some(format!("\u{feff}{source}"))
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "it is one of the forms")]
 fn no_end_of_line(source: &str) -> Option<String> {
     Some(source.trim_end().to_owned())
 }
@@ -450,6 +452,8 @@ pub(crate) struct Formed {
     pub(crate) block: Block,
     pub(crate) given: Vec<SourceFile>,
     pub(crate) file: SourceFile,
+    /// Behind the example.
+    state: Vec<String>,
 }
 
 /// Every fixable example, in every form that it can be written in.
@@ -465,6 +469,7 @@ pub(crate) fn formed() -> Vec<Formed> {
             if common::fix(&given, &files, postgres, &config, code).applied.is_empty() {
                 continue;
             }
+            let state = common::describe_state(&common::trace_files(&given, &files, postgres));
             for (form, write) in FORMS {
                 let Some(text) = write(file.text()) else { continue };
                 all.push(Formed {
@@ -475,6 +480,7 @@ pub(crate) fn formed() -> Vec<Formed> {
                     block: block.clone(),
                     given: given.clone(),
                     file: SourceFile::new(file.path(), text),
+                    state: state.clone(),
                 });
             }
         }
@@ -522,10 +528,9 @@ fn what_is_wrong(formed: &Formed, fixed: &common::Fixed) -> Vec<String> {
         wrong.push(format!("left: {} {}", left.code.code, left.message));
     }
     let postgres = common::postgres_of(&formed.block);
-    let files = std::slice::from_ref(&formed.file);
-    let before = common::describe_state(&common::trace_files(&formed.given, files, postgres));
+    let before = &formed.state;
     let after = common::describe_state(&common::trace_files(&formed.given, &fixed.files, postgres));
-    if before != after {
+    if *before != after {
         wrong.push(format!("the state differs: {before:?} {after:?}"));
     }
     let own = fixed.files.iter().find(|file| file.path() == formed.file.path()).expect("the file itself");
