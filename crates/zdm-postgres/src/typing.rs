@@ -506,6 +506,8 @@ impl Scope<'_> {
         match name {
             "coalesce" | "greatest" | "least" => return Ok(common(&values)),
             "nullif" => return Ok(values.into_iter().next().unwrap_or(Value::Open)),
+            // `JSON_OBJECT(key: value)` is read without its members.
+            "json_object" if args.is_empty() => return Ok(Value::Open),
             "current_timestamp" => return Ok(Value::Known(DataType::named("timestamptz"))),
             "localtimestamp" => return Ok(Value::Known(DataType::named("timestamp"))),
             "current_date" => return Ok(Value::Known(DataType::named("date"))),

@@ -976,7 +976,9 @@ impl Run {
     /// Adds a CHECK to one table and answers its name. Whether it scans is the caller's affair.
     pub(super) fn add_check(&mut self, name: &QualifiedName, check: &Check) -> Step<Ident> {
         let table = self.table(name);
-        let columns = check.expr.node.columns();
+        let mut columns = check.expr.node.columns();
+        // The table's own name is its whole row.
+        columns.retain(|column| table.column(column.as_str()).is_some() || *column != name.name);
         for column in &columns {
             if table.column(column.as_str()).is_none() && !table.assumed && !is_system_column(column) {
                 return refuse("42703", format!("column \"{column}\" does not exist"));
