@@ -1940,3 +1940,6 @@ ALTER FUNCTION plain(int) STRICT ==> ALTER TABLE inv ADD COLUMN z int DEFAULT pl
 ALTER FUNCTION plain(int) SET search_path = s ==> ALTER TABLE inv ADD COLUMN z int DEFAULT plain(1)
 ALTER FUNCTION plain(int) VOLATILE ==> REINDEX TABLE inv
 ALTER ROUTINE plain(int) VOLATILE ==> CREATE INDEX ON inv (plain(amount))
+CREATE TEMP TABLE temporary (a int) ==> SET TRANSACTION READ ONLY ==> INSERT INTO temporary VALUES (1)
+ALTER TABLE acc ADD CHECK (xmlparse(content txt) IS DOCUMENT)
+CREATE INDEX ON acc (xmlserialize(content xmlparse(document txt) AS varchar))

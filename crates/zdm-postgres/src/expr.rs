@@ -225,4 +225,20 @@ impl ExprNode {
         });
         columns
     }
+
+    /// The columns it names for certain: a word inside [`Self::Other`] may be one of the syntax that is not read, as the
+    /// type in `JSON_VALUE(… RETURNING int)`.
+    pub(crate) fn certain_columns(&self) -> Vec<Ident> {
+        fn collect(node: &ExprNode, columns: &mut Vec<Ident>) {
+            match node {
+                ExprNode::Other { .. } => {}
+                ExprNode::Column { name, .. } if columns.contains(name) => {}
+                ExprNode::Column { name, .. } => columns.push(name.clone()),
+                node => node.children().into_iter().for_each(|child| collect(child, columns)),
+            }
+        }
+        let mut columns = Vec::new();
+        collect(self, &mut columns);
+        columns
+    }
 }

@@ -12,7 +12,7 @@ use crate::effects::{Blocks, Effects, Held, Outcome, Refusal, TransactionUse};
 use crate::execute::Run;
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
-use crate::statement::{SetParameter, Statement};
+use crate::statement::{Persistence, SetParameter, Statement};
 use crate::version::PgVersion;
 
 /// One connection to one database of one server version. See the module's description.
@@ -225,7 +225,7 @@ impl Session {
         };
         let mut run = Run::new(self.state.clone(), self.version, self.transaction.is_some());
         let executed = match run.execute(statement) {
-            Ok(()) if read_only => match command_on_rows(statement) {
+            Ok(()) if read_only && !writes_temporary(statement, &run) => match command_on_rows(statement) {
                 Some(command) => Err(Refusal {
                     sqlstate: "25006",
                     message: format!("cannot execute {command} in a read-only transaction"),
@@ -464,8 +464,18 @@ fn kind_words(kind: crate::statement::ObjectKind) -> Option<&'static str> {
     })
 }
 
-/// The command on rows that a read-only transaction refuses, once it is known to be right otherwise. Rows of temporary
-/// tables may be changed.
+/// Rows of temporary tables may change in a read-only transaction.
+fn writes_temporary(statement: &Statement, run: &Run) -> bool {
+    let table = match statement {
+        Statement::Insert(dml) | Statement::Update(dml) | Statement::Delete(dml) | Statement::Merge(dml) => &dml.table,
+        Statement::Copy { from: true, table: Some(table), .. } => table,
+        _ => return false,
+    };
+    let table = run.find(table).and_then(|table| run.state.catalog.table(&table));
+    table.is_some_and(|table| table.persistence == Persistence::Temporary)
+}
+
+/// The command on rows that a read-only transaction refuses, once it is known to be right otherwise.
 fn command_on_rows(statement: &Statement) -> Option<&'static str> {
     match statement {
         Statement::Insert(_) => Some("INSERT"),

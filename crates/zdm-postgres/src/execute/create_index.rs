@@ -68,7 +68,7 @@ impl Run {
             for element in &create.elements {
                 let columns: Vec<Ident> = match &element.key {
                     IndexKey::Column(column) => vec![column.clone()],
-                    IndexKey::Expr(expr) => expr.node.columns(),
+                    IndexKey::Expr(expr) => expr.node.certain_columns(),
                 };
                 Self::need_columns(table, &columns)?;
                 if let IndexKey::Expr(expr) = &element.key {
@@ -77,7 +77,7 @@ impl Run {
             }
             Self::need_columns(table, &create.include)?;
             if let Some(predicate) = &create.predicate {
-                Self::need_columns(table, &predicate.node.columns())?;
+                Self::need_columns(table, &predicate.node.certain_columns())?;
                 self.check_expression(&predicate.node, Some(table), Place::IndexPredicate)?;
                 self.check_new_enum_expr(&predicate.node, Some(table), None)?;
             }

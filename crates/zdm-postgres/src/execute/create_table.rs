@@ -349,7 +349,7 @@ impl Run {
         let Some(generated) = column.generated.as_ref().filter(|_| !column.inherited && !table.assumed) else {
             return Ok(());
         };
-        for name in generated.expr.node.columns() {
+        for name in generated.expr.node.certain_columns() {
             match table.column(name.as_str()) {
                 None if name == column.name => {}
                 None if *name.as_str() == *"tableoid" => {}
@@ -976,9 +976,10 @@ impl Run {
     /// Adds a CHECK to one table and answers its name. Whether it scans is the caller's affair.
     pub(super) fn add_check(&mut self, name: &QualifiedName, check: &Check) -> Step<Ident> {
         let table = self.table(name);
-        let mut columns = check.expr.node.columns();
+        let (mut columns, certain) = (check.expr.node.columns(), check.expr.node.certain_columns());
         // The table's own name is its whole row.
-        columns.retain(|column| table.column(column.as_str()).is_some() || *column != name.name);
+        let is_column = |column: &Ident| table.column(column.as_str()).is_some();
+        columns.retain(|column| is_column(column) || (certain.contains(column) && *column != name.name));
         for column in &columns {
             if table.column(column.as_str()).is_none() && !table.assumed && !is_system_column(column) {
                 return refuse("42703", format!("column \"{column}\" does not exist"));
@@ -1407,7 +1408,7 @@ impl Run {
         let Some(known) = self.catalog().table(table).filter(|known| !known.assumed && !known.uncertain) else {
             return Ok(());
         };
-        for column in expr.node.columns() {
+        for column in expr.node.certain_columns() {
             if known.column(column.as_str()).is_none() && !is_system_column(&column) {
                 return refuse("42703", format!("column \"{column}\" does not exist"));
             }

@@ -276,7 +276,9 @@ impl Run {
             // Through a view whose columns have their own names.
             let named = match &dml.conflict {
                 Some(ConflictTarget::Columns(columns)) => columns.clone(),
-                Some(ConflictTarget::Expressions(list)) => list.iter().flat_map(|expr| expr.node.columns()).collect(),
+                Some(ConflictTarget::Expressions(list)) => {
+                    list.iter().flat_map(|expr| expr.node.certain_columns()).collect()
+                }
                 _ => Vec::new(),
             };
             if let Some(missing) = named.iter().find(|column| !view.columns.contains(column))
@@ -438,7 +440,7 @@ impl Run {
                 refuse("42P10", "there is no unique or exclusion constraint matching the ON CONFLICT specification")
             }
             Some(ConflictTarget::Expressions(expressions)) if known => {
-                let columns = expressions.iter().flat_map(|expr| expr.node.columns());
+                let columns = expressions.iter().flat_map(|expr| expr.node.certain_columns());
                 if let Some(missing) = columns.into_iter().find(|column| table.column(column.as_str()).is_none()) {
                     return refuse("42703", format!("column \"{missing}\" does not exist"));
                 }
