@@ -879,6 +879,7 @@ fn signature(function: &str) -> (Option<DataType>, Option<DataType>) {
             (Some(DataType::named("text")), Some(DataType::named("text")))
         }
         "digest" => (Some(DataType::named("text")), Some(DataType::named("bytea"))),
+        "concat" | "format" => (None, Some(DataType::named("text"))),
         "ascii" | "length" | "char_length" | "octet_length" | "strpos" => {
             (Some(DataType::named("text")), Some(DataType::named("int4")))
         }
