@@ -41,6 +41,11 @@ pub(crate) fn refuse<T>(sqlstate: &'static str, message: impl Into<String>) -> S
     Err(Refusal { sqlstate, message: message.into() })
 }
 
+/// The message for an action of ALTER that is not for this kind of relation, since 15; before, each kind has its own.
+fn not_for_relation(action: &str, name: &QualifiedName) -> String {
+    format!("ALTER action {action} cannot be performed on relation \"{}\"", name.name)
+}
+
 #[derive(Debug)]
 pub(crate) struct Run {
     pub(crate) state: State,

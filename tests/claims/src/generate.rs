@@ -59,6 +59,17 @@ const TYPES: [&str; 16] = [
     "varchar(20)[]",
 ];
 
+/// A table with its columns.
+pub(crate) struct Shape {
+    pub(crate) name: &'static str,
+    pub(crate) columns: &'static [&'static str],
+}
+
+/// Whether something is written at all.
+pub(crate) fn maybe<'a>(random: &mut Random, percent: usize, text: &'a str) -> &'a str {
+    if random.chance(percent) { text } else { "" }
+}
+
 /// A setup of up to four tables with 2000 rows each, and one statement or a short transaction on it.
 #[derive(Clone, Debug)]
 pub struct Generated {

@@ -2,13 +2,7 @@
 //! identity, composite types, domains, rules, indexes of partitions, maintenance, publications, materialized views,
 //! temporary and unlogged tables, inheritance and triggers.
 
-use crate::generate::{Generated, Random};
-
-/// A table with its columns.
-struct Shape {
-    name: &'static str,
-    columns: &'static [&'static str],
-}
+use crate::generate::{Generated, Random, Shape, maybe};
 
 const SHAPES: [Shape; 10] = [
     Shape { name: "usr", columns: &["id", "email", "lvl", "st", "addr", "note", "gen"] },
@@ -57,10 +51,6 @@ const INDEXES: [&str; 13] = [
 ];
 const TYPES: [&str; 10] =
     ["int", "bigint", "text", "varchar(30)", "lv", "pos", "addr", "numeric(8,2)", "text[]", "citext"];
-
-fn maybe<'a>(random: &mut Random, percent: usize, text: &'a str) -> &'a str {
-    if random.chance(percent) { text } else { "" }
-}
 
 pub(crate) fn generate(of_setup: &mut Random, random: &mut Random) -> Generated {
     let setup = setup(of_setup);

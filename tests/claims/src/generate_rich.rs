@@ -2,13 +2,7 @@
 //! generated and identity columns, keys on both sides, expression and partial indexes, views, triggers, policies,
 //! partitions and inheritance.
 
-use crate::generate::{Generated, Random};
-
-/// A table of the shop with its columns.
-struct Shape {
-    name: &'static str,
-    columns: &'static [&'static str],
-}
+use crate::generate::{Generated, Random, Shape, maybe};
 
 const SHAPES: [Shape; 8] = [
     Shape {
@@ -55,11 +49,6 @@ const TYPES: [&str; 27] = [
     "pos",
     "name50",
 ];
-
-/// Whether something is written at all.
-fn maybe<'a>(random: &mut Random, percent: usize, text: &'a str) -> &'a str {
-    if random.chance(percent) { text } else { "" }
-}
 
 pub(crate) fn generate(of_setup: &mut Random, random: &mut Random) -> Generated {
     let setup = setup(of_setup);

@@ -1,7 +1,7 @@
 //! Random statements over a tree of partitions: two levels, a default partition, foreign keys to it and from it, a table
 //! to attach, views above it.
 
-use crate::generate::{Generated, Random};
+use crate::generate::{Generated, Random, maybe};
 
 const TABLES: [&str; 10] =
     ["evt", "evt", "evt_24", "evt_24_1", "evt_24_x", "evt_25", "evt_d", "evt_new", "tenant", "att"];
@@ -22,10 +22,6 @@ const INDEXES: [&str; 8] =
     ["evt_kind", "evt_25_kind_idx", "evt_24_1_kind_idx", "evt_pkey", "en_kind", "x1", "evt_24_kind_idx", "att_pkey"];
 const TYPES: [&str; 9] =
     ["varchar(40)", "text", "numeric(10,2)", "bigint", "int", "timestamp", "varchar(5)", "citext", "date"];
-
-fn maybe<'a>(random: &mut Random, percent: usize, text: &'a str) -> &'a str {
-    if random.chance(percent) { text } else { "" }
-}
 
 pub(crate) fn generate(of_setup: &mut Random, random: &mut Random) -> Generated {
     let setup = setup(of_setup);

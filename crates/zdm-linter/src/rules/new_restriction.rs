@@ -73,12 +73,17 @@ fn raising_trigger(cx: &Cx<'_>, step: &zdm_replay::Step) -> Option<Diagnostic> {
     }
     let functions = step.catalog_before.functions(&create.function);
     let body = functions.iter().find_map(|function| function.body.as_deref())?;
-    let mut words = body.split(|character: char| !character.is_alphanumeric() && character != '_');
-    let raises = words.by_ref().any(|word| word.eq_ignore_ascii_case("raise"))
-        && words.find(|word| !word.is_empty()).is_some_and(|level| {
-            let quiet = ["debug", "log", "info", "notice", "warning"];
-            !quiet.iter().any(|other| level.eq_ignore_ascii_case(other))
-        });
+    let words: Vec<&str> = body
+        .split(|character: char| !character.is_alphanumeric() && character != '_')
+        .filter(|word| !word.is_empty())
+        .collect();
+    // Without a level it is an error.
+    let quiet = ["debug", "log", "info", "notice", "warning"];
+    let raises = words.iter().enumerate().any(|(place, word)| {
+        let level = words.get(place + 1);
+        word.eq_ignore_ascii_case("raise")
+            && !level.is_some_and(|level| quiet.iter().any(|other| level.eq_ignore_ascii_case(other)))
+    });
     if !raises {
         return None;
     }

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::create_table::{
     Check, Key, KeyKind, NewForeignKey, NotNull, Parts, merge_keys, not_null_constraint, set_not_null,
 };
-use super::{Run, Step, refuse};
+use super::{Run, Step, not_for_relation, refuse};
 use crate::catalog::{ConstraintKind, Generated, Identity, Relation};
 use crate::effects::UncertainEffect;
 use crate::expr::{ExprNode, SqlExpr};
@@ -1964,10 +1964,7 @@ impl Run {
         let table = self.table(name);
         if table.partition_by.is_some() && self.version.at_least(18) {
             let word = if logged { "LOGGED" } else { "UNLOGGED" };
-            return refuse(
-                "42809",
-                format!("ALTER action SET {word} cannot be performed on relation \"{}\"", name.name),
-            );
+            return refuse("42809", not_for_relation(&format!("SET {word}"), name));
         }
         let wanted = if logged { Persistence::Permanent } else { Persistence::Unlogged };
         if table.persistence == Persistence::Temporary {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Run, Step, refuse, written};
+use super::{Run, Step, not_for_relation, refuse, written};
 use crate::catalog::{Policy, Relation, Rule, Sequence, Trigger};
 use crate::data_type::quoted_if_needed;
 use crate::effects::UncertainEffect;
@@ -760,7 +760,7 @@ impl Run {
                     return refuse(
                         "42809",
                         if self.version.at_least(15) {
-                            format!("ALTER action SET cannot be performed on relation \"{}\"", name.name)
+                            not_for_relation("SET", name)
                         } else {
                             format!("\"{}\" is not a table, view, materialized view, or index", name.name)
                         },
@@ -950,7 +950,7 @@ impl Run {
         refuse(
             "42809",
             if self.version.at_least(15) {
-                format!("ALTER action {what} cannot be performed on relation \"{}\"", name.name)
+                not_for_relation(&what, name)
             } else {
                 format!("\"{}\" is not a {before}", name.name)
             },

@@ -2,7 +2,7 @@
 
 use super::alter_table::Queue;
 use super::create_table::{Key, KeyKind, not_null_constraint, of_ranges};
-use super::{Run, Step, refuse};
+use super::{Run, Step, not_for_relation, refuse};
 use crate::catalog::{Constraint, ConstraintKind, Index, Relation};
 use crate::effects::Waits;
 use crate::expr::ExprNode;
@@ -36,14 +36,7 @@ impl Run {
         };
         let table = self.table(name);
         if table.partition_by.is_none() && !table.assumed {
-            return if self.version.at_least(18) {
-                refuse(
-                    "42809",
-                    format!("ALTER action ATTACH PARTITION cannot be performed on relation \"{}\"", name.name),
-                )
-            } else {
-                refuse("42P17", format!("table \"{}\" is not partitioned", name.name))
-            };
+            return self.not_partitioned("ATTACH PARTITION", name);
         }
         self.check_not_in_use(name, "ALTER TABLE")?;
         if let (Some(partition_by), PartitionBound::Values(text)) = (&table.partition_by, bound) {
@@ -406,14 +399,7 @@ impl Run {
         }
         let table = self.table(name);
         if table.partition_by.is_none() && !table.assumed {
-            return if self.version.at_least(18) {
-                refuse(
-                    "42809",
-                    format!("ALTER action DETACH PARTITION cannot be performed on relation \"{}\"", name.name),
-                )
-            } else {
-                refuse("42P17", format!("table \"{}\" is not partitioned", name.name))
-            };
+            return self.not_partitioned("DETACH PARTITION", name);
         }
         let default = self.table(name).children.iter().find_map(|child| {
             matches!(&self.table(child).partition_of, Some((_, PartitionBound::Default))).then(|| child.clone())
@@ -663,6 +649,14 @@ impl Run {
         Ok(())
     }
 
+    fn not_partitioned(&self, action: &str, name: &QualifiedName) -> Step {
+        if self.version.at_least(18) {
+            refuse("42809", not_for_relation(action, name))
+        } else {
+            refuse("42P17", format!("table \"{}\" is not partitioned", name.name))
+        }
+    }
+
     /// `ALTER INDEX parent ATTACH PARTITION child`.
     pub(super) fn attach_index(&mut self, parent_index: &QualifiedName, child_index: &QualifiedName) -> Step {
         if let Some(Relation::Index { table }) = self.catalog().relation(parent_index)
@@ -671,7 +665,7 @@ impl Run {
             return refuse(
                 "42809",
                 if self.version.at_least(15) {
-                    format!("ALTER action ATTACH PARTITION cannot be performed on relation \"{}\"", parent_index.name)
+                    not_for_relation("ATTACH PARTITION", parent_index)
                 } else {
                     format!("\"{}\" is not a table or partitioned index", parent_index.name)
                 },

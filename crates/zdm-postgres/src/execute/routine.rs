@@ -39,6 +39,23 @@ enum User {
     Function(QualifiedName),
 }
 
+impl User {
+    /// The table, or the view, that it belongs to.
+    fn table(&self) -> Option<&QualifiedName> {
+        match self {
+            Self::Default(table, _)
+            | Self::Column(table, _)
+            | Self::Constraint(table, _)
+            | Self::Index(table, _)
+            | Self::Trigger(table, _)
+            | Self::Policy(table, _)
+            | Self::Rule(table, _)
+            | Self::Relation(table) => Some(table),
+            Self::DomainCheck(..) | Self::DomainDefault(_) | Self::Function(_) => None,
+        }
+    }
+}
+
 impl Run {
     pub(super) fn create_function(&mut self, create: &CreateFunction) -> Step {
         if create.standard_body {
@@ -367,13 +384,7 @@ impl Run {
                     self.remove_index(owner, index);
                 }
             }
-            User::Default(table, _)
-            | User::Column(table, _)
-            | User::Constraint(table, _)
-            | User::Trigger(table, _)
-            | User::Policy(table, _)
-            | User::Rule(table, _)
-                if self.catalog().relation(table).is_none() => {}
+            user if user.table().is_some_and(|table| self.catalog().relation(table).is_none()) => {}
             User::Column(table, column) => {
                 if self.table(table).column(column.as_str()).is_some() {
                     self.lock(table, LockMode::AccessExclusive);
@@ -502,19 +513,10 @@ impl Run {
         let meant = |function: &QualifiedName, run: &Self| run.find_function(function).as_ref() == Some(from);
         let mut tables: Vec<QualifiedName> = Vec::new();
         for user in users {
+            if let Some(table) = user.table().filter(|table| !tables.contains(table)) {
+                tables.push(table.clone());
+            }
             match user {
-                User::Default(table, _)
-                | User::Column(table, _)
-                | User::Constraint(table, _)
-                | User::Index(table, _)
-                | User::Trigger(table, _)
-                | User::Policy(table, _)
-                | User::Rule(table, _)
-                | User::Relation(table)
-                    if !tables.contains(&table) =>
-                {
-                    tables.push(table);
-                }
                 User::DomainCheck(domain, _) | User::DomainDefault(domain) => {
                     let run = self.clone_for_names();
                     self.edit_domain(&domain, |domain| {
