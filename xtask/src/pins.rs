@@ -323,3 +323,6 @@ pub(crate) const DEPLOY: [&str; 3] = ["kubernetes-validate==1.37.0", "check-json
 /// A package of the npm registry with SARIF's published schema, and the schema's place in it.
 pub(crate) const SARIF_SCHEMA: (&str, &str) =
     ("@microsoft/jest-sarif@1.0.0-beta.0", "package/lib/schemas/sarif-2.1.0-rtm.5.json");
+
+/// PostgreSQL's own grammar as a Python package, and where its source distribution keeps the server's regression tests.
+pub(crate) const GRAMMAR: (&str, &str) = ("pglast==8.7", "libpg_query/test/sql/postgres_regress");

@@ -1,11 +1,21 @@
 //! Other readers of PostgreSQL's SQL agree on where statements begin and end and on what kind they are.
 
+#[path = "oracle/read.rs"]
+mod read;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
 use sqlparser::dialect::PostgreSqlDialect;
 use sqlparser::tokenizer::{Token, Tokenizer};
 use squawk_syntax::SourceFile;
 use squawk_syntax::ast::AstNode;
 use zdm_postgres::Statement;
 use zdm_sql::parse;
+use zdm_testkit::{cache, skip};
 
 /// Forms that the measurements lack, with what is hard about where they end.
 const TEXTS: [&str; 22] = [
@@ -197,4 +207,105 @@ fn the_oracle_finds_the_same_statements_of_the_same_kinds() {
     }
     assert!(differences.is_empty(), "{} differences:\n{}", differences.len(), differences.join("\n"));
     assert!(compared > 1_000, "{compared} statements were compared");
+}
+
+/// Names and texts of SQL that nobody here wrote: PostgreSQL's regression tests, the RunSQL operations of public projects;
+/// or the files that `ZDM_SQL` names.
+fn foreign_texts(python: &Path) -> Vec<(String, String)> {
+    let read = |path: &Path| String::from_utf8_lossy(&fs::read(path).unwrap()).into_owned();
+    let named = |path: PathBuf| (path.display().to_string(), read(&path));
+    if let Some(files) = std::env::var_os("ZDM_SQL") {
+        return files.to_string_lossy().split_whitespace().map(PathBuf::from).map(named).collect();
+    }
+    let mut texts: Vec<(String, String)> = fs::read_dir(cache::root().join("regression"))
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "sql"))
+        .map(named)
+        .collect();
+    texts.sort();
+    let found = run(Command::new(python)
+        .arg("-I")
+        .arg(oracle("run_sql.py"))
+        .args([cache::root().join("projects"), cache::root().join("environments")]));
+    texts.extend(serde_json::from_str::<Vec<(String, String)>>(&found).unwrap());
+    texts
+}
+
+fn oracle(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/oracle").join(name)
+}
+
+/// What a program prints, whose success is the test's.
+fn run(command: &mut Command) -> String {
+    let output = command.env("PYTHONIOENCODING", "utf-8").output().unwrap();
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{printed}{}", String::from_utf8_lossy(&output.stderr));
+    printed
+}
+
+/// Each statement that PostgreSQL's grammar accepts is one statement of that kind to the reader, with the same relations
+/// and expressions; and squawk's reader is asked for where they end and what they are.
+#[test]
+fn the_servers_grammar_reads_the_same() {
+    let grammar = cache::root().join("grammar");
+    if cache::stamp(&grammar).is_none() || cache::stamp(&cache::root().join("regression")).is_none() {
+        skip::record("SQL", "PostgreSQL's grammar and its regression tests: run `cargo xtask setup`");
+        eprintln!("SKIPPED: `cargo xtask setup` provides PostgreSQL's grammar");
+        return;
+    }
+    let python = grammar.join("bin/python");
+    let statements: Vec<serde_json::Value> =
+        foreign_texts(&python).iter().flat_map(|(path, text)| read::statements(path, text)).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let (lines, accepted) = (folder.path().join("read.jsonl"), folder.path().join("accepted.json"));
+    let mut file = std::io::BufWriter::new(fs::File::create(&lines).unwrap());
+    for statement in &statements {
+        writeln!(file, "{statement}").unwrap();
+    }
+    file.flush().unwrap();
+    println!("{}", run(Command::new(&python).arg("-I").arg(oracle("compare.py")).args([&lines, &accepted])));
+
+    let accepted: Vec<usize> = serde_json::from_str(&fs::read_to_string(&accepted).unwrap()).unwrap();
+    let mut others: BTreeMap<&str, usize> = BTreeMap::new();
+    for number in &accepted {
+        let text = statements[*number]["text"].as_str().unwrap();
+        let verdict = squawk_verdict(text);
+        if verdict != "agrees" && std::env::var_os("ZDM_SQL").is_some() {
+            println!("squawk-syntax {verdict}: {text}");
+        }
+        *others.entry(verdict).or_default() += 1;
+    }
+    println!("squawk-syntax, of {} statements that the server's grammar accepts: {others:?}", accepted.len());
+    if std::env::var_os("ZDM_SQL").is_none() {
+        assert!(accepted.len() > 49_000, "{} statements were compared", accepted.len());
+        // The rest are forms that its grammar lacks, and statements that the server refuses behind its grammar.
+        assert!(!others.contains_key("sees another kind") && others["agrees"] > accepted.len() - 30, "{others:?}");
+    }
+}
+
+/// How squawk's reader reads one statement with another behind it.
+fn squawk_verdict(text: &str) -> &'static str {
+    let ours = parse(text);
+    let [ours] = &ours[..] else { return "is not one statement" };
+    let followed = format!("{text};\nCHECKPOINT");
+    let tree = SourceFile::parse(&followed).tree();
+    let found: Vec<(String, usize)> = tree
+        .stmts()
+        .map(|statement| (format!("{:?}", statement.syntax().kind()), statement.syntax().text_range().end().into()))
+        .filter(|(kind, _)| kind != "EMPTY_STMT")
+        .collect();
+    let [(kind, end), (next, _)] = &found[..] else { return "cuts elsewhere" };
+    if next != "CHECKPOINT" || !(text.len()..=text.len() + 1).contains(end) {
+        return "cuts elsewhere";
+    }
+    if matches!(ours.statement, Statement::Opaque(_)) {
+        return "alone knows its kind";
+    }
+    // EXPLAIN ANALYZE is what it runs to the reader.
+    if kind == "EXPLAIN" || expected_kinds(&ours.statement).iter().any(|expected| kind.starts_with(expected)) {
+        "agrees"
+    } else {
+        "sees another kind"
+    }
 }

@@ -10,6 +10,8 @@
 //!   consumers/               a virtual environment with readers of the report formats
 //!   deploy/                  a virtual environment with the schemas of Kubernetes and GitHub Actions
 //!   schemas/sarif.json       SARIF's published schema
+//!   grammar/                 a virtual environment with PostgreSQL's own grammar
+//!   regression/              the SQL of PostgreSQL's regression tests
 //!   skipped/NAME             why a piece is missing, one line
 //! ```
 //! A piece is complete when it has a stamp: a file named `.stamp` that holds the pins it was made from. Whatever has

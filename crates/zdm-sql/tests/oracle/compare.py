@@ -1,10 +1,9 @@
-"""Compare the reader with PostgreSQL's own grammar over any SQL files.
+"""Compare the reader with PostgreSQL's own grammar, as `pglast` wraps it.
 
-The oracle is `pglast`, which wraps the server's parser (pip install pglast). Its source distribution carries PostgreSQL's regression
-tests (libpg_query/test/sql/postgres_regress); extensions' scripts and a project's own SQL serve as well:
+    python compare.py READ ACCEPTED
 
-    cargo run --quiet -p zdm-sql --example read -- FILE... > read.jsonl
-    python compare.py read.jsonl
+READ has a line for each statement, as `read.rs` writes them. The numbers of the lines that the server's grammar accepts are
+written to ACCEPTED. Other SQL than the test's: ZDM_SQL="FILE FILE" cargo test -p zdm-sql --test differential grammar.
 
 For each statement that the server accepts: it is one statement, it is understood and of the same kind, a query's
 relations are the server's, and so is each expression of a query's output and each predicate of UPDATE and DELETE.
@@ -233,7 +232,7 @@ def flat(node):
 
 
 def canonical(node):
-    """The server's tree in the notation of the example program `read`."""
+    """The server's tree in the notation of `read.rs`."""
     if node is None:
         return "-"
     if isinstance(node, ast.A_Const):
@@ -304,7 +303,8 @@ def normal(text):
 def main():
     counts = collections.Counter()
     differences = []
-    for line in open(sys.argv[1], encoding="utf-8"):
+    accepted = []
+    for number, line in enumerate(open(sys.argv[1], encoding="utf-8")):
         read = json.loads(line)
         text = read["text"]
         try:
@@ -313,6 +313,7 @@ def main():
             counts["refused by the server"] += 1
             continue
         counts["accepted by the server"] += 1
+        accepted.append(number)
         refused_later = any(re.match(pattern, " ".join(text.split()), re.IGNORECASE) for pattern in REFUSED_LATER)
         if len(statements) != 1:
             differences.append(("boundaries", text, len(statements), 1))
@@ -349,6 +350,8 @@ def main():
                 differences.append(("expression", expression, theirs, ours))
             counts["expressions compared to the last node"] += OTHER not in ours and OTHER not in theirs
             counts["expressions that only the server understands"] += ours == OTHER and OTHER not in theirs
+    with open(sys.argv[2], "w", encoding="utf-8") as file:
+        json.dump(accepted, file)
     for name, count in counts.items():
         print(f"{count:>8}  {name}")
     for what, text, theirs, ours in differences:

@@ -1,19 +1,15 @@
-//! Reads SQL files and prints one JSON object for each statement: where it is, what it is, what it names.
-//!
-//! `cargo run -p zdm-sql --example read -- FILE…` serves comparisons with other readers of PostgreSQL's SQL.
+//! What the reader makes of SQL, in the notation that `compare.py` compares with PostgreSQL's own grammar.
 
-use std::io::Write;
-
-use serde_json::json;
+use serde_json::{Value, json};
 use zdm_postgres::Statement;
 use zdm_postgres::expr::ExprNode;
 use zdm_postgres::statement::{AlterTableAction, Dml, Query};
 
-fn main() -> std::io::Result<()> {
-    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    for path in std::env::args().skip(1) {
-        let text = String::from_utf8_lossy(&std::fs::read(&path)?).into_owned();
-        for parsed in zdm_sql::parse(&text) {
+/// One JSON object for each statement of a text: where it is, what it is, what it names.
+pub(crate) fn statements(path: &str, text: &str) -> Vec<Value> {
+    zdm_sql::parse(text)
+        .iter()
+        .map(|parsed| {
             let debug = format!("{:?}", parsed.statement);
             let kind = debug.split([' ', '(', '{']).next().unwrap_or_default();
             let (reason, query) = match &parsed.statement {
@@ -38,28 +34,21 @@ fn main() -> std::io::Result<()> {
                 }
                 _ => None,
             };
-            let line = json!({
+            json!({
                 "path": path,
-                "start": parsed.span.start,
-                "end": parsed.span.end,
                 "text": text.get(parsed.span.range()).unwrap_or_default(),
                 "kind": kind,
                 "reason": reason,
                 "reads": query.map(reads),
-                "functions": query.map(|query| query.functions.iter().map(ToString::to_string).collect::<Vec<_>>()),
-                "columns": query.map(|query| query.columns.iter().map(ToString::to_string).collect::<Vec<_>>()),
-                "locked": query.map(|query| query.locked.iter().map(ToString::to_string).collect::<Vec<_>>()),
                 "expressions": query.map(|query| {
                     let mut all: Vec<_> = query.output.iter().map(|column| &column.expr).collect();
                     all.extend(predicate);
                     all.into_iter().map(|expr| json!([&*expr.text, canonical(&expr.node)])).collect::<Vec<_>>()
                 }),
                 "debug": debug,
-            });
-            writeln!(out, "{line}")?;
-        }
-    }
-    Ok(())
+            })
+        })
+        .collect()
 }
 
 fn reads(query: &Query) -> Vec<String> {
