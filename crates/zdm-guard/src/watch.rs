@@ -49,7 +49,7 @@ impl BlockerPattern {
     }
 
     fn matches(&self, blocker: &Seen) -> bool {
-        let like = |pattern: &str, text: &str| zdm_linter::config::TablePattern(pattern.to_owned()).matches(text);
+        let like = |pattern: &str, text: &str| zdm_linter::config::TablePattern::new(pattern).matches(text);
         match self {
             Self::Pid(pid) => blocker.blocker.pid == *pid,
             Self::Application(pattern) => like(pattern, &blocker.blocker.application),

@@ -209,8 +209,9 @@ fn bad_input_gets_a_place_and_everything_else_is_linted() {
 fn wrong_usage_is_two_with_a_remedy() {
     let folder = project(&[("0001_initial", INITIAL.as_bytes())]);
     let empty = tempfile::tempdir().unwrap();
-    let cases: [(&Path, &[&str], &str); 9] = [
+    let cases: [(&Path, &[&str], &str); 10] = [
         (folder.path(), &["nowhere"], "does not exist"),
+        (folder.path(), &["--select", ""], "an empty text selects no rule"),
         (folder.path(), &["--select", "ZDM1O1"], "no rule"),
         (folder.path(), &["--postgres", "9.6"], "not a supported PostgreSQL version"),
         (folder.path(), &["--django", "1.11"], "not a supported Django version"),

@@ -1,5 +1,6 @@
 //! Which rules run, how much they matter, and on what they report.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -52,18 +53,26 @@ pub enum Level {
     Severity(Severity),
 }
 
-/// A table's name with `*` for any run of characters.
+/// A table's name with `*` for any run of characters. As SQL quotes it, `"public"."shop_order"`, it is the same name.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TablePattern(pub String);
+pub struct TablePattern(String);
 
 impl TablePattern {
+    pub fn new(text: &str) -> Self {
+        Self(text.replace('"', ""))
+    }
+
+    /// Without quotes.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     pub fn matches(&self, name: &str) -> bool {
-        // As SQL quotes it, `"public"."shop_order"`, it is the same name.
-        let (pattern, name) = (self.0.replace('"', ""), name.replace('"', ""));
+        let name = if name.contains('"') { Cow::Owned(name.replace('"', "")) } else { Cow::Borrowed(name) };
         // A table of the default schema is named without it.
-        let without = pattern.strip_prefix("public.");
+        let without = self.0.strip_prefix("public.");
         let matches = |pattern: &str| matches_glob(pattern.as_bytes(), name.as_bytes());
-        matches(&pattern) || without.is_some_and(matches)
+        matches(&self.0) || without.is_some_and(matches)
     }
 }
 
@@ -160,9 +169,10 @@ mod tests {
 
     #[test]
     fn patterns_match_whole_names() {
-        let matches = |pattern: &str, name: &str| TablePattern(pattern.to_owned()).matches(name);
+        let matches = |pattern: &str, name: &str| TablePattern::new(pattern).matches(name);
         assert!(matches("public.shop_*", "shop_order") && !matches("audit.shop_*", "shop_order"));
         assert!(matches("shop_*", "shop_order"));
+        assert!(matches("\"public\".\"shop_order\"", "shop_order") && matches("audit.\"Order\"", "audit.Order"));
         assert!(matches("*_order*", "shop_order_item"));
         assert!(matches("shop_order", "shop_order"));
         assert!(!matches("shop_order", "shop_order_item"));

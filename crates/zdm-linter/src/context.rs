@@ -11,7 +11,7 @@ use zdm_postgres::catalog::Table;
 use zdm_postgres::effects::Blocks;
 use zdm_postgres::statement::{AlterTableAction, CreateTable, CreateTableAs};
 use zdm_postgres::{Catalog, LockMode, PgVersion, QualifiedName, Statement};
-use zdm_replay::{MigrationTrace, OperationTrace, Options, Step};
+use zdm_replay::{MigrationTrace, OperationTrace, Step, Trace};
 use zdm_source::{Diagnostic, Fix, Label, Severity, Span, Subject};
 
 use crate::config::{Config, TableFacts};
@@ -22,8 +22,7 @@ use crate::page::Page;
 /// One migration under judgement.
 #[derive(Clone, Copy, Debug)]
 pub struct Cx<'a> {
-    /// What the migration is replayed on.
-    pub options: &'a Options,
+    pub trace: &'a Trace,
     pub migration: &'a MigrationTrace,
     pub config: &'a Config,
     pub page: &'a Page,
@@ -117,6 +116,9 @@ pub fn on_emptied_tables(migration: &MigrationTrace, steps: &[&Step]) -> BTreeMa
             // What it writes, and through which triggers, is not asked.
             _ => emptied.clear(),
         }
+        if emptied.is_empty() || matches!(step.statement, Statement::Truncate { .. }) {
+            continue;
+        }
         let of_emptied = |name: &QualifiedName| {
             emptied.contains(name)
                 || [&step.catalog_before, &step.catalog_after]
@@ -125,7 +127,7 @@ pub fn on_emptied_tables(migration: &MigrationTrace, steps: &[&Step]) -> BTreeMa
         };
         let effects = &step.outcome.effects;
         let works = effects.rewrites.iter().chain(&effects.scans).chain(&effects.index_builds).any(of_emptied);
-        if matches!(step.statement, Statement::Truncate { .. }) || !works {
+        if !works {
             continue;
         }
         let mut step = Step::clone(step);
@@ -190,7 +192,7 @@ pub fn fresh_relations(
 
 impl<'a> Cx<'a> {
     pub fn version(&self) -> PgVersion {
-        self.options.postgres
+        self.trace.postgres
     }
 
     pub fn steps(&self) -> impl Iterator<Item = &'a Step> {

@@ -13,6 +13,7 @@ use zdm_replay::Step;
 use zdm_source::{Applicability, Edit, Fix, FixFile, Phase, SourceFile, Span};
 
 use crate::context::Cx;
+use crate::words::quoted_table;
 
 const POSTGRES_OPERATIONS: &str = "django.contrib.postgres.operations";
 
@@ -236,14 +237,6 @@ pub(crate) fn foreign_key_not_valid(cx: &Cx<'_>, step: &Step, table: &QualifiedN
     chain(cx, "add it NOT VALID, and validate it in a new migration", edits, &files)
 }
 
-fn quoted_table(name: &QualifiedName) -> String {
-    let quoted = |name: &Ident| zdm_postgres::quote_identifier(name.as_str());
-    match &name.schema {
-        Some(schema) => format!("{}.{}", quoted(schema), quoted(&name.name)),
-        None => quoted(&name.name),
-    }
-}
-
 /// `migrations.RunSQL('…', '…')` over several lines; None for SQL that a Python string in single quotes would change.
 fn run_sql(sql: &str, reverse: Option<&str>, indent: &str) -> Option<String> {
     if [sql, reverse.unwrap_or_default()].iter().any(|text| text.contains(['\'', '\\', '\n', '%'])) {
@@ -397,7 +390,7 @@ pub(crate) fn batch_size(cx: &Cx<'_>, span: Span) -> Option<Fix> {
 pub(crate) fn db_default(cx: &Cx<'_>, index: usize) -> Option<Fix> {
     let operation = cx.operation(index)?;
     let OperationKind::AddField { field, preserve_default: true, .. } = &operation.kind else { return None };
-    if !cx.options.context.version.at_least(5, 0) || field.kwarg("db_default").is_some() {
+    if !cx.trace.context.version.at_least(5, 0) || field.kwarg("db_default").is_some() {
         return None;
     }
     if !matches!(field.kwarg("default")?, Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Str(_)) {
@@ -522,10 +515,7 @@ pub(crate) fn unique_using_index(cx: &Cx<'_>, step: &Step) -> Option<Fix> {
     }
     let name = constraint.name.as_ref()?;
     let quoted = |name: &zdm_postgres::Ident| zdm_postgres::quote_identifier(name.as_str());
-    let table = match &alter.name.schema {
-        Some(schema) => format!("{}.{}", quoted(schema), quoted(&alter.name.name)),
-        None => quoted(&alter.name.name),
-    };
+    let table = quoted_table(&alter.name);
     let columns: Vec<String> = key.columns.iter().map(quoted).collect();
     let mut attributes = String::new();
     if constraint.attributes.deferrable {

@@ -69,7 +69,11 @@ pub fn apply(migration: &Migration, config: &Config, diagnostics: &mut Vec<Diagn
                 MALFORMED,
                 suppression.span,
                 "a suppression needs a reason behind its bracket, and without one it has no effect".to_owned(),
-                None,
+                Some(format!(
+                    "write `# zdm: {}[{}] reason`",
+                    if suppression.whole_file { "ignore-file" } else { "ignore" },
+                    suppression.selectors.join(", ")
+                )),
                 None,
             );
             continue;
@@ -78,8 +82,12 @@ pub fn apply(migration: &Migration, config: &Config, diagnostics: &mut Vec<Diagn
             report(
                 MALFORMED,
                 suppression.span,
-                "a suppression names the rules that it is for in brackets".to_owned(),
-                None,
+                "a suppression names the rules that it is for in brackets, and without them it has no effect"
+                    .to_owned(),
+                Some(format!(
+                    "write `# zdm: {}[ZDM101] reason`",
+                    if suppression.whole_file { "ignore-file" } else { "ignore" }
+                )),
                 None,
             );
             continue;

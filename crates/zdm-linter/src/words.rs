@@ -53,12 +53,10 @@ pub(crate) fn concurrent_index_help(cx: &Cx<'_>, step: &Step, diagnostic: Diagno
         OperationKind::RunSql(_) => {
             diagnostic.with_help("write CREATE INDEX CONCURRENTLY, alone in a migration with `atomic = False`")
         }
-        OperationKind::AddField { model_name, field, .. } | OperationKind::AlterField { model_name, field, .. } => {
-            diagnostic.with_help(format!(
-                "change `{}` with `db_index=False` first; then build the index in a migration of its own with `atomic = False`: SeparateDatabaseAndState with AddIndexConcurrently (or CREATE INDEX CONCURRENTLY in RunSQL) as its database operation and the AlterField of `{model_name}.{}` as its state operation",
-                field.name, field.name
-            ))
-        }
+        OperationKind::AddField { model_name, field, .. } => diagnostic.with_help(format!(
+            "add `{}` with `db_index=False` first; then build the index in a migration of its own with `atomic = False`: SeparateDatabaseAndState with AddIndexConcurrently (or CREATE INDEX CONCURRENTLY in RunSQL) as its database operation and the AlterField of `{model_name}.{}` as its state operation",
+            field.name, field.name
+        )),
         _ => diagnostic.with_help(
             "build the index with CREATE INDEX CONCURRENTLY in a migration of its own with `atomic = False`, as the database operation of SeparateDatabaseAndState, and keep this operation as its state operation",
         ),
@@ -90,6 +88,34 @@ fn reindented(text: &str, old: &str, new: &str) -> String {
         result.push_str(line.strip_prefix(old).unwrap_or(line.trim_start()));
     }
     result
+}
+
+/// A table's name as SQL has it: `"audit"."order"`.
+pub(crate) fn quoted_table(name: &QualifiedName) -> String {
+    let quoted = |name: &Ident| zdm_postgres::quote_identifier(name.as_str());
+    match &name.schema {
+        Some(schema) => format!("{}.{}", quoted(schema), quoted(&name.name)),
+        None => quoted(&name.name),
+    }
+}
+
+/// The value of `--set` for a column, in the quotes of a shell: `"total = 0"`, `'"Total" = 0'`.
+pub(crate) fn set_option(column: &Ident, expression: &str) -> String {
+    if zdm_postgres::needs_quotes(column) {
+        format!("'{} = {}'", zdm_postgres::quote_identifier(column.as_str()), expression.replace('\'', "'\\''"))
+    } else {
+        format!("\"{column} = {expression}\"")
+    }
+}
+
+/// What ends the transaction that a step of the migration stands in.
+pub(crate) fn end_of_transaction(cx: &Cx<'_>) -> &'static str {
+    if cx.migration.migration.atomic { "the migration commits" } else { "the transaction ends" }
+}
+
+/// A table whose indexes and constraints PostgreSQL cannot build or drop concurrently.
+pub(crate) fn is_partitioned(step: &Step, table: &QualifiedName) -> bool {
+    step.catalog_before.table(table).is_some_and(|table| table.partition_by.is_some())
 }
 
 /// `migrations.RunPython.noop`.
@@ -145,7 +171,7 @@ pub(crate) enum Link {
 /// The model behind the names; None where one of them is no relation.
 pub(crate) fn named_model(cx: &Cx<'_>, index: usize, model: &CodeModel) -> Option<NamedModel> {
     let state = &cx.migration.operations.get(index)?.state_before;
-    let resolver = Resolver::new(state, &cx.options.context);
+    let resolver = Resolver::new(state, &cx.trace.context);
     let mut names = model.name.split('.');
     let mut found = Arc::clone(state.model(&ModelKey::new(&model.app, names.next()?))?);
     let mut link = Link::Object;

@@ -3,20 +3,15 @@
 use std::fmt::Write;
 
 use crate::report::Report;
-use crate::words::one_line;
+use crate::words::{one_line, place};
 
 /// The findings that are not suppressed; empty where there is none.
 pub fn render(report: &Report<'_>) -> String {
     let mut result = String::new();
     for diagnostic in report.active() {
         let file = &diagnostic.primary.file;
-        // What is said of the project as a whole stands in no file.
-        let place = if file.path().is_empty() {
-            ".".to_owned()
-        } else {
-            let place = file.line_column(diagnostic.primary.span.start);
-            format!("{}:{}:{}", one_line(&report.paths.display(file.path())), place.line, place.column)
-        };
+        let shown = if file.path().is_empty() { ".".to_owned() } else { report.paths.display(file.path()) };
+        let place = place(file, diagnostic.primary.span, &one_line(&shown));
         let _ = writeln!(
             result,
             "{place}: {} {} {}",

@@ -8,7 +8,7 @@ use std::fmt::Write;
 use zdm_source::{Diagnostic, Note, Severity};
 
 use crate::report::Report;
-use crate::words::{one_line, plural, verdict};
+use crate::words::{one_line, place, plural, verdict};
 
 /// Annotations of one level that GitHub shows per step
 /// (<https://docs.github.com/rest/checks/runs#create-a-check-run> and the runner's own limit).
@@ -33,12 +33,10 @@ pub fn render(report: &Report<'_>) -> String {
     if hidden > 0 {
         let _ = writeln!(out, "::group::zdm-lint: {}", data(&verdict(report)));
         for finding in report.active() {
-            let place = finding.primary.file.line_column(finding.primary.span.start);
+            let file = &finding.primary.file;
             let line = format!(
-                "{}:{}:{}: {} {} {}",
-                report.paths.repository(finding.primary.file.path()),
-                place.line,
-                place.column,
+                "{}: {} {} {}",
+                place(file, finding.primary.span, &report.paths.repository(file.path())),
                 finding.code.code,
                 finding.severity.as_str(),
                 finding.message
@@ -103,14 +101,18 @@ fn summary(out: &mut String, report: &Report<'_>, severity: Severity, first: &Di
     let codes: Vec<String> = codes.into_iter().map(|(code, count)| format!("{code}: {count}")).collect();
     let word = if severity == Severity::Info { "note" } else { severity.as_str() };
     let more = plural(rest.len(), &format!("more {word}"));
-    let place = first.primary.file.line_column(first.primary.span.start);
+    let file = &first.primary.file;
+    let place = if file.path().is_empty() {
+        String::new()
+    } else {
+        let line = file.line_column(first.primary.span.start).line;
+        format!(",file={},line={line}", property(&report.paths.repository(file.path())))
+    };
     let _ = writeln!(
         out,
-        "::{} title={},file={},line={}::{}",
+        "::{} title={}{place}::{}",
         command(severity),
         property(&format!("zdm-lint: {more}")),
-        property(&report.paths.repository(first.primary.file.path())),
-        place.line,
         data(&format!(
             "{more} from here on ({}): GitHub shows no more than {LIMIT} of a kind per step; the step's log lists all",
             codes.join(", ")

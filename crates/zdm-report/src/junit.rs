@@ -10,6 +10,7 @@ use std::fmt::Write;
 use zdm_source::{Diagnostic, Note};
 
 use crate::report::Report;
+use crate::words;
 
 struct Case {
     name: String,
@@ -79,7 +80,8 @@ fn finding(report: &Report<'_>, diagnostic: &Diagnostic) -> Case {
         (Some(app), Some(migration)) => format!("{app}.{migration}"),
         _ => file.clone(),
     };
-    let mut text = format!("{file}:{}:{}: {}\n", place.line, place.column, diagnostic.message);
+    let written = words::place(&diagnostic.primary.file, diagnostic.primary.span, &file);
+    let mut text = format!("{written}: {}\n", diagnostic.message);
     for note in &diagnostic.notes {
         let _ = match note {
             Note::Fact(fact) => writeln!(text, "{fact}"),
@@ -97,7 +99,10 @@ fn finding(report: &Report<'_>, diagnostic: &Diagnostic) -> Case {
         }
         None => Body::Output(text),
     };
-    let name = format!("{} {} (line {})", diagnostic.code.code, diagnostic.code.name, place.line);
+    let mut name = format!("{} {}", diagnostic.code.code, diagnostic.code.name);
+    if !diagnostic.primary.file.path().is_empty() {
+        let _ = write!(name, " (line {})", place.line);
+    }
     Case { name, class, file, line: place.line, body }
 }
 

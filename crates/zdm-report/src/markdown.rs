@@ -107,8 +107,11 @@ fn rule_link(report: &Report<'_>, finding: &Diagnostic) -> String {
 
 fn place(report: &Report<'_>, finding: &Diagnostic) -> String {
     let file = &finding.primary.file;
-    let line = file.line_column(finding.primary.span.start).line;
-    format!("`{}:{line}`", report.paths.repository(file.path()).replace('`', "'").replace('|', "\\|"))
+    let path = report.paths.repository(file.path()).replace('`', "'").replace('|', "\\|");
+    if file.path().is_empty() {
+        return format!("`{path}`");
+    }
+    format!("`{path}:{}`", file.line_column(finding.primary.span.start).line)
 }
 
 fn phases(report: &Report<'_>) -> String {

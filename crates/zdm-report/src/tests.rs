@@ -415,5 +415,19 @@ fn what_is_said_of_no_file_has_a_place_that_readers_take() {
         let sarif: serde_json::Value = serde_json::from_str(&crate::sarif::render(&said)).unwrap();
         let place = &sarif["runs"][0]["results"][0]["locations"][0]["physicalLocation"]["artifactLocation"];
         assert_eq!(place["uri"], expected);
+        for rendered in [
+            crate::junit::render(&said),
+            crate::markdown::render(&said, MarkdownOptions::default()),
+            crate::concise::render(&said),
+        ] {
+            assert!(
+                !rendered.contains(":1:1") && !rendered.contains("line 1") && !rendered.contains(":1`"),
+                "{rendered}"
+            );
+        }
     }
+    // More than GitHub shows of a kind.
+    let many: Vec<Diagnostic> = all.iter().cycle().take(30).cloned().collect();
+    let annotations = crate::github::render(&report(&many));
+    assert!(!annotations.contains(":1:1") && !annotations.contains("line=1"), "{annotations}");
 }

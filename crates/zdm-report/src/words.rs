@@ -1,5 +1,7 @@
 //! Small pieces of English that several formats share.
 
+use zdm_source::{SourceFile, Span};
+
 use crate::report::{Counts, Phase, Report};
 
 pub(crate) fn plural(count: usize, word: &str) -> String {
@@ -46,6 +48,15 @@ pub(crate) const fn phase_title(phase: Phase) -> &'static str {
         Phase::After => "after the old code is gone",
         Phase::Window => "in a maintenance window",
     }
+}
+
+/// `path:line:column`, or the folder alone where it is said of the project as a whole.
+pub(crate) fn place(file: &SourceFile, span: Span, shown: &str) -> String {
+    if file.path().is_empty() {
+        return shown.to_owned();
+    }
+    let place = file.line_column(span.start);
+    format!("{shown}:{}:{}", place.line, place.column)
 }
 
 /// One line: control characters and line ends become spaces.

@@ -5,8 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 use std::thread;
 
 use rayon::prelude::*;
@@ -18,7 +17,7 @@ use zdm_django::resolve::Context;
 use zdm_django::{DjangoVersion, Migration, MigrationKey};
 use zdm_linter::config::{Level as LintLevel, NamedTable, RuleSet, TableFacts, TablePattern};
 use zdm_linter::merged::{MergedChange, Now};
-use zdm_linter::{Judge, MigrationPhase, Pass, RULES, Turn};
+use zdm_linter::{MigrationPhase, RULES};
 use zdm_postgres::PgVersion;
 use zdm_replay::{MigrationTrace, Options, Replayer, Trace, replay};
 use zdm_source::{Diagnostic, SourceFile};
@@ -89,11 +88,10 @@ pub struct Workspace {
     pub(crate) outside: Option<Arc<Packages>>,
 }
 
-/// What was found in a workspace.
+/// A workspace with its replay and what was found in it.
 #[derive(Debug)]
 pub struct Analysis {
-    /// All that was replayed, in that order.
-    pub migrations: Vec<MigrationKey>,
+    pub trace: Trace,
     /// Sorted; suppressed ones are among them.
     pub diagnostics: Vec<Diagnostic>,
     pub phases: Vec<MigrationPhase>,
@@ -112,34 +110,6 @@ pub struct Counts {
     pub operations: usize,
     pub analysed: usize,
 }
-
-/// [`Counts`] under way.
-#[derive(Debug, Default)]
-struct Counting {
-    apps: BTreeSet<Arc<str>>,
-    counts: Counts,
-}
-
-impl Counting {
-    fn add(&mut self, trace: &MigrationTrace, config: &zdm_linter::Config) {
-        let (migration, counts) = (&trace.migration, &mut self.counts);
-        if migration.origin != MigrationOrigin::Project {
-            return;
-        }
-        self.apps.insert(Arc::clone(&migration.key.app));
-        counts.migrations += 1;
-        counts.reported += usize::from(config.reports(&migration.key));
-        counts.operations += trace.operations.len();
-        counts.analysed += trace.operations.iter().filter(|part| part.not_analysed.is_empty()).count();
-    }
-
-    fn counts(self) -> Counts {
-        Counts { apps: self.apps.len(), ..self.counts }
-    }
-}
-
-/// Traces that wait to be judged, or given back, beside the one that is being made.
-const TRACES: usize = 32;
 
 /// The names of all rules, for checking what users write.
 pub fn known_rules() -> Vec<KnownRule<'static>> {
@@ -245,7 +215,9 @@ impl Workspace {
     /// Replays one migration after the other and hands each trace over while the next is replayed, so that no more than a
     /// few are in memory. Where `take` breaks, the rest is not replayed.
     pub fn replay_each(&self, mut take: impl FnMut(MigrationTrace) -> ControlFlow<()> + Send) {
-        let (send, receive) = mpsc::sync_channel(TRACES);
+        /// Traces that wait to be taken.
+        const WAITING: usize = 32;
+        let (send, receive) = mpsc::sync_channel(WAITING);
         thread::scope(|scope| {
             scope.spawn(move || receive.into_iter().try_for_each(&mut take));
             let mut replayer = Replayer::new(&self.options());
@@ -267,47 +239,28 @@ impl Workspace {
     /// The same with what changed in git.
     pub(crate) fn judge(&self, request: &Request, changes: Option<ChangeSet>, progress: &Progress) -> Analysis {
         let config = self.lint_config(request, changes.as_ref());
-        progress.reach(Stage::Judging(self.project.migrations.len()));
+        progress.reach(Stage::Replaying(self.project.migrations.len()));
+        let trace = self.replay();
+        progress.reach(Stage::Judging(trace.migrations.len()));
         let merged = changes.as_ref().map(|changes| self.merged_changes(changes, &config)).unwrap_or_default();
-        let order: Vec<Arc<Migration>> = self.project.in_order().cloned().map(Arc::new).collect();
-        let options = self.options();
-        let judge = Judge::new(order.clone(), &options, &merged, &config);
-        let mut pass = Pass::new(&config);
-        let mut counting = Counting::default();
-        let mut waiting = Vec::new();
-        let found: Vec<OnceLock<Vec<Diagnostic>>> = order.iter().map(|_| OnceLock::new()).collect();
-        // A trace is judged beside the replay of the next ones, and given back.
-        let behind = AtomicUsize::new(0);
-        rayon::in_place_scope_fifo(|scope| {
-            let mut replayer = Replayer::new(&options);
-            for (migration, found) in order.iter().zip(&found) {
-                let trace = replayer.run(migration);
-                counting.add(&trace, &config);
-                match pass.meet(&trace) {
-                    Turn::Now(made) if behind.load(Ordering::Relaxed) < TRACES => {
-                        let (judge, behind) = (&judge, &behind);
-                        behind.fetch_add(1, Ordering::Relaxed);
-                        scope.spawn_fifo(move |_| {
-                            let _ = found.set(judge.judge(&trace, &made));
-                            drop(trace);
-                            behind.fetch_sub(1, Ordering::Relaxed);
-                        });
-                    }
-                    Turn::Now(made) => {
-                        let _ = found.set(judge.judge(&trace, &made));
-                    }
-                    Turn::AtTheEnd => waiting.push(trace),
-                    Turn::Never => {}
-                }
-            }
+        let diagnostics = zdm_linter::lint_with(&trace, &self.project.problems, &merged, &config, &|count, work| {
+            (0..count).into_par_iter().for_each(work);
         });
-        let release = pass.release();
-        let released = waiting.par_iter().map(|trace| (trace, judge.judge_released(trace, release))).collect();
-        let found = found.into_iter().filter_map(OnceLock::into_inner).collect();
-        let diagnostics = judge.finish(pass, &self.project.problems, found, released);
-        let phases = zdm_linter::phases(&order, &config, &diagnostics);
-        let migrations = order.iter().map(|migration| migration.key.clone()).collect();
-        Analysis { migrations, diagnostics, phases, changes, counts: counting.counts() }
+        let phases = zdm_linter::phases(&trace, &config, &diagnostics);
+        let mut counts = Counts::default();
+        let mut apps = BTreeSet::new();
+        for migration in &trace.migrations {
+            if migration.migration.origin != MigrationOrigin::Project {
+                continue;
+            }
+            apps.insert(&migration.migration.key.app);
+            counts.migrations += 1;
+            counts.reported += usize::from(config.reports(&migration.migration.key));
+            counts.operations += migration.operations.len();
+            counts.analysed += migration.operations.iter().filter(|part| part.not_analysed.is_empty()).count();
+        }
+        counts.apps = apps.len();
+        Analysis { trace, diagnostics, phases, changes, counts }
     }
 
     /// Migrations of the merge-base that are not the same now.
@@ -436,14 +389,14 @@ impl Workspace {
     /// What the configuration says of rules for single tables.
     fn table_rules(&self) -> Vec<(TablePattern, RuleSet)> {
         let named = self.config.tables.iter().filter(|table| table.rules != RuleSettings::default());
-        named.map(|table| (TablePattern(table.pattern.as_str().to_owned()), rule_set(&[&table.rules]))).collect()
+        named.map(|table| (TablePattern::new(table.pattern.as_str()), rule_set(&[&table.rules]))).collect()
     }
 
     /// The tables that the configuration names, with their places in it.
     fn named_tables(&self) -> Vec<NamedTable> {
         let Some(file) = &self.config.file else { return Vec::new() };
         let named = |table: &TableSettings| NamedTable {
-            pattern: TablePattern(table.pattern.as_str().to_owned()),
+            pattern: TablePattern::new(table.pattern.as_str()),
             file: file.clone(),
             span: table.span,
         };
@@ -486,11 +439,11 @@ impl Workspace {
                 bytes: said.and_then(|said| said.bytes).or_else(|| table.total_bytes()),
                 hot: said.and_then(TableSettings::is_hot).or_else(|| table.hot()),
             };
-            (TablePattern(name.to_owned()), facts)
+            (TablePattern::new(name), facts)
         });
         let patterns = configured.iter().map(|table| {
             let facts = TableFacts { rows: table.rows, bytes: table.bytes, hot: table.is_hot() };
-            (TablePattern(table.pattern.as_str().to_owned()), facts)
+            (TablePattern::new(table.pattern.as_str()), facts)
         });
         measured.chain(patterns).collect()
     }

@@ -18,7 +18,9 @@ pub enum Stage {
     Comparing,
     /// So many Python files, of which those that matter are read.
     Reading(usize),
-    /// So many migrations, each as soon as it is replayed.
+    /// So many migrations.
+    Replaying(usize),
+    /// So many migrations.
     Judging(usize),
     Reporting,
 }
@@ -29,8 +31,9 @@ impl Progress {
             Stage::Finding => (0, 0),
             Stage::Comparing => (1, 0),
             Stage::Reading(count) => (2, count),
-            Stage::Judging(count) => (3, count),
-            Stage::Reporting => (4, 0),
+            Stage::Replaying(count) => (3, count),
+            Stage::Judging(count) => (4, count),
+            Stage::Reporting => (5, 0),
         };
         // Whoever reads between the two shows a wrong number for an instant.
         self.count.store(count, Ordering::Relaxed);
@@ -43,7 +46,8 @@ impl Progress {
             0 => Stage::Finding,
             1 => Stage::Comparing,
             2 => Stage::Reading(count),
-            3 => Stage::Judging(count),
+            3 => Stage::Replaying(count),
+            4 => Stage::Judging(count),
             _ => Stage::Reporting,
         }
     }

@@ -106,6 +106,20 @@ impl Extractor<'_> {
                 args.extend(rest.iter().cloned());
                 Some((function, args))
             }
+            // `Fill`, whose `__init__` does the work.
+            ValueKind::Class(class) => {
+                let method = self.evaluator().class_attribute(class, "__init__")?;
+                let given = |name: &str| {
+                    let name = python::Str::made(name, code.origin.clone());
+                    let value = python::Value::new(ValueKind::Parameter(name), code.origin.clone());
+                    python::Arg { kind: ArgKind::Positional, span: code.span(), value }
+                };
+                let args = vec![given("apps"), given("schema_editor")];
+                let made = ValueKind::Call(Arc::new(Call { callee: code.clone(), args }));
+                let made = python::Value::new(made, code.origin.clone());
+                let own = python::Arg { kind: ArgKind::Positional, span: made.span(), value: made };
+                Some((method.as_function()?.clone(), vec![own]))
+            }
             // `Fill()`
             ValueKind::Call(call) if call.callee.as_class().is_some() => {
                 let method = self.evaluator().class_attribute(call.callee.as_class()?, "__call__")?;

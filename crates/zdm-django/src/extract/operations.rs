@@ -432,6 +432,23 @@ impl Extractor<'_> {
             found.decides = Some(reason("state_forwards"));
         }
         let Ok(kind) = found.kind else { return found };
+        // It has no part in the state, and its function runs or does not.
+        if let OperationKind::RunPython(run) = &kind
+            && (decides(&database) || matches!(database, Some(Override::Python)))
+        {
+            let mut run = run.clone();
+            run.body.facts.iter_mut().for_each(|fact| fact.perhaps = true);
+            if matches!(database, Some(Override::Python))
+                && let OperationKind::RunPython(own) = self.python_of_its_own(class, &line, &args, place)
+            {
+                let known = std::mem::replace(&mut run.body, own.body);
+                run.body.facts.extend(known.facts);
+                run.body.unread = run.body.unread.or(known.unread);
+                run.body.may_change |= known.may_change;
+            }
+            found.kind = Ok(OperationKind::RunPython(run));
+            return found;
+        }
         let keeps = |how: &Option<Override>| matches!(how, None | Some(Override::Base(_)));
         let operation = |kind: OperationKind| Operation {
             kind,
@@ -549,7 +566,8 @@ impl Extractor<'_> {
         let mut rows = false;
         for site in self.evaluator().calls_with(function, &args) {
             let Some(call) = site.call.as_call() else { return Override::Other };
-            if super::is_base_call(call, name) {
+            // `RunPython` itself does no more than to call its function.
+            if super::is_base_call(call, name) || (name == "database_forwards" && call.callee.is_symbol("self.code")) {
                 base_calls.push(site);
             } else if call.callee.is_symbol("schema_editor.execute") && name == "database_forwards" && !site.conditional
             {
@@ -1202,7 +1220,9 @@ pub(super) fn is_harmless(call: &python::Call) -> bool {
     }
     call.name().is_some_and(|name| {
         const READS: &[&str] = &[
+            "django.db.router.",
             "from_state.apps.",
+            "from_state.clear_delayed_apps_cache",
             "to_state.apps.",
             "schema_editor.connection.introspection.",
             "self.allow_migrate_model",

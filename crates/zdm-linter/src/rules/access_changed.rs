@@ -3,7 +3,7 @@
 use zdm_postgres::statement::{AlterTableAction, ObjectKind};
 use zdm_postgres::{Ident, QualifiedName, Statement};
 use zdm_replay::Step;
-use zdm_source::Diagnostic;
+use zdm_source::{Diagnostic, Severity};
 
 use super::alter_actions;
 use crate::context::{Cx, name_list};
@@ -70,6 +70,9 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             "grant what old and new code need first, release the new code, and take the old privileges away in the release after",
         ));
     }
+    for step in cx.accepted() {
+        out.extend(function_of_another(cx, step));
+    }
 }
 
 /// `OWNER TO` another role than the one that migrates.
@@ -82,6 +85,38 @@ fn new_owner(step: &Step) -> Option<(&QualifiedName, &Ident)> {
         }
         _ => None,
     })
+}
+
+/// A function that was there before the migration gets another owner: only where it is SECURITY DEFINER, which a change of
+/// its definition may have made it, does that matter to who calls it.
+fn function_of_another(cx: &Cx<'_>, step: &Step) -> Option<Diagnostic> {
+    let Statement::AlterOther { kind, name, rename_to: None, set_schema: None, .. } = &step.statement else {
+        return None;
+    };
+    let what = match kind {
+        ObjectKind::Function | ObjectKind::Routine => "function",
+        ObjectKind::Procedure => "procedure",
+        _ => return None,
+    };
+    let words: Vec<&str> = step.sql.split_whitespace().collect();
+    let [.., owner, to, role] = words.as_slice() else { return None };
+    let role = role.trim_matches([';', '"']);
+    let own = ["current_user", "session_user", "current_role"].iter().any(|own| role.eq_ignore_ascii_case(own));
+    if own
+        || !owner.eq_ignore_ascii_case("owner")
+        || !to.eq_ignore_ascii_case("to")
+        || cx.migration.catalog_before.functions(name).is_empty()
+    {
+        return None;
+    }
+    let mut diagnostic = cx
+        .at_step(
+            step,
+            format!("{what} `{name}` belongs to `{role}` from now on: if it is SECURITY DEFINER, the code that is still running calls it with the privileges of that role"),
+        )
+        .with_help("grant the new owner what the function needs first");
+    diagnostic.severity = diagnostic.severity.min(Severity::Info);
+    Some(diagnostic)
 }
 
 /// A table, view or sequence that was there before the migration.

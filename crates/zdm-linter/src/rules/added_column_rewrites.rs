@@ -28,7 +28,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             let (what, help) = if generated {
                 (
                     "a stored generated column: its value is computed for each existing row",
-                    "add an ordinary column, keep it filled by a trigger (`zdm mirror`) and backfill it; or, from PostgreSQL 18 on, use a virtual generated column",
+                    "add an ordinary column, keep it filled by a trigger (`zdm mirror`) and backfill it; or, from PostgreSQL 18 on, use a virtual generated column (`db_persist=False`)",
                 )
             } else if numbered {
                 (

@@ -1,5 +1,6 @@
 //! ZDM122: ADD CONSTRAINT … CHECK without NOT VALID.
 
+use zdm_django::OperationKind;
 use zdm_postgres::statement::{AlterTableAction, TableConstraintKind};
 use zdm_source::Diagnostic;
 
@@ -27,7 +28,17 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                     ),
                 )
                 .with_fact(format!("the table is read under ACCESS EXCLUSIVE on `{table}`"))
-                .with_help("use `AddConstraintNotValid` here and `ValidateConstraint` in the next migration: validating takes SHARE UPDATE EXCLUSIVE, and reads and writes go on (both are in django.contrib.postgres.operations)");
+                .with_help(match cx.operation(step.operation).map(|operation| &operation.kind) {
+                    Some(OperationKind::AddConstraint { .. }) => {
+                        "use `AddConstraintNotValid` here and `ValidateConstraint` in the next migration: validating takes SHARE UPDATE EXCLUSIVE, and reads and writes go on (both are in django.contrib.postgres.operations)"
+                    }
+                    _ if step.raw => {
+                        "write NOT VALID behind it, and send VALIDATE CONSTRAINT in the next migration: validating takes SHARE UPDATE EXCLUSIVE, and reads and writes go on"
+                    }
+                    _ => {
+                        "send it as SQL with NOT VALID, as the database operation of SeparateDatabaseAndState with this operation as its state operation, and VALIDATE CONSTRAINT in the next migration: validating takes SHARE UPDATE EXCLUSIVE, and reads and writes go on"
+                    }
+                });
             diagnostic = Cx::fixed(diagnostic, fixes::not_valid_and_validate(cx, step));
             cx.weigh(table, &mut diagnostic);
             out.push(diagnostic);

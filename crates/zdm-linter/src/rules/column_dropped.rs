@@ -3,8 +3,10 @@
 use zdm_postgres::Ident;
 use zdm_source::Diagnostic;
 
+use super::gives_value;
 use crate::context::Cx;
 use crate::rules::column_renamed::renamed_to;
+use crate::words::quoted_table;
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for old in cx.old {
@@ -21,6 +23,12 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 catalog.table(table).is_some_and(|table| table.column(column.as_str()).is_some())
             };
             let Some(step) = cx.step_where(|catalog| !has(catalog, &column.column)) else { continue };
+            // Where new code leaves the column out, its INSERTs want a value from the database.
+            let filled = old
+                .before
+                .column(column.column.as_str())
+                .is_some_and(|column| !column.not_null || gives_value(column.default.as_ref()));
+            let first = if filled { "" } else { "; give the column a database default or make it nullable before" };
             out.push(
                 cx.at_step(
                     step,
@@ -31,7 +39,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 )
                 .with_fact(format!("until the last old process is gone, it still reads and writes `{}.{}`", model.label, column.field))
                 .with_help(format!(
-                    "in two releases: first remove the field from the state only (SeparateDatabaseAndState with RemoveField as its state operation; give the column a database default or make it nullable before), and release the code without `{}`; then drop the column",
+                    "in two releases: first remove the field from the state only (SeparateDatabaseAndState with RemoveField as its state operation{first}), and release the code without `{}`; then drop the column",
                     column.field
                 ))
                 .with_code(
@@ -46,8 +54,9 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                     "release 2",
                     "python",
                     format!(
-                        "migrations.RunSQL(\n    'ALTER TABLE \"{table}\" DROP COLUMN \"{}\"',\n    migrations.RunSQL.noop,\n)",
-                        column.column
+                        "migrations.RunSQL(\n    'ALTER TABLE {} DROP COLUMN {}',\n    migrations.RunSQL.noop,\n)",
+                        quoted_table(table),
+                        zdm_postgres::quote_identifier(column.column.as_str())
                     ),
                 ),
             );

@@ -4,6 +4,7 @@ use zdm_source::Diagnostic;
 
 use crate::context::Cx;
 use crate::new_code::Drift;
+use crate::words::quoted_table;
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for drifted in cx.new {
@@ -23,7 +24,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 .with_code(
                     "in front of this operation",
                     "python",
-                    format!("migrations.RunSQL(\n    'ALTER TABLE \"{table}\" ALTER COLUMN \"{column}\" DROP NOT NULL',\n    migrations.RunSQL.noop,\n)"),
+                    format!("migrations.RunSQL(\n    'ALTER TABLE {} ALTER COLUMN {} DROP NOT NULL',\n    migrations.RunSQL.noop,\n)", quoted_table(table), zdm_postgres::quote_identifier(column.as_str())),
                 ),
             );
         }

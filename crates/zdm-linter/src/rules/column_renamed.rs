@@ -1,5 +1,6 @@
 //! ZDM202: a column that running code still names has another name.
 
+use zdm_django::OperationKind;
 use zdm_postgres::statement::AlterTableAction;
 use zdm_postgres::{Ident, QualifiedName};
 use zdm_replay::Step;
@@ -27,10 +28,20 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                         model.label
                     ),
                 )
-                .with_help(format!(
-                    "keep the column's name and rename only the field: `{to} = models.…(db_column=\"{}\")` with RenameField inside SeparateDatabaseAndState's state operations",
-                    column.column
-                )),
+                .with_help(match cx.operation(step.operation).map(|operation| &operation.kind) {
+                    Some(OperationKind::RenameField { old_name, new_name, .. }) => format!(
+                        "keep the column's name and rename only the field: AlterField of `{old_name}` with `db_column=\"{0}\"` first, which sends nothing, then this RenameField; in the model `{new_name} = models.…(db_column=\"{0}\")`",
+                        column.column
+                    ),
+                    Some(OperationKind::AlterField { field, .. }) => format!(
+                        "keep the column's name: `{} = models.…(db_column=\"{}\")`",
+                        field.name, column.column
+                    ),
+                    _ => format!(
+                        "keep the column's name, and let the field go by it: `db_column=\"{}\"`",
+                        column.column
+                    ),
+                }),
             );
         }
     }

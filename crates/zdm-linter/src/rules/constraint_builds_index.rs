@@ -5,7 +5,7 @@ use zdm_source::Diagnostic;
 
 use super::alter_actions;
 use crate::context::Cx;
-use crate::fixes;
+use crate::{fixes, words};
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for step in cx.accepted() {
@@ -50,13 +50,27 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 .with_fact(format!(
                     "the index is built while ACCESS EXCLUSIVE is held on `{table}`; the build reads the whole table"
                 ));
+            let state = if step.raw {
+                ""
+            } else {
+                "; both as database operations of SeparateDatabaseAndState, with this operation as its state operation"
+            };
             diagnostic = if exclusion {
                 diagnostic.with_help(
                     "PostgreSQL cannot add an exclusion constraint in steps: add it while the table is small, or choose the moment",
                 )
+            } else if words::is_partitioned(step, table) {
+                diagnostic.with_help(format!(
+                    "PostgreSQL cannot build the index of a partitioned table concurrently: create a unique index with `ON ONLY {}`, build one on each partition concurrently, and attach them",
+                    words::quoted_table(table)
+                ))
+            } else if matches!(action, AlterTableAction::AddColumn { .. }) {
+                diagnostic.with_help(format!(
+                    "add the column without the constraint and fill it; then build a unique index on `{table}` with CREATE UNIQUE INDEX CONCURRENTLY (in a migration with `atomic = False`), and make it the constraint with ADD CONSTRAINT … USING INDEX, which is quick"
+                ))
             } else {
                 diagnostic.with_help(format!(
-                    "build a unique index on `{table}` with CREATE UNIQUE INDEX CONCURRENTLY first (in a migration with `atomic = False`), then ADD CONSTRAINT … USING INDEX, which is quick"
+                    "build a unique index on `{table}` with CREATE UNIQUE INDEX CONCURRENTLY first (in a migration with `atomic = False`), then ADD CONSTRAINT … USING INDEX, which is quick{state}"
                 ))
             };
             diagnostic = Cx::fixed(diagnostic, fixes::unique_using_index(cx, step));

@@ -28,9 +28,10 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             out.push(
                 cx.at_step(
                     step,
-                    format!("{what} `{name}` of `{table}` is gone, on which the code that is still running may rely (model `{}`)", model.label),
+                    format!("{what} `{name}` of `{table}` is gone, and the code that is still running (model `{}`) may rely on it", model.label),
                 )
                 .with_fact(match constraint.kind {
+                    ConstraintKind::Exclude { .. } => "rows that exclude each other become possible as soon as two writers meet",
                     ConstraintKind::ForeignKey(_) => "rows that point nowhere become possible, and ON DELETE no longer happens",
                     ConstraintKind::Check { .. } => "rows that it refused become possible as soon as new code writes them, and the code that is still running reads them",
                     _ => UNIQUE,
@@ -58,7 +59,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             out.push(
                 cx.at_step(
                     step,
-                    format!("unique index `{name}` of `{table}` is gone, on which the code that is still running may rely (model `{}`)", model.label),
+                    format!("unique index `{name}` of `{table}` is gone, and the code that is still running (model `{}`) may rely on it", model.label),
                 )
                 .with_fact(UNIQUE)
                 .with_help("drop it one release after the last code that relies on it"),

@@ -11,16 +11,17 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
         let Statement::AlterDomain { name, action } = &step.statement else { continue };
         let (what, help) = match action {
             AlterDomainAction::AddConstraint { .. } => (
-                "adding a constraint to",
+                format!("adding a constraint to domain `{name}`"),
                 "NOT VALID checks new values only and reads nothing; for the old ones, validate a CHECK on each table instead of the domain",
             ),
             AlterDomainAction::ValidateConstraint { .. } => (
-                "validating a constraint of",
+                format!("validating a constraint of domain `{name}`"),
                 "choose a quiet moment, or put the CHECK on each table, where validating takes SHARE UPDATE EXCLUSIVE",
             ),
-            AlterDomainAction::SetNotNull => {
-                ("making NOT NULL", "put a CHECK (… IS NOT NULL) on each table, first NOT VALID and then validated")
-            }
+            AlterDomainAction::SetNotNull => (
+                format!("setting domain `{name}` NOT NULL"),
+                "put a CHECK (… IS NOT NULL) on each table, first NOT VALID and then validated",
+            ),
             _ => continue,
         };
         let scanned: Vec<_> = step.outcome.effects.scans.iter().filter(|table| cx.existed(step, table)).collect();
@@ -31,7 +32,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             .at_step(
                 step,
                 format!(
-                    "{what} domain `{name}` blocks INSERT, UPDATE and DELETE on {} while PostgreSQL checks every row",
+                    "{what} blocks INSERT, UPDATE and DELETE on {} while PostgreSQL checks every row",
                     name_list(&scanned)
                 ),
             )

@@ -4,6 +4,7 @@ use zdm_source::Diagnostic;
 
 use crate::context::Cx;
 use crate::new_code::Drift;
+use crate::words::quoted_table;
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for drifted in cx.new {
@@ -20,7 +21,9 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                     ),
                 )
                 .with_help(format!(
-                    "drop the constraint together with the state change: RunSQL('ALTER TABLE \"{table}\" DROP CONSTRAINT \"{constraint}\"', …) as a database operation"
+                    "drop the constraint together with the state change: RunSQL('ALTER TABLE {} DROP CONSTRAINT {}', …) as a database operation",
+                    quoted_table(table),
+                    zdm_postgres::quote_identifier(constraint.as_str())
                 )),
             );
         }

@@ -6,7 +6,7 @@ use zdm_postgres::{LockMode, QualifiedName};
 use zdm_replay::Step;
 use zdm_source::Diagnostic;
 
-use crate::context::{Cx, blocked_by, shortened};
+use crate::context::{Cx, shortened};
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     let mut strongest: BTreeMap<&QualifiedName, (LockMode, &Step)> = BTreeMap::new();
@@ -30,9 +30,9 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             cx.at_step(
                 step,
                 format!(
-                    "`{}` takes {mode} on the busy table `{table}`: it waits for the queries that run, and {} wait behind it",
+                    "`{}` takes {mode} on the busy table `{table}`: it waits for the queries that run, and behind it {}",
                     shortened(&step.sql, 60),
-                    blocked_by(mode).trim_end_matches(',')
+                    if mode.blocks_select() { "every query waits, SELECT included" } else { "INSERT, UPDATE and DELETE wait" }
                 ),
             )
             .with_fact("even a change that takes a millisecond queues behind the longest transaction on the table, and all others queue behind the change")

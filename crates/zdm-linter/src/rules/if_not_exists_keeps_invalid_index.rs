@@ -25,7 +25,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 step,
                 format!("if an earlier try failed, it left {} INVALID, and IF NOT EXISTS keeps that one: the migration succeeds without a usable index", words::index_name(create)),
             )
-            .with_help(format!("send `DROP INDEX CONCURRENTLY IF EXISTS \"{}\"` before it, as a statement of its own", name.name)),
+            .with_help(format!("send `DROP INDEX CONCURRENTLY IF EXISTS {}` before it, as a statement of its own", words::quoted_table(name))),
         );
     }
 }

@@ -32,7 +32,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             let mut diagnostic = cx
                 .at_step(
                     step,
-                    format!("index `{name}` is gone: queries of the code that is still running that used it read all of `{table}`"),
+                    format!("index `{name}` is gone: a query of the code that is still running that used it now reads all of `{table}`"),
                 )
                 .with_help("look at pg_stat_user_indexes.idx_scan on every server, replicas included, before dropping an index");
             cx.weigh(table, &mut diagnostic);

@@ -23,11 +23,10 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 "CREATE INDEX holds a SHARE lock on `{}` while it reads the whole table; writers queue behind it",
                 create.table
             ));
-        let partitioned = step.catalog_before.table(&create.table).is_some_and(|table| table.partition_by.is_some());
-        diagnostic = if partitioned {
+        diagnostic = if words::is_partitioned(step, &create.table) {
             diagnostic.with_help(format!(
-                "PostgreSQL cannot build an index on a partitioned table concurrently: create it with ON ONLY `{}`, build one on each partition concurrently, and attach them",
-                create.table
+                "PostgreSQL cannot build an index on a partitioned table concurrently: create it with `ON ONLY {}`, build one on each partition concurrently, and attach them",
+                words::quoted_table(&create.table)
             ))
         } else {
             let diagnostic = words::concurrent_index_help(cx, step, diagnostic);

@@ -15,7 +15,20 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     // A table that the migration renames is one table under two names: here by its first one.
     let mut first_names: BTreeMap<QualifiedName, QualifiedName> = BTreeMap::new();
     for step in cx.accepted() {
-        let names = first_names.clone();
+        for (table, mode) in &step.outcome.effects.locks {
+            let Some(transaction) = step.transaction else { break };
+            if *mode != LockMode::AccessExclusive
+                || step.catalog_before.table(table).is_none()
+                || !cx.existed(step, table)
+            {
+                continue;
+            }
+            let tables = by_transaction.entry(transaction).or_default();
+            let table = first_names.get(table).unwrap_or(table);
+            if !tables.iter().any(|(name, _)| name == table) {
+                tables.push((table.clone(), step));
+            }
+        }
         for (alter, action) in alter_actions(step) {
             let to = match action {
                 AlterTableAction::RenameTo { name } => alter.name.sibling(name.clone()),
@@ -26,20 +39,6 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             };
             let first = first_names.remove(&alter.name).unwrap_or_else(|| alter.name.clone());
             first_names.insert(to, first);
-        }
-        let Some(transaction) = step.transaction else { continue };
-        for (table, mode) in &step.outcome.effects.locks {
-            if *mode != LockMode::AccessExclusive
-                || step.catalog_before.table(table).is_none()
-                || !cx.existed(step, table)
-            {
-                continue;
-            }
-            let tables = by_transaction.entry(transaction).or_default();
-            let table = names.get(table).unwrap_or(table);
-            if !tables.iter().any(|(name, _)| name == table) {
-                tables.push((table.clone(), step));
-            }
         }
     }
     for tables in by_transaction.into_values() {
@@ -52,7 +51,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             cx.at_step(
                 last_step,
                 format!(
-                    "one transaction takes ACCESS EXCLUSIVE on {}: a deadlock with any query that uses them in another order, and each waits for the others' readers",
+                    "one transaction takes ACCESS EXCLUSIVE on {}: a transaction that uses them in another order can deadlock with it, and each stays locked until it is done with all of them",
                     name_list(tables.iter().map(|(name, _)| name))
                 ),
             )

@@ -72,9 +72,12 @@ fn loss(from: &DataType, to: &DataType, explicit: bool) -> Option<Loss> {
             return None;
         }
         return Some(if explicit {
-            Loss::Silent(format!("cuts every value behind its {limit}th character (USING casts explicitly)"))
+            Loss::Silent(format!(
+                "cuts every value to its first {} (USING casts explicitly)",
+                counted(limit, "character")
+            ))
         } else {
-            Loss::Fails(format!("a value of more than {limit} characters"))
+            Loss::Fails(format!("a value of more than {}", counted(limit, "character")))
         });
     }
     if let (Some(was), Some(is)) = (integer(old), integer(new)) {
@@ -85,10 +88,13 @@ fn loss(from: &DataType, to: &DataType, explicit: bool) -> Option<Loss> {
         let ((was, was_scale), (is, is_scale)) = (precision(from), precision(to));
         let is = is?;
         if was.is_none_or(|was| was - was_scale > is - is_scale) {
-            return Some(Loss::Fails(format!("a number of more than {} digits before the point", is - is_scale)));
+            return Some(Loss::Fails(format!(
+                "a number of more than {} before the point",
+                counted(is - is_scale, "digit")
+            )));
         }
         return (is_scale < was_scale)
-            .then(|| Loss::Silent(format!("rounds every value to {is_scale} digits behind the point")));
+            .then(|| Loss::Silent(format!("rounds every value to {} behind the point", counted(is_scale, "digit"))));
     }
     match (old, new) {
         ("float8", "float4") => Some(Loss::Silent("rounds every value to about 7 digits".to_owned())),
@@ -98,7 +104,7 @@ fn loss(from: &DataType, to: &DataType, explicit: bool) -> Option<Loss> {
         ("timestamp" | "timestamptz", "date") => Some(Loss::Silent("drops the time of day of every value".to_owned())),
         ("timestamp" | "timestamptz" | "time" | "timetz" | "interval", _) if old == new => {
             let (was, is) = (first(from).unwrap_or(6), first(to)?);
-            (is < was).then(|| Loss::Silent(format!("rounds every value to {is} digits of a second")))
+            (is < was).then(|| Loss::Silent(format!("rounds every value to {} of a second", counted(is, "digit"))))
         }
         (
             _,
@@ -106,5 +112,12 @@ fn loss(from: &DataType, to: &DataType, explicit: bool) -> Option<Loss> {
             | "json" | "inet",
         ) if text(old) => Some(Loss::Fails(format!("a text that is no `{to}`"))),
         _ => None,
+    }
+}
+
+fn counted(count: i32, word: &str) -> String {
+    match count {
+        1 => format!("{count} {word}"),
+        _ => format!("{count} {word}s"),
     }
 }

@@ -39,7 +39,12 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             }) else {
                 continue;
             };
-            out.push(restricts(cx, step, &format!("{what} `{name}`"), &model.label));
+            // Others cannot be added NOT VALID at all.
+            let validated = match &constraint.kind {
+                ConstraintKind::Check { .. } | ConstraintKind::ForeignKey(_) => ", NOT VALID or not",
+                _ => "",
+            };
+            out.push(restricts(cx, step, &format!("{what} `{name}`"), &model.label, validated));
         }
         for index in after.indexes.iter().filter(|index| index.unique && !index.constraint) {
             if !can_violate(&index_columns(index))
@@ -54,7 +59,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             else {
                 continue;
             };
-            out.push(restricts(cx, step, &format!("unique index `{name}`"), &model.label));
+            out.push(restricts(cx, step, &format!("unique index `{name}`"), &model.label, ""));
         }
     }
     for step in cx.accepted() {
@@ -104,10 +109,10 @@ fn raising_trigger(cx: &Cx<'_>, step: &zdm_replay::Step) -> Option<Diagnostic> {
     Some(diagnostic)
 }
 
-fn restricts(cx: &Cx<'_>, step: &zdm_replay::Step, what: &str, model: &str) -> Diagnostic {
+fn restricts(cx: &Cx<'_>, step: &zdm_replay::Step, what: &str, model: &str, validated: &str) -> Diagnostic {
     cx.at_step(
         step,
-        format!("{what} refuses rows that the code that is still running may write for model `{model}`: such an INSERT or UPDATE fails, NOT VALID or not"),
+        format!("{what} refuses rows that the code that is still running may write for model `{model}`: such an INSERT or UPDATE fails{validated}"),
     )
     .with_help("release code that keeps the rule first, clean the old rows, and add the constraint in the release after")
 }

@@ -1,5 +1,6 @@
 //! ZDM205: a new NOT NULL column that old code does not fill.
 
+use zdm_django::OperationKind;
 use zdm_postgres::Catalog;
 use zdm_postgres::catalog::{Column, Table};
 use zdm_source::Diagnostic;
@@ -48,9 +49,18 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                     "Django sends the field's Python `default` only to fill the existing rows, and drops it in the next statement",
                 );
             }
-            diagnostic = diagnostic.with_help(
-                "give the field a `db_default` (Django 5.0 and later), which stays in the database; or add it with `null=True` now and make it NOT NULL once no old code runs",
-            );
+            let relation = matches!(cx.operation(step.operation).map(|operation| &operation.kind),
+                Some(OperationKind::AddField { field, .. } | OperationKind::AlterField { field, .. })
+                    if matches!(field.django_class(), Some("ForeignKey" | "OneToOneField")));
+            diagnostic = diagnostic.with_help(if step.raw {
+                "give the column a DEFAULT that stays; or add it without NOT NULL now, and make it NOT NULL once no old code runs"
+            } else if relation {
+                "add it with `null=True` now, fill it, and make it NOT NULL once no old code runs"
+            } else if cx.trace.context.version.at_least(5, 0) {
+                "give the field a `db_default`, which stays in the database; or add it with `null=True` now and make it NOT NULL once no old code runs"
+            } else {
+                "add it with `null=True` now and make it NOT NULL once no old code runs; or set a default that stays behind it with RunSQL (ALTER COLUMN … SET DEFAULT)"
+            });
             out.push(Cx::fixed(diagnostic, fixes::db_default(cx, step.operation)));
         }
     }

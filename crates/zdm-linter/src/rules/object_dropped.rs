@@ -37,12 +37,17 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
         if gone.is_empty() {
             continue;
         }
+        let (ending, it) = if gone.len() == 1 { ("", "it") } else { ("s", "them") };
+        let help = format!("drop {it} one release after the last code that uses {it}");
         let message = match &drop.on {
             Some(table) => format!(
                 "dropping {what} {} of `{table}` breaks what it keeps true for code that is still running",
                 name_list(gone)
             ),
-            None => format!("dropping {what} {} breaks code that is still running, if it uses it", name_list(gone)),
+            None => format!(
+                "dropping {what}{ending} {} breaks code that is still running, if it uses {it}",
+                name_list(gone)
+            ),
         };
         let mut diagnostic = cx.at_step(step, message);
         // Whether code relies on it, nobody can tell from outside.
@@ -52,7 +57,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
         if what == "schema" {
             diagnostic = diagnostic.with_fact("with CASCADE everything in it goes with it, rows included");
         }
-        out.push(diagnostic.with_help("drop it one release after the last code that uses it"));
+        out.push(diagnostic.with_help(help));
     }
 }
 
@@ -89,16 +94,16 @@ fn views_along(cx: &Cx<'_>, step: &Step, out: &mut Vec<Diagnostic>) {
         return;
     }
     gone.sort();
-    let what = if gone.len() == 1 { "view" } else { "views" };
+    let (what, it) = if gone.len() == 1 { ("view", "it") } else { ("views", "them") };
     out.push(
         cx.at_step(
             step,
             format!(
-                "CASCADE drops {what} {} too, and breaks code that is still running, if it uses it",
+                "CASCADE drops {what} {} too, and breaks code that is still running, if it uses {it}",
                 name_list(&gone)
             ),
         )
-        .with_help("make the view anew without what is dropped, one release before"),
+        .with_help(format!("make the {what} anew without what is dropped, one release before")),
     );
 }
 
@@ -137,9 +142,12 @@ fn narrower_views(cx: &Cx<'_>, step: &Step, out: &mut Vec<Diagnostic>) {
 
 const fn word(kind: ObjectKind) -> Option<&'static str> {
     Some(match kind {
-        ObjectKind::View | ObjectKind::MaterializedView => "view",
-        ObjectKind::Function | ObjectKind::Procedure | ObjectKind::Routine => "function",
-        ObjectKind::Type | ObjectKind::Domain => "type",
+        ObjectKind::View => "view",
+        ObjectKind::MaterializedView => "materialized view",
+        ObjectKind::Function | ObjectKind::Routine => "function",
+        ObjectKind::Procedure => "procedure",
+        ObjectKind::Type => "type",
+        ObjectKind::Domain => "domain",
         ObjectKind::Sequence => "sequence",
         ObjectKind::Trigger => "trigger",
         ObjectKind::Extension => "extension",

@@ -13,7 +13,8 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     let after = &cx.migration.catalog_after;
     for step in cx.accepted() {
         view_columns(cx, step, out);
-        let Some((kind, name)) = renamed(step) else { continue };
+        let Some((kind, name, moved)) = renamed(step) else { continue };
+        let does = if moved { "moves to another schema" } else { "gets another name" };
         let (was, is) = match kind {
             "view" => (before.view(name).is_some(), after.relation(name).is_some()),
             "sequence" => (before.sequence(name).is_some(), after.relation(name).is_some()),
@@ -28,9 +29,13 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
         out.push(
             cx.at_step(
                 step,
-                format!("{kind} `{name}` gets another name: code that is still running and names it fails with \"does not exist\""),
+                format!(
+                    "{kind} `{name}` {does}: code that is still running and names it fails with \"does not exist\""
+                ),
             )
-            .with_help("make the new one beside it, release code that uses it, and drop the old one in the release after"),
+            .with_help(
+                "make the new one beside it, release code that uses it, and drop the old one in the release after",
+            ),
         );
     }
 }
@@ -56,7 +61,8 @@ fn view_columns(cx: &Cx<'_>, step: &Step, out: &mut Vec<Diagnostic>) {
     }
 }
 
-fn renamed(step: &Step) -> Option<(&'static str, &QualifiedName)> {
+/// What gets another name or schema; whether it is another schema.
+fn renamed(step: &Step) -> Option<(&'static str, &QualifiedName, bool)> {
     match &step.statement {
         Statement::AlterTable(alter) => {
             let kind = match step.catalog_before.relation(&alter.name)? {
@@ -64,16 +70,16 @@ fn renamed(step: &Step) -> Option<(&'static str, &QualifiedName)> {
                 zdm_postgres::catalog::Relation::Sequence(_) => "sequence",
                 _ => return None,
             };
-            let moves = alter
-                .actions
-                .iter()
-                .any(|action| matches!(action, AlterTableAction::RenameTo { .. } | AlterTableAction::SetSchema { .. }));
-            moves.then_some((kind, &alter.name))
+            alter.actions.iter().find_map(|action| match action {
+                AlterTableAction::RenameTo { .. } => Some((kind, &alter.name, false)),
+                AlterTableAction::SetSchema { .. } => Some((kind, &alter.name, true)),
+                _ => None,
+            })
         }
-        Statement::AlterType { name, action: AlterTypeAction::RenameTo(_) | AlterTypeAction::SetSchema(_) }
-        | Statement::AlterDomain { name, action: AlterDomainAction::RenameTo(_) | AlterDomainAction::SetSchema(_) } => {
-            Some(("type", name))
-        }
+        Statement::AlterType { name, action: AlterTypeAction::RenameTo(_) }
+        | Statement::AlterDomain { name, action: AlterDomainAction::RenameTo(_) } => Some(("type", name, false)),
+        Statement::AlterType { name, action: AlterTypeAction::SetSchema(_) }
+        | Statement::AlterDomain { name, action: AlterDomainAction::SetSchema(_) } => Some(("type", name, true)),
         Statement::AlterOther { kind, name, rename_to, set_schema, .. }
             if rename_to.is_some() || set_schema.is_some() =>
         {
@@ -82,7 +88,7 @@ fn renamed(step: &Step) -> Option<(&'static str, &QualifiedName)> {
                 ObjectKind::Schema => "schema",
                 _ => return None,
             };
-            Some((kind, name))
+            Some((kind, name, rename_to.is_none()))
         }
         _ => None,
     }

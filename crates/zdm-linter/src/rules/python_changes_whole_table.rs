@@ -5,10 +5,13 @@ use std::sync::Arc;
 use zdm_django::operation::{CodeFactKind, Rows};
 use zdm_django::state::ModelState;
 use zdm_django::{Resolver, Value};
+use zdm_postgres::Ident;
 use zdm_source::{Diagnostic, Severity};
 
 use crate::context::Cx;
-use crate::words::{Kept, kept_by, method_as_written, old_table_of, python_operations, rows_of, weigh_rows};
+use crate::words::{
+    Kept, kept_by, method_as_written, old_table_of, python_operations, rows_of, set_option, weigh_rows,
+};
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for (index, run) in python_operations(cx) {
@@ -50,7 +53,11 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                         format!("`{call}()` {verb} {rows} and keeps them locked until {end}: writers of these rows wait for all of it")
                     },
                 )
-                .with_fact("the dead versions of all these rows stay until the end: the table and its indexes grow, replicas lag, and vacuum cannot clean up");
+                .with_fact(if verb == "deletes" {
+                    "the deleted rows stay in the table and its indexes until a vacuum after it: replicas lag, and vacuum cannot clean up before the end"
+                } else {
+                    "the dead versions of all these rows stay until the end: the table and its indexes grow, replicas lag, and vacuum cannot clean up"
+                });
             if chosen && cx.config.own_severity(cx.page, cx.migration.migration.file.path()).is_none() {
                 diagnostic.severity = Severity::Info;
             }
@@ -82,7 +89,7 @@ fn assignments(
     set: &[(Arc<str>, Value)],
     rows: &Rows,
 ) -> Option<String> {
-    let resolver = Resolver::new(&cx.migration.operations.get(index)?.state_before, &cx.options.context);
+    let resolver = Resolver::new(&cx.migration.operations.get(index)?.state_before, &cx.trace.context);
     let column = |name: &str| {
         model.field(name).or_else(|| model.field(name.strip_suffix("_id")?))?;
         let field =
@@ -104,7 +111,7 @@ fn assignments(
             },
             _ => return None,
         };
-        options.push(format!("--set \"{} = {value}\"", column(name)?));
+        options.push(format!("--set {}", set_option(&Ident::new(column(name)?), &value)));
     }
     if options.is_empty() {
         return None;

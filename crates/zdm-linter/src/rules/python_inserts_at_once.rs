@@ -16,7 +16,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             let (message, help, table) = match &fact.kind {
                 CodeFactKind::CreatesAtOnce { model } => (
                     format!(
-                        "`{}()` without `batch_size` sends all rows of `{}` in one INSERT: server and client hold the whole statement in memory",
+                        "`{}()` without `batch_size` sends all new rows of `{}` in one INSERT: server and client hold the whole statement in memory",
                         method_as_written(cx, fact.span, "bulk_create", &["abulk_create"]),
                         label(cx, index, model)
                     ),

@@ -1,6 +1,6 @@
 //! ZDM309: Python code reads every row of a table into memory.
 
-use zdm_django::operation::CodeFactKind;
+use zdm_django::operation::{CodeFactKind, Rows};
 use zdm_source::Diagnostic;
 
 use crate::context::Cx;
@@ -12,9 +12,14 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
         for fact in &run.body.facts {
             let CodeFactKind::LoadsAll { model, rows } = &fact.kind else { continue };
             let Some((_, table)) = old_table_of(cx, index, model) else { continue };
+            let is = if matches!(rows, Rows::Some(_) | Rows::Few) {
+                "are read into memory at once, as model objects"
+            } else {
+                "is read into memory at once, as a model object"
+            };
             let rows = rows_of(rows, &table);
             let mut diagnostic = cx
-                .at_span(fact.span, format!("{rows} is read into memory at once, as a model object: on a large table the migration is killed for the memory it takes"))
+                .at_span(fact.span, format!("{rows} {is}: on a large table the migration is killed for the memory it takes"))
                 .with_help("put `.iterator(chunk_size=2000)` behind the queryset, or go through the table by ranges of the primary key");
             diagnostic.primary.message = String::from("read as a whole");
             diagnostic.subject.operation = Some(index);

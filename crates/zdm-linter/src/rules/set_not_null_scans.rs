@@ -6,6 +6,7 @@ use zdm_source::Diagnostic;
 use super::{alter_actions, column_name};
 use crate::context::Cx;
 use crate::fixes;
+use crate::words::quoted_table;
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for step in cx.accepted() {
@@ -16,6 +17,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             if !cx.existed(step, table) || !effects.scans.contains(table) || effects.rewrites.contains(table) {
                 continue;
             }
+            let quoted = quoted_table(table);
             let mut diagnostic = cx
                 .at_step(
                     step,
@@ -32,21 +34,21 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                     "1. a migration that only adds the constraint",
                     "python",
                     format!(
-                        "migrations.RunSQL(\n    'ALTER TABLE \"{table}\" ADD CONSTRAINT \"{column}_not_null\" CHECK (\"{column}\" IS NOT NULL) NOT VALID',\n    'ALTER TABLE \"{table}\" DROP CONSTRAINT \"{column}_not_null\"',\n)"
+                        "migrations.RunSQL(\n    'ALTER TABLE {quoted} ADD CONSTRAINT \"{column}_not_null\" CHECK (\"{column}\" IS NOT NULL) NOT VALID',\n    'ALTER TABLE {quoted} DROP CONSTRAINT \"{column}_not_null\"',\n)"
                     ),
                 )
                 .with_code(
                     "2. the next migration validates it",
                     "python",
                     format!(
-                        "migrations.RunSQL(\n    'ALTER TABLE \"{table}\" VALIDATE CONSTRAINT \"{column}_not_null\"',\n    migrations.RunSQL.noop,\n)"
+                        "migrations.RunSQL(\n    'ALTER TABLE {quoted} VALIDATE CONSTRAINT \"{column}_not_null\"',\n    migrations.RunSQL.noop,\n)"
                     ),
                 )
                 .with_code(
-                    "3. the last one changes the field, then drops the constraint",
+                    "3. the last one sets NOT NULL, then drops the constraint",
                     "python",
                     format!(
-                        "# this operation, then:\nmigrations.RunSQL(\n    'ALTER TABLE \"{table}\" DROP CONSTRAINT \"{column}_not_null\"',\n    'ALTER TABLE \"{table}\" ADD CONSTRAINT \"{column}_not_null\" CHECK (\"{column}\" IS NOT NULL) NOT VALID',\n)"
+                        "# this operation, then:\nmigrations.RunSQL(\n    'ALTER TABLE {quoted} DROP CONSTRAINT \"{column}_not_null\"',\n    'ALTER TABLE {quoted} ADD CONSTRAINT \"{column}_not_null\" CHECK (\"{column}\" IS NOT NULL) NOT VALID',\n)"
                     ),
                 );
             cx.weigh(table, &mut diagnostic);

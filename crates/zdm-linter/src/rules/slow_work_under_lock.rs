@@ -26,7 +26,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             held.retain(|(_, held)| held.by != added.number);
         }
         if !held.is_empty() {
-            report(cx, cx.at_step(step, message(&work, &held)), Some(kind_of(step)), &held, out);
+            report(cx, cx.at_step(step, message(cx, &work, &held)), Some(kind_of(step)), &held, out);
         }
     }
     for (index, operation) in cx.migration.migration.operations.iter().enumerate() {
@@ -44,7 +44,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
         let held = strong_locks(cx, before, |_| true);
         if !held.is_empty() {
             let work = format!("the Python code of {}", operation.name());
-            report(cx, cx.at_operation(index, message(&work, &held)), None, &held, out);
+            report(cx, cx.at_operation(index, message(cx, &work, &held)), None, &held, out);
         }
     }
 }
@@ -94,13 +94,14 @@ fn strong_locks<'a>(cx: &Cx<'_>, step: &'a Step, counts: impl Fn(&Held) -> bool)
         .collect()
 }
 
-fn message(work: &str, held: &[(&QualifiedName, Held)]) -> String {
+fn message(cx: &Cx<'_>, work: &str, held: &[(&QualifiedName, Held)]) -> String {
     let strongest = held.iter().map(|(_, held)| held.mode).max().unwrap_or(LockMode::Share);
     let tables: Vec<_> = held.iter().filter(|(_, held)| held.mode == strongest).map(|(name, _)| *name).collect();
     format!(
-        "{work} runs while {strongest} is still held on {}: {} until the migration commits",
+        "{work} runs while {strongest} is still held on {}: {} until {}",
         name_list(tables),
-        if strongest.blocks_select() { "every query waits" } else { "INSERT, UPDATE and DELETE wait" }
+        if strongest.blocks_select() { "every query waits" } else { "INSERT, UPDATE and DELETE wait" },
+        words::end_of_transaction(cx)
     )
 }
 

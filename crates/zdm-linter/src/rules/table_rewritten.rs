@@ -42,9 +42,15 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                         "{what} writes `{table}` anew and blocks every query on it, SELECT included, until it is done"
                     ),
                 )
-                .with_help(
-                    "do it in a chosen window, or use pg_repack or pg_squeeze, which hold the lock only for moments",
-                );
+                .with_help(match what {
+                    "VACUUM FULL" | "CLUSTER" | "SET TABLESPACE" => {
+                        "do it in a chosen window, or use pg_repack, which holds the lock only for moments"
+                    }
+                    "SET EXPRESSION" => {
+                        "add a second generated column with the new expression in a chosen window, or an ordinary one that a trigger keeps (`zdm mirror`), and switch to it"
+                    }
+                    _ => "do it in a chosen window, or copy the rows in batches to a new table and swap the two",
+                });
             cx.weigh(table, &mut diagnostic);
             out.push(diagnostic);
         }

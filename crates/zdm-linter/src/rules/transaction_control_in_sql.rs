@@ -15,7 +15,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
         };
         if ends && cx.migration.migration.atomic {
             out.push(
-                cx.at_step(step, format!("{command} ends the transaction that Django opened for this migration: what follows is no longer atomic, and its record in django_migrations neither"))
+                cx.at_step(step, format!("{command} ends the transaction that Django opened for this migration: what follows is no longer atomic, and neither is its record in django_migrations"))
                     .with_help("remove it, or set `atomic = False` on the migration class"),
             );
         } else if !ends && cx.migration.migration.atomic {

@@ -20,10 +20,11 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             .keys()
             .filter(|name| !tables.contains(name) && step.catalog_before.table(name).is_some())
             .collect();
+        let it = if old.len() == 1 { "it" } else { "them" };
         let mut diagnostic = cx
             .at_step(
                 step,
-                format!("TRUNCATE removes every row of {} and blocks every query on it, SELECT included, until the transaction ends", name_list(old)),
+                format!("TRUNCATE removes every row of {} and blocks every query on {it}, SELECT included, until the transaction ends", name_list(old)),
             )
             .with_help("rows cannot be brought back; if that is meant, run it in a chosen moment, with a short lock_timeout");
         if *behavior == DropBehavior::Cascade && !more.is_empty() {

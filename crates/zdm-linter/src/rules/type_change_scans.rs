@@ -18,11 +18,17 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             if !cx.existed(step, table) || effects.rewrites.contains(table) {
                 continue;
             }
-            let what = format!("changing the type of {} to `{data_type}`", column_name(table, column));
+            let old = step.catalog_before.table(table).and_then(|table| table.column(column.as_str()));
+            let from = old.map(|old| format!("from `{}` ", old.data_type)).unwrap_or_default();
+            let what = format!("changing the type of {} {from}to `{data_type}`", column_name(table, column));
             // What another action of the statement builds is not rebuilt.
             let rebuilt: Vec<&QualifiedName> =
                 effects.index_builds.iter().filter(|index| step.catalog_before.index(index).is_some()).collect();
             let mut diagnostic = if !rebuilt.is_empty() {
+                let (these, it) = match rebuilt.as_slice() {
+                    [_] => ("this index is", "it"),
+                    _ => ("these indexes are", "them"),
+                };
                 cx.at_step(
                     step,
                     format!(
@@ -30,8 +36,8 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                         name_list(rebuilt)
                     ),
                 )
-                .with_fact("the rows stay as they are, but these indexes are built anew under ACCESS EXCLUSIVE")
-                .with_help("drop the index concurrently before and build it concurrently after the change, if queries can do without it meanwhile; else change the type through a second column (`zdm mirror`)")
+                .with_fact(format!("the rows stay as they are, but {these} built anew under ACCESS EXCLUSIVE"))
+                .with_help(format!("drop {it} concurrently before and build {it} concurrently after the change, if queries can do without {it} meanwhile; else change the type through a second column (`zdm mirror`)"))
             } else if effects.scans.contains(table) && is_checked(step, alter, column, data_type) {
                 cx.at_step(
                     step,

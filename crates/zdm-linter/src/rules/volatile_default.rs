@@ -6,6 +6,7 @@ use zdm_source::Diagnostic;
 
 use super::{alter_actions, column_name};
 use crate::context::{Cx, shortened};
+use crate::words::set_option;
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for step in cx.accepted() {
@@ -40,8 +41,10 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 continue;
             };
             diagnostic = diagnostic.with_help(format!(
-                "add the column without a default, set the default in a second statement (it then counts for new rows only), and fill the old rows in batches: `zdm backfill run --table {table} --set \"{} = {expression}\"`",
-                column.name
+                "add the column without a default{}, set the default in a second statement{} (it then counts for new rows only), and fill the old rows in batches: `zdm backfill run --table {table} --set {}`",
+                if step.raw { "" } else { " (AddField with `null=True`)" },
+                if step.raw { "" } else { " (AlterField with the `db_default`)" },
+                set_option(&column.name, &expression)
             ));
             cx.weigh(table, &mut diagnostic);
             out.push(diagnostic);

@@ -3,12 +3,13 @@
 use zdm_django::editor::PLACEHOLDER;
 use zdm_postgres::catalog::{ConstraintKind, Table};
 use zdm_postgres::expr::ExprNode;
-use zdm_postgres::statement::{Dml, Query};
+use zdm_postgres::statement::{Dml, IndexKey, Query};
 use zdm_postgres::{Ident, Statement};
 use zdm_replay::Step;
 use zdm_source::{Diagnostic, Severity};
 
 use crate::context::{Cx, shortened};
+use crate::words::{end_of_transaction, set_option};
 
 /// Which rows a statement changes.
 enum Extent {
@@ -80,23 +81,37 @@ fn report(cx: &Cx<'_>, step: &Step, statement: &Statement, out: &mut Vec<Diagnos
     };
     let column = dml.columns.first().filter(|_| verb == "updating").map(|column| format!(" `{column}` in"));
     let column = column.unwrap_or_default();
-    let end = if step.transaction.is_some() { "the migration commits" } else { "it is done" };
+    let end = if step.transaction.is_some() { end_of_transaction(cx) } else { "it is done" };
     let many = if matches!(extent, Extent::Chosen) {
         format!("however many they are, until {end}: their writers wait")
     } else {
         format!("until {end}: writers of these rows wait for all of it")
     };
     let mut diagnostic = cx
-        .at_step(step, format!("{verb}{column} {rows} in one statement locks those rows{} {many}", if matches!(extent, Extent::Chosen) { "," } else { "" }))
+        .at_step(
+            step,
+            format!(
+                "{verb}{column} {rows} in one statement locks those rows{} {many}",
+                if matches!(extent, Extent::Chosen) { "," } else { "" }
+            ),
+        )
         .with_fact(format!(
-            "each row is written anew: the table and its indexes grow, replicas lag, and vacuum cannot clean up before the end; the statement is `{}`",
+            "{}: replicas lag, and vacuum cannot clean up before the end; the statement is `{}`",
+            if matches!(statement, Statement::Delete(_)) {
+                "the deleted rows stay in the table and its indexes until a vacuum after it"
+            } else {
+                "each row is written anew, and the table and its indexes grow"
+            },
             shortened(&step.sql, 90)
         ));
     diagnostic = match statement {
         Statement::Update(_) => {
-            let target = dml.columns.first().map_or_else(|| "column".to_owned(), ToString::to_string);
+            let target = dml.columns.first().cloned().unwrap_or_else(|| Ident::new("column"));
+            let more = if dml.columns.len() > 1 { " …" } else { "" };
             diagnostic.with_help(format!(
-                "fill it in batches outside of the migration: `zdm backfill run --table {table} --set \"{target} = …\"`"
+                "fill {} in batches outside of the migration: `zdm backfill run --table {table} --set {}{more}`",
+                if more.is_empty() { "it" } else { "them" },
+                set_option(&target, "…")
             ))
         }
         Statement::Delete(_) => {
@@ -126,6 +141,9 @@ fn extent(dml: &Dml, table: Option<&Table>) -> Extent {
             _ => None,
         })
         .unwrap_or_default();
+    if table.is_some_and(|table| names_one_row(table, &terms)) {
+        return Extent::Few;
+    }
     let mut found = Extent::Whole;
     for term in terms {
         match term {
@@ -174,6 +192,30 @@ fn is_join(term: &ExprNode) -> bool {
         }
         _ => false,
     }
+}
+
+/// The values of all columns of a unique index are given.
+fn names_one_row(table: &Table, terms: &[&ExprNode]) -> bool {
+    let given = |column: &Ident| {
+        let is_it = |node: &ExprNode| matches!(node, ExprNode::Column { name, .. } if name == column);
+        let is_value = |node: &ExprNode| !matches!(node, ExprNode::Column { .. });
+        terms.iter().any(|term| match term {
+            ExprNode::Infix { operator, left, right } => {
+                operator == "=" && (is_it(left) && is_value(right) || is_it(right) && is_value(left))
+            }
+            ExprNode::InList { expr, list, negated: false } => {
+                is_it(expr) && !list.iter().any(|item| matches!(item, ExprNode::Subquery { .. }))
+            }
+            _ => false,
+        })
+    };
+    let unique = table.indexes.iter().filter(|index| index.unique && index.valid && index.predicate.is_none());
+    unique.into_iter().any(|index| {
+        index.elements.iter().all(|element| match &element.key {
+            IndexKey::Column(column) => given(column),
+            IndexKey::Expr(_) => false,
+        })
+    })
 }
 
 /// The key is compared with something: certain rows, or a range as batches have it.

@@ -169,7 +169,7 @@ pub(crate) fn config_of(rule: &'static str, block: &Block) -> Config {
     for line in block.text.lines().filter_map(|line| line.strip_prefix(TABLE)) {
         let mut words = line.split_whitespace();
         let mut facts = TableFacts::default();
-        let pattern = TablePattern(words.next().expect("a table's name").to_owned());
+        let pattern = TablePattern::new(words.next().expect("a table's name"));
         for word in words {
             let (key, value) = word.split_once('=').expect("key=value");
             match key {
@@ -222,7 +222,7 @@ fn named_tables(files: &[SourceFile]) -> Vec<NamedTable> {
             if let Some((key, _)) = line.split_once(" = {") {
                 let end = start + key.len();
                 found.push(NamedTable {
-                    pattern: TablePattern(key.trim_matches('"').to_owned()),
+                    pattern: TablePattern::new(key),
                     file: file.clone(),
                     span: Span::from(start..end),
                 });
@@ -273,7 +273,7 @@ pub(crate) fn fix(
 pub(crate) fn describe_state(trace: &Trace) -> Vec<String> {
     let mut lines = Vec::new();
     let Some(last) = trace.migrations.last() else { return lines };
-    let resolver = Resolver::new(&last.state_after, &trace.options.context);
+    let resolver = Resolver::new(&last.state_after, &trace.context);
     for model in last.state_after.models() {
         let Ok(resolved) = resolver.model(&model.key()) else { continue };
         for field in resolved.fields.iter().filter_map(|field| field.as_ref().ok()) {

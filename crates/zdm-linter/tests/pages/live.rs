@@ -505,3 +505,74 @@ fn check(claim: &Claim, bench: &Bench, scratch: &Client, version: PgVersion) -> 
 fn reads(measured: &Observed) -> bool {
     !measured.scans.is_empty()
 }
+
+/// Silent examples whose statements keep others waiting for as long as there are rows, with the reason why that is no
+/// finding there.
+const COSTS: &[(&str, &str)] = &[];
+
+/// Where a page says nothing, nothing is to be said: each statement of its *Good* and *Silent* examples runs by itself
+/// behind those before it, and none reads, writes or builds anything on a table in use while it keeps writers waiting.
+#[test]
+fn servers_are_quick_where_the_pages_are_silent() {
+    LazyLock::force(&REPORTS);
+    let server = Server::newest();
+    let database = server.database();
+    let scratch = database.connect();
+    let bench = Bench::new(&server);
+    let (mut quick, mut failures) = (0, String::new());
+    let silent = EXAMPLES.iter().filter(|example| !example.bad && example.code.starts_with("ZDM1"));
+    for example in silent {
+        let Ok(report) = &REPORTS[&example.name] else { continue };
+        let Some((last, given)) = report.migrations.split_last() else { continue };
+        let (trace, found) = trace_of(example, PgVersion::NEWEST);
+        let migration = trace.migrations.last().expect("the example");
+        let before: Vec<Table> = migration.catalog_before.tables().map(|table| Table::clone(table)).collect();
+        let rows = rows(&before);
+        let mut setup = String::new();
+        for statement in given.iter().flat_map(zdm_testkit::oracle::Migration::statements) {
+            let _ = writeln!(setup, "{};", trimmed(&statement.sql));
+        }
+        let mut setup = with_rows(&scratch, &setup, &rows);
+        let (mut pre, mut held) = (String::new(), BTreeMap::<String, LockMode>::new());
+        for sent in last.statements() {
+            let statement = trimmed(&sent.sql);
+            if !sent.in_transaction {
+                setup.push_str(&std::mem::take(&mut pre));
+                held.clear();
+            }
+            let mode = if sent.in_transaction { Mode::Tx } else { Mode::NoTx };
+            let holds = if sent.in_transaction { Holds::Nothing } else { Holds::EveryTable };
+            let case = Case { setup: &setup, session: "", pre: &pre, statement, mode, holds };
+            if let Answer::Measured(measured, _) = bench.measure(&case)
+                && measured.error.is_none()
+            {
+                for (table, mode) in &measured.locks {
+                    if let Some(mode) = LockMode::parse(mode) {
+                        let strongest = held.entry(table.clone()).or_insert(mode);
+                        *strongest = mode.max(*strongest);
+                    }
+                }
+                let works = !measured.rewrites.is_empty() || !measured.scans.is_empty() || !measured.builds.is_empty();
+                let waits = before.iter().map(|table| table.name.to_string()).find(|table| {
+                    let is_worked_on = measured.rewrites.contains(table)
+                        || measured.scans.contains(table)
+                        || (measured.locks.contains_key(table) && !measured.builds.is_empty());
+                    is_worked_on && held.get(table).is_some_and(|mode| *mode >= LockMode::Share)
+                });
+                let told = found
+                    .iter()
+                    .any(|found| found.subject.statement.as_deref().is_some_and(|own| trimmed(own) == statement));
+                match waits.filter(|_| works && !told) {
+                    Some(table) if !COSTS.iter().any(|(name, _)| *name == example.name) => {
+                        let _ = writeln!(failures, "{}: {table} is kept under {held:?} for {statement}", example.name);
+                    }
+                    _ => quick += 1,
+                }
+            }
+            let target = if sent.in_transaction { &mut pre } else { &mut setup };
+            let _ = writeln!(target, "{statement};");
+        }
+    }
+    println!("{quick} silent statements keep nobody waiting");
+    assert!(quick > 0 && failures.is_empty(), "{failures}");
+}

@@ -612,20 +612,23 @@ impl Evaluator<'_> {
         frame.guards.set(frame.guards.get() + 1);
         let patches = frame.scope.patches.borrow().clone();
         let mark = frame.with_names(|names| names.mark());
-        let mut results: Vec<Vec<(Str, Slot)>> = Vec::new();
+        let mut results: Vec<(bool, Vec<(Str, Slot)>)> = Vec::new();
         let mut flows = Vec::new();
         for run in runs {
-            flows.push(run());
+            let flow = run();
             let changed = frame.with_names(|names| names.rollback(mark));
             // A branch that leaves the block does not reach what follows.
-            if matches!(flows.last(), Some(Flow::Next | Flow::Continue | Flow::Break)) {
-                results.push(changed);
+            if matches!(flow, Flow::Next | Flow::Continue | Flow::Break) {
+                // Where a body is read, one that leaves the round says behind the loop what it has bound, and nothing else.
+                let goes_on = frame.trace.is_none() || matches!(flow, Flow::Next);
+                results.push((goes_on, changed));
             }
+            flows.push(flow);
         }
         frame.guards.set(frame.guards.get() - 1);
         Self::join_patches(frame, &patches, condition);
         let mut names: Vec<Str> = Vec::new();
-        for (name, _) in results.iter().flatten() {
+        for (name, _) in results.iter().flat_map(|(_, changed)| changed) {
             if !names.contains(name) {
                 names.push(name.clone());
             }
@@ -637,10 +640,11 @@ impl Evaluator<'_> {
                 _ => None,
             });
             let mut options: Vec<Slot> = Vec::new();
-            for changed in &results {
+            for (goes_on, changed) in &results {
                 let found = changed.iter().find(|(found, _)| *found == name).map(|(_, slot)| slot.clone());
-                match found.or_else(|| incoming.clone()) {
+                match found.or_else(|| incoming.clone().filter(|_| *goes_on)) {
                     Some(slot) => options.push(slot),
+                    None if !goes_on => {}
                     None => {
                         let why = Why::Unbound(name.as_str().into());
                         options.push(Slot::Value(Value::unknown(why, condition.clone())));
