@@ -86,7 +86,7 @@ impl Knowledge {
     /// What the new code names in every query of a model and this migration makes: the model, and the column or table.
     pub(crate) fn needed(&self, key: &MigrationKey) -> Option<(String, String)> {
         let trace = self.trace.migrations.get(self.known.get(key)?.at)?;
-        zdm_linter::needed(trace, &self.trace).map(|(model, column)| (model, column.to_string()))
+        zdm_linter::needed(trace, &self.trace.options).map(|(model, column)| (model, column.to_string()))
     }
 
     /// The deploy phase of each of these migrations, with the reasons. They are one release: the code that runs is that
@@ -96,7 +96,7 @@ impl Knowledge {
             zdm_linter::Config { only: Some(release.clone()), together: Some(release.clone()), ..self.config.clone() };
         let diagnostics = lint(&self.trace, &self.problems, &[], &config);
         // The gate decides itself which dependencies wait.
-        let judged = zdm_linter::phase::own_phases(&self.trace, &config, &diagnostics);
+        let judged = zdm_linter::phase::own_phases(&self.trace.order(), &config, &diagnostics);
         judged.into_iter().map(|judged| (judged.key, (judged.phase, judged.reasons))).collect()
     }
 

@@ -69,8 +69,7 @@ fn words(stage: Stage) -> String {
         Stage::Finding => "looking for the project and its files".to_owned(),
         Stage::Comparing => "comparing the files with the last run".to_owned(),
         Stage::Reading(files) => format!("reading {files} Python files"),
-        Stage::Replaying(migrations) => format!("replaying {migrations} migrations"),
-        Stage::Judging(migrations) => format!("judging {migrations} migrations"),
+        Stage::Judging(migrations) => format!("replaying and judging {migrations} migrations"),
         Stage::Reporting => "writing the report".to_owned(),
     }
 }

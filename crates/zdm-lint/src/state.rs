@@ -38,7 +38,7 @@ pub(crate) fn run(args: &StateArgs) -> Result<ExitCode, Failure> {
     };
     let empty = (ProjectState::new(), Catalog::new());
     let (state, catalog) = chosen.map_or((&empty.0, &empty.1), |trace| (&trace.state_after, &trace.catalog_after));
-    let document = document(state, catalog, &trace.context);
+    let document = document(state, catalog, &trace.options.context);
     Ok(print(&match args.format {
         ListFormat::Json => serde_json::to_string_pretty(&document)
             .map_err(|error| Failure::new(format!("the state cannot be written as JSON: {error}")))?,

@@ -11,7 +11,7 @@ use zdm_postgres::catalog::Table;
 use zdm_postgres::effects::Blocks;
 use zdm_postgres::statement::{AlterTableAction, CreateTable, CreateTableAs};
 use zdm_postgres::{Catalog, LockMode, PgVersion, QualifiedName, Statement};
-use zdm_replay::{MigrationTrace, OperationTrace, Step, Trace};
+use zdm_replay::{MigrationTrace, OperationTrace, Options, Step};
 use zdm_source::{Diagnostic, Fix, Label, Severity, Span, Subject};
 
 use crate::config::{Config, TableFacts};
@@ -22,7 +22,8 @@ use crate::page::Page;
 /// One migration under judgement.
 #[derive(Clone, Copy, Debug)]
 pub struct Cx<'a> {
-    pub trace: &'a Trace,
+    /// What the migration is replayed on.
+    pub options: &'a Options,
     pub migration: &'a MigrationTrace,
     pub config: &'a Config,
     pub page: &'a Page,
@@ -192,7 +193,7 @@ pub fn fresh_relations(
 
 impl<'a> Cx<'a> {
     pub fn version(&self) -> PgVersion {
-        self.trace.postgres
+        self.options.postgres
     }
 
     pub fn steps(&self) -> impl Iterator<Item = &'a Step> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use zdm_django::resolve::Resolver;
 use zdm_postgres::Ident;
-use zdm_replay::{MigrationTrace, Trace, table_name};
+use zdm_replay::{MigrationTrace, Options, table_name};
 use zdm_source::{Diagnostic, Label, Phase, Span};
 
 use crate::context::Cx;
@@ -103,7 +103,7 @@ fn check_one(
     if declared == Declared::Phase(Phase::Before) {
         return None;
     }
-    let (model, column) = needed(cx.migration, cx.trace)?;
+    let (model, column) = needed(cx.migration, cx.options)?;
     let fix = fixes::declared_phase(cx, attribute, *span, Phase::Before);
     Some(Cx::fixed(
         cx.at_span(
@@ -131,8 +131,8 @@ pub(crate) fn rule() -> Option<&'static crate::registry::Rule> {
 
 /// A column that the new code names and the migration makes, with the model: `("shop.Order", paid)`. For a new table, the
 /// table stands in the column's place.
-pub fn needed(migration: &MigrationTrace, trace: &Trace) -> Option<(String, Ident)> {
-    let resolver = Resolver::new(&migration.state_after, &trace.context);
+pub fn needed(migration: &MigrationTrace, options: &Options) -> Option<(String, Ident)> {
+    let resolver = Resolver::new(&migration.state_after, &options.context);
     for model in migration.state_after.models() {
         let same = migration.state_before.model(&model.key()).is_some_and(|before| Arc::ptr_eq(before, model));
         if same || model.is_proxy() || !model.is_managed() || model.assumed {

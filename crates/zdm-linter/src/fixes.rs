@@ -390,7 +390,7 @@ pub(crate) fn batch_size(cx: &Cx<'_>, span: Span) -> Option<Fix> {
 pub(crate) fn db_default(cx: &Cx<'_>, index: usize) -> Option<Fix> {
     let operation = cx.operation(index)?;
     let OperationKind::AddField { field, preserve_default: true, .. } = &operation.kind else { return None };
-    if !cx.trace.context.version.at_least(5, 0) || field.kwarg("db_default").is_some() {
+    if !cx.options.context.version.at_least(5, 0) || field.kwarg("db_default").is_some() {
         return None;
     }
     if !matches!(field.kwarg("default")?, Value::Bool(_) | Value::Int(_) | Value::Float(_) | Value::Str(_)) {

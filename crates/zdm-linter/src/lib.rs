@@ -45,9 +45,9 @@ pub mod old_code;
 
 pub use config::Config;
 pub use declared::needed;
-pub use lint::{ForEach, lint, lint_project, lint_released, lint_with};
+pub use lint::{Judge, Pass, Turn, lint, lint_project, lint_released};
 pub use page::Page;
 pub use phase::{MigrationPhase, phases};
 pub use registry::{RULES, Rule, find_rule};
-pub use release::Release;
-pub use unknown_tables::lint_tables;
+pub use release::{Made, Release};
+pub use unknown_tables::KnownTables;

@@ -5,10 +5,10 @@
 //! for the report and for the gate of a guarded run.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use zdm_django::MigrationKey;
 use zdm_django::migration::DependencyTarget;
-use zdm_replay::{MigrationTrace, Trace};
+use zdm_django::{Migration, MigrationKey};
 use zdm_source::{Diagnostic, Phase, Severity};
 
 use crate::config::Config;
@@ -59,14 +59,14 @@ pub const fn until(phase: Phase) -> &'static str {
     }
 }
 
-/// The phases of the reported migrations, in the order of the trace. Suppressed findings and mere information do not count.
+/// The phases of the reported migrations, in the order of execution. Suppressed findings and mere information do not count.
 ///
 /// Where the release is known, a migration waits with what it depends on. Otherwise each one is a release of its own, and
 /// the reasons say what must have run in an earlier one.
-pub fn phases(trace: &Trace, config: &Config, diagnostics: &[Diagnostic]) -> Vec<MigrationPhase> {
-    let parents = parents(trace);
+pub fn phases(order: &[Arc<Migration>], config: &Config, diagnostics: &[Diagnostic]) -> Vec<MigrationPhase> {
+    let parents = parents(order);
     let mut waiting = Waiting::default();
-    let mut result = own_phases(trace, config, diagnostics);
+    let mut result = own_phases(order, config, diagnostics);
     for entry in &mut result {
         let parents = parents.get(&entry.key).map_or(&[][..], Vec::as_slice);
         let together = config.together.as_ref().is_some_and(|together| together.contains(&entry.key));
@@ -87,17 +87,17 @@ pub fn phases(trace: &Trace, config: &Config, diagnostics: &[Diagnostic]) -> Vec
 }
 
 /// As [`phases`], each migration by itself.
-pub fn own_phases(trace: &Trace, config: &Config, diagnostics: &[Diagnostic]) -> Vec<MigrationPhase> {
+pub fn own_phases(order: &[Arc<Migration>], config: &Config, diagnostics: &[Diagnostic]) -> Vec<MigrationPhase> {
     let mut by_migration: BTreeMap<(&str, &str), Vec<&Diagnostic>> = BTreeMap::new();
     for diagnostic in diagnostics {
         if let (Some(app), Some(name)) = (&diagnostic.subject.app, &diagnostic.subject.migration) {
             by_migration.entry((app, name)).or_default().push(diagnostic);
         }
     }
-    let reported = trace.migrations.iter().filter(|migration| config.reports(&migration.migration.key));
+    let reported = order.iter().filter(|migration| config.reports(&migration.key));
     reported
         .map(|migration| {
-            let key = &migration.migration.key;
+            let key = &migration.key;
             let found = by_migration.get(&(&*key.app, &*key.name)).map_or(&[][..], Vec::as_slice);
             let counting = found.iter().filter_map(|found| Some((found, phase_for(found)?)));
             let mut phase = counting.clone().map(|(_, phase)| phase).max().unwrap_or(Phase::Before);
@@ -105,13 +105,13 @@ pub fn own_phases(trace: &Trace, config: &Config, diagnostics: &[Diagnostic]) ->
                 counting.map(|(found, _)| format!("{}: {}", found.code.code, found.message)).collect();
             // Whoever writes a migration may know more of its rows than the rules do; less strict than the findings it is
             // not.
-            for (attribute, text, _) in &migration.migration.declared_phases {
+            for (attribute, text, _) in &migration.declared_phases {
                 if let Some(declared) = declared::phase(text).filter(|declared| *declared > phase) {
                     phase = declared;
                     reasons.push(format!("`{attribute}` says so"));
                 }
             }
-            MigrationPhase { key: key.clone(), path: migration.migration.file.path().to_owned(), phase, reasons }
+            MigrationPhase { key: key.clone(), path: migration.file.path().to_owned(), phase, reasons }
         })
         .collect()
 }
@@ -133,14 +133,13 @@ fn phase_for(diagnostic: &Diagnostic) -> Option<Phase> {
     find_rule(diagnostic.code.code).filter(|_| counts).and_then(|rule| rule.page.phase)
 }
 
-/// What each migration of the trace stands behind: its dependencies, and what says `run_before` of it.
-pub(crate) fn parents(trace: &Trace) -> BTreeMap<MigrationKey, Vec<MigrationKey>> {
+/// What each migration stands behind: its dependencies, and what says `run_before` of it.
+pub(crate) fn parents(order: &[Arc<Migration>]) -> BTreeMap<MigrationKey, Vec<MigrationKey>> {
     let mut replaced: BTreeMap<&MigrationKey, &MigrationKey> = BTreeMap::new();
     let mut first: BTreeMap<&str, &MigrationKey> = BTreeMap::new();
     let mut latest: BTreeMap<&str, &MigrationKey> = BTreeMap::new();
     let mut parents: BTreeMap<MigrationKey, Vec<MigrationKey>> = BTreeMap::new();
-    for migration in &trace.migrations {
-        let migration = &migration.migration;
+    for migration in order {
         parents.insert(migration.key.clone(), Vec::new());
         first.entry(&migration.key.app).or_insert(&migration.key);
         latest.insert(&migration.key.app, &migration.key);
@@ -152,7 +151,7 @@ pub(crate) fn parents(trace: &Trace) -> BTreeMap<MigrationKey, Vec<MigrationKey>
         DependencyTarget::Latest(app) => latest.get(&**app).map(|key| (*key).clone()),
         DependencyTarget::Swappable(_) | DependencyTarget::Unknown(_) => None,
     };
-    for MigrationTrace { migration, .. } in &trace.migrations {
+    for migration in order {
         let own = migration.dependencies.iter().filter_map(|dependency| resolve(&dependency.target));
         if let Some(known) = parents.get_mut(&migration.key) {
             known.extend(own);

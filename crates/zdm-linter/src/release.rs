@@ -10,46 +10,60 @@ use std::sync::Arc;
 
 use zdm_django::{MigrationKey, ProjectState};
 use zdm_postgres::QualifiedName;
-use zdm_replay::{MigrationTrace, Trace};
+use zdm_replay::MigrationTrace;
 
 use crate::context::{all_steps, fresh_relations};
 
 /// What is known of the release that the migrations of a set belong to.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Release {
-    /// The models of the code that runs until the release is rolled out.
-    pub(crate) running: ProjectState,
+    /// The models of the code that runs until the release is rolled out; none before the first migration of the set.
+    running: Option<ProjectState>,
     /// By migration of the set: the relations that earlier ones have made.
-    made: BTreeMap<MigrationKey, Arc<BTreeSet<QualifiedName>>>,
+    made: BTreeMap<MigrationKey, Made>,
+    /// What those that were met have made.
+    so_far: Made,
 }
 
 impl Release {
     /// Of a set of migrations; `traces` are those of the whole history, in the order of execution.
     pub fn new<'t>(traces: impl IntoIterator<Item = &'t MigrationTrace>, together: &BTreeSet<MigrationKey>) -> Self {
-        let mut running = None;
-        let mut made = BTreeMap::new();
-        let mut so_far = Arc::<BTreeSet<QualifiedName>>::default();
+        let mut release = Self::default();
         for migration in traces {
-            let key = &migration.migration.key;
-            if together.contains(key) {
-                running.get_or_insert_with(|| migration.state_before.clone());
-                made.insert(key.clone(), Arc::clone(&so_far));
-                if let Some(last) = fresh_relations(&all_steps(migration), &so_far).pop() {
-                    so_far = last;
-                }
-            } else if let Some(state) = &mut running {
-                for operation in &migration.migration.operations {
-                    // What cannot be applied is reported where the migration itself is judged.
-                    drop(state.apply(&key.app, operation));
-                }
+            release.follow(migration, together);
+        }
+        release
+    }
+
+    /// The next migration of the history.
+    pub(crate) fn follow(&mut self, migration: &MigrationTrace, together: &BTreeSet<MigrationKey>) {
+        let key = &migration.migration.key;
+        if together.contains(key) {
+            self.running.get_or_insert_with(|| migration.state_before.clone());
+            self.made.insert(key.clone(), Arc::clone(&self.so_far));
+            if let Some(last) = fresh_relations(&all_steps(migration), &self.so_far).pop() {
+                self.so_far = last;
+            }
+        } else if let Some(state) = &mut self.running {
+            for operation in &migration.migration.operations {
+                // What cannot be applied is reported where the migration itself is judged.
+                drop(state.apply(&key.app, operation));
             }
         }
-        Self { running: running.unwrap_or_default(), made }
+    }
+
+    /// The models of the code that runs while a migration of the set is applied; none for others.
+    pub(crate) fn running(&self, key: &MigrationKey) -> Option<&ProjectState> {
+        self.running.as_ref().filter(|_| self.contains(key))
     }
 
     /// Whether both say the same of a migration.
     pub fn is_same_for(&self, other: &Self, key: &MigrationKey) -> bool {
-        self.made.get(key) == other.made.get(key) && (!self.contains(key) || self.running.is_same(&other.running))
+        self.made.get(key) == other.made.get(key)
+            && match (self.running(key), other.running(key)) {
+                (Some(one), Some(other)) => one.is_same(other),
+                (one, other) => one.is_none() && other.is_none(),
+            }
     }
 
     /// Whether the migration is one of the set.
@@ -58,27 +72,34 @@ impl Release {
     }
 
     /// The relations that earlier migrations of the release have made.
-    pub(crate) fn made_before(&self, key: &MigrationKey) -> Arc<BTreeSet<QualifiedName>> {
+    pub(crate) fn made_before(&self, key: &MigrationKey) -> Made {
         self.made.get(key).map(Arc::clone).unwrap_or_default()
     }
 }
 
-/// What the initial migrations in front of an initial migration of the same app have made: Django writes several where
-/// models of different apps point at each other, and all of them run on a database that has none of the app's tables.
-pub(crate) fn made_by_initial(trace: &Trace, migration: &MigrationTrace) -> Arc<BTreeSet<QualifiedName>> {
-    let mut made = Arc::default();
-    if migration.migration.initial != Some(true) {
-        return made;
-    }
-    let key = &migration.migration.key;
-    let earlier = trace.migrations.iter().take_while(|other| other.migration.key != *key);
-    for earlier in earlier.filter(|other| other.migration.key.app == key.app) {
-        if earlier.migration.initial != Some(true) {
-            return Arc::default();
+/// What the initial migrations of each app have made so far: Django writes several where models of different apps point at
+/// each other, and all of them run on a database that has none of the app's tables.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Initial(BTreeMap<Arc<str>, Option<Made>>);
+
+/// Relations that are as good as new to a migration, because earlier ones that run with it have made them.
+pub type Made = Arc<BTreeSet<QualifiedName>>;
+
+impl Initial {
+    /// The next migration of the history: what those in front of it have made, if it is an initial one like them.
+    pub(crate) fn follow(&mut self, migration: &MigrationTrace) -> Made {
+        let key = &migration.migration.key;
+        if migration.migration.initial != Some(true) {
+            self.0.insert(Arc::clone(&key.app), None);
+            return Made::default();
         }
-        if let Some(last) = fresh_relations(&all_steps(earlier), &made).pop() {
-            made = last;
+        let Some(made) = self.0.entry(Arc::clone(&key.app)).or_insert_with(|| Some(Made::default())) else {
+            return Made::default();
+        };
+        let before = Arc::clone(made);
+        if let Some(last) = fresh_relations(&all_steps(migration), &before).pop() {
+            *made = last;
         }
+        before
     }
-    made
 }

@@ -4,10 +4,11 @@
 //! the new code names in every query. Neither order of code and migrations works.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use zdm_django::MigrationKey;
 use zdm_django::migration::DependencyTarget;
-use zdm_replay::Trace;
+use zdm_django::{Migration, MigrationKey};
+use zdm_replay::{MigrationTrace, Options};
 use zdm_source::{Diagnostic, Phase};
 
 use crate::config::Config;
@@ -21,17 +22,20 @@ const CODE: &str = "ZDM610";
 /// No fix asks what stands behind.
 const NOTHING: Behind<'static> = Behind(&|_| Vec::new());
 
-/// The migrations that cannot be deployed in any order, with what is said of them, given all findings by migration.
+/// The migrations of a release that cannot be deployed in any order, with what is said of them, given the release in the
+/// order of execution and the findings by migration.
 pub(crate) fn check(
-    trace: &Trace,
+    order: &[Arc<Migration>],
+    released: &[&MigrationTrace],
+    options: &Options,
     config: &Config,
     found: &BTreeMap<MigrationKey, Vec<Diagnostic>>,
 ) -> Vec<(MigrationKey, Diagnostic)> {
-    let (Some(rule), Some(together)) = (find_rule(CODE), &config.together) else { return Vec::new() };
-    let parents = parents(trace);
+    let Some(rule) = find_rule(CODE) else { return Vec::new() };
+    let parents = parents(order);
     let mut waiting = Waiting::default();
     let mut result = Vec::new();
-    for migration in trace.migrations.iter().filter(|migration| together.contains(&migration.migration.key)) {
+    for migration in released {
         let key = &migration.migration.key;
         let parents = parents.get(key).map_or(&[][..], Vec::as_slice);
         let (own, _) = phase_of(found.get(key).into_iter().flatten());
@@ -41,12 +45,12 @@ pub(crate) fn check(
         }
         let path = migration.migration.file.path();
         let (Some((parent, phase)), Phase::Before) = (behind, own) else { continue };
-        let Some((model, column)) = needed(migration, trace) else { continue };
+        let Some((model, column)) = needed(migration, options) else { continue };
         if !config.reports(key) || !config.is_enabled(&rule.page, path) {
             continue;
         }
         let cx = Cx {
-            trace,
+            options,
             migration,
             config,
             page: &rule.page,

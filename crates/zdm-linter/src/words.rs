@@ -171,7 +171,7 @@ pub(crate) enum Link {
 /// The model behind the names; None where one of them is no relation.
 pub(crate) fn named_model(cx: &Cx<'_>, index: usize, model: &CodeModel) -> Option<NamedModel> {
     let state = &cx.migration.operations.get(index)?.state_before;
-    let resolver = Resolver::new(state, &cx.trace.context);
+    let resolver = Resolver::new(state, &cx.options.context);
     let mut names = model.name.split('.');
     let mut found = Arc::clone(state.model(&ModelKey::new(&model.app, names.next()?))?);
     let mut link = Link::Object;

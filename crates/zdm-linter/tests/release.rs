@@ -121,7 +121,7 @@ fn what_stands_behind_a_waiting_migration_waits_with_it() {
     check(&migrations, &["0002:ZDM201"], &["0002:ZDM201", "0003:ZDM610"]);
     let history = History::new(&migrations);
     let told = |together: bool| -> Vec<(Phase, String)> {
-        let phases = phases(&history.trace, &history.config(together), &history.lint(together));
+        let phases = phases(&history.trace.order(), &history.config(together), &history.lint(together));
         phases.into_iter().map(|entry| (entry.phase, entry.reasons.last().cloned().unwrap_or_default())).collect()
     };
     let together = told(true);

@@ -97,7 +97,7 @@ pub fn model(trace: &Trace, label: &str) -> Result<ModelTable, Refusal> {
         return Err(Refusal::Other(format!("`{label}` is not of the form app.Model")));
     };
     let state = &last.state_after;
-    let resolver = Resolver::new(state, &trace.context);
+    let resolver = Resolver::new(state, &trace.options.context);
     let key = ModelKey::new(app, name);
     let Some(model) = state.model(&key) else {
         let of_app: Vec<String> =
@@ -119,7 +119,7 @@ pub fn model(trace: &Trace, label: &str) -> Result<ModelTable, Refusal> {
 /// The model that a table belongs to; the one that Django makes for a many-to-many field is its app's, too.
 pub fn of_table(trace: &Trace, name: &QualifiedName) -> Option<ModelTable> {
     let last = trace.migrations.last()?;
-    let resolver = Resolver::new(&last.state_after, &trace.context);
+    let resolver = Resolver::new(&last.state_after, &trace.options.context);
     let has_table = |model: &ModelState| resolver.table(model).is_ok_and(|found| table_name(&found) == *name);
     if let Some(model) = last.state_after.models().find(|model| !model.is_proxy() && has_table(model)) {
         return of_model(trace, model).ok();
@@ -179,7 +179,7 @@ pub fn table_name_text(text: &str) -> Option<(Option<String>, String)> {
 
 fn of_model(trace: &Trace, model: &Arc<ModelState>) -> Result<ModelTable, Refusal> {
     let last = trace.migrations.last().ok_or_else(|| Refusal::Other("the project has no migrations".to_owned()))?;
-    let resolver = Resolver::new(&last.state_after, &trace.context);
+    let resolver = Resolver::new(&last.state_after, &trace.options.context);
     let resolved = resolver.model(&model.key()).map_err(Refusal::Other)?;
     let name = table_name(&resolved.table);
     let catalog = &last.catalog_after;

@@ -40,7 +40,7 @@ pub fn referencing(trace: &Trace, table: &QualifiedName, column: &str) -> Vec<Re
             }
         }
     }
-    let resolver = Resolver::new(&last.state_after, &trace.context);
+    let resolver = Resolver::new(&last.state_after, &trace.options.context);
     let mut models: Vec<_> = last.state_after.models().cloned().collect();
     let throughs: Vec<_> = models
         .iter()

@@ -257,7 +257,7 @@ fn ready(trace: &Trace, member: &Member, options: &Options, notes: &mut Vec<Stri
             ));
         }
         if let Some(released) = &options.released {
-            if let Some(field) = released.field_of(&trace.context, &model.table, target) {
+            if let Some(field) = released.field_of(&trace.options.context, &model.table, target) {
                 return other(format!(
                     "the shadow `{target}` is still the field `{field}` in the release that runs ({}): its processes name it in \
                      each query and would fail with \"column does not exist\"; the migration that takes it out of the \
@@ -319,7 +319,7 @@ fn ready(trace: &Trace, member: &Member, options: &Options, notes: &mut Vec<Stri
 /// Whether the model named the column before that migration and no longer does after it.
 fn names_column(migration: &zdm_replay::MigrationTrace, trace: &Trace, model: &ModelTable, column: &str) -> bool {
     let named = |state: &zdm_django::ProjectState| {
-        let resolver = zdm_django::Resolver::new(state, &trace.context);
+        let resolver = zdm_django::Resolver::new(state, &trace.options.context);
         resolver.model(&model.model.key()).is_ok_and(|resolved| {
             resolved
                 .fields

@@ -135,7 +135,7 @@ impl History {
     pub fn to_trace(&self, options: &Options) -> Trace {
         let migrations =
             self.entries.iter().filter_map(|entry| entry.done.as_ref().map(|done| MigrationTrace::clone(&done.trace)));
-        Trace { context: options.context.clone(), postgres: options.postgres, migrations: migrations.collect() }
+        Trace { options: options.clone(), migrations: migrations.collect() }
     }
 
     fn before(&self, index: usize) -> Arc<Replayer> {

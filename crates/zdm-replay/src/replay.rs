@@ -33,11 +33,11 @@ pub struct Options {
 pub fn replay(migrations: &[Arc<Migration>], options: &Options) -> Trace {
     let mut replayer = Replayer::new(options);
     let traces = migrations.iter().map(|migration| replayer.run(migration)).collect();
-    Trace { context: options.context.clone(), postgres: options.postgres, migrations: traces }
+    Trace { options: options.clone(), migrations: traces }
 }
 
 /// Unapplies a migration on the worlds that it leaves, as far as there is a way back.
-pub fn unapply(migration: &MigrationTrace, trace: &Trace) -> MigrationTrace {
+pub fn unapply(migration: &MigrationTrace, options: &Options) -> MigrationTrace {
     let states: Vec<_> = migration
         .operations
         .iter()
@@ -46,9 +46,9 @@ pub fn unapply(migration: &MigrationTrace, trace: &Trace) -> MigrationTrace {
     let back = way_back(&migration.migration, &states);
     let mut replayer = Replayer {
         state: migration.state_after.clone(),
-        session: Session::new(migration.catalog_after.clone(), trace.postgres),
+        session: Session::new(migration.catalog_after.clone(), options.postgres),
         number: 0,
-        context: Arc::new(trace.context.clone()),
+        context: Arc::new(options.context.clone()),
     };
     let reversed = Arc::new(back.migration.clone());
     replayer.record(&reversed, &mut |state, context, recorder| run_back(&back, state, context, recorder))

@@ -4,24 +4,29 @@
 
 use std::sync::Arc;
 
-use zdm_django::resolve::Context;
 use zdm_django::{Migration, MigrationKey, ProjectState};
 use zdm_postgres::effects::Outcome;
-use zdm_postgres::{Catalog, PgVersion, Statement};
+use zdm_postgres::{Catalog, Statement};
 use zdm_source::Span;
+
+use crate::replay::Options;
 
 /// A whole replay, migrations in the order in which Django would run them on an empty database.
 #[derive(Clone, Debug)]
 pub struct Trace {
-    /// The Django release and the settings that models depend on.
-    pub context: Context,
-    pub postgres: PgVersion,
+    /// What it was replayed on.
+    pub options: Options,
     pub migrations: Vec<MigrationTrace>,
 }
 
 impl Trace {
     pub fn migration(&self, key: &MigrationKey) -> Option<&MigrationTrace> {
         self.migrations.iter().find(|trace| trace.migration.key == *key)
+    }
+
+    /// The migrations as they were read, in the same order.
+    pub fn order(&self) -> Vec<Arc<Migration>> {
+        self.migrations.iter().map(|trace| Arc::clone(&trace.migration)).collect()
     }
 }
 

@@ -5,7 +5,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, mpsc};
 use std::thread;
 
 use rayon::prelude::*;
@@ -17,7 +18,7 @@ use zdm_django::resolve::Context;
 use zdm_django::{DjangoVersion, Migration, MigrationKey};
 use zdm_linter::config::{Level as LintLevel, NamedTable, RuleSet, TableFacts, TablePattern};
 use zdm_linter::merged::{MergedChange, Now};
-use zdm_linter::{MigrationPhase, RULES};
+use zdm_linter::{Judge, MigrationPhase, Pass, RULES, Turn};
 use zdm_postgres::PgVersion;
 use zdm_replay::{MigrationTrace, Options, Replayer, Trace, replay};
 use zdm_source::{Diagnostic, SourceFile};
@@ -88,10 +89,11 @@ pub struct Workspace {
     pub(crate) outside: Option<Arc<Packages>>,
 }
 
-/// A workspace with its replay and what was found in it.
+/// What was found in a workspace.
 #[derive(Debug)]
 pub struct Analysis {
-    pub trace: Trace,
+    /// All that was replayed, in that order.
+    pub migrations: Vec<MigrationKey>,
     /// Sorted; suppressed ones are among them.
     pub diagnostics: Vec<Diagnostic>,
     pub phases: Vec<MigrationPhase>,
@@ -110,6 +112,34 @@ pub struct Counts {
     pub operations: usize,
     pub analysed: usize,
 }
+
+/// [`Counts`] under way.
+#[derive(Debug, Default)]
+struct Counting {
+    apps: BTreeSet<Arc<str>>,
+    counts: Counts,
+}
+
+impl Counting {
+    fn add(&mut self, trace: &MigrationTrace, config: &zdm_linter::Config) {
+        let (migration, counts) = (&trace.migration, &mut self.counts);
+        if migration.origin != MigrationOrigin::Project {
+            return;
+        }
+        self.apps.insert(Arc::clone(&migration.key.app));
+        counts.migrations += 1;
+        counts.reported += usize::from(config.reports(&migration.key));
+        counts.operations += trace.operations.len();
+        counts.analysed += trace.operations.iter().filter(|part| part.not_analysed.is_empty()).count();
+    }
+
+    fn counts(self) -> Counts {
+        Counts { apps: self.apps.len(), ..self.counts }
+    }
+}
+
+/// Traces that wait to be judged, or given back, beside the one that is being made.
+const TRACES: usize = 32;
 
 /// The names of all rules, for checking what users write.
 pub fn known_rules() -> Vec<KnownRule<'static>> {
@@ -215,9 +245,7 @@ impl Workspace {
     /// Replays one migration after the other and hands each trace over while the next is replayed, so that no more than a
     /// few are in memory. Where `take` breaks, the rest is not replayed.
     pub fn replay_each(&self, mut take: impl FnMut(MigrationTrace) -> ControlFlow<()> + Send) {
-        /// Traces that wait to be taken.
-        const WAITING: usize = 32;
-        let (send, receive) = mpsc::sync_channel(WAITING);
+        let (send, receive) = mpsc::sync_channel(TRACES);
         thread::scope(|scope| {
             scope.spawn(move || receive.into_iter().try_for_each(&mut take));
             let mut replayer = Replayer::new(&self.options());
@@ -239,28 +267,47 @@ impl Workspace {
     /// The same with what changed in git.
     pub(crate) fn judge(&self, request: &Request, changes: Option<ChangeSet>, progress: &Progress) -> Analysis {
         let config = self.lint_config(request, changes.as_ref());
-        progress.reach(Stage::Replaying(self.project.migrations.len()));
-        let trace = self.replay();
-        progress.reach(Stage::Judging(trace.migrations.len()));
+        progress.reach(Stage::Judging(self.project.migrations.len()));
         let merged = changes.as_ref().map(|changes| self.merged_changes(changes, &config)).unwrap_or_default();
-        let diagnostics = zdm_linter::lint_with(&trace, &self.project.problems, &merged, &config, &|count, work| {
-            (0..count).into_par_iter().for_each(work);
-        });
-        let phases = zdm_linter::phases(&trace, &config, &diagnostics);
-        let mut counts = Counts::default();
-        let mut apps = BTreeSet::new();
-        for migration in &trace.migrations {
-            if migration.migration.origin != MigrationOrigin::Project {
-                continue;
+        let order: Vec<Arc<Migration>> = self.project.in_order().cloned().map(Arc::new).collect();
+        let options = self.options();
+        let judge = Judge::new(order.clone(), &options, &merged, &config);
+        let mut pass = Pass::new(&config);
+        let mut counting = Counting::default();
+        let mut waiting = Vec::new();
+        let found: Vec<OnceLock<Vec<Diagnostic>>> = order.iter().map(|_| OnceLock::new()).collect();
+        // A trace is judged beside the replay of the next ones, and given back.
+        let behind = AtomicUsize::new(0);
+        rayon::in_place_scope_fifo(|scope| {
+            let mut replayer = Replayer::new(&options);
+            for (migration, found) in order.iter().zip(&found) {
+                let trace = replayer.run(migration);
+                counting.add(&trace, &config);
+                match pass.meet(&trace) {
+                    Turn::Now(made) if behind.load(Ordering::Relaxed) < TRACES => {
+                        let (judge, behind) = (&judge, &behind);
+                        behind.fetch_add(1, Ordering::Relaxed);
+                        scope.spawn_fifo(move |_| {
+                            let _ = found.set(judge.judge(&trace, &made));
+                            drop(trace);
+                            behind.fetch_sub(1, Ordering::Relaxed);
+                        });
+                    }
+                    Turn::Now(made) => {
+                        let _ = found.set(judge.judge(&trace, &made));
+                    }
+                    Turn::AtTheEnd => waiting.push(trace),
+                    Turn::Never => {}
+                }
             }
-            apps.insert(&migration.migration.key.app);
-            counts.migrations += 1;
-            counts.reported += usize::from(config.reports(&migration.migration.key));
-            counts.operations += migration.operations.len();
-            counts.analysed += migration.operations.iter().filter(|part| part.not_analysed.is_empty()).count();
-        }
-        counts.apps = apps.len();
-        Analysis { trace, diagnostics, phases, changes, counts }
+        });
+        let release = pass.release();
+        let released = waiting.par_iter().map(|trace| (trace, judge.judge_released(trace, release))).collect();
+        let found = found.into_iter().filter_map(OnceLock::into_inner).collect();
+        let diagnostics = judge.finish(pass, &self.project.problems, found, released);
+        let phases = zdm_linter::phases(&order, &config, &diagnostics);
+        let migrations = order.iter().map(|migration| migration.key.clone()).collect();
+        Analysis { migrations, diagnostics, phases, changes, counts: counting.counts() }
     }
 
     /// Migrations of the merge-base that are not the same now.

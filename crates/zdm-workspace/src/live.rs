@@ -17,8 +17,8 @@ use zdm_django::project::ProjectInput;
 use zdm_django::project::revise::Revision;
 use zdm_django::{Migration, MigrationKey};
 use zdm_linter::context::{Behind, stands_behind_what};
-use zdm_linter::{Config as LintConfig, Release};
-use zdm_replay::{History, MigrationTrace, Options, Trace};
+use zdm_linter::{Config as LintConfig, KnownTables, Release};
+use zdm_replay::{History, MigrationTrace, Options};
 use zdm_source::{Diagnostic, SourceFile};
 
 use crate::analysis::{Request, Workspace, changes_for};
@@ -36,8 +36,6 @@ pub struct Live {
     input: ProjectInput,
     options: Options,
     lint: LintConfig,
-    /// What traces are judged under; it holds no migration.
-    head: Trace,
     history: History,
     /// Indices in the history by path.
     places: BTreeMap<Arc<str>, usize>,
@@ -100,7 +98,6 @@ impl Live {
         let order: Vec<Arc<Migration>> = workspace.project.in_order().cloned().map(Arc::new).collect();
         let mut live = Self {
             lint: workspace.lint_config(&request, None),
-            head: Trace { context: options.context.clone(), postgres: options.postgres, migrations: Vec::new() },
             history: History::new(order, &options),
             places: BTreeMap::new(),
             behind: BTreeMap::new(),
@@ -395,7 +392,6 @@ impl Live {
             self.history.rearrange(order);
         } else {
             self.history = History::new(order, &options);
-            self.head = Trace { context: options.context.clone(), postgres: options.postgres, migrations: Vec::new() };
             self.options = options;
             self.found.clear();
         }
@@ -491,11 +487,12 @@ impl Live {
     /// Looks whether the tables that the configuration names are there; the files whose findings are others now.
     fn settle_tables(&mut self) -> BTreeSet<Arc<str>> {
         let mut found: BTreeMap<Arc<str>, Vec<Diagnostic>> = BTreeMap::new();
-        if !self.lint.named_tables.is_empty() {
-            let traces = (0..self.history.len()).filter_map(|index| self.history.trace(index)).map(|trace| &**trace);
-            for diagnostic in zdm_linter::lint_tables(traces, &self.options.context, &self.lint) {
-                found.entry(diagnostic.primary.file.path_arc()).or_default().push(diagnostic);
-            }
+        let mut known = KnownTables::default();
+        for trace in (0..self.history.len()).filter_map(|index| self.history.trace(index)) {
+            known.follow(trace, &self.lint);
+        }
+        for diagnostic in known.check(&self.options.context, &self.lint) {
+            found.entry(diagnostic.primary.file.path_arc()).or_default().push(diagnostic);
         }
         let old = std::mem::replace(&mut self.tables, found);
         let paths: BTreeSet<Arc<str>> = old.keys().chain(self.tables.keys()).cloned().collect();
@@ -554,8 +551,10 @@ impl Live {
             let indices = self.behind.get(key).into_iter().flatten();
             indices.filter_map(|index| self.history.migration(*index)).cloned().collect()
         };
+        let earlier = (0..index).filter_map(|index| self.history.trace(index)).map(|trace| &**trace);
+        let release = self.release.as_ref();
         let mut diagnostics =
-            zdm_linter::lint_released(&self.head, trace, about, &self.lint, self.release.as_ref(), Behind(&behind));
+            zdm_linter::lint_released(trace, earlier, about, &self.options, &self.lint, release, Behind(&behind));
         diagnostics.sort_by(|one, other| one.sort_key().cmp(&other.sort_key()));
         let old = self.found.insert(Arc::clone(&path), Found { trace: Arc::clone(trace), diagnostics });
         let new = self.found.get(&path).map(|found| &found.diagnostics);

@@ -76,7 +76,7 @@ impl Outcome {
             settings: project.settings.module().map(str::to_owned),
             apps,
             assumed: assumed.map(|problem| problem.message.clone()).collect(),
-            migrations: analysis.trace.migrations.iter().map(|replayed| replayed.migration.key.clone()).collect(),
+            migrations: mem::take(&mut analysis.migrations),
         }
     }
 }
@@ -169,7 +169,7 @@ fn finish(begun: Begun, request: &Request, progress: &Progress) -> Checked {
     progress.reach(Stage::Reporting);
     let changes = analysis.changes.take();
     let (ground, rest) = workspace.into_ground();
-    // Giving back a replay piece by piece takes a while, and nobody waits for it.
-    rayon::spawn(move || drop((rest, analysis)));
+    // Giving back a project piece by piece takes a while, and nobody waits for it.
+    rayon::spawn(move || drop(rest));
     Checked { ground, outcome, changes, cache, kept }
 }

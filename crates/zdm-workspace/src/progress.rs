@@ -18,9 +18,7 @@ pub enum Stage {
     Comparing,
     /// So many Python files, of which those that matter are read.
     Reading(usize),
-    /// So many migrations.
-    Replaying(usize),
-    /// So many migrations.
+    /// So many migrations, each as soon as it is replayed.
     Judging(usize),
     Reporting,
 }
@@ -31,9 +29,8 @@ impl Progress {
             Stage::Finding => (0, 0),
             Stage::Comparing => (1, 0),
             Stage::Reading(count) => (2, count),
-            Stage::Replaying(count) => (3, count),
-            Stage::Judging(count) => (4, count),
-            Stage::Reporting => (5, 0),
+            Stage::Judging(count) => (3, count),
+            Stage::Reporting => (4, 0),
         };
         // Whoever reads between the two shows a wrong number for an instant.
         self.count.store(count, Ordering::Relaxed);
@@ -46,8 +43,7 @@ impl Progress {
             0 => Stage::Finding,
             1 => Stage::Comparing,
             2 => Stage::Reading(count),
-            3 => Stage::Replaying(count),
-            4 => Stage::Judging(count),
+            3 => Stage::Judging(count),
             _ => Stage::Reporting,
         }
     }

@@ -275,7 +275,7 @@ fn model_of(
     let trace = zdm_replay::replay(&migrations, &workspace.options());
     let empty = ProjectState::new();
     let state = trace.migrations.last().map_or(&empty, |last| &last.state_after);
-    let resolver = Resolver::new(state, &trace.context);
+    let resolver = Resolver::new(state, &trace.options.context);
     let key = ModelKey::new(app, model);
     if state.model(&key).is_none() {
         let labels: Vec<String> = state

@@ -56,7 +56,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 "give the column a DEFAULT that stays; or add it without NOT NULL now, and make it NOT NULL once no old code runs"
             } else if relation {
                 "add it with `null=True` now, fill it, and make it NOT NULL once no old code runs"
-            } else if cx.trace.context.version.at_least(5, 0) {
+            } else if cx.options.context.version.at_least(5, 0) {
                 "give the field a `db_default`, which stays in the database; or add it with `null=True` now and make it NOT NULL once no old code runs"
             } else {
                 "add it with `null=True` now and make it NOT NULL once no old code runs; or set a default that stays behind it with RunSQL (ALTER COLUMN … SET DEFAULT)"

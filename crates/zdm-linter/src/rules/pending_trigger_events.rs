@@ -78,7 +78,7 @@ fn behind_python(cx: &Cx<'_>, index: usize, run: &RunPython, out: &mut Vec<Diagn
 /// The change as a statement, and in words.
 fn change(cx: &Cx<'_>, index: usize, fact: &CodeFact) -> Option<(Statement, String)> {
     let state = &cx.migration.operations.get(index)?.state_before;
-    let resolver = Resolver::new(state, &cx.trace.context);
+    let resolver = Resolver::new(state, &cx.options.context);
     let find = |model: &CodeModel| named_model(cx, index, model).map(|found| (found.model, found.table));
     let columns_of = |model: &ModelState, fields: &mut dyn Iterator<Item = &str>| -> Vec<Ident> {
         let column = |name: &str| {

@@ -89,7 +89,7 @@ fn assignments(
     set: &[(Arc<str>, Value)],
     rows: &Rows,
 ) -> Option<String> {
-    let resolver = Resolver::new(&cx.migration.operations.get(index)?.state_before, &cx.trace.context);
+    let resolver = Resolver::new(&cx.migration.operations.get(index)?.state_before, &cx.options.context);
     let column = |name: &str| {
         model.field(name).or_else(|| model.field(name.strip_suffix("_id")?))?;
         let field =

@@ -67,7 +67,7 @@ fn is_lost(cx: &Cx<'_>, index: usize, model: &CodeModel) -> bool {
     let Some(state) = cx.migration.operations.get(index).map(|operation| &operation.state_before) else { return true };
     let Some(known) = state.model(&ModelKey::new(&model.app, name)) else { return true };
     let first = attributes.split('.').next().unwrap_or(attributes);
-    let resolved = Resolver::new(state, &cx.trace.context).field(known, first);
+    let resolved = Resolver::new(state, &cx.options.context).field(known, first);
     match known.field(first) {
         Some(_) => resolved.is_ok_and(|field| field.column.is_none() || field.relation.is_some()),
         None => false,

@@ -21,7 +21,7 @@ fn check_operation(cx: &Cx<'_>, index: usize, operation: &Operation, out: &mut V
         }
         OperationKind::AddField { model_name, field, .. } => {
             let Some(trace) = cx.migration.operations.get(index) else { return };
-            let resolver = Resolver::new(&trace.state_before, &cx.trace.context);
+            let resolver = Resolver::new(&trace.state_before, &cx.options.context);
             let key = ModelKey::new(&cx.migration.migration.key.app, model_name);
             let Some(model) = trace.state_before.model(&key) else { return };
             let Ok(resolved) = resolver.field_of(model, field) else { return };

@@ -16,7 +16,7 @@ use crate::old_code::old_tables;
 use crate::registry::RULES;
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
-    let back = unapply(cx.migration, cx.trace);
+    let back = unapply(cx.migration, cx.options);
     if back.migration.operations.is_empty() {
         return;
     }
@@ -24,7 +24,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     let made = cx.fresh.last().map(Arc::clone).unwrap_or_default();
     let steps = all_steps(&back);
     let fresh = fresh_relations(&steps, &made);
-    let old = old_tables(&back, &cx.migration.state_before, &made, &cx.trace.context);
+    let old = old_tables(&back, &cx.migration.state_before, &made, &cx.options.context);
     let way = Cx { migration: &back, steps: &steps, fresh: &fresh, old: &old, new: &[], ..*cx };
     let path = cx.migration.migration.file.path();
     let mut found = Vec::new();

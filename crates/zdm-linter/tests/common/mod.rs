@@ -273,7 +273,7 @@ pub(crate) fn fix(
 pub(crate) fn describe_state(trace: &Trace) -> Vec<String> {
     let mut lines = Vec::new();
     let Some(last) = trace.migrations.last() else { return lines };
-    let resolver = Resolver::new(&last.state_after, &trace.context);
+    let resolver = Resolver::new(&last.state_after, &trace.options.context);
     for model in last.state_after.models() {
         let Ok(resolved) = resolver.model(&model.key()) else { continue };
         for field in resolved.fields.iter().filter_map(|field| field.as_ref().ok()) {
