@@ -726,6 +726,7 @@ impl<'a> Resolver<'a> {
                 self.resolve(owner.map_or(target_model, |owner| owner), &target, depth + 1)?
             }
             None | Some(Value::None | Value::Str(_)) => self.primary_key_at(target_model, depth + 1)?,
+            Some(Value::Setting(name)) => return Err(format!("the setting `{name}` is not known")),
             Some(_) => return Err(format!("`to_field` of `{}` is not known", field.name)),
         };
         let on_delete_sql = match field.kwarg("on_delete") {

@@ -304,6 +304,14 @@ impl ModuleLoader for Loader<'_> {
         if matches!(name.split('.').next(), Some("django" | "swapper" | "django_cryptography")) {
             return None;
         }
+        // `vendored/jaraco/functools.py` is no `functools`.
+        let first = name.split('.').next().unwrap_or(name);
+        let of_first = self.sources.layout().resolve(first);
+        if zdm_python::is_standard_library(first)
+            && of_first.is_some_and(|path| path.contains('/') && !path.ends_with("/__init__.py"))
+        {
+            return None;
+        }
         if let Some(path) = self.sources.layout().resolve(name)
             && let Some(module) = self.sources.module(path)
         {

@@ -1,14 +1,16 @@
 //! ZDM201: a column that running code still names is gone.
 
-use zdm_postgres::Ident;
-use zdm_source::Diagnostic;
+use zdm_postgres::statement::{AlterTableAction, ColumnConstraintKind};
+use zdm_postgres::{Ident, Statement};
+use zdm_source::{Diagnostic, Severity};
 
-use super::gives_value;
+use super::{alter_actions, gives_value};
 use crate::context::Cx;
 use crate::rules::column_renamed::renamed_to;
 use crate::words::quoted_table;
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
+    made_anew(cx, out);
     for old in cx.old {
         let Some(after) = old.after(cx.migration) else { continue };
         let Some(model) = &old.model else { continue };
@@ -60,6 +62,48 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                     ),
                 ),
             );
+        }
+    }
+}
+
+/// A column that is dropped and added again under its name: old code finds it, and none of its values.
+fn made_anew(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
+    for step in cx.accepted().filter(|step| !step.python) {
+        for (alter, action) in alter_actions(step) {
+            let AlterTableAction::DropColumn { name, .. } = action else { continue };
+            let table = &alter.name;
+            let old = cx.old.iter().find(|old| old.name() == table);
+            let used = old.and_then(|old| old.model.as_ref()).is_some_and(|model| model.names_column(name));
+            let stored = step.catalog_before.table(table).and_then(|table| table.column(name.as_str()));
+            if !used || !cx.existed(step, table) || stored.is_none_or(|column| column.generated.is_some()) {
+                continue;
+            }
+            let later = || cx.accepted().filter(|other| other.number > step.number);
+            let added = later().any(|other| {
+                alter_actions(other).any(|(alter, action)| {
+                    alter.name == *table
+                        && matches!(action, AlterTableAction::AddColumn { column, .. }
+                            if column.name == *name
+                                && !column.constraints.iter().any(|one| matches!(one.kind, ColumnConstraintKind::Generated { .. })))
+                })
+            });
+            // Values that were kept elsewhere come back, whoever brings them.
+            let filled = later().any(|other| match &other.statement {
+                Statement::Update(update) | Statement::Merge(update) => update.table == *table,
+                _ => other.python,
+            }) || cx.operations().any(|(_, trace)| trace.python && trace.index > step.operation);
+            if !added || filled {
+                continue;
+            }
+            let mut diagnostic = cx
+                .at_step(step, format!("dropping `{table}.{name}` and adding it again loses the value of every row"))
+                .with_help(
+                    "alter the column instead; or add a second one, copy the values in batches, and switch to it",
+                );
+            if cx.config.own_severity(cx.page, cx.migration.migration.file.path()).is_none() {
+                diagnostic.severity = Severity::Warning;
+            }
+            out.push(diagnostic);
         }
     }
 }

@@ -1,7 +1,8 @@
 //! ZDM902: SQL that is not understood, or is opaque inside.
 
-use zdm_postgres::Statement;
-use zdm_postgres::statement::AlterTableAction;
+use zdm_postgres::statement::{AlterTableAction, Query, Volatility};
+use zdm_postgres::{QualifiedName, Statement};
+use zdm_replay::Step;
 use zdm_source::Diagnostic;
 
 use super::alter_actions;
@@ -17,6 +18,13 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             Statement::Call { procedure } => {
                 cx.at_step(step, format!("procedure `{procedure}` is not read: whatever it does is unknown here"))
             }
+            Statement::Select(query) => match unread_function(step, query) {
+                Some(function) => cx.at_step(
+                    step,
+                    format!("function `{function}` is called and not read: whatever it does is unknown here"),
+                ),
+                None => continue,
+            },
             _ => {
                 let unknown = alter_actions(step).find_map(|(_, action)| match action {
                     AlterTableAction::Unknown { text } => Some(text),
@@ -34,4 +42,18 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 .with_help("try it on a copy of the database and look at its locks; then suppress this finding with the reason"),
         );
     }
+}
+
+/// A query of no table is sent for what its functions do: one of the project's or of an extension's that may change
+/// something, and is not read.
+fn unread_function<'q>(step: &Step, query: &'q Query) -> Option<&'q QualifiedName> {
+    let unread = &step.outcome.effects.unread;
+    if unread.is_empty() || !query.relations.is_empty() {
+        return None;
+    }
+    query.functions.iter().find(|name| {
+        let known = step.catalog_before.functions(name);
+        let changes = known.is_empty() || known.iter().any(|function| function.volatility == Volatility::Volatile);
+        changes && unread.iter().any(|what| what.ends_with(&format!("function {name}()")))
+    })
 }

@@ -13,14 +13,22 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for step in cx.accepted() {
         let effects = &step.outcome.effects;
         for (alter, action) in alter_actions(step) {
-            let AlterTableAction::AlterColumnType { column, data_type, .. } = action else { continue };
+            let AlterTableAction::AlterColumnType { column, data_type, collation, .. } = action else { continue };
             let table = &alter.name;
             if !cx.existed(step, table) || effects.rewrites.contains(table) {
                 continue;
             }
             let old = step.catalog_before.table(table).and_then(|table| table.column(column.as_str()));
             let from = old.map(|old| format!("from `{}` ", old.data_type)).unwrap_or_default();
-            let what = format!("changing the type of {} {from}to `{data_type}`", column_name(table, column));
+            let what = match (old, collation) {
+                (Some(old), Some(collation)) if old.data_type == *data_type => {
+                    format!("changing the collation of {} to `{collation}`", column_name(table, column))
+                }
+                (Some(old), _) if old.data_type == *data_type => {
+                    format!("setting the type of {} to `{data_type}` again", column_name(table, column))
+                }
+                _ => format!("changing the type of {} {from}to `{data_type}`", column_name(table, column)),
+            };
             // What another action of the statement builds is not rebuilt.
             let rebuilt: Vec<&QualifiedName> =
                 effects.index_builds.iter().filter(|index| step.catalog_before.index(index).is_some()).collect();
