@@ -545,7 +545,7 @@ impl<'a> Resolver<'a> {
                 return Err(format!("the class of `{}` is not known: {reason}", field.name));
             }
         };
-        if matches!(class, "CompositePrimaryKey" | "GenericForeignKey" | "GenericRelation") {
+        if matches!(class, "CompositePrimaryKey" | "ForeignObject" | "GenericForeignKey" | "GenericRelation") {
             resolved.internal_type = Arc::from(class);
             resolved.primary_key = class == "CompositePrimaryKey";
             resolved.unique = resolved.primary_key;

@@ -227,6 +227,30 @@ fn what_subclasses_of_operations_make_of_their_base() {
             def database_forwards(self, app_label, schema_editor, from_state, to_state):
                 schema_editor.execute("ANALYZE")
 
+        class CreateFunction(migrations.operations.base.Operation):
+            def __init__(self, name, body, arguments=[], language="sql"):
+                self.name = name
+                self.arguments = arguments
+                self.body, self.language = body, language
+            def state_forwards(self, app_label, state):
+                pass
+            def database_forwards(self, app_label, schema_editor, from_state, to_state):
+                sql = """
+                    CREATE FUNCTION %(name)s(%(arguments)s)
+                    LANGUAGE %(language)s AS $$ %(body)s $$""" % {
+                    "name": self.name, "arguments": ", ".join(self.arguments), "language": self.language, "body": self.body,
+                }
+                schema_editor.execute(sql)
+                schema_editor.execute(f"COMMENT ON FUNCTION {self.name} IS '{self.name.upper()}'", params=None)
+
+        class OfModel(migrations.operations.base.Operation):
+            def __init__(self, model):
+                self.table = model._meta.db_table
+            def state_forwards(self, app_label, state):
+                pass
+            def database_forwards(self, app_label, schema_editor, from_state, to_state):
+                schema_editor.execute(f"ANALYZE {self.table}")
+
         class Other(migrations.DeleteModel):
             def database_forwards(self, app_label, schema_editor, from_state, to_state):
                 self.name = "X"
@@ -237,7 +261,10 @@ fn what_subclasses_of_operations_make_of_their_base() {
                 super().__init__(sql=f"ANALYZE {table}", reverse_sql="")
 
         class Migration(migrations.Migration):
-            operations = [Fake("a", "b"), Try("A"), Perhaps("A"), OnPostgres("A"), Analyze(), Other("A"), Named("t")]
+            operations = [
+                Fake("a", "b"), Try("A"), Perhaps("A"), OnPostgres("A"), Analyze(), Other("A"), Named("t"),
+                CreateFunction("f", "SELECT 1", arguments=["a int", "b text"]), OfModel(unheard_of),
+            ]
         "#,
         r#"
         Separate database [] state [RemoveField { model_name: "a", name: "b" }] (back: not known)
@@ -247,6 +274,8 @@ fn what_subclasses_of_operations_make_of_their_base() {
         Known shop [ANALYZE]
         Unknown shop.migrations.0001_initial.Other: `shop.migrations.0001_initial.Other` overrides `database_forwards`
         RunSQL [ANALYZE t] reverse Some("")
+        Known shop [CREATE FUNCTION f(a int, b text) LANGUAGE sql AS $$ SELECT 1 $$; COMMENT ON FUNCTION f IS 'F']
+        Unknown shop.migrations.0001_initial.OfModel: `shop.migrations.0001_initial.OfModel` overrides `database_forwards`
         "#,
     );
 }

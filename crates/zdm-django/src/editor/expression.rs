@@ -961,6 +961,7 @@ impl Compiler<'_> {
     fn combined(&self, left: &Value, connector: &str, right: &Value, depth: u8) -> Result<Compiled, Reason> {
         let operator = match connector {
             "+" | "-" | "*" | "/" | "^" | "&" | "|" | "#" | "<<" | ">>" => connector,
+            "<" | ">" | "<=" | ">=" | "=" | "<>" | "||" => connector,
             "%%" | "%" => "%",
             _ => return Err(format!("the operator `{connector}` is not read")),
         };

@@ -10,6 +10,7 @@ use zdm_source::Span;
 use super::arguments::{Arguments, Reason, string, strings};
 use super::questions::When;
 use super::{Extractor, convert, flat_items, signature};
+use crate::editor::naming::quote_name;
 use crate::field::FieldKind;
 use crate::operation::{
     CodeFacts, Constraint, ConstraintKind, Index, KnownOperation, Operation, OperationKind, Options, OwnWayBack,
@@ -81,6 +82,21 @@ impl Override {
             (_, Self::Statements(_) | Self::Python | Self::Other) => Self::Other,
         }
     }
+}
+
+/// A name as the schema editor quotes it, which it does alike in its method and in the connection's.
+fn quoted(call: &python::Call, origin: &python::Origin) -> Option<ValueKind> {
+    const QUOTES: [&str; 3] =
+        ["schema_editor.quote_name", "schema_editor.connection.ops.quote_name", "django.db.connection.ops.quote_name"];
+    let [name] = call.args.as_slice() else { return None };
+    let name = name.value.as_str().filter(|_| QUOTES.iter().any(|quotes| call.callee.is_symbol(quotes)))?;
+    Some(ValueKind::Str(python::Str::made(quote_name(name), origin.clone())))
+}
+
+/// The call that makes an operation.
+fn made(class: &ClassRef, args: &[python::Arg], place: Place<'_>) -> ValueKind {
+    let callee = python::Value::new(ValueKind::Class(class.clone()), python::Origin::new(place.module, place.span));
+    ValueKind::Call(Arc::new(python::Call { callee, args: args.to_vec() }))
 }
 
 /// An operation that does what a `RunPython` does, in code that is not looked into.
@@ -360,6 +376,7 @@ impl Extractor<'_> {
         let written = base.as_ref().and_then(convert::callee_name);
         // Django's `Operation` keeps no arguments, so that nothing is lost where its `__init__` is not called.
         let plain_base = written.as_deref() == Some("django.db.migrations.Operation");
+        let object = made(class, &args, place);
         let mut args = args;
         let mut database: Option<Override> = None;
         let mut state: Option<Override> = None;
@@ -376,8 +393,8 @@ impl Extractor<'_> {
                 // An override that hands over to its base leaves the word to it.
                 if matches!(how, None | Some(Override::Base(_))) {
                     let own = match how.take() {
-                        Some(Override::Base(outer)) => self.override_of(value, method, place).under(&outer),
-                        _ => self.override_of(value, method, place),
+                        Some(Override::Base(outer)) => self.override_of(value, method, &object, place).under(&outer),
+                        _ => self.override_of(value, method, &object, place),
                     };
                     if matches!(own, Override::Other) {
                         return Found::unknown(format!("`{name}` overrides `{method}`"), &args);
@@ -509,10 +526,7 @@ impl Extractor<'_> {
         if let Some(forwards) = method("database_forwards")
             && let Some(function) = forwards.as_function()
         {
-            let origin = forwards.origin.clone();
-            let callee = python::Value::new(ValueKind::Class(class.clone()), origin.clone());
-            let made = ValueKind::Call(Arc::new(python::Call { callee, args: args.to_vec() }));
-            let object = python::Value::new(made, origin);
+            let object = python::Value::new(made(class, args, place), forwards.origin.clone());
             run.body = self.method_facts(function, object, place.module, place.span);
         }
         let reversible = method("reversible").is_none_or(|value| value.truth() == Some(true));
@@ -532,7 +546,7 @@ impl Extractor<'_> {
                 return OwnWayBack::NotKnown;
             }
             let Some(method) = body.get("database_backwards") else { continue };
-            match self.override_of(method, "database_backwards", place) {
+            match self.override_of(method, "database_backwards", &ValueKind::None, place) {
                 Override::Base(When::Always) => {}
                 Override::Nothing => return OwnWayBack::Nothing,
                 _ => return OwnWayBack::NotKnown,
@@ -545,25 +559,50 @@ impl Extractor<'_> {
         }
     }
 
-    /// What an overridden method of an operation does, by the calls in it.
-    fn override_of(&self, method: &python::Value, name: &str, place: Place<'_>) -> Override {
+    /// What an overridden method of an operation does, by the calls in it; `object` is the operation as it is made.
+    fn override_of(&self, method: &python::Value, name: &str, object: &ValueKind, place: Place<'_>) -> Override {
+        let anybody = ValueKind::Symbol(Arc::from("self"));
+        let any = self.override_with(method, name, &anybody, object, place);
+        if !matches!(any, Override::Other) || name != "database_forwards" {
+            return any;
+        }
+        // What it sends may depend on what it was made with.
+        match self.override_with(method, name, object, object, place) {
+            Override::Statements(statements) => Override::Statements(statements),
+            _ => Override::Other,
+        }
+    }
+
+    /// The same, with `itself` for `self` in the method.
+    fn override_with(
+        &self,
+        method: &python::Value,
+        name: &str,
+        itself: &ValueKind,
+        object: &ValueKind,
+        place: Place<'_>,
+    ) -> Override {
         let Some(function) = method.as_function() else { return Override::Other };
         let origin = &method.origin;
-        let symbol = |name: &str| python::Arg {
+        let argument = |kind: ValueKind| python::Arg {
             kind: python::ArgKind::Positional,
-            value: python::Value::new(ValueKind::Symbol(Arc::from(name)), origin.clone()),
+            value: python::Value::new(kind, origin.clone()),
             span: origin.span,
         };
         let parameters: &[&str] = match name {
-            "database_forwards" | "database_backwards" => {
-                &["self", "app_label", "schema_editor", "from_state", "to_state"]
-            }
-            _ => &["self", "app_label", "state"],
+            "database_forwards" | "database_backwards" => &["app_label", "schema_editor", "from_state", "to_state"],
+            _ => &["app_label", "state"],
         };
-        let args: Vec<python::Arg> = parameters.iter().map(|name| symbol(name)).collect();
+        let mut args = vec![argument(itself.clone())];
+        args.extend(parameters.iter().map(|name| argument(ValueKind::Symbol(Arc::from(*name)))));
         let mut base_calls = Vec::new();
         let mut statements = Vec::new();
         let mut rows = false;
+        let known = |value: &python::Value| match &value.kind {
+            ValueKind::Symbol(name) if **name == *"self" => Some(object.clone()),
+            ValueKind::Call(call) => quoted(call, &value.origin),
+            _ => None,
+        };
         for site in self.evaluator().calls_with(function, &args) {
             let Some(call) = site.call.as_call() else { return Override::Other };
             // `RunPython` itself does no more than to call its function.
@@ -571,16 +610,23 @@ impl Extractor<'_> {
                 base_calls.push(site);
             } else if call.callee.is_symbol("schema_editor.execute") && name == "database_forwards" && !site.conditional
             {
-                match call.args.as_slice() {
-                    [text] => match Self::sql_text(&text.value, place) {
-                        Ok(text) => statements.push(text),
-                        Err(_) => return Override::Other,
-                    },
+                let (text, rest) = match call.args.as_slice() {
+                    [text, rest @ ..] => (&text.value, rest),
+                    [] => return Override::Other,
+                };
+                // Without `params=None` the driver reads `%` as a place for a value.
+                let sent = |text: &SqlText| match rest {
+                    [] => !text.text.contains('%'),
+                    rest => rest.iter().all(|arg| arg.value.is_none()),
+                };
+                match Self::sql_text(&self.evaluator().substitute(text, &known), place) {
+                    Ok(text) if sent(&text) => statements.push(text),
                     _ => return Override::Other,
                 }
             } else if site.call.as_comprehension().is_none()
                 && !is_harmless(call)
                 && !self.only_looks(call, MAX_NESTING)
+                && !self.evaluator().substitute(&site.call, &known).is_constant()
             {
                 if name != "database_forwards" || !uses_models(&site.call) {
                     return Override::Other;

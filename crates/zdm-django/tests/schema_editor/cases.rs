@@ -1171,6 +1171,28 @@ fn database(cases: &mut Vec<Case>) {
         "migrations.RunSQL(['SELECT 1', ('SELECT %s', [\"it's\"])])",
     ));
     cases.push(operation("('a', models.IntegerField(null=True)),", "migrations.RunSQL(migrations.RunSQL.noop)"));
+    let columns = "('a', models.IntegerField()), ('b', models.IntegerField()),";
+    cases.push(
+        operation(
+            columns,
+            "migrations.AddField('§', 'other', models.ForeignObject('§', on_delete=models.DO_NOTHING, from_fields=['a'], to_fields=['id'], null=True, related_name='+'))",
+        )
+        .then(&["migrations.AlterField('§', 'other', models.ForeignObject('§', on_delete=models.DO_NOTHING, from_fields=['b'], to_fields=['id'], null=True, related_name='+'))"])
+        .then(&["migrations.RemoveField('§', 'other')"])
+        // Before, `AddField` of it fails in Django.
+        .since(5, 2),
+    );
+    cases.push(
+        operation(
+            columns,
+            "migrations.AddConstraint('§', models.UniqueConstraint(models.Case(models.When(models.expressions.CombinedExpression(models.F('a'), '<', models.F('b'), output_field=models.BooleanField()), then=models.F('a')), default=models.F('b')), name='q_§'))",
+        )
+        .since(4, 2),
+    );
+    cases.push(
+        operation("('a', models.IntegerField(null=True)),", "AddColumn('APP_¶', ['z'])")
+            .then(&["AddColumn('APP_¶', columns=['y'], kind='text')"]),
+    );
     cases.push(operation("('a', models.IntegerField(null=True)),", "migrations.RunPython(migrations.RunPython.noop)"));
     cases.push(operation(
         "('a', models.IntegerField(null=True)),",
@@ -1257,6 +1279,28 @@ class RandomId(models.Func):
     function = 'gen_random_uuid'
     arity = 0
     output_field = models.UUIDField()
+
+
+class AddColumn(migrations.operations.base.Operation):
+    reversible = False
+
+    def __init__(self, table, columns, kind='integer'):
+        self.table = table
+        self.columns, self.kind = columns, kind
+
+    def state_forwards(self, app_label, state):
+        pass
+
+    def database_forwards(self, app_label, schema_editor, from_state, to_state):
+        added = ', '.join(self.columns)
+        schema_editor.execute(
+            'ALTER TABLE %(table)s ADD COLUMN %(columns)s %(kind)s' % {
+                'table': schema_editor.quote_name(self.table) if self.kind is None else self.table,
+                'columns': added, 'kind': self.kind,
+            },
+            params=None,
+        )
+        schema_editor.execute(f\"COMMENT ON COLUMN {self.table}.{added} IS '{self.kind.upper()}'\")
 
 ";
 

@@ -179,9 +179,10 @@ impl Evaluator<'_> {
 
     /// No base is outside of the project, but those that add nothing.
     fn is_plain(&self, class: &ClassRef) -> bool {
-        let adds_nothing = |base: &Value| {
-            base.name().is_some_and(|name| matches!(&*name, "builtins.object" | "abc.ABC" | "typing.Generic"))
-        };
+        // Django's `Operation` keeps the arguments for itself, sets no attribute, and calls no `__init__` of its own.
+        const ADD_NOTHING: [&str; 4] =
+            ["builtins.object", "abc.ABC", "typing.Generic", "django.db.migrations.operations.base.Operation"];
+        let adds_nothing = |base: &Value| base.name().is_some_and(|name| ADD_NOTHING.contains(&&*name));
         self.ancestors(class).1.iter().all(adds_nothing)
     }
 }
