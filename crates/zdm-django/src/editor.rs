@@ -344,7 +344,7 @@ impl Editor<'_> {
         }
         let Some(column) = &field.column else { return Ok(()) };
         let table = resolver.table(model)?;
-        let default = self.effective_default(field);
+        let default = self.effective_default(field)?;
         let mut definition = self.column_sql(resolver, model, field, Some(&default))?;
         if let Some(suffix) = field.suffix {
             definition.text.push(' ');
@@ -527,7 +527,21 @@ impl Editor<'_> {
     }
 
     /// The value that Django puts into a new column: `effective_default()`.
-    fn effective_default(&self, field: &ResolvedField) -> Literal {
+    fn effective_default(&self, field: &ResolvedField) -> Result<Literal, Reason> {
+        match field.stored_default().filter(|_| field.default().is_none()) {
+            Some(Value::Unknown(_)) => {
+                return Err(format!(
+                    "what the class of `{}` stores where there is no value is not known",
+                    field.name()
+                ));
+            }
+            Some(value) => return Ok(literal::prepared(field, value, self.context)),
+            None => {}
+        }
+        Ok(self.default_of_django(field))
+    }
+
+    fn default_of_django(&self, field: &ResolvedField) -> Literal {
         if let Some(value) = field.default() {
             // `ForeignKey.get_db_prep_save()`: an empty text that the field at its end cannot hold is NULL.
             let number = field.value_type.ends_with("IntegerField") || field.value_type.ends_with("AutoField");

@@ -6,7 +6,7 @@
 //! [`Value::Unknown`](crate::value::Value::Unknown) with the reason.
 //!
 //! Reading order: [`convert`] (values), [`arguments`] (calls), [`signature`] (Django's parameters), [`fields`],
-//! [`operations`], [`code`].
+//! [`stored`] (defaults), [`operations`], [`code`].
 
 pub(crate) mod convert;
 
@@ -15,6 +15,8 @@ pub(crate) mod arguments;
 pub(crate) mod signature;
 
 mod fields;
+
+mod stored;
 
 mod questions;
 

@@ -7,6 +7,9 @@ use zdm_source::Span;
 
 use crate::value::Value;
 
+/// The key in [`Field::kwargs`] of what the field's own class stores where it has no default; no argument is named so.
+pub const STORED_DEFAULT: &str = "stored default";
+
 /// A field of a model. Cloning is cheap.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Field {

@@ -217,6 +217,11 @@ impl ResolvedField {
         self.field.kwarg("default").filter(|value| !is_not_provided(value))
     }
 
+    /// What the field's own class stores where there is no default.
+    pub(crate) fn stored_default(&self) -> Option<&Value> {
+        self.field.kwarg(crate::field::STORED_DEFAULT)
+    }
+
     /// The column, which every caller that asks knows to exist.
     pub(crate) fn column_name(&self) -> Arc<str> {
         self.column.clone().unwrap_or_else(|| self.field.name.clone())

@@ -43,6 +43,8 @@ pub(crate) enum OperationFact {
     StateLike(&'static str),
     /// A `RunSQL` by the arguments `sql` and `reverse_sql`, after a name.
     NamedSql,
+    /// `AlterField` of a many-to-many field that gets or loses the column of its order.
+    SortedManyToMany,
 }
 
 use FieldFact::{As, Column, NoColumn};
@@ -308,8 +310,11 @@ const OPERATIONS: &[(&str, &str, OperationFact)] = &[
     ("psqlextra", "PostgresDeleteMaterializedViewModel", OperationFact::StateLike("DeleteModel")),
     ("psqlextra", "PostgresDeletePartitionedModel", OperationFact::StateLike("DeleteModel")),
     ("psqlextra", "PostgresDeleteViewModel", OperationFact::StateLike("DeleteModel")),
-    ("sortedm2m", "AlterSortedManyToManyField", OperationFact::StateLike("AlterField")),
+    ("sortedm2m", "AlterSortedManyToManyField", OperationFact::SortedManyToMany),
 ];
+
+/// The package whose operation gives a many-to-many field an order, as [`package`] names it.
+pub(crate) const SORTED_MANY_TO_MANY: &str = "sortedm2m";
 
 /// What is known of a field class by its dotted name.
 pub(crate) fn field(name: &str) -> Option<FieldFact> {

@@ -262,7 +262,7 @@ fn what_subclasses_of_operations_make_of_their_base() {
 
         class Migration(migrations.Migration):
             operations = [
-                Fake("a", "b"), Try("A"), Perhaps("A"), OnPostgres("A"), Analyze(), Other("A"), Named("t"),
+                Fake("a", "b"), Try("A"), Perhaps("A"), OnPostgres("A"), Analyze(), Other("X"), Named("t"),
                 CreateFunction("f", "SELECT 1", arguments=["a int", "b text"]), OfModel(unheard_of),
             ]
         "#,
@@ -272,7 +272,7 @@ fn what_subclasses_of_operations_make_of_their_base() {
         Separate database [? DeleteModel { name: "A" }: whether it does anything `Perhaps.database_forwards()` decides when it runs] state [DeleteModel { name: "A" }]
         DeleteModel { name: "A" }
         Known shop [ANALYZE]
-        Unknown shop.migrations.0001_initial.Other: `shop.migrations.0001_initial.Other` overrides `database_forwards`
+        Separate database [DeleteModel { name: "X" }: `shop.migrations.0001_initial.Other` overrides `database_forwards`] state [DeleteModel { name: "X" }] (back: not known)
         RunSQL [ANALYZE t] reverse Some("")
         Known shop [CREATE FUNCTION f(a int, b text) LANGUAGE sql AS $$ SELECT 1 $$; COMMENT ON FUNCTION f IS 'F']
         Unknown shop.migrations.0001_initial.OfModel: `shop.migrations.0001_initial.OfModel` overrides `database_forwards`
@@ -820,6 +820,111 @@ fn fields_of_the_project_are_followed_to_django() {
         AddField order.price Django("DecimalField") decimal_places=Int(3) max_digits=Int(12) verbose_name=Str("Price")
         AddField order.email Custom { db_type: "citext", behaves_as: Some("TextField") } null=Bool(true)
         AddField order.key Django("UUIDField")
+        "#,
+    );
+}
+
+#[test]
+fn what_own_fields_store_is_evaluated_or_not_known() {
+    check(
+        r#"
+        class Mac(models.CharField):
+            def __init__(self, *args, **kwargs):
+                kwargs["max_length"] = 18
+                super().__init__(*args, **kwargs)
+
+            def to_python(self, value):
+                if value is None:
+                    return value
+                return Address(value)
+
+            def get_prep_value(self, value):
+                if not value:
+                    return ""
+                return str(self.to_python(value))
+
+        class Emptied(models.CharField):
+            def get_prep_value(self, value):
+                value = super().get_prep_value(value)
+                if value == "" and self.null:
+                    return None
+                return value
+
+        class Upper(models.CharField):
+            def clean_text(self, value):
+                return value.strip().upper()
+
+            def to_python(self, value):
+                return value if value is None else self.clean_text(value)
+
+        class Listed(models.JSONField):
+            def get_prep_value(self, value):
+                if value is not None:
+                    value = [self.part.get_prep_value(one) for one in value]
+                return super().get_prep_value(value)
+
+        class Dumped(models.TextField):
+            def get_prep_value(self, value):
+                return serialize(value)
+
+        class Text(models.IntegerField):
+            def get_prep_value(self, value):
+                return str(value)
+
+        class Migration(migrations.Migration):
+            operations = [
+                migrations.AddField("a", "mac", Mac(null=True)),
+                migrations.AddField("a", "empty", Mac(default="", blank=True)),
+                migrations.AddField("a", "given", Mac(default="00:11")),
+                migrations.AddField("a", "null", Emptied(default="", null=True, max_length=3)),
+                migrations.AddField("a", "text", Emptied(default="", max_length=3)),
+                migrations.AddField("a", "upper", Upper(default=" ab ", max_length=3)),
+                migrations.AddField("a", "listed", Listed(default=list)),
+                migrations.AddField("a", "dumped", Dumped(default="{}")),
+                migrations.AddField("a", "nothing", Dumped(null=True)),
+                migrations.AddField("a", "number", Text(default=3)),
+            ]
+        "#,
+        r#"
+        AddField a.mac Django("CharField") max_length=Int(18) null=Bool(true) stored default=Str("")
+        AddField a.empty Django("CharField") blank=Bool(true) default=Str("") max_length=Int(18)
+        AddField a.given Django("CharField") default=Unknown("depends on running the program: the field's class makes the value") max_length=Int(18)
+        AddField a.null Django("CharField") default=None max_length=Int(3) null=Bool(true)
+        AddField a.text Django("CharField") default=Str("") max_length=Int(3)
+        AddField a.upper Django("CharField") default=Str("AB") max_length=Int(3)
+        AddField a.listed Django("JSONField") default=Symbol("builtins.list")
+        AddField a.dumped Django("TextField") default=Unknown("depends on running the program: the field's class makes the value")
+        AddField a.nothing Django("TextField") null=Bool(true) stored default=Unknown("depends on running the program: the field's class makes the value")
+        AddField a.number Django("IntegerField") default=Unknown("depends on running the program: the field's class makes the value")
+        "#,
+    );
+}
+
+#[test]
+fn an_argument_that_is_django_s_default_gives_way_to_that_of_the_class() {
+    check(
+        r#"
+        class Slug(models.SlugField):
+            def __init__(self, *args, **kwargs):
+                kwargs.setdefault("max_length", 100)
+                kwargs.setdefault("unique", True)
+                super().__init__(*args, **kwargs)
+
+        class Kept(Slug):
+            def deconstruct(self):
+                name, path, args, kwargs = super().deconstruct()
+                kwargs["max_length"] = self.max_length
+                return name, path, args, kwargs
+
+        class Migration(migrations.Migration):
+            operations = [
+                migrations.AddField("a", "short", Slug(max_length=50, unique=False)),
+                migrations.AddField("a", "long", Slug(max_length=60, db_index=True)),
+            ]
+        "#,
+        r#"
+        AddField a.short Django("SlugField") max_length=Int(100) unique=Bool(true)
+        AddField a.long Django("SlugField") max_length=Int(60) unique=Bool(true)
         "#,
     );
 }

@@ -125,6 +125,8 @@ pub struct Evaluator<'l> {
     objects: RefCell<Vec<(Value, Rc<instances::Object>)>>,
     /// What a method of a base outside of the project returns, while a method that calls it is run.
     of_base: RefCell<Option<(String, Value)>>,
+    /// The values of symbols that are given while something is asked.
+    given: RefCell<Vec<(Arc<str>, Value)>>,
     depth: Cell<u32>,
     calls: Cell<u32>,
     steps: Cell<u32>,
@@ -251,6 +253,7 @@ impl<'l> Evaluator<'l> {
             classes: RefCell::default(),
             objects: RefCell::default(),
             of_base: RefCell::default(),
+            given: RefCell::default(),
             depth: Cell::new(0),
             calls: Cell::new(0),
             steps: Cell::new(0),
@@ -436,6 +439,14 @@ impl<'l> Evaluator<'l> {
         value
     }
 
+    /// Runs what asks this evaluator, with values for symbols that it would not know: `self.null`.
+    pub fn knowing<T>(&self, symbols: Vec<(Arc<str>, Value)>, ask: impl FnOnce() -> T) -> T {
+        let before = self.given.replace(symbols);
+        let answer = ask();
+        self.given.replace(before);
+        answer
+    }
+
     /// What a function's body assigns to attributes of the symbols that are given for its parameters, in order.
     pub fn attributes_set(&self, function: &FunctionRef, args: &[Arg]) -> Vec<AttributeSet> {
         self.read_body(function, Some(args)).attributes
@@ -560,6 +571,9 @@ impl<'l> Evaluator<'l> {
     }
 
     fn symbol(&self, name: Arc<str>, origin: Origin) -> Value {
+        if let Some((_, value)) = self.given.borrow().iter().find(|(given, _)| *given == name) {
+            return value.clone();
+        }
         let kind = self.loader.symbol(&name).unwrap_or_else(|| match &*name {
             // True only for type checkers; what stands under it never runs.
             "typing.TYPE_CHECKING" => ValueKind::Bool(false),

@@ -112,7 +112,7 @@ impl Editor<'_> {
 
     /// The class and the arguments that are not their defaults, without those that never reach the database.
     fn deconstructed(side: Side<'_>) -> (String, BTreeMap<Arc<str>, Value>) {
-        const NOT_IN_THE_DATABASE: [&str; 13] = [
+        const NOT_IN_THE_DATABASE: [&str; 14] = [
             "blank",
             "choices",
             "db_column",
@@ -126,6 +126,7 @@ impl Editor<'_> {
             "validators",
             "verbose_name",
             // Never deconstructed.
+            crate::field::STORED_DEFAULT,
             "symmetrical",
         ];
         let field = &side.field.field;
@@ -306,8 +307,8 @@ impl Editor<'_> {
         let mut needs_default = false;
         let mut new_default = Literal::Null;
         if becomes_required && new_field.db_default().is_none() {
-            let old_default = self.effective_default(old_field);
-            new_default = self.effective_default(new_field);
+            let old_default = self.effective_default(old_field)?;
+            new_default = self.effective_default(new_field)?;
             if new_default != Literal::Null && self.defaults_differ(old_field, new_field, &old_default, &new_default) {
                 needs_default = true;
                 wildcard |= new_default.is_wildcard();
@@ -448,6 +449,12 @@ impl Editor<'_> {
 
     /// Whether the Python values differ, for values that may not be known.
     fn defaults_differ(&mut self, old: &ResolvedField, new: &ResolvedField, before: &Literal, now: &Literal) -> bool {
+        // What a class of the project makes of a value may be what the column had before.
+        let made = |field: &ResolvedField| matches!(field.default(), Some(Value::Unknown(_)));
+        if *before != Literal::Null && (made(old) || made(new)) {
+            self.report(format!("whether the default of `{}` changes is not known", new.name()));
+            return false;
+        }
         if !(before.is_wildcard() && now.is_wildcard()) {
             return self.literals_differ(old, new, before, now);
         }

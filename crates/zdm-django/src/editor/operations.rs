@@ -13,6 +13,7 @@ use crate::field::Field;
 use crate::operation::{Operation, OperationKind, RunSql, SqlSource, SqlText, TextMap, TextSegment};
 use crate::resolve::{Reason, Resolver};
 use crate::state::{ModelKey, ModelState, ProjectState};
+use crate::third_party;
 use crate::value::Value;
 
 /// Operations nest no deeper.
@@ -264,10 +265,14 @@ impl Editor<'_> {
                 Ok(())
             }
             OperationKind::RunSql(run_sql) => self.run_sql(run_sql),
+            OperationKind::Known(known) if &*known.package == third_party::SORTED_MANY_TO_MANY => {
+                let argument = |name: &str| known.argument(name).and_then(Value::as_str).unwrap_or_default();
+                self.sorted_many_to_many(app, argument("model_name"), argument("name"), from, to)
+            }
             OperationKind::Known(known) => {
                 for text in &known.statements {
                     let origin = Origin::Known { package: known.package.clone(), map: text.map.clone() };
-                    self.send_text(text, origin);
+                    self.send_text(text, origin)?;
                 }
                 Ok(())
             }
@@ -283,11 +288,40 @@ impl Editor<'_> {
         }
     }
 
+    /// What django-sortedm2m sends where a many-to-many field gets or loses an order: its through table has a column more
+    /// or less. Source: its `AlterSortedManyToManyField`.
+    fn sorted_many_to_many(
+        &mut self,
+        app: &str,
+        model: &str,
+        name: &str,
+        from: Resolver<'_>,
+        to: Resolver<'_>,
+    ) -> Result<(), Reason> {
+        let Some(new) = migrated(to, app, model)? else { return Ok(()) };
+        let old = from.model_state(&ModelKey::new(app, model))?;
+        for (resolver, model, added) in [(to, new, true), (from, old, false)] {
+            let field = resolver.field(model, name)?;
+            let sorted = field.field.kwarg("sort_value_field_name").and_then(Value::as_str);
+            if let Some(column) = sorted.filter(|_| field.field.kwarg("sorted") != Some(&Value::Bool(false)))
+                && let Some(through) = field.auto_through()
+            {
+                let column = resolver.field(through, column)?;
+                return if added {
+                    self.add_field(resolver, through, &column)
+                } else {
+                    self.remove_field(resolver, through, &column)
+                };
+            }
+        }
+        Err(format!("neither before nor after has `{name}` an order"))
+    }
+
     fn run_sql(&mut self, run_sql: &RunSql) -> Result<(), Reason> {
         match &run_sql.sql {
             SqlSource::Texts(texts) => {
                 for text in texts {
-                    self.send_text(text, Origin::RunSql { map: text.map.clone() });
+                    self.send_text(text, Origin::RunSql { map: text.map.clone() })?;
                 }
                 Ok(())
             }
@@ -296,43 +330,55 @@ impl Editor<'_> {
     }
 
     /// SQL as written, parameters filled in.
-    fn send_text(&mut self, text: &SqlText, origin: Origin) {
+    ///
+    /// # Errors
+    /// What the driver refuses before the server sees it: with parameters, even none, every `%` begins a placeholder,
+    /// and each placeholder has its value.
+    fn send_text(&mut self, text: &SqlText, origin: Origin) -> Result<(), Reason> {
         let Some(params) = text.params.as_ref().filter(|params| **params != Value::None) else {
             self.send(text.text.clone(), false, origin);
-            return;
+            return Ok(());
         };
         let mut result = String::with_capacity(text.text.len());
         // Values are longer or shorter than their placeholders: places move with them.
         let mut map = TextMap { segments: Vec::new(), whole: text.map.whole };
         let mut wildcard = false;
-        let mut values = params.items().unwrap_or_default().iter();
+        let mut used = 0;
         let mut rest = &*text.text;
         while let Some((before, after)) = rest.split_once('%') {
             let at = text.text.len() - rest.len();
             map.append(&text.map, Span::from_usize(at, at + before.len()), result.len());
             result.push_str(before);
-            let length = if after.starts_with(['s', '%']) { 2 } else { 1 };
-            let placeholder = Span::from_usize(at + before.len(), at + before.len() + length);
             let start = result.len();
-            rest = if let Some(after) = after.strip_prefix('s') {
-                let literal =
-                    values.next().map_or(literal::Literal::Wildcard, |value| literal::plain(value, self.context));
+            let placeholder = Placeholder::read(after).ok_or_else(|| {
+                let excerpt: String = after.chars().take(12).collect();
+                format!("with parameters, the driver refuses the `%` before `{excerpt}`; a percent sign is `%%`")
+            })?;
+            if placeholder.kind == PlaceholderKind::Percent {
+                result.push('%');
+            } else {
+                let literal = match placeholder.value(params, used) {
+                    Some(value) => literal::plain(value, self.context),
+                    None if params.items().is_some() || matches!(params, Value::Dict(_)) => {
+                        return Err("the driver refuses a placeholder without a value".to_owned());
+                    }
+                    None => literal::Literal::Wildcard,
+                };
+                used += 1;
                 wildcard |= literal.is_wildcard();
                 result.push_str(literal.text());
-                after
-            } else if let Some(after) = after.strip_prefix('%') {
-                result.push('%');
-                after
-            } else {
-                result.push('%');
-                after
-            };
+            }
+            let whole = Span::from_usize(at + before.len(), at + before.len() + 1 + placeholder.length);
+            rest = after.get(placeholder.length..).unwrap_or_default();
             map.segments.push(TextSegment {
                 value: Span::from_usize(start, result.len()),
-                source: text.map.source_span(placeholder),
+                source: text.map.source_span(whole),
                 verbatim: false,
                 place: None,
             });
+        }
+        if params.items().is_some_and(|values| values.len() > used) {
+            return Err("the driver refuses more values than placeholders".to_owned());
         }
         let at = text.text.len() - rest.len();
         map.append(&text.map, Span::from_usize(at, text.text.len()), result.len());
@@ -343,6 +389,7 @@ impl Editor<'_> {
             Origin::SchemaEditor => Origin::SchemaEditor,
         };
         self.send(Arc::from(result), wildcard, origin);
+        Ok(())
     }
 
     fn rename_model(
@@ -515,6 +562,48 @@ fn many_to_many(model: &ModelState) -> impl Iterator<Item = &Field> {
 /// No reverse relation: its name ends in `+`.
 fn is_hidden(field: &Field) -> bool {
     field.kwarg("related_name").and_then(Value::as_str).is_some_and(|name| name.ends_with('+'))
+}
+
+/// What stands behind a `%` in a text with parameters.
+struct Placeholder<'t> {
+    kind: PlaceholderKind<'t>,
+    /// In bytes, without the `%`.
+    length: usize,
+}
+
+#[derive(PartialEq)]
+enum PlaceholderKind<'t> {
+    /// `%%`
+    Percent,
+    /// `%s`
+    Next,
+    /// `%(name)s`
+    Named(&'t str),
+}
+
+impl<'t> Placeholder<'t> {
+    /// None for what the driver refuses. Source: the manuals of psycopg and psycopg2 on passing parameters.
+    fn read(after: &'t str) -> Option<Self> {
+        let is_format = |text: &str| text.starts_with(['s', 'b', 't']);
+        if after.starts_with('%') {
+            return Some(Self { kind: PlaceholderKind::Percent, length: 1 });
+        }
+        if is_format(after) {
+            return Some(Self { kind: PlaceholderKind::Next, length: 1 });
+        }
+        let (name, rest) = after.strip_prefix('(')?.split_once(')')?;
+        is_format(rest).then(|| Self { kind: PlaceholderKind::Named(name), length: name.len() + 3 })
+    }
+
+    fn value<'v>(&self, params: &'v Value, used: usize) -> Option<&'v Value> {
+        match (&self.kind, params) {
+            (PlaceholderKind::Named(name), Value::Dict(entries)) => {
+                entries.iter().find(|(key, _)| key.as_str() == Some(name)).map(|(_, value)| value)
+            }
+            (PlaceholderKind::Next, params) => params.items()?.get(used),
+            _ => None,
+        }
+    }
 }
 
 /// The field as the state has it, with the operation's default, which `preserve_default=False` keeps out of the state.

@@ -58,8 +58,30 @@ impl Extractor<'_> {
     fn field_value(&self, name: &str, value: &python::Value) -> Value {
         match name {
             "base_field" | "output_field" => self.normal_field_call(value),
+            "through" | "to" => convert::value(&self.named_model(value)),
             _ => convert::value(value),
         }
+    }
+
+    /// A model that a function gives, by the name with which a relation speaks of it.
+    fn named_model(&self, value: &python::Value) -> python::Value {
+        let symbol = |name: &str| Some(ValueKind::Symbol(Arc::from(name)));
+        self.evaluator().substitute(value, &|part| {
+            if part.is_symbol("swapper.load_model") {
+                return symbol("swapper.get_model_name");
+            }
+            let call = part.as_call()?;
+            match &*call.name()? {
+                "django.contrib.auth.get_user_model" => symbol("django.conf.settings.AUTH_USER_MODEL"),
+                "django.apps.apps.get_model" => {
+                    let texts: Option<Vec<&str>> =
+                        call.args.iter().map(|arg| Some(arg.value.as_str()?.as_str())).collect();
+                    let name = texts.filter(|texts| matches!(texts.len(), 1 | 2))?.join(".");
+                    Some(ValueKind::Str(python::Str::made(name, part.origin.clone())))
+                }
+                _ => None,
+            }
+        })
     }
 
     /// A call of a field class with its arguments named, under the name of the Django class that it behaves as.
@@ -163,24 +185,58 @@ impl Extractor<'_> {
     /// A class of the project, or of a package whose source is at hand.
     fn project_class(&self, class: &ClassRef, args: &[python::Arg]) -> Resolved {
         let (line, base) = self.lineage(class);
-        let origin = python::Origin::new(&class.module, class.class().name);
-        let mut args = match self.rebuilt(&line, args) {
+        let args = match self.rebuilt(&line, args) {
             Ok(args) => args,
             Err(reason) => return unknown(reason, args),
         };
+        let resolved = self.followed(class, &line, base.as_ref(), &args);
+        let bodies: Vec<_> = line.iter().map(|class| self.evaluator().class_body(class)).collect();
+        if !bodies.iter().any(|body| body.get("__init__").is_some()) {
+            return resolved;
+        }
+        let (FieldKind::Django(base_class) | FieldKind::Custom { behaves_as: Some(base_class), .. }) = &resolved.kind
+        else {
+            return resolved;
+        };
+        // An argument that is the default of Django's class is left out when the field is taken apart; then it is the
+        // default of the project's class that counts.
+        let written_back = |name: &str| {
+            bodies.iter().filter_map(|body| body.get("deconstruct")?.as_function()).any(|function| {
+                let text = function.module.text(function.function().span);
+                text.contains(&format!("\"{name}\"")) || text.contains(&format!("'{name}'"))
+            })
+        };
+        let left_out = |arg: &python::Arg| match &arg.kind {
+            ArgKind::Keyword(name) => {
+                let value = resolved.arguments.value(name);
+                value.is_some_and(|value| is_left_out(base_class, name, value)) && !written_back(name)
+            }
+            _ => false,
+        };
+        let left: Vec<python::Arg> = args.iter().filter(|arg| !left_out(arg)).cloned().collect();
+        if left.len() == args.len() { resolved } else { self.followed(class, &line, base.as_ref(), &left) }
+    }
+
+    /// What a class comes down to through its bases of the project, with these arguments.
+    fn followed(
+        &self,
+        class: &ClassRef,
+        line: &[ClassRef],
+        base: Option<&python::Value>,
+        args: &[python::Arg],
+    ) -> Resolved {
+        let origin = python::Origin::new(&class.module, class.class().name);
+        let mut args = args.to_vec();
         let mut column: Option<FieldKind> = None;
         let mut internal: Option<Result<Arc<str>, Reason>> = None;
         let mut default = OwnDefault::No;
         let mut own: BTreeMap<&'static str, python::Value> = BTreeMap::new();
-        // What the nearest `get_prep_value` makes of None, where that is another value.
-        let mut prepared: Option<Option<python::Value>> = None;
-        for class in &line {
+        for (index, class) in line.iter().enumerate() {
             // What stands between a class and its base may be in the table of third-party classes itself.
             if let Some(mut resolved) = self.known_class(&class.name(), &args, &origin) {
                 apply_overrides(&mut resolved.kind, column, internal);
                 set_all(&mut resolved.arguments, own);
-                let default = default.with_prepared(&mut resolved.arguments, prepared.flatten());
-                default.apply(&mut resolved.arguments, &origin);
+                self.own_default(default, line.get(..index).unwrap_or_default(), &mut resolved, &origin);
                 return resolved;
             }
             let body = self.evaluator().class_body(class);
@@ -201,13 +257,6 @@ impl Extractor<'_> {
             }
             if body.get("has_default").is_some() {
                 default = OwnDefault::Always;
-            } else if default == OwnDefault::No && VALUE_METHODS.iter().any(|name| body.get(name).is_some()) {
-                default = OwnDefault::WhereGiven;
-            }
-            if prepared.is_none()
-                && let Some(method) = body.get("get_prep_value")
-            {
-                prepared = Some(self.prepared_none(method));
             }
             let empty = body.get("empty_strings_allowed").map(python::Value::truth);
             if empty.is_some_and(|empty| empty != Some(true)) && Arguments::new(&args, &[]).value("blank").is_some() {
@@ -251,7 +300,7 @@ impl Extractor<'_> {
                 None => unknown(format!("the bases of `{}` are not known", class.name()), &args),
             };
         };
-        let written = convert::callee_name(&base).unwrap_or_else(|| Arc::from(""));
+        let written = convert::callee_name(base).unwrap_or_else(|| Arc::from(""));
         let Some(mut resolved) = self.known_class(&written, &args, &origin) else {
             return match column {
                 Some(kind) => Resolved { kind, arguments: Arguments::new(&args, signature::field("Field")) },
@@ -264,9 +313,23 @@ impl Extractor<'_> {
         if plain && matches!(&resolved.kind, FieldKind::Django(class) if &**class == "JSONField") {
             blank_json(&mut resolved.arguments, &origin);
         }
-        let default = default.with_prepared(&mut resolved.arguments, prepared.flatten());
-        default.apply(&mut resolved.arguments, &origin);
+        self.own_default(default, line, &mut resolved, &origin);
         resolved
+    }
+
+    /// What the classes of a field make of its default.
+    fn own_default(&self, default: OwnDefault, line: &[ClassRef], resolved: &mut Resolved, origin: &python::Origin) {
+        if default == OwnDefault::Always {
+            let why = python::Why::Dynamic("the field's class makes the value");
+            resolved.arguments.set("default", python::Value::new(ValueKind::Unknown(why), origin.clone()));
+            return;
+        }
+        let base = match &resolved.kind {
+            FieldKind::Django(class) => Arc::clone(class),
+            FieldKind::Custom { behaves_as, .. } => behaves_as.clone().unwrap_or_else(|| Arc::from("Field")),
+            FieldKind::NoColumn | FieldKind::Unknown { .. } => return,
+        };
+        self.store_default(line, &base, &mut resolved.arguments, origin);
     }
 
     /// The attributes that an `__init__` gives a known value in any case, behind the call of its base's: the field has
@@ -347,20 +410,6 @@ impl Extractor<'_> {
             }
         }
         Ok(args)
-    }
-
-    /// What a `get_prep_value` makes of None, where that is a text or a number.
-    fn prepared_none(&self, method: &python::Value) -> Option<python::Value> {
-        let function = method.as_function()?;
-        let argument = |kind: ValueKind| python::Arg {
-            kind: ArgKind::Positional,
-            value: python::Value::new(kind, method.origin.clone()),
-            span: method.origin.span,
-        };
-        let args = [argument(ValueKind::Symbol(Arc::from("self"))), argument(ValueKind::None)];
-        let returned = self.evaluator().returns(function, &args);
-        let constant = matches!(returned.kind, ValueKind::Str(_) | ValueKind::Int(_) | ValueKind::Bool(_));
-        constant.then_some(returned)
     }
 
     /// What a `db_parameters` changes of what its base returns on PostgreSQL; None where that is not known.
@@ -574,9 +623,26 @@ fn only_adds(body: &python::ClassBody, method: &str) -> bool {
         && !NAMES.iter().any(|name| text.contains(name))
 }
 
-/// Methods that change a value on its way to the database.
-const VALUE_METHODS: [&str; 6] =
-    ["_get_default", "get_db_prep_save", "get_db_prep_value", "get_default", "get_prep_value", "to_python"];
+/// Whether `deconstruct()` of a class of Django's leaves an argument out because it is the default.
+fn is_left_out(class: &str, name: &str, value: &python::Value) -> bool {
+    let indexed = matches!(class, "ForeignKey" | "OneToOneField" | "SlugField");
+    match (name, &value.kind) {
+        ("unique", ValueKind::Bool(_)) if class == "OneToOneField" => true,
+        ("auto_now" | "auto_now_add" | "blank" | "null" | "primary_key" | "unique", ValueKind::Bool(set)) => !set,
+        ("db_index", ValueKind::Bool(set)) => *set == indexed,
+        ("db_constraint", ValueKind::Bool(set)) => *set,
+        ("max_length", ValueKind::Int(python::Int::Small(length))) => matches!(
+            (class, *length),
+            ("SlugField", 50) | ("URLField", 200) | ("FileField" | "ImageField" | "FilePathField", 100)
+        ),
+        (
+            "db_collation" | "db_column" | "db_comment" | "db_tablespace" | "decimal_places" | "max_digits"
+            | "max_length",
+            ValueKind::None,
+        ) => true,
+        _ => false,
+    }
+}
 
 /// Attributes of a field that reach the database.
 const ATTRIBUTES: [&str; 24] = [
@@ -606,36 +672,11 @@ const ATTRIBUTES: [&str; 24] = [
     "unique",
 ];
 
-/// Whether the value that a column gets is what the migration says.
+/// Whether the class has a default whatever the migration says.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum OwnDefault {
     No,
-    /// The class changes a default that is given.
-    WhereGiven,
-    /// The class has one in any case.
     Always,
-}
-
-impl OwnDefault {
-    /// A class that stores a value in place of None stores it in the rows that are there when the field is added, too.
-    fn with_prepared(self, arguments: &mut Arguments, prepared: Option<python::Value>) -> Self {
-        let Some(prepared) = prepared.filter(|_| self != Self::Always) else { return self };
-        let is = |name: &str| arguments.value(name).and_then(python::Value::truth) == Some(true);
-        let none = arguments.value("default").map_or_else(|| is("null"), python::Value::is_none);
-        if !none || arguments.value("db_default").is_some() {
-            return self;
-        }
-        arguments.set("default", prepared);
-        Self::No
-    }
-
-    fn apply(self, arguments: &mut Arguments, origin: &python::Origin) {
-        let given = arguments.value("default").is_some_and(|value| !value.is_none());
-        if self == Self::Always || self == Self::WhereGiven && given {
-            let why = python::Why::Dynamic("the field's class makes the value");
-            arguments.set("default", python::Value::new(ValueKind::Unknown(why), origin.clone()));
-        }
-    }
 }
 
 /// The attributes that the methods of a field class set on the field, behind the call of the base's `__init__` where it

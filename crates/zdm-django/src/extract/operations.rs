@@ -124,6 +124,20 @@ pub(super) fn undecided(operation: Operation, reason: &str) -> Operation {
     Operation { kind, conditional: true, ..operation }
 }
 
+/// Whether all that an operation does to the state is known by its kind, apart from what it sends.
+fn changes_the_state(kind: &OperationKind) -> bool {
+    !matches!(
+        kind,
+        OperationKind::Known(_)
+            | OperationKind::NoOp
+            | OperationKind::RunPython(_)
+            | OperationKind::RunSql(_)
+            | OperationKind::SeparateDatabaseAndState { .. }
+            | OperationKind::Unknown { .. }
+            | OperationKind::Where { .. }
+    )
+}
+
 /// The operation without its statements.
 pub(super) fn in_state_alone(operation: Operation) -> Operation {
     let kind = OperationKind::SeparateDatabaseAndState {
@@ -362,6 +376,26 @@ impl Extractor<'_> {
                 });
                 (kind, arguments)
             }
+            OperationFact::SortedManyToMany => {
+                let arguments = Arguments::new(args, signature::operation("AlterField").unwrap_or(&[]));
+                let alter = self.django_operation("AlterField", &arguments, place).map(|kind| Operation {
+                    kind,
+                    class: Arc::from("django.db.migrations.AlterField"),
+                    span: place.span,
+                    argument_spans: Vec::new(),
+                    conditional: false,
+                    way_back: OwnWayBack::OfItsKind,
+                });
+                let kind = alter.and_then(|alter| {
+                    let mut kind = later(class, &arguments)?;
+                    if let OperationKind::Known(known) = &mut kind {
+                        known.state_operations.push(alter);
+                        known.reversible = false;
+                    }
+                    Ok(kind)
+                });
+                (kind, arguments)
+            }
             OperationFact::NamedSql => {
                 let arguments = Arguments::new(args, &["name", "sql", "reverse_sql", "state_operations"]);
                 (self.run_sql(&arguments, place), arguments)
@@ -380,6 +414,8 @@ impl Extractor<'_> {
         let mut args = args;
         let mut database: Option<Override> = None;
         let mut state: Option<Override> = None;
+        // Why the statements are not known, where the state is that of the base.
+        let mut overridden: Option<Reason> = None;
         let mut found = None;
         for class in &line {
             let name = class.name();
@@ -397,7 +433,11 @@ impl Extractor<'_> {
                         _ => self.override_of(value, method, &object, place),
                     };
                     if matches!(own, Override::Other) {
-                        return Found::unknown(format!("`{name}` overrides `{method}`"), &args);
+                        let reason = format!("`{name}` overrides `{method}`");
+                        if method == "state_forwards" || plain_base {
+                            return Found::unknown(reason, &args);
+                        }
+                        overridden = Some(reason);
                     }
                     *how = Some(own);
                 }
@@ -417,6 +457,11 @@ impl Extractor<'_> {
         }
         let found = found.or_else(|| self.known_operation(written.as_ref()?, &args, place));
         let way_back = if plain_base { OwnWayBack::OfItsKind } else { self.way_back(&line, database.as_ref(), place) };
+        if let Some(reason) = &overridden
+            && !matches!(&found, Some(Found { kind: Ok(kind), .. }) if changes_the_state(kind))
+        {
+            return Found::unknown(reason.clone(), &args);
+        }
         let Some(mut found) = found else {
             // Django's `Operation` itself does nothing but to raise.
             if plain_base
@@ -505,6 +550,14 @@ impl Extractor<'_> {
                     }
                     Some(Override::Python) => {
                         return Found::unknown(format!("`{}` overrides `database_forwards`", class.name()), &args);
+                    }
+                    Some(Override::Other) => {
+                        // What the base would do is uncertain then, and nothing else.
+                        let possible = state_operations.clone();
+                        let reason = Arc::from(overridden.unwrap_or_default());
+                        let not_known = operation(OperationKind::Unknown { reason, possible });
+                        let database_operations = vec![Operation { class: class.name(), ..not_known }];
+                        OperationKind::SeparateDatabaseAndState { database_operations, state_operations }
                     }
                     _ => OperationKind::SeparateDatabaseAndState { database_operations: Vec::new(), state_operations },
                 }
