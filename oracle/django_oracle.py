@@ -121,10 +121,14 @@ def configure(options):
     sys.modules["zdm_oracle_settings"] = settings
     os.environ["DJANGO_SETTINGS_MODULE"] = "zdm_oracle_settings"
     # A settings module that imports from Django may have made it read the settings already, half written.
-    from django.conf import settings as lazy
+    import django.conf
     from django.utils.functional import empty
 
-    lazy._wrapped = empty
+    if isinstance(django.conf.settings, django.conf.LazySettings):
+        django.conf.settings._wrapped = empty
+    else:
+        # dynaconf has put an object of its own there.
+        django.conf.settings = django.conf.LazySettings()
 
 
 class Replay:

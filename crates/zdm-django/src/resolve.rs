@@ -392,7 +392,13 @@ impl<'a> Resolver<'a> {
             }
             fields.push(field);
         }
+        let mut declared = Vec::new();
         let mut promoted = has_key;
+        let mut made_by_django: Vec<Field> = Vec::new();
+        let mut place = |field: Field| {
+            let list = if field.flag("auto_created") { &mut made_by_django } else { &mut declared };
+            list.push(field);
+        };
         for field in &model.fields {
             // The first parent link becomes the key where none is declared.
             let is_link = !promoted
@@ -403,11 +409,15 @@ impl<'a> Resolver<'a> {
                 promoted = true;
                 let mut field = field.clone();
                 Arc::make_mut(&mut field.kwargs).insert(Arc::from("primary_key"), Value::Bool(true));
-                fields.push(field);
+                place(field);
             } else {
-                fields.push(field.clone());
+                place(field.clone());
             }
         }
+        // Each field that is said to be made by Django goes before all that are there; those that are not written come
+        // last, which is first. Source: `Field.auto_creation_counter`.
+        made_by_django.append(&mut fields);
+        let mut fields: Vec<Field> = made_by_django.into_iter().rev().chain(declared).collect();
         if model.options.get("order_with_respect_to").is_some_and(|value| *value != Value::None) {
             fields.push(made_field("_order", "OrderWrt", vec![("editable", Value::Bool(false))]));
         }

@@ -584,6 +584,21 @@ fn relations(cases: &mut Vec<Case>) {
             "migrations.AlterUniqueTogether('§', {('b', 'a')})",
         ],
     ).since(6, 1));
+    // Fields that Django has made go before the others, the last of them first, wherever they are written.
+    cases.push(Case::new(
+        &[],
+        &["migrations.CreateModel('§Late', [('a', models.IntegerField()), ('x', models.AutoField(auto_created=True, primary_key=True)), ('b', models.IntegerField())])"],
+    ));
+    cases.push(Case::new(
+        &[
+            "migrations.CreateModel('§One', [('one', models.AutoField(primary_key=True))])",
+            "migrations.CreateModel('§Two', [('two', models.AutoField(primary_key=True))])",
+        ],
+        &[
+            "migrations.CreateModel('§Both', [('c', models.IntegerField()), ('o', models.OneToOneField('§One', models.CASCADE, auto_created=True, parent_link=True, primary_key=True)), ('t', models.OneToOneField('§Two', models.CASCADE, auto_created=True, parent_link=True))], bases=('APP.§One', 'APP.§Two'))",
+            "migrations.CreateModel('§Made', [('c', models.IntegerField())], bases=('APP.§One', 'APP.§Two'))",
+        ],
+    ));
     // Inheritance, proxies, unmanaged models.
     cases.push(Case::new(
         &[&model("('a', models.IntegerField(null=True)),")],
