@@ -285,7 +285,7 @@ pub(crate) fn is_assignable(catalog: &Catalog, source: &DataType, target: &DataT
     if !is_known(catalog, &source) || !is_known(catalog, &target) {
         return true;
     }
-    pathway(catalog, &source, &target, Context::Assignment).is_some()
+    catalog.has_own_operators() || pathway(catalog, &source, &target, Context::Assignment).is_some()
 }
 
 /// Whether the server converts silently from the source type to the target type.
@@ -322,7 +322,10 @@ pub(crate) fn change(
         }
         return Change::Unknown;
     }
-    let Some(method) = pathway(catalog, &source_base, &target_base, context) else { return Change::Impossible };
+    let Some(method) = pathway(catalog, &source_base, &target_base, context) else {
+        // What CREATE CAST says is not kept.
+        return if catalog.has_own_operators() { Change::Unknown } else { Change::Impossible };
+    };
     let name = |data_type: &DataType| data_type.name.name.as_str().to_owned();
     // A relabelled value, also one that came out of a domain, has lost its modifiers.
     let same_type = source_base.name == target_base.name && domain_of(catalog, source).is_none();

@@ -816,6 +816,7 @@ pub struct DomainCheck {
 pub struct Function {
     pub arguments: Vec<Option<DataType>>,
     pub returns: Option<DataType>,
+    pub returns_set: bool,
     pub language: Option<Ident>,
     pub volatility: Volatility,
     pub body: Option<String>,

@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 
 use crate::catalog::{Catalog, Column, Constraint, ConstraintKind, Index, Table};
 use crate::data_type::{DataType, quoted_if_needed};
-use crate::expr::{ExprNode, SqlExpr};
+use crate::expr::{ExprNode, SqlExpr, like_operator};
 use crate::name::{Ident, QualifiedName};
 use crate::statement::{IndexElement, IndexKey};
 
@@ -229,8 +229,12 @@ impl Printer<'_> {
             IndexKey::Column(column) => quoted_if_needed(column),
             IndexKey::Expr(expr) => {
                 let printed = self.top(expr, Some(&DataType::named("text")));
-                let call = matches!(&*expr.node, ExprNode::Call { keyword, args, .. } if !keyword || !args.is_empty())
-                    && !printed.starts_with('(');
+                let call = match &*expr.node {
+                    ExprNode::Call { keyword, args, .. } => (!keyword || !args.is_empty()) && !printed.starts_with('('),
+                    // A call that is printed in the standard's syntax, with its own parentheses.
+                    ExprNode::AtTimeZone { .. } => true,
+                    _ => false,
+                };
                 if call { printed } else { format!("({printed})") }
             }
         };
@@ -255,7 +259,11 @@ impl Printer<'_> {
             ExprNode::Bool(value) => Typed::new(value.to_string(), Some(DataType::named("bool"))),
             ExprNode::Number(text) => {
                 let data_type = number_type(text);
-                let text = if data_type.is("int8") { format!("'{text}'::bigint") } else { text.clone() };
+                let text = match text.as_str() {
+                    text if data_type.is("int8") => format!("'{text}'::bigint"),
+                    text if data_type.is("numeric") => numeric_of(text),
+                    text => text.to_owned(),
+                };
                 Typed::new(text, Some(data_type))
             }
             ExprNode::Text(value) => Typed { text: quoted(value), data_type: None, literal: Some(value.clone()) },
@@ -329,12 +337,8 @@ impl Printer<'_> {
                 Typed::new(text, Some(DataType::named("bool")))
             }
             ExprNode::Like { operator, expr, pattern, negated } => {
-                let symbol = match (operator.as_str(), negated) {
-                    ("LIKE", false) => "~~",
-                    ("LIKE", true) => "!~~",
-                    ("ILIKE", false) => "~~*",
-                    ("ILIKE", true) => "!~~*",
-                    _ => return Typed::new(self.written(node), Some(DataType::named("bool"))),
+                let Some(symbol) = like_operator(operator, *negated) else {
+                    return Typed::new(self.written(node), Some(DataType::named("bool")));
                 };
                 let (left, right) = self.balanced((self.print(expr), expr), (self.print(pattern), pattern));
                 Typed::new(format!("({left} {symbol} {right})"), Some(DataType::named("bool")))
@@ -780,16 +784,40 @@ fn canonical(value: &str, data_type: &str) -> Option<String> {
                 parts.join("-")
             })
         }
-        // In the time zone in which the constant was written, where that is none.
+        "timestamp" => time_stamp(value),
+        // As a session in UTC writes it.
         "timestamptz" => {
-            let local = value.strip_suffix("+00:00")?;
-            let local = if local.contains('.') { local.trim_end_matches('0').trim_end_matches('.') } else { local };
-            Some(format!("{local}+00"))
+            let local = ["+00:00", "+00", "Z", "z"].iter().find_map(|zone| value.strip_suffix(zone)).unwrap_or(value);
+            time_stamp(local).map(|local| format!("{local}+00"))
         }
         "interval" => interval(value),
         "bytea" => bytes(value),
         _ => None,
     }
+}
+
+/// `2024-05-01`, with a time or without, as the server prints it in the style ISO.
+fn time_stamp(value: &str) -> Option<String> {
+    let (date, time) = value.trim().split_once([' ', 'T']).unwrap_or((value.trim(), "00:00:00"));
+    let numbers = |text: &str, separator: char, lengths: &[usize]| {
+        let parts: Vec<&str> = text.split(separator).collect();
+        parts.len() == lengths.len()
+            && parts
+                .iter()
+                .zip(lengths)
+                .all(|(part, length)| part.len() == *length && part.chars().all(|digit| digit.is_ascii_digit()))
+    };
+    let (clock, fraction) = time.split_once('.').unwrap_or((time, ""));
+    let clock = if numbers(clock, ':', &[2, 2]) { format!("{clock}:00") } else { clock.to_owned() };
+    if !numbers(date, '-', &[4, 2, 2]) || !numbers(&clock, ':', &[2, 2, 2]) || fraction.len() > 6 {
+        return None;
+    }
+    let fraction = fraction.trim_end_matches('0');
+    if !fraction.chars().all(|digit| digit.is_ascii_digit()) {
+        return None;
+    }
+    let point = if fraction.is_empty() { "" } else { "." };
+    Some(format!("{date} {clock}{point}{fraction}"))
 }
 
 /// Bytes in the hexadecimal form; a value in the escape form is read first.
@@ -902,6 +930,26 @@ fn cast_literal(value: &str, data_type: &DataType) -> String {
         return format!("{}::{data_type}", quoted(value));
     }
     literal_of(value, data_type)
+}
+
+/// A number as `numeric` prints it: bare where it has a point, for otherwise it would be read as an integer.
+fn numeric_of(text: &str) -> String {
+    let Some((mantissa, exponent)) = text.split_once(['e', 'E']) else {
+        return if text.contains('.') { text.to_owned() } else { format!("'{text}'::numeric") };
+    };
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let Some(exponent) = exponent.parse::<usize>().ok().filter(|exponent| *exponent <= 100) else {
+        return text.to_owned();
+    };
+    let mut digits = format!("{whole}{fraction}");
+    let point = whole.len() + exponent;
+    while digits.len() < point {
+        digits.push('0');
+    }
+    let (whole, fraction) = digits.split_at(point.min(digits.len()));
+    let whole = whole.trim_start_matches('0');
+    let whole = if whole.is_empty() { "0" } else { whole };
+    if fraction.is_empty() { format!("'{whole}'::numeric") } else { format!("{whole}.{fraction}") }
 }
 
 /// `'value'::type`, numbers and booleans bare where the server prints them so.

@@ -173,7 +173,7 @@ impl Effects {
 /// What the server answers to one statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
-    /// Empty where the statement is refused.
+    /// Where the statement is refused, nothing but the errors that may come before the refusal.
     pub effects: Effects,
     pub error: Option<Refusal>,
     pub transaction: TransactionUse,

@@ -56,6 +56,8 @@ pub(crate) struct Run {
     pub(crate) in_block: bool,
     /// How many bodies of functions this runs inside.
     pub(crate) depth: u8,
+    /// What is done now is done only if a query gives rows for it. A condition of UPDATE or DELETE is taken to find some.
+    pub(crate) perhaps: bool,
     /// Partitions that other sessions no longer see below their parent while this statement waits.
     pub(crate) detached: BTreeSet<QualifiedName>,
 }
@@ -69,6 +71,7 @@ impl Run {
             renames: Vec::new(),
             in_block,
             depth: 0,
+            perhaps: false,
             detached: BTreeSet::new(),
         }
     }
@@ -385,7 +388,7 @@ impl Run {
     }
 
     /// 55006 where rows of the table have deferred trigger events.
-    pub(crate) fn check_not_in_use(&self, name: &QualifiedName, command: &str) -> Step {
+    pub(crate) fn check_not_in_use(&mut self, name: &QualifiedName, command: &str) -> Step {
         if self.state.facts.cursors.values().any(|used| used.contains(name)) {
             return refuse(
                 "55006",
@@ -395,12 +398,13 @@ impl Run {
                 ),
             );
         }
-        if self.in_block && self.state.facts.pending.iter().any(|(table, _)| table == name) {
-            return refuse(
-                "55006",
-                format!("cannot {command} \"{}\" because it has pending trigger events", name.name),
-            );
+        let events = self.state.facts.pending.iter().filter(|((table, _), _)| table == name);
+        let Some(certain) = events.map(|(_, certain)| *certain).max().filter(|_| self.in_block) else { return Ok(()) };
+        let message = format!("cannot {command} \"{}\" because it has pending trigger events", name.name);
+        if certain {
+            return refuse("55006", message);
         }
+        self.may_fail_always("55006", message);
         Ok(())
     }
 
@@ -495,9 +499,12 @@ fn check_modifiers(data_type: &DataType, version: PgVersion) -> Step {
     }
 }
 
-/// `char` is `char(1)`, `bit` is `bit(1)`; a numeric precision alone has scale 0.
+/// `char` is `char(1)`, `bit` is `bit(1)`; a numeric precision alone has scale 0; of a second there are six digits at most.
 fn normalised(data_type: &DataType) -> DataType {
     let mut data_type = data_type.clone();
+    if matches!(data_type.name.name.as_str(), "time" | "timetz" | "timestamp" | "timestamptz" | "interval") {
+        data_type.modifiers.iter_mut().for_each(|digits| *digits = (*digits).min(6));
+    }
     if data_type.name.name == "numeric" && data_type.modifiers.len() == 1 {
         data_type.modifiers.push(0);
     }

@@ -242,3 +242,14 @@ impl ExprNode {
         columns
     }
 }
+
+/// The operator behind LIKE and ILIKE; SIMILAR TO has none of its own.
+pub(crate) fn like_operator(operator: &str, negated: bool) -> Option<&'static str> {
+    Some(match (operator, negated) {
+        ("LIKE", false) => "~~",
+        ("LIKE", true) => "!~~",
+        ("ILIKE", false) => "~~*",
+        ("ILIKE", true) => "!~~*",
+        _ => return None,
+    })
+}

@@ -10,9 +10,10 @@ use std::sync::Arc;
 use crate::catalog::{Catalog, Relation};
 use crate::effects::{Blocks, Effects, Held, Outcome, Refusal, TransactionUse};
 use crate::execute::Run;
+use crate::expr::ExprNode;
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
-use crate::statement::{Persistence, SetParameter, Statement};
+use crate::statement::{ObjectKind, Persistence, SetParameter, Statement};
 use crate::version::PgVersion;
 
 /// One connection to one database of one server version. See the module's description.
@@ -51,8 +52,9 @@ pub(crate) struct TransactionFacts {
     pub(crate) null_columns: BTreeSet<(QualifiedName, Ident)>,
     /// The committed name of relations that were renamed: what other sessions call them.
     pub(crate) committed_name: BTreeMap<QualifiedName, QualifiedName>,
-    /// Tables whose rows have deferred trigger events, with the constraints that wait: (table of the event, constraint).
-    pub(crate) pending: BTreeSet<(QualifiedName, PendingConstraint)>,
+    /// Tables whose rows have deferred trigger events, with the constraints that wait: (table of the event, constraint),
+    /// and whether there is such a row for certain.
+    pub(crate) pending: BTreeMap<(QualifiedName, PendingConstraint), bool>,
     /// SET CONSTRAINTS ALL.
     pub(crate) all_deferred: Option<bool>,
     /// SET CONSTRAINTS name: by constraint.
@@ -212,7 +214,10 @@ impl Session {
             (None, Some(_)) => TransactionUse::Inside,
             (None, None) => TransactionUse::Outside,
         };
-        let read_only = self.transaction.is_some() && self.state.settings.is_read_only();
+        let read_only = match &self.transaction {
+            Some(_) => self.state.settings.is_read_only(),
+            None => self.state.settings.begins_read_only(),
+        };
         if read_only && let Some(command) = changing_command(statement) {
             return self.refused(
                 Refusal { sqlstate: "25006", message: format!("cannot execute {command} in a read-only transaction") },
@@ -258,7 +263,11 @@ impl Session {
                 }
                 Outcome { effects, error: None, transaction: transaction_use, held }
             }
-            Err(refusal) => self.refused(refusal, transaction_use),
+            Err(refusal) => {
+                let mut outcome = self.refused(refusal, transaction_use);
+                outcome.effects.may_fail = run.effects.may_fail;
+                outcome
+            }
         }
     }
 
@@ -316,6 +325,9 @@ impl Session {
     }
 
     fn open(&mut self) {
+        if self.state.settings.begins_read_only() {
+            self.state.settings.set("transaction_read_only", Some("on"));
+        }
         self.transaction = Some(Transaction { before: self.state.clone(), failed: false, savepoints: Vec::new() });
     }
 
@@ -392,75 +404,52 @@ impl Session {
 
 /// The command's tag, where it is refused in a read-only transaction before anything is looked up
 /// (`ClassifyUtilityCommandAsReadOnly`).
-fn changing_command(statement: &Statement) -> Option<String> {
-    use crate::statement::ObjectKind;
-    Some(match statement {
-        Statement::CreateTable(create) if create.foreign => "CREATE FOREIGN TABLE".to_owned(),
-        Statement::CreateTable(_) => "CREATE TABLE".to_owned(),
-        Statement::CreateTableAs(_) => "CREATE TABLE AS".to_owned(),
-        Statement::AlterTable(alter) => format!("ALTER {}", kind_words(alter.keyword)?),
-        Statement::CreateIndex(_) => "CREATE INDEX".to_owned(),
-        Statement::Drop(drop) => format!("DROP {}", kind_words(drop.kind)?),
-        Statement::CreateView(create) if create.materialized => "CREATE MATERIALIZED VIEW".to_owned(),
-        Statement::CreateView(_) => "CREATE VIEW".to_owned(),
-        Statement::RefreshMaterializedView { .. } => "REFRESH MATERIALIZED VIEW".to_owned(),
-        Statement::CreateSequence(_) => "CREATE SEQUENCE".to_owned(),
-        Statement::AlterSequence { .. } => "ALTER SEQUENCE".to_owned(),
-        Statement::CreateType { .. } => "CREATE TYPE".to_owned(),
-        Statement::AlterType { .. } => "ALTER TYPE".to_owned(),
-        Statement::CreateDomain(_) => "CREATE DOMAIN".to_owned(),
-        Statement::AlterDomain { .. } => "ALTER DOMAIN".to_owned(),
-        Statement::CreateFunction(create) if create.procedure => "CREATE PROCEDURE".to_owned(),
-        Statement::CreateFunction(_) => "CREATE FUNCTION".to_owned(),
-        Statement::CreateTrigger(_) => "CREATE TRIGGER".to_owned(),
-        Statement::CreateRule { .. } => "CREATE RULE".to_owned(),
-        Statement::CreatePolicy { .. } => "CREATE POLICY".to_owned(),
-        Statement::AlterPolicy { .. } => "ALTER POLICY".to_owned(),
-        Statement::CreateSchema { .. } => "CREATE SCHEMA".to_owned(),
-        Statement::CreateExtension { .. } => "CREATE EXTENSION".to_owned(),
-        Statement::CreateStatistics { .. } => "CREATE STATISTICS".to_owned(),
-        Statement::CreatePublication { .. } => "CREATE PUBLICATION".to_owned(),
-        Statement::AlterPublication { .. } => "ALTER PUBLICATION".to_owned(),
-        Statement::AlterOnTable {
-            kind: kind @ (ObjectKind::Trigger | ObjectKind::Policy | ObjectKind::Rule), ..
+fn changing_command(statement: &Statement) -> Option<&str> {
+    let changes = match statement {
+        Statement::AlterOther { kind, .. } => *kind != ObjectKind::System,
+        Statement::CreateTable(_)
+        | Statement::CreateTableAs(_)
+        | Statement::AlterTable(_)
+        | Statement::CreateIndex(_)
+        | Statement::Drop(_)
+        | Statement::CreateView(_)
+        | Statement::RefreshMaterializedView { .. }
+        | Statement::CreateSequence(_)
+        | Statement::AlterSequence { .. }
+        | Statement::CreateType { .. }
+        | Statement::AlterType { .. }
+        | Statement::CreateDomain(_)
+        | Statement::AlterDomain { .. }
+        | Statement::CreateFunction(_)
+        | Statement::CreateTrigger(_)
+        | Statement::CreateRule { .. }
+        | Statement::CreatePolicy { .. }
+        | Statement::AlterPolicy { .. }
+        | Statement::AlterOnTable { .. }
+        | Statement::CreateSchema { .. }
+        | Statement::CreateExtension { .. }
+        | Statement::AlterExtensionMember { .. }
+        | Statement::CreateStatistics { .. }
+        | Statement::AlterStatisticsTarget { .. }
+        | Statement::CreatePublication { .. }
+        | Statement::AlterPublication { .. }
+        | Statement::CreateOther { .. }
+        | Statement::Comment { .. }
+        | Statement::SecurityLabel { .. }
+        | Statement::Grant { .. }
+        | Statement::Truncate { .. }
+        | Statement::ImportForeignSchema { .. }
+        | Statement::MoveAll { .. }
+        | Statement::DropOwned { .. } => true,
+        _ => false,
+    };
+    changes.then(|| match statement.command() {
+        "TRUNCATE" => "TRUNCATE TABLE",
+        // A foreign table is made by a command of its own.
+        "CREATE TABLE" if matches!(statement, Statement::CreateTable(create) if create.foreign) => {
+            "CREATE FOREIGN TABLE"
         }
-        | Statement::AlterOther { kind, .. } => format!("ALTER {}", kind_words(*kind)?),
-        Statement::Comment { .. } => "COMMENT".to_owned(),
-        Statement::SecurityLabel { .. } => "SECURITY LABEL".to_owned(),
-        Statement::Grant { revoke, .. } => if *revoke { "REVOKE" } else { "GRANT" }.to_owned(),
-        Statement::Truncate { .. } => "TRUNCATE TABLE".to_owned(),
-        Statement::ImportForeignSchema { .. } => "IMPORT FOREIGN SCHEMA".to_owned(),
-        Statement::DropOwned { .. } => "DROP OWNED".to_owned(),
-        _ => return None,
-    })
-}
-
-fn kind_words(kind: crate::statement::ObjectKind) -> Option<&'static str> {
-    use crate::statement::ObjectKind as Kind;
-    Some(match kind {
-        Kind::Table => "TABLE",
-        Kind::ForeignTable => "FOREIGN TABLE",
-        Kind::Index => "INDEX",
-        Kind::View => "VIEW",
-        Kind::MaterializedView => "MATERIALIZED VIEW",
-        Kind::Sequence => "SEQUENCE",
-        Kind::Type => "TYPE",
-        Kind::Domain => "DOMAIN",
-        Kind::Function => "FUNCTION",
-        Kind::Procedure => "PROCEDURE",
-        Kind::Routine => "ROUTINE",
-        Kind::Aggregate => "AGGREGATE",
-        Kind::Trigger => "TRIGGER",
-        Kind::EventTrigger => "EVENT TRIGGER",
-        Kind::Rule => "RULE",
-        Kind::Policy => "POLICY",
-        Kind::Schema => "SCHEMA",
-        Kind::Extension => "EXTENSION",
-        Kind::Statistics => "STATISTICS",
-        Kind::Publication => "PUBLICATION",
-        Kind::Role => "ROLE",
-        Kind::Collation => "COLLATION",
-        _ => return None,
+        command => command,
     })
 }
 
@@ -484,30 +473,26 @@ fn command_on_rows(statement: &Statement) -> Option<&'static str> {
         Statement::Merge(_) => Some("MERGE"),
         Statement::Copy { from: true, .. } => Some("COPY FROM"),
         Statement::Select(query) => {
-            let calls = |names: [&str; 2]| {
+            let calls = |name: &str| {
                 query.output.iter().any(|output| {
                     let mut found = false;
                     output.expr.node.walk(&mut |node| {
-                        if let crate::expr::ExprNode::Call { function, .. } = node {
-                            found |= names.iter().any(|name| function.name == *name);
-                        }
+                        found |= matches!(node, ExprNode::Call { function, .. } if function.name == name);
                     });
                     found
                 })
             };
-            if calls(["nextval", ""]) {
+            if calls("nextval") {
                 Some("nextval()")
-            } else if calls(["setval", ""]) {
+            } else if calls("setval") {
                 Some("setval()")
             } else {
-                let strengths = [
-                    (&["for", "no", "key", "update"][..], "SELECT FOR NO KEY UPDATE"),
-                    (&["for", "update"], "SELECT FOR UPDATE"),
-                    (&["for", "key", "share"], "SELECT FOR KEY SHARE"),
-                    (&["for", "share"], "SELECT FOR SHARE"),
-                ];
-                let locks = !query.locked.is_empty();
-                strengths.into_iter().find(|(words, _)| locks && query.says(words)).map(|(_, command)| command)
+                query.lock_strength().filter(|_| !query.locked.is_empty()).map(|strength| match strength {
+                    "FOR UPDATE" => "SELECT FOR UPDATE",
+                    "FOR NO KEY UPDATE" => "SELECT FOR NO KEY UPDATE",
+                    "FOR SHARE" => "SELECT FOR SHARE",
+                    _ => "SELECT FOR KEY SHARE",
+                })
             }
         }
         _ => None,
@@ -551,18 +536,25 @@ impl Settings {
         self.get("transaction_read_only").is_some_and(crate::execute::is_on)
     }
 
+    /// What a new transaction is, by `default_transaction_read_only`.
+    fn begins_read_only(&self) -> bool {
+        self.get("default_transaction_read_only").is_some_and(crate::execute::is_on)
+    }
+
     fn set(&mut self, name: &str, value: Option<&str>) {
         let name = name.to_ascii_lowercase();
         match name.as_str() {
-            "transaction" => {
+            "transaction" | "session characteristics" => {
+                let parameter =
+                    if name == "transaction" { "transaction_read_only" } else { "default_transaction_read_only" };
                 let words = value.unwrap_or_default().to_ascii_uppercase();
                 let words: Vec<&str> = words.split_whitespace().collect();
                 let says =
                     |word: &str| words.windows(2).any(|pair| pair[0] == "READ" && pair[1].trim_matches(',') == word);
                 if says("ONLY") {
-                    self.other.insert("transaction_read_only".to_owned(), "on".to_owned());
+                    self.other.insert(parameter.to_owned(), "on".to_owned());
                 } else if says("WRITE") {
-                    self.other.remove("transaction_read_only");
+                    self.other.insert(parameter.to_owned(), "off".to_owned());
                 }
             }
             "timezone" | "time zone" => {

@@ -68,6 +68,11 @@ pub enum Statement {
     CreatePolicy {
         name: Ident,
         table: QualifiedName,
+        roles: Vec<Ident>,
+        /// Behind FOR.
+        command: Option<Ident>,
+        using: Option<SqlExpr>,
+        with_check: Option<SqlExpr>,
         columns: Vec<Ident>,
         /// What the subqueries of its expressions read.
         relations: Vec<QualifiedName>,
@@ -77,6 +82,9 @@ pub enum Statement {
     AlterPolicy {
         name: Ident,
         table: QualifiedName,
+        roles: Vec<Ident>,
+        using: Option<SqlExpr>,
+        with_check: Option<SqlExpr>,
         relations: Vec<QualifiedName>,
     },
     /// `ALTER TRIGGER | RULE … ON table RENAME TO …` and the like.
@@ -140,6 +148,8 @@ pub enum Statement {
         arguments: Option<Vec<DataType>>,
         rename_to: Option<Ident>,
         set_schema: Option<Ident>,
+        /// What a routine is said to be from now on.
+        volatility: Option<Volatility>,
     },
     /// `ALTER STATISTICS … SET STATISTICS n` (13).
     AlterStatisticsTarget {
@@ -206,11 +216,17 @@ pub enum Statement {
         tables: Vec<QualifiedName>,
         /// Of `tables`, those that are named by ONLY (18).
         only: Vec<QualifiedName>,
+        /// The options as they are written, with lower-case names; the value is empty where there is none.
+        options: Vec<(String, String)>,
+        /// The lists of columns behind the tables.
+        columns: Vec<(QualifiedName, Vec<Ident>)>,
     },
     Analyze {
         tables: Vec<QualifiedName>,
         /// Of `tables`, those that are named by ONLY (18).
         only: Vec<QualifiedName>,
+        options: Vec<(String, String)>,
+        columns: Vec<(QualifiedName, Vec<Ident>)>,
     },
     Cluster {
         table: Option<QualifiedName>,
@@ -860,6 +876,17 @@ impl Query {
         let words: Vec<&str> = self.words.split(' ').collect();
         words.windows(wanted.len().max(1)).any(|found| found == wanted)
     }
+
+    /// `FOR UPDATE` and its kin, the strongest that it says.
+    pub(crate) fn lock_strength(&self) -> Option<&'static str> {
+        let strengths = [
+            (&["for", "update"][..], "FOR UPDATE"),
+            (&["for", "no", "key", "update"], "FOR NO KEY UPDATE"),
+            (&["for", "share"], "FOR SHARE"),
+            (&["for", "key", "share"], "FOR KEY SHARE"),
+        ];
+        strengths.into_iter().find(|(words, _)| self.says(words)).map(|(_, strength)| strength)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -889,6 +916,9 @@ pub struct Dml {
     pub values: Vec<SqlExpr>,
     /// The WHEN clauses of MERGE, in order; of nothing else.
     pub merge: Vec<MergeClause>,
+    /// What the join condition of MERGE names behind a dot: what stands before it, the relation that this means, and the
+    /// column.
+    pub merge_on: Vec<(Ident, QualifiedName, Ident)>,
 }
 
 /// `WHEN … THEN …` of MERGE.
@@ -1043,6 +1073,8 @@ pub struct CreateFunction {
     pub arguments: Vec<Option<DataType>>,
     /// `None` for a procedure or where it was not understood; `trigger` is a type here.
     pub returns: Option<DataType>,
+    /// RETURNS SETOF or TABLE.
+    pub returns_set: bool,
     pub language: Option<Ident>,
     /// The default is VOLATILE.
     pub volatility: Volatility,

@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use crate::cast::{base_type, is_implicit};
 use crate::catalog::{Catalog, Table};
 use crate::data_type::DataType;
-use crate::expr::ExprNode;
+use crate::expr::{ExprNode, like_operator};
 use crate::name::QualifiedName;
 use crate::version::PgVersion;
 
@@ -23,6 +23,8 @@ pub(crate) enum Place {
     IndexPredicate,
     Transform,
     Generated,
+    Policy,
+    TriggerWhen,
 }
 
 impl Place {
@@ -34,6 +36,8 @@ impl Place {
             Self::IndexPredicate => "index predicate",
             Self::Transform => "transform expression",
             Self::Generated => "column generation expression",
+            Self::Policy => "policy expression",
+            Self::TriggerWhen => "trigger WHEN condition",
         }
     }
 }
@@ -59,8 +63,8 @@ pub(crate) struct Scope<'a> {
     pub(crate) table: Option<&'a Table>,
     pub(crate) version: PgVersion,
     pub(crate) place: Place,
-    /// Whether the written name is a function of the user's.
-    pub(crate) is_user_function: &'a dyn Fn(&QualifiedName) -> bool,
+    /// The catalog's name of a function of the user's.
+    pub(crate) find_function: &'a dyn Fn(&QualifiedName) -> Option<QualifiedName>,
 }
 
 #[derive(Debug)]
@@ -91,7 +95,7 @@ fn type_of_word(word: &str) -> DataType {
     }
 }
 
-fn versions<'w>(words: impl Iterator<Item = &'w str>) -> (u16, u16) {
+fn versions(words: std::str::Split<'static, char>) -> (u16, u16) {
     let (mut since, mut until) = (0, u16::MAX);
     for word in words {
         if let Some(number) = word.strip_prefix('+') {
@@ -103,61 +107,60 @@ fn versions<'w>(words: impl Iterator<Item = &'w str>) -> (u16, u16) {
     (since, until)
 }
 
+/// A table of `typing`: behind the two lines that say what it is, one candidate a line, its name first.
+fn candidates_of(
+    text: &'static str,
+    candidate: impl Fn(&mut std::str::Split<'static, char>) -> Option<Candidate>,
+) -> Candidates {
+    let mut table = Candidates::new();
+    for line in text.lines().skip(2) {
+        let mut words = line.split(' ');
+        if let Some(name) = words.next()
+            && let Some(candidate) = candidate(&mut words)
+        {
+            let (since, until) = versions(words);
+            table.entry(name).or_default().push(Candidate { since, until, ..candidate });
+        }
+    }
+    table
+}
+
 fn operators() -> &'static Candidates {
     static TABLE: OnceLock<Candidates> = OnceLock::new();
     TABLE.get_or_init(|| {
-        let mut table = Candidates::new();
-        for line in include_str!("typing/operators.txt").lines().filter(|line| !line.starts_with("# ")) {
-            let mut words = line.split(' ');
-            let (Some(name), Some(left), Some(right), Some(result), Some(flags)) =
-                (words.next(), words.next(), words.next(), words.next(), words.next())
-            else {
-                continue;
-            };
-            let (since, until) = versions(words);
-            let arguments = [left, right].into_iter().filter(|word| *word != "-").map(type_of_word).collect();
-            table.entry(name).or_default().push(Candidate {
+        candidates_of(include_str!("typing/operators.txt"), |words| {
+            let (left, right, result, flags) = (words.next()?, words.next()?, words.next()?, words.next()?);
+            Some(Candidate {
                 kind: flags.as_bytes().first().copied().unwrap_or(b'-'),
                 returns_set: false,
                 variadic: false,
                 defaults: 0,
                 result: type_of_word(result),
-                arguments,
-                since,
-                until,
-            });
-        }
-        table
+                arguments: [left, right].into_iter().filter(|word| *word != "-").map(type_of_word).collect(),
+                since: 0,
+                until: u16::MAX,
+            })
+        })
     })
 }
 
 fn functions() -> &'static Candidates {
     static TABLE: OnceLock<Candidates> = OnceLock::new();
     TABLE.get_or_init(|| {
-        let mut table = Candidates::new();
-        for line in include_str!("typing/functions.txt").lines().filter(|line| !line.starts_with("# ")) {
-            let mut words = line.split(' ');
-            let (Some(name), Some(flags), Some(result), Some(arguments)) =
-                (words.next(), words.next(), words.next(), words.next())
-            else {
-                continue;
-            };
-            let (since, until) = versions(words);
+        candidates_of(include_str!("typing/functions.txt"), |words| {
+            let (flags, result, arguments) = (words.next()?, words.next()?, words.next()?);
             let flag = |place: usize| flags.as_bytes().get(place).copied().unwrap_or(b'-');
-            let arguments =
-                if arguments == "-" { Vec::new() } else { arguments.split(',').map(type_of_word).collect() };
-            table.entry(name).or_default().push(Candidate {
+            Some(Candidate {
                 kind: flag(0),
                 returns_set: flag(1) == b's',
                 variadic: flag(2) == b'v',
                 defaults: flags.get(4..).and_then(|number| number.parse().ok()).unwrap_or(0),
                 result: type_of_word(result),
-                arguments,
-                since,
-                until,
-            });
-        }
-        table
+                arguments: if arguments == "-" { Vec::new() } else { arguments.split(',').map(type_of_word).collect() },
+                since: 0,
+                until: u16::MAX,
+            })
+        })
     })
 }
 
@@ -242,6 +245,8 @@ impl Scope<'_> {
         let word = match self.place {
             Place::Check => "CHECK",
             Place::IndexPredicate => "WHERE",
+            Place::Policy => "POLICY",
+            Place::TriggerWhen => "WHEN",
             _ => return None,
         };
         self.need_truth(node, &value, word).err()
@@ -265,6 +270,7 @@ impl Scope<'_> {
                 self.read(expr)?;
                 Ok(self.value_of(data_type))
             }
+            ExprNode::Subquery { .. } if self.place == Place::Policy => Ok(Value::Open),
             ExprNode::Subquery { .. } => Err(("0A000", format!("cannot use subquery in {}", self.place.name()))),
             ExprNode::Call { function, args, .. } => self.call(function, args),
             ExprNode::Not(expr) => {
@@ -318,18 +324,12 @@ impl Scope<'_> {
                 known("bool")
             }
             ExprNode::Like { operator, expr, pattern, negated } => {
-                let symbol = match (operator.as_str(), negated) {
-                    ("LIKE", false) => "~~",
-                    ("LIKE", true) => "!~~",
-                    ("ILIKE", false) => "~~*",
-                    ("ILIKE", true) => "!~~*",
-                    _ => {
-                        self.read(expr)?;
-                        self.read(pattern)?;
-                        return known("bool");
-                    }
-                };
-                self.pair(symbol, expr, pattern)
+                if let Some(symbol) = like_operator(operator, *negated) {
+                    return self.pair(symbol, expr, pattern);
+                }
+                self.read(expr)?;
+                self.read(pattern)?;
+                known("bool")
             }
             ExprNode::Case { operand, branches, otherwise } => {
                 if let Some(operand) = operand {
@@ -434,7 +434,7 @@ impl Scope<'_> {
 
     fn need_truth(&self, node: &ExprNode, value: &Value, word: &str) -> Result<(), Mistake> {
         match value {
-            Value::Known(data_type) if !data_type.is("bool") => {
+            Value::Known(data_type) if !data_type.is("bool") && !self.catalog.has_own_operators() => {
                 Err(("42804", format!("argument of {word} must be type boolean, not type {}", self.shown(node, value))))
             }
             _ => Ok(()),
@@ -488,7 +488,9 @@ impl Scope<'_> {
 
     /// The kind of the server's functions of that name, where all have one.
     fn kind(&self, function: &QualifiedName) -> Option<u8> {
-        if function.schema.as_ref().is_some_and(|schema| *schema != "pg_catalog") || (self.is_user_function)(function) {
+        if function.schema.as_ref().is_some_and(|schema| *schema != "pg_catalog")
+            || (self.find_function)(function).is_some()
+        {
             return None;
         }
         let all = functions().get(function.name.as_str())?;
@@ -499,8 +501,16 @@ impl Scope<'_> {
     fn call(&self, function: &QualifiedName, args: &[ExprNode]) -> Result<Value, Mistake> {
         let values = args.iter().map(|arg| self.read(arg)).collect::<Result<Vec<_>, _>>()?;
         let name = function.name.as_str();
+        let places = |what: &str| format!("{what} functions are not allowed in {}s", self.place.name());
         let foreign = function.schema.as_ref().is_some_and(|schema| *schema != "pg_catalog");
-        if foreign || (self.is_user_function)(function) {
+        if let Some(own) = (self.find_function)(function) {
+            return if self.catalog.functions(&own).iter().all(|function| function.returns_set) {
+                Err(("0A000", places("set-returning")))
+            } else {
+                Ok(Value::Open)
+            };
+        }
+        if foreign {
             return Ok(Value::Open);
         }
         match name {
@@ -525,12 +535,12 @@ impl Scope<'_> {
             // `text(x)` is a cast; of arguments that are named or a star nothing is known.
             let odd = args.iter().any(|arg| matches!(arg, ExprNode::Other { .. }))
                 || crate::cast::is_builtin_type(crate::data_type::canonical_type_name(name), self.version);
-            if !odd && !self.catalog.is_incomplete() && self.version.at_least(14) {
+            let more = self.catalog.has_own_operators() || self.catalog.is_incomplete();
+            if !odd && !more && self.version.at_least(14) {
                 let shown: Vec<String> = args.iter().zip(&values).map(|(arg, value)| self.shown(arg, value)).collect();
                 return Err(("42883", format!("function {name}({}) does not exist", shown.join(", "))));
             }
         }
-        let places = |what: &str| format!("{what} functions are not allowed in {}s", self.place.name());
         match self.kind(function) {
             Some(b'a') => return Err(("42803", places("aggregate"))),
             Some(b'w') => return Err(("42P20", places("window"))),
@@ -726,7 +736,7 @@ mod tests {
             table: None,
             version: PgVersion::major(16),
             place: Place::Check,
-            is_user_function: &|_| false,
+            find_function: &|_| None,
         };
         let actual = scope.read(node).map(|value| match value {
             Value::Known(data_type) => data_type.to_string(),

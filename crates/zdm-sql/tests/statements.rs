@@ -297,7 +297,7 @@ fn objects() {
     check(
         "CREATE POLICY p ON t AS RESTRICTIVE FOR SELECT TO r, PUBLIC USING (a = b) WITH CHECK (c); ALTER POLICY p ON t RENAME TO q; ALTER TRIGGER g ON t RENAME TO h; ALTER TRIGGER g ON t DEPENDS ON EXTENSION e",
         r#"
-        CreatePolicy{name:"p", table:t, columns:["a", "b", "c"]}
+        CreatePolicy{name:"p", table:t, roles:["r", "public"], command:"select", using:"a = b", with_check:"c", columns:["a", "b", "c"]}
         AlterOnTable{kind:Policy, name:"p", table:t, rename_to:"q"}
         AlterOnTable{kind:Trigger, name:"g", table:t, rename_to:"h"}
         AlterOnTable{kind:Trigger, name:"g", table:t}
@@ -342,13 +342,13 @@ fn routines() {
     check(
         "CREATE OR REPLACE FUNCTION s.f(a int, OUT b text, VARIADIC c int[] DEFAULT '{}', double precision, d t.a%TYPE) RETURNS SETOF t LANGUAGE plpgsql IMMUTABLE STRICT SECURITY DEFINER SET search_path = a, pg_temp COST 10 AS $$ BEGIN; END $$",
         r#"
-        CreateFunction{name:s.f, or_replace:true, arguments:[int4, int4[], float8, None], returns:t, language:"plpgsql", volatility:Immutable, strict:true, body:" BEGIN; END "}
+        CreateFunction{name:s.f, or_replace:true, arguments:[int4, int4[], float8, None], returns:t, returns_set:true, language:"plpgsql", volatility:Immutable, strict:true, body:" BEGIN; END "}
         "#,
     );
     check(
         "CREATE FUNCTION f() RETURNS TABLE (a int) BEGIN ATOMIC SELECT 1; SELECT 2; END; CREATE PROCEDURE p() LANGUAGE sql AS 'x'; CREATE FUNCTION g(int) RETURNS int RETURN $1 + 1",
         r#"
-        CreateFunction{name:f, returns:record, volatility:Volatile, body:"BEGIN ATOMIC SELECT 1; SELECT 2; END", statements:[Select(Query{text:"SELECT 1", output:[OutputColumn{expr:"1"}]}), Select(Query{text:"SELECT 2", output:[OutputColumn{expr:"2"}]})], standard_body:true}
+        CreateFunction{name:f, returns:record, returns_set:true, volatility:Volatile, body:"BEGIN ATOMIC SELECT 1; SELECT 2; END", statements:[Select(Query{text:"SELECT 1", output:[OutputColumn{expr:"1"}]}), Select(Query{text:"SELECT 2", output:[OutputColumn{expr:"2"}]})], standard_body:true}
         CreateFunction{name:p, procedure:true, language:"sql", volatility:Volatile, body:"x"}
         CreateFunction{name:g, arguments:[int4], returns:int4, volatility:Volatile, body:"RETURN $1 + 1", statements:[Select(Query{text:"SELECT $1 + 1", output:[OutputColumn{expr:"$1 + 1"}]})], standard_body:true}
         "#,
@@ -396,7 +396,7 @@ fn data() {
     check(
         "MERGE INTO t USING s ON t.id = s.id WHEN MATCHED THEN UPDATE SET a = s.a WHEN NOT MATCHED THEN INSERT (a, b) VALUES (1, 2)",
         r#"
-        Merge(Dml{table:t, columns:["a"], query:Query{text:"MERGE INTO t USING s ON t.id = s.id WHEN MATCHED THEN UPDATE SET a = s.a WHEN NOT MATCHED THEN INSERT (a, b) VALUES (1, 2)", relations:[s], columns:["id", "a"]}, merge:[MergeClause{when:Matched, action:Update(["a"])}, MergeClause{when:NotMatched, action:Insert(["a", "b"])}]})
+        Merge(Dml{table:t, columns:["a"], query:Query{text:"MERGE INTO t USING s ON t.id = s.id WHEN MATCHED THEN UPDATE SET a = s.a WHEN NOT MATCHED THEN INSERT (a, b) VALUES (1, 2)", relations:[s], columns:["id", "a"]}, merge:[MergeClause{when:Matched, action:Update(["a"])}, MergeClause{when:NotMatched, action:Insert(["a", "b"])}], merge_on:[("t", t, "id"), ("s", s, "id")]})
         "#,
     );
     check(
@@ -462,8 +462,8 @@ fn session() {
         r#"
         Lock{tables:[(a, true), (b, false)], mode:ShareUpdateExclusive, nowait:true}
         Lock{tables:[(a, false)], mode:AccessExclusive}
-        Vacuum{full:true, tables:[t]}
-        Vacuum{truncate:false, tables:[t]}
+        Vacuum{full:true, tables:[t], options:[("full", ""), ("analyze", "")], columns:[(t, ["a"])]}
+        Vacuum{truncate:false, tables:[t], options:[("truncate", "off")]}
         Vacuum{}
         Analyze{tables:[s.t]}
         Cluster{table:t, index:"i"}
@@ -832,6 +832,6 @@ fn merge() {
         "MERGE INTO t USING u ON t.a = CASE WHEN u.b THEN 1 ELSE 2 END WHEN MATCHED AND u.c = 'THEN DELETE' THEN DO NOTHING \
          WHEN MATCHED AND (CASE WHEN u.d THEN true END) THEN UPDATE SET a = CASE WHEN u.b THEN 1 END, (b, c) = (1, 2) \
          WHEN NOT MATCHED BY SOURCE THEN DELETE WHEN NOT MATCHED BY TARGET THEN INSERT (a, b) VALUES (1, 'WHEN') RETURNING *",
-        r#"Merge(Dml{table:t, columns:["a", "b", "c"], query:Query{text:"MERGE INTO t USING u ON t.a = CASE WHEN u.b THEN 1 ELSE 2 END WHEN MATCHED AND u.c = 'THEN DELETE' THEN DO NOTHING WHEN MATCHED AND (CASE WHEN u.d THEN true END) THEN UPDATE SET a = CASE WHEN u.b THEN 1 END, (b, c) = (1, 2) WHEN NOT MATCHED BY SOURCE THEN DELETE WHEN NOT MATCHED BY TARGET THEN INSERT (a, b) VALUES (1, 'WHEN') RETURNING *", relations:[u], columns:["a", "b", "c", "d"], star:true}, merge:[MergeClause{when:Matched, condition:true, action:Nothing}, MergeClause{when:Matched, condition:true, action:Update(["a", "b", "c"])}, MergeClause{when:NotMatchedBySource, by:true, action:Delete}, MergeClause{when:NotMatched, by:true, action:Insert(["a", "b"])}]})"#,
+        r#"Merge(Dml{table:t, columns:["a", "b", "c"], query:Query{text:"MERGE INTO t USING u ON t.a = CASE WHEN u.b THEN 1 ELSE 2 END WHEN MATCHED AND u.c = 'THEN DELETE' THEN DO NOTHING WHEN MATCHED AND (CASE WHEN u.d THEN true END) THEN UPDATE SET a = CASE WHEN u.b THEN 1 END, (b, c) = (1, 2) WHEN NOT MATCHED BY SOURCE THEN DELETE WHEN NOT MATCHED BY TARGET THEN INSERT (a, b) VALUES (1, 'WHEN') RETURNING *", relations:[u], columns:["a", "b", "c", "d"], star:true}, merge:[MergeClause{when:Matched, condition:true, action:Nothing}, MergeClause{when:Matched, condition:true, action:Update(["a", "b", "c"])}, MergeClause{when:NotMatchedBySource, by:true, action:Delete}, MergeClause{when:NotMatched, by:true, action:Insert(["a", "b"])}], merge_on:[("t", t, "a"), ("u", u, "b")]})"#,
     );
 }

@@ -16,7 +16,7 @@ use std::process::ExitCode;
 use std::thread;
 
 use zdm_claims::cases::{OwnCase, read};
-use zdm_claims::compare::{Comparison, compare};
+use zdm_claims::compare::{Comparison, Pair};
 use zdm_claims::generate::{generate, generate_forms, generate_on_tree};
 use zdm_claims::measure::Bench;
 use zdm_claims::report::Tally;
@@ -87,13 +87,14 @@ fn run(arguments: &[String]) -> Result<bool, String> {
 fn all(cases: &[OwnCase], major: u32) -> (Tally, bool) {
     let bench = Bench::new(&Server::shared(major));
     let major = u16::try_from(major).expect("a major version is small");
+    let mut pair = Pair::new(bench, major);
     let (mut tally, mut same) = (Tally::default(), true);
     // A setup is printed once.
     let mut printed: BTreeMap<&str, &str> = BTreeMap::new();
     for own in cases {
         let name = &own.name;
         let mut text = String::new();
-        match compare(&bench, &own.case(), major) {
+        match pair.compare(&own.case()) {
             Comparison::NotApplicable => {}
             Comparison::SetupDiffers(error) => {
                 let _ = writeln!(text, "{name} on {major}: {error}");

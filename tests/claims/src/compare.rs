@@ -4,7 +4,7 @@ use zdm_postgres::PgVersion;
 
 use crate::measure::{Answer, Bench};
 use crate::observed::{Difference, differences};
-use crate::predict::{Case, predict};
+use crate::predict::{Base, Case, predict_on};
 
 /// How a comparison ended.
 #[derive(Clone, Debug)]
@@ -17,19 +17,38 @@ pub enum Comparison {
     SetupDiffers(String),
 }
 
-pub fn compare(bench: &Bench, case: &Case<'_>, major: u16) -> Comparison {
-    let answer = bench.measure(case);
-    let prediction = predict(case, PgVersion::major(major));
-    match (answer, prediction.setup_error) {
-        (Answer::SetupFails(_), Some(_)) => Comparison::NotApplicable,
-        (Answer::SetupFails(error), None) => {
-            Comparison::SetupDiffers(format!("only the server refuses the setup: {error}"))
-        }
-        (Answer::Measured(..), Some(error)) => {
-            Comparison::SetupDiffers(format!("only the model refuses the setup: {error}"))
-        }
-        (Answer::Measured(measured, scope), None) => {
-            Comparison::Compared(differences(&prediction.observed, &prediction.uncertain, &measured, scope))
+/// A server and the model beside it. Cases that follow each other on one setup share what it leaves.
+#[derive(Debug)]
+pub struct Pair {
+    bench: Bench,
+    version: PgVersion,
+    base: Option<Base>,
+}
+
+impl Pair {
+    pub const fn new(bench: Bench, major: u16) -> Self {
+        Self { bench, version: PgVersion::major(major), base: None }
+    }
+
+    pub fn compare(&mut self, case: &Case<'_>) -> Comparison {
+        let base = match self.base.take().filter(|base| base.is_of(case)) {
+            Some(base) => base,
+            None => Base::new(case, self.version),
+        };
+        let prediction = predict_on(&base, case);
+        self.base = Some(base);
+        let answer = self.bench.measure(case);
+        match (answer, prediction.setup_error) {
+            (Answer::SetupFails(_), Some(_)) => Comparison::NotApplicable,
+            (Answer::SetupFails(error), None) => {
+                Comparison::SetupDiffers(format!("only the server refuses the setup: {error}"))
+            }
+            (Answer::Measured(..), Some(error)) => {
+                Comparison::SetupDiffers(format!("only the model refuses the setup: {error}"))
+            }
+            (Answer::Measured(measured, scope), None) => {
+                Comparison::Compared(differences(&prediction.observed, &prediction.uncertain, &measured, scope))
+            }
         }
     }
 }

@@ -48,21 +48,52 @@ pub struct Prediction {
     pub setup_error: Option<String>,
 }
 
-pub fn predict(case: &Case<'_>, version: PgVersion) -> Prediction {
-    let mut prediction = Prediction::default();
+/// What the setup of a case leaves in the model, or its refusal.
+#[derive(Debug)]
+pub struct Base {
+    texts: [String; 2],
+    session: Result<Session, String>,
+}
+
+impl Base {
+    pub fn new(case: &Case<'_>, version: PgVersion) -> Self {
+        Self { texts: [case.setup.to_owned(), case.session.to_owned()], session: set_up(case, version) }
+    }
+
+    /// Whether the case has the same setup.
+    pub fn is_of(&self, case: &Case<'_>) -> bool {
+        self.texts == [case.setup, case.session]
+    }
+}
+
+fn set_up(case: &Case<'_>, version: PgVersion) -> Result<Session, String> {
     let mut session = Session::new(Catalog::new(), version);
     for text in [PREAMBLE, case.setup, case.session] {
         for statement in statements(text) {
-            let outcome = session.execute(&statement);
-            if let Some(refusal) = outcome.error {
-                prediction.setup_error = Some(format!("{} {}: {statement:?}", refusal.sqlstate, refusal.message));
-                return prediction;
+            if let Some(refusal) = session.execute(&statement).error {
+                return Err(format!("{} {}: {statement:?}", refusal.sqlstate, refusal.message));
             }
         }
     }
     for table in empty_tables(&session, case.setup) {
         session.assume_empty(table);
     }
+    Ok(session)
+}
+
+pub fn predict(case: &Case<'_>, version: PgVersion) -> Prediction {
+    predict_on(&Base::new(case, version), case)
+}
+
+pub fn predict_on(base: &Base, case: &Case<'_>) -> Prediction {
+    let mut prediction = Prediction::default();
+    let mut session = match &base.session {
+        Ok(session) => session.clone(),
+        Err(error) => {
+            prediction.setup_error = Some(error.clone());
+            return prediction;
+        }
+    };
     if case.mode == Mode::Tx {
         session.execute(&Statement::Begin);
     }
@@ -126,6 +157,7 @@ fn run(session: &mut Session, statement: &Statement, prediction: &mut Prediction
         observed.locks =
             session.held().iter().map(|(name, held)| (plain(name), held.mode.initials().to_owned())).collect();
     }
+    prediction.uncertain.may_fail.extend(outcome.effects.may_fail.iter().cloned());
     if let Some(refusal) = outcome.error {
         observed.error = Some((refusal.sqlstate.to_owned(), refusal.message));
         return true;
@@ -173,7 +205,6 @@ fn run(session: &mut Session, statement: &Statement, prediction: &mut Prediction
         };
         set.insert(plain(&uncertain.relation));
     }
-    prediction.uncertain.may_fail.extend(outcome.effects.may_fail.iter().cloned());
     prediction.uncertain.unread |= !outcome.effects.unread.is_empty();
     if !in_transaction {
         for (name, blocks) in &outcome.effects.blocks {

@@ -3,7 +3,7 @@
 use std::thread;
 
 use zdm_claims::cases::own;
-use zdm_claims::compare::{Comparison, compare};
+use zdm_claims::compare::{Comparison, Pair};
 use zdm_claims::known::OWN;
 use zdm_claims::measure::Bench;
 use zdm_claims::report::Tally;
@@ -22,12 +22,13 @@ fn servers_do_what_the_model_says() {
                 scope.spawn(move || {
                     let bench = Bench::new(&Server::shared(major));
                     let major = u16::try_from(major).expect("a major version is small");
+                    let mut pair = Pair::new(bench, major);
                     let (mut tally, mut failures, mut used) = (Tally::default(), Vec::new(), Vec::new());
                     for own in cases {
                         if only.as_ref().is_some_and(|only| !own.name.contains(only.as_str())) {
                             continue;
                         }
-                        let found = match compare(&bench, &own.case(), major) {
+                        let found = match pair.compare(&own.case()) {
                             Comparison::Compared(found) => found,
                             Comparison::SetupDiffers(error) => {
                                 failures.push(format!("{} on {major}: {error}", own.name));

@@ -9,7 +9,7 @@
 use std::thread;
 use std::time::{Duration, Instant};
 
-use zdm_claims::compare::{Comparison, compare};
+use zdm_claims::compare::{Comparison, Pair};
 use zdm_claims::generate::{SHARING, generate, generate_forms, generate_on_tree};
 use zdm_claims::measure::Bench;
 use zdm_claims::report::Tally;
@@ -34,6 +34,7 @@ fn servers_do_what_the_model_says() {
                 scope.spawn(move || {
                     let bench = Bench::new(&Server::shared(major));
                     let major = u16::try_from(major).expect("a major version is small");
+                    let mut pair = Pair::new(bench, major);
                     let (mut tally, mut failures) = (Tally::default(), Vec::new());
                     // The seeds of one setup belong to one server.
                     let all = (seed..).filter(|seed| seed / SHARING % servers == place);
@@ -48,7 +49,7 @@ fn servers_do_what_the_model_says() {
                             _ => ("seed", generate(current)),
                         };
                         let case = generated.clone().case();
-                        let found = match compare(&bench, &case.case(), major) {
+                        let found = match pair.compare(&case.case()) {
                             Comparison::NotApplicable => continue,
                             Comparison::SetupDiffers(error) => {
                                 failures.push(format!("{kind} {current} on {major}: {error}\n{}", generated.setup));

@@ -68,7 +68,11 @@ fn rows_then_schema(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
         }
         // Where the strong lock is held already, the slow work behind it is what matters (ZDM141).
         let schema = cx.accepted().find(|other| {
-            other.number > step.number && other.transaction == step.transaction && changes_schema(cx, other)
+            other.number > step.number
+                && other.transaction == step.transaction
+                && changes_schema(cx, other)
+                // What the server then refuses is ZDM303's matter.
+                && super::pending_trigger_events::refusal(other).is_none()
         });
         let Some(schema) = schema else { continue };
         told.push(step.transaction);

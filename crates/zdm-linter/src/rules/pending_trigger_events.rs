@@ -17,12 +17,9 @@ const HELP: &str = "change the data in a migration of its own; or send `SET CONS
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for step in cx.steps() {
-        let Some(error) = &step.outcome.error else { continue };
-        if error.sqlstate != "55006" {
-            continue;
-        }
+        let Some((when, message)) = refusal(step) else { continue };
         let diagnostic = cx
-            .at_step(step, format!("PostgreSQL refuses this statement: {}", error.message))
+            .at_step(step, format!("PostgreSQL refuses this statement{when}: {message}"))
             .with_fact("rows of the table were changed in the same transaction, and the checks of its deferred foreign keys are still to come")
             .with_help(HELP);
         out.push(Cx::fixed(diagnostic, split(cx, step)));
@@ -32,6 +29,15 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             behind_python(cx, index, run, out);
         }
     }
+}
+
+/// Under which condition the statement is refused, and what the server says then.
+pub(super) fn refusal(step: &Step) -> Option<(&'static str, &str)> {
+    if let Some(error) = &step.outcome.error {
+        return (error.sqlstate == "55006").then_some(("", &error.message));
+    }
+    let may_fail = step.outcome.effects.may_fail.iter().find(|may_fail| may_fail.sqlstate == "55006")?;
+    Some((" if rows were changed before", &may_fail.condition))
 }
 
 /// A new migration from the statement's operation on; a deferred statement would stay behind with its operation.
@@ -104,6 +110,7 @@ fn change(cx: &Cx<'_>, index: usize, fact: &CodeFact) -> Option<(Statement, Stri
         values_rows: Some(1),
         values: Vec::new(),
         merge: Vec::new(),
+        merge_on: Vec::new(),
     };
     match &fact.kind {
         CodeFactKind::Creates { model }

@@ -114,7 +114,7 @@ impl Run {
                     table: Some(table),
                     version: self.version,
                     place: Place::IndexExpression,
-                    is_user_function: &|name| self.find_function(name).is_some(),
+                    find_function: &|name| self.find_function(name),
                 };
                 match scope.read(&expr.node) {
                     Ok(Value::Known(data_type)) => Some(data_type),

@@ -104,6 +104,11 @@ enum Pass {
 impl Run {
     pub(super) fn alter_table(&mut self, alter: &AlterTable) -> Step {
         self.check_grammar(&alter.actions)?;
+        if alter.keyword == ObjectKind::Index
+            && matches!(alter.actions.as_slice(), [AlterTableAction::SetSchema { .. }])
+        {
+            return refuse("42601", "syntax error at or near \"SCHEMA\"");
+        }
         if let [only] = alter.actions.as_slice()
             && let Some(result) = self.alter_as_rename(alter, only)
         {
@@ -123,6 +128,11 @@ impl Run {
             return self.detach_partition(&name, partition, *concurrently, *finalize);
         }
         self.check_not_in_use(&name, "ALTER TABLE")?;
+        if !alter.only.0 && alter.actions.iter().any(recurses) {
+            for child in self.catalog().descendants(&name) {
+                self.check_not_in_use(&child, "ALTER TABLE")?;
+            }
+        }
         let persistence =
             |action: &&AlterTableAction| matches!(action, AlterTableAction::SetLogged | AlterTableAction::SetUnlogged);
         let published = self.catalog().publications.values().any(|parts| parts.iter().any(|part| part.table == name));
@@ -512,11 +522,11 @@ impl Run {
                 })
             }
             AlterTableAction::AddIdentity { column, always, options } => {
-                self.identity_reaches_partitions(name, only, "cannot add identity to a column of only")?;
-                self.add_identity(name, column, *always, options)
+                let tables = self.identity_tables(name, only, mode, "cannot add identity to a column of only")?;
+                self.add_identity(&tables, column, *always, options)
             }
             AlterTableAction::SetIdentity { column, always } => {
-                self.identity_reaches_partitions(name, only, "cannot change identity column of only")?;
+                let tables = self.identity_tables(name, only, mode, "cannot change identity column of only")?;
                 let table = self.table(name);
                 if self.version.at_least(17) && table.partition_of.is_some() {
                     return refuse("42P16", "cannot change identity column of a partition");
@@ -526,7 +536,7 @@ impl Run {
                         Some(identity) => {
                             self.lock(&identity.sequence.clone(), LockMode::ShareRowExclusive);
                             let Some(always) = *always else { return Ok(()) };
-                            self.edit_column(std::slice::from_ref(name), column, |known| {
+                            self.edit_column(&tables, column, |known| {
                                 if let Some(identity) = &mut known.identity {
                                     identity.always = always;
                                 }
@@ -543,7 +553,7 @@ impl Run {
                 }
             }
             AlterTableAction::DropIdentity { column, if_exists } => {
-                self.identity_reaches_partitions(name, only, "cannot drop identity from a column of only")?;
+                self.identity_tables(name, only, mode, "cannot drop identity from a column of only")?;
                 self.drop_identity(name, column, *if_exists)
             }
             AlterTableAction::SetStatistics { column, .. }
@@ -1323,7 +1333,14 @@ impl Run {
         })
     }
 
-    fn add_identity(&mut self, name: &QualifiedName, column: &Ident, always: bool, options: &SequenceOptions) -> Step {
+    fn add_identity(
+        &mut self,
+        tables: &[QualifiedName],
+        column: &Ident,
+        always: bool,
+        options: &SequenceOptions,
+    ) -> Step {
+        let Some(name) = tables.first() else { return Ok(()) };
         let table = self.table(name);
         if self.version.at_least(17) && table.partition_of.is_some() {
             return refuse("42P16", "cannot add identity to a column of a partition");
@@ -1363,19 +1380,28 @@ impl Run {
         let data_type = table.column(column.as_str()).map(|known| known.data_type.clone());
         let options = SequenceOptions { data_type, ..options.clone() };
         let sequence = self.new_sequence(name, column, options, true);
-        self.edit_column(std::slice::from_ref(name), column, |known| {
+        self.edit_column(tables, column, |known| {
             known.identity = Some(Identity { always, sequence: sequence.clone() });
             Ok(())
         })
     }
 
-    /// Since 17 the partitions share the identity of the partitioned table.
-    fn identity_reaches_partitions(&self, name: &QualifiedName, only: bool, refusal: &str) -> Step {
+    /// The table, and since 17 its partitions, which share the identity of the partitioned table.
+    fn identity_tables(
+        &mut self,
+        name: &QualifiedName,
+        only: bool,
+        mode: LockMode,
+        refusal: &str,
+    ) -> Step<Vec<QualifiedName>> {
         let table = self.table(name);
-        if self.version.at_least(17) && only && table.partition_by.is_some() && !table.children.is_empty() {
+        if !self.version.at_least(17) || table.partition_by.is_none() {
+            return Ok(vec![name.clone()]);
+        }
+        if only && !table.children.is_empty() {
             return refuse("42P16", format!("{refusal} the partitioned table"));
         }
-        Ok(())
+        Ok(self.tree(false, name, mode))
     }
 
     fn drop_identity(&mut self, name: &QualifiedName, column: &Ident, if_exists: bool) -> Step {
@@ -1566,7 +1592,7 @@ impl Run {
                 .collect();
             // Of a partitioned table the children cannot be nullable where the parent is not.
             let reaches_children = self.version.at_least(18) || !nullable.is_empty() || table.partition_by.is_none();
-            let tables = self.tree(!reaches_children, name, mode);
+            let tables = self.tree(key.only || !reaches_children, name, mode);
             for column in &nullable {
                 // A column of this very statement was just made: its check of NULLs is the column's.
                 self.set_column_not_null(&tables, column, None, true, queue)?;
@@ -2139,6 +2165,24 @@ impl Run {
             }
         }
     }
+}
+
+/// Whether the action goes on to the children and partitions, each of which must not be in use.
+const fn recurses(action: &AlterTableAction) -> bool {
+    matches!(
+        action,
+        AlterTableAction::AddColumn { .. }
+            | AlterTableAction::DropColumn { .. }
+            | AlterTableAction::AlterColumnType { .. }
+            | AlterTableAction::SetDefault { .. }
+            | AlterTableAction::DropDefault { .. }
+            | AlterTableAction::SetNotNull { .. }
+            | AlterTableAction::DropNotNull { .. }
+            | AlterTableAction::SetExpression { .. }
+            | AlterTableAction::DropExpression { .. }
+            | AlterTableAction::AddConstraint(_)
+            | AlterTableAction::DropConstraint { .. }
+    )
 }
 
 /// `AlterTableGetLockLevel`.

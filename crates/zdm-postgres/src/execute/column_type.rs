@@ -455,7 +455,8 @@ impl Run {
         let catalog = self.catalog();
         let before = crate::cast::operator_class_type(catalog, &old.data_type);
         let after = crate::cast::operator_class_type(catalog, &new.data_type);
-        if before != after {
+        // The keys of partitions are made anew without a word of what they were.
+        if before != after || self.table(referencing).partition_by.is_some() {
             let entry = queue.entry(referencing.clone()).or_default();
             let check = (key.columns.clone(), key.table.clone());
             if !entry.foreign_keys.contains(&check) {

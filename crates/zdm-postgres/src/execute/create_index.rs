@@ -11,6 +11,9 @@ use crate::typing::Place;
 
 impl Run {
     pub(super) fn create_index(&mut self, create: &CreateIndex) -> Step {
+        if create.name.as_ref().is_some_and(|name| name.schema.is_some()) {
+            return refuse("42601", "syntax error at or near \".\"");
+        }
         let name = self.open(&create.table)?;
         let mode = if create.concurrently { LockMode::ShareUpdateExclusive } else { LockMode::Share };
         let table = match self.catalog().relation(&name) {

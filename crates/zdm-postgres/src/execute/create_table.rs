@@ -130,6 +130,7 @@ impl Run {
         if self.is_composite(&name) {
             return refuse("42P07", format!("relation \"{}\" already exists", name.name));
         }
+        self.need_free_row_type(&name)?;
         if let Some(partition_by) = &create.partition_by {
             self.check_partitioning(create, partition_by)?;
         }
@@ -757,7 +758,9 @@ impl Run {
                         );
                     }
                     self.check_expression(&expr.node, None, Place::Default)?;
-                    check_literal(expr, &crate::cast::base_type(self.catalog(), &column.data_type))?;
+                    let base = crate::cast::base_type(self.catalog(), &column.data_type);
+                    check_literal(expr, &base)?;
+                    self.check_enum_literal(&expr.node, &base)?;
                     self.check_default_type(expr, &column.name, &column.data_type)?;
                     column.default = stored_default(&self.with_sequences(expr), &column.data_type);
                 }
@@ -1221,6 +1224,7 @@ impl Run {
             }
             return refuse("42P07", format!("relation \"{}\" already exists", name.name));
         }
+        self.need_free_row_type(&name)?;
         let columns = self.query_columns(&create.query);
         if create.query.words.starts_with("execute ") {
             self.unread("the prepared statement");
@@ -1609,7 +1613,7 @@ pub(super) fn stored_default(expr: &SqlExpr, data_type: &DataType) -> Option<Sql
     (*expr.node != ExprNode::Null || !data_type.modifiers.is_empty()).then(|| expr.clone())
 }
 
-fn plain_column(name: &Ident, data_type: &DataType) -> Column {
+pub(super) fn plain_column(name: &Ident, data_type: &DataType) -> Column {
     Column {
         name: name.clone(),
         data_type: data_type.clone(),

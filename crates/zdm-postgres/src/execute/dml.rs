@@ -22,6 +22,7 @@ enum Change {
 
 impl Run {
     pub(super) fn select(&mut self, query: &Query) -> Step {
+        check_row_locking(query)?;
         self.run_query(query)
     }
 
@@ -144,6 +145,7 @@ impl Run {
         match self.catalog().relation(name).cloned() {
             Some(Relation::View(view)) if !view.materialized => {
                 self.lock(name, mode);
+                let whole = whole && reads_everything(&view.query);
                 for (under, _) in &view.dependencies {
                     // Views over views end; only a broken history could make a circle of them.
                     if depth < 64 {
@@ -153,7 +155,12 @@ impl Run {
             }
             Some(Relation::Sequence(_)) => self.lock(name, mode),
             _ => {
-                self.plan(name, mode, true);
+                // What the view and the query say together may leave partitions out.
+                let prunes = depth > 0 && !whole && self.table(name).partition_by.is_some();
+                self.plan(name, mode, !prunes);
+                if prunes {
+                    self.maybe_read_partitions(name, mode, "rows of it may satisfy the condition");
+                }
                 let mut tables = vec![name.clone()];
                 tables.extend(self.catalog().descendants(name));
                 for table in tables {
@@ -338,7 +345,9 @@ impl Run {
             (None, true) => None,
         };
         if let Some(condition) = condition {
+            let outer = std::mem::replace(&mut self.perhaps, true);
             self.if_a_row(condition, |run| run.rows_inserted(&name, &dml.columns, true));
+            self.perhaps = outer;
             return Ok(());
         }
         // A key that is NULL is not looked up, whether it is left out or written.
@@ -702,6 +711,19 @@ impl Run {
             return self.run_query(&dml.query);
         }
         let name = self.change_rows(dml)?;
+        for (qualifier, relation, column) in &dml.merge_on {
+            let missing =
+                self.find(relation).and_then(|relation| self.catalog().table(&relation)).is_some_and(|table| {
+                    !table.assumed
+                        && !table.uncertain
+                        && table.column(column.as_str()).is_none()
+                        && !super::create_table::is_system_column(column)
+                });
+            // A common table expression may have the relation's name.
+            if missing && !dml.query.words.starts_with("with ") {
+                return refuse("42703", format!("column {qualifier}.{column} does not exist"));
+            }
+        }
         if self.find(&dml.table).as_ref() == Some(&name) {
             for clause in &dml.merge {
                 if let MergeAction::Insert(columns) | MergeAction::Update(columns) = &clause.action {
@@ -715,6 +737,7 @@ impl Run {
         let inserts = does(|action| matches!(action, MergeAction::Insert(_)));
         let updates = does(|action| matches!(action, MergeAction::Update(_)));
         let deletes = does(|action| matches!(action, MergeAction::Delete));
+        self.perhaps = true;
         self.if_a_row("the source has rows for it", |run| {
             if inserts {
                 run.check_keys_of(&name, Change::Insert, &[], true);
@@ -856,7 +879,12 @@ impl Run {
         }
         let name = self.under_view(name);
         self.warn_of_publication(&name);
-        let prunes = !dml.only.0 && self.prunes(&name, dml.predicate.as_ref());
+        let target = self.find(&dml.table);
+        let joined = dml.merge_on.iter().filter(|(_, relation, _)| self.find(relation) == target);
+        let joined: Vec<&Ident> = joined.map(|(_, _, column)| column).collect();
+        let prunes = !dml.only.0
+            && (self.prunes(&name, dml.predicate.as_ref())
+                || self.partition_keys(&name).iter().any(|key| joined.contains(&key)));
         if dml.only.0 {
             self.plan_only_one(&name, LockMode::RowExclusive);
         } else {
@@ -908,7 +936,6 @@ impl Run {
                 self.lock_some_rows(table, format!("rows of {table} satisfy the condition"));
             }
         }
-        let target = self.find(&dml.table);
         let query = Query {
             relations: dml.query.relations.iter().filter(|name| self.find(name) != target).cloned().collect(),
             ..dml.query.clone()
@@ -994,7 +1021,7 @@ impl Run {
                 continue;
             }
             if self.is_deferred(name, &constraint.name, constraint.attributes) {
-                self.state.facts.pending.insert((name.clone(), (name.clone(), constraint.name.clone())));
+                self.put_off(name, name, &constraint.name);
                 continue;
             }
             // The check of a key that is NULL gives its lock back before it looks for anything.
@@ -1043,7 +1070,7 @@ impl Run {
             };
             let action = action.unwrap_or("NO ACTION").to_ascii_uppercase();
             if action == "NO ACTION" && self.is_deferred(&referencing, &constraint.name, constraint.attributes) {
-                self.state.facts.pending.insert((name.clone(), (referencing.clone(), constraint.name.clone())));
+                self.put_off(name, &referencing, &constraint.name);
                 continue;
             }
             let mode = if matches!(action.as_str(), "NO ACTION" | "RESTRICT") {
@@ -1070,6 +1097,21 @@ impl Run {
                     self.maybe(&table, UncertainEffect::Scan, "as many rows reference those that go");
                 }
             }
+        }
+    }
+
+    /// The check of the constraint waits for the end of the transaction. Events are those of the tables that hold the
+    /// rows: which partition does is not known.
+    fn put_off(&mut self, table: &QualifiedName, owner: &QualifiedName, constraint: &Ident) {
+        let stored = self.has_storage(table);
+        let mut tables = self.catalog().descendants(table);
+        tables.retain(|below| self.has_storage(below));
+        if stored {
+            tables.push(table.clone());
+        }
+        for below in tables {
+            let certain = !self.perhaps && below == *table;
+            *self.state.facts.pending.entry((below, (owner.clone(), constraint.clone()))).or_default() |= certain;
         }
     }
 
@@ -1130,7 +1172,7 @@ impl Run {
             if trigger.constraint {
                 let deferred = self.is_deferred(name, &trigger.name, trigger.attributes);
                 if deferred {
-                    self.state.facts.pending.insert((name.clone(), (name.clone(), trigger.name.clone())));
+                    self.put_off(name, name, &trigger.name);
                 }
             }
         }
@@ -1142,7 +1184,7 @@ impl Run {
             self.state.facts.deferred.clear();
             if !deferred {
                 let pending = std::mem::take(&mut self.state.facts.pending);
-                for event in pending {
+                for event in pending.into_keys() {
                     self.fire_event(&event);
                 }
             }
@@ -1186,7 +1228,7 @@ impl Run {
                 self.state.facts.deferred.insert(key.clone(), deferred);
                 if !deferred {
                     let events: Vec<_> =
-                        self.state.facts.pending.iter().filter(|(_, constraint)| *constraint == key).cloned().collect();
+                        self.state.facts.pending.keys().filter(|(_, constraint)| *constraint == key).cloned().collect();
                     for event in events {
                         self.state.facts.pending.remove(&event);
                         self.fire_event(&event);
@@ -1280,11 +1322,52 @@ impl Run {
                 }
             }
             self.fire_triggers(&name, "TRUNCATE", &[]);
-            self.state.facts.pending.retain(|(table, _)| *table != name);
+            self.state.facts.pending.retain(|(table, _), _| *table != name);
             self.state.facts.empty.insert(name);
         }
         Ok(())
     }
+}
+
+/// `CheckSelectLocking`: what no longer is a row of a table cannot be locked. Where there is another SELECT inside, what
+/// belongs to which is not told.
+fn check_row_locking(query: &Query) -> Step {
+    const AGGREGATES: [&str; 13] = [
+        "array_agg",
+        "avg",
+        "bool_and",
+        "bool_or",
+        "count",
+        "every",
+        "json_agg",
+        "jsonb_agg",
+        "max",
+        "min",
+        "string_agg",
+        "sum",
+        "xmlagg",
+    ];
+    let Some(strength) = query.lock_strength() else { return Ok(()) };
+    if query.locked.is_empty() || query.words.split(' ').filter(|word| *word == "select").count() != 1 {
+        return Ok(());
+    }
+    let called = |names: &[&str]| {
+        query.functions.iter().any(|function| function.schema.is_none() && names.contains(&function.name.as_str()))
+    };
+    let what = if query.says(&["select", "distinct"]) {
+        "DISTINCT clause"
+    } else if query.says(&["group", "by"]) {
+        "GROUP BY clause"
+    } else if query.says(&["having"]) {
+        "HAVING clause"
+    } else if query.says(&["over"]) {
+        "window functions"
+    } else if called(&AGGREGATES) {
+        "aggregate functions"
+    } else {
+        return Ok(());
+    };
+    refuse("0A000", format!("{strength} is not allowed with {what}"))
 }
 
 /// Whether the one row that is inserted has such a value for the column.

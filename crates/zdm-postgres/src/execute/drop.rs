@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::column_type::index_uses;
-use super::{Run, Step, refuse, written};
+use super::{Run, Step, refuse};
 use crate::catalog::{Constraint, ConstraintKind, Relation};
 use crate::data_type::quoted_if_needed;
 use crate::effects::Waits;
@@ -36,7 +36,7 @@ impl Run {
                     roots.push(name);
                     continue;
                 }
-                return refuse("42P01", format!("{word} \"{}\" does not exist", written(written_name)));
+                return refuse("42P01", format!("{word} \"{}\" does not exist", written_name.name));
             };
             let foreign = drop.kind == ObjectKind::ForeignTable;
             let matches = match self.catalog().relation(&name) {
@@ -143,9 +143,9 @@ impl Run {
                         "2BP01",
                         format!(
                             "cannot drop sequence {} because column {} of table {} requires it",
-                            quoted_if_needed(&name.name),
+                            self.described(name),
                             quoted_if_needed(&column),
-                            quoted_if_needed(&table.name)
+                            self.described(&table)
                         ),
                     );
                 }
@@ -186,11 +186,22 @@ impl Run {
         Ok(())
     }
 
+    /// `getRelationDescription`: with its schema where the search path does not lead to it.
+    fn described(&self, name: &QualifiedName) -> String {
+        let bare = QualifiedName::as_written(None, name.name.clone());
+        match &name.schema {
+            Some(schema) if self.find(&bare).as_ref() != Some(name) => {
+                format!("{}.{}", quoted_if_needed(schema), quoted_if_needed(&name.name))
+            }
+            _ => quoted_if_needed(&name.name),
+        }
+    }
+
     fn depended_on(&self, word: &str, root: &QualifiedName, roots: usize) -> Step {
         if roots > 1 {
             return refuse("2BP01", "cannot drop desired object(s) because other objects depend on them");
         }
-        let name = quoted_if_needed(&root.name);
+        let name = self.described(root);
         let word = match self.catalog().relation(root) {
             Some(Relation::View(view)) if view.materialized => "materialized view",
             Some(Relation::View(_)) => "view",
@@ -244,7 +255,7 @@ impl Run {
         self.state.facts.written_anew.remove(name);
         self.state.assumed_empty.remove(name);
         self.state.facts.null_columns.retain(|(table, _)| table != name);
-        self.state.facts.pending.retain(|(table, _)| table != name);
+        self.state.facts.pending.retain(|(table, _), _| table != name);
     }
 
     fn drop_indexes(&mut self, drop: &DropObjects) -> Step {
@@ -269,7 +280,7 @@ impl Run {
                     self.lock(&assumed, LockMode::AccessExclusive);
                     continue;
                 }
-                return refuse("42704", format!("index \"{}\" does not exist", written(written_name)));
+                return refuse("42704", format!("index \"{}\" does not exist", written_name.name));
             };
             let Some(table_name) = table_name else {
                 return refuse("42809", format!("\"{}\" is not an index", name.name));
@@ -408,7 +419,8 @@ impl Run {
                             "2BP01",
                             format!(
                                 "cannot drop constraint {} on table {} because other objects depend on it",
-                                constraint.name, name.name
+                                constraint.name,
+                                self.described(name)
                             ),
                         );
                     }
@@ -501,13 +513,14 @@ impl Run {
     pub(super) fn drop_column_of(&mut self, name: &QualifiedName, column: &Ident, behavior: DropBehavior) -> Step {
         let cascade = behavior == DropBehavior::Cascade;
         let table = self.table(name);
+        let shown = self.described(name);
         let refusal = || {
             refuse(
                 "2BP01",
                 format!(
                     "cannot drop column {} of table {} because other objects depend on it",
                     quoted_if_needed(column),
-                    quoted_if_needed(&name.name)
+                    shown
                 ),
             )
         };

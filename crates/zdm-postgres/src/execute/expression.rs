@@ -67,7 +67,7 @@ impl Run {
             table: table.filter(|table| !table.assumed && !table.uncertain),
             version: self.version,
             place,
-            is_user_function: &|name| self.find_function(name).is_some(),
+            find_function: &|name| self.find_function(name),
         };
         match scope.mistake(node) {
             Some((sqlstate, message)) => refuse(sqlstate, message),

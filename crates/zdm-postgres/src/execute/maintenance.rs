@@ -97,6 +97,88 @@ impl Run {
         Ok(())
     }
 
+    /// `ExecVacuum`: the options of the version, and those that exclude each other.
+    pub(super) fn check_vacuum_options(&self, options: &[(String, String)], columns: bool) -> Step {
+        let mut workers = 0_u32;
+        for (name, value) in options {
+            let since = match name.as_str() {
+                "verbose"
+                | "skip_locked"
+                | "analyze"
+                | "freeze"
+                | "full"
+                | "disable_page_skipping"
+                | "index_cleanup"
+                | "truncate" => 12,
+                "parallel" => 13,
+                "process_toast" => 14,
+                "process_main" | "buffer_usage_limit" | "skip_database_stats" | "only_database_stats" => 16,
+                _ => u16::MAX,
+            };
+            if !self.version.at_least(since) {
+                return refuse("42601", format!("unrecognized VACUUM option \"{name}\""));
+            }
+            if name == "parallel" {
+                if value.is_empty() {
+                    return refuse("42601", "parallel option requires a value between 0 and 1024");
+                }
+                workers = value.parse().unwrap_or(0);
+                if workers > 1024 {
+                    return refuse("42601", "parallel workers for vacuum must be between 0 and 1024");
+                }
+            }
+        }
+        let said = |wanted: &str| options.iter().rfind(|(name, _)| name == wanted);
+        let on = |wanted: &str| said(wanted).is_some_and(|(_, value)| value.is_empty() || is_on(value));
+        if on("full") && workers > 0 {
+            return refuse("0A000", "VACUUM FULL cannot be performed in parallel");
+        }
+        if columns && !on("analyze") {
+            return refuse("0A000", "ANALYZE option must be specified when a column list is provided");
+        }
+        if on("full") && on("disable_page_skipping") {
+            return refuse("0A000", "VACUUM option DISABLE_PAGE_SKIPPING cannot be used with FULL");
+        }
+        if on("full") && said("process_toast").is_some() && !on("process_toast") {
+            return refuse("0A000", "PROCESS_TOAST required with VACUUM FULL");
+        }
+        Ok(())
+    }
+
+    pub(super) fn check_analyze_options(&self, options: &[(String, String)]) -> Step {
+        let unknown = options.iter().find(|(name, _)| match name.as_str() {
+            "verbose" | "skip_locked" => false,
+            "buffer_usage_limit" => !self.version.at_least(16),
+            _ => true,
+        });
+        match unknown {
+            Some((name, _)) => refuse("42601", format!("unrecognized ANALYZE option \"{name}\"")),
+            None => Ok(()),
+        }
+    }
+
+    /// `do_analyze_rel`: each column that is named is there, and named once.
+    pub(super) fn check_analyzed_columns(&self, lists: &[(QualifiedName, Vec<Ident>)]) -> Step {
+        for (written_name, columns) in lists {
+            let Some(name) = self.find(written_name) else { continue };
+            let Some(table) = self.catalog().table(&name).filter(|table| !table.assumed && !table.uncertain) else {
+                continue;
+            };
+            for (place, column) in columns.iter().enumerate() {
+                if table.column(column.as_str()).is_none() {
+                    return Self::missing_column(&name, column);
+                }
+                if columns.iter().take(place).any(|known| known == column) {
+                    return refuse(
+                        "42701",
+                        format!("column \"{column}\" of relation \"{}\" appears more than once", name.name),
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+
     pub(super) fn rewrite_all(&mut self, name: &QualifiedName) {
         self.effects.rewrites.insert(name.clone());
         self.scan(name);
@@ -248,6 +330,13 @@ impl Run {
                     let mode = if reindex.concurrently { LockMode::ShareUpdateExclusive } else { LockMode::Share };
                     self.lock(&name, mode);
                 }
+            }
+            ReindexTarget::Schema(schema)
+                if !self.catalog().has_schema(schema.as_str())
+                    && !self.catalog().is_incomplete()
+                    && !super::is_system_schema(schema) =>
+            {
+                return refuse("3F000", format!("schema \"{schema}\" does not exist"));
             }
             ReindexTarget::Schema(schema) => {
                 let inside: Vec<QualifiedName> = self

@@ -6,12 +6,14 @@ use super::{Run, Step, not_for_relation, refuse, written};
 use crate::catalog::{Policy, Relation, Rule, Sequence, Trigger};
 use crate::data_type::quoted_if_needed;
 use crate::effects::UncertainEffect;
+use crate::expr::{ExprNode, SqlExpr};
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
 use crate::statement::{
     AlterTable, AlterTableAction, CreateSequence, CreateTrigger, DropObjects, ObjectKind, PublicationChange,
     SequenceOptions, Statement,
 };
+use crate::typing::Place;
 
 impl Run {
     pub(super) fn other(&mut self, statement: &Statement) -> Step {
@@ -39,19 +41,41 @@ impl Run {
             Statement::CreateFunction(create) => return self.create_function(create),
             Statement::CreateTrigger(create) => return self.create_trigger(create),
             Statement::CreateRule { .. } => return self.create_rule(statement),
-            Statement::CreatePolicy { table, relations, name, columns, functions } => {
-                self.may_fail_always("42704", "a role that it names does not exist");
+            Statement::CreatePolicy {
+                table,
+                roles,
+                command,
+                using,
+                with_check,
+                relations,
+                name,
+                columns,
+                functions,
+            } => {
+                let command = command.as_ref().map(Ident::as_str);
+                if with_check.is_some() && matches!(command, Some("select" | "delete")) {
+                    return refuse("42601", "WITH CHECK cannot be applied to SELECT or DELETE");
+                }
+                if using.is_some() && command == Some("insert") {
+                    return refuse("42601", "only WITH CHECK expression allowed for INSERT");
+                }
+                for role in roles {
+                    self.need_role(role);
+                }
                 let policy = Policy { name: name.clone(), columns: columns.clone(), functions: functions.clone() };
-                return self.create_policy(policy, table, relations);
+                return self.create_policy(policy, table, &[using, with_check], relations);
             }
-            Statement::AlterPolicy { name, table, relations } => {
-                self.may_fail_always("42704", "a role that it names does not exist");
+            Statement::AlterPolicy { name, table, roles, using, with_check, relations } => {
+                for role in roles {
+                    self.need_role(role);
+                }
                 let table = self.open(table)?;
                 self.lock(&table, LockMode::AccessExclusive);
                 for relation in relations {
                     let relation = self.open(relation)?;
                     self.lock(&relation, LockMode::AccessShare);
                 }
+                self.check_conditions(&[using, with_check], &table, Place::Policy)?;
                 if !self.has_object(&table, ObjectKind::Policy, name) {
                     return missing_object(ObjectKind::Policy, name, &table);
                 }
@@ -126,8 +150,10 @@ impl Run {
                 self.may_fail_always("42883", "its function does not exist");
                 self.catalog_mut().event_triggers.insert_mut(name.name.clone(), ());
             }
-            Statement::AlterOther { kind, name, arguments, rename_to, set_schema } => {
-                if rename_to.is_none() && set_schema.is_none() {
+            Statement::AlterOther { kind, name, arguments, rename_to, set_schema, volatility } => {
+                if let Some(volatility) = volatility {
+                    self.set_volatility(name, arguments.as_deref(), *volatility);
+                } else if rename_to.is_none() && set_schema.is_none() {
                     self.may_fail_always("42704", "a role or another object that it names does not exist");
                 }
                 let arguments = arguments.as_deref();
@@ -146,8 +172,16 @@ impl Run {
                 }
                 return self.copy(table.as_ref(), *from, columns);
             }
-            Statement::Vacuum { full, truncate, tables, only } => return self.vacuum(tables, only, *full, *truncate),
-            Statement::Analyze { tables, only } => return self.analyze(tables, only),
+            Statement::Vacuum { full, truncate, options, tables, only, columns } => {
+                self.check_vacuum_options(options, !columns.is_empty())?;
+                self.vacuum(tables, only, *full, *truncate)?;
+                return self.check_analyzed_columns(columns);
+            }
+            Statement::Analyze { options, tables, only, columns } => {
+                self.check_analyze_options(options)?;
+                self.analyze(tables, only)?;
+                return self.check_analyzed_columns(columns);
+            }
             Statement::Cluster { table, index } => return self.cluster(table.as_ref(), index.as_ref()),
             Statement::Lock { tables, mode, .. } => {
                 for (table, only) in tables {
@@ -499,13 +533,10 @@ impl Run {
             self.lock(&from, LockMode::AccessShare);
         }
         self.check_trigger_target(create, &name)?;
+        check_trigger_form(create)?;
+        self.check_trigger_condition(create, &name)?;
         self.check_trigger_function(&create.function)?;
         let table = self.table(&name);
-        for column in &create.update_of {
-            if table.column(column.as_str()).is_none() && !table.assumed && self.catalog().view(&name).is_none() {
-                return Self::missing_column(&name, column);
-            }
-        }
         let trigger = Trigger {
             name: create.name.truncated(),
             timing: create.timing.clone(),
@@ -524,6 +555,14 @@ impl Run {
                 "42710",
                 format!("trigger \"{}\" for relation \"{}\" already exists", trigger.name, name.name),
             );
+        }
+        for (place, column) in create.update_of.iter().enumerate() {
+            if table.column(column.as_str()).is_none() && !table.assumed && self.catalog().view(&name).is_none() {
+                return Self::missing_column(&name, column);
+            }
+            if create.update_of.iter().take(place).any(|known| known == column) {
+                return refuse("42701", format!("column \"{column}\" specified more than once"));
+            }
         }
         if table.partition_by.is_some()
             && create.for_each_row
@@ -550,10 +589,62 @@ impl Run {
         Ok(())
     }
 
+    /// The rows that WHEN names are those of the events.
+    fn check_trigger_condition(&mut self, create: &CreateTrigger, name: &QualifiedName) -> Step {
+        let Some(condition) = &create.when else { return Ok(()) };
+        let table = self.table(name);
+        if self.catalog().table(name).is_none() || table.assumed || table.uncertain {
+            return Ok(());
+        }
+        let mut named: Vec<(&Ident, &Ident)> = Vec::new();
+        let mut pending = vec![&*condition.node];
+        while let Some(node) = pending.pop() {
+            match node {
+                ExprNode::Other { .. } => {}
+                ExprNode::Column { qualifier: Some(qualifier), name } => named.push((qualifier, name)),
+                node => pending.extend(node.children().into_iter().rev()),
+            }
+        }
+        for (qualifier, column) in &named {
+            let known = table.column(column.as_str()).is_some() || super::create_table::is_system_column(column);
+            if !known && matches!(qualifier.as_str(), "old" | "new") {
+                return refuse("42703", format!("column {qualifier}.{column} does not exist"));
+            }
+        }
+        self.check_conditions(&[&create.when], name, Place::TriggerWhen)?;
+        for (qualifier, column) in named {
+            if !create.for_each_row {
+                return refuse("42P17", "statement trigger's WHEN condition cannot reference column values");
+            }
+            let event = |wanted: &str| create.events.iter().any(|event| event == wanted);
+            if qualifier.as_str() == "old" && event("INSERT") {
+                return refuse("42P17", "INSERT trigger's WHEN condition cannot reference OLD values");
+            }
+            if qualifier.as_str() == "new" {
+                if event("DELETE") {
+                    return refuse("42P17", "DELETE trigger's WHEN condition cannot reference NEW values");
+                }
+                let generated = table.column(column.as_str()).is_some_and(|column| column.generated.is_some());
+                if create.timing == "BEFORE" && generated {
+                    return refuse("42P17", "BEFORE trigger's WHEN condition cannot reference NEW generated columns");
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// A function that is known returns `trigger`; one that is not known may be there all the same.
     fn check_trigger_function(&mut self, written_name: &QualifiedName) -> Step {
-        let Some(found) = self.find_function(written_name) else { return Ok(()) };
+        let Some(found) = self.find_function(written_name) else {
+            if self.function_volatility(written_name, 0) == crate::volatility::Known::Unknown {
+                self.may_fail_always("42883", format!("function {}() does not exist", written(written_name)));
+            }
+            return Ok(());
+        };
         let overloads = self.catalog().functions(&found);
+        if !overloads.is_empty() && overloads.iter().all(|function| !function.arguments.is_empty()) {
+            return refuse("42883", format!("function {}() does not exist", written(written_name)));
+        }
         let plain = overloads.iter().find(|function| function.arguments.is_empty());
         let returns = plain.and_then(|function| function.returns.as_ref()).map(|returns| returns.name.name.as_str());
         if plain.is_some() && returns.is_some_and(|returns| returns != "trigger") {
@@ -651,7 +742,22 @@ impl Run {
         Ok(())
     }
 
-    fn create_policy(&mut self, policy: Policy, table: &QualifiedName, relations: &[QualifiedName]) -> Step {
+    /// Conditions that are read over the table's columns.
+    fn check_conditions(&mut self, conditions: &[&Option<SqlExpr>], table: &QualifiedName, place: Place) -> Step {
+        let table = self.table(table);
+        for condition in conditions.iter().copied().flatten() {
+            self.check_expression(&condition.node, Some(&table), place)?;
+        }
+        Ok(())
+    }
+
+    fn create_policy(
+        &mut self,
+        policy: Policy,
+        table: &QualifiedName,
+        conditions: &[&Option<SqlExpr>],
+        relations: &[QualifiedName],
+    ) -> Step {
         let table = self.open(table)?;
         if self.catalog().table(&table).is_none() && self.catalog().relation(&table).is_some() {
             return refuse("42809", format!("\"{}\" is not a table", table.name));
@@ -670,6 +776,7 @@ impl Run {
                 return refuse("42703", format!("column \"{column}\" does not exist"));
             }
         }
+        self.check_conditions(conditions, &table, Place::Policy)?;
         if self.table(&table).policies.iter().any(|known| known.name == policy.name) {
             return refuse("42710", format!("policy \"{}\" for table \"{}\" already exists", policy.name, table.name));
         }
@@ -1115,4 +1222,39 @@ fn missing_object(kind: ObjectKind, name: &Ident, table: &QualifiedName) -> Step
         _ => format!("rule \"{name}\" for relation \"{}\" does not exist", table.name),
     };
     refuse("42704", message)
+}
+
+/// What `CreateTriggerFiringOn` refuses of any relation.
+fn check_trigger_form(create: &CreateTrigger) -> Step {
+    let unsupported = |message: &str| refuse("0A000", message);
+    let truncates = create.events.iter().any(|event| event == "TRUNCATE");
+    if truncates && create.for_each_row {
+        return unsupported("TRUNCATE FOR EACH ROW triggers are not supported");
+    }
+    if create.timing == "INSTEAD OF" {
+        if !create.for_each_row {
+            return unsupported("INSTEAD OF triggers must be FOR EACH ROW");
+        }
+        if create.when.is_some() {
+            return unsupported("INSTEAD OF triggers cannot have WHEN conditions");
+        }
+        if !create.update_of.is_empty() {
+            return unsupported("INSTEAD OF triggers cannot have column lists");
+        }
+    }
+    if create.transition_tables {
+        if create.timing != "AFTER" {
+            return refuse("42P17", "transition table name can only be specified for an AFTER trigger");
+        }
+        if truncates {
+            return unsupported("TRUNCATE triggers with transition tables are not supported");
+        }
+        if create.events.len() > 1 {
+            return unsupported("transition tables cannot be specified for triggers with more than one event");
+        }
+        if !create.update_of.is_empty() {
+            return unsupported("transition tables cannot be specified for triggers with column lists");
+        }
+    }
+    Ok(())
 }

@@ -493,31 +493,24 @@ impl Run {
 
     /// `DetachAddConstraintIfNeeded`: whoever still plans with the partition relies on its bound.
     fn keep_bound_as_check(&mut self, parent: &QualifiedName, child: &QualifiedName) {
-        let Some(partition_by) = self.table(parent).partition_by.clone() else { return };
-        let Some((_, PartitionBound::Values(text))) = self.table(child).partition_of.clone() else { return };
-        let ([column], true) = (partition_by.columns.as_slice(), partition_by.expressions.is_empty()) else { return };
-        if self.rows_fit(child, parent, &PartitionBound::Values(text.clone())) {
+        let table = self.table(child);
+        let Some((_, bound @ PartitionBound::Values(text))) = &table.partition_of else { return };
+        // The bounds of the parents come first.
+        let mut levels = vec![(parent.clone(), bound.clone())];
+        let mut current = parent.clone();
+        while let Some((above, bound)) = self.table(&current).partition_of.clone() {
+            levels.insert(0, (above.clone(), bound));
+            current = above;
+        }
+        if levels.iter().all(|(parent, bound)| self.rows_fit(child, parent, bound)) {
             return;
         }
-        let Bound::Range(from, to) = read_bound(&text) else { return };
-        let key = || Box::new(ExprNode::Column { qualifier: None, name: column.clone() });
-        let edge = |operator: &str, edge: &[Option<Literal>]| match edge {
-            [Some(Literal::Number(number))] => Some(ExprNode::Infix {
-                operator: operator.to_owned(),
-                left: key(),
-                right: Box::new(ExprNode::Number(number.to_string())),
-            }),
-            [Some(Literal::Text(text))] => Some(ExprNode::Infix {
-                operator: operator.to_owned(),
-                left: key(),
-                right: Box::new(ExprNode::Text(text.clone())),
-            }),
-            _ => None,
-        };
-        let mut terms = vec![ExprNode::IsNull { expr: key(), negated: true }];
-        terms.extend(edge(">=", &from));
-        terms.extend(edge("<", &to));
-        let expr = crate::expr::SqlExpr::new(text, ExprNode::And(terms));
+        let mut terms = Vec::new();
+        for (parent, bound) in &levels {
+            let Some(level) = self.terms_of_bound(parent, bound) else { return };
+            terms.extend(level);
+        }
+        let expr = crate::expr::SqlExpr::new(text.clone(), ExprNode::And(terms));
         let check = super::create_table::Check {
             name: None,
             expr,
@@ -528,18 +521,70 @@ impl Run {
         let _ = self.add_check(child, &check);
     }
 
+    /// `get_qual_for_range` and `get_qual_for_list` of one key that is a column.
+    fn terms_of_bound(&self, parent: &QualifiedName, bound: &PartitionBound) -> Option<Vec<ExprNode>> {
+        let partition_by = self.table(parent).partition_by.clone()?;
+        let PartitionBound::Values(text) = bound else { return None };
+        let ([column], true) = (partition_by.columns.as_slice(), partition_by.expressions.is_empty()) else {
+            return None;
+        };
+        let key = || ExprNode::Column { qualifier: None, name: column.clone() };
+        let constant = |literal: &Literal| match literal {
+            Literal::Number(number) => ExprNode::Number(number.to_string()),
+            Literal::Text(text) => ExprNode::Text(text.clone()),
+        };
+        let infix = |operator: &str, literal: &Literal| ExprNode::Infix {
+            operator: operator.to_owned(),
+            left: Box::new(key()),
+            right: Box::new(constant(literal)),
+        };
+        let is_null = |negated| ExprNode::IsNull { expr: Box::new(key()), negated };
+        Some(match read_bound(text) {
+            Bound::Range(from, to) => {
+                let mut terms = vec![is_null(true)];
+                for (operator, edge) in [(">=", &from), ("<", &to)] {
+                    if let [Some(literal)] = edge.as_slice() {
+                        terms.push(infix(operator, literal));
+                    }
+                }
+                terms
+            }
+            Bound::List(values, null) => {
+                let equal = match values.as_slice() {
+                    [] => None,
+                    [only] => Some(infix("=", only)),
+                    many => Some(ExprNode::InList {
+                        expr: Box::new(key()),
+                        list: many.iter().map(constant).collect(),
+                        negated: false,
+                    }),
+                };
+                match (equal, null) {
+                    (None, _) => vec![is_null(false)],
+                    (Some(equal), true) => vec![ExprNode::Or(vec![is_null(false), equal])],
+                    (Some(equal), false) => vec![is_null(true), equal],
+                }
+            }
+            Bound::Hash(..) | Bound::Unknown => return None,
+        })
+    }
+
     /// Rows elsewhere that reference the partition forbid its leaving, so they are looked for.
     fn detach_references(&mut self, name: &QualifiedName, child: &QualifiedName) {
         for (referencing, _, key) in self.keys_into(name) {
             self.may_fail(child, "23503", format!("a row of {referencing} references one of {child}"));
             self.lock(&referencing, LockMode::AccessExclusive);
             self.lock(child, LockMode::AccessExclusive);
-            self.plan(&referencing, LockMode::AccessShare, false);
-            self.plan(child, LockMode::AccessShare, false);
+            self.plan(&referencing, LockMode::AccessShare, true);
+            self.plan(child, LockMode::AccessShare, true);
             // The rows are told by the partition's whole bound.
             self.read_bound_of(child);
-            self.scan(&referencing);
-            self.scan(child);
+            for root in [&referencing, child] {
+                self.scan(root);
+                for below in self.catalog().descendants(root) {
+                    self.scan(&below);
+                }
+            }
             let index = self.table(child).constraints.iter().find_map(|constraint| match &constraint.kind {
                 ConstraintKind::PrimaryKey { columns, .. } | ConstraintKind::Unique { columns, .. }
                     if super::drop::same_set(columns, &key.references) =>

@@ -130,9 +130,9 @@ impl Run {
             .collect();
         facts.pending = std::mem::take(&mut facts.pending)
             .into_iter()
-            .map(|(table, (owner, name))| {
+            .map(|((table, (owner, name)), certain)| {
                 let renamed = |known: QualifiedName| if known == *from { to.clone() } else { known };
-                (renamed(table), (renamed(owner), name))
+                ((renamed(table), (renamed(owner), name)), certain)
             })
             .collect();
         self.renames.push((from.clone(), to.clone()));

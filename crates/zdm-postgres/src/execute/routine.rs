@@ -71,6 +71,7 @@ impl Run {
         let function = Function {
             arguments,
             returns,
+            returns_set: create.returns_set,
             language: create.language.clone(),
             volatility: create.volatility,
             body: create.body.clone(),
@@ -293,7 +294,15 @@ impl Run {
             };
             let [function] = self.catalog().functions(&name) else {
                 // What calls which of the overloads, the name alone does not say.
-                match arguments.and_then(|arguments| self.overload(&name, arguments)) {
+                let Some(arguments) = arguments else {
+                    let word = match drop.kind {
+                        ObjectKind::Procedure => "procedure",
+                        ObjectKind::Routine => "routine",
+                        _ => "function",
+                    };
+                    return refuse("42725", format!("{word} name \"{}\" is not unique", written(written_name)));
+                };
+                match self.overload(&name, arguments) {
                     Some(found) => overloaded.push((name, found)),
                     None => self.catalog_mut().mark_incomplete(),
                 }

@@ -11,7 +11,7 @@ use crate::name::{Ident, QualifiedName};
 use crate::naming;
 use crate::statement::{
     AlterDomainAction, AlterTypeAction, CreateDomain, DropBehavior, DropObjects, ObjectKind, Persistence,
-    TableConstraintKind, TypeDefinition,
+    TableConstraintKind, TypeDefinition, Volatility,
 };
 use crate::typing::Place;
 
@@ -22,12 +22,29 @@ impl Run {
             self.catalog().user_type(&name).map(|known| &known.kind),
             Some(UserTypeKind::Defined(TypeDefinition::Shell))
         );
-        if self.catalog().user_type(&name).is_some() && !shell {
+        if (self.catalog().user_type(&name).is_some() && !shell) || self.has_row_type(&name) {
             return refuse("42710", format!("type \"{}\" already exists", name.name));
+        }
+        if matches!(definition, TypeDefinition::Composite(_)) && self.catalog().relation(&name).is_some() {
+            return refuse("42P07", format!("relation \"{}\" already exists", name.name));
         }
         self.put_type(&name, UserTypeKind::Defined(definition.clone()));
         self.state.facts.created_types.insert(name);
         Ok(())
+    }
+
+    /// A new table brings a type of its name.
+    pub(super) fn need_free_row_type(&self, name: &QualifiedName) -> Step {
+        if self.catalog().user_type(name).is_some() {
+            return refuse("42710", format!("type \"{}\" already exists", name.name));
+        }
+        Ok(())
+    }
+
+    /// The rows of a table or view are of a type of the same name.
+    fn has_row_type(&self, name: &QualifiedName) -> bool {
+        matches!(self.catalog().relation(name), Some(Relation::Table(table)) if !table.assumed)
+            || matches!(self.catalog().relation(name), Some(Relation::View(_)))
     }
 
     fn put_type(&mut self, name: &QualifiedName, kind: UserTypeKind) {
@@ -37,7 +54,7 @@ impl Run {
 
     pub(super) fn create_domain(&mut self, create: &CreateDomain) -> Step {
         let name = self.creation_name(&create.name, Persistence::Permanent);
-        if self.catalog().user_type(&name).is_some() {
+        if self.catalog().user_type(&name).is_some() || self.has_row_type(&name) {
             return refuse("42710", format!("type \"{}\" already exists", name.name));
         }
         let base = self.resolve_type(&create.data_type)?;
@@ -200,10 +217,10 @@ impl Run {
                 }
             }
             for table in self.catalog().tables() {
-                let found = table.columns.iter().find(|column| {
-                    (column.data_type.name == current && column.data_type.is_array())
-                        || holders.contains(&column.data_type.name)
-                });
+                // The type of its arrays was made with the type, and so is looked at first.
+                let of_array = |column: &&Column| column.data_type.name == current && column.data_type.is_array();
+                let of_holder = |column: &&Column| holders.contains(&column.data_type.name);
+                let found = table.columns.iter().find(of_array).or_else(|| table.columns.iter().find(of_holder));
                 if let Some(column) = found {
                     return refuse(
                         "0A000",
@@ -684,6 +701,31 @@ impl Run {
     }
 
     /// Renames and moves of objects that no table names: functions and schemas; others have no entry.
+    /// ALTER FUNCTION … IMMUTABLE and the like: what uses it already is not looked at.
+    pub(super) fn set_volatility(
+        &mut self,
+        name: &QualifiedName,
+        arguments: Option<&[DataType]>,
+        volatility: Volatility,
+    ) {
+        let Some(name) = self.find_function(name) else { return };
+        let mut overloads = self.catalog().functions(&name).to_vec();
+        let resolved = |data_type: &DataType| self.resolve_type(data_type).unwrap_or_else(|_| data_type.clone());
+        let wanted: Option<Vec<DataType>> = arguments.map(|arguments| arguments.iter().map(resolved).collect());
+        for overload in &mut overloads {
+            let same = wanted.as_ref().is_none_or(|wanted| {
+                wanted.len() == overload.arguments.len()
+                    && wanted.iter().zip(&overload.arguments).all(|(wanted, known)| {
+                        known.as_ref().is_none_or(|known| self.shown(known) == self.shown(wanted))
+                    })
+            });
+            if same {
+                overload.volatility = volatility;
+            }
+        }
+        self.catalog_mut().functions.insert_mut(name, Arc::new(overloads));
+    }
+
     pub(super) fn alter_other_object(
         &mut self,
         kind: ObjectKind,
@@ -780,17 +822,6 @@ fn check_name(domain_name: &QualifiedName, domain: &Domain) -> Ident {
 /// A table whose only column is what the checks of a domain call VALUE.
 fn of_value(base: &DataType) -> Table {
     let mut table = Table::named(QualifiedName::new(Ident::new("value")));
-    table.columns.push(Column {
-        name: Ident::new("value"),
-        data_type: base.clone(),
-        collation: None,
-        not_null: false,
-        default: None,
-        generated: None,
-        identity: None,
-        comment: None,
-        inherited: false,
-        own: true,
-    });
+    table.columns.push(Column { own: true, ..super::create_table::plain_column(&Ident::new("value"), base) });
     table
 }

@@ -89,6 +89,7 @@ fn dml(table: QualifiedName) -> Dml {
         values_rows: None,
         values: Vec::new(),
         merge: Vec::new(),
+        merge_on: Vec::new(),
     }
 }
 
@@ -287,13 +288,13 @@ pub(super) fn merge(cursor: &mut Cursor<'_>, start: usize) -> Read<Statement> {
     let only = only(cursor);
     let mut merge = Dml { only, ..dml(cursor.name()?) };
     cursor.accept_operator("*");
-    if cursor.accept("AS") || !cursor.is("USING") {
-        cursor.ident()?;
-    }
+    let alias = if cursor.accept("AS") || !cursor.is("USING") { Some(cursor.ident()?) } else { None };
     if !cursor.is("USING") {
         return cursor.unexpected("USING");
     }
     let body = cursor.at;
+    let target = (alias.unwrap_or_else(|| merge.table.name.clone()), merge.table.clone());
+    merge.merge_on = join_names(cursor.clone(), target).unwrap_or_default();
     merge.query = whole_query(cursor, start, head, &[(body, cursor.tokens.len())]);
     cursor.at = next_clause(cursor)?;
     while cursor.accept("WHEN") {
@@ -310,6 +311,41 @@ pub(super) fn merge(cursor: &mut Cursor<'_>, start: usize) -> Read<Statement> {
     }
     cursor.at = cursor.tokens.len();
     Ok(Statement::Merge(merge))
+}
+
+/// What the condition behind `USING source ON` names of the target and of a source that is a relation.
+fn join_names(mut cursor: Cursor<'_>, target: (Ident, QualifiedName)) -> Read<Vec<(Ident, QualifiedName, Ident)>> {
+    cursor.expect("USING")?;
+    let mut relations = vec![target];
+    if cursor.is_kind(Kind::LParen) {
+        cursor.at = cursor.after_closing(cursor.at)?;
+        cursor.accept("AS");
+        cursor.ident()?;
+        if cursor.is_kind(Kind::LParen) {
+            cursor.at = cursor.after_closing(cursor.at)?;
+        }
+    } else {
+        only(&mut cursor);
+        let source = cursor.name()?;
+        cursor.accept_operator("*");
+        let alias = if cursor.accept("AS") || !cursor.is("ON") { cursor.ident()? } else { source.name.clone() };
+        // With a list of columns they have other names.
+        if !cursor.is("ON") {
+            return Ok(Vec::new());
+        }
+        relations.push((alias, source));
+    }
+    cursor.expect("ON")?;
+    let mut names = Vec::new();
+    let end = next_clause(&cursor)?;
+    cursor.expr_until(end)?.node.walk(&mut |node| {
+        if let zdm_postgres::expr::ExprNode::Column { qualifier: Some(qualifier), name } = node
+            && let Some((alias, relation)) = relations.iter().find(|(alias, _)| alias == qualifier)
+        {
+            names.push((alias.clone(), relation.clone(), name.clone()));
+        }
+    });
+    Ok(names)
 }
 
 /// The next WHEN of MERGE itself: one of a CASE is none, nor is one in parentheses.

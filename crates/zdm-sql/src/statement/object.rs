@@ -1,5 +1,6 @@
 //! Views, sequences, types, domains, the smaller objects, and what is said about any object: DROP, COMMENT, GRANT, ALTER … RENAME.
 
+use zdm_postgres::expr::SqlExpr;
 use zdm_postgres::statement::{
     AlterDomainAction, AlterTypeAction, CommentText, CreateDomain, CreateSequence, CreateView, DropObjects, ObjectKind,
     PublicationChange, PublishedPart, SequenceOptions, TableConstraintKind, TypeDefinition,
@@ -530,36 +531,59 @@ fn create_policy(cursor: &mut Cursor<'_>) -> Read<Statement> {
     let name = cursor.ident()?;
     cursor.expect("ON")?;
     let table = cursor.name()?;
-    let (columns, relations, functions) = policy_tail(cursor)?;
-    Ok(Statement::CreatePolicy { name, table, columns, relations, functions })
+    let PolicyTail { roles, command, using, with_check, columns, relations, functions } = policy_tail(cursor)?;
+    Ok(Statement::CreatePolicy { name, table, roles, command, using, with_check, columns, relations, functions })
 }
 
-/// The columns that its expressions name, the relations that their subqueries read, and the functions that they call.
-fn policy_tail(cursor: &mut Cursor<'_>) -> Read<(Vec<Ident>, Vec<QualifiedName>, Vec<QualifiedName>)> {
-    let mut columns: Vec<Ident> = Vec::new();
-    let mut read: Vec<QualifiedName> = Vec::new();
-    let mut called: Vec<QualifiedName> = Vec::new();
+/// What stands behind a policy's table.
+#[derive(Default)]
+struct PolicyTail {
+    roles: Vec<Ident>,
+    command: Option<Ident>,
+    using: Option<SqlExpr>,
+    with_check: Option<SqlExpr>,
+    /// Those that its expressions name.
+    columns: Vec<Ident>,
+    /// What the subqueries of its expressions read.
+    relations: Vec<QualifiedName>,
+    /// What its expressions call.
+    functions: Vec<QualifiedName>,
+}
+
+fn policy_tail(cursor: &mut Cursor<'_>) -> Read<PolicyTail> {
+    let mut tail = PolicyTail::default();
     loop {
-        let expr = if cursor.accept("AS") || cursor.accept("FOR") {
+        let using;
+        let expr = if cursor.accept("AS") {
             cursor.ident()?;
             continue;
-        } else if cursor.accept("TO") {
-            cursor.idents()?;
+        } else if cursor.accept("FOR") {
+            tail.command = Some(cursor.ident()?);
             continue;
-        } else if cursor.accept("USING") || cursor.accept_all(&["WITH", "CHECK"]) {
+        } else if cursor.accept("TO") {
+            tail.roles.extend(cursor.idents()?);
+            continue;
+        } else if cursor.is("USING") || cursor.are(&["WITH", "CHECK"]) {
+            using = cursor.accept("USING");
+            cursor.at += if using { 0 } else { 2 };
             cursor.parenthesized_expr()?
         } else {
-            return Ok((columns, read, called));
+            return Ok(tail);
         };
         expr.node.walk(&mut |node| match node {
-            zdm_postgres::expr::ExprNode::Subquery { relations } => read.extend(relations.iter().cloned()),
-            zdm_postgres::expr::ExprNode::Call { function, .. } => called.push(function.clone()),
+            zdm_postgres::expr::ExprNode::Subquery { relations } => tail.relations.extend(relations.iter().cloned()),
+            zdm_postgres::expr::ExprNode::Call { function, .. } => tail.functions.push(function.clone()),
             _ => {}
         });
         for column in expr.node.columns() {
-            if !columns.contains(&column) {
-                columns.push(column);
+            if !tail.columns.contains(&column) {
+                tail.columns.push(column);
             }
+        }
+        if using {
+            tail.using = Some(expr);
+        } else {
+            tail.with_check = Some(expr);
         }
     }
 }
@@ -575,8 +599,8 @@ pub(super) fn alter(cursor: &mut Cursor<'_>) -> Read<Statement> {
             let rename_to = Some(cursor.ident()?);
             return Ok(Statement::AlterOnTable { kind: ObjectKind::Policy, name, table, rename_to });
         }
-        let (_, relations, _) = policy_tail(cursor)?;
-        return Ok(Statement::AlterPolicy { name, table, relations });
+        let PolicyTail { roles, using, with_check, relations, .. } = policy_tail(cursor)?;
+        return Ok(Statement::AlterPolicy { name, table, roles, using, with_check, relations });
     }
     if cursor.is_any(&["TRIGGER", "RULE"]) {
         let kind = if cursor.accept("RULE") { ObjectKind::Rule } else { ObjectKind::Trigger };
@@ -621,10 +645,16 @@ pub(super) fn alter(cursor: &mut Cursor<'_>) -> Read<Statement> {
     }
     let rename_to = if cursor.accept_all(&["RENAME", "TO"]) { Some(cursor.ident()?) } else { None };
     let set_schema = if cursor.accept_all(&["SET", "SCHEMA"]) { Some(cursor.ident()?) } else { None };
+    let mut volatility = None;
     if rename_to.is_none() && set_schema.is_none() {
+        let routine = matches!(kind, ObjectKind::Function | ObjectKind::Procedure | ObjectKind::Routine);
+        while routine && volatility.is_none() && !cursor.is_at_end() {
+            volatility = super::routine::volatility(cursor);
+            cursor.at += usize::from(volatility.is_none());
+        }
         cursor.at = cursor.tokens.len();
     }
-    Ok(Statement::AlterOther { kind, name, arguments, rename_to, set_schema })
+    Ok(Statement::AlterOther { kind, name, arguments, rename_to, set_schema, volatility })
 }
 
 fn alter_publication(cursor: &mut Cursor<'_>) -> Read<Statement> {
@@ -641,6 +671,7 @@ fn alter_publication(cursor: &mut Cursor<'_>) -> Read<Statement> {
             arguments: None,
             rename_to,
             set_schema: None,
+            volatility: None,
         });
     }
     let change = match cursor.accept_any(&["ADD", "SET", "DROP"]) {
@@ -664,6 +695,7 @@ pub(super) fn other(cursor: &mut Cursor<'_>) -> Read<Statement> {
             arguments: None,
             rename_to: None,
             set_schema: None,
+            volatility: None,
         });
     }
     if cursor.accept_all(&["IMPORT", "FOREIGN", "SCHEMA"]) {

@@ -22,6 +22,7 @@ pub(super) fn create_function(cursor: &mut Cursor<'_>) -> Read<Statement> {
         procedure,
         arguments: arguments(cursor)?,
         returns: None,
+        returns_set: false,
         language: None,
         volatility: Volatility::Volatile,
         strict: false,
@@ -31,6 +32,7 @@ pub(super) fn create_function(cursor: &mut Cursor<'_>) -> Read<Statement> {
     };
     if !procedure && cursor.is("RETURNS") && !cursor.is_nth(1, "NULL") {
         cursor.at += 1;
+        function.returns_set = cursor.is_any(&["SETOF", "TABLE"]);
         if cursor.accept("TABLE") {
             cursor.skip_parenthesized()?;
             function.returns = Some(DataType::named("record"));
@@ -105,18 +107,22 @@ fn mode(cursor: &mut Cursor<'_>) -> Option<bool> {
     cursor.accept_any(&["IN", "OUT", "INOUT", "VARIADIC"]).map(|mode| mode == "OUT")
 }
 
+pub(super) fn volatility(cursor: &mut Cursor<'_>) -> Option<Volatility> {
+    Some(match cursor.accept_any(&["IMMUTABLE", "STABLE", "VOLATILE"])? {
+        "IMMUTABLE" => Volatility::Immutable,
+        "STABLE" => Volatility::Stable,
+        _ => Volatility::Volatile,
+    })
+}
+
 fn function_option(cursor: &mut Cursor<'_>, function: &mut CreateFunction) -> Read<bool> {
     if cursor.accept("LANGUAGE") {
         function.language = Some(match cursor.string() {
             Ok(language) => language.to_lowercase().into(),
             Err(_) => cursor.ident()?,
         });
-    } else if let Some(word) = cursor.accept_any(&["IMMUTABLE", "STABLE", "VOLATILE"]) {
-        function.volatility = match word {
-            "IMMUTABLE" => Volatility::Immutable,
-            "STABLE" => Volatility::Stable,
-            _ => Volatility::Volatile,
-        };
+    } else if let Some(volatility) = volatility(cursor) {
+        function.volatility = volatility;
     } else if cursor.accept_all(&["RETURNS", "NULL", "ON", "NULL", "INPUT"]) || cursor.accept("STRICT") {
         function.strict = true;
     } else if cursor.accept_all(&["CALLED", "ON", "NULL", "INPUT"]) {

@@ -286,54 +286,61 @@ pub(super) fn command(cursor: &mut Cursor<'_>) -> Statement {
 
 pub(super) fn vacuum(cursor: &mut Cursor<'_>) -> Read<Statement> {
     cursor.expect("VACUUM")?;
-    let (mut full, mut truncate) = (false, None);
+    let mut options = Vec::new();
     if cursor.is_kind(Kind::LParen) {
-        for (name, value) in spaced_options(cursor)? {
-            match name.as_str() {
-                "full" => full = is_on(&value),
-                "truncate" => truncate = Some(is_on(&value)),
-                _ => {}
-            }
-        }
+        options = spaced_options(cursor)?;
     } else {
         while let Some(word) = cursor.accept_any(&["FULL", "FREEZE", "VERBOSE", "ANALYZE", "ANALYSE"]) {
-            full |= word == "FULL";
+            options.push((word.to_ascii_lowercase(), String::new()));
         }
     }
-    let (tables, only) = maintained_tables(cursor)?;
-    Ok(Statement::Vacuum { full, truncate, tables, only })
+    for (name, _) in options.iter_mut().filter(|(name, _)| name == "analyse") {
+        "analyze".clone_into(name);
+    }
+    let said = |wanted: &str| options.iter().rfind(|(name, _)| name == wanted).map(|(_, value)| is_on(value));
+    let (full, truncate) = (said("full").unwrap_or(false), said("truncate"));
+    let Maintained { tables, only, columns } = maintained_tables(cursor)?;
+    Ok(Statement::Vacuum { full, truncate, options, tables, only, columns })
 }
 
 pub(super) fn analyze(cursor: &mut Cursor<'_>) -> Read<Statement> {
     cursor.at += 1;
+    let mut options = Vec::new();
     if cursor.is_kind(Kind::LParen) {
-        spaced_options(cursor)?;
+        options = spaced_options(cursor)?;
     } else {
         cursor.accept("VERBOSE");
     }
-    let (tables, only) = maintained_tables(cursor)?;
-    Ok(Statement::Analyze { tables, only })
+    let Maintained { tables, only, columns } = maintained_tables(cursor)?;
+    Ok(Statement::Analyze { options, tables, only, columns })
 }
 
-/// The tables, and which of them are named by ONLY.
-fn maintained_tables(cursor: &mut Cursor<'_>) -> Read<(Vec<QualifiedName>, Vec<QualifiedName>)> {
+/// The tables, which of them are named by ONLY, and the columns that stand behind one.
+#[derive(Default)]
+struct Maintained {
+    tables: Vec<QualifiedName>,
+    only: Vec<QualifiedName>,
+    columns: Vec<(QualifiedName, Vec<Ident>)>,
+}
+
+fn maintained_tables(cursor: &mut Cursor<'_>) -> Read<Maintained> {
+    let mut maintained = Maintained::default();
     if cursor.is_at_end() {
-        return Ok((Vec::new(), Vec::new()));
+        return Ok(maintained);
     }
-    let mut alone = Vec::new();
     let tables = cursor.list(|cursor| {
         let only = only(cursor);
         let name = cursor.name()?;
         cursor.accept_operator("*");
         if cursor.is_kind(Kind::LParen) {
-            cursor.skip_parenthesized()?;
+            maintained.columns.push((name.clone(), cursor.column_list()?));
         }
         if only.0 {
-            alone.push(name.clone());
+            maintained.only.push(name.clone());
         }
         Ok(name)
     })?;
-    Ok((tables, alone))
+    Ok(Maintained { tables, ..maintained })
 }
 
 /// `CLUSTER [VERBOSE | ( … )] [table [USING index]]` and the old `CLUSTER index ON table`.
