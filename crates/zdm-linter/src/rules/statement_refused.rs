@@ -1,11 +1,15 @@
 //! ZDM701: PostgreSQL would refuse the statement.
 
+use std::collections::BTreeMap;
+
 use zdm_postgres::effects::TransactionUse;
-use zdm_source::{Diagnostic, Severity};
+use zdm_source::{Diagnostic, Note, Severity};
 
 use crate::context::{Cx, shortened};
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
+    // By operation of Django's: the place of its finding, and how many more of its statements are refused.
+    let mut of_operation: BTreeMap<usize, (usize, usize)> = BTreeMap::new();
     // Python code may look before it sends what would be refused.
     for step in cx.steps().filter(|step| !step.python) {
         // Of a statement with parameters by name the values are not put in.
@@ -31,6 +35,14 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
         if told_elsewhere || conditional {
             continue;
         }
+        // The first one ends the migration, and what comes after it mostly fails for the same reason.
+        if !step.raw {
+            if let Some((_, more)) = of_operation.get_mut(&step.operation) {
+                *more += 1;
+                continue;
+            }
+            of_operation.insert(step.operation, (out.len(), 0));
+        }
         let uncertain = step.catalog_before.is_incomplete();
         let message = if uncertain {
             format!("PostgreSQL may refuse this statement: {} ({})", error.message, error.sqlstate)
@@ -48,5 +60,13 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             diagnostic.severity = diagnostic.severity.min(Severity::Warning);
         }
         out.push(diagnostic);
+    }
+    for (place, more) in of_operation.into_values() {
+        if let Some(diagnostic) = out.get_mut(place).filter(|_| more > 0) {
+            let statements =
+                if more == 1 { "one more statement".to_owned() } else { format!("{more} more statements") };
+            let text = format!("{statements} of this operation may fail, where this one has not ended the migration");
+            diagnostic.notes.insert(1, Note::Fact(text));
+        }
     }
 }
