@@ -34,7 +34,7 @@ class Progress(unittest.TestCase):
             answer, shown = self.on_a_terminal(command, repository.folder)
             self.assertEqual(answer, quiet.stdout, "the answer is the same")
             if took > 1.6:
-                self.assertRegex(shown, rb"\r\x1b\[Kzdm-lint: (reading|replaying|judging) \d+ \w+")
+                self.assertRegex(shown, rb"\r\x1b\[Kzdm-lint: (reading|replaying and judging) \d+ \w+")
                 self.assertTrue(shown.endswith(b"\r\x1b[K"), "the line is gone at the end")
             for more in (["-q"], []):
                 environment = {} if more else {"TERM": "dumb"}
