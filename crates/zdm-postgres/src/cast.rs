@@ -7,7 +7,7 @@
 //! support functions remove (`varchar_support`, `numeric_support`, `timestamp_support`, `time_support`,
 //! `interval_support`, `varbit_support`).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
 use crate::catalog::{Catalog, Domain, UserTypeKind};
@@ -133,7 +133,10 @@ pub(crate) fn is_builtin_type(name: &str, version: PgVersion) -> bool {
         "xid8" | "pg_snapshot" | "regcollation" => version.at_least(13),
         "int4multirange" | "int8multirange" | "nummultirange" | "tsmultirange" | "tstzmultirange"
         | "datemultirange" | "anymultirange" => version.at_least(14),
-        _ => BUILTIN_TYPES.split_whitespace().any(|known| known == name),
+        _ => {
+            static TYPES: OnceLock<BTreeSet<&str>> = OnceLock::new();
+            TYPES.get_or_init(|| BUILTIN_TYPES.split_whitespace().collect()).contains(name)
+        }
     }
 }
 
