@@ -2079,3 +2079,6 @@ CREATE INDEX ON child ((at AT TIME ZONE 'UTC'))
 CREATE CAST (varchar AS mood) WITH INOUT AS ASSIGNMENT ==> ALTER TABLE parent ALTER COLUMN note TYPE mood
 SET LOCAL default_transaction_read_only = on ==> ALTER TABLE parent ADD COLUMN z int
 SET TRANSACTION READ ONLY ==> TRUNCATE child
+SELECT id AS over FROM parent FOR UPDATE
+SELECT stddev(id), jsonb_object_agg(id, note) FROM parent FOR SHARE
+SELECT rank() OVER w FROM parent WINDOW w AS (ORDER BY id) FOR UPDATE

@@ -144,6 +144,19 @@ fn operators() -> &'static Candidates {
     })
 }
 
+/// `prokind` of the server's functions of that name, where all have one.
+fn kind_of(name: &str) -> Option<u8> {
+    let all = functions().get(name)?;
+    let first = all.first()?.kind;
+    all.iter().all(|candidate| candidate.kind == first).then_some(first)
+}
+
+/// Whether the written name is that of an aggregate of the server's.
+pub(crate) fn is_aggregate(function: &QualifiedName) -> bool {
+    function.schema.as_ref().is_none_or(|schema| *schema == "pg_catalog")
+        && kind_of(function.name.as_str()) == Some(b'a')
+}
+
 fn functions() -> &'static Candidates {
     static TABLE: OnceLock<Candidates> = OnceLock::new();
     TABLE.get_or_init(|| {
@@ -493,9 +506,7 @@ impl Scope<'_> {
         {
             return None;
         }
-        let all = functions().get(function.name.as_str())?;
-        let first = all.first()?.kind;
-        all.iter().all(|candidate| candidate.kind == first).then_some(first)
+        kind_of(function.name.as_str())
     }
 
     fn call(&self, function: &QualifiedName, args: &[ExprNode]) -> Result<Value, Mistake> {

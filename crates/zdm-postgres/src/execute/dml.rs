@@ -22,7 +22,9 @@ enum Change {
 
 impl Run {
     pub(super) fn select(&mut self, query: &Query) -> Step {
-        check_row_locking(query)?;
+        check_row_locking(query, |function| {
+            crate::typing::is_aggregate(function) && self.find_function(function).is_none()
+        })?;
         self.run_query(query)
     }
 
@@ -1331,38 +1333,20 @@ impl Run {
 
 /// `CheckSelectLocking`: what no longer is a row of a table cannot be locked. Where there is another SELECT inside, what
 /// belongs to which is not told.
-fn check_row_locking(query: &Query) -> Step {
-    const AGGREGATES: [&str; 13] = [
-        "array_agg",
-        "avg",
-        "bool_and",
-        "bool_or",
-        "count",
-        "every",
-        "json_agg",
-        "jsonb_agg",
-        "max",
-        "min",
-        "string_agg",
-        "sum",
-        "xmlagg",
-    ];
+fn check_row_locking(query: &Query, is_aggregate: impl Fn(&QualifiedName) -> bool) -> Step {
     let Some(strength) = query.lock_strength() else { return Ok(()) };
     if query.locked.is_empty() || query.words.split(' ').filter(|word| *word == "select").count() != 1 {
         return Ok(());
     }
-    let called = |names: &[&str]| {
-        query.functions.iter().any(|function| function.schema.is_none() && names.contains(&function.name.as_str()))
-    };
     let what = if query.says(&["select", "distinct"]) {
         "DISTINCT clause"
     } else if query.says(&["group", "by"]) {
         "GROUP BY clause"
     } else if query.says(&["having"]) {
         "HAVING clause"
-    } else if query.says(&["over"]) {
+    } else if query.says(&["over", "("]) || query.says(&["window"]) {
         "window functions"
-    } else if called(&AGGREGATES) {
+    } else if query.functions.iter().any(is_aggregate) {
         "aggregate functions"
     } else {
         return Ok(());
