@@ -436,7 +436,8 @@ class Replay:
         dump = {
             "name": field.name,
             "column": column,
-            "db_type": field.db_type(self.connection),
+            # A generated column has the type of its output, which `db_type()` does not always say.
+            "db_type": field.db_parameters(self.connection)["type"],
             "null": field.null,
             "primary_key": field.primary_key,
             "unique": field.unique,

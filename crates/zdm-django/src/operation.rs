@@ -185,6 +185,8 @@ pub enum OperationKind {
         /// What it does if a condition holds that is not known: the operation that stands there. State and catalog are
         /// uncertain in what that names, and in nothing else. Empty where nothing can be told.
         possible: Vec<Operation>,
+        /// Models of which it is not known what the state says from here on.
+        models: Vec<Arc<str>>,
     },
 }
 

@@ -92,10 +92,10 @@ fn show(operation: &Operation) -> String {
             format!("RunSQL [{}] reverse {reverse:?}", texts(&sql.sql))
         }
         OperationKind::RunPython(python) => format!("RunPython {:?} {:?}", python.code, python.reverse_code),
-        OperationKind::Unknown { reason, possible } if possible.is_empty() => {
+        OperationKind::Unknown { reason, possible, .. } if possible.is_empty() => {
             format!("Unknown {}: {reason}", operation.class)
         }
-        OperationKind::Unknown { reason, possible } => {
+        OperationKind::Unknown { reason, possible, .. } => {
             let possible: Vec<String> = possible.iter().map(show).collect();
             format!("{}: {reason}", possible.join(", "))
         }
@@ -795,6 +795,18 @@ fn fields_of_the_project_are_followed_to_django() {
         class Typed(Parent[int]):
             pass
 
+        class Falling(models.CharField):
+            def clone(self):
+                _, _, args, kwargs = self.deconstruct()
+                kwargs["fallback"] = self.fallback
+                return self.__class__(*args, **kwargs)
+
+        class Growing(models.CharField):
+            def clone(self):
+                _, _, args, kwargs = self.deconstruct()
+                kwargs["max_length"] = 2 * self.max_length
+                return self.__class__(*args, **kwargs)
+
         class Forgetful(models.TextField):
             def deconstruct(self):
                 name, path, args, kwargs = super().deconstruct()
@@ -806,6 +818,8 @@ fn fields_of_the_project_are_followed_to_django() {
         class Migration(migrations.Migration):
             operations = [
                 migrations.AddField("order", "typed", Typed()),
+                migrations.AddField("order", "falling", Falling(max_length=3)),
+                migrations.AddField("order", "growing", Growing(max_length=3)),
                 migrations.AddField("order", "lost", Forgetful(null=True, blank=True)),
                 migrations.AddField("order", "perhaps", Forgetful(db_column="p")),
                 migrations.AddField("order", "price", Money("Price", decimal_places=3)),
@@ -815,6 +829,8 @@ fn fields_of_the_project_are_followed_to_django() {
         "#,
         r#"
         AddField order.typed Django("TextField")
+        AddField order.falling Django("CharField") max_length=Int(3)
+        AddField order.growing Unknown { reason: "`shop.migrations.0001_initial.Growing` has a `clone` of its own" } max_length=Int(3)
         AddField order.lost Django("TextField") blank=Bool(true)
         AddField order.perhaps Unknown { reason: "`shop.migrations.0001_initial.Forgetful` leaves out `db_column` under a condition" } db_column=Str("p")
         AddField order.price Django("DecimalField") decimal_places=Int(3) max_digits=Int(12) verbose_name=Str("Price")
@@ -1102,6 +1118,86 @@ impl zdm_django::project::sources::Folder for Memory {
         let names = self.0.iter().filter_map(|(path, _)| path.strip_prefix(folder)?.strip_prefix('/'));
         names.filter(|name| !name.contains('/')).map(str::to_owned).collect()
     }
+
+    fn names_in(&self, folder: &str) -> Option<Vec<String>> {
+        let inside = |path: &'static str| {
+            if folder.is_empty() { Some(path) } else { path.strip_prefix(folder)?.strip_prefix('/') }
+        };
+        let names: std::collections::BTreeSet<&str> =
+            self.0.iter().filter_map(|(path, _)| inside(path)?.split('/').next()).collect();
+        Some(names.into_iter().map(str::to_owned).collect())
+    }
+}
+
+#[test]
+fn plugins_are_installed_by_their_entry_points() {
+    let packages = || {
+        Memory(vec![
+            ("django/__init__.py", ""),
+            ("gifts/__init__.py", "default_app_config = 'gifts.apps.Gifts'\n"),
+            (
+                "gifts/apps.py",
+                "from django.apps import AppConfig\nclass Gifts(AppConfig):\n    name = 'gifts'\n    label = 'presents'\n",
+            ),
+            (
+                "gifts-1.0.dist-info/entry_points.txt",
+                "[shop.plugins]\ngifts = gifts:default_app_config\n[console_scripts]\nx = y:z\n",
+            ),
+            ("toys/__init__.py", ""),
+            ("toys.egg-info/entry_points.txt", "[shop.plugins]\ntoys = toys [extra]\n"),
+        ])
+    };
+    let installed = |settings: &str| {
+        let text = format!("== settings.py\n{settings}\n== shop/__init__.py\n");
+        let project = project_among(&text, ProjectConfig::default(), vec![Arc::new(packages())]);
+        let mut labels: Vec<String> = project.apps.iter().map(|app| app.label.to_string()).collect();
+        labels.sort();
+        labels.join(" ")
+    };
+    for settings in [
+        "from importlib.metadata import entry_points\nINSTALLED_APPS = ['shop']\nfor point in entry_points(group='shop.plugins'):\n    \
+         INSTALLED_APPS.append(point.load() if point.name == 'gifts' else point.module)",
+        "from importlib import metadata\nINSTALLED_APPS = ['shop']\nfor point in metadata.entry_points().select(group='shop.plugins'):\n    \
+         INSTALLED_APPS.append(point.value.split(':')[0])",
+        "from importlib_metadata import entry_points\nINSTALLED_APPS = ['shop', *(point.value.replace(':default_app_config', '') for point in \
+         entry_points()['shop.plugins'])]",
+        "import pkg_resources\nINSTALLED_APPS = ['shop'] + [point.module_name for point in pkg_resources.iter_entry_points('shop.plugins')]",
+    ] {
+        assert_eq!(installed(settings), "presents shop toys", "{settings}");
+    }
+    assert_eq!(
+        installed(
+            "from importlib.metadata import entry_points\nINSTALLED_APPS = ['shop'] + list(entry_points(group='none'))"
+        ),
+        "shop"
+    );
+}
+
+#[test]
+fn what_an_operation_of_its_own_makes_of_the_state_is_in_doubt() {
+    let operations = operations(
+        r#"
+        class NewKey(migrations.AlterField):
+            def __init__(self):
+                super().__init__("parcel", "name", models.CharField(max_length=20))
+            def state_forwards(self, app_label, state):
+                state.models[app_label, "parcel"].fields["id"] = models.AutoField(primary_key=True)
+                super().state_forwards(app_label, state)
+        class Migration(migrations.Migration):
+            operations = [
+                migrations.CreateModel("Parcel", [("name", models.CharField(max_length=9, primary_key=True))]),
+                migrations.CreateModel("Order", [("id", models.AutoField(primary_key=True))]),
+                NewKey(),
+                migrations.AddField("order", "parcel", models.ForeignKey("parcel", models.CASCADE)),
+                migrations.AddField("parcel", "note", models.TextField(default="")),
+                migrations.AddField("order", "note", models.TextField(default="")),
+            ]
+        "#,
+    );
+    let mut state = zdm_django::ProjectState::new();
+    let reasons: Vec<String> = operations.iter().map(|operation| state.apply("shop", operation).join("; ")).collect();
+    let doubt = "whether and how `shop.parcel` is there depends on a condition that is not known";
+    assert_eq!(reasons, ["", "", "`shop.migrations.0001_initial.NewKey` overrides `state_forwards`", doubt, doubt, ""]);
 }
 
 #[test]
@@ -1379,7 +1475,10 @@ fn settings_are_included_in_place() {
         from split_settings.tools import include, optional
         ENV = os.environ.get("DJANGO_ENV", "production")
         OURS = ["shop"]
-        include("components/base.py", f"environments/{ENV}.py", optional("environments/local.py"))
+        included = ["components/base.py", f"environments/{ENV}.py", optional("environments/local.py")]
+        for local in ["/etc/shop/settings.py", os.environ.get("SHOP_SETTINGS", None)]:
+            included.append(optional(local))
+        include(*included)
         LENGTH = LENGTH + 1
         == conf/settings/components/base.py
         INSTALLED_APPS = ["django.contrib.auth", *OURS]

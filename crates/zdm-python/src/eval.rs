@@ -26,6 +26,7 @@ use std::sync::Arc;
 
 use zdm_source::Span;
 
+use crate::entry_points::EntryPoint;
 use crate::files::FilePath;
 use crate::namespace::{Imported, Namespace, Slot};
 use crate::syntax::{ClassId, ExprId, Module, Why};
@@ -83,6 +84,12 @@ pub trait ModuleLoader {
     /// The Python file at a path; None where there is none or it cannot be read.
     fn module_at(&self, path: &FilePath) -> Option<Module> {
         let _ = path;
+        None
+    }
+
+    /// The entry points of the distributions that are installed, in any order that stays the same; None where they
+    /// cannot be told.
+    fn entry_points(&self) -> Option<Vec<EntryPoint>> {
         None
     }
 
@@ -631,6 +638,10 @@ impl<'l> Evaluator<'l> {
 
     pub(crate) fn list_folder(&self, path: &FilePath) -> Option<Vec<String>> {
         self.loader.list(path)
+    }
+
+    pub(crate) fn entry_points(&self) -> Option<Vec<EntryPoint>> {
+        self.loader.entry_points()
     }
 
     /// The folder of a package. Folders inside of it need no `__init__.py`.

@@ -102,8 +102,11 @@ mod standard_library;
 
 pub mod files;
 
+pub mod entry_points;
+
 pub mod eval;
 
+pub use entry_points::EntryPoint;
 pub use eval::{AttributeSet, CallSite, ClassBody, Evaluator, ModuleLoader};
 pub use files::FilePath;
 pub use lower::parse;

@@ -311,7 +311,9 @@ impl Database for Recorder {
         }
         self.named = match &operation.kind {
             OperationKind::SeparateDatabaseAndState { .. } => Vec::new(),
-            _ => models_named(operation),
+            // What it executes may be about any table.
+            OperationKind::Unknown { possible, .. } if possible.is_empty() => Vec::new(),
+            _ => models_named(&operation.kind),
         };
         self.created = created_by(operation);
         self.no_tables = leaves_tables(operation);

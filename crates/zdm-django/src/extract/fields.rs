@@ -240,7 +240,10 @@ impl Extractor<'_> {
                 return resolved;
             }
             let body = self.evaluator().class_body(class);
-            if let Some(name) = OVERRIDES.iter().find(|name| body.get(name).is_some() && !only_adds(&body, name)) {
+            if let Some(name) = OVERRIDES
+                .iter()
+                .find(|name| body.get(name).is_some() && !only_adds(&body, name) && !makes_its_like(&body, name))
+            {
                 return unknown(format!("`{}` has a `{name}` of its own", class.name()), &args);
             }
             let set = self.set_by_init(&body, &args);
@@ -621,6 +624,25 @@ fn only_adds(body: &python::ClassBody, method: &str) -> bool {
         && text.contains(").set_attributes_from_name(name)")
         && text.contains("super(")
         && !NAMES.iter().any(|name| text.contains(name))
+}
+
+/// Whether a class' own `clone` makes an object of the class from what `deconstruct` gives, with nothing else in it that
+/// reaches the database.
+fn makes_its_like(body: &python::ClassBody, method: &str) -> bool {
+    const OTHERS: [&str; 6] = ["args[", "kwargs.", "kwargs |", "setattr(", ".default", ".__dict__"];
+    let Some(function) = body.get(method).and_then(|value| value.as_function()) else { return false };
+    let text = function.module.text(function.function().span);
+    let made =
+        ["self.__class__(*args, **kwargs)", "type(self)(*args, **kwargs)"].iter().any(|call| text.contains(call));
+    let set = text.split("kwargs[").skip(1).filter_map(|rest| rest.split(']').next());
+    method == "clone"
+        && made
+        && text.contains("self.deconstruct()")
+        && !OTHERS.iter().any(|other| text.replace("kwargs[", "").contains(other))
+        && set.map(|name| name.trim_matches(['"', '\''])).all(|name| {
+            let is_name = name.chars().all(|part| part.is_alphanumeric() || part == '_');
+            is_name && name != "default" && !ATTRIBUTES.contains(&name)
+        })
 }
 
 /// Whether `deconstruct()` of a class of Django's leaves an argument out because it is the default.

@@ -16,6 +16,7 @@ use crate::operation::{
     CodeFacts, Constraint, ConstraintKind, Index, KnownOperation, Operation, OperationKind, Options, OwnWayBack,
     RunPython, RunSql, SqlSource, SqlText, TextMap,
 };
+use crate::state::models_named;
 use crate::third_party::{self, OperationFact};
 use crate::value::Value;
 
@@ -55,6 +56,14 @@ impl Found {
 
     fn unknown(reason: Reason, args: &[python::Arg]) -> Self {
         Self::new(Err(reason), Arguments::new(args, &[]))
+    }
+
+    /// What a class makes of the state of the models that its base would speak of is not known.
+    fn state_unknown(reason: Reason, base: Option<Self>, args: &[python::Arg]) -> Self {
+        let models = base.and_then(|base| base.kind.ok()).map(|kind| models_named(&kind));
+        let kind =
+            OperationKind::Unknown { reason: reason.into(), possible: Vec::new(), models: models.unwrap_or_default() };
+        Self::new(Ok(kind), Arguments::new(args, &[]))
     }
 }
 
@@ -119,7 +128,9 @@ pub(super) fn undecided(operation: Operation, reason: &str) -> Operation {
     let kind = match &operation.kind {
         OperationKind::NoOp => return operation,
         OperationKind::Unknown { .. } => operation.kind.clone(),
-        _ => OperationKind::Unknown { reason: Arc::from(reason), possible: vec![operation.clone()] },
+        _ => {
+            OperationKind::Unknown { reason: Arc::from(reason), possible: vec![operation.clone()], models: Vec::new() }
+        }
     };
     Operation { kind, conditional: true, ..operation }
 }
@@ -150,7 +161,7 @@ pub(super) fn in_state_alone(operation: Operation) -> Operation {
 /// Something of which nothing is known but its place.
 pub(super) fn unknown(span: Span, reason: &str) -> Operation {
     Operation {
-        kind: OperationKind::Unknown { reason: Arc::from(reason), possible: Vec::new() },
+        kind: OperationKind::Unknown { reason: Arc::from(reason), possible: Vec::new(), models: Vec::new() },
         class: Arc::from("Migration"),
         span,
         argument_spans: Vec::new(),
@@ -266,7 +277,7 @@ impl Extractor<'_> {
 
     fn operation(&self, value: &python::Value, place: Place<'_>) -> Operation {
         let unknown = |class: &str, reason: String| Operation {
-            kind: OperationKind::Unknown { reason: reason.into(), possible: Vec::new() },
+            kind: OperationKind::Unknown { reason: reason.into(), possible: Vec::new(), models: Vec::new() },
             class: Arc::from(class),
             span: place.span,
             argument_spans: Vec::new(),
@@ -294,7 +305,11 @@ impl Extractor<'_> {
             (argument.value.origin.module == *place.module).then(|| (Arc::clone(&argument.name), argument.span))
         };
         let operation = Operation {
-            kind: kind.unwrap_or_else(|reason| OperationKind::Unknown { reason: reason.into(), possible: Vec::new() }),
+            kind: kind.unwrap_or_else(|reason| OperationKind::Unknown {
+                reason: reason.into(),
+                possible: Vec::new(),
+                models: Vec::new(),
+            }),
             class,
             span: place.span,
             argument_spans: arguments.named.iter().filter_map(in_file).collect(),
@@ -369,7 +384,7 @@ impl Extractor<'_> {
                 let reason = format!("the statements of `{class}` are not known");
                 let kind = state.map(|kind| OperationKind::SeparateDatabaseAndState {
                     database_operations: vec![operation(
-                        OperationKind::Unknown { reason: reason.into(), possible: Vec::new() },
+                        OperationKind::Unknown { reason: reason.into(), possible: Vec::new(), models: Vec::new() },
                         class,
                     )],
                     state_operations: vec![operation(kind, &format!("django.db.migrations.{base}"))],
@@ -416,6 +431,8 @@ impl Extractor<'_> {
         let mut state: Option<Override> = None;
         // Why the statements are not known, where the state is that of the base.
         let mut overridden: Option<Reason> = None;
+        // Why not even the state is known.
+        let mut state_unknown: Option<Reason> = None;
         let mut found = None;
         for class in &line {
             let name = class.name();
@@ -434,10 +451,10 @@ impl Extractor<'_> {
                     };
                     if matches!(own, Override::Other) {
                         let reason = format!("`{name}` overrides `{method}`");
-                        if method == "state_forwards" || plain_base {
+                        if plain_base {
                             return Found::unknown(reason, &args);
                         }
-                        overridden = Some(reason);
+                        *if method == "state_forwards" { &mut state_unknown } else { &mut overridden } = Some(reason);
                     }
                     *how = Some(own);
                 }
@@ -456,6 +473,9 @@ impl Extractor<'_> {
             }
         }
         let found = found.or_else(|| self.known_operation(written.as_ref()?, &args, place));
+        if let Some(reason) = state_unknown {
+            return Found::state_unknown(reason, found, &args);
+        }
         let way_back = if plain_base { OwnWayBack::OfItsKind } else { self.way_back(&line, database.as_ref(), place) };
         if let Some(reason) = &overridden
             && !matches!(&found, Some(Found { kind: Ok(kind), .. }) if changes_the_state(kind))
@@ -555,7 +575,7 @@ impl Extractor<'_> {
                         // What the base would do is uncertain then, and nothing else.
                         let possible = state_operations.clone();
                         let reason = Arc::from(overridden.unwrap_or_default());
-                        let not_known = operation(OperationKind::Unknown { reason, possible });
+                        let not_known = operation(OperationKind::Unknown { reason, possible, models: Vec::new() });
                         let database_operations = vec![Operation { class: class.name(), ..not_known }];
                         OperationKind::SeparateDatabaseAndState { database_operations, state_operations }
                     }
@@ -772,6 +792,7 @@ impl Extractor<'_> {
                             conditional: false,
                             way_back: OwnWayBack::OfItsKind,
                         }],
+                        models: Vec::new(),
                     },
                 }
             }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use zdm_python::{Arg, ArgKind, FilePath, Int, Module, ModuleLoader, Str, Value, ValueKind, Why};
+use zdm_python::{Arg, ArgKind, EntryPoint, FilePath, Int, Module, ModuleLoader, Str, Value, ValueKind, Why};
 use zdm_source::SourceFile;
 
 use super::layout::{Layout, file_name, folder, join};
@@ -263,6 +263,15 @@ impl Environment {
             .find(|path| known.get(path).is_some_and(|known| known.as_ref() == Some(module)))
     }
 
+    /// What the distributions in the folder say of themselves.
+    fn entry_points(&self) -> Option<Vec<EntryPoint>> {
+        let mut names = self.folder.names_in("")?;
+        names.retain(|name| name.ends_with(".dist-info") || name.ends_with(".egg-info"));
+        names.sort();
+        let texts = names.iter().filter_map(|name| self.folder.read(&join(name, "entry_points.txt")));
+        Some(texts.flat_map(|file| EntryPoint::read(file.text())).collect())
+    }
+
     fn load(&self, name: &str) -> Option<Module> {
         let path = name.replace('.', "/");
         self.module(&format!("{path}/__init__.py")).or_else(|| self.module(&format!("{path}.py")))
@@ -377,6 +386,14 @@ impl ModuleLoader for Loader<'_> {
         names.retain(|name| name != "__pycache__");
         names.sort();
         Some(names)
+    }
+
+    fn entry_points(&self) -> Option<Vec<EntryPoint>> {
+        if self.environment.is_empty() {
+            return None;
+        }
+        let found: Option<Vec<Vec<EntryPoint>>> = self.environment.iter().map(Environment::entry_points).collect();
+        Some(found?.concat())
     }
 
     fn module_at(&self, path: &FilePath) -> Option<Module> {

@@ -145,7 +145,7 @@ impl ProjectState {
     /// Marks what an operation speaks of.
     pub(super) fn doubt(&mut self, app: &str, operation: &Operation) {
         let mut parts = Vec::new();
-        parts_of(operation, &mut parts, 0);
+        parts_of(&operation.kind, &mut parts, 0);
         for part in parts {
             let (model, name) = match part {
                 Part::Model(model) => (model, None),
@@ -188,9 +188,9 @@ impl ProjectState {
 }
 
 /// The models that an operation speaks of, those inside of it included.
-pub fn models_named(operation: &Operation) -> Vec<Arc<str>> {
+pub fn models_named(kind: &OperationKind) -> Vec<Arc<str>> {
     let mut parts = Vec::new();
-    parts_of(operation, &mut parts, 0);
+    parts_of(kind, &mut parts, 0);
     let mut models: Vec<Arc<str>> = Vec::new();
     for part in parts {
         let (Part::Model(model) | Part::Name(model, _)) = part;
@@ -201,13 +201,13 @@ pub fn models_named(operation: &Operation) -> Vec<Arc<str>> {
     models
 }
 
-fn parts_of(operation: &Operation, parts: &mut Vec<Part>, depth: u8) {
+fn parts_of(kind: &OperationKind, parts: &mut Vec<Part>, depth: u8) {
     const MAX_DEPTH: u8 = 16;
     if depth > MAX_DEPTH {
         return;
     }
     let mut name = |model: &Arc<str>, name: &Arc<str>| parts.push(Part::Name(model.clone(), name.clone()));
-    match &operation.kind {
+    match kind {
         OperationKind::CreateModel { name, .. }
         | OperationKind::DeleteModel { name }
         | OperationKind::AlterModelTable { name, .. } => parts.push(Part::Model(name.clone())),
@@ -248,22 +248,28 @@ fn parts_of(operation: &Operation, parts: &mut Vec<Part>, depth: u8) {
         | OperationKind::AlterConstraint { model_name, name: constraint, .. } => name(model_name, constraint),
         OperationKind::SeparateDatabaseAndState { database_operations, state_operations } => {
             for inner in database_operations.iter().chain(state_operations) {
-                parts_of(inner, parts, depth + 1);
+                parts_of(&inner.kind, parts, depth + 1);
             }
         }
         OperationKind::RunSql(run_sql) => {
             for inner in &run_sql.state_operations {
-                parts_of(inner, parts, depth + 1);
+                parts_of(&inner.kind, parts, depth + 1);
             }
         }
         OperationKind::Known(KnownOperation { state_operations, .. }) => {
             for inner in state_operations {
-                parts_of(inner, parts, depth + 1);
+                parts_of(&inner.kind, parts, depth + 1);
             }
         }
-        OperationKind::Unknown { possible: inner, .. } | OperationKind::Where { operations: inner, .. } => {
-            for inner in inner {
-                parts_of(inner, parts, depth + 1);
+        OperationKind::Unknown { possible, models, .. } => {
+            parts.extend(models.iter().cloned().map(Part::Model));
+            for inner in possible {
+                parts_of(&inner.kind, parts, depth + 1);
+            }
+        }
+        OperationKind::Where { operations, .. } => {
+            for inner in operations {
+                parts_of(&inner.kind, parts, depth + 1);
             }
         }
         _ => {}

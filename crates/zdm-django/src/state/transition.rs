@@ -50,7 +50,8 @@ impl ProjectState {
             OperationKind::RunSql(run_sql) => nested(self, &run_sql.state_operations),
             OperationKind::Where { operations, .. } => nested(self, operations),
             OperationKind::Known(KnownOperation { state_operations, .. }) => nested(self, state_operations),
-            OperationKind::Unknown { reason, possible } => {
+            OperationKind::Unknown { reason, possible, .. } => {
+                self.doubt(app, operation);
                 for operation in possible {
                     self.suppose(app, operation, depth + 1);
                 }

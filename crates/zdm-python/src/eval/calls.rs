@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{AttributeSet, CallSite, Evaluator, Flow, Frame, FrameKind, MAX_CALLS, alternatives};
 use crate::builtins;
+use crate::entry_points;
 use crate::files;
 use crate::ops;
 use crate::syntax::{ExprKind, Module, Param, ParamKind, Stmt, StmtKind};
@@ -62,7 +63,10 @@ impl Evaluator<'_> {
                 value
             }
             ValueKind::Symbol(name) => {
-                match files::call(self, name, &args, origin).or_else(|| builtins::call(self, name, &args, origin)) {
+                match files::call(self, name, &args, origin)
+                    .or_else(|| entry_points::call(self, name, &args, origin))
+                    .or_else(|| builtins::call(self, name, &args, origin))
+                {
                     Some(value) => value,
                     None => match self.loader.call(name, &args) {
                         Some(kind) => Value::new(kind, origin.clone()),
@@ -72,6 +76,7 @@ impl Evaluator<'_> {
             }
             ValueKind::Attribute(attribute) => {
                 match files::method(self, &attribute.value, &attribute.name, &args, origin)
+                    .or_else(|| entry_points::method(self, &attribute.value, &attribute.name, &args, origin))
                     .or_else(|| builtins::method(&attribute.value, &attribute.name, &args, origin))
                 {
                     Some(value) => value,

@@ -6,6 +6,7 @@ use zdm_source::Span;
 
 use super::{Evaluator, Frame, FrameKind, HEADROOM, MAX_DEPTH, MAX_ITEMS, alternatives};
 use crate::builtins;
+use crate::entry_points;
 use crate::files;
 use crate::format;
 use crate::literal;
@@ -91,7 +92,8 @@ impl Evaluator<'_> {
                     return self.charged(ops::slice(&value, &bounds, &origin));
                 }
                 let index = self.expr(frame, *index);
-                return ops::subscript(value, index, &origin);
+                return entry_points::subscript(self, &value, &index, &origin)
+                    .unwrap_or_else(|| ops::subscript(value, index, &origin));
             }
             ExprKind::Slice { .. } => ValueKind::Unknown(Why::Dynamic("a slice")),
             ExprKind::List(items) => ValueKind::List(Arc::new(self.items(frame, items))),
@@ -641,7 +643,8 @@ impl Evaluator<'_> {
                 None => builtins::opaque_attribute(value, name.clone(), origin),
             },
             _ => {
-                if let Some(found) = builtins::value_attribute(&value, name) {
+                let known = builtins::value_attribute(&value, name);
+                if let Some(found) = known.or_else(|| entry_points::attribute(&value, name, origin)) {
                     return found;
                 }
                 let class = value.as_call().and_then(|call| call.callee.as_class());

@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use super::{Evaluator, Frame, FrameKind, ModuleScope};
-use crate::files;
+use crate::files::{self, FilePath};
 use crate::namespace::Namespace;
 use crate::syntax::Module;
 use crate::value::{ArgKind, Value};
@@ -35,17 +35,26 @@ impl Evaluator<'_> {
         }
     }
 
-    /// The files that one argument names; none for an optional one that is not there.
+    /// The files that one argument names; none for an optional one that is not there. An optional file outside of the
+    /// project is a machine's own, like its environment's variables, and is taken for absent as they are.
     fn included_modules(&self, from: &Module, path: &Value) -> Option<Vec<Module>> {
         let optional = path.as_call().filter(|call| call.callee.is_symbol(OPTIONAL));
         let path = optional.map_or(Some(path), |call| call.positional(0).map(|arg| &arg.value))?;
-        let folder = self.loader.place(from)?.parent()?;
-        let pattern = folder.join(path.as_str()?.as_str())?;
-        let found =
-            if pattern.path.contains(['*', '?', '[']) { files::matching(self, &pattern)? } else { vec![pattern] };
-        let modules: Vec<Module> = found.iter().filter_map(|path| self.loader.module_at(path)).collect();
+        let found = self.included_paths(from, path);
+        if optional.is_some() && found.is_none() {
+            return Some(Vec::new());
+        }
+        let modules: Vec<Module> = found?.iter().filter_map(|path| self.loader.module_at(path)).collect();
         // A file that is required and not there ends the program.
         (optional.is_some() || !modules.is_empty()).then_some(modules)
+    }
+
+    fn included_paths(&self, from: &Module, path: &Value) -> Option<Vec<FilePath>> {
+        let pattern = match files::path_of(path) {
+            Some(path) => path,
+            None => self.loader.place(from)?.parent()?.join(path.as_str()?.as_str())?,
+        };
+        if pattern.path.contains(['*', '?', '[']) { files::matching(self, &pattern) } else { Some(vec![pattern]) }
     }
 
     fn run_here(&self, frame: &Frame<'_>, module: &Module, at: u32) {
