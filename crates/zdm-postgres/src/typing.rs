@@ -586,6 +586,11 @@ impl Scope<'_> {
             let arity = if candidate.variadic { count + 1 >= most } else { (least..=most).contains(&count) };
             arity && (candidate.since..=candidate.until).contains(&self.version.major.max(14))
         });
+        if let Some(exact) = here.clone().find(|candidate| is_exact(candidate, values))
+            && !all.iter().any(|candidate| candidate.variadic)
+        {
+            return Selected::One(exact);
+        }
         let mut left: Vec<&Candidate> = here.filter(|candidate| self.accepts(candidate, values)).collect();
         if left.is_empty() {
             return Selected::Nothing;
@@ -595,12 +600,6 @@ impl Scope<'_> {
                 [only] => Selected::One(only),
                 _ => Selected::Open,
             };
-        }
-        // An operator between a value and a literal first takes the literal for one of the same type.
-        if let [Value::Known(known), Value::Literal] | [Value::Literal, Value::Known(known)] = values
-            && let Some(exact) = left.iter().find(|candidate| candidate.arguments.iter().all(|wanted| wanted == known))
-        {
-            return Selected::One(exact);
         }
         let exactly = |candidate: &&Candidate| {
             let pairs = values.iter().zip(&candidate.arguments);
@@ -669,6 +668,20 @@ impl Scope<'_> {
             _ => is_implicit(self.catalog, known, wanted),
         }
     }
+}
+
+/// Whether the candidate is the one for just these types, which the server takes before it looks at any other.
+fn is_exact(candidate: &Candidate, values: &[Value]) -> bool {
+    let of = |known: &DataType| candidate.arguments.iter().all(|wanted| wanted == known);
+    candidate.arguments.len() == values.len()
+        && match values {
+            // An operator between a value and a literal first takes the literal for one of the same type.
+            [Value::Known(known), Value::Literal] | [Value::Literal, Value::Known(known)] => of(known),
+            values => values
+                .iter()
+                .zip(&candidate.arguments)
+                .all(|(value, wanted)| matches!(value, Value::Known(known) if known == wanted)),
+        }
 }
 
 /// Polymorphic arguments of different types.

@@ -3,6 +3,7 @@
 //! The schema editor of `zdm-django` says what Django sends, `zdm-sql` reads it, a session of `zdm-postgres` executes it.
 //! This crate puts the three together and writes down every step. Rules stand on the [`Trace`] and nothing else.
 
+pub mod halves;
 pub mod trace;
 
 pub mod replay;

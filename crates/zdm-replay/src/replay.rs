@@ -13,7 +13,9 @@ use zdm_postgres::session::Session;
 use zdm_postgres::statement::AlterTableAction;
 use zdm_postgres::{Catalog, DataType, Ident, PgVersion, QualifiedName, Statement};
 use zdm_source::Span;
+use zdm_sql::ParsedStatement;
 
+use crate::halves::Message;
 use crate::trace::{MigrationTrace, OperationTrace, Step, Trace};
 
 /// The table of the migrations that are applied, which Django makes by itself before it runs the first one
@@ -75,18 +77,50 @@ impl Replayer {
         if options.incomplete {
             session.catalog_mut().mark_incomplete();
         }
-        let context = Context { postgres: Some(options.postgres), ..options.context.clone() };
-        Self { state: ProjectState::new(), session, number: 0, context: Arc::new(context) }
+        Self { state: ProjectState::new(), session, number: 0, context: Arc::new(context(options)) }
     }
 
     /// Runs the next migration.
     pub fn run(&mut self, migration: &Arc<Migration>) -> MigrationTrace {
+        self.prepare(migration);
+        self.record(migration, &mut |state, context, recorder| run_migration(migration, state, context, recorder))
+    }
+
+    /// Runs the next migration as the schema editor elsewhere tells it (see [`crate::halves`]). Where that falls silent the
+    /// migration ends.
+    pub fn follow(
+        &mut self,
+        migration: &Arc<Migration>,
+        told: &mut dyn Iterator<Item = Message>,
+        answer: &mut dyn FnMut(Catalog),
+    ) -> MigrationTrace {
+        self.prepare(migration);
+        self.record(migration, &mut |state, _, recorder| {
+            for message in &mut *told {
+                match message {
+                    Message::Started(index) => {
+                        if let Some(operation) = migration.operations.get(index) {
+                            recorder.operation_started(index, operation);
+                        }
+                    }
+                    Message::NotAnalysed(reason) => recorder.not_analysed(&reason),
+                    Message::Finished(index, state) => recorder.operation_finished(index, &state),
+                    Message::Execute(sql, parsed) => recorder.send(&sql, parsed),
+                    Message::Asks => answer(recorder.catalog().clone()),
+                    Message::Ended(outcome) => return outcome,
+                }
+            }
+            Outcome { state: state.clone(), not_analysed: Vec::new() }
+        })
+    }
+
+    /// What a migration needs and does not make.
+    fn prepare(&mut self, migration: &Migration) {
         if migration.needs_postgis() && !self.session.catalog().has_extension("postgis") {
             for parsed in zdm_sql::parse("CREATE EXTENSION postgis; CREATE EXTENSION postgis_raster") {
                 self.session.execute(&parsed.statement);
             }
         }
-        self.record(migration, &mut |state, context, recorder| run_migration(migration, state, context, recorder))
     }
 
     fn record(&mut self, migration: &Arc<Migration>, run: &mut Run<'_>) -> MigrationTrace {
@@ -174,6 +208,11 @@ struct Recorder {
     no_tables: bool,
     /// The operation under way, or a part of it, is not analysed.
     unknown: bool,
+}
+
+/// What the schema editor is told of the settings and the server.
+pub(crate) fn context(options: &Options) -> Context {
+    Context { postgres: Some(options.postgres), ..options.context.clone() }
 }
 
 impl Recorder {
@@ -283,69 +322,8 @@ impl Recorder {
         }
     }
 
-    fn note_transaction(&mut self) {
-        match (self.session.in_transaction(), self.transaction) {
-            (true, None) => {
-                self.transaction = Some(self.transactions);
-                self.transactions += 1;
-            }
-            (false, Some(_)) => self.transaction = None,
-            _ => {}
-        }
-    }
-}
-
-impl Database for Recorder {
-    fn catalog(&self) -> &Catalog {
-        self.session.catalog()
-    }
-
-    fn operation_started(&mut self, index: usize, operation: &Operation) {
-        self.unknown = false;
-        if runs_python_of_its_own(operation) {
-            let state = self.state.clone();
-            self.named.clear();
-            self.created.clear();
-            self.no_tables = false;
-            self.assume(&state);
-        }
-        self.named = match &operation.kind {
-            OperationKind::SeparateDatabaseAndState { .. } => Vec::new(),
-            // What it executes may be about any table.
-            OperationKind::Unknown { possible, .. } if possible.is_empty() => Vec::new(),
-            _ => models_named(&operation.kind),
-        };
-        self.created = created_by(operation);
-        self.no_tables = leaves_tables(operation);
-        for run in python_of(operation) {
-            self.read_python(index, run);
-        }
-        self.operations.push(OperationTrace {
-            index,
-            span: operation.span,
-            not_analysed: Vec::new(),
-            python: runs_python(operation),
-            state_before: self.state.clone(),
-            state_after: self.state.clone(),
-        });
-    }
-
-    fn not_analysed(&mut self, _reason: &NotAnalysed) {
-        self.unknown = true;
-    }
-
-    fn operation_finished(&mut self, index: usize, state: &ProjectState) {
-        if std::mem::take(&mut self.unknown) {
-            self.assume(state);
-        }
-        self.state = state.clone();
-        if let Some(operation) = self.operations.get_mut(index) {
-            operation.state_after = state.clone();
-        }
-    }
-
-    fn execute(&mut self, sql: Sql) {
-        let parsed = zdm_sql::parse(&sql.text);
+    /// What one call of `execute()` does.
+    fn send(&mut self, sql: &Sql, parsed: Vec<ParsedStatement>) {
         // Several statements in one string are one message of the simple query protocol: without a transaction of its own
         // the server runs them as one (PostgreSQL manual, "Multiple Statements in a Simple Query").
         let implicit = parsed.len() > 1
@@ -409,6 +387,72 @@ impl Database for Recorder {
         if implicit {
             self.control(&Statement::Commit { and_chain: false });
         }
+    }
+
+    fn note_transaction(&mut self) {
+        match (self.session.in_transaction(), self.transaction) {
+            (true, None) => {
+                self.transaction = Some(self.transactions);
+                self.transactions += 1;
+            }
+            (false, Some(_)) => self.transaction = None,
+            _ => {}
+        }
+    }
+}
+
+impl Database for Recorder {
+    fn catalog(&self) -> &Catalog {
+        self.session.catalog()
+    }
+
+    fn operation_started(&mut self, index: usize, operation: &Operation) {
+        self.unknown = false;
+        if runs_python_of_its_own(operation) {
+            let state = self.state.clone();
+            self.named.clear();
+            self.created.clear();
+            self.no_tables = false;
+            self.assume(&state);
+        }
+        self.named = match &operation.kind {
+            OperationKind::SeparateDatabaseAndState { .. } => Vec::new(),
+            // What it executes may be about any table.
+            OperationKind::Unknown { possible, .. } if possible.is_empty() => Vec::new(),
+            _ => models_named(&operation.kind),
+        };
+        self.created = created_by(operation);
+        self.no_tables = leaves_tables(operation);
+        for run in python_of(operation) {
+            self.read_python(index, run);
+        }
+        self.operations.push(OperationTrace {
+            index,
+            span: operation.span,
+            not_analysed: Vec::new(),
+            python: runs_python(operation),
+            state_before: self.state.clone(),
+            state_after: self.state.clone(),
+        });
+    }
+
+    fn not_analysed(&mut self, _reason: &NotAnalysed) {
+        self.unknown = true;
+    }
+
+    fn operation_finished(&mut self, index: usize, state: &ProjectState) {
+        if std::mem::take(&mut self.unknown) {
+            self.assume(state);
+        }
+        self.state = state.clone();
+        if let Some(operation) = self.operations.get_mut(index) {
+            operation.state_after = state.clone();
+        }
+    }
+
+    fn execute(&mut self, sql: Sql) {
+        let parsed = zdm_sql::parse(&sql.text);
+        self.send(&sql, parsed);
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! The command line, the language server and the runtime's gate all come through here, so that they cannot disagree.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -19,7 +20,8 @@ use zdm_django::{DjangoVersion, Migration, MigrationKey};
 use zdm_linter::config::{Level as LintLevel, NamedTable, RuleSet, TableFacts, TablePattern};
 use zdm_linter::merged::{MergedChange, Now};
 use zdm_linter::{Judge, MigrationPhase, Pass, RULES, Turn};
-use zdm_postgres::PgVersion;
+use zdm_postgres::{Catalog, PgVersion};
+use zdm_replay::halves::{Editing, Listener, Message};
 use zdm_replay::{MigrationTrace, Options, Replayer, Trace, replay};
 use zdm_source::{Diagnostic, SourceFile};
 
@@ -141,6 +143,33 @@ impl Counting {
 /// Traces that wait to be judged, or given back, beside the one that is being made.
 const TRACES: usize = 32;
 
+/// How many messages the schema editor may be ahead of the session.
+const MESSAGES: usize = 256;
+
+/// The session in another thread, as the schema editor sees it.
+struct Beside {
+    tell: mpsc::SyncSender<Message>,
+    answered: mpsc::Receiver<Catalog>,
+    /// Nobody listens any more.
+    gone: Cell<bool>,
+}
+
+impl Listener for Beside {
+    fn tell(&self, message: Message) {
+        if self.tell.send(message).is_err() {
+            self.gone.set(true);
+        }
+    }
+
+    fn ask(&self) -> Catalog {
+        self.tell(Message::Asks);
+        self.answered.recv().unwrap_or_else(|_| {
+            self.gone.set(true);
+            Catalog::new()
+        })
+    }
+}
+
 /// The names of all rules, for checking what users write.
 pub fn known_rules() -> Vec<KnownRule<'static>> {
     RULES.iter().map(|rule| KnownRule { code: rule.page.code.code, name: rule.page.code.name }).collect()
@@ -244,18 +273,41 @@ impl Workspace {
 
     /// Replays one migration after the other and hands each trace over while the next is replayed, so that no more than a
     /// few are in memory. Where `take` breaks, the rest is not replayed.
+    ///
+    /// Three threads stand in a row: what Django sends, what the server does with it, and `take`.
     pub fn replay_each(&self, mut take: impl FnMut(MigrationTrace) -> ControlFlow<()> + Send) {
+        let options = self.options();
+        let order: Vec<Arc<Migration>> = self.project.in_order().cloned().map(Arc::new).collect();
         let (send, receive) = mpsc::sync_channel(TRACES);
+        let (tell, told) = mpsc::sync_channel(MESSAGES);
+        let (answer, answered) = mpsc::sync_channel(1);
         thread::scope(|scope| {
             scope.spawn(move || receive.into_iter().try_for_each(&mut take));
-            let mut replayer = Replayer::new(&self.options());
-            for migration in self.project.in_order() {
+            let (order, options) = (&order, &options);
+            scope.spawn(move || {
+                let other = Beside { tell, answered, gone: Cell::new(false) };
+                let mut editing = Editing::new(options);
+                for migration in order {
+                    editing.run(migration, &other);
+                    if other.gone.get() {
+                        break;
+                    }
+                }
+            });
+            let mut replayer = Replayer::new(options);
+            let mut told = told.into_iter();
+            for migration in order {
+                let trace = replayer.follow(migration, &mut told, &mut |catalog| {
+                    // It waits for the answer, unless it is gone.
+                    let _ = answer.send(catalog);
+                });
                 // Nobody receives where `take` has broken.
-                if send.send(replayer.run(&Arc::new(migration.clone()))).is_err() {
+                if send.send(trace).is_err() {
                     break;
                 }
             }
-            drop(send);
+            // Whoever waits for this thread is let go.
+            drop((send, told, answer));
         });
     }
 
