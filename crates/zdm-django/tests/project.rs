@@ -795,6 +795,31 @@ fn fields_of_the_project_are_followed_to_django() {
         class Typed(Parent[int]):
             pass
 
+        class Collated:
+            def __init__(self, *args, db_collations=None, **kwargs):
+                super().__init__(*args, **kwargs)
+                self.db_collations = db_collations or {}
+
+            def db_parameters(self, connection):
+                parameters = models.Field.db_parameters(self, connection)
+                if connection.vendor in self.db_collations:
+                    parameters["collation"] = self.db_collations[connection.vendor]
+                return parameters
+
+        class CollatedText(Collated, models.CharField):
+            pass
+
+        class Choices(models.CharField):
+            def __init__(self, *args, **kwargs):
+                self.max_choices = kwargs.pop("max_choices", None)
+                super().__init__(*args, **kwargs)
+                self.max_length = kwargs.pop("max_length", None)
+                self.validators.append(self.max_choices)
+
+            def contribute_to_class(self, cls, name, private_only=False):
+                super().contribute_to_class(cls, name, private_only=private_only)
+                setattr(cls, "get_%s_display" % self.name, dict(self.choices))
+
         class Falling(models.CharField):
             def clone(self):
                 _, _, args, kwargs = self.deconstruct()
@@ -818,6 +843,10 @@ fn fields_of_the_project_are_followed_to_django() {
         class Migration(migrations.Migration):
             operations = [
                 migrations.AddField("order", "typed", Typed()),
+                migrations.AddField("order", "plain", CollatedText(max_length=3, db_collations={"sqlite": "BINARY"})),
+                migrations.AddField("order", "none", CollatedText(max_length=4)),
+                migrations.AddField("order", "c", CollatedText(max_length=3, db_collations={"postgresql": "C"})),
+                migrations.AddField("order", "choices", Choices(max_choices=3, max_length=255)),
                 migrations.AddField("order", "falling", Falling(max_length=3)),
                 migrations.AddField("order", "growing", Growing(max_length=3)),
                 migrations.AddField("order", "lost", Forgetful(null=True, blank=True)),
@@ -829,6 +858,10 @@ fn fields_of_the_project_are_followed_to_django() {
         "#,
         r#"
         AddField order.typed Django("TextField")
+        AddField order.plain Django("CharField") max_length=Int(3)
+        AddField order.none Django("CharField") max_length=Int(4)
+        AddField order.c Django("CharField") db_collation=Str("C") max_length=Int(3)
+        AddField order.choices Django("CharField") max_length=Int(255)
         AddField order.falling Django("CharField") max_length=Int(3)
         AddField order.growing Unknown { reason: "`shop.migrations.0001_initial.Growing` has a `clone` of its own" } max_length=Int(3)
         AddField order.lost Django("TextField") blank=Bool(true)

@@ -271,7 +271,7 @@ impl Extractor<'_> {
                 column = self.db_type(class, method);
             }
             if let Some(method) = body.get("db_parameters") {
-                match self.db_parameters(method) {
+                match self.db_parameters(method, self.kept_by_init(&body, &args)) {
                     Some(Parameters { db_type, collation }) => {
                         if column.is_none()
                             && let Some(db_type) = db_type
@@ -343,15 +343,11 @@ impl Extractor<'_> {
         let Some(method) = body.get("__init__") else { return Vec::new() };
         let Some(function) = method.as_function() else { return Vec::new() };
         let text = function.module.text(function.function().span);
-        if text.contains("setattr(") || text.contains("__dict__") || body.get("contribute_to_class").is_some() {
+        let joins = body.get("contribute_to_class").map(|method| self.sets_on_itself(method));
+        if text.contains("setattr(") || text.contains("__dict__") || joins == Some(true) {
             return Vec::new();
         }
-        let mut all = vec![python::Arg {
-            kind: ArgKind::Positional,
-            value: python::Value::new(ValueKind::Symbol(Arc::from("self")), method.origin.clone()),
-            span: method.origin.span,
-        }];
-        all.extend_from_slice(args);
+        let all = with_self(method, args);
         let base_call = self.evaluator().calls_with(function, &all).iter().position(|site| {
             !site.conditional && site.call.as_call().is_some_and(|call| super::is_base_call(call, "__init__"))
         });
@@ -370,6 +366,38 @@ impl Extractor<'_> {
         }
         found.retain(|(name, _)| !doubtful.contains(name));
         found
+    }
+
+    /// Whether a method changes attributes of its field that reach the database, or may.
+    fn sets_on_itself(&self, method: &python::Value) -> bool {
+        let Some(function) = method.as_function() else { return true };
+        let text = function.module.text(function.function().span);
+        text.contains("setattr(self")
+            || text.contains("self.__dict__")
+            || self
+                .evaluator()
+                .attributes_set(function, &with_self(method, &[]))
+                .iter()
+                .any(|set| &*set.object == "self" && ATTRIBUTES.contains(&set.name.as_str()))
+    }
+
+    /// What an `__init__` keeps on the field in any case, as the symbols by which other methods speak of it.
+    fn kept_by_init(&self, body: &python::ClassBody, args: &[python::Arg]) -> Vec<(Arc<str>, python::Value)> {
+        let Some(method) = body.get("__init__") else { return Vec::new() };
+        let Some(function) = method.as_function() else { return Vec::new() };
+        let mut kept: Vec<(Arc<str>, python::Value)> = Vec::new();
+        let mut doubtful: Vec<Arc<str>> = Vec::new();
+        for set in self.evaluator().attributes_set(function, &with_self(method, args)) {
+            let name: Arc<str> = Arc::from(format!("{}.{}", set.object, set.name));
+            kept.retain(|(known, _)| *known != name);
+            if &*set.object == "self" && !set.conditional && set.value.is_constant() {
+                kept.push((name, set.value));
+            } else {
+                doubtful.push(name);
+            }
+        }
+        kept.retain(|(name, _)| !doubtful.contains(name));
+        kept
     }
 
     /// The arguments with which Django makes the field of a state: it takes a field apart with `deconstruct` and makes it
@@ -415,8 +443,9 @@ impl Extractor<'_> {
         Ok(args)
     }
 
-    /// What a `db_parameters` changes of what its base returns on PostgreSQL; None where that is not known.
-    fn db_parameters(&self, method: &python::Value) -> Option<Parameters> {
+    /// What a `db_parameters` changes of what its base returns on PostgreSQL, where the field has these attributes; None
+    /// where that is not known.
+    fn db_parameters(&self, method: &python::Value, attributes: Vec<(Arc<str>, python::Value)>) -> Option<Parameters> {
         const KEYS: [&str; 3] = ["type", "check", "collation"];
         let function = method.as_function()?;
         let origin = &method.origin;
@@ -433,7 +462,9 @@ impl Extractor<'_> {
         };
         let base = value(ValueKind::Dict(Arc::new(KEYS.iter().map(of_base).collect())));
         let args = [argument("self"), argument("django.db.connection")];
-        let returned = self.evaluator().returns_over(function, &args, "db_parameters", base);
+        let returned = self
+            .evaluator()
+            .knowing(attributes, || self.evaluator().returns_over(function, &args, "db_parameters", base));
         let entries = returned.as_dict()?;
         let mut found = Parameters { db_type: None, collation: None };
         for entry in entries {
@@ -594,6 +625,17 @@ fn dropped_keywords(module: &Module, block: &[Stmt], always: bool, found: &mut V
         let inside = always && matches!(stmt.kind, StmtKind::With { .. });
         stmt.for_each_block(&mut |block| dropped_keywords(module, block, inside, found));
     }
+}
+
+/// The arguments of a method, `self` being a symbol.
+fn with_self(method: &python::Value, args: &[python::Arg]) -> Vec<python::Arg> {
+    let mut all = vec![python::Arg {
+        kind: ArgKind::Positional,
+        value: python::Value::new(ValueKind::Symbol(Arc::from("self")), method.origin.clone()),
+        span: method.origin.span,
+    }];
+    all.extend_from_slice(args);
+    all
 }
 
 /// Methods and properties by which a field decides about its column, beyond those that are read.

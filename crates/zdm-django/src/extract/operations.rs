@@ -1329,20 +1329,34 @@ fn does_nothing(function: &python::FunctionRef) -> bool {
 
 /// A call that reaches neither the database nor the state: `super()`, a look at a value, a message.
 pub(super) fn is_harmless(call: &python::Call) -> bool {
-    const BUILTINS: &[&str] =
-        &["super", "print", "isinstance", "len", "str", "repr", "hasattr", "format", "int", "bool", "list", "tuple"];
+    const BUILTINS: &[&str] = &[
+        "super",
+        "print",
+        "isinstance",
+        "len",
+        "str",
+        "repr",
+        "hasattr",
+        "format",
+        "int",
+        "bool",
+        "list",
+        "tuple",
+        "all",
+    ];
     let logs = |value: &python::Value| {
         let name = value.as_call().and_then(python::Call::name).or_else(|| value.name());
         name.is_some_and(|name| name.starts_with("logging."))
     };
-    if let Some((receiver, _)) = call.method() {
-        return logs(receiver) || receiver.is_constant();
+    if let Some((receiver, method)) = call.method() {
+        return logs(receiver) || receiver.is_constant() || method.as_str() == "allow_migrate_model";
     }
     call.name().is_some_and(|name| {
         const READS: &[&str] = &[
             "django.db.router.",
             "from_state.apps.",
             "from_state.clear_delayed_apps_cache",
+            "project_state.apps.get_model",
             "to_state.apps.",
             "schema_editor.connection.introspection.",
             "self.allow_migrate_model",

@@ -90,9 +90,8 @@ impl Extractor<'_> {
         for case in &cases.0 {
             let mut all = Vec::new();
             for (condition, expected) in case {
-                // The router allows every model to be migrated, as everywhere here.
-                if asks_router(condition) {
-                    if !expected {
+                if let Some(is) = router_allows(condition) {
+                    if is != *expected {
                         return None;
                     }
                     continue;
@@ -156,13 +155,25 @@ fn reads_options(call: &python::Call) -> bool {
             && text.contains("schema_editor.connection.introspection.")
 }
 
-fn asks_router(condition: &python::Value) -> bool {
-    condition.as_call().and_then(python::Call::name).is_some_and(|name| {
+/// Whether a condition that asks the router holds: it allows every model to be migrated, as everywhere here.
+fn router_allows(condition: &python::Value) -> Option<bool> {
+    if let ValueKind::Unary(UnaryOp::Not, inner) = &condition.kind {
+        return router_allows(inner).map(|is| !is);
+    }
+    let call = condition.as_call()?;
+    let asked = call.name().is_some_and(|name| {
         matches!(
             &*name,
             "self.allow_migrate_model" | "django.db.router.allow_migrate" | "django.db.router.allow_migrate_model"
         )
-    })
+    });
+    // `all(operation.allow_migrate_model(alias, model) for operation in self.operations)`
+    let asked_of_each = || {
+        let (element, _) =
+            call.positional(0).filter(|_| call.callee.is_symbol("builtins.all"))?.value.as_comprehension()?;
+        element.as_call()?.method().filter(|(_, name)| name.as_str() == "allow_migrate_model")
+    };
+    (asked || asked_of_each().is_some()).then_some(true)
 }
 
 /// `name in names`.

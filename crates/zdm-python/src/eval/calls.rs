@@ -281,14 +281,16 @@ impl Evaluator<'_> {
             ..Frame::module(module, &scope)
         };
         let origin = Origin::new(module, function.function().span);
-        let bound = args.is_some_and(|args| self.bind_params(&frame, function, args, &origin, true).is_some());
-        if !bound {
-            bind_captured(&frame, function);
-            for param in &function.function().params {
-                bind_open(&frame, module, param);
+        self.with_steps(MAX_BODY_STEPS, || {
+            let bound = args.is_some_and(|args| self.bind_params(&frame, function, args, &origin, true).is_some());
+            if !bound {
+                bind_captured(&frame, function);
+                for param in &function.function().params {
+                    bind_open(&frame, module, param);
+                }
             }
-        }
-        self.with_steps(MAX_BODY_STEPS, || self.block(&frame, &function.function().body));
+            self.block(&frame, &function.function().body)
+        });
         ReadBody {
             calls: frame.trace.map(RefCell::into_inner).unwrap_or_default(),
             yielded: frame.yielded.into_inner(),
