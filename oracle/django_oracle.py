@@ -344,6 +344,8 @@ class Replay:
             # Before 4.2 the schema editor hands parameters to the driver; `sqlmigrate` inlines them like this.
             quote = context["connection"].SchemaEditorClass.quote_value
             editor = context["connection"].schema_editor(collect_sql=True)
+            if isinstance(params, dict):
+                return sql % {name: self.quoted(quote, editor, value, context) for name, value in params.items()}
             return sql % tuple(self.quoted(quote, editor, value, context) for value in params)
         compose = getattr(self.connection.ops, "compose_sql", None)
         if compose is not None:

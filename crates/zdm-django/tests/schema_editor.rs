@@ -11,6 +11,7 @@ mod schema_editor {
     pub(crate) mod catalog;
     pub(crate) mod compare;
     pub(crate) mod offered;
+    mod parameters;
     mod postgis;
     pub(crate) mod random;
     pub(crate) mod replay;

@@ -1006,6 +1006,23 @@ fn constraints(cases: &mut Vec<Case>) {
             operation(fields, &keyword("condition")).then(&["migrations.RemoveConstraint('§', 'x_§')"]).since(5, 2),
         );
     }
+    // The server reads a condition again when a column in it gets another type.
+    for condition in [
+        "models.Q(a__range=(1, 5)) & models.Q(a__isnull=False)",
+        "models.Q(a__isnull=False) & models.Q(a__range=(1, 5))",
+        "~models.Q(a__range=(1, 5)) | models.Q(a__isnull=True)",
+        "(models.Q(a__range=(1, 5)) & models.Q(ok=True)) | models.Q(a=7)",
+    ] {
+        let add = |keyword: &str| {
+            let add =
+                format!("migrations.AddConstraint('§', models.CheckConstraint({keyword}={condition}, name='x_§'))");
+            operation(fields, &add).then(&[
+                "migrations.AlterField('§', 'a', models.DecimalField(max_digits=9, decimal_places=2, null=True))",
+            ])
+        };
+        cases.push(add("check").before(5, 2));
+        cases.push(add("condition").since(5, 2));
+    }
     for constraint in [
         "models.UniqueConstraint(fields=['a'], name='x_§')",
         "models.UniqueConstraint(fields=['a', 'k'], name='x_§')",

@@ -87,7 +87,7 @@ impl Printer<'_> {
                 for child in node.children_mut() {
                     *child = self.settle(child);
                 }
-                node
+                flattened(node)
             }
         }
     }
@@ -193,6 +193,27 @@ impl Printer<'_> {
         let data_type = self.print(node).data_type;
         data_type.map_or_else(|| "unknown".to_owned(), |data_type| plain(&data_type).to_string())
     }
+}
+
+/// The reader makes one chain of a chain whose first part is one of the same kind, parentheses or not (`makeAndExpr`,
+/// `makeOrExpr`); it had kept apart what it made of BETWEEN itself.
+fn flattened(mut node: ExprNode) -> ExprNode {
+    match &mut node {
+        ExprNode::And(list) => {
+            if let Some(ExprNode::And(first)) = list.first_mut() {
+                let first = std::mem::take(first);
+                list.splice(..1, first);
+            }
+        }
+        ExprNode::Or(list) => {
+            if let Some(ExprNode::Or(first)) = list.first_mut() {
+                let first = std::mem::take(first);
+                list.splice(..1, first);
+            }
+        }
+        _ => {}
+    }
+    node
 }
 
 fn cast(expr: ExprNode, data_type: &DataType) -> ExprNode {
