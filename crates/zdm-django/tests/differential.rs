@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use serde_json::{Value as Json, json};
 use zdm_django::field::FieldKind;
@@ -69,57 +70,44 @@ struct Report {
     differences: Vec<String>,
 }
 
+/// A project of the tests with one of the environments it is replayed in.
+struct Place {
+    found: zdm_testkit::Project,
+    environment: zdm_testkit::Django,
+}
+
 #[test]
 fn plan_and_operations_are_django_s() {
-    let mut table = String::from(
-        "project                  Django migrations  plan  operations  equal  not analysed  unknown values\n",
-    );
-    let mut differences = Vec::new();
-    let mut compared = 0;
-    for found in zdm_testkit::projects() {
-        let Some(settings) = found.settings() else { continue };
-        for environment in found.environments() {
-            let dump = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/dump.py");
-            let output = environment.command().arg(dump).arg(found.root()).arg(settings).output();
-            let output = output.expect("the environment's Python runs");
-            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-            let theirs: Json = serde_json::from_slice(&output.stdout).expect("the script prints JSON");
-            let version: DjangoVersion = environment.version().parse().expect("a series of Django");
-            let config = ProjectConfig {
-                settings_module: Some(settings.to_owned()),
-                django: version,
-                ..ProjectConfig::default()
-            };
-            let packages = site_packages(environment.dir()).map(|path| Arc::new(Disk(path)) as Arc<dyn Folder>);
-            let project = Project::build(&ProjectInput {
-                sources: Sources::in_memory(read(found.root()), &[]),
-                environment: packages.into_iter().collect(),
-                texts: Vec::new(),
-                config,
-            });
-            let plan_equal = plans(&project, &theirs, found.name(), &mut differences);
-            let report = operations(&project, &theirs);
-            compared += report.operations;
-            let _ = writeln!(
-                table,
-                "{:<24} {:>6} {:>10} {:>5} {:>11} {:>6} {:>13} {:>15}",
-                found.name(),
-                environment.version(),
-                project.graph.order().len(),
-                if plan_equal { "equal" } else { "NOT" },
-                report.operations,
-                report.equal,
-                report.not_analysed,
-                report.unknown_values,
-            );
-            let place = |line: String| format!("{} on {}: {line}", found.name(), environment.version());
-            differences.extend(report.differences.into_iter().map(place));
-        }
+    let mut places = Vec::new();
+    for found in zdm_testkit::projects().into_iter().filter(|found| found.settings().is_some()) {
+        places.extend(found.environments().into_iter().map(|environment| Place { found: found.clone(), environment }));
     }
-    if compared == 0 {
+    let next = AtomicUsize::new(0);
+    let compared = Mutex::new(BTreeMap::new());
+    std::thread::scope(|scope| {
+        for _ in 0..2 {
+            scope.spawn(|| {
+                loop {
+                    let index = next.fetch_add(1, Ordering::Relaxed);
+                    let Some(place) = places.get(index) else { break };
+                    let report = compare_place(place);
+                    compared.lock().expect("no thread has panicked").insert(index, report);
+                }
+            });
+        }
+    });
+    let compared = compared.into_inner().expect("no thread has panicked");
+    if compared.values().all(|(_, report)| report.operations == 0) {
         zdm_testkit::skip::record("plans and operations", "no project can be replayed; run `cargo xtask setup`");
         return;
     }
+    let mut table = String::from(
+        "project                  Django migrations  plan  operations  equal  not analysed  unknown values\n",
+    );
+    for (line, _) in compared.values() {
+        table.push_str(line);
+    }
+    let differences: Vec<&String> = compared.values().flat_map(|(_, report)| &report.differences).collect();
     for difference in &differences {
         let _ = writeln!(table, "    {difference}");
     }
@@ -128,6 +116,44 @@ fn plan_and_operations_are_django_s() {
         let _ = writeln!(std::io::stdout(), "{table}");
     }
     assert!(differences.is_empty(), "{} differences", differences.len());
+}
+
+/// One line of the table, and what it is made from.
+fn compare_place(Place { found, environment }: &Place) -> (String, Report) {
+    let settings = found.settings().expect("only those with settings are here");
+    let dump = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/dump.py");
+    let output = environment.command().arg(dump).arg(found.root()).arg(settings).output();
+    let output = output.expect("the environment's Python runs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let theirs: Json = serde_json::from_slice(&output.stdout).expect("the script prints JSON");
+    let version: DjangoVersion = environment.version().parse().expect("a series of Django");
+    let config =
+        ProjectConfig { settings_module: Some(settings.to_owned()), django: version, ..ProjectConfig::default() };
+    let packages = site_packages(environment.dir()).map(|path| Arc::new(Disk(path)) as Arc<dyn Folder>);
+    let project = Project::build(&ProjectInput {
+        sources: Sources::in_memory(read(found.root()), &[]),
+        environment: packages.into_iter().collect(),
+        texts: Vec::new(),
+        config,
+    });
+    let mut differences = Vec::new();
+    let plan_equal = plans(&project, &theirs, found.name(), &mut differences);
+    let mut report = operations(&project, &theirs);
+    let place = |line: String| format!("{} on {}: {line}", found.name(), environment.version());
+    differences.extend(report.differences.into_iter().map(place));
+    report.differences = differences;
+    let line = format!(
+        "{:<24} {:>6} {:>10} {:>5} {:>11} {:>6} {:>13} {:>15}\n",
+        found.name(),
+        environment.version(),
+        project.graph.order().len(),
+        if plan_equal { "equal" } else { "NOT" },
+        report.operations,
+        report.equal,
+        report.not_analysed,
+        report.unknown_values,
+    );
+    (line, report)
 }
 
 fn plans(project: &Project, theirs: &Json, name: &str, differences: &mut Vec<String>) -> bool {

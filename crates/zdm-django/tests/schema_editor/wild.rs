@@ -240,6 +240,8 @@ enum Kind {
     /// Computed from these fields.
     Generated {
         of: String,
+        /// The field without what can be altered of it.
+        text: String,
     },
 }
 
@@ -317,7 +319,7 @@ impl Model {
         self.indexes.iter().any(names)
             || self.constraints.iter().any(|(named, _)| names(named))
             || self.order.as_deref() == Some(name)
-            || self.fields.iter().any(|field| matches!(&field.kind, Kind::Generated { of } if of == name))
+            || self.fields.iter().any(|field| matches!(&field.kind, Kind::Generated { of, .. } if of == name))
     }
 }
 
@@ -496,11 +498,11 @@ impl Composer {
         if self.random.chance(20) {
             more.push_str(", db_index=True");
         }
-        let text =
-            format!("models.GeneratedField(expression={expression}, output_field={output}, db_persist=True{more})");
+        let plain = format!("models.GeneratedField(expression={expression}, output_field={output}, db_persist=True");
+        let text = format!("{plain}{more})");
         let field = Field {
             name: name.to_owned(),
-            kind: Kind::Generated { of },
+            kind: Kind::Generated { of, text: plain },
             null: true,
             unique: false,
             db_default: false,
@@ -940,12 +942,7 @@ impl Composer {
                     }
                     1 => more.push_str(", deferrable=models.Deferrable.DEFERRED"),
                     2 if self.at(5, 2) => more.push_str(", nulls_distinct=False"),
-                    3 => {
-                        let _ = write!(more, ", include=['{}']", group[1]);
-                        let text = format!("models.UniqueConstraint(fields=['{}'], name='{own}'{more})", group[0]);
-                        return Some((Named { name: own, fields: group }, text));
-                    }
-                    4 if self.at(4, 2) => {
+                    5 => {
                         let texts: Vec<String> = model
                             .plain()
                             .filter(|field| matches!(field.kind, Kind::Plain { family: TEXT }))
@@ -953,11 +950,9 @@ impl Composer {
                             .collect();
                         let field = self.random.pick(&texts)?.clone();
                         let text = format!(
-                            "models.UniqueConstraint(functions.Lower('{field}'), '{}', name='{own}')",
-                            group[0]
+                            "models.UniqueConstraint(fields=['{field}'], name='{own}', opclasses=['text_pattern_ops'], condition=models.Q({field}__isnull=False))"
                         );
-                        group.push(field);
-                        return Some((Named { name: own, fields: group }, text));
+                        return Some((Named { name: own, fields: vec![field] }, text));
                     }
                     _ => {}
                 }
@@ -1012,6 +1007,7 @@ impl Composer {
                 self.models[at].fields.push(field);
                 one(text)
             }
+            9 if self.random.chance(30) => self.alter_generated(at),
             8..=13 => self.alter_plain(at),
             14 | 15 => {
                 let own = self.models[at].id;
@@ -1081,7 +1077,7 @@ impl Composer {
             }
             30 => self.alter_together(at),
             31 => {
-                if self.models[at].order.take().is_some() {
+                if self.random.chance(60) && self.models[at].order.take().is_some() {
                     return one(format!("migrations.AlterOrderWithRespectTo('{name}', None)"));
                 }
                 if matches!(self.models[at].key, PrimaryKey::Composite) {
@@ -1109,6 +1105,14 @@ impl Composer {
                         format!("migrations.AlterModelOptions('{name}', {{'ordering': ['pk'], 'get_latest_by': 'pk'}})")
                     }
                     3 => "migrations.RunSQL(migrations.RunSQL.noop, reverse_sql='')".to_owned(),
+                    // Nothing reaches the database in between, and what is there afterwards is the field as it was.
+                    4 => {
+                        return Some(vec![
+                            format!("migrations.AlterModelOptions('{name}', {{'managed': False}})"),
+                            format!("migrations.AlterModelTable('{name}', '{}')", self.models[at].table),
+                            format!("migrations.AlterModelOptions('{name}', {{}})"),
+                        ]);
+                    }
                     _ => format!("migrations.AlterModelOptions('{name}', {{'verbose_name': 'y'}})"),
                 };
                 one(text)
@@ -1125,8 +1129,10 @@ impl Composer {
         let fields: Vec<Field> = model.plain().cloned().collect();
         let old = self.random.pick(&fields)?.clone();
         let Kind::Plain { family } = old.kind else { return None };
-        let computed =
-            self.models[at].fields.iter().any(|field| matches!(&field.kind, Kind::Generated { of } if *of == old.name));
+        let computed = self.models[at]
+            .fields
+            .iter()
+            .any(|field| matches!(&field.kind, Kind::Generated { of, .. } if *of == old.name));
         if computed && !self.random.chance(15) {
             return None;
         }
@@ -1151,6 +1157,28 @@ impl Composer {
         let place = self.models[at].fields.iter().position(|known| known.name == old.name)?;
         self.models[at].fields[place] = field;
         Some(vec![format!("migrations.AlterField('{name}', '{}', {text}{keep})", old.name)])
+    }
+
+    /// What Django lets be altered of a generated column: its index, its comment, whether it is unique.
+    fn alter_generated(&mut self, at: usize) -> Option<Vec<String>> {
+        let generated: Vec<(String, String)> = self.models[at]
+            .fields
+            .iter()
+            .filter_map(|field| match &field.kind {
+                Kind::Generated { text, .. } => Some((field.name.clone(), text.clone())),
+                _ => None,
+            })
+            .collect();
+        let (field, text) = self.random.pick(&generated)?.clone();
+        let more = *self.random.pick(&[
+            "",
+            ", db_index=True",
+            ", unique=True",
+            ", db_comment='it\\'s'",
+            ", verbose_name='g', db_index=True, db_comment='of g'",
+        ])?;
+        let name = self.models[at].name.clone();
+        Some(vec![format!("migrations.AlterField('{name}', '{field}', {text}{more}))")])
     }
 
     fn alter_relation(&mut self, at: usize) -> Option<Vec<String>> {
@@ -1250,7 +1278,7 @@ impl Composer {
         if self.models[at].uses(&field.name) {
             // As Django's autodetector does: what names it goes first.
             let model = &mut self.models[at];
-            if model.fields.iter().any(|own| matches!(&own.kind, Kind::Generated { of } if *of == field.name)) {
+            if model.fields.iter().any(|own| matches!(&own.kind, Kind::Generated { of, .. } if *of == field.name)) {
                 return None;
             }
             if model.order.as_deref() == Some(&field.name) {
@@ -1632,6 +1660,13 @@ pub(crate) fn history(seed: u64, migrations: usize, version: DjangoVersion) -> H
             && let Some(at) = composer.place()
         {
             let model = composer.models[at].clone();
+            if composer.random.chance(40)
+                && let Some(index) = composer.models[at].indexes.pop()
+            {
+                let operations = vec![format!("RemoveIndexConcurrently('{}', '{}')", model.name, index.name)];
+                result.push(Migration { app: composer.app, atomic: false, operations });
+                continue;
+            }
             if let Some((named, text)) = composer.index(&model) {
                 composer.models[at].indexes.push(named);
                 let operations = vec![format!("AddIndexConcurrently('{}', {text})", model.name)];
