@@ -21,6 +21,9 @@ use crate::truth::Mode;
 /// Rows that must have been read for a table to count as scanned.
 const SCANNED: u64 = 1000;
 
+/// Bytes of a page.
+const PAGE: u64 = 8192;
+
 /// What each database of the measurements has once: see [`crate::predict::PREAMBLE`].
 const ONCE: &str = r"
 CREATE SCHEMA s2;
@@ -28,13 +31,17 @@ CREATE EXTENSION citext SCHEMA public;
 CREATE EXTENSION btree_gist SCHEMA public;
 CREATE EXTENSION pg_trgm SCHEMA public;
 CREATE ACCESS METHOD heap2 TYPE TABLE HANDLER heap_tableam_handler;
-CREATE FUNCTION public.probe(relation text, kind text) RETURNS text LANGUAGE plpgsql AS $$
+CREATE FUNCTION public.probe(relation text, kind text, page int) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
   blocked text := '';
   target text;
   names text;
   literals text;
-  middle text := format('(SELECT ctid FROM %s OFFSET (SELECT count(*) / 2 FROM %s) LIMIT 1)', relation, relation);
+  -- A row in the middle: statements that change one row change one of the first. Before it is known, no lock is waited for.
+  middle text := CASE WHEN page IS NULL
+    THEN format('(SELECT ctid FROM %s OFFSET (SELECT count(*) / 2 FROM %s) LIMIT 1)', relation, relation)
+    ELSE format('coalesce((SELECT ctid FROM %s WHERE ctid >= ''(%s,1)'' LIMIT 1), (SELECT ctid FROM %s LIMIT 1))', relation, page,
+      relation) END;
 BEGIN
   IF kind = 'S' THEN
     BEGIN
@@ -113,8 +120,37 @@ pub struct Bench {
 #[derive(Debug)]
 struct Standing {
     texts: [String; 2],
-    left: BTreeSet<String>,
+    left: Left,
     relations: BTreeMap<String, Relation>,
+    /// What brings the sequences back; empty where there are none.
+    sequences: String,
+}
+
+/// What a rollback does not bring back: a table's bytes, which grow by rows that were rolled back, too.
+#[derive(Debug, Default)]
+struct Left {
+    /// What there is, in which files.
+    files: BTreeSet<String>,
+    /// The bytes of what holds rows, by name.
+    bytes: BTreeMap<String, u64>,
+}
+
+impl Left {
+    /// The tables that were empty and no longer are.
+    fn filled(&self, now: &Self) -> Vec<String> {
+        let filled = now.bytes.iter().filter(|(name, bytes)| **bytes > 0 && self.bytes.get(*name) == Some(&0));
+        filled.map(|(name, _)| name.clone()).collect()
+    }
+
+    /// Whether cases may stand on it as before: dead rows change nothing as long as they are not many.
+    fn serves(&self, now: &Self) -> bool {
+        let much = |(name, bytes): (&String, &u64)| match self.bytes.get(name) {
+            Some(0) => *bytes > 0,
+            Some(before) => *bytes > before * 3,
+            None => true,
+        };
+        self.files == now.files && !now.bytes.iter().any(much)
+    }
 }
 
 /// What was seen, and how much of it could be.
@@ -152,7 +188,7 @@ impl Bench {
         let _ = session.try_sql("ROLLBACK");
         let texts = [self.sized(case.setup), self.sized(case.session)];
         let standing = self.standing.take().filter(|standing| standing.texts == texts);
-        let standing = standing.filter(|standing| standing.left == left(session));
+        let standing = standing.filter(|standing| restored(session, standing));
         if standing.is_none() {
             session.sql(CLEAN);
             for text in &texts {
@@ -165,10 +201,9 @@ impl Bench {
             return self.outside(case);
         }
         // What was left as it was has not to be asked for again.
-        let Standing { left, relations: before, .. } = standing.unwrap_or_else(|| Standing {
-            texts: texts.clone(),
-            left: left(session),
-            relations: relations(session),
+        let Standing { left, relations: before, sequences, .. } = standing.unwrap_or_else(|| {
+            let relations = relations(session);
+            Standing { texts: texts.clone(), left: left(session), sequences: sequences(session, &relations), relations }
         });
         // A session that has planned with a table before opens fewer relations for it: each case has one that has not,
         // unless it has temporary tables of its own.
@@ -186,7 +221,7 @@ impl Bench {
         let _ = session.try_sql("ROLLBACK");
         // What is committed stays, whether it shows in a file or not.
         if ![case.pre, case.statement].iter().any(|text| text.to_ascii_uppercase().contains("COMMIT")) {
-            self.standing.replace(Some(Standing { texts, left, relations: before }));
+            self.standing.replace(Some(Standing { texts, left, relations: before, sequences }));
         }
         answer
     }
@@ -473,7 +508,8 @@ impl Bench {
                 let name =
                     zdm_postgres::quote_literal(&format!("s.{}", zdm_postgres::quote_identifier(&relation.name)));
                 let plain = zdm_postgres::quote_literal(&relation.name);
-                calls.push(format!("({plain}, {name}, '{}')", relation.kind));
+                let page = relation.middle_page.map_or_else(|| "NULL::int".to_owned(), |page| page.to_string());
+                calls.push(format!("({plain}, {name}, '{}', {page})", relation.kind));
             }
         }
         if calls.is_empty() {
@@ -481,7 +517,7 @@ impl Bench {
         }
         prober.sql("BEGIN");
         let rows = prober.sql(&format!(
-            "SELECT name, public.probe(relation, kind) FROM (VALUES {}) AS probes (name, relation, kind)",
+            "SELECT name, public.probe(relation, kind, page) FROM (VALUES {}) AS probes (name, relation, kind, page)",
             calls.join(", ")
         ));
         prober.sql("ROLLBACK");
@@ -561,23 +597,64 @@ fn rows_read(session: &Client) -> BTreeMap<String, u64> {
         .collect()
 }
 
-/// What a rollback does not bring back: a table's bytes, which grow by rows that were rolled back, too, and a sequence's
-/// last value.
-fn left(session: &Client) -> BTreeSet<String> {
+fn left(session: &Client) -> Left {
     let rows = session.sql(
-        "SELECT concat_ws(' ', c.oid, c.relname, pg_relation_filenode(c.oid), \
-                CASE WHEN c.relkind IN ('r', 'm') THEN pg_relation_size(c.oid) \
-                     WHEN c.relkind = 'S' THEN pg_sequence_last_value(c.oid) END) \
+        "SELECT concat_ws(' ', c.oid, c.relname, pg_relation_filenode(c.oid)), \
+                CASE WHEN c.relkind IN ('r', 'm') THEN c.oid::regclass::text END, \
+                CASE WHEN c.relkind IN ('r', 'm') THEN pg_relation_size(c.oid)::text END \
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname IN ('s', 's2', 's3', 'public')",
     );
-    rows.into_iter().flatten().flatten().collect()
+    let mut left = Left::default();
+    for row in rows {
+        let mut values = row.into_iter();
+        left.files.extend(values.next().flatten());
+        if let (Some(Some(name)), Some(Some(bytes))) = (values.next(), values.next()) {
+            left.bytes.insert(name, bytes.parse().unwrap_or_default());
+        }
+    }
+    left
+}
+
+/// Puts sequences and empty tables back, and answers whether the case before left the rest as it was.
+fn restored(session: &Client, standing: &Standing) -> bool {
+    if !standing.sequences.is_empty() && session.try_sql(&standing.sequences).is_err() {
+        return false;
+    }
+    let mut now = left(session);
+    let filled = standing.left.filled(&now);
+    if !filled.is_empty() {
+        // Its rows were rolled back.
+        if session.try_sql(&format!("VACUUM {}", filled.join(", "))).is_err() {
+            return false;
+        }
+        now = left(session);
+    }
+    standing.left.serves(&now)
+}
+
+/// The command that gives every sequence the value that it has now: a rollback does not bring it back.
+fn sequences(session: &Client, relations: &BTreeMap<String, Relation>) -> String {
+    let all: Vec<String> = relations
+        .iter()
+        .filter(|(_, relation)| relation.kind == "S" && !relation.name.starts_with("pg_temp."))
+        .map(|(oid, relation)| {
+            let name = quoted(&relation.name);
+            format!("SELECT format('setval(%s, %s, %L)', {oid}, last_value, is_called) FROM {name}")
+        })
+        .collect();
+    if all.is_empty() {
+        return String::new();
+    }
+    let calls: Vec<String> = session.sql(&all.join(" UNION ALL ")).into_iter().flatten().flatten().collect();
+    format!("SELECT {}", calls.join(", "))
 }
 
 /// By object id: what there is in the schema of the cases, as the session sees it.
 fn relations(session: &Client) -> BTreeMap<String, Relation> {
     let rows = session.sql(
         "SELECT c.oid::text, c.relname, c.relkind::text, coalesce(pg_relation_filenode(c.oid), 0)::text, \
-                n.nspname, CASE WHEN c.relkind IN ('r', 'm') THEN pg_relation_size(c.oid) ELSE 0 END::text \
+                n.nspname, CASE WHEN c.relkind IN ('r', 'm') THEN pg_relation_size(c.oid) ELSE 0 END::text, \
+                (c.relkind = 'r' AND NOT c.relhassubclass)::text \
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
          WHERE c.relkind <> 'c' AND (n.nspname IN ('s', 's2', 's3', 'public') OR (n.nspname LIKE 'pg_temp%' AND c.relpersistence = 't'))",
     );
@@ -585,13 +662,14 @@ fn relations(session: &Client) -> BTreeMap<String, Relation> {
         .filter_map(|row| {
             let mut values = row.into_iter().flatten();
             let (oid, name, kind) = (values.next()?, values.next()?, values.next()?);
-            let (file, schema, size) = (values.next()?, values.next()?, values.next()?);
+            let (file, schema, size) = (values.next()?, values.next()?, values.next()?.parse::<u64>().ok()?);
+            let alone = values.next()? == "true";
             let name = match schema.as_str() {
                 "s" => name,
                 "s2" | "s3" | "public" => format!("{schema}.{name}"),
                 _ => format!("pg_temp.{name}"),
             };
-            Some((oid, Relation { name, kind, file, empty: size == "0" }))
+            Some((oid, Relation { name, kind, file, empty: size == 0, middle_page: alone.then_some(size / PAGE / 2) }))
         })
         .collect()
 }
@@ -602,6 +680,8 @@ struct Relation {
     kind: String,
     file: String,
     empty: bool,
+    /// Of a table by itself, whose rows alone a query reads.
+    middle_page: Option<u64>,
 }
 
 /// `AccessExclusiveLock` as `pg_locks` spells it.
