@@ -1940,7 +1940,7 @@ ALTER FUNCTION plain(int) STRICT ==> ALTER TABLE inv ADD COLUMN z int DEFAULT pl
 ALTER FUNCTION plain(int) SET search_path = s ==> ALTER TABLE inv ADD COLUMN z int DEFAULT plain(1)
 ALTER FUNCTION plain(int) VOLATILE ==> REINDEX TABLE inv
 ALTER ROUTINE plain(int) VOLATILE ==> CREATE INDEX ON inv (plain(amount))
-CREATE TEMP TABLE temporary (a int) ==> SET TRANSACTION READ ONLY ==> INSERT INTO temporary VALUES (1)
+CREATE TEMP TABLE temporary (a int); SET TRANSACTION READ ONLY ==> INSERT INTO temporary VALUES (1)
 ALTER TABLE acc ADD CHECK (xmlparse(content txt) IS DOCUMENT)
 CREATE INDEX ON acc (xmlserialize(content xmlparse(document txt) AS varchar))
 
@@ -2082,3 +2082,211 @@ SET TRANSACTION READ ONLY ==> TRUNCATE child
 SELECT id AS over FROM parent FOR UPDATE
 SELECT stddev(id), jsonb_object_agg(id, note) FROM parent FOR SHARE
 SELECT rank() OVER w FROM parent WINDOW w AS (ORDER BY id) FOR UPDATE
+
+-- base bank
+CREATE DOMAIN amount AS numeric(14,2) CHECK (VALUE >= 0);
+CREATE DOMAIN small_amount AS amount DEFAULT 1 CHECK (VALUE < 100000);
+CREATE TYPE state AS ENUM ('open', 'held', 'closed');
+CREATE TYPE money2 AS (units int, cents int);
+CREATE TABLE "Branch" ("Id" int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, "Name" varchar(40) NOT NULL UNIQUE, opened date DEFAULT current_date);
+CREATE TABLE account (id bigserial PRIMARY KEY, branch int NOT NULL REFERENCES "Branch" ON UPDATE CASCADE, iban char(22), balance amount NOT NULL DEFAULT 0, fee small_amount, st state NOT NULL DEFAULT 'open', twice numeric GENERATED ALWAYS AS (id * 2) STORED, during tstzrange, price money2, CONSTRAINT positive CHECK (balance >= 0 OR st = 'held'), EXCLUDE USING gist (iban WITH =, during WITH &&));
+CREATE INDEX account_state ON account (st, branch) INCLUDE (fee);
+CREATE UNIQUE INDEX account_iban ON account (iban) WHERE st <> 'closed';
+CREATE TABLE transfer (id uuid DEFAULT gen_random_uuid() PRIMARY KEY, source bigint REFERENCES account ON DELETE SET NULL, target bigint CONSTRAINT target_fk REFERENCES account DEFERRABLE, cents bigint CHECK (cents > 0), at timestamp NOT NULL DEFAULT localtimestamp, note text COLLATE "C");
+CREATE INDEX transfer_at ON transfer USING brin (at);
+CREATE INDEX transfer_note ON transfer (lower(note) text_pattern_ops) WHERE cents > 5;
+CREATE STATISTICS transfer_s (dependencies) ON source, target FROM transfer;
+CREATE VIEW balances AS SELECT b."Name", sum(a.balance) AS total FROM account a JOIN "Branch" b ON b."Id" = a.branch GROUP BY 1;
+CREATE MATERIALIZED VIEW recent AS SELECT id, at FROM transfer WHERE cents > 10;
+CREATE UNIQUE INDEX recent_id ON recent (id);
+CREATE FUNCTION touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+CREATE TRIGGER touched BEFORE UPDATE OF note ON transfer FOR EACH ROW EXECUTE FUNCTION touch();
+CREATE POLICY mine ON account FOR SELECT USING (fee IS NOT NULL);
+CREATE PUBLICATION pub FOR TABLE transfer;
+CREATE SEQUENCE loose START 100 CACHE 5;
+CREATE RULE no_del AS ON DELETE TO "Branch" DO INSTEAD NOTHING;
+INSERT INTO "Branch" ("Name") SELECT 'b' || g FROM generate_series(1, 1500) g;
+INSERT INTO account (branch, iban, fee) SELECT g, 'i' || g, 1 FROM generate_series(1, 1500) g;
+INSERT INTO transfer (source, target, cents) SELECT g, g, g FROM generate_series(1, 1500) g;
+REFRESH MATERIALIZED VIEW recent;
+-- cases
+ALTER TABLE account ADD COLUMN pair money2 DEFAULT ROW(1, 2)::money2
+ALTER TABLE account ADD COLUMN f2 small_amount DEFAULT NULL
+ALTER DOMAIN amount SET DEFAULT 'x'
+ALTER TABLE "Branch" DROP COLUMN "Name"
+ALTER STATISTICS nothing RENAME TO ts2
+DROP STATISTICS transfer_s
+DROP STATISTICS IF EXISTS transfer_s, nothing
+CREATE STATISTICS s3 ON source FROM transfer
+CREATE STATISTICS s3 (ndistinct) ON source, missing FROM transfer
+ALTER PUBLICATION pub DROP TABLE account
+DROP PUBLICATION pub, nothing
+CREATE RULE "_RETURN" AS ON SELECT TO transfer DO INSTEAD SELECT 1
+DROP RULE IF EXISTS nothing ON missing
+DELETE FROM "Branch"
+ALTER SEQUENCE loose INCREMENT 0
+CREATE SEQUENCE q AS smallint MAXVALUE 40000
+
+-- base levels of levels
+CREATE TABLE tenant (id int PRIMARY KEY, name text UNIQUE);
+CREATE TABLE fact (tenant int NOT NULL, day date NOT NULL, id bigint NOT NULL, kind text DEFAULT 'k', amount numeric(10,2), note varchar(30), PRIMARY KEY (tenant, day, id)) PARTITION BY LIST (tenant);
+CREATE TABLE fact_1 PARTITION OF fact FOR VALUES IN (1, 2) PARTITION BY RANGE (day);
+CREATE TABLE fact_1_old PARTITION OF fact_1 FOR VALUES FROM (MINVALUE) TO ('2020-01-01');
+CREATE TABLE fact_1_new PARTITION OF fact_1 FOR VALUES FROM ('2020-01-01') TO ('2022-01-01') PARTITION BY HASH (id);
+CREATE TABLE fact_1_new_0 PARTITION OF fact_1_new FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE fact_1_new_1 PARTITION OF fact_1_new FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+CREATE TABLE fact_3 PARTITION OF fact FOR VALUES IN (3);
+CREATE TABLE fact_rest PARTITION OF fact DEFAULT;
+CREATE INDEX fact_kind ON fact (kind) WHERE amount > 0;
+CREATE INDEX fact_only ON ONLY fact (note);
+CREATE INDEX fact_3_note ON fact_3 (note);
+ALTER TABLE fact ADD CONSTRAINT fact_tenant FOREIGN KEY (tenant) REFERENCES tenant;
+ALTER TABLE fact ADD CONSTRAINT fact_amount CHECK (amount >= 0);
+CREATE TABLE "Ref" (t int, d date, i bigint, FOREIGN KEY (t, d, i) REFERENCES fact);
+CREATE TABLE loose (tenant int NOT NULL, day date NOT NULL, id bigint NOT NULL, kind text, amount numeric(10,2), note varchar(30));
+CREATE TABLE loose_sub (tenant int NOT NULL, day date NOT NULL, id bigint NOT NULL, kind text, amount numeric(10,2), note varchar(30), CONSTRAINT fact_amount CHECK (amount >= 0)) PARTITION BY RANGE (id);
+CREATE TABLE loose_sub_1 PARTITION OF loose_sub FOR VALUES FROM (0) TO (9000);
+CREATE TABLE narrow (tenant int, day date);
+CREATE TABLE animal (id serial PRIMARY KEY, name text NOT NULL, legs int CHECK (legs > 0));
+CREATE TABLE dog (breed text) INHERITS (animal);
+CREATE TABLE puppy (born date, CONSTRAINT young CHECK (born > '2000-01-01')) INHERITS (dog);
+CREATE TABLE cat (id int NOT NULL, name text NOT NULL, legs int CONSTRAINT animal_legs_check CHECK (legs > 0), claws int);
+CREATE TABLE pet (owner text) INHERITS (dog, cat);
+CREATE FUNCTION tg() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+CREATE TRIGGER fact_t AFTER INSERT ON fact FOR EACH ROW EXECUTE FUNCTION tg();
+INSERT INTO tenant SELECT g, 't' || g FROM generate_series(1, 1500) g;
+INSERT INTO fact SELECT 1, '2019-01-01', g, 'a', 1, 'n' FROM generate_series(1, 1500) g;
+INSERT INTO fact SELECT 2, '2021-01-01', g, 'a', 1, 'n' FROM generate_series(1, 6000) g;
+INSERT INTO fact SELECT 3, '2021-01-01', g, 'a', 1, 'n' FROM generate_series(1, 1500) g;
+INSERT INTO fact SELECT 7, '2021-01-01', g, 'a', 1, 'n' FROM generate_series(1, 1500) g;
+INSERT INTO "Ref" SELECT 3, '2021-01-01', g FROM generate_series(1, 1500) g;
+INSERT INTO loose SELECT 9, '2021-01-01', g, 'a', 1, 'n' FROM generate_series(1, 1500) g;
+INSERT INTO loose_sub SELECT 8, '2021-01-01', g, 'a', 1, 'n' FROM generate_series(1, 1500) g;
+INSERT INTO animal (name, legs) SELECT 'x', 4 FROM generate_series(1, 1500) g;
+INSERT INTO dog (name, legs) SELECT 'x', 4 FROM generate_series(1, 1500) g;
+INSERT INTO puppy (name, legs, born) SELECT 'x', 4, '2020-01-01' FROM generate_series(1, 1500) g;
+INSERT INTO cat (id, name, legs) SELECT g, 'x', 4 FROM generate_series(1, 1500) g;
+INSERT INTO pet (name, legs) SELECT 'x', 4 FROM generate_series(1, 1500) g;
+-- cases
+ALTER TABLE fact ALTER COLUMN note TYPE varchar(40), ALTER COLUMN kind TYPE varchar(20)
+ALTER TABLE fact ALTER COLUMN note TYPE text
+ALTER TABLE "Ref" ADD FOREIGN KEY (t, d, i) REFERENCES fact NOT VALID
+ALTER TABLE loose ADD CONSTRAINT fact_amount CHECK (amount >= 0) NO INHERIT ==> ALTER TABLE fact ATTACH PARTITION loose FOR VALUES IN (9)
+ALTER TABLE loose ADD CONSTRAINT fact_amount CHECK (amount >= 0) NOT VALID ==> ALTER TABLE fact ATTACH PARTITION loose FOR VALUES IN (9)
+ALTER TABLE fact ATTACH PARTITION loose_sub FOR VALUES IN (8)
+ALTER TABLE fact DETACH PARTITION fact_rest ==> ALTER TABLE fact ATTACH PARTITION loose_sub DEFAULT
+ALTER TABLE fact_1 DETACH PARTITION fact_1_old CONCURRENTLY
+CREATE TABLE fact_4 PARTITION OF fact FOR VALUES IN ('x')
+ALTER TABLE animal DROP CONSTRAINT animal_legs_check
+ALTER TABLE cat DROP CONSTRAINT animal_legs_check
+ALTER TABLE dog ADD CONSTRAINT animal_legs_check CHECK (legs > 0)
+ALTER TABLE animal ADD CHECK (name <> ''), ALTER COLUMN name DROP NOT NULL
+CREATE TABLE kitten () INHERITS (cat, cat)
+
+-- base rows and refusals
+CREATE TABLE city (id int PRIMARY KEY, name text NOT NULL, zip text UNIQUE);
+CREATE TABLE person (id int GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY, city int REFERENCES city ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED, boss int REFERENCES person, mail text UNIQUE, tags text[], doc jsonb DEFAULT '{}', age int);
+CREATE TABLE visit (person int REFERENCES person ON DELETE RESTRICT, city int NOT NULL REFERENCES city ON UPDATE CASCADE, at date, PRIMARY KEY (person, at));
+CREATE TABLE log (id bigserial, what text, at timestamptz DEFAULT now());
+CREATE INDEX log_what ON log (what);
+CREATE INDEX person_tags ON person USING gin (tags);
+CREATE INDEX person_doc ON person ((doc ->> 'a'));
+CREATE VIEW grown AS SELECT id, mail, age FROM person WHERE age > 17;
+CREATE FUNCTION note() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO log (what) VALUES ('x'); RETURN NULL; END $$;
+CREATE TRIGGER noted AFTER DELETE ON visit FOR EACH STATEMENT EXECUTE FUNCTION note();
+INSERT INTO city SELECT g, 'c', 'z' || g FROM generate_series(1, 1500) g;
+INSERT INTO person (id, city, mail, age) SELECT g, g, 'm' || g, 20 FROM generate_series(1, 1500) g;
+INSERT INTO visit SELECT g, g, '2020-01-01' FROM generate_series(1, 1500) g;
+INSERT INTO log (what) SELECT 'w' FROM generate_series(1, 1500) g;
+-- cases
+WITH gone AS (DELETE FROM log WHERE what = 'w' RETURNING id) INSERT INTO log (what) SELECT 'again' FROM gone
+INSERT INTO city (id, name) VALUES (now(), 'y')
+INSERT INTO grown VALUES (1, 'm', 2, 3)
+DELETE FROM grown WHERE id = 4
+UPDATE person SET city = 3 WHERE id = 3 ==> ALTER TABLE person ADD COLUMN z int
+UPDATE person SET city = 3 WHERE id = 3 ==> DROP TABLE person CASCADE
+UPDATE person SET city = 3 WHERE id = 3 ==> TRUNCATE person CASCADE
+UPDATE person SET city = 3 WHERE id = 3 ==> ALTER TABLE city ADD COLUMN z int
+UPDATE person SET city = 3 WHERE id = 3 ==> ALTER TABLE person DISABLE TRIGGER ALL
+UPDATE person SET city = 3 WHERE id = 3 ==> ALTER TABLE person VALIDATE CONSTRAINT person_boss_fkey
+UPDATE person SET city = 3 WHERE id = 3 ==> DROP INDEX person_tags
+UPDATE person SET city = 3 WHERE id = 3 ==> CLUSTER person USING person_pkey
+UPDATE person SET city = 3 WHERE id = 3; SET CONSTRAINTS person_city_fkey IMMEDIATE ==> ALTER TABLE person ADD COLUMN z int
+UPDATE person SET city = 3 WHERE id = 3; SET CONSTRAINTS ALL DEFERRED ==> ALTER TABLE person ADD COLUMN z int
+DELETE FROM person
+DELETE FROM person USING city WHERE person.city = city.id AND city.zip = 'z9'
+DELETE FROM log WHERE id
+MERGE INTO grown g USING city c ON g.id = c.id WHEN MATCHED THEN DELETE
+SELECT * FROM city UNION SELECT * FROM city FOR UPDATE
+FETCH 5 FROM cu
+CLOSE nothing
+DEALLOCATE nothing
+SAVEPOINT a; LOCK city; RELEASE SAVEPOINT a
+GRANT SELECT (nothing) ON city TO other
+GRANT EXECUTE ON city TO other
+GRANT USAGE ON SEQUENCE log TO other
+CREATE EVENT TRIGGER et ON ddl_command_end EXECUTE FUNCTION note()
+DROP EVENT TRIGGER et
+CREATE SCHEMA s3 CREATE TABLE t (a int PRIMARY KEY) CREATE INDEX ON t (a)
+ALTER SCHEMA s2 RENAME TO s
+LOAD 'nothing'
+
+-- base forms of newer versions
+CREATE TABLE room (id int, during daterange, name text NOT NULL, size int CHECK (size > 0), area int GENERATED ALWAYS AS (size * size) STORED, PRIMARY KEY (id));
+CREATE TABLE booking (id bigint GENERATED ALWAYS AS IDENTITY, room int NOT NULL, during daterange NOT NULL, guest text, price numeric(8,2), paid boolean DEFAULT false, CONSTRAINT booking_room FOREIGN KEY (room) REFERENCES room ON DELETE CASCADE, EXCLUDE USING gist (room WITH =, during WITH &&));
+CREATE TABLE "Odd Names" ("Id" serial PRIMARY KEY, "select" int, "a""b" text UNIQUE, "ÄÖ" date);
+CREATE TABLE selfish (id int PRIMARY KEY, up int REFERENCES selfish, twin int UNIQUE);
+CREATE TABLE wide (a int, b int, c int, d text, e text, PRIMARY KEY (a, b), UNIQUE (c) INCLUDE (d));
+CREATE TABLE s2.far (id int PRIMARY KEY, a int, b int, FOREIGN KEY (a, b) REFERENCES s.wide ON UPDATE SET NULL);
+CREATE TABLE empty_one (id int PRIMARY KEY, x int NOT NULL, y text);
+CREATE MATERIALIZED VIEW guests AS SELECT guest, count(*) AS n FROM booking GROUP BY guest;
+CREATE VIEW rooms WITH (security_barrier) AS SELECT id, name FROM room WHERE size > 1 WITH LOCAL CHECK OPTION;
+CREATE FUNCTION area(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 * $1';
+CREATE FUNCTION wipe() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+CREATE CONSTRAINT TRIGGER late AFTER INSERT OR UPDATE ON wide DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION wipe();
+INSERT INTO room (id, name, size) SELECT g, 'r' || g, 3 FROM generate_series(1, 1500) g;
+INSERT INTO booking (room, during, guest, price) SELECT g, '[2020-01-01,2020-02-01)', 'g', 1 FROM generate_series(1, 1500) g;
+INSERT INTO "Odd Names" ("select", "a""b") SELECT g, 'x' || g FROM generate_series(1, 1500) g;
+INSERT INTO selfish SELECT g, 1, g FROM generate_series(1, 1500) g;
+INSERT INTO wide SELECT g, g, g, 'd', 'e' FROM generate_series(1, 1500) g;
+INSERT INTO s2.far SELECT g, g, g FROM generate_series(1, 1500) g;
+-- cases
+ALTER TABLE room ADD COLUMN v int GENERATED ALWAYS AS (size * 2) VIRTUAL
+ALTER TABLE room ADD COLUMN v int GENERATED ALWAYS AS (size * 2) VIRTUAL NOT NULL
+ALTER TABLE room ADD COLUMN v int GENERATED ALWAYS AS (size * 2) VIRTUAL CHECK (v > 0)
+ALTER TABLE room ADD COLUMN v int GENERATED ALWAYS AS (area(size)) VIRTUAL
+ALTER TABLE room ADD COLUMN v int GENERATED ALWAYS AS (v + 1) STORED
+ALTER TABLE room ADD COLUMN v int GENERATED ALWAYS AS (size * 2) VIRTUAL; ALTER TABLE room ALTER COLUMN v SET EXPRESSION AS (size * 3)
+ALTER TABLE room ADD COLUMN v int GENERATED ALWAYS AS (size * 2) VIRTUAL; ALTER TABLE room ALTER COLUMN v SET NOT NULL
+ALTER TABLE room ADD COLUMN v int GENERATED ALWAYS AS (size * 2) VIRTUAL; ALTER TABLE room ADD UNIQUE (v)
+ALTER TABLE room ADD COLUMN v int GENERATED ALWAYS AS (size * 2) VIRTUAL; ALTER TABLE room ALTER COLUMN v TYPE bigint
+ALTER TABLE room ALTER COLUMN area SET EXPRESSION AS (size + 1), ALTER COLUMN area SET STATISTICS 5
+ALTER TABLE room ALTER COLUMN area SET NOT NULL, DROP CONSTRAINT room_size_check
+ALTER TABLE room DROP COLUMN size CASCADE
+ALTER TABLE room DROP COLUMN area, ADD COLUMN area int DEFAULT 7
+ALTER TABLE room RENAME COLUMN area TO surface; ALTER TABLE room RENAME COLUMN size TO len
+ALTER TABLE room ADD CONSTRAINT ne CHECK (size < 100) NOT ENFORCED
+ALTER TABLE booking ADD CONSTRAINT u UNIQUE (during WITHOUT OVERLAPS)
+ALTER TABLE booking ADD CONSTRAINT u UNIQUE (during, room WITHOUT OVERLAPS)
+ALTER TABLE room ADD CONSTRAINT temporal UNIQUE (id, during WITHOUT OVERLAPS) ==> ALTER TABLE booking ADD FOREIGN KEY (room, PERIOD during) REFERENCES room (id, PERIOD during) NOT VALID
+ALTER TABLE room ADD CONSTRAINT temporal UNIQUE (id, during WITHOUT OVERLAPS) ==> ALTER TABLE booking ADD FOREIGN KEY (room, PERIOD during) REFERENCES room (id, PERIOD during) ON DELETE CASCADE
+ALTER TABLE booking ALTER COLUMN during TYPE text
+ALTER TABLE "Odd Names" ALTER COLUMN "a""b" TYPE varchar(9)
+CREATE INDEX ON "Odd Names" ("a""b", "ÄÖ")
+DROP TABLE "Odd Names", s2.far
+ALTER TABLE wide DROP COLUMN a CASCADE
+ALTER TABLE wide ALTER COLUMN a TYPE bigint
+ALTER TABLE wide SET ACCESS METHOD nothing
+ALTER TABLE s2.far SET UNLOGGED
+ALTER TABLE s2.far SET SCHEMA s
+ALTER TABLE s2.far DROP CONSTRAINT far_a_b_fkey, ADD FOREIGN KEY (a, b) REFERENCES wide (a, b) MATCH FULL
+ALTER TABLE s2.far ADD FOREIGN KEY (a, b) REFERENCES wide (b, a)
+ALTER TABLE s2.far ADD FOREIGN KEY (a) REFERENCES wide (c) ON DELETE SET NULL (a)
+CREATE TABLE copy1 (a int PRIMARY KEY NOT ENFORCED)
+CREATE TABLE copy1 (id int, during daterange, PRIMARY KEY (id, during WITHOUT OVERLAPS)); CREATE TABLE copy2 (id int, during daterange, FOREIGN KEY (id, PERIOD during) REFERENCES copy1)
+CREATE TABLE copy1 (a text COLLATE nothing)
+CREATE VIEW v WITH (security_invoker = true) AS SELECT * FROM rooms WHERE id > 5 WITH CASCADED CHECK OPTION
+INSERT INTO rooms VALUES (7000, 'x')
+DROP INDEX "Odd Names_pkey"
+DROP INDEX nowhere.nothing
+DROP AGGREGATE nothing(int)

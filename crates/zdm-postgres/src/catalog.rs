@@ -646,6 +646,8 @@ pub struct Constraint {
     pub attributes: ConstraintAttributes,
     /// Comes from a parent table.
     pub inherited: bool,
+    /// Comes from a parent table and is the table's own as well.
+    pub own: bool,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -692,6 +694,8 @@ impl ConstraintKind {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ForeignKey {
+    /// The last column on both sides is a PERIOD (18).
+    pub period: bool,
     pub columns: Vec<Ident>,
     pub table: QualifiedName,
     /// The referenced columns; never empty unless the referenced table is only assumed.
@@ -744,6 +748,13 @@ pub struct Trigger {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     pub name: Ident,
+    /// `SELECT`, `INSERT`, `UPDATE` or `DELETE`.
+    pub event: String,
+    /// DO INSTEAD for every row: what the statement would do is not done.
+    pub instead: bool,
+    /// Something is done by it.
+    pub acts: bool,
+    pub enabled: bool,
     /// Columns that its condition and its actions name of `old` and `new`.
     pub columns: Vec<Ident>,
     /// What its actions call, as written.
@@ -783,6 +794,8 @@ pub struct View {
     pub populated: bool,
     /// A trigger or a rule does what is written through it.
     pub instead: bool,
+    /// WITH CHECK OPTION: rows that are written through it must be its own.
+    pub check_option: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

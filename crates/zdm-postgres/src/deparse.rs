@@ -46,9 +46,14 @@ pub fn constraint(catalog: &Catalog, table: &Table, constraint: &Constraint) -> 
             format!("UNIQUE {nulls}({}{}){}", names(columns), overlaps(), included(include))
         }
         ConstraintKind::ForeignKey(key) => {
-            let mut text = format!("FOREIGN KEY ({}) REFERENCES {}", names(&key.columns), relation(&key.table));
+            let list = |columns: &[Ident]| match columns.split_last() {
+                Some((last, [])) if key.period => format!("PERIOD {}", quoted_if_needed(last)),
+                Some((last, rest)) if key.period => format!("{}, PERIOD {}", names(rest), quoted_if_needed(last)),
+                _ => names(columns),
+            };
+            let mut text = format!("FOREIGN KEY ({}) REFERENCES {}", list(&key.columns), relation(&key.table));
             if !key.references.is_empty() {
-                let _ = write!(text, "({})", names(&key.references));
+                let _ = write!(text, "({})", list(&key.references));
             }
             if let Some(match_type) = &key.match_type {
                 let _ = write!(text, " MATCH {}", match_type.to_ascii_uppercase());
@@ -598,6 +603,9 @@ impl Printer<'_> {
         }
         if inner.data_type.as_ref() == Some(data_type) {
             return inner;
+        }
+        if matches!(expr, ExprNode::Row(_)) {
+            return Typed::new(format!("{}::{data_type}", inner.text), Some(data_type.clone()));
         }
         Typed::new(format!("({})::{data_type}", inner.text), Some(data_type.clone()))
     }

@@ -118,6 +118,8 @@ pub enum Statement {
         name: Option<QualifiedName>,
         table: QualifiedName,
         if_not_exists: bool,
+        /// The columns and expressions that are named, in order.
+        elements: Vec<IndexKey>,
     },
     CreatePublication {
         name: Ident,
@@ -186,6 +188,8 @@ pub enum Statement {
         revoke: bool,
         kind: ObjectKind,
         names: Vec<QualifiedName>,
+        /// The privileges in upper case, with the columns that they are for; `ALL` is none.
+        privileges: Vec<(String, Vec<Ident>)>,
     },
     // Data
     Select(Query),
@@ -843,6 +847,10 @@ pub struct CreateView {
     pub with_data: bool,
     pub columns: Vec<Ident>,
     pub query: Query,
+    /// WITH CHECK OPTION is written.
+    pub check_option: bool,
+    /// The storage parameters, with lower-case names.
+    pub options: Vec<(String, String)>,
 }
 
 /// A query, as far as it names relations.

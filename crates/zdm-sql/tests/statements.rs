@@ -288,7 +288,7 @@ fn objects() {
         r#"
         CreateSchema{name:"s", if_not_exists:true}
         CreateExtension{name:"uuid-ossp", if_not_exists:true, schema:"x"}
-        CreateStatistics{name:st, table:t}
+        CreateStatistics{name:st, table:t, elements:[Column("a"), Expr("b + 1")]}
         CreatePublication{name:"p", tables:[a, b], in_schemas:true, parts:[PublishedPart{table:b, columns:["x"], filter:["y"], only:true}]}
         CreatePublication{name:"q", all_tables:true}
         AlterPublication{name:"p", tables:[a], change:Drop}

@@ -59,7 +59,7 @@ BEGIN
   -- because the value would decide where the row goes.
   SELECT string_agg(quote_ident(attname), ', '),
          string_agg(quote_literal(CASE typcategory WHEN 'N' THEN '32001' WHEN 'D' THEN '2001-01-01' WHEN 'B' THEN 'true'
-           WHEN 'S' THEN 'x' WHEN 'A' THEN '{}' WHEN 'T' THEN '1 day' ELSE '1' END)
+           WHEN 'S' THEN 'x' WHEN 'A' THEN '{}' WHEN 'T' THEN '1 day' WHEN 'R' THEN 'empty' ELSE '1' END)
            || '::' || format_type(atttypid, atttypmod), ', ')
     INTO names, literals
     FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid
@@ -290,9 +290,9 @@ impl Bench {
         }
         for notice in &notices {
             if let Some(rest) = notice.message.strip_prefix("building index \"")
-                && let Some((name, rest)) = rest.split_once('"')
+                && let Some((name, rest)) = rest.split_once("\" on table \"")
             {
-                let own = rest.strip_prefix(" on table \"").and_then(|rest| rest.split_once('"'));
+                let own = rest.split_once('"');
                 let toast = own.is_some_and(|(table, _)| table.starts_with("pg_toast"));
                 if !toast && !name.starts_with("pg_toast") {
                     // The message has no schema.
@@ -504,9 +504,9 @@ impl Bench {
         prober.sql("SET lock_timeout = '1ms'; SET client_min_messages = error; SET search_path = s, public");
         let mut calls = Vec::new();
         for relation in relations.values() {
-            if matches!(relation.kind.as_str(), "r" | "p" | "v" | "m" | "S") && !relation.name.contains('.') {
-                let name =
-                    zdm_postgres::quote_literal(&format!("s.{}", zdm_postgres::quote_identifier(&relation.name)));
+            if matches!(relation.kind.as_str(), "r" | "p" | "v" | "m" | "S") && !relation.name.starts_with("pg_temp.") {
+                let schema = if relation.name.contains('.') { "" } else { "s." };
+                let name = zdm_postgres::quote_literal(&format!("{schema}{}", quoted(&relation.name)));
                 let plain = zdm_postgres::quote_literal(&relation.name);
                 let page = relation.middle_page.map_or_else(|| "NULL::int".to_owned(), |page| page.to_string());
                 calls.push(format!("({plain}, {name}, '{}', {page})", relation.kind));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use zdm_postgres::catalog::{ConstraintKind, Table};
 use zdm_postgres::deparse;
 use zdm_postgres::effects::{Blocks, UncertainEffect};
-use zdm_postgres::{Catalog, PgVersion, QualifiedName, Session, Statement};
+use zdm_postgres::{Catalog, Ident, PgVersion, QualifiedName, Session, Statement};
 
 use crate::observed::{Observed, Uncertain};
 use crate::truth::{Hold, Mode};
@@ -127,7 +127,11 @@ pub fn predict_on(base: &Base, case: &Case<'_>) -> Prediction {
             }),
             _ => false,
         });
-        if table.partition_by.is_some() || table.partition_of.is_some() || null_key || checked {
+        // The first key that a value does not satisfy ends the INSERT before the others are looked at.
+        let keys =
+            table.constraints.iter().filter(|constraint| matches!(constraint.kind, ConstraintKind::ForeignKey(_)));
+        let several = keys.count() > 1;
+        if table.partition_by.is_some() || table.partition_of.is_some() || null_key || several || checked {
             prediction.uncertain.unprobed.insert(plain(session.committed_name(&table.name)));
         }
     }
@@ -264,7 +268,8 @@ fn empty_tables(session: &Session, setup: &str) -> Vec<QualifiedName> {
             Statement::CreateTableAs(create) => &create.name,
             _ => continue,
         };
-        let name = QualifiedName::with_schema("s", target.name.clone());
+        let schema = target.schema.clone().unwrap_or_else(|| Ident::new("s"));
+        let name = QualifiedName::with_schema(schema, target.name.clone());
         filled.extend(session.catalog().descendants(&name));
         filled.insert(name);
     }

@@ -14,7 +14,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
         let secured =
             |name: &QualifiedName| cx.migration.catalog_before.table(name).is_some_and(|table| table.row_security);
         let message = match &step.statement {
-            Statement::Grant { revoke: true, kind: ObjectKind::Table, names } if !names.is_empty() => {
+            Statement::Grant { revoke: true, kind: ObjectKind::Table, names, .. } if !names.is_empty() => {
                 let names: Vec<_> = names.iter().filter(|name| old(name)).collect();
                 if names.is_empty() {
                     continue;
@@ -25,7 +25,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 )
             }
             // Of all tables of a schema, of what leads to them, or of a role that has them.
-            Statement::Grant { revoke: true, kind, names } => {
+            Statement::Grant { revoke: true, kind, names, .. } => {
                 let Some(message) = revoked_at_large(cx, step, *kind, names) else { continue };
                 message
             }

@@ -4,9 +4,10 @@
 //! the types of literals and the casts that it had added, is written out by then and stays.
 
 use super::{LONGEST_REPEATED, Printed, Printer, Typed, argument, common_of, plain, signature};
-use crate::catalog::{Catalog, Table};
+use crate::catalog::{Catalog, Table, UserTypeKind};
 use crate::data_type::DataType;
 use crate::expr::{ExprNode, SqlExpr};
+use crate::statement::TypeDefinition;
 
 /// The expression with everything written out that the server concluded from the types of the table's columns.
 pub(crate) fn settled(catalog: &Catalog, table: &Table, expr: &SqlExpr) -> SqlExpr {
@@ -186,7 +187,17 @@ impl Printer<'_> {
     fn built_in(&self, node: &ExprNode) -> Option<DataType> {
         let data_type = self.print(node).data_type?;
         let base = crate::cast::base_type(self.catalog, &data_type);
-        (base.name.schema.is_none() && !family(base.name.name.as_str()).is_empty()).then_some(base)
+        let known = base.name.schema.is_none() && !family(base.name.name.as_str()).is_empty();
+        (known || self.is_enum(&base)).then_some(base)
+    }
+
+    /// An enum is compared with itself alone, unless somebody has made operators for it.
+    fn is_enum(&self, data_type: &DataType) -> bool {
+        !self.catalog.has_own_operators()
+            && self
+                .catalog
+                .user_type(&data_type.name)
+                .is_some_and(|known| matches!(&known.kind, UserTypeKind::Defined(TypeDefinition::Enum(_))))
     }
 
     fn shown(&self, node: &ExprNode) -> String {
@@ -237,5 +248,6 @@ fn family(name: &str) -> &str {
 fn same_operators(one: &DataType, other: &DataType) -> bool {
     let (left, right) = (one.name.name.as_str(), other.name.name.as_str());
     // `anyarray`: both of one type.
-    one.is_array() == other.is_array() && (left == right || !one.is_array() && family(left) == family(right))
+    let same = one.name == other.name || !one.is_array() && !family(left).is_empty() && family(left) == family(right);
+    one.is_array() == other.is_array() && same
 }

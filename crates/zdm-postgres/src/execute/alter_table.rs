@@ -424,6 +424,8 @@ impl Run {
                     self.check_default_type(expr, column, &data_type)?;
                 }
                 let expr = &self.with_sequences(expr);
+                let domain =
+                    self.table(name).column(column.as_str()).is_some_and(|known| self.is_domain(&known.data_type));
                 self.edit_column(&tables, column, |known| {
                     if known.identity.is_some() {
                         return refuse(
@@ -437,7 +439,7 @@ impl Run {
                             format!("column \"{column}\" of relation \"{}\" is a generated column", tables[0].name),
                         );
                     }
-                    known.default = super::create_table::stored_default(expr, &known.data_type);
+                    known.default = super::create_table::stored_default(expr, &known.data_type, domain);
                     Ok(())
                 })
             }
@@ -609,9 +611,15 @@ impl Run {
                 self.drop_constraint(name, constraint, *if_exists, *behavior, only, mode)
             }
             AlterTableAction::Trigger { which, mode: how } => self.enable_trigger(name, which, how, only, mode),
-            AlterTableAction::Rule { name: rule, .. } => {
+            AlterTableAction::Rule { name: rule, mode } => {
                 let table = self.table(name);
                 if table.assumed || table.rules.iter().any(|known| known.name == *rule) {
+                    let enabled = !mode.eq_ignore_ascii_case("DISABLE");
+                    self.catalog_mut().edit_table(name, |table| {
+                        for known in table.rules.iter_mut().filter(|known| known.name == *rule) {
+                            known.enabled = enabled;
+                        }
+                    });
                     return Ok(());
                 }
                 refuse("42704", format!("rule \"{rule}\" for relation \"{}\" does not exist", name.name))
@@ -681,6 +689,9 @@ impl Run {
                         return Ok(());
                     }
                     return refuse("42809", "cannot change access method of a partitioned table");
+                }
+                if method.as_ref().is_some_and(|method| *method != "heap") {
+                    self.may_fail_always("42704", "there is no such access method");
                 }
                 let wanted = method.clone().or_else(|| self.default_access_method());
                 let wanted = wanted.filter(|method| *method != "heap");
@@ -1251,7 +1262,18 @@ impl Run {
         if by_parent {
             return of_parent();
         }
-        for name in tables {
+        let mut kept: Vec<QualifiedName> = Vec::new();
+        for (place, name) in tables.iter().enumerate() {
+            // Since 18 a child keeps what it has from another parent, too.
+            let elsewhere = self.table(name).inherits.iter().any(|parent| {
+                kept.contains(parent)
+                    || (!tables.contains(parent)
+                        && self.table(parent).column(column.as_str()).is_some_and(|column| column.not_null))
+            });
+            if place > 0 && elsewhere && self.version.at_least(18) {
+                kept.push(name.clone());
+                continue;
+            }
             let column = column.clone();
             self.catalog_mut().edit_table(name, |table| {
                 if let Some(known) = table.columns.iter_mut().find(|known| known.name == column) {
@@ -1306,6 +1328,22 @@ impl Run {
     }
 
     fn set_expression(&mut self, tables: &[QualifiedName], column: &Ident, expr: &SqlExpr, queue: &mut Queue) -> Step {
+        for table in tables.iter().map(|name| self.table(name)) {
+            let computed = table.column(column.as_str()).and_then(|column| column.generated.as_ref());
+            if computed.is_none_or(|generated| generated.stored) {
+                continue;
+            }
+            // Which of the checks name it is not looked at (18).
+            if table.constraints.iter().any(|constraint| matches!(constraint.kind, ConstraintKind::Check { .. })) {
+                return refuse(
+                    "0A000",
+                    "ALTER TABLE / SET EXPRESSION is not supported for virtual generated columns in tables with check constraints",
+                );
+            }
+            if self.calls_user_function(&expr.node) {
+                return refuse("0A000", "generation expression uses user-defined function");
+            }
+        }
         for name in tables {
             let table = self.table(name);
             let Some(known) = table.column(column.as_str()) else {
@@ -1379,6 +1417,7 @@ impl Run {
         }
         let data_type = table.column(column.as_str()).map(|known| known.data_type.clone());
         let options = SequenceOptions { data_type, ..options.clone() };
+        super::other::check_extent(&options, options.data_type.as_ref())?;
         let sequence = self.new_sequence(name, column, options, true);
         self.edit_column(tables, column, |known| {
             known.identity = Some(Identity { always, sequence: sequence.clone() });
@@ -1500,6 +1539,21 @@ impl Run {
         if check.no_inherit && self.table(name).partition_by.is_some() {
             return refuse("42P16", format!("cannot add NO INHERIT constraint to partitioned table \"{}\"", name.name));
         }
+        let inherited = check.name.as_ref().and_then(|given| {
+            let table = self.table(name);
+            let known = table.constraint(given.truncated().as_str()).filter(|known| known.inherited && !known.own)?;
+            (table.partition_of.is_none() && matches!(known.kind, ConstraintKind::Check { .. })).then(|| known.clone())
+        });
+        if let Some(inherited) = inherited {
+            // A definition of its own beside the one that it has from its parent.
+            self.merge_check(name, check, &inherited)?;
+            self.catalog_mut().edit_table(name, |table| {
+                for known in table.constraints.iter_mut().filter(|known| known.name == inherited.name) {
+                    known.own = true;
+                }
+            });
+            return Ok(());
+        }
         let chosen = self.add_check(name, check)?;
         let checks_rows = !check.attributes.not_valid && check.attributes.enforced;
         if checks_rows {
@@ -1569,6 +1623,7 @@ impl Run {
         let merged = existing.name.clone();
         self.catalog_mut().edit_table(child, |table| {
             for known in table.constraints.iter_mut().filter(|known| known.name == merged) {
+                known.own |= !known.inherited;
                 known.inherited = true;
             }
         });
@@ -1695,6 +1750,7 @@ impl Run {
             valid: true,
             attributes: constraint.attributes,
             inherited: false,
+            own: false,
         };
         self.catalog_mut().edit_table(name, |table| {
             table.constraints.push(added);
@@ -1960,8 +2016,13 @@ impl Run {
             _ => table.partition_by.is_some(),
         };
         if !only && inherits {
+            let mut kept: Vec<QualifiedName> = Vec::new();
             for child in self.catalog().descendants(name) {
                 self.lock(&child, mode);
+                if self.inherits_check(&child, constraint, &kept) {
+                    kept.push(child);
+                    continue;
+                }
                 let table = self.table(&child);
                 let of_index = |index: &Ident| {
                     table
@@ -1974,6 +2035,16 @@ impl Run {
                     .iter()
                     .find(|known| known.inherited && (known.name == *constraint || of_index(&known.name)))
                     .cloned();
+                if let Some(inherited) = inherited.as_ref().filter(|inherited| inherited.own) {
+                    let own = inherited.name.clone();
+                    self.catalog_mut().edit_table(&child, |table| {
+                        for known in table.constraints.iter_mut().filter(|known| known.name == own) {
+                            (known.inherited, known.own) = (false, false);
+                        }
+                    });
+                    kept.push(child);
+                    continue;
+                }
                 if let Some(inherited) = &inherited {
                     dropped_indexes.push(child.sibling(inherited.name.clone()));
                 }
@@ -1983,6 +2054,43 @@ impl Run {
             }
         }
         Ok(())
+    }
+
+    /// `pg_get_indexdef_string` knows no ONLY: an index that is made again has one in every partition.
+    fn complete_index(&mut self, name: &QualifiedName, index: &Ident) {
+        let table = self.table(name);
+        let Some(known) = table.index(index.as_str()).filter(|known| !known.valid && !known.constraint).cloned() else {
+            return;
+        };
+        let parent = name.sibling(index.clone());
+        for child in &table.children {
+            let attached = self.table(child).indexes.iter().any(|index| index.parent.as_ref() == Some(&parent));
+            if attached || self.table(child).foreign {
+                continue;
+            }
+            let columns = crate::naming::index_column_names(&known.elements, &known.include);
+            let addition = crate::naming::columns_part(columns.iter().map(String::as_str));
+            let name = crate::naming::relation_name(self.catalog(), child, Some(&addition), "idx", false).name;
+            let copy = crate::catalog::Index { name, parent: Some(parent.clone()), valid: true, ..known.clone() };
+            self.make_index(child, &copy, true);
+        }
+        self.catalog_mut().edit_table(name, |table| {
+            for known in table.indexes.iter_mut().filter(|known| known.name == *index) {
+                known.valid = true;
+            }
+        });
+    }
+
+    /// Whether another parent still gives the table a CHECK of that name, or it stays because a table in between keeps its own.
+    fn inherits_check(&self, name: &QualifiedName, constraint: &Ident, kept: &[QualifiedName]) -> bool {
+        let table = self.table(name);
+        table.inherits.iter().any(|parent| {
+            kept.contains(parent)
+                || self
+                    .table(parent)
+                    .constraint(constraint.as_str())
+                    .is_some_and(|known| matches!(known.kind, ConstraintKind::Check { no_inherit: false, .. }))
+        })
     }
 
     fn set_persistence(&mut self, name: &QualifiedName, logged: bool, queue: &mut Queue) -> Step {
@@ -2118,6 +2226,9 @@ impl Run {
                 }
                 for index in &work.reused {
                     self.lock(&name.sibling(index.clone()), LockMode::AccessExclusive);
+                }
+                for index in &work.rebuilt {
+                    self.complete_index(name, index);
                 }
                 continue;
             }

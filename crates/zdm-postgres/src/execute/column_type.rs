@@ -10,7 +10,7 @@ use super::alter_table::Queue;
 use super::{Run, Step, refuse};
 use crate::cast::{Change, Context, TimeZone, is_builtin_type};
 use crate::catalog::{Column, Constraint, ConstraintKind, ForeignKey, Index};
-use crate::data_type::DataType;
+use crate::data_type::{DataType, quoted_if_needed};
 use crate::deparse::settled;
 use crate::expr::{ExprNode, SqlExpr};
 use crate::lock::LockMode;
@@ -503,7 +503,7 @@ impl Run {
         let table = self.table(name);
         let uses = |expr: &SqlExpr| expr.node.columns().iter().any(|column| altered.contains(column));
         let read = |expr: &SqlExpr| match settled::unreadable(self.catalog(), &table, expr).filter(|_| uses(expr)) {
-            Some((sqlstate, message)) => refuse(sqlstate, message),
+            Some((sqlstate, message)) => refuse(sqlstate, self.without_path(message)),
             None => Ok(()),
         };
         let mut unknown = None;
@@ -512,6 +512,20 @@ impl Run {
             read(expr)?;
             if uses(expr) && !settled::is_understood(self.catalog(), &table, expr) {
                 unknown = expr.node.columns().into_iter().find(|column| altered.contains(column));
+            }
+        }
+        for constraint in &table.constraints {
+            let ConstraintKind::Exclude { elements, .. } = &constraint.kind else { continue };
+            for (element, operator) in elements {
+                let column = element.key.column().filter(|column| altered.contains(*column));
+                let Some(column) = column.and_then(|column| table.column(column.as_str())) else { continue };
+                let base = crate::cast::base_type(self.catalog(), &column.data_type);
+                let scalar =
+                    ["text", "varchar", "int2", "int4", "int8", "numeric", "date", "timestamptz", "bool", "uuid"];
+                if operator == "&&" && scalar.iter().any(|name| base.is(name)) {
+                    let shown = self.shown(&column.data_type);
+                    return refuse("42883", format!("operator does not exist: {shown} && {shown}"));
+                }
             }
         }
         for index in &table.indexes {
@@ -543,6 +557,15 @@ impl Run {
             self.may_fail_always("42883", format!("a check of {name} compares {column} with a value of its old type"));
         }
         Ok(())
+    }
+
+    /// A message in which types of schemas on the search path have no schema.
+    fn without_path(&self, message: String) -> String {
+        let path = self.state.settings.search_path.iter().flatten();
+        path.fold(message, |message, schema| {
+            let schema = format!("{}.", quoted_if_needed(schema));
+            message.replace(&format!(" {schema}"), " ").replace(&format!("({schema}"), "(")
+        })
     }
 
     /// An operator class that is named takes values of its own type.

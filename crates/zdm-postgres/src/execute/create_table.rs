@@ -62,6 +62,7 @@ pub(super) struct NewForeignKey {
     pub(super) name: Option<Ident>,
     pub(super) columns: Vec<Ident>,
     pub(super) references: References,
+    pub(super) period: bool,
     pub(super) attributes: ConstraintAttributes,
 }
 
@@ -331,6 +332,9 @@ impl Run {
             let parent = self.open(parent)?;
             self.lock(&parent, LockMode::ShareUpdateExclusive);
             self.check_parent(&parent)?;
+            if parents.contains(&parent) {
+                return refuse("42P07", format!("relation \"{}\" would be inherited from more than once", parent.name));
+            }
             parents.push(parent);
         }
         if let Some((parent, _)) = &create.partition_of {
@@ -352,7 +356,12 @@ impl Run {
         };
         for name in generated.expr.node.certain_columns() {
             match table.column(name.as_str()) {
-                None if name == column.name => {}
+                None if name == column.name => {
+                    return refuse(
+                        "42P17",
+                        format!("cannot use generated column \"{name}\" in column generation expression"),
+                    );
+                }
                 None if *name.as_str() == *"tableoid" => {}
                 None if is_system_column(&name) => {
                     return refuse(
@@ -649,6 +658,7 @@ impl Run {
         }
         if definition.collation.is_some() {
             self.need_collatable(&data_type)?;
+            self.need_collation(definition.collation.as_ref());
         }
         let mut column = Column {
             name,
@@ -671,6 +681,14 @@ impl Run {
         }
         self.column_constraints(&mut column, table, parts, definition)?;
         Ok(column)
+    }
+
+    /// The server has some collations of its own; which others there are, is the affair of its operating system.
+    pub(super) fn need_collation(&mut self, collation: Option<&QualifiedName>) {
+        let own = |name: &str| matches!(name, "default" | "C" | "POSIX" | "ucs_basic");
+        if let Some(collation) = collation.filter(|collation| !own(collation.name.as_str())) {
+            self.may_fail_always("42704", format!("collation {collation} does not exist"));
+        }
     }
 
     /// 42804 where a type has no collation.
@@ -762,7 +780,8 @@ impl Run {
                     check_literal(expr, &base)?;
                     self.check_enum_literal(&expr.node, &base)?;
                     self.check_default_type(expr, &column.name, &column.data_type)?;
-                    column.default = stored_default(&self.with_sequences(expr), &column.data_type);
+                    let domain = self.is_domain(&column.data_type);
+                    column.default = stored_default(&self.with_sequences(expr), &column.data_type, domain);
                 }
                 ColumnConstraintKind::Check { expr, no_inherit } => {
                     self.check_enforced(constraint.attributes)?;
@@ -772,6 +791,12 @@ impl Run {
                         no_inherit: *no_inherit,
                         attributes: constraint.attributes,
                     });
+                }
+                ColumnConstraintKind::Unique { .. } | ColumnConstraintKind::PrimaryKey
+                    if !constraint.attributes.enforced =>
+                {
+                    self.check_enforced(constraint.attributes)?;
+                    return refuse("42601", "misplaced NOT ENFORCED clause");
                 }
                 ColumnConstraintKind::Unique { nulls_not_distinct } => parts.keys.push(Key {
                     name: constraint.name.clone(),
@@ -803,6 +828,7 @@ impl Run {
                         name: constraint.name.clone(),
                         columns: columns(),
                         references: references.clone(),
+                        period: false,
                         attributes: constraint.attributes,
                     });
                 }
@@ -810,7 +836,16 @@ impl Run {
                     if !stored {
                         self.since(18, "VIRTUAL")?;
                     }
+                    if expr.node.certain_columns().contains(&column.name) {
+                        return refuse(
+                            "42P17",
+                            format!("cannot use generated column \"{}\" in column generation expression", column.name),
+                        );
+                    }
                     self.check_columns_of(table, expr)?;
+                    if !stored && self.calls_user_function(&expr.node) {
+                        return refuse("0A000", "generation expression uses user-defined function");
+                    }
                     let known = self.table(table);
                     self.check_expression(&expr.node, Some(&known), Place::Generated)?;
                     if column.default.is_some() && !column.inherited {
@@ -831,6 +866,7 @@ impl Run {
                         return refuse("22023", "identity column type must be smallint, integer, or bigint");
                     }
                     let options = SequenceOptions { data_type: Some(column.data_type.clone()), ..options.clone() };
+                    super::other::check_extent(&options, options.data_type.as_ref())?;
                     let sequence = self.new_sequence(table, &column.name, options, true);
                     column.identity = Some(Identity { always: *always, sequence });
                     if !column.not_null {
@@ -945,7 +981,8 @@ impl Run {
             TableConstraintKind::PrimaryKey(key) => {
                 parts.keys.push(key_of(name, KeyKind::Primary(key.columns.clone()), key, attributes));
             }
-            TableConstraintKind::ForeignKey { columns, references, .. } => parts.foreign_keys.push(NewForeignKey {
+            TableConstraintKind::ForeignKey { columns, references, period } => parts.foreign_keys.push(NewForeignKey {
+                period: *period,
                 name,
                 columns: columns.clone(),
                 references: references.clone(),
@@ -1008,6 +1045,7 @@ impl Run {
             valid: !check.attributes.not_valid && check.attributes.enforced,
             attributes: check.attributes,
             inherited: false,
+            own: false,
         };
         self.catalog_mut().edit_table(name, |table| table.constraints.push(constraint));
         Ok(constraint_name)
@@ -1072,6 +1110,17 @@ impl Run {
                 let word = if matches!(key.kind, KeyKind::Primary(_)) { "primary key" } else { "unique" };
                 return refuse("42701", format!("column \"{column}\" appears twice in {word} constraint"));
             }
+        }
+        let computed = |column: &&Ident| {
+            let known = table.column(column.as_str()).and_then(|column| column.generated.as_ref());
+            known.is_some_and(|generated| !generated.stored)
+        };
+        if columns.iter().chain(&key.include).any(|column| computed(&column)) {
+            let what = if label == "pkey" { "primary keys" } else { "unique constraints" };
+            return refuse("0A000", format!("{what} on virtual generated columns are not supported"));
+        }
+        if key.without_overlaps {
+            self.check_overlaps(&table, &columns)?;
         }
         if let Some(partition_by) = &table.partition_by {
             if matches!(key.kind, KeyKind::Exclude { .. }) && !self.version.at_least(17) {
@@ -1173,6 +1222,7 @@ impl Run {
             valid: true,
             attributes: key.attributes,
             inherited: key.inherited,
+            own: false,
         };
         let index_name = name.sibling(constraint_name.clone());
         self.catalog_mut().put(index_name.clone(), Relation::Index { table: name.clone() });
@@ -1212,6 +1262,24 @@ impl Run {
             self.add_key(&child, &key, new_table)?;
         }
         Ok(constraint_name)
+    }
+
+    /// `transformIndexConstraint`: the last of at least two columns is a range.
+    fn check_overlaps(&self, table: &Table, columns: &[Ident]) -> Step {
+        if columns.len() < 2 {
+            return refuse("42601", "constraint using WITHOUT OVERLAPS needs at least two columns");
+        }
+        let Some(column) = columns.last().and_then(|column| table.column(column.as_str())) else { return Ok(()) };
+        let base = crate::cast::base_type(self.catalog(), &column.data_type);
+        let known = base.name.schema.is_none() && crate::cast::is_builtin_type(base.name.name.as_str(), self.version);
+        let ranges = base.name.name.as_str().ends_with("range") && !base.is_array();
+        if known && !ranges {
+            return refuse(
+                "42804",
+                format!("column \"{}\" in WITHOUT OVERLAPS is not a range or multirange type", column.name),
+            );
+        }
+        Ok(())
     }
 
     pub(super) fn create_table_as(&mut self, create: &CreateTableAs) -> Step {
@@ -1407,6 +1475,17 @@ impl Run {
         }
     }
 
+    /// Whether it calls a function that somebody has made.
+    pub(super) fn calls_user_function(&self, node: &ExprNode) -> bool {
+        let mut calls = false;
+        node.walk(&mut |node| {
+            if let ExprNode::Call { function, .. } = node {
+                calls |= self.find_function(function).is_some();
+            }
+        });
+        calls
+    }
+
     /// A column of an existing table that an expression for a new one names.
     fn check_columns_of(&self, table: &QualifiedName, expr: &SqlExpr) -> Step {
         let Some(known) = self.catalog().table(table).filter(|known| !known.assumed && !known.uncertain) else {
@@ -1594,6 +1673,7 @@ fn not_null_of(
         valid: not_null.valid,
         attributes: ConstraintAttributes::default(),
         inherited,
+        own: false,
     }
 }
 
@@ -1608,9 +1688,9 @@ pub(super) fn is_system_column(column: &Ident) -> bool {
     matches!(column.as_str(), "ctid" | "tableoid" | "xmin" | "xmax" | "cmin" | "cmax")
 }
 
-/// DEFAULT NULL is no default, unless a length has to be applied to the NULL.
-pub(super) fn stored_default(expr: &SqlExpr, data_type: &DataType) -> Option<SqlExpr> {
-    (*expr.node != ExprNode::Null || !data_type.modifiers.is_empty()).then(|| expr.clone())
+/// DEFAULT NULL is no default, unless a length has to be applied to the NULL or a domain has to take it.
+pub(super) fn stored_default(expr: &SqlExpr, data_type: &DataType, domain: bool) -> Option<SqlExpr> {
+    (*expr.node != ExprNode::Null || !data_type.modifiers.is_empty() || domain).then(|| expr.clone())
 }
 
 pub(super) fn plain_column(name: &Ident, data_type: &DataType) -> Column {

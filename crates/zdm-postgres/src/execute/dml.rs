@@ -241,6 +241,9 @@ impl Run {
             if !simple {
                 self.may_fail_always("55000", format!("view {current} is not automatically updatable"));
             }
+            if view.check_option {
+                self.may_fail_always("44000", format!("a row is none of view {current}"));
+            }
             let (false, [(under, _)]) = (view.instead, view.dependencies.as_slice()) else {
                 self.unread(format!("the triggers and rules of view {current}"));
                 break;
@@ -273,6 +276,9 @@ impl Run {
             return refuse("42809", format!("cannot change materialized view \"{}\"", written_to.name));
         }
         let name = self.under_view(written_to.clone());
+        if self.replaced_by_rule(&name, dml, "INSERT")? {
+            return Ok(());
+        }
         self.lock(&name, LockMode::RowExclusive);
         self.run_query(&dml.query)?;
         if name == written_to {
@@ -294,6 +300,9 @@ impl Run {
                 && !view.columns.is_empty()
             {
                 return refuse("42703", format!("column \"{missing}\" does not exist"));
+            }
+            if dml.columns.is_empty() && !view.columns.is_empty() && dml.values.len() > view.columns.len() {
+                return refuse("42601", "INSERT has more expressions than target columns");
             }
             let table = self.table(&name);
             if view.columns.iter().all(|column| table.column(column.as_str()).is_some()) {
@@ -371,6 +380,21 @@ impl Run {
         Ok(())
     }
 
+    /// A rule that does something else in the place of the command: the target and what is read are opened and no more.
+    fn replaced_by_rule(&mut self, name: &QualifiedName, dml: &Dml, event: &str) -> Step<bool> {
+        let table = self.table(name);
+        let mut rules = table.rules.iter().filter(|rule| rule.enabled && rule.event == event);
+        if !rules.clone().any(|rule| rule.instead) {
+            return Ok(false);
+        }
+        self.lock(name, LockMode::RowExclusive);
+        self.parse_query(&dml.query)?;
+        if rules.any(|rule| rule.acts) {
+            self.unread(format!("the rules of {name}"));
+        }
+        Ok(true)
+    }
+
     /// What is done for rows of which there may be none: more locks and scans than before it are only possible ones.
     pub(super) fn if_a_row(&mut self, condition: &str, work: impl FnOnce(&mut Self)) {
         let (locks, scans) = (self.effects.locks.clone(), self.effects.scans.clone());
@@ -411,6 +435,20 @@ impl Run {
         }
         if dml.values.len() < dml.columns.len() {
             return refuse("42601", "INSERT has more target columns than expressions");
+        }
+        for (place, value) in dml.values.iter().enumerate() {
+            let column = match dml.columns.get(place) {
+                Some(column) => table.column(column.as_str()),
+                None => table.columns.get(place),
+            };
+            let (Some(column), Some(given)) = (column, self.type_of_constant(&value.node)) else { continue };
+            if !crate::cast::is_assignable(self.catalog(), &given, &column.data_type) {
+                let (wanted, given) = (self.shown(&column.data_type), self.shown(&given));
+                return refuse(
+                    "42804",
+                    format!("column \"{}\" is of type {wanted} but expression is of type {given}", column.name),
+                );
+            }
         }
         Ok(())
     }
@@ -646,6 +684,10 @@ impl Run {
     }
 
     pub(super) fn update(&mut self, dml: &Dml) -> Step {
+        let target = self.open(&dml.table)?;
+        if self.replaced_by_rule(&target, dml, "UPDATE")? {
+            return Ok(());
+        }
         let name = self.change_rows(dml)?;
         if self.find(&dml.table).as_ref() == Some(&name) {
             self.need_written_columns(&name, &dml.columns)?;
@@ -654,6 +696,8 @@ impl Run {
         }
         self.draw_set_defaults(&name, dml);
         self.check_enum_values(&name, dml)?;
+        // A row may have the value already, and then its key is not looked at.
+        let outer = std::mem::replace(&mut self.perhaps, true);
         let rows = |run: &mut Self| {
             run.check_keys_of(&name, Change::Update, &dml.columns, dml.predicate.is_none());
             run.read_bound_of(&name);
@@ -668,12 +712,18 @@ impl Run {
             self.if_a_row(SATISFIED, rows);
         }
         self.fire_triggers(&name, "UPDATE", &dml.columns);
+        self.perhaps = outer;
         self.written_in_tree(&name);
         Ok(())
     }
 
     pub(super) fn delete(&mut self, dml: &Dml) -> Step {
+        let target = self.open(&dml.table)?;
+        if self.replaced_by_rule(&target, dml, "DELETE")? {
+            return Ok(());
+        }
         let name = self.change_rows(dml)?;
+        let outer = std::mem::replace(&mut self.perhaps, true);
         let rows = |run: &mut Self| {
             run.check_keys_to(&name, Change::Delete, &[]);
             if !run.version.at_least(14) {
@@ -687,6 +737,7 @@ impl Run {
             self.if_a_row(SATISFIED, rows);
         }
         self.fire_triggers(&name, "DELETE", &[]);
+        self.perhaps = outer;
         Ok(())
     }
 
@@ -877,7 +928,15 @@ impl Run {
             && !table.assumed
             && !table.uncertain
         {
-            need_columns_of(table, &plain_columns(&predicate.node))?;
+            let table = table.clone();
+            need_columns_of(&table, &plain_columns(&predicate.node))?;
+            if let ExprNode::Column { qualifier: None, name: column } = &*predicate.node
+                && let Some(known) = table.column(column.as_str())
+                && !crate::cast::base_type(self.catalog(), &known.data_type).is("bool")
+            {
+                let shown = self.shown(&known.data_type);
+                return refuse("42804", format!("argument of WHERE must be type boolean, not type {shown}"));
+            }
         }
         let name = self.under_view(name);
         self.warn_of_publication(&name);
@@ -985,11 +1044,14 @@ impl Run {
         if table.assumed {
             return Access::Perhaps;
         }
-        let leading: Vec<&Ident> = table
+        // With a unique index on it alone a value stands for one row, with another index for as many as there may be.
+        let leading: Vec<(&Ident, bool)> = table
             .indexes
             .iter()
             .filter(|index| index.valid && index.predicate.is_none())
-            .filter_map(|index| index.elements.first()?.key.column())
+            .filter_map(|index| {
+                Some((index.elements.first()?.key.column()?, index.unique && index.elements.len() == 1))
+            })
             .collect();
         let mut terms = Vec::new();
         crate::proof::conjuncts(&predicate.node, &mut terms);
@@ -1081,7 +1143,8 @@ impl Run {
                 LockMode::RowExclusive
             };
             self.plan(&referencing, mode, true);
-            self.may_fail(name, "23503", format!("a row of {referencing} references a row that goes"));
+            let sqlstate = if action == "RESTRICT" && self.version.at_least(18) { "23001" } else { "23503" };
+            self.may_fail(name, sqlstate, format!("a row of {referencing} references a row that goes"));
             self.lock_some_rows(&referencing, format!("rows of {referencing} reference them"));
             let event = match action.as_str() {
                 "NO ACTION" | "RESTRICT" => None,
@@ -1150,7 +1213,7 @@ impl Run {
     /// User triggers run functions whose bodies are opaque; rules put other statements in the place of this one.
     fn fire_triggers(&mut self, name: &QualifiedName, event: &str, columns: &[Ident]) {
         let table = self.table(name);
-        if !table.rules.is_empty() {
+        if table.rules.iter().any(|rule| rule.enabled && rule.acts && rule.event == event) {
             self.unread(format!("the rules of {name}"));
         }
         for trigger in &table.triggers {
@@ -1186,8 +1249,8 @@ impl Run {
             self.state.facts.deferred.clear();
             if !deferred {
                 let pending = std::mem::take(&mut self.state.facts.pending);
-                for event in pending.into_keys() {
-                    self.fire_event(&event);
+                for (event, certain) in pending {
+                    self.fire_event(&event, certain);
                 }
             }
             return Ok(());
@@ -1232,8 +1295,8 @@ impl Run {
                     let events: Vec<_> =
                         self.state.facts.pending.keys().filter(|(_, constraint)| *constraint == key).cloned().collect();
                     for event in events {
-                        self.state.facts.pending.remove(&event);
-                        self.fire_event(&event);
+                        let certain = self.state.facts.pending.remove(&event).unwrap_or(false);
+                        self.fire_event(&event, certain);
                     }
                 }
             }
@@ -1242,7 +1305,15 @@ impl Run {
     }
 
     /// The check that was put off is made now.
-    fn fire_event(&mut self, (table, (owner, constraint)): &(QualifiedName, (QualifiedName, Ident))) {
+    fn fire_event(&mut self, event: &(QualifiedName, (QualifiedName, Ident)), certain: bool) {
+        if certain {
+            self.check_put_off(event);
+        } else {
+            self.if_a_row("a check was put off", |run| run.check_put_off(event));
+        }
+    }
+
+    fn check_put_off(&mut self, (table, (owner, constraint)): &(QualifiedName, (QualifiedName, Ident))) {
         let key = self.table(owner).constraint(constraint.as_str()).and_then(|constraint| match &constraint.kind {
             ConstraintKind::ForeignKey(key) => Some(key.clone()),
             _ => None,
@@ -1335,6 +1406,11 @@ impl Run {
 /// belongs to which is not told.
 fn check_row_locking(query: &Query, is_aggregate: impl Fn(&QualifiedName) -> bool) -> Step {
     let Some(strength) = query.lock_strength() else { return Ok(()) };
+    // The whole of a set operation is locked, or nothing of it.
+    let combined = ["union", "intersect", "except"].iter().any(|word| query.says(&[word]));
+    if combined && !query.locked.is_empty() && !query.words.contains('(') {
+        return refuse("0A000", format!("{strength} is not allowed with UNION/INTERSECT/EXCEPT"));
+    }
     if query.locked.is_empty() || query.words.split(' ').filter(|word| *word == "select").count() != 1 {
         return Ok(());
     }
@@ -1392,22 +1468,24 @@ enum Access {
     ByIndex,
 }
 
-fn term_access(term: &ExprNode, leading: &[&Ident]) -> Access {
+fn term_access(term: &ExprNode, leading: &[(&Ident, bool)]) -> Access {
     // A row's place is as good as a key.
-    let indexed =
-        |node: &ExprNode| matches!(node, ExprNode::Column { name, .. } if leading.contains(&name) || *name == "ctid");
+    let indexed = |node: &ExprNode| matches!(node, ExprNode::Column { name, .. } if *name == "ctid" || leading.iter().any(|(column, _)| *column == name));
+    let unique = |node: &ExprNode| matches!(node, ExprNode::Column { name, .. } if *name == "ctid" || leading.contains(&(name, true)));
     match term {
         ExprNode::Infix { operator, left, right } => {
             if !(indexed(left) || indexed(right)) {
                 return Access::Whole;
             }
             match operator.as_str() {
-                "=" => Access::ByIndex,
+                "=" if unique(left) || unique(right) => Access::ByIndex,
+                "=" => Access::Perhaps,
                 "<" | "<=" | ">" | ">=" => Access::Perhaps,
                 _ => Access::Whole,
             }
         }
-        ExprNode::InList { expr, negated: false, .. } if indexed(expr) => Access::ByIndex,
+        ExprNode::InList { expr, negated: false, .. } if unique(expr) => Access::ByIndex,
+        ExprNode::InList { expr, negated: false, .. } if indexed(expr) => Access::Perhaps,
         ExprNode::Between { expr, negated: false, .. } if indexed(expr) => Access::Perhaps,
         ExprNode::IsNull { expr, negated: false } if indexed(expr) => Access::Perhaps,
         ExprNode::Other { .. } | ExprNode::Subquery { .. } | ExprNode::Or(_) | ExprNode::Like { .. } => Access::Perhaps,

@@ -24,6 +24,16 @@ impl Run {
         }
     }
 
+    /// 3F000 where the schema that is written is missing.
+    fn need_schema_of(&self, name: &QualifiedName) -> Step {
+        match &name.schema {
+            Some(schema) if !self.catalog().has_schema(schema.as_str()) && !super::is_system_schema(schema) => {
+                refuse("3F000", format!("schema \"{schema}\" does not exist"))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn drop_relations(&mut self, drop: &DropObjects, word: &str) -> Step {
         let mut roots = Vec::new();
         for written_name in &drop.names {
@@ -36,6 +46,7 @@ impl Run {
                     roots.push(name);
                     continue;
                 }
+                self.need_schema_of(written_name)?;
                 return refuse("42P01", format!("{word} \"{}\" does not exist", written_name.name));
             };
             let foreign = drop.kind == ObjectKind::ForeignTable;
@@ -280,6 +291,7 @@ impl Run {
                     self.lock(&assumed, LockMode::AccessExclusive);
                     continue;
                 }
+                self.need_schema_of(written_name)?;
                 return refuse("42704", format!("index \"{}\" does not exist", written_name.name));
             };
             let Some(table_name) = table_name else {
@@ -295,14 +307,20 @@ impl Run {
                     "2BP01",
                     format!(
                         "cannot drop index {} because constraint {} on table {} requires it",
-                        name.name, name.name, table_name.name
+                        quoted_if_needed(&name.name),
+                        name.name,
+                        quoted_if_needed(&table_name.name)
                     ),
                 );
             }
             if let Some(parent) = &index.parent {
                 return refuse(
                     "2BP01",
-                    format!("cannot drop index {} because index {} requires it", name.name, parent.name),
+                    format!(
+                        "cannot drop index {} because index {} requires it",
+                        quoted_if_needed(&name.name),
+                        quoted_if_needed(&parent.name)
+                    ),
                 );
             }
             let mode = if drop.concurrently { LockMode::ShareUpdateExclusive } else { LockMode::AccessExclusive };
@@ -515,14 +533,7 @@ impl Run {
         let table = self.table(name);
         let shown = self.described(name);
         let refusal = || {
-            refuse(
-                "2BP01",
-                format!(
-                    "cannot drop column {} of table {} because other objects depend on it",
-                    quoted_if_needed(column),
-                    shown
-                ),
-            )
+            refuse("2BP01", format!("cannot drop column {column} of table {shown} because other objects depend on it"))
         };
         let views: Vec<QualifiedName> = self
             .catalog()

@@ -84,6 +84,16 @@ impl Run {
         }
         let references = self.referenced_columns(&referenced, &key.references.columns)?;
         check_actions_on_generated(&table, key)?;
+        if key.period {
+            for (event, action) in [("UPDATE", &key.references.on_update), ("DELETE", &key.references.on_delete)] {
+                if action.as_deref().is_some_and(|action| !action.eq_ignore_ascii_case("NO ACTION")) {
+                    return refuse(
+                        "0A000",
+                        format!("unsupported ON {event} action for foreign key constraint using PERIOD"),
+                    );
+                }
+            }
+        }
         if !references.is_empty() && references.len() != key.columns.len() {
             return refuse("42830", "number of referencing and referenced columns for foreign key disagree");
         }
@@ -91,7 +101,8 @@ impl Run {
             given
         } else {
             let joined = naming::columns_part(key.columns.iter().map(Ident::as_str));
-            naming::constraint_name(self.catalog(), name, Some(&joined), "fkey", &[])
+            let taken = self.names_of_partition_keys(name);
+            naming::constraint_name(self.catalog(), name, Some(&joined), "fkey", &taken)
         };
         for (from, to) in key.columns.iter().zip(&references) {
             if let (Some(from), Some(to)) = (table.column(from.as_str()), target.column(to.as_str()))
@@ -103,6 +114,7 @@ impl Run {
         let constraint = Constraint {
             name: constraint_name.clone(),
             kind: ConstraintKind::ForeignKey(ForeignKey {
+                period: key.period,
                 columns: key.columns.clone(),
                 table: referenced.clone(),
                 references,
@@ -113,6 +125,7 @@ impl Run {
             valid: !key.attributes.not_valid && key.attributes.enforced,
             attributes: key.attributes,
             inherited: false,
+            own: false,
         };
         self.catalog_mut().edit_table(name, |table| table.constraints.push(constraint.clone()));
         if target.partition_by.is_some() {
@@ -135,6 +148,22 @@ impl Run {
             self.validate_foreign_key(name, &key.columns, &referenced);
         }
         Ok(constraint_name)
+    }
+
+    /// Before 18 a key to a partitioned table has one more for each partition, whose names are numbered on.
+    fn names_of_partition_keys(&self, name: &QualifiedName) -> Vec<Ident> {
+        let mut names = Vec::new();
+        if self.version.at_least(18) {
+            return names;
+        }
+        for constraint in &self.table(name).constraints {
+            let ConstraintKind::ForeignKey(key) = &constraint.kind else { continue };
+            let joined = naming::columns_part(key.columns.iter().map(Ident::as_str));
+            for _ in self.partitions(&key.table) {
+                names.push(naming::constraint_name(self.catalog(), name, Some(&joined), "fkey", &names));
+            }
+        }
+        names
     }
 
     /// The columns that a key references: its own list, checked against the keys of the table, or the primary key.

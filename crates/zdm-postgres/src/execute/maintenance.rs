@@ -7,7 +7,7 @@ use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
 use crate::naming;
 use crate::statement::{
-    CommentText, ObjectKind, Persistence, PublicationChange, PublishedPart, Reindex, ReindexTarget,
+    CommentText, IndexKey, ObjectKind, Persistence, PublicationChange, PublishedPart, Reindex, ReindexTarget,
 };
 
 /// Whether the text of a Boolean parameter means on.
@@ -544,7 +544,12 @@ impl Run {
     }
 
     /// Since 18 the relations are locked against being dropped meanwhile.
-    pub(super) fn grant(&mut self, kind: ObjectKind, names: &[QualifiedName]) -> Step {
+    pub(super) fn grant(
+        &mut self,
+        kind: ObjectKind,
+        names: &[QualifiedName],
+        privileges: &[(String, Vec<Ident>)],
+    ) -> Step {
         self.may_fail_always("42704", "a role does not exist");
         if kind == ObjectKind::Schema && !self.catalog().is_incomplete() {
             let missing = names
@@ -557,12 +562,60 @@ impl Run {
         if !matches!(kind, ObjectKind::Table | ObjectKind::Sequence) {
             return Ok(());
         }
+        let mut relations = Vec::new();
         for name in names {
             let name = self.open(name)?;
-            if !self.version.at_least(18) {
-                continue;
+            if self.version.at_least(18) {
+                self.lock(&name, LockMode::AccessShare);
             }
-            self.lock(&name, LockMode::AccessShare);
+            relations.push(name);
+        }
+        self.check_privileges(kind, &relations, privileges)
+    }
+
+    /// `ExecuteGrantStmt` and `ExecGrant_Relation`.
+    fn check_privileges(
+        &self,
+        kind: ObjectKind,
+        relations: &[QualifiedName],
+        privileges: &[(String, Vec<Ident>)],
+    ) -> Step {
+        const OF_TABLES: [&str; 7] = ["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"];
+        const OF_SEQUENCES: [&str; 3] = ["USAGE", "SELECT", "UPDATE"];
+        let of_tables = |word: &str| OF_TABLES.contains(&word) || (word == "MAINTAIN" && self.version.at_least(17));
+        let of_sequences = |word: &str| OF_SEQUENCES.contains(&word);
+        for (word, _) in privileges {
+            let (known, what) = if kind == ObjectKind::Sequence {
+                (of_sequences(word), "sequence")
+            } else {
+                (of_tables(word) || of_sequences(word), "relation")
+            };
+            if !known {
+                return refuse("0LP01", format!("invalid privilege type {word} for {what}"));
+            }
+        }
+        for name in relations {
+            let sequence = self.catalog().sequence(name).is_some();
+            if kind == ObjectKind::Sequence && !sequence && !self.is_assumed(name) {
+                return refuse("42809", format!("\"{}\" is not a sequence", name.name));
+            }
+            let Some(table) = self.catalog().table(name).filter(|table| !table.assumed && !table.uncertain) else {
+                continue;
+            };
+            for (word, columns) in privileges {
+                if columns.is_empty() && !of_tables(word) {
+                    return refuse("0LP01", format!("invalid privilege type {word} for table"));
+                }
+                let missing = columns.iter().find(|column| {
+                    table.column(column.as_str()).is_none() && !super::create_table::is_system_column(column)
+                });
+                if let Some(column) = missing {
+                    return Self::missing_column(name, column);
+                }
+                if !columns.is_empty() && !["SELECT", "INSERT", "UPDATE", "REFERENCES"].contains(&word.as_str()) {
+                    return refuse("0LP01", format!("invalid privilege type {word} for column"));
+                }
+            }
         }
         Ok(())
     }
@@ -572,6 +625,7 @@ impl Run {
         name: Option<&QualifiedName>,
         table: &QualifiedName,
         if_not_exists: bool,
+        elements: &[IndexKey],
     ) -> Step {
         if name.is_none() {
             self.since(16, "ON")?;
@@ -602,6 +656,25 @@ impl Run {
                 return Ok(());
             }
             return refuse("42710", format!("statistics object \"{}\" already exists", name.name));
+        }
+        let known = self.table(&table);
+        for column in elements.iter().filter_map(IndexKey::column) {
+            let system = super::create_table::is_system_column(column);
+            if system {
+                return refuse("0A000", "statistics creation on system columns is not supported");
+            }
+            if known.column(column.as_str()).is_none() && !known.assumed && self.catalog().view(&table).is_none() {
+                return refuse("42703", format!("column \"{column}\" does not exist"));
+            }
+        }
+        if let [IndexKey::Column(_)] = elements {
+            return refuse("42P17", "extended statistics require at least 2 columns");
+        }
+        for (place, element) in elements.iter().enumerate() {
+            if elements.iter().take(place).any(|known| known == element) {
+                let what = if element.column().is_some() { "column name" } else { "expression" };
+                return refuse("42701", format!("duplicate {what} in statistics definition"));
+            }
         }
         self.catalog_mut().statistics.insert_mut(name, table);
         Ok(())

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Run, Step, not_for_relation, refuse, written};
 use crate::catalog::{Policy, Relation, Rule, Sequence, Trigger};
-use crate::data_type::quoted_if_needed;
+use crate::data_type::{DataType, quoted_if_needed};
 use crate::effects::UncertainEffect;
 use crate::expr::{ExprNode, SqlExpr};
 use crate::lock::LockMode;
@@ -130,8 +130,8 @@ impl Run {
                     self.may_fail_always("55000", format!("it is not a member of extension {extension}"));
                 }
             }
-            Statement::CreateStatistics { name, table, if_not_exists } => {
-                return self.create_statistics(name.as_ref(), table, *if_not_exists);
+            Statement::CreateStatistics { name, table, if_not_exists, elements } => {
+                return self.create_statistics(name.as_ref(), table, *if_not_exists, elements);
             }
             Statement::CreatePublication { name, tables, in_schemas, parts, .. } => {
                 if *in_schemas {
@@ -147,7 +147,12 @@ impl Run {
                 ..
             } => self.catalog_mut().mark_own_operators(),
             Statement::CreateOther { kind: ObjectKind::EventTrigger, name } => {
-                self.may_fail_always("42883", "its function does not exist");
+                for sqlstate in ["42883", "42P17"] {
+                    self.may_fail_always(sqlstate, "there is no such function of the type event_trigger");
+                }
+                if self.catalog().event_triggers.contains_key(&name.name) {
+                    return refuse("42710", format!("event trigger \"{}\" already exists", name.name));
+                }
                 self.catalog_mut().event_triggers.insert_mut(name.name.clone(), ());
             }
             Statement::AlterOther { kind, name, arguments, rename_to, set_schema, volatility } => {
@@ -165,7 +170,7 @@ impl Run {
                     self.comment_column(name, column, text)?;
                 }
             }
-            Statement::Grant { kind, names, .. } => return self.grant(*kind, names),
+            Statement::Grant { kind, names, privileges, .. } => return self.grant(*kind, names, privileges),
             Statement::Copy { table, from, columns, query } => {
                 if let Some(query) = query {
                     return self.execute(query);
@@ -258,13 +263,27 @@ impl Run {
                         _ => self.unread("the prepared statement"),
                     }
                 }
-                ("CLOSE", Some(name)) => {
-                    self.state.facts.cursors.remove(name);
+                ("CLOSE" | "FETCH" | "MOVE", Some(name)) => {
+                    if !self.state.facts.cursors.contains_key(name) {
+                        // It may have been declared WITH HOLD, or by a function.
+                        let known = !self.catalog().is_incomplete() && self.in_block;
+                        let message = format!("cursor \"{name}\" does not exist");
+                        if known {
+                            return refuse("34000", message);
+                        }
+                        self.may_fail_always("34000", message);
+                    }
+                    if command == "CLOSE" {
+                        self.state.facts.cursors.remove(name);
+                    }
                 }
                 ("CLOSE", None) => self.state.facts.cursors.clear(),
                 ("DEALLOCATE", Some(name)) => {
-                    self.state.prepared.remove(name);
+                    if self.state.prepared.remove(name).is_none() && !self.catalog().is_incomplete() {
+                        return refuse("26000", format!("prepared statement \"{name}\" does not exist"));
+                    }
                 }
+                ("LOAD", _) => self.may_fail_always("58P01", "there is no such library"),
                 ("DEALLOCATE" | "DISCARD ALL", None) => self.state.prepared.clear(),
                 _ => {}
             },
@@ -376,6 +395,7 @@ impl Run {
                 indexes: Vec::new(),
                 populated: true,
                 instead: false,
+                check_option: false,
             };
             self.catalog_mut().put(name, Relation::View(Arc::new(view)));
         }
@@ -459,16 +479,9 @@ impl Run {
             return refuse("0A000", "unlogged sequences are not supported");
         }
         if let Some(data_type) = &create.options.data_type {
-            let base = self.resolve_type(data_type)?;
-            if !matches!(base.name.name.as_str(), "int2" | "int4" | "int8") {
-                return refuse("22023", "sequence type must be smallint, integer, or bigint");
-            }
+            need_sequence_type(&self.resolve_type(data_type)?)?;
         }
-        let increment = create.options.other.iter().find(|option| option.starts_with("INCREMENT"));
-        if increment.is_some_and(|option| option.split_whitespace().last() == Some("0")) {
-            return refuse("22023", "INCREMENT must not be zero");
-        }
-        check_extent(&create.options)?;
+        check_extent(&create.options, create.options.data_type.as_ref())?;
         let owned_by = self.owner_of(&create.options)?;
         self.made(&name);
         let sequence = Sequence { name: name.clone(), options: create.options.clone(), owned_by, identity: false };
@@ -504,7 +517,11 @@ impl Run {
             return refuse("42809", format!("\"{}\" is not a sequence", name.name));
         }
         self.lock(&name, LockMode::ShareRowExclusive);
-        check_extent(options)?;
+        let known = self.catalog().sequence(&name).and_then(|sequence| sequence.options.data_type.clone());
+        if let Some(data_type) = &options.data_type {
+            need_sequence_type(&self.resolve_type(data_type)?)?;
+        }
+        check_extent(options, options.data_type.as_ref().or(known.as_ref()))?;
         if options.owned_by.is_some() && self.catalog().sequence(&name).is_some_and(|sequence| sequence.identity) {
             return refuse("0A000", "cannot change ownership of identity sequence");
         }
@@ -688,14 +705,19 @@ impl Run {
     }
 
     fn create_rule(&mut self, statement: &Statement) -> Step {
-        let Statement::CreateRule { name, table, or_replace, event, columns, actions, .. } = statement else {
+        let Statement::CreateRule { name, table, or_replace, event, instead, conditional, columns, actions } =
+            statement
+        else {
             return Ok(());
         };
         let table = self.open(table)?;
         self.lock(&table, LockMode::AccessExclusive);
         let known = self.table(&table);
-        if event == "SELECT" && !known.assumed && self.version.at_least(16) && self.catalog().view(&table).is_none() {
-            return refuse("42809", format!("relation \"{}\" cannot have ON SELECT rules", table.name));
+        if event == "SELECT" && !known.assumed && self.catalog().view(&table).is_none() {
+            if self.version.at_least(16) {
+                return refuse("42809", format!("relation \"{}\" cannot have ON SELECT rules", table.name));
+            }
+            self.may_fail_always("42P17", format!("the query does not give the columns of {}", table.name));
         }
         self.catalog_mut().edit_view(&table, |view| view.instead = true);
         for action in actions {
@@ -706,7 +728,15 @@ impl Run {
             return refuse("42710", format!("rule \"{name}\" for relation \"{}\" already exists", table.name));
         }
         let functions = actions.iter().filter_map(query_of).flat_map(|query| query.functions.iter().cloned()).collect();
-        let rule = Rule { name: name.clone(), columns: columns.clone(), functions };
+        let rule = Rule {
+            name: name.clone(),
+            event: event.clone(),
+            instead: *instead && !conditional,
+            acts: !actions.is_empty(),
+            enabled: true,
+            columns: columns.clone(),
+            functions,
+        };
         self.catalog_mut().edit_table(&table, |table| {
             table.rules.retain(|known| known.name != rule.name);
             table.rules.push(rule);
@@ -1077,13 +1107,15 @@ impl Run {
                 }
             }
             Some(Relation::View(view)) if view.materialized => super::alter_table::check_table_options(&options),
-            Some(Relation::View(_)) => {
-                let known = [("security_barrier", None), ("check_option", None), ("security_invoker", None)];
-                let known = if self.version.at_least(15) { &known[..] } else { &known[..2] };
-                super::access_method::check_options(&options, known)
-            }
+            Some(Relation::View(_)) => self.check_view_options(&options),
             _ => Ok(()),
         }
+    }
+
+    pub(super) fn check_view_options(&self, options: &[(String, String)]) -> Step {
+        let known = [("security_barrier", None), ("check_option", None), ("security_invoker", None)];
+        let known = if self.version.at_least(15) { &known[..] } else { &known[..2] };
+        super::access_method::check_options(options, known)
     }
 
     fn set_index_options(&mut self, table: &QualifiedName, index: &Ident, options: &[String], reset: bool) {
@@ -1123,8 +1155,15 @@ impl Run {
                 self.may_fail_always("42704", format!("{} does not exist", names.join(", ")));
                 Ok(())
             }
+            ObjectKind::Aggregate if !drop.if_exists => {
+                self.may_fail_always("42883", "the aggregate does not exist");
+                Ok(())
+            }
             ObjectKind::EventTrigger => {
                 for name in &drop.names {
+                    if !drop.if_exists {
+                        self.need_event_trigger(&name.name)?;
+                    }
                     self.catalog_mut().event_triggers.remove_mut(&name.name);
                 }
                 Ok(())
@@ -1190,13 +1229,36 @@ impl Run {
     }
 }
 
-/// MINVALUE below MAXVALUE, where both are written.
-fn check_extent(options: &SequenceOptions) -> Step {
-    let number = |word: &str| {
-        let option = options.other.iter().find_map(|option| option.strip_prefix(word))?;
-        option.trim().parse::<i64>().ok()
+fn need_sequence_type(base: &DataType) -> Step {
+    if matches!(base.name.name.as_str(), "int2" | "int4" | "int8") {
+        return Ok(());
+    }
+    refuse("22023", "sequence type must be smallint, integer, or bigint")
+}
+
+/// `init_params`: the increment, and the values' bounds, as far as they are written.
+pub(super) fn check_extent(options: &SequenceOptions, data_type: Option<&DataType>) -> Step {
+    let number = |words: &[&str]| {
+        let option = options.other.iter().find_map(|option| words.iter().find_map(|word| option.strip_prefix(word)))?;
+        option.trim().parse::<i128>().ok()
     };
-    match (number("MINVALUE"), number("MAXVALUE")) {
+    if number(&["INCREMENT BY", "INCREMENT"]) == Some(0) {
+        return refuse("22023", "INCREMENT must not be zero");
+    }
+    let (name, bound) = match data_type.map(|data_type| data_type.name.name.as_str()) {
+        Some("int2") => ("smallint", i128::from(i16::MAX)),
+        Some("int4") => ("integer", i128::from(i32::MAX)),
+        _ => ("bigint", i128::from(i64::MAX)),
+    };
+    let (least, most) = (number(&["MINVALUE"]), number(&["MAXVALUE"]));
+    let fits = |value: i128| (-bound - 1..=bound).contains(&value);
+    if let Some(most) = most.filter(|most| !fits(*most)) {
+        return refuse("22023", format!("MAXVALUE ({most}) is out of range for sequence data type {name}"));
+    }
+    if let Some(least) = least.filter(|least| !fits(*least)) {
+        return refuse("22023", format!("MINVALUE ({least}) is out of range for sequence data type {name}"));
+    }
+    match (least, most) {
         (Some(least), Some(most)) if least >= most => {
             refuse("22023", format!("MINVALUE ({least}) must be less than MAXVALUE ({most})"))
         }

@@ -4,6 +4,7 @@ use super::alter_table::Queue;
 use super::create_table::{Key, KeyKind, not_null_constraint, of_ranges};
 use super::{Run, Step, not_for_relation, refuse};
 use crate::catalog::{Constraint, ConstraintKind, Index, Relation};
+use crate::data_type::{DataType, quoted_if_needed};
 use crate::effects::Waits;
 use crate::expr::ExprNode;
 use crate::lock::LockMode;
@@ -97,14 +98,7 @@ impl Run {
                 );
             }
         }
-        for constraint in &table.constraints {
-            if matches!(constraint.kind, ConstraintKind::Check { no_inherit: false, .. })
-                && child_table.constraint(constraint.name.as_str()).is_none()
-                && !child_table.assumed
-            {
-                return refuse("42804", format!("child table is missing constraint \"{}\"", constraint.name));
-            }
-        }
+        self.check_inherited_constraints(&child, name)?;
         if !self.version.at_least(14) {
             self.check_bound(&child, name, bound)?;
         }
@@ -164,6 +158,7 @@ impl Run {
         };
         check_form(partition_by, text)?;
         let own = read_bound(text);
+        self.check_bound_values(&own, &parent_table)?;
         check_extent(&own, name, partition_by.columns.len() + partition_by.expressions.len())?;
         if let Bound::Hash(modulus, _) = own {
             let fits = |other: u32| {
@@ -186,6 +181,32 @@ impl Run {
                     "42P17",
                     format!("partition \"{}\" would overlap partition \"{}\"", name.name, sibling.name),
                 );
+            }
+        }
+        Ok(())
+    }
+
+    /// The values of a bound are of the types of the key's columns.
+    fn check_bound_values(&self, bound: &Bound, parent: &crate::catalog::Table) -> Step {
+        let Some(partition_by) = &parent.partition_by else { return Ok(()) };
+        if !partition_by.expressions.is_empty() {
+            return Ok(());
+        }
+        let values: Vec<(usize, &Literal)> = match bound {
+            Bound::List(values, _) => values.iter().map(|value| (0, value)).collect(),
+            Bound::Range(from, to) => [from, to]
+                .into_iter()
+                .flat_map(|edge| edge.iter().enumerate())
+                .filter_map(|(place, value)| Some((place, value.as_ref()?)))
+                .collect(),
+            Bound::Hash(..) | Bound::Unknown => Vec::new(),
+        };
+        for (place, value) in values {
+            let column = partition_by.columns.get(place).and_then(|column| parent.column(column.as_str()));
+            if let (Literal::Text(text), Some(column)) = (value, column) {
+                let base = crate::cast::base_type(self.catalog(), &column.data_type);
+                let value = crate::expr::SqlExpr::new(text.clone(), ExprNode::Text(text.clone()));
+                super::create_table::check_literal(&value, &base)?;
             }
         }
         Ok(())
@@ -245,6 +266,47 @@ impl Run {
         Ok(())
     }
 
+    /// `MergeConstraintsIntoExisting`: the child has every CHECK of the parent, and in a form that it can inherit.
+    fn check_inherited_constraints(&self, child: &QualifiedName, parent: &QualifiedName) -> Step {
+        let (parent_table, table) = (self.table(parent), self.table(child));
+        if table.assumed {
+            return Ok(());
+        }
+        for constraint in &parent_table.constraints {
+            let ConstraintKind::Check { expr, no_inherit: false } = &constraint.kind else { continue };
+            let Some(own) = table.constraint(constraint.name.as_str()) else {
+                return refuse("42804", format!("child table is missing constraint \"{}\"", constraint.name));
+            };
+            let ConstraintKind::Check { expr: own_expr, no_inherit } = &own.kind else { continue };
+            if own_expr.node != expr.node {
+                return refuse(
+                    "42804",
+                    format!(
+                        "child table \"{}\" has different definition for check constraint \"{}\"",
+                        child.name, own.name
+                    ),
+                );
+            }
+            let conflict = |what: &str| {
+                let message = format!(
+                    "constraint \"{}\" conflicts with {what} constraint on child table \"{}\"",
+                    own.name, child.name
+                );
+                refuse("42P17", message)
+            };
+            if *no_inherit {
+                return conflict("non-inherited");
+            }
+            if constraint.valid && own.attributes.enforced && !own.valid {
+                return conflict("NOT VALID");
+            }
+            if constraint.attributes.enforced && !own.attributes.enforced {
+                return conflict("NOT ENFORCED");
+            }
+        }
+        Ok(())
+    }
+
     /// Constraints of the child that the parent has too are inherited from now on.
     fn adopt_constraints(&mut self, child: &QualifiedName, parent: &QualifiedName) {
         let names: Vec<Ident> = self
@@ -261,11 +323,14 @@ impl Run {
             .filter(|column| column.not_null)
             .map(|column| column.name.clone())
             .collect();
+        let partition = self.table(child).partition_of.is_some();
         self.catalog_mut().edit_table(child, |table| {
             for constraint in &mut table.constraints {
                 let not_null =
                     matches!(&constraint.kind, ConstraintKind::NotNull { column, .. } if not_nulls.contains(column));
                 if names.contains(&constraint.name) || not_null {
+                    // Of a partition nothing is its own any more.
+                    constraint.own = !partition && (constraint.own || !constraint.inherited);
                     constraint.inherited = true;
                 }
             }
@@ -300,7 +365,14 @@ impl Run {
                 continue;
             }
             let copy = Constraint { inherited: true, ..constraint.clone() };
-            self.catalog_mut().edit_table(child, |table| table.constraints.push(copy));
+            for table in std::iter::once(child.clone()).chain(self.catalog().descendants(child)) {
+                let copy = copy.clone();
+                self.catalog_mut().edit_table(&table, |table| {
+                    if table.constraint(copy.name.as_str()).is_none() {
+                        table.constraints.push(copy);
+                    }
+                });
+            }
             if constraint.valid {
                 self.validate_foreign_key(child, &key.columns, &key.table);
             }
@@ -553,11 +625,7 @@ impl Run {
                 let equal = match values.as_slice() {
                     [] => None,
                     [only] => Some(infix("=", only)),
-                    many => Some(ExprNode::InList {
-                        expr: Box::new(key()),
-                        list: many.iter().map(constant).collect(),
-                        negated: false,
-                    }),
+                    many => Some(self.among(parent, column, many)),
                 };
                 match (equal, null) {
                     (None, _) => vec![is_null(false)],
@@ -567,6 +635,32 @@ impl Run {
             }
             Bound::Hash(..) | Bound::Unknown => return None,
         })
+    }
+
+    /// `key = ANY ('{…}')`: the constants of a list bound are folded into one array.
+    fn among(&self, parent: &QualifiedName, column: &Ident, values: &[Literal]) -> ExprNode {
+        let key = ExprNode::Column { qualifier: None, name: column.clone() };
+        let plain = |text: &str| {
+            !text.is_empty()
+                && !text.eq_ignore_ascii_case("null")
+                && text.chars().all(|c| !c.is_whitespace() && !matches!(c, '{' | '}' | ',' | '"' | '\\'))
+        };
+        let shown = |literal: &Literal| match literal {
+            Literal::Number(number) => number.to_string(),
+            Literal::Text(text) if plain(text) => text.clone(),
+            Literal::Text(text) => format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")),
+        };
+        let list = values.iter().map(shown).collect::<Vec<_>>().join(",");
+        let data_type = self.table(parent).column(column.as_str()).map(|column| column.data_type.clone());
+        let varying = data_type.as_ref().is_none_or(|known| known.is("varchar"));
+        let shown_key = quoted_if_needed(column);
+        let (shown_key, element) = match data_type {
+            Some(element) if !varying => (shown_key, DataType { modifiers: Vec::new(), ..element }),
+            _ => (format!("({shown_key})::text"), DataType::named("text")),
+        };
+        let text =
+            format!("({shown_key} = ANY ({}::{}))", crate::quote_literal(&format!("{{{list}}}")), element.array());
+        ExprNode::Other { text, parts: vec![key] }
     }
 
     /// Rows elsewhere that reference the partition forbid its leaving, so they are looked for.
@@ -645,14 +739,7 @@ impl Run {
                 );
             }
         }
-        for constraint in &parent_table.constraints {
-            if matches!(constraint.kind, ConstraintKind::Check { no_inherit: false, .. })
-                && table.constraint(constraint.name.as_str()).is_none()
-                && !table.assumed
-            {
-                return refuse("42804", format!("child table is missing constraint \"{}\"", constraint.name));
-            }
-        }
+        self.check_inherited_constraints(name, &parent)?;
         queue.entry(name.clone()).or_default();
         self.catalog_mut().edit_table(&parent, |table| table.children.push(name.clone()));
         let columns: Vec<Ident> = parent_table.columns.iter().map(|column| column.name.clone()).collect();
@@ -663,6 +750,7 @@ impl Run {
                 column.inherited = true;
             }
         });
+        self.adopt_constraints(name, &parent);
         Ok(())
     }
 

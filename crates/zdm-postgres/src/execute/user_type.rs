@@ -34,6 +34,11 @@ impl Run {
     }
 
     /// A new table brings a type of its name.
+    pub(super) fn is_domain(&self, data_type: &DataType) -> bool {
+        let known = self.catalog().user_type(&data_type.name);
+        known.is_some_and(|known| matches!(known.kind, UserTypeKind::Domain(_)))
+    }
+
     pub(super) fn need_free_row_type(&self, name: &QualifiedName) -> Step {
         if self.catalog().user_type(name).is_some() {
             return refuse("42710", format!("type \"{}\" already exists", name.name));
@@ -100,7 +105,11 @@ impl Run {
             refuse("42704", format!("constraint \"{constraint}\" of domain \"{}\" does not exist", name.name))
         };
         match action {
-            AlterDomainAction::SetDefault(expr) => domain.default = Some(expr.clone()),
+            AlterDomainAction::SetDefault(expr) => {
+                let base = crate::cast::base_type(self.catalog(), &domain.base);
+                super::create_table::check_literal(expr, &base)?;
+                domain.default = Some(expr.clone());
+            }
             AlterDomainAction::DropDefault => domain.default = None,
             AlterDomainAction::SetNotNull => {
                 if !domain.not_null {
@@ -776,6 +785,9 @@ impl Run {
                         refuse("3F000", format!("schema \"{from}\" does not exist"))
                     };
                 }
+                if self.catalog().has_schema(to.as_str()) {
+                    return refuse("42P06", format!("schema \"{to}\" already exists"));
+                }
                 let inside: Vec<QualifiedName> = self
                     .catalog()
                     .relations()
@@ -792,12 +804,65 @@ impl Run {
                 }
                 Ok(())
             }
+            ObjectKind::Statistics => self.alter_statistics(name, rename_to, set_schema),
+            ObjectKind::EventTrigger => {
+                let Some(to) = rename_to else { return self.need_event_trigger(&name.name) };
+                self.need_event_trigger(&name.name)?;
+                if self.catalog().event_triggers.contains_key(to) {
+                    return refuse("42710", format!("event trigger \"{to}\" already exists"));
+                }
+                self.catalog_mut().event_triggers.remove_mut(&name.name);
+                self.catalog_mut().event_triggers.insert_mut(to.truncated(), ());
+                Ok(())
+            }
             ObjectKind::Type | ObjectKind::Domain => match (candidates_of_type(self, name), rename_to) {
                 (Some(from), Some(to)) => self.rename_type(&from, &from.sibling(to.truncated())),
                 _ => Ok(()),
             },
             _ => Ok(()),
         }
+    }
+}
+
+impl Run {
+    fn alter_statistics(
+        &mut self,
+        name: &QualifiedName,
+        rename_to: Option<&Ident>,
+        set_schema: Option<&Ident>,
+    ) -> Step {
+        let found = candidates(self.catalog(), &self.state.settings, name)
+            .find(|candidate| self.catalog().statistics.contains_key(candidate));
+        let Some(from) = found else {
+            if self.catalog().is_incomplete() {
+                return Ok(());
+            }
+            return refuse("42704", format!("statistics object \"{}\" does not exist", super::written(name)));
+        };
+        let to = match (rename_to, set_schema) {
+            (Some(to), _) => from.sibling(to.truncated()),
+            (None, Some(schema)) => QualifiedName::with_schema(schema.clone(), from.name.clone()),
+            (None, None) => return Ok(()),
+        };
+        if to == from {
+            return Ok(());
+        }
+        if self.catalog().statistics.contains_key(&to) {
+            let schema = to.schema.clone().unwrap_or_else(|| Ident::new("public"));
+            return refuse("42710", format!("statistics object \"{}\" already exists in schema \"{schema}\"", to.name));
+        }
+        if let Some(table) = self.catalog().statistics.get(&from).cloned() {
+            self.catalog_mut().statistics.remove_mut(&from);
+            self.catalog_mut().statistics.insert_mut(to, table);
+        }
+        Ok(())
+    }
+
+    pub(super) fn need_event_trigger(&self, name: &Ident) -> Step {
+        if self.catalog().event_triggers.contains_key(name) || self.catalog().is_incomplete() {
+            return Ok(());
+        }
+        refuse("42704", format!("event trigger \"{name}\" does not exist"))
     }
 }
 

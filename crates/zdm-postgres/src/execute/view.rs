@@ -21,6 +21,11 @@ impl Run {
             Some(_) if create.or_replace => return refuse("42809", format!("\"{}\" is not a view", name.name)),
             Some(_) => return refuse("42P07", format!("relation \"{}\" already exists", name.name)),
         };
+        if create.materialized {
+            super::alter_table::check_table_options(&create.options)?;
+        } else {
+            self.check_view_options(&create.options)?;
+        }
         let mut dependencies: Vec<(QualifiedName, Vec<Ident>)> = Vec::new();
         for written_name in &create.query.relations {
             let under = self.open(written_name)?;
@@ -65,6 +70,7 @@ impl Run {
             indexes: Vec::new(),
             populated: create.with_data || !create.materialized,
             instead: replaced.is_some_and(|old| old.instead),
+            check_option: create.check_option || create.options.iter().any(|(name, _)| name == "check_option"),
         };
         self.catalog_mut().put(name, Relation::View(Arc::new(view)));
         Ok(())

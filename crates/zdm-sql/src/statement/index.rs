@@ -1,8 +1,8 @@
 //! CREATE INDEX and REINDEX.
 
-use zdm_postgres::Statement;
 use zdm_postgres::expr::ExprNode;
 use zdm_postgres::statement::{CreateIndex, IndexElement, IndexKey, Reindex, ReindexTarget};
+use zdm_postgres::{QualifiedName, Statement};
 
 use super::alter_table::only;
 use super::table::options;
@@ -60,6 +60,33 @@ pub(super) fn create(cursor: &mut Cursor<'_>) -> Read<Statement> {
 
 /// `{ column | function(…) | ( expr ) } [COLLATE c] [opclass [( … )]] [ASC | DESC] [NULLS FIRST | LAST]`.
 pub(super) fn element(cursor: &mut Cursor<'_>) -> Read<IndexElement> {
+    let (key, written) = key(cursor)?;
+    let collation = if cursor.accept("COLLATE") { Some(cursor.name()?) } else { written };
+    let opclass = if cursor.is_ident()
+        && !cursor.is_any(&["ASC", "DESC", "WITH"])
+        && !(cursor.is("NULLS") && (cursor.is_nth(1, "FIRST") || cursor.is_nth(1, "LAST")))
+    {
+        Some(cursor.name()?)
+    } else {
+        None
+    };
+    if opclass.is_some() && cursor.is_kind(Kind::LParen) {
+        cursor.skip_parenthesized()?;
+    }
+    let descending = cursor.accept_any(&["ASC", "DESC"]) == Some("DESC");
+    let nulls_first = if cursor.accept("NULLS") {
+        match cursor.accept_any(&["FIRST", "LAST"]) {
+            Some(word) => Some(word == "FIRST"),
+            None => return cursor.unexpected("FIRST or LAST"),
+        }
+    } else {
+        None
+    };
+    Ok(IndexElement { key, collation, opclass, descending, nulls_first })
+}
+
+/// A column or an expression, with the collation that stands inside its parentheses.
+pub(super) fn key(cursor: &mut Cursor<'_>) -> Read<(IndexKey, Option<QualifiedName>)> {
     let mut written = None;
     let key = if cursor.is_kind(Kind::LParen) {
         let expr = cursor.parenthesized_expr()?;
@@ -89,28 +116,7 @@ pub(super) fn element(cursor: &mut Cursor<'_>) -> Read<IndexElement> {
             IndexKey::Column(cursor.ident()?)
         }
     };
-    let collation = if cursor.accept("COLLATE") { Some(cursor.name()?) } else { written };
-    let opclass = if cursor.is_ident()
-        && !cursor.is_any(&["ASC", "DESC", "WITH"])
-        && !(cursor.is("NULLS") && (cursor.is_nth(1, "FIRST") || cursor.is_nth(1, "LAST")))
-    {
-        Some(cursor.name()?)
-    } else {
-        None
-    };
-    if opclass.is_some() && cursor.is_kind(Kind::LParen) {
-        cursor.skip_parenthesized()?;
-    }
-    let descending = cursor.accept_any(&["ASC", "DESC"]) == Some("DESC");
-    let nulls_first = if cursor.accept("NULLS") {
-        match cursor.accept_any(&["FIRST", "LAST"]) {
-            Some(word) => Some(word == "FIRST"),
-            None => return cursor.unexpected("FIRST or LAST"),
-        }
-    } else {
-        None
-    };
-    Ok(IndexElement { key, collation, opclass, descending, nulls_first })
+    Ok((key, written))
 }
 
 /// Functions that are called without parentheses.

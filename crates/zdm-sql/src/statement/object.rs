@@ -25,10 +25,13 @@ pub(super) fn create_view(cursor: &mut Cursor<'_>) -> Read<Statement> {
     let if_not_exists = cursor.accept_all(&["IF", "NOT", "EXISTS"]);
     let name = cursor.name()?;
     let columns = if cursor.is_kind(Kind::LParen) { cursor.column_list()? } else { Vec::new() };
+    let mut with = Vec::new();
     loop {
         if cursor.is("WITH") && cursor.is_kind_nth(1, Kind::LParen) {
             cursor.at += 1;
-            options(cursor)?;
+            // An option by itself is on.
+            let on = |value: String| if value.is_empty() { "true".to_owned() } else { value };
+            with.extend(options(cursor)?.into_iter().map(|(name, value)| (name, on(value))));
         } else if materialized && (cursor.accept("USING") || cursor.accept("TABLESPACE")) {
             cursor.ident()?;
         } else {
@@ -40,7 +43,7 @@ pub(super) fn create_view(cursor: &mut Cursor<'_>) -> Read<Statement> {
         return cursor.unexpected("a query");
     }
     let mut end = cursor.tokens.len();
-    let mut with_data = true;
+    let (mut with_data, mut check_option) = (true, false);
     let ends_with = |end: usize, words: &[&str]| {
         end.checked_sub(words.len()).is_some_and(|start| {
             start > cursor.at && words.iter().enumerate().all(|(index, word)| cursor.word_at(start + index, &[word]))
@@ -59,6 +62,7 @@ pub(super) fn create_view(cursor: &mut Cursor<'_>) -> Read<Statement> {
         ] {
             if ends_with(end, check) {
                 end -= check.len();
+                check_option = true;
                 break;
             }
         }
@@ -77,6 +81,8 @@ pub(super) fn create_view(cursor: &mut Cursor<'_>) -> Read<Statement> {
         with_data,
         columns,
         query,
+        check_option,
+        options: with,
     }))
 }
 
@@ -477,14 +483,10 @@ fn create_statistics(cursor: &mut Cursor<'_>) -> Read<Statement> {
         cursor.skip_parenthesized()?;
     }
     cursor.expect("ON")?;
-    let from = cursor.find_outside(|cursor, index| cursor.word_at(index, &["FROM"]));
-    if from == cursor.at {
-        return cursor.unexpected("a column");
-    }
-    cursor.at = from;
+    let elements = cursor.list(|cursor| super::index::key(cursor).map(|(key, _)| key))?;
     cursor.expect("FROM")?;
     let table = cursor.name()?;
-    Ok(Statement::CreateStatistics { name, table, if_not_exists })
+    Ok(Statement::CreateStatistics { name, table, if_not_exists, elements })
 }
 
 /// `FOR TABLE a (x) WHERE (…), TABLES IN SCHEMA s, TABLE b`, and WITH behind it; the cursor stands at the end afterwards.
@@ -938,17 +940,18 @@ pub(super) fn grant(cursor: &mut Cursor<'_>, revoke: bool) -> Read<Statement> {
             return cursor.unexpected("ON or TO");
         }
         cursor.at = cursor.tokens.len();
-        return Ok(Statement::Grant { revoke, kind: ObjectKind::Role, names: Vec::new() });
+        return Ok(Statement::Grant { revoke, kind: ObjectKind::Role, names: Vec::new(), privileges: Vec::new() });
     }
+    let privileges = privileges(cursor, on);
     cursor.at = on + 1;
     if cursor.accept_all(&["ALL", "TABLES", "IN", "SCHEMA"]) {
         cursor.at = cursor.tokens.len();
-        return Ok(Statement::Grant { revoke, kind: ObjectKind::Table, names: Vec::new() });
+        return Ok(Statement::Grant { revoke, kind: ObjectKind::Table, names: Vec::new(), privileges });
     }
     if cursor.is("ALL") && cursor.is_nth(2, "IN") {
         let kind = if cursor.is_nth(1, "SEQUENCES") { ObjectKind::Sequence } else { ObjectKind::Routine };
         cursor.at = cursor.tokens.len();
-        return Ok(Statement::Grant { revoke, kind, names: Vec::new() });
+        return Ok(Statement::Grant { revoke, kind, names: Vec::new(), privileges });
     }
     let kind = if cursor.is("PARAMETER") {
         cursor.at += 1;
@@ -973,5 +976,31 @@ pub(super) fn grant(cursor: &mut Cursor<'_>, revoke: bool) -> Read<Statement> {
         return cursor.unexpected("a role");
     }
     cursor.at = cursor.tokens.len();
-    Ok(Statement::Grant { revoke, kind, names })
+    Ok(Statement::Grant { revoke, kind, names, privileges })
+}
+
+/// `SELECT (a, b), INSERT` up to ON; the cursor stands anywhere afterwards.
+fn privileges(cursor: &mut Cursor<'_>, on: usize) -> Vec<(String, Vec<Ident>)> {
+    cursor.accept_all(&["GRANT", "OPTION", "FOR"]);
+    let mut privileges = Vec::new();
+    while cursor.at < on {
+        let Some(token) = cursor.peek() else { break };
+        let mut word = cursor.source(token).to_ascii_uppercase();
+        cursor.at += 1;
+        // ALTER SYSTEM is one of two words.
+        if word == "ALTER" && cursor.accept("SYSTEM") {
+            word.push_str(" SYSTEM");
+        }
+        if word == "ALL" {
+            cursor.accept("PRIVILEGES");
+        }
+        let columns = if cursor.is_kind(Kind::LParen) { cursor.column_list().unwrap_or_default() } else { Vec::new() };
+        if word != "ALL" || !columns.is_empty() {
+            privileges.push((word, columns));
+        }
+        if !cursor.accept_kind(Kind::Comma) {
+            break;
+        }
+    }
+    privileges
 }

@@ -277,6 +277,10 @@ pub(super) fn command(cursor: &mut Cursor<'_>) -> Statement {
     if command == "DEALLOCATE" {
         ahead.accept("PREPARE");
     }
+    if matches!(command.as_str(), "FETCH" | "MOVE") {
+        ahead.at = cursor.tokens.len().saturating_sub(1).max(1);
+    }
+    let named = named || matches!(command.as_str(), "FETCH" | "MOVE");
     let name = if named && !ahead.is("ALL") { ahead.ident().ok() } else { None };
     cursor.at = cursor.tokens.len();
     Statement::Session { command, name, statement: None }
