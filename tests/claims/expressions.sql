@@ -1448,6 +1448,7 @@ CREATE POLICY z ON t USING (i)
 CREATE FUNCTION lower(int) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT 'x'::text $$; ALTER TABLE t ADD CHECK (lower(i) = 'x')
 CREATE FUNCTION eqt(int, text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$ SELECT true $$; CREATE OPERATOR = (LEFTARG = int, RIGHTARG = text, FUNCTION = eqt); ALTER TABLE t ADD CHECK (i = txt)
 CREATE CAST (varchar AS mood) WITH INOUT AS ASSIGNMENT; ALTER TABLE t ALTER COLUMN vc TYPE mood
+INSERT INTO t (id, i) VALUES (1, 'x'::text)
 
 -- not told, or in other words
 ALTER TABLE t ADD CHECK (avc && ARRAY['a'])
@@ -1506,7 +1507,6 @@ CREATE TABLE z (a timestamptz) PARTITION BY RANGE (date_trunc('day', a))
 CREATE TABLE z (a point) PARTITION BY HASH (a)
 CREATE TABLE z (a json) PARTITION BY LIST (a)
 CREATE STATISTICS z (mcv) ON i, j FROM t
-INSERT INTO t (id, i) VALUES (1, 'x'::text)
 UPDATE t SET i = txt
 UPDATE t SET mo = txt
 DELETE FROM t WHERE i = txt

@@ -14,6 +14,7 @@ mod expression;
 mod foreign_key;
 mod maintenance;
 mod other;
+mod parameter;
 mod partition;
 mod rename;
 mod routine;

@@ -61,6 +61,8 @@ pub(crate) struct TransactionFacts {
     pub(crate) deferred: BTreeMap<(QualifiedName, Ident), bool>,
     /// Tables all of whose rows this transaction has written.
     pub(crate) written_anew: BTreeSet<QualifiedName>,
+    /// A statement has looked at data: the isolation level stands.
+    pub(crate) has_snapshot: bool,
     /// Open cursors with the relations that they read.
     pub(crate) cursors: BTreeMap<Ident, Vec<QualifiedName>>,
     pub(crate) created_types: BTreeSet<QualifiedName>,
@@ -241,6 +243,7 @@ impl Session {
         };
         match executed {
             Ok(()) => {
+                run.state.facts.has_snapshot |= takes_snapshot(statement);
                 let Run { state, mut effects, renames, detached, .. } = run;
                 let facts_before = std::mem::replace(&mut self.state, state).facts;
                 // Names in the effects are those before the statement; what it made is in the facts after it.
@@ -451,6 +454,19 @@ fn changing_command(statement: &Statement) -> Option<&str> {
         }
         command => command,
     })
+}
+
+/// `PlannedStmtRequiresSnapshot`.
+const fn takes_snapshot(statement: &Statement) -> bool {
+    !matches!(
+        statement,
+        Statement::Set(_)
+            | Statement::Reset { .. }
+            | Statement::SetConstraints { .. }
+            | Statement::Lock { .. }
+            | Statement::Checkpoint
+            | Statement::Session { statement: None, .. }
+    )
 }
 
 /// Rows of temporary tables may change in a read-only transaction.

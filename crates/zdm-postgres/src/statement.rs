@@ -626,6 +626,7 @@ pub enum AlterTableAction {
         column: Ident,
         /// `SET GENERATED ALWAYS`, or `BY DEFAULT`; None where that is not said.
         always: Option<bool>,
+        options: SequenceOptions,
     },
     DropIdentity {
         column: Ident,

@@ -59,7 +59,8 @@ BEGIN
   -- because the value would decide where the row goes.
   SELECT string_agg(quote_ident(attname), ', '),
          string_agg(quote_literal(CASE typcategory WHEN 'N' THEN '32001' WHEN 'D' THEN '2001-01-01' WHEN 'B' THEN 'true'
-           WHEN 'S' THEN 'x' WHEN 'A' THEN '{}' WHEN 'T' THEN '1 day' WHEN 'R' THEN 'empty' ELSE '1' END)
+           WHEN 'S' THEN 'x' WHEN 'A' THEN '{}' WHEN 'T' THEN '1 day' WHEN 'R' THEN 'empty'
+           ELSE CASE typname WHEN 'uuid' THEN '00000000-0000-0000-0000-000000000000' ELSE '1' END END)
            || '::' || format_type(atttypid, atttypmod), ', ')
     INTO names, literals
     FROM pg_attribute JOIN pg_type ON pg_type.oid = atttypid

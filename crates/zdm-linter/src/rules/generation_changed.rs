@@ -28,7 +28,9 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                     column,
                     "gets no number any more: INSERTs of the code that is still running leave it to the database and fail with a not-null violation",
                 ),
-                AlterTableAction::SetIdentity { column, always: Some(true) } if is_by_default(step, table, column) => {
+                AlterTableAction::SetIdentity { column, always: Some(true), .. }
+                    if is_by_default(step, table, column) =>
+                {
                     let mut diagnostic = cx
                         .at_step(
                             step,

@@ -67,10 +67,18 @@ fn behind_python(cx: &Cx<'_>, index: usize, run: &RunPython, out: &mut Vec<Diagn
         }
         for step in &later {
             let outcome = session.execute(&step.statement);
-            let Some(error) = outcome.error.filter(|_| !step.is_refused()) else { continue };
-            if error.sqlstate == "55006" {
+            if step.is_refused() {
+                continue;
+            }
+            let announced = outcome.effects.may_fail.iter().find(|may_fail| may_fail.sqlstate == "55006");
+            let message = match &outcome.error {
+                Some(error) => (error.sqlstate == "55006").then_some(&error.message),
+                None if announced.is_some() => announced.map(|may_fail| &may_fail.condition),
+                None => continue,
+            };
+            if let Some(message) = message {
                 let diagnostic =
-                    cx.at_step(step, format!("PostgreSQL refuses this statement once Python code {what} in the same transaction: {}", error.message))
+                    cx.at_step(step, format!("PostgreSQL refuses this statement once Python code {what} in the same transaction: {message}"))
                         .with_related(zdm_source::Label::new(&cx.migration.migration.file, fact.span, "rows change here"))
                         .with_fact("the checks of deferred foreign keys come at the end of the transaction; it fails only where such rows exist: on production")
                         .with_help(HELP);

@@ -527,7 +527,7 @@ impl Run {
                 let tables = self.identity_tables(name, only, mode, "cannot add identity to a column of only")?;
                 self.add_identity(&tables, column, *always, options)
             }
-            AlterTableAction::SetIdentity { column, always } => {
+            AlterTableAction::SetIdentity { column, always, options } => {
                 let tables = self.identity_tables(name, only, mode, "cannot change identity column of only")?;
                 let table = self.table(name);
                 if self.version.at_least(17) && table.partition_of.is_some() {
@@ -537,6 +537,7 @@ impl Run {
                     Some(known) => match &known.identity {
                         Some(identity) => {
                             self.lock(&identity.sequence.clone(), LockMode::ShareRowExclusive);
+                            super::other::check_extent(options, Some(&known.data_type))?;
                             let Some(always) = *always else { return Ok(()) };
                             self.edit_column(&tables, column, |known| {
                                 if let Some(identity) = &mut known.identity {

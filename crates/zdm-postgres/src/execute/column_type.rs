@@ -466,7 +466,7 @@ impl Run {
     }
 
     /// Checks and indexes on the column are made again of their printed form, in which the types of literals stand.
-    fn settle_expressions(&mut self, name: &QualifiedName, column: &Ident) {
+    pub(super) fn settle_expressions(&mut self, name: &QualifiedName, column: &Ident) {
         let table = self.table(name);
         let catalog = self.catalog().clone();
         let settle = |expr: &mut SqlExpr| {
@@ -506,28 +506,6 @@ impl Run {
             Some((sqlstate, message)) => refuse(sqlstate, self.without_path(message)),
             None => Ok(()),
         };
-        let mut unknown = None;
-        for constraint in &table.constraints {
-            let ConstraintKind::Check { expr, .. } = &constraint.kind else { continue };
-            read(expr)?;
-            if uses(expr) && !settled::is_understood(self.catalog(), &table, expr) {
-                unknown = expr.node.columns().into_iter().find(|column| altered.contains(column));
-            }
-        }
-        for constraint in &table.constraints {
-            let ConstraintKind::Exclude { elements, .. } = &constraint.kind else { continue };
-            for (element, operator) in elements {
-                let column = element.key.column().filter(|column| altered.contains(*column));
-                let Some(column) = column.and_then(|column| table.column(column.as_str())) else { continue };
-                let base = crate::cast::base_type(self.catalog(), &column.data_type);
-                let scalar =
-                    ["text", "varchar", "int2", "int4", "int8", "numeric", "date", "timestamptz", "bool", "uuid"];
-                if operator == "&&" && scalar.iter().any(|name| base.is(name)) {
-                    let shown = self.shown(&column.data_type);
-                    return refuse("42883", format!("operator does not exist: {shown} && {shown}"));
-                }
-            }
-        }
         for index in &table.indexes {
             let immutable = |expr: &SqlExpr, what: &str| {
                 if uses(expr) && self.is_surely_mutable(&expr.node, &table) {
@@ -551,6 +529,28 @@ impl Run {
                     }
                     IndexKey::Column(_) => {}
                 }
+            }
+        }
+        for constraint in &table.constraints {
+            let ConstraintKind::Exclude { elements, .. } = &constraint.kind else { continue };
+            for (element, operator) in elements {
+                let column = element.key.column().filter(|column| altered.contains(*column));
+                let Some(column) = column.and_then(|column| table.column(column.as_str())) else { continue };
+                let base = crate::cast::base_type(self.catalog(), &column.data_type);
+                let scalar =
+                    ["text", "varchar", "int2", "int4", "int8", "numeric", "date", "timestamptz", "bool", "uuid"];
+                if operator == "&&" && scalar.iter().any(|name| base.is(name)) {
+                    let shown = self.shown(&column.data_type);
+                    return refuse("42883", format!("operator does not exist: {shown} && {shown}"));
+                }
+            }
+        }
+        let mut unknown = None;
+        for constraint in &table.constraints {
+            let ConstraintKind::Check { expr, .. } = &constraint.kind else { continue };
+            read(expr)?;
+            if uses(expr) && !settled::is_understood(self.catalog(), &table, expr) {
+                unknown = expr.node.columns().into_iter().find(|column| altered.contains(column));
             }
         }
         if let Some(column) = unknown {

@@ -14,6 +14,9 @@ impl Run {
         if create.name.as_ref().is_some_and(|name| name.schema.is_some()) {
             return refuse("42601", "syntax error at or near \".\"");
         }
+        if create.if_not_exists && create.name.is_none() {
+            return refuse("42601", "syntax error at or near \"ON\"");
+        }
         let name = self.open(&create.table)?;
         let mode = if create.concurrently { LockMode::ShareUpdateExclusive } else { LockMode::Share };
         let table = match self.catalog().relation(&name) {

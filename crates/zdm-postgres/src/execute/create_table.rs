@@ -1451,6 +1451,16 @@ impl Run {
                     "upper" | "lower" | "concat" | "trim" | "btrim" | "replace" | "md5" | "left" | "right"
                     | "substr" | "to_char" | "string_agg" => Some(DataType::named("text")),
                     "length" => Some(DataType::named("int4")),
+                    "sum" => {
+                        let base = crate::cast::base_type(self.catalog(), &first()?);
+                        let name = match base.name.name.as_str() {
+                            "int2" | "int4" => "int8",
+                            "int8" | "numeric" => "numeric",
+                            name @ ("float4" | "float8" | "money" | "interval") => name,
+                            _ => return None,
+                        };
+                        Some(DataType::named(name))
+                    }
                     "max" | "min" => {
                         first().map(
                             |data_type| {

@@ -92,8 +92,7 @@ impl Run {
         for statement in &query.modifies {
             self.execute(statement)?;
         }
-        self.used_sequences(query);
-        Ok(())
+        self.used_sequences(query)
     }
 
     /// The planner opens a table by itself with its indexes, partitioned or not.
@@ -177,12 +176,13 @@ impl Run {
     }
 
     /// `nextval('s')` and `setval('s', …)` in the output; `set_config('name', 'value', local)` is SET.
-    fn used_sequences(&mut self, query: &Query) {
+    fn used_sequences(&mut self, query: &Query) -> Step {
         for output in &query.output {
             if let ExprNode::Call { function, args, .. } = &*output.expr.node
                 && function.name == "set_config"
                 && let [ExprNode::Text(name), ExprNode::Text(value), ExprNode::Bool(local)] = args.as_slice()
             {
+                self.check_parameter(name, Some(value))?;
                 self.state.set(&crate::statement::SetParameter {
                     name: name.clone(),
                     value: Some(value.clone()),
@@ -191,6 +191,7 @@ impl Run {
             }
             self.draw_from(&output.expr.node);
         }
+        Ok(())
     }
 
     pub(super) fn draw_from(&mut self, node: &ExprNode) {
@@ -391,6 +392,8 @@ impl Run {
         self.parse_query(&dml.query)?;
         if rules.any(|rule| rule.acts) {
             self.unread(format!("the rules of {name}"));
+        } else if dml.query.says(&["returning"]) {
+            return refuse("0A000", format!("cannot perform {event} RETURNING on relation \"{}\"", name.name));
         }
         Ok(true)
     }
@@ -751,6 +754,9 @@ impl Run {
         }
         let target = self.open(&dml.table)?;
         if self.catalog().view(&target).is_some() && !self.version.at_least(17) {
+            return refuse("0A000", format!("cannot execute MERGE on relation \"{}\"", target.name));
+        }
+        if self.table(&target).rules.iter().any(|rule| rule.event != "SELECT") {
             return refuse("0A000", format!("cannot execute MERGE on relation \"{}\"", target.name));
         }
         let idle = dml.merge.iter().all(|clause| clause.action == MergeAction::Nothing);

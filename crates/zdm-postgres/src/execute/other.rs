@@ -23,9 +23,15 @@ impl Run {
                 if matches!(parameter.name.as_str(), "role" | "session_authorization" | "default_tablespace") {
                     self.may_fail_always("22023", format!("what {} is set to does not exist", parameter.name));
                 }
+                self.check_parameter(&parameter.name, parameter.value.as_deref())?;
                 self.state.set(parameter);
             }
-            Statement::Reset { parameter } => self.state.reset(parameter.as_deref()),
+            Statement::Reset { parameter } => {
+                if let Some(name) = parameter {
+                    self.need_parameter(name)?;
+                }
+                self.state.reset(parameter.as_deref());
+            }
             Statement::CreateView(create) => return self.create_view(create),
             Statement::RefreshMaterializedView { name, concurrently, with_data } => {
                 return self.refresh(name, *concurrently, *with_data);
@@ -160,6 +166,9 @@ impl Run {
                     self.set_volatility(name, arguments.as_deref(), *volatility);
                 } else if rename_to.is_none() && set_schema.is_none() {
                     self.may_fail_always("42704", "a role or another object that it names does not exist");
+                    if *kind == ObjectKind::Other {
+                        self.may_fail_always("3F000", "a schema that it names does not exist");
+                    }
                 }
                 let arguments = arguments.as_deref();
                 return self.alter_other_object(*kind, name, arguments, rename_to.as_ref(), set_schema.as_ref());
@@ -283,6 +292,7 @@ impl Run {
                         return refuse("26000", format!("prepared statement \"{name}\" does not exist"));
                     }
                 }
+                ("SHOW", Some(name)) => self.need_parameter(name.as_str())?,
                 ("LOAD", _) => self.may_fail_always("58P01", "there is no such library"),
                 ("DEALLOCATE" | "DISCARD ALL", None) => self.state.prepared.clear(),
                 _ => {}

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use super::{Run, Step, candidates, refuse, written};
-use crate::catalog::{Column, Domain, DomainCheck, Function, Relation, Table, UserType, UserTypeKind};
+use crate::catalog::{Column, ConstraintKind, Domain, DomainCheck, Function, Relation, Table, UserType, UserTypeKind};
 use crate::data_type::DataType;
 use crate::expr::ExprNode;
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
 use crate::naming;
 use crate::statement::{
-    AlterDomainAction, AlterTypeAction, CreateDomain, DropBehavior, DropObjects, ObjectKind, Persistence,
+    AlterDomainAction, AlterTypeAction, CreateDomain, DropBehavior, DropObjects, IndexKey, ObjectKind, Persistence,
     TableConstraintKind, TypeDefinition, Volatility,
 };
 use crate::typing::Place;
@@ -468,6 +468,27 @@ impl Run {
     /// Defaults of the type's columns mean the value, whatever its label.
     fn rename_label(&mut self, name: &QualifiedName, from: &str, to: &str) {
         for (table, column) in self.columns_of_type(name) {
+            self.settle_expressions(&table, &column);
+            self.catalog_mut().edit_table(&table, |table| {
+                let checks = table.constraints.iter_mut().filter_map(|constraint| match &mut constraint.kind {
+                    ConstraintKind::Check { expr, .. } => Some(expr),
+                    _ => None,
+                });
+                let keys = table.indexes.iter_mut().flat_map(|index| {
+                    let keys = index.elements.iter_mut().filter_map(|element| match &mut element.key {
+                        IndexKey::Expr(expr) => Some(expr),
+                        IndexKey::Column(_) => None,
+                    });
+                    index.predicate.iter_mut().chain(keys)
+                });
+                for expr in checks.chain(keys) {
+                    let mut node = ExprNode::clone(&expr.node);
+                    rename_literals(&mut node, name, from, to);
+                    if node != *expr.node {
+                        *expr = crate::expr::SqlExpr::new(expr.text.clone(), node);
+                    }
+                }
+            });
             self.catalog_mut().edit_table(&table, |table| {
                 for known in table.columns.iter_mut().filter(|known| known.name == column) {
                     let Some(default) = &mut known.default else { continue };
@@ -863,6 +884,20 @@ impl Run {
             return Ok(());
         }
         refuse("42704", format!("event trigger \"{name}\" does not exist"))
+    }
+}
+
+/// Every constant of the type by its new name.
+fn rename_literals(node: &mut ExprNode, name: &QualifiedName, from: &str, to: &str) {
+    if let ExprNode::Cast { expr, data_type } = node
+        && data_type.name == *name
+        && let ExprNode::Text(text) = &mut **expr
+        && text == from
+    {
+        to.clone_into(text);
+    }
+    for child in node.children_mut() {
+        rename_literals(child, name, from, to);
     }
 }
 

@@ -419,13 +419,13 @@ fn word(cursor: &mut Cursor<'_>) -> Read<Ident> {
 
 /// Any number of `SET GENERATED …`, `SET sequence_option`, `RESTART [WITH n]`.
 fn set_identity(cursor: &mut Cursor<'_>, column: Ident) -> Read<Action> {
-    let mut when = None;
+    let (mut when, mut options) = (None, SequenceOptions::default());
     loop {
         if cursor.accept_all(&["SET", "GENERATED"]) {
             when = Some(table::generated_when(cursor)?);
         } else if cursor.accept("SET") {
             let before = cursor.at;
-            object::sequence_option(cursor, &mut SequenceOptions::default())?;
+            object::sequence_option(cursor, &mut options)?;
             if cursor.at == before {
                 return cursor.unexpected("a sequence option");
             }
@@ -434,7 +434,7 @@ fn set_identity(cursor: &mut Cursor<'_>, column: Ident) -> Read<Action> {
                 signed_number(cursor)?;
             }
         } else {
-            return Ok(Action::SetIdentity { column, always: when });
+            return Ok(Action::SetIdentity { column, always: when, options });
         }
     }
 }

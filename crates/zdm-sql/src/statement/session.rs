@@ -280,7 +280,9 @@ pub(super) fn command(cursor: &mut Cursor<'_>) -> Statement {
     if matches!(command.as_str(), "FETCH" | "MOVE") {
         ahead.at = cursor.tokens.len().saturating_sub(1).max(1);
     }
-    let named = named || matches!(command.as_str(), "FETCH" | "MOVE");
+    // SHOW of a name by itself; of ALL, TIME ZONE and their kin there is nothing to look up.
+    let shows = command == "SHOW" && cursor.tokens.len() == 2;
+    let named = named || shows || matches!(command.as_str(), "FETCH" | "MOVE");
     let name = if named && !ahead.is("ALL") { ahead.ident().ok() } else { None };
     cursor.at = cursor.tokens.len();
     Statement::Session { command, name, statement: None }
