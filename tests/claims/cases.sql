@@ -2126,6 +2126,10 @@ DROP RULE IF EXISTS nothing ON missing
 DELETE FROM "Branch"
 ALTER SEQUENCE loose INCREMENT 0
 CREATE SEQUENCE q AS smallint MAXVALUE 40000
+ALTER TABLE account ALTER COLUMN st TYPE text
+ALTER TABLE account ALTER COLUMN st DROP DEFAULT, ALTER COLUMN st TYPE text USING st::text, ALTER COLUMN st SET DEFAULT 'open'
+ALTER TYPE state RENAME VALUE 'held' TO 'kept' ==> ALTER TABLE account ADD CHECK (st <> 'kept')
+CREATE OR REPLACE VIEW balances AS SELECT b."Name", sum(a.fee)::text AS total FROM account a JOIN "Branch" b ON b."Id" = a.branch GROUP BY 1
 
 -- base levels of levels
 CREATE TABLE tenant (id int PRIMARY KEY, name text UNIQUE);
@@ -2230,6 +2234,30 @@ DROP EVENT TRIGGER et
 CREATE SCHEMA s3 CREATE TABLE t (a int PRIMARY KEY) CREATE INDEX ON t (a)
 ALTER SCHEMA s2 RENAME TO s
 LOAD 'nothing'
+COMMENT ON FUNCTION note(int) IS 'x'
+ALTER DEFAULT PRIVILEGES IN SCHEMA nothing GRANT SELECT ON TABLES TO other
+SELECT 1 FROM city ==> SET TRANSACTION ISOLATION LEVEL SERIALIZABLE
+SET TRANSACTION ISOLATION LEVEL SERIALIZABLE ==> SELECT 1 FROM city
+SET lock_timeout = '3 days'
+SET lock_timeout = 'x'
+SET lock_timeout = -5
+SET LOCAL lock_timeout = '1.5min' ==> LOCK city
+SET nothing = 1
+SET nothing.at = 1
+SET work_mem = '1kB'
+SET random_page_cost = 'x'
+SET random_page_cost = -1
+SET enable_seqscan = 5
+SET constraint_exclusion = maybe
+SET shared_buffers = '1GB'
+SET server_version = '1'
+SET statement_timeout TO DEFAULT; RESET nothing
+SHOW nothing
+SHOW lock_timeout; SHOW TIME ZONE; SHOW ALL
+SELECT set_config('nothing', 'x', true)
+CREATE INDEX IF NOT EXISTS ON log (what)
+SET autovacuum_naptime = 5
+SET ssl = on
 
 -- base forms of newer versions
 CREATE TABLE room (id int, during daterange, name text NOT NULL, size int CHECK (size > 0), area int GENERATED ALWAYS AS (size * size) STORED, PRIMARY KEY (id));
@@ -2290,3 +2318,58 @@ INSERT INTO rooms VALUES (7000, 'x')
 DROP INDEX "Odd Names_pkey"
 DROP INDEX nowhere.nothing
 DROP AGGREGATE nothing(int)
+ALTER TABLE booking ALTER COLUMN id SET INCREMENT BY 0
+
+-- base wards and partitions by hash
+CREATE TYPE blood AS ENUM ('A', 'B', 'AB', '0');
+CREATE TYPE addr AS (street text, no int);
+CREATE DOMAIN posint AS int CHECK (VALUE > 0);
+CREATE DOMAIN smallpos AS posint CHECK (VALUE < 1000);
+CREATE TABLE ward (id serial PRIMARY KEY, name text UNIQUE NOT NULL, beds posint);
+CREATE TABLE person (id bigserial PRIMARY KEY, name text NOT NULL, born date, blood blood, home addr, ssn char(9));
+CREATE TABLE patient (ward int REFERENCES ward, admitted timestamptz DEFAULT now(), PRIMARY KEY (id)) INHERITS (person);
+CREATE TABLE doctor (pager int UNIQUE, boss int REFERENCES doctor (pager)) INHERITS (person);
+CREATE TABLE surgeon (knife text, CHECK (pager > 0)) INHERITS (doctor);
+CREATE TABLE stay (ward int NOT NULL, patient bigint NOT NULL REFERENCES patient ON DELETE CASCADE, during tstzrange, cost numeric(9,2) DEFAULT 0 CHECK (cost >= 0), note text, days int GENERATED ALWAYS AS (extract(day FROM upper(during) - lower(during))::int) STORED) PARTITION BY HASH (ward);
+CREATE TABLE stay_0 PARTITION OF stay FOR VALUES WITH (MODULUS 3, REMAINDER 0);
+CREATE TABLE stay_1 PARTITION OF stay FOR VALUES WITH (MODULUS 3, REMAINDER 1);
+CREATE TABLE stay_2 PARTITION OF stay FOR VALUES WITH (MODULUS 3, REMAINDER 2) PARTITION BY LIST (ward);
+CREATE TABLE stay_2_x PARTITION OF stay_2 DEFAULT;
+CREATE TABLE stay_new (ward int NOT NULL, patient bigint NOT NULL, during tstzrange, cost numeric(9,2), note text, days int);
+CREATE UNLOGGED TABLE scratch (id int PRIMARY KEY, ward int, v text);
+CREATE TABLE dose (id int PRIMARY KEY, patient bigint CONSTRAINT dose_p REFERENCES patient DEFERRABLE INITIALLY DEFERRED, mg smallpos NOT NULL DEFAULT 1, at timestamptz);
+ALTER TABLE dose ADD CONSTRAINT dose_at CHECK (at > '2000-01-01') NOT VALID;
+ALTER TABLE dose ADD CONSTRAINT dose_q FOREIGN KEY (patient) REFERENCES patient NOT VALID;
+CREATE INDEX stay_patient ON stay (patient, ward);
+CREATE INDEX stay_note ON stay (lower(note)) WHERE note IS NOT NULL;
+CREATE UNIQUE INDEX person_ssn ON person (ssn) WHERE ssn IS NOT NULL;
+CREATE INDEX dose_patient ON dose (patient);
+CREATE VIEW people AS SELECT id, name FROM person;
+CREATE VIEW grown AS SELECT * FROM patient WHERE born < '2005-01-01';
+CREATE RULE shut AS ON UPDATE TO scratch WHERE OLD.id < 10 DO INSTEAD NOTHING;
+CREATE POLICY pol ON dose FOR UPDATE USING (mg < 10) WITH CHECK (mg < 20);
+CREATE FUNCTION age(date) RETURNS int LANGUAGE sql STABLE AS 'SELECT 1';
+CREATE FUNCTION kill() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN OLD; END $$;
+CREATE TRIGGER killed AFTER DELETE ON stay FOR EACH ROW EXECUTE FUNCTION kill();
+CREATE SEQUENCE free_seq AS int OWNED BY dose.id;
+INSERT INTO ward (name, beds) SELECT 'w' || g, g FROM generate_series(1, 1500) g;
+INSERT INTO person (name, blood) SELECT 'p' || g, 'A' FROM generate_series(1, 1500) g;
+INSERT INTO patient (name, ward) SELECT 'q' || g, g FROM generate_series(1, 1500) g;
+INSERT INTO doctor (name, pager) SELECT 'd' || g, g FROM generate_series(1, 1500) g;
+INSERT INTO surgeon (name, pager) SELECT 's' || g, g FROM generate_series(1, 1500) g;
+INSERT INTO stay (ward, patient) SELECT g, g + 1500 FROM generate_series(1, 1500) g;
+INSERT INTO stay (ward, patient) SELECT 7, 1600 FROM generate_series(1, 1500) g;
+INSERT INTO stay (ward, patient) SELECT 3, 1600 FROM generate_series(1, 1500) g;
+INSERT INTO stay (ward, patient) SELECT 2, 1600 FROM generate_series(1, 1500) g;
+INSERT INTO stay_new (ward, patient) SELECT 8, 1600 FROM generate_series(1, 1500) g;
+INSERT INTO scratch SELECT g, g FROM generate_series(1, 1500) g;
+INSERT INTO dose (id, patient) SELECT g, g + 1500 FROM generate_series(1, 1500) g;
+-- cases
+ALTER TABLE stay DETACH PARTITION stay_0 ==> ALTER TABLE stay ATTACH PARTITION stay_new FOR VALUES WITH (MODULUS 3, REMAINDER 0)
+ALTER TABLE stay_2 ATTACH PARTITION stay_new FOR VALUES IN (8)
+UPDATE stay SET ward = 4 WHERE patient = 1600
+DROP TYPE addr CASCADE
+ALTER TYPE addr ALTER ATTRIBUTE no TYPE text
+COMMENT ON POLICY nothing ON dose IS 'x'
+DELETE FROM patient WHERE id = 1600 ==> ALTER TABLE stay ADD COLUMN z int
+INSERT INTO dose VALUES (9000, NULL, 5) ==> ALTER TABLE dose ADD COLUMN z int

@@ -750,8 +750,10 @@ pub struct Rule {
     pub name: Ident,
     /// `SELECT`, `INSERT`, `UPDATE` or `DELETE`.
     pub event: String,
-    /// DO INSTEAD for every row: what the statement would do is not done.
+    /// DO INSTEAD: what the statement would do is not done.
     pub instead: bool,
+    /// For the rows that a WHERE chooses.
+    pub conditional: bool,
     /// Something is done by it.
     pub acts: bool,
     pub enabled: bool,

@@ -248,7 +248,7 @@ fn objects() {
     check(
         "CREATE OR REPLACE VIEW v (x) AS SELECT a FROM t WITH CASCADED CHECK OPTION; CREATE MATERIALIZED VIEW m AS SELECT * FROM t, u WITH NO DATA; REFRESH MATERIALIZED VIEW CONCURRENTLY m",
         r#"
-        CreateView{name:v, or_replace:true, with_data:true, columns:["x"], query:Query{text:"SELECT a FROM t", relations:[t], columns:["a"], output:[OutputColumn{name:"a", expr:"a"}]}}
+        CreateView{name:v, or_replace:true, with_data:true, columns:["x"], query:Query{text:"SELECT a FROM t", relations:[t], columns:["a"], output:[OutputColumn{name:"a", expr:"a"}]}, check_option:true}
         CreateView{name:m, materialized:true, query:Query{text:"SELECT * FROM t, u", relations:[t, u], star:true}}
         RefreshMaterializedView{name:m, concurrently:true, with_data:true}
         "#,
@@ -314,13 +314,13 @@ fn objects() {
     );
     check(
         "GRANT SELECT (a), UPDATE ON t, s.u TO r; GRANT USAGE ON SCHEMA s TO r; REVOKE ALL ON ALL TABLES IN SCHEMA s FROM PUBLIC; GRANT a TO b; GRANT EXECUTE ON FUNCTION f(int) TO r",
-        "
-        Grant{kind:Table, names:[t, s.u]}
-        Grant{kind:Schema, names:[s]}
+        r#"
+        Grant{kind:Table, names:[t, s.u], privileges:[("SELECT", ["a"]), ("UPDATE", [])]}
+        Grant{kind:Schema, names:[s], privileges:[("USAGE", [])]}
         Grant{revoke:true, kind:Table}
         Grant{kind:Role}
-        Grant{kind:Function, names:[f]}
-        ",
+        Grant{kind:Function, names:[f], privileges:[("EXECUTE", [])]}
+        "#,
     );
     check(
         r#"CREATE ROLE r LOGIN; CREATE COLLATION c FROM "C"; CREATE CAST (a AS b) WITH FUNCTION f(a); CREATE OPERATOR s.=== (leftarg = int, function = f); CREATE TEXT SEARCH CONFIGURATION c (COPY = simple); ALTER FUNCTION f(int) RENAME TO g; ALTER ROLE r SET x = 1; ALTER EXTENSION e UPDATE"#,
@@ -469,7 +469,7 @@ fn session() {
         Cluster{table:t, index:"i"}
         Checkpoint
         Session{command:"EXPLAIN", statement:Select(Query{text:"SELECT 1", output:[OutputColumn{expr:"1"}]})}
-        Session{command:"SHOW"}
+        Session{command:"SHOW", name:"x"}
         Session{command:"NOTIFY"}
         "#,
     );
@@ -782,7 +782,7 @@ fn what_looks_like_something_else() {
     // COPY's data are not SQL, and a table may have the name of a kind.
     check(
         "GRANT SELECT ON type TO r; DROP TABLE view",
-        "Grant{kind:Table, names:[type]}\nDrop(DropObjects{kind:Table, names:[view]})",
+        "Grant{kind:Table, names:[type], privileges:[(\"SELECT\", [])]}\nDrop(DropObjects{kind:Table, names:[view]})",
     );
     // SETs that are not parameters by form.
     check(

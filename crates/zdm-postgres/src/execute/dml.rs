@@ -385,15 +385,21 @@ impl Run {
     fn replaced_by_rule(&mut self, name: &QualifiedName, dml: &Dml, event: &str) -> Step<bool> {
         let table = self.table(name);
         let mut rules = table.rules.iter().filter(|rule| rule.enabled && rule.event == event);
-        if !rules.clone().any(|rule| rule.instead) {
+        if dml.query.says(&["returning"]) && rules.clone().any(|rule| rule.instead) {
+            let refusal = format!("cannot perform {event} RETURNING on relation \"{}\"", name.name);
+            if !rules.clone().any(|rule| rule.acts) {
+                return refuse("0A000", refusal);
+            }
+            // A rule's own RETURNING may stand for it.
+            self.may_fail_always("0A000", refusal);
+        }
+        if !rules.clone().any(|rule| rule.instead && !rule.conditional) {
             return Ok(false);
         }
         self.lock(name, LockMode::RowExclusive);
         self.parse_query(&dml.query)?;
         if rules.any(|rule| rule.acts) {
             self.unread(format!("the rules of {name}"));
-        } else if dml.query.says(&["returning"]) {
-            return refuse("0A000", format!("cannot perform {event} RETURNING on relation \"{}\"", name.name));
         }
         Ok(true)
     }
@@ -703,6 +709,12 @@ impl Run {
         let outer = std::mem::replace(&mut self.perhaps, true);
         let rows = |run: &mut Self| {
             run.check_keys_of(&name, Change::Update, &dml.columns, dml.predicate.is_none());
+            // A row that another partition takes is a new one there, all of whose keys are looked up.
+            if run.partition_keys(&name).iter().any(|key| dml.columns.contains(key)) {
+                run.if_a_row("a row moves to another partition", |run| {
+                    run.check_keys_of(&name, Change::Insert, &[], true);
+                });
+            }
             run.read_bound_of(&name);
             run.check_keys_to(&name, Change::Update, &dml.columns);
             run.run_functions_of_rows(&name);

@@ -453,6 +453,11 @@ impl Run {
         }
         let Relation::Table(table) = known else { return Ok(()) };
         match kind {
+            ObjectKind::Policy | ObjectKind::Rule | ObjectKind::Trigger
+                if !self.has_object(relation, kind, &name.name) =>
+            {
+                super::other::missing_object(kind, &name.name, relation)
+            }
             ObjectKind::Constraint if table.constraint(name.name.as_str()).is_none() => {
                 // A constraint trigger is a constraint as well.
                 if table.triggers.iter().any(|trigger| trigger.name == name.name) {

@@ -741,7 +741,8 @@ impl Run {
         let rule = Rule {
             name: name.clone(),
             event: event.clone(),
-            instead: *instead && !conditional,
+            instead: *instead,
+            conditional: *conditional,
             acts: !actions.is_empty(),
             enabled: true,
             columns: columns.clone(),
@@ -881,7 +882,7 @@ impl Run {
         })
     }
 
-    fn has_object(&self, table: &QualifiedName, kind: ObjectKind, name: &Ident) -> bool {
+    pub(super) fn has_object(&self, table: &QualifiedName, kind: ObjectKind, name: &Ident) -> bool {
         let known = self.table(table);
         known.assumed
             || match kind {
@@ -1287,7 +1288,7 @@ pub(super) const fn query_of(statement: &Statement) -> Option<&crate::statement:
     }
 }
 
-fn missing_object(kind: ObjectKind, name: &Ident, table: &QualifiedName) -> Step {
+pub(super) fn missing_object(kind: ObjectKind, name: &Ident, table: &QualifiedName) -> Step {
     let message = match kind {
         ObjectKind::Trigger => format!("trigger \"{name}\" for table \"{}\" does not exist", table.name),
         ObjectKind::Policy => format!("policy \"{name}\" for table \"{}\" does not exist", table.name),

@@ -115,8 +115,8 @@ impl Run {
             return Ok(());
         }
         let unit = if parameter.unit == "-" { String::new() } else { format!(" {}", parameter.unit) };
-        // Since 18 the bounds have their unit, too.
-        let of_bounds = if self.version.at_least(18) { unit.as_str() } else { "" };
+        // Since 17 the bounds have their unit, too.
+        let of_bounds = if self.version.at_least(17) { unit.as_str() } else { "" };
         refuse(
             "22023",
             format!(

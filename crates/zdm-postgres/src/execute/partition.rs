@@ -98,6 +98,7 @@ impl Run {
                 );
             }
         }
+        check_generated(&child_table, &table)?;
         self.check_inherited_constraints(&child, name)?;
         if !self.version.at_least(14) {
             self.check_bound(&child, name, bound)?;
@@ -739,6 +740,7 @@ impl Run {
                 );
             }
         }
+        check_generated(&table, &parent_table)?;
         self.check_inherited_constraints(name, &parent)?;
         queue.entry(name.clone()).or_default();
         self.catalog_mut().edit_table(&parent, |table| table.children.push(name.clone()));
@@ -1098,4 +1100,18 @@ fn read_bound(text: &str) -> Bound {
         return values.map_or(Bound::Unknown, |values| Bound::List(values, with_null));
     }
     Bound::Unknown
+}
+
+/// `MergeAttributesIntoExisting`: what the parent computes the child computes, too.
+fn check_generated(child: &crate::catalog::Table, parent: &crate::catalog::Table) -> Step {
+    for column in &parent.columns {
+        let Some(own) = child.column(column.name.as_str()) else { continue };
+        let message = match (column.generated.is_some(), own.generated.is_some()) {
+            (true, false) => "must be a generated column",
+            (false, true) => "must not be a generated column",
+            _ => continue,
+        };
+        return refuse("42804", format!("column \"{}\" in child table {message}", column.name));
+    }
+    Ok(())
 }

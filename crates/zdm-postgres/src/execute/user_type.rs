@@ -259,17 +259,14 @@ impl Run {
                 }
             }
         }
-        self.catalog()
-            .tables()
-            .flat_map(|table| {
-                table
-                    .columns
-                    .iter()
-                    .filter(|column| types.contains(&column.data_type.name))
-                    .map(|column| (table.name.clone(), column.name.clone()))
-                    .collect::<Vec<_>>()
-            })
-            .collect()
+        let mut found: Vec<(bool, QualifiedName, Ident)> = Vec::new();
+        for table in self.catalog().tables() {
+            let columns = table.columns.iter().filter(|column| types.contains(&column.data_type.name));
+            found.extend(columns.map(|column| (column.inherited, table.name.clone(), column.name.clone())));
+        }
+        // A parent was there before its children.
+        found.sort_by_key(|(inherited, ..)| *inherited);
+        found.into_iter().map(|(_, table, column)| (table, column)).collect()
     }
 
     /// The type's catalog name; `None` where it may exist unknown to the catalog.
@@ -650,7 +647,10 @@ impl Run {
         self.remove_relations(&typed, DropBehavior::Cascade, "table")?;
         for (table, column) in columns {
             self.lock(&table, LockMode::AccessExclusive);
-            self.drop_column(std::slice::from_ref(&table), &column, true, DropBehavior::Cascade)?;
+            // An inherited column goes as its parent's does.
+            if self.table(&table).column(column.as_str()).is_some() {
+                self.drop_column_of(&table, &column, DropBehavior::Cascade)?;
+            }
         }
         Ok(())
     }
