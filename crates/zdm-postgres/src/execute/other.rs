@@ -288,7 +288,8 @@ impl Run {
                 }
                 ("CLOSE", None) => self.state.facts.cursors.clear(),
                 ("DEALLOCATE", Some(name)) => {
-                    if self.state.prepared.remove(name).is_none() && !self.catalog().is_incomplete() {
+                    let known = self.state.prepared.remove(name).is_some() || self.catalog().is_incomplete();
+                    if !known {
                         return refuse("26000", format!("prepared statement \"{name}\" does not exist"));
                     }
                 }

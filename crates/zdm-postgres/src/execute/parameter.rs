@@ -142,7 +142,7 @@ fn number(value: &str, unit: &str) -> Option<f64> {
     let end = value.find(|c: char| c.is_ascii_alphabetic() && !matches!(c, 'e' | 'E')).unwrap_or(value.len());
     let (digits, given) = (value.get(..end)?.trim_end(), value.get(end..)?);
     if let Some(hexadecimal) = given.strip_prefix(['x', 'X']).filter(|_| digits == "0") {
-        return i64::from_str_radix(hexadecimal, 16).ok().map(|number| number as f64);
+        return u32::from_str_radix(hexadecimal, 16).ok().map(f64::from);
     }
     let number: f64 = digits.parse().ok().filter(|number: &f64| number.is_finite())?;
     if given.is_empty() {
