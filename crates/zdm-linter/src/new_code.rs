@@ -241,7 +241,8 @@ fn drifts(model: &ModelState, table: &Table, state: &ProjectState, catalog: &Cat
             drifts.push(Drift::MissingObject { kind, name });
         }
     }
-    let names = |column: &Ident| own.iter().any(|(name, ..)| name == column);
+    let named: BTreeSet<&Ident> = own.iter().map(|(name, ..)| name).collect();
+    let names = |column: &Ident| named.contains(column);
     for column in table.columns.iter().filter(|column| !names(&column.name)) {
         if column.not_null
             && !gives_value(column.default.as_ref())

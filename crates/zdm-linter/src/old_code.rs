@@ -4,7 +4,7 @@
 //! A model of the old state SELECTs and INSERTs each of its columns by name, and UPDATEs any of them
 //! (Django's documentation, "QuerySet API": a model's query names every concrete field).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use zdm_django::ProjectState;
@@ -21,6 +21,8 @@ pub struct OldModel {
     pub label: String,
     pub table: QualifiedName,
     pub columns: Vec<OldColumn>,
+    /// Their places, by column.
+    places: BTreeMap<Ident, usize>,
     /// The model is still in the new state, under whatever name.
     pub key: ModelKey,
 }
@@ -35,12 +37,17 @@ pub struct OldColumn {
 }
 
 impl OldModel {
+    fn new(label: String, table: QualifiedName, columns: Vec<OldColumn>, key: ModelKey) -> Self {
+        let places = columns.iter().enumerate().map(|(place, own)| (own.column.clone(), place)).collect();
+        Self { label, table, columns, places, key }
+    }
+
     pub fn names_column(&self, column: &Ident) -> bool {
-        self.columns.iter().any(|own| own.column == *column)
+        self.places.contains_key(column)
     }
 
     pub fn column(&self, column: &Ident) -> Option<&OldColumn> {
-        self.columns.iter().find(|own| own.column == *column)
+        self.columns.get(*self.places.get(column)?)
     }
 }
 
@@ -138,7 +145,7 @@ fn models_by_table(running: &ProjectState, context: &Context, wanted: &BTreeSet<
                 })
             })
             .collect();
-        models.push(OldModel { label: format!("{}.{}", state.app, state.name), table, key: state.key(), columns });
+        models.push(OldModel::new(format!("{}.{}", state.app, state.name), table, columns, state.key()));
     }
     if models.len() < wanted.len() {
         many_to_many_tables(&states, resolver, wanted, &mut models);
@@ -175,7 +182,7 @@ fn many_to_many_tables(
                 })
                 .collect();
             let label = format!("{}.{}.{}", state.app, state.name, field.name);
-            models.push(OldModel { label, table, key: state.key(), columns });
+            models.push(OldModel::new(label, table, columns, state.key()));
         }
     }
 }

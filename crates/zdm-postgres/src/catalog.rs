@@ -13,7 +13,7 @@ use rpds::RedBlackTreeMapSync;
 
 use crate::data_type::DataType;
 use crate::expr::{ExprNode, SqlExpr};
-use crate::list::List;
+use crate::list::{List, Named};
 use crate::name::{Ident, QualifiedName};
 use crate::statement::{
     ConstraintAttributes, IndexElement, PartitionBound, PartitionBy, Persistence, PublishedPart, Query,
@@ -530,19 +530,37 @@ impl Table {
     }
 
     pub fn column(&self, name: &str) -> Option<&Column> {
-        self.columns.iter().find(|column| column.name == name)
+        self.columns.named(name)
     }
 
     pub fn constraint(&self, name: &str) -> Option<&Constraint> {
-        self.constraints.iter().find(|constraint| constraint.name == name)
+        self.constraints.named(name)
     }
 
     pub fn index(&self, name: &str) -> Option<&Index> {
-        self.indexes.iter().find(|index| index.name == name)
+        self.indexes.named(name)
     }
 
     pub fn primary_key(&self) -> Option<&Constraint> {
         self.constraints.iter().find(|constraint| matches!(constraint.kind, ConstraintKind::PrimaryKey { .. }))
+    }
+}
+
+impl Named for Column {
+    fn name(&self) -> &Ident {
+        &self.name
+    }
+}
+
+impl Named for Constraint {
+    fn name(&self) -> &Ident {
+        &self.name
+    }
+}
+
+impl Named for Index {
+    fn name(&self) -> &Ident {
+        &self.name
     }
 }
 

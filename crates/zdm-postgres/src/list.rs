@@ -1,23 +1,37 @@
 //! A list that many versions of a table share until one of them changes it.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+
+use crate::name::Ident;
 
 /// A `Vec` behind a shared pointer. Reading is reading the `Vec`; the first change of a shared list copies it.
 ///
 /// Most statements change one part of a table: the others stay the same allocation in every version of the catalog.
-pub struct List<T>(Arc<Vec<T>>);
+pub struct List<T>(Arc<Items<T>>);
+
+struct Items<T> {
+    items: Vec<T>,
+    /// The places of a long list's items by name, made when one is first asked for. A change begins without it.
+    places: OnceLock<BTreeMap<Ident, usize>>,
+}
+
+/// What a list finds by name.
+pub trait Named {
+    fn name(&self) -> &Ident;
+}
 
 impl<T> List<T> {
     pub fn new() -> Self {
-        Self(Arc::new(Vec::new()))
+        Self::from(Vec::new())
     }
 
     /// Gives back room that was kept for more items, where nobody shares the list.
     pub(crate) fn trim(&mut self) {
-        if let Some(items) = Arc::get_mut(&mut self.0) {
-            items.shrink_to_fit();
+        if let Some(list) = Arc::get_mut(&mut self.0) {
+            list.items.shrink_to_fit();
         }
     }
 
@@ -27,17 +41,41 @@ impl<T> List<T> {
     }
 }
 
+impl<T: Named> List<T> {
+    /// The first item of that name.
+    pub fn named(&self, name: &str) -> Option<&T> {
+        const SHORT: usize = 16;
+        let items = &self.0.items;
+        if items.len() <= SHORT {
+            return items.iter().find(|item| item.name().as_str() == name);
+        }
+        let places = self.0.places.get_or_init(|| {
+            // The last one that is put in stays, which is the first of the list.
+            items.iter().enumerate().rev().map(|(place, item)| (item.name().clone(), place)).collect()
+        });
+        items.get(*places.get(name)?)
+    }
+}
+
+impl<T: Clone> Clone for Items<T> {
+    fn clone(&self) -> Self {
+        Self { items: self.items.clone(), places: OnceLock::new() }
+    }
+}
+
 impl<T> Deref for List<T> {
     type Target = Vec<T>;
 
     fn deref(&self) -> &Vec<T> {
-        &self.0
+        &self.0.items
     }
 }
 
 impl<T: Clone> DerefMut for List<T> {
     fn deref_mut(&mut self) -> &mut Vec<T> {
-        Arc::make_mut(&mut self.0)
+        let list = Arc::make_mut(&mut self.0);
+        list.places.take();
+        &mut list.items
     }
 }
 
@@ -55,25 +93,25 @@ impl<T> Default for List<T> {
 
 impl<T: fmt::Debug> fmt::Debug for List<T> {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(formatter)
+        self.0.items.fmt(formatter)
     }
 }
 
 impl<T: PartialEq> PartialEq for List<T> {
     fn eq(&self, other: &Self) -> bool {
-        self.is_same(other) || self.0 == other.0
+        self.is_same(other) || self.0.items == other.0.items
     }
 }
 
 impl<T> From<Vec<T>> for List<T> {
     fn from(items: Vec<T>) -> Self {
-        Self(Arc::new(items))
+        Self(Arc::new(Items { items, places: OnceLock::new() }))
     }
 }
 
 impl<T> FromIterator<T> for List<T> {
     fn from_iter<I: IntoIterator<Item = T>>(items: I) -> Self {
-        Self(Arc::new(items.into_iter().collect()))
+        Self::from(items.into_iter().collect::<Vec<T>>())
     }
 }
 
@@ -82,7 +120,7 @@ impl<T: Clone> IntoIterator for List<T> {
     type IntoIter = std::vec::IntoIter<T>;
 
     fn into_iter(self) -> Self::IntoIter {
-        Arc::unwrap_or_clone(self.0).into_iter()
+        Arc::unwrap_or_clone(self.0).items.into_iter()
     }
 }
 
@@ -91,7 +129,7 @@ impl<'a, T> IntoIterator for &'a List<T> {
     type IntoIter = std::slice::Iter<'a, T>;
 
     fn into_iter(self) -> Self::IntoIter {
-        self.0.iter()
+        self.0.items.iter()
     }
 }
 
@@ -106,7 +144,8 @@ impl<'a, T: Clone> IntoIterator for &'a mut List<T> {
 
 #[cfg(test)]
 mod tests {
-    use super::List;
+    use super::{List, Named};
+    use crate::name::Ident;
 
     #[test]
     fn a_change_of_one_leaves_the_others() {
@@ -116,5 +155,29 @@ mod tests {
         second.push(3);
         assert_eq!((&first[..], &second[..]), (&[1, 2][..], &[1, 2, 3][..]));
         assert_ne!(first, second);
+    }
+
+    impl Named for (Ident, u8) {
+        fn name(&self) -> &Ident {
+            &self.0
+        }
+    }
+
+    #[test]
+    fn long_lists_find_the_first_of_a_name_after_each_change() {
+        let mut list: List<(Ident, u8)> = (0..40).map(|number| (Ident::new(format!("c{number}")), number)).collect();
+        list.push((Ident::new("c3"), 100));
+        assert_eq!(list.named("c3").map(|item| item.1), Some(3));
+        assert_eq!(list.named("c41"), None);
+        let before = list.clone();
+        list.retain(|item| item.1 != 3);
+        list.push((Ident::new("c41"), 41));
+        assert_eq!(list.named("c3").map(|item| item.1), Some(100));
+        assert_eq!(list.named("c41").map(|item| item.1), Some(41));
+        assert_eq!(before.named("c3").map(|item| item.1), Some(3));
+        if let Some(first) = list.iter_mut().next() {
+            first.0 = Ident::new("other");
+        }
+        assert_eq!((list.named("c0"), list.named("other").map(|item| item.1)), (None, Some(0)));
     }
 }
