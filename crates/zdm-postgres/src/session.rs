@@ -166,6 +166,16 @@ impl Session {
         }
     }
 
+    /// The number that the next statement gets; [`Held::by`] names a statement by it.
+    pub const fn next_number(&self) -> usize {
+        self.number
+    }
+
+    /// Goes on counting behind `other`, in which what is not to be kept was tried.
+    pub const fn count_on(&mut self, other: &Self) {
+        self.number = other.number;
+    }
+
     /// Says that the table holds no row now; until something is written to it, nothing is read there.
     pub fn assume_empty(&mut self, table: QualifiedName) {
         self.state.assumed_empty.insert(table);

@@ -11,6 +11,6 @@ pub mod replay;
 pub mod history;
 
 pub use history::{History, Settled};
-pub use replay::{Options, RECORDER_TABLE, Replayer, data_type, replay, table_name, unapply};
+pub use replay::{Options, RECORDER_TABLE, Replayer, data_type, replay, table_name, targets, unapply};
 pub use trace::{MigrationTrace, OperationTrace, Step, Trace};
 pub use {zdm_django as django, zdm_postgres as postgres};

@@ -49,7 +49,6 @@ pub fn unapply(migration: &MigrationTrace, options: &Options) -> MigrationTrace 
     let mut replayer = Replayer {
         state: migration.state_after.clone(),
         session: Session::new(migration.catalog_after.clone(), options.postgres),
-        number: 0,
         context: Arc::new(options.context.clone()),
     };
     let reversed = Arc::new(back.migration.clone());
@@ -65,8 +64,6 @@ type Run<'r> = dyn FnMut(&ProjectState, &Context, &mut Recorder) -> Outcome + 'r
 pub struct Replayer {
     state: ProjectState,
     session: Session,
-    /// The number of the next step.
-    number: usize,
     context: Arc<Context>,
 }
 
@@ -77,7 +74,7 @@ impl Replayer {
         if options.incomplete {
             session.catalog_mut().mark_incomplete();
         }
-        Self { state: ProjectState::new(), session, number: 0, context: Arc::new(context(options)) }
+        Self { state: ProjectState::new(), session, context: Arc::new(context(options)) }
     }
 
     /// Runs the next migration.
@@ -128,7 +125,6 @@ impl Replayer {
         let catalog_before = self.session.catalog().clone();
         let mut recorder = Recorder {
             session: self.session.clone(),
-            number: self.number,
             transactions: 0,
             transaction: None,
             calls: 0,
@@ -151,7 +147,7 @@ impl Replayer {
         if recorder.transaction.is_some() {
             recorder.control(&Statement::Commit { and_chain: false });
         }
-        let Recorder { session, number, mut steps, python, mut operations, .. } = recorder;
+        let Recorder { session, mut steps, python, mut operations, .. } = recorder;
         // The trace is kept as it is from here on.
         steps.shrink_to_fit();
         for part in run.not_analysed {
@@ -161,7 +157,6 @@ impl Replayer {
         }
         self.state = run.state;
         self.session = session;
-        self.number = number;
         MigrationTrace {
             migration: Arc::clone(migration),
             state_before,
@@ -185,7 +180,6 @@ impl Replayer {
 /// Executes what the schema editor sends, and writes it down.
 struct Recorder {
     session: Session,
-    number: usize,
     /// How many transactions this migration has opened.
     transactions: u32,
     transaction: Option<u32>,
@@ -219,7 +213,6 @@ impl Recorder {
     /// A transaction command of Django's own, which is no step.
     fn control(&mut self, statement: &Statement) {
         self.session.execute(statement);
-        self.number += 1;
         self.note_transaction();
     }
 
@@ -269,8 +262,8 @@ impl Recorder {
     fn read_python(&mut self, operation: usize, run: &RunPython) {
         for fact in &run.body.facts {
             let sql = match &fact.kind {
-                CodeFactKind::SendsSql { sql: Some(sql) } => self.named(sql),
-                CodeFactKind::SendsSql { sql: None }
+                CodeFactKind::SendsSql { sql: Some(sql), .. } => self.named(sql),
+                CodeFactKind::SendsSql { sql: None, .. }
                 | CodeFactKind::ChangesSchema { .. }
                 | CodeFactKind::NotRead { .. } => None,
                 _ => continue,
@@ -289,6 +282,7 @@ impl Recorder {
             for parsed in zdm_sql::parse(sql) {
                 let catalog_before = session.catalog().clone();
                 let text = sql.get(parsed.span.range()).map_or_else(|| Arc::clone(sql), Arc::from);
+                let number = session.next_number();
                 let outcome = execute(&mut session, &parsed.statement, &text);
                 // Its doing is not entered into the history, so that the history does not know its tables from here on.
                 let changed = targets(&parsed.statement);
@@ -300,7 +294,7 @@ impl Recorder {
                     }
                 }
                 self.python.push(Step {
-                    number: self.number,
+                    number,
                     operation,
                     deferred: false,
                     call: self.calls,
@@ -317,28 +311,30 @@ impl Recorder {
                     transaction: self.transaction.or(atomic.then_some(self.transactions)),
                     implicit: false,
                 });
-                self.number += 1;
             }
+            self.session.count_on(&session);
         }
     }
 
     /// What one call of `execute()` does.
     fn send(&mut self, sql: &Sql, parsed: Vec<ParsedStatement>) {
-        // Several statements in one string are one message of the simple query protocol: without a transaction of its own
-        // the server runs them as one (PostgreSQL manual, "Multiple Statements in a Simple Query").
-        let implicit = parsed.len() > 1
-            && !self.session.in_transaction()
-            && !parsed.iter().any(|parsed| {
-                matches!(parsed.statement, Statement::Begin | Statement::Commit { .. } | Statement::Rollback { .. })
-            });
-        if implicit {
-            self.control(&Statement::Begin);
-        }
+        // Several statements in one string are one message of the simple query protocol: outside of a transaction block
+        // the server runs them as one, up to a COMMIT or ROLLBACK, and BEGIN makes a block of what is under way
+        // (PostgreSQL manual, "Multiple Statements in a Simple Query").
+        let mut implicit = false;
         let operation_span = self.operations.get(sql.operation).map_or_else(Span::default, |operation| operation.span);
         let several = parsed.len() > 1;
         let call = self.calls;
         self.calls += 1;
         for parsed in parsed {
+            match &parsed.statement {
+                Statement::Begin | Statement::Commit { .. } | Statement::Rollback { .. } => implicit = false,
+                _ if several && !self.session.in_transaction() => {
+                    self.control(&Statement::Begin);
+                    implicit = true;
+                }
+                _ => {}
+            }
             let catalog_before = self.session.catalog().clone();
             let transaction_before = self.transaction;
             let text = if several {
@@ -346,9 +342,8 @@ impl Recorder {
             } else {
                 Arc::clone(&sql.text)
             };
+            let number = self.session.next_number();
             let outcome = execute(&mut self.session, &parsed.statement, &text);
-            let number = self.number;
-            self.number += 1;
             if outcome.error.is_some() {
                 // The server would end the migration here. The rest is judged as if the statement were mended: the
                 // transaction goes on, and what the statement should have made may exist.
@@ -489,7 +484,7 @@ fn python_of(operation: &Operation) -> Vec<&RunPython> {
 }
 
 /// The tables that a statement is about: what it would have changed had it not been refused.
-fn targets(statement: &Statement) -> Vec<&QualifiedName> {
+pub fn targets(statement: &Statement) -> Vec<&QualifiedName> {
     match statement {
         Statement::AlterTable(alter) => vec![&alter.name],
         Statement::CreateTable(create) => vec![&create.name],
