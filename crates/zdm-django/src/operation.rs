@@ -472,7 +472,8 @@ pub enum CodeFactKind {
     ModelOfToday { class: Arc<str> },
     /// `cursor.execute(…)` or `schema_editor.execute(…)`; None where the text is not known. The names of tables and
     /// columns that the code takes from models are places in it, see [`fill_places`].
-    SendsSql { sql: Option<Arc<str>> },
+    /// With `each` it is sent in the rounds of a loop, with values that each round has of its own.
+    SendsSql { sql: Option<Arc<str>>, each: bool },
     /// `bulk_create(…)` without `batch_size`, of objects whose number is not in the code.
     CreatesAtOnce { model: CodeModel },
     /// A row of this model is made, or may be.
@@ -508,11 +509,19 @@ pub enum Rows {
     All,
     /// Those where this field is NULL.
     WhereNull(Arc<str>),
-    /// Those that a condition chooses, how many is not known: the last methods of the chain as they are written, or None
-    /// where the code around decides.
-    Some(Option<Arc<str>>),
+    /// Those that a condition chooses, how many is not known; None where the code around decides.
+    Some(Option<Arc<Condition>>),
     /// Those of a range of keys or of keys that are listed, as a batch has them.
     Few,
+}
+
+/// What chooses the rows of a queryset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Condition {
+    /// The last methods of the chain as they are written.
+    pub text: String,
+    /// Fields that are to be equal to a value.
+    pub equal: Vec<Arc<str>>,
 }
 
 /// Text with the places in it filled: `\u{1}shop.Order\u{1}` is the table of a model, `\u{1}shop.Order.total\u{1}` the

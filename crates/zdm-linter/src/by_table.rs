@@ -1,7 +1,7 @@
 //! Rules that a table has of its own in the configuration: switched off, or of another severity.
 //!
 //! A finding is about the tables that its message names. It is switched off where it is off for all of them; of several
-//! severities the highest counts.
+//! severities the highest counts. Where it names some of many, it stays.
 
 use zdm_postgres::QualifiedName;
 use zdm_replay::MigrationTrace;
@@ -20,7 +20,7 @@ pub(crate) fn apply(migration: &MigrationTrace, config: &Config, diagnostics: &m
         if levels.is_empty() || levels.iter().all(Option::is_none) {
             continue;
         }
-        if levels.iter().all(|level| *level == Some(Level::Off)) {
+        if levels.iter().all(|level| *level == Some(Level::Off)) && !names_some(&diagnostic.message) {
             diagnostic.suppressed = Some(Suppressed { kind: SuppressionKind::Configuration, reason: None });
             continue;
         }
@@ -32,6 +32,14 @@ pub(crate) fn apply(migration: &MigrationTrace, config: &Config, diagnostics: &m
             diagnostic.severity = highest;
         }
     }
+}
+
+/// The message names some of many tables, as [`crate::context::name_list`] does.
+fn names_some(message: &str) -> bool {
+    message.split("` and ").skip(1).any(|rest| {
+        let number = rest.bytes().take_while(u8::is_ascii_digit).count();
+        number > 0 && rest[number..].starts_with(" more")
+    })
 }
 
 /// The tables that a message names in backticks, by themselves or with a column.

@@ -21,6 +21,8 @@ mod mirror;
 
 mod words;
 
+mod together;
+
 mod fixes;
 
 pub mod lint;

@@ -1,6 +1,7 @@
 //! One module per rule: a plain function that judges one migration. Metadata is on the rule's page.
 
 use zdm_postgres::catalog::{ConstraintKind, Table};
+use zdm_postgres::effects::UncertainEffect;
 use zdm_postgres::expr::{ExprNode, SqlExpr};
 use zdm_postgres::statement::{AlterTable, AlterTableAction, ColumnDef};
 use zdm_postgres::{DataType, Ident, QualifiedName, Statement};
@@ -199,4 +200,24 @@ pub(crate) fn enum_columns(cx: &Cx<'_>, name: &QualifiedName) -> Vec<String> {
                 .map(move |column| format!("{}.{}", table.name, column.name))
         })
         .collect()
+}
+
+/// Whether the table is rewritten for this action, be there others in the statement or not; of actions of which none does
+/// that alone, each counts.
+pub(crate) fn rewrites_for(cx: &Cx<'_>, step: &Step, alter: &AlterTable, action: &AlterTableAction) -> bool {
+    let alone = |action: &AlterTableAction| rewrites_alone(cx, step, alter, action);
+    alone(action) || !alter.actions.iter().any(alone)
+}
+
+fn rewrites_alone(cx: &Cx<'_>, step: &Step, alter: &AlterTable, action: &AlterTableAction) -> bool {
+    if alter.actions.len() == 1 {
+        return true;
+    }
+    let alone = Statement::AlterTable(AlterTable { actions: vec![action.clone()], ..alter.clone() });
+    let effects = zdm_postgres::session::effects(&alone, &step.catalog_before, cx.version()).effects;
+    let may_rewrite = effects
+        .uncertain
+        .iter()
+        .any(|uncertain| uncertain.effect == UncertainEffect::Rewrite && uncertain.relation == alter.name);
+    may_rewrite || effects.rewrites.contains(&alter.name)
 }

@@ -7,8 +7,8 @@ use zdm_django::operation::{CodeFact, CodeModel, Rows, RunPython};
 use zdm_django::resolve::{ResolvedField, Through};
 use zdm_django::state::{ModelKey, ModelState};
 use zdm_django::{Operation, OperationKind, ProjectState, Resolver, Value};
-use zdm_postgres::statement::{CreateIndex, IndexKey};
-use zdm_postgres::{Ident, QualifiedName};
+use zdm_postgres::statement::{CreateIndex, IndexKey, ObjectKind};
+use zdm_postgres::{Ident, QualifiedName, Statement};
 use zdm_replay::Step;
 use zdm_source::{Diagnostic, Severity, Span};
 
@@ -57,10 +57,24 @@ pub(crate) fn concurrent_index_help(cx: &Cx<'_>, step: &Step, diagnostic: Diagno
             "add `{}` with `db_index=False` first; then build the index in a migration of its own with `atomic = False`: SeparateDatabaseAndState with AddIndexConcurrently (or CREATE INDEX CONCURRENTLY in RunSQL) as its database operation and the AlterField of `{model_name}.{}` as its state operation",
             field.name, field.name
         )),
-        _ => diagnostic.with_help(
-            "build the index with CREATE INDEX CONCURRENTLY in a migration of its own with `atomic = False`, as the database operation of SeparateDatabaseAndState, and keep this operation as its state operation",
-        ),
+        _ => diagnostic.with_help(format!(
+            "build the index with CREATE INDEX CONCURRENTLY in a migration of its own with `atomic = False`, as the database operation of SeparateDatabaseAndState, and keep this operation as its state operation{}",
+            and_what_else(cx, step)
+        )),
     }
+}
+
+/// Where an operation shall become one of the state alone, what else it sends has to be sent too.
+pub(crate) fn and_what_else(cx: &Cx<'_>, step: &Step) -> &'static str {
+    let is_index = |step: &Step| match &step.statement {
+        Statement::CreateIndex(_) => true,
+        Statement::Drop(drop) => drop.kind == ObjectKind::Index,
+        _ => false,
+    };
+    let of_operation = cx.steps().filter(|other| other.operation == step.operation && !std::ptr::eq(*other, step));
+    let changes = |other: &&Step| !other.outcome.effects.locks.is_empty();
+    let else_sent = of_operation.filter(changes).any(|other| !is_index(other) || !is_index(step));
+    if else_sent { "; what else it sends belongs to the database operations too" } else { "" }
 }
 
 /// The migration's own dependencies, as they would be written again.
@@ -268,7 +282,7 @@ pub(crate) fn rows_of(rows: &Rows, table: &QualifiedName) -> String {
     match rows {
         Rows::All => format!("every row of `{table}`"),
         Rows::WhereNull(field) => format!("every row of `{table}` where `{field}` is NULL"),
-        Rows::Some(Some(condition)) => format!("the rows of `{table}` that `{condition}` leaves"),
+        Rows::Some(Some(condition)) => format!("the rows of `{table}` that `{}` leaves", condition.text),
         Rows::Some(None) | Rows::Few => format!("rows of `{table}`"),
     }
 }

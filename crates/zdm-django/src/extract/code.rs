@@ -15,7 +15,7 @@ use crate::operation::{CodeFact, CodeFactKind, CodeFacts, CodeModel, Rows};
 
 mod rows;
 
-use rows::{Look, Part, method_of, with_places};
+use rows::{Look, Part, is_decided_by_a_loop, method_of, with_places};
 
 /// Helper functions inside of each other.
 const MAX_DEPTH: u32 = 6;
@@ -229,10 +229,10 @@ impl Extractor<'_> {
                 reading.may_change = true;
                 reading.push_once(CodeFactKind::NotRead { what }, span);
             }
-            let sent = self.sent_sql(call);
+            let sent = self.sent_sql(call, round);
             // Known SQL is a fact of its own, and the list of the migrations is nobody's data.
             let told =
-                !sent.is_empty() && sent.iter().all(|kind| matches!(kind, CodeFactKind::SendsSql { sql: Some(_) }));
+                !sent.is_empty() && sent.iter().all(|kind| matches!(kind, CodeFactKind::SendsSql { sql: Some(_), .. }));
             reading.may_change |= is_called_like_a_change(call) && !told && !is_of_the_recorder(call);
             if let Some(kind) = self.saved(call, &function.module, own, &function.function().body) {
                 reading.push(kind, span);
@@ -841,7 +841,7 @@ impl Extractor<'_> {
     }
 
     /// The SQL of `cursor.execute(…)` and of `raw(…)`.
-    fn sent_sql(&self, call: &Call) -> Vec<CodeFactKind> {
+    fn sent_sql(&self, call: &Call, round: Round) -> Vec<CodeFactKind> {
         let method = match &call.callee.kind {
             ValueKind::Symbol(name) => name.rsplit('.').next().unwrap_or(name).to_owned(),
             _ => call.method().map_or(String::new(), |(_, name)| name.as_str().to_owned()),
@@ -860,13 +860,19 @@ impl Extractor<'_> {
             call.arg(0, "sql").or_else(|| call.arg(0, "query")).or_else(|| call.arg(0, "raw_query"))
         };
         let Some(sql) = sql else { return Vec::new() };
+        let values = call.args.iter().map(|arg| &arg.value).filter(|value| value.span() != sql.value.span());
+        let each = match method.as_str() {
+            "execute" => matches!(round, Round::Each | Round::Some) && values.into_iter().any(is_decided_by_a_loop),
+            "executemany" | "execute_batch" => true,
+            _ => false,
+        };
         let model = |value: &python::Value| match self.look(value, 0) {
             Look::Model(model) => Some(model),
             _ => None,
         };
         let one = |value: &python::Value| match &value.kind {
             ValueKind::Int(_) | ValueKind::None | ValueKind::List(_) | ValueKind::Dict(_) => None,
-            _ => Some(CodeFactKind::SendsSql { sql: with_places(value, &model).map(Arc::from) }),
+            _ => Some(CodeFactKind::SendsSql { sql: with_places(value, &model).map(Arc::from), each }),
         };
         sql.value.options().iter().filter_map(one).collect()
     }

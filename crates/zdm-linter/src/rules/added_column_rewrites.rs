@@ -5,7 +5,7 @@ use zdm_postgres::statement::{AlterTableAction, ColumnConstraintKind, ColumnDef}
 use zdm_replay::Step;
 use zdm_source::Diagnostic;
 
-use super::{alter_actions, column_name};
+use super::{alter_actions, column_name, rewrites_for};
 use crate::context::Cx;
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
@@ -16,6 +16,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             if column.default_expr().is_some()
                 || !cx.existed(step, table)
                 || !step.outcome.effects.rewrites.contains(table)
+                || !rewrites_for(cx, step, alter, action)
             {
                 continue;
             }

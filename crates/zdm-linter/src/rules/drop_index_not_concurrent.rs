@@ -30,12 +30,15 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             } else {
                 let help = match cx.operation(step.operation).map(|operation| &operation.kind) {
                     Some(OperationKind::RemoveIndex { .. }) => {
-                        "use `RemoveIndexConcurrently` in a migration of its own with `atomic = False`"
+                        "use `RemoveIndexConcurrently` in a migration of its own with `atomic = False`".to_owned()
                     }
-                    _ if step.raw => "write DROP INDEX CONCURRENTLY, alone in a migration with `atomic = False`",
-                    _ => {
-                        "drop it with DROP INDEX CONCURRENTLY in a migration of its own with `atomic = False`, as the database operation of SeparateDatabaseAndState, and keep this operation as its state operation"
+                    _ if step.raw => {
+                        "write DROP INDEX CONCURRENTLY, alone in a migration with `atomic = False`".to_owned()
                     }
+                    _ => format!(
+                        "drop it with DROP INDEX CONCURRENTLY in a migration of its own with `atomic = False`, as the database operation of SeparateDatabaseAndState, and keep this operation as its state operation{}",
+                        words::and_what_else(cx, step)
+                    ),
                 };
                 Cx::fixed(diagnostic.with_help(help), fixes::concurrent_index(cx, step))
             };

@@ -66,6 +66,8 @@ fn report(cx: &Cx<'_>, told: &Told<'_>) -> Diagnostic {
     let verb = match &step.statement {
         Statement::CreateTable(_) => "creating",
         Statement::Drop(_) => "dropping",
+        // Django adds the foreign keys of a new table behind it.
+        Statement::AlterTable(alter) if !cx.existed(step, &alter.name) => "creating",
         _ => "altering",
     };
     let listed = name_list(tables);

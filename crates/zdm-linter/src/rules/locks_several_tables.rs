@@ -56,7 +56,11 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 ),
             )
             .with_related(cx.label_step(first_step, format!("`{first}` is locked here first, by `{}`", shortened(&first_step.sql, 70))))
-            .with_help("split it into one migration per table"),
+            .with_help(if tables.iter().all(|(_, step)| !step.raw && step.operation == last_step.operation) {
+                "one operation needs all of them: keep it in a migration of its own, and run it with a short lock_timeout and retries (`zdm migrate`)"
+            } else {
+                "split it into one migration per table"
+            }),
         );
     }
 }

@@ -9,6 +9,7 @@ use zdm_postgres::expr::ExprNode;
 use zdm_postgres::statement::{AlterTableAction, IndexElement, IndexKey};
 use zdm_source::{Diagnostic, Severity};
 
+use super::alter_actions;
 use crate::context::Cx;
 use crate::mirror;
 
@@ -64,7 +65,20 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     }
     for step in cx.accepted() {
         out.extend(raising_trigger(cx, step));
+        out.extend(partition_bound(cx, step));
     }
+}
+
+/// A table that becomes a partition takes the rows of its bound alone. A CHECK that says the same spares the scan.
+fn partition_bound(cx: &Cx<'_>, step: &zdm_replay::Step) -> Option<Diagnostic> {
+    alter_actions(step).find_map(|(alter, action)| {
+        let AlterTableAction::AttachPartition { partition, .. } = action else { return None };
+        let old = cx.old.iter().find(|old| old.name() == partition)?;
+        let is_new = step.outcome.effects.scans.contains(partition);
+        let what = format!("the bound of `{partition}` as a partition of `{}`", alter.name);
+        let model = old.model.as_ref().filter(|_| is_new)?;
+        Some(restricts(cx, step, &what, &model.label, ""))
+    })
 }
 
 /// A trigger whose function raises an error: for which rows, only its text tells.

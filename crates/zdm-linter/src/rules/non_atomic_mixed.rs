@@ -22,6 +22,9 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                         | Statement::Reset { .. }
                         | Statement::Session { .. }
                         | Statement::SetConstraints { .. }
+                        | Statement::Begin
+                        | Statement::Commit { .. }
+                        | Statement::Rollback { .. }
                 )
         })
         .collect();

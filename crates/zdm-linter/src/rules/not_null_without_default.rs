@@ -3,9 +3,10 @@
 use zdm_django::OperationKind;
 use zdm_postgres::Catalog;
 use zdm_postgres::catalog::{Column, Table};
+use zdm_postgres::statement::AlterTableAction;
 use zdm_source::Diagnostic;
 
-use super::gives_value;
+use super::{alter_actions, gives_value};
 use crate::context::Cx;
 use crate::fixes;
 use crate::mirror;
@@ -34,9 +35,12 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                     .is_some_and(|(table, column)| wants_value(catalog, table, column))
             };
             let Some(step) = cx.step_where(is_required) else { continue };
-            let dropped = cx
-                .steps()
-                .find(|other| other.operation == step.operation && !std::ptr::eq(*other, step) && !other.deferred);
+            let drops = |action: &AlterTableAction| matches!(action, AlterTableAction::DropDefault { column: other } if *other == column.name);
+            let dropped = cx.steps().find(|other| {
+                other.operation == step.operation
+                    && !other.raw
+                    && alter_actions(other).any(|(alter, action)| alter.name == *table && drops(action))
+            });
             let mut diagnostic = cx.at_step(
                 step,
                 format!(

@@ -62,9 +62,30 @@ fn guard(step: &Step) -> Option<&'static str> {
     })
 }
 
-/// Whether a change of a table leaves the same behind however often it is made: constraints that are dropped IF EXISTS, made
-/// behind such a drop in the same statement, or validated.
+/// Whether a statement leaves the same behind however often it is sent: it asks for what it makes or drops by IF [NOT] EXISTS,
+/// replaces what is there, or sets a value. A constraint is made behind its own drop in the same statement, or validated.
 pub(crate) fn can_be_repeated(step: &Step) -> bool {
+    match &step.statement {
+        Statement::AlterTable(_) => actions_can_be_repeated(step),
+        Statement::CreateTable(create) => create.if_not_exists,
+        Statement::CreateTableAs(create) => create.if_not_exists,
+        Statement::CreateIndex(create) => create.if_not_exists,
+        Statement::CreateSequence(create) => create.if_not_exists,
+        Statement::CreateView(create) => create.or_replace || create.if_not_exists,
+        Statement::CreateFunction(create) => create.or_replace,
+        Statement::CreateTrigger(create) => create.or_replace,
+        Statement::CreateRule { or_replace, .. } => *or_replace,
+        Statement::CreateSchema { if_not_exists, elements, .. } => *if_not_exists && elements.is_empty(),
+        Statement::CreateExtension { if_not_exists, .. } | Statement::CreateStatistics { if_not_exists, .. } => {
+            *if_not_exists
+        }
+        Statement::Drop(drop) => drop.if_exists,
+        Statement::Comment { .. } => true,
+        _ => false,
+    }
+}
+
+fn actions_can_be_repeated(step: &Step) -> bool {
     let dropped: Vec<&Ident> = alter_actions(step)
         .filter_map(|(_, action)| match action {
             AlterTableAction::DropConstraint { name, if_exists: true, .. } => Some(name),
@@ -74,11 +95,22 @@ pub(crate) fn can_be_repeated(step: &Step) -> bool {
     let mut actions = alter_actions(step).peekable();
     actions.peek().is_some()
         && actions.all(|(_, action)| match action {
-            AlterTableAction::DropConstraint { if_exists, .. } => *if_exists,
+            AlterTableAction::AddColumn { if_not_exists, .. } => *if_not_exists,
+            AlterTableAction::DropColumn { if_exists, .. }
+            | AlterTableAction::DropConstraint { if_exists, .. }
+            | AlterTableAction::DropExpression { if_exists, .. }
+            | AlterTableAction::DropIdentity { if_exists, .. } => *if_exists,
             AlterTableAction::AddConstraint(constraint) => {
                 constraint.name.as_ref().is_some_and(|name| dropped.contains(&name))
             }
-            AlterTableAction::ValidateConstraint { .. } => true,
+            AlterTableAction::ValidateConstraint { .. }
+            | AlterTableAction::SetDefault { .. }
+            | AlterTableAction::DropDefault { .. }
+            | AlterTableAction::SetNotNull { .. }
+            | AlterTableAction::DropNotNull { .. }
+            | AlterTableAction::SetStatistics { .. }
+            | AlterTableAction::SetOptions { .. }
+            | AlterTableAction::ResetOptions { .. } => true,
             _ => false,
         })
 }

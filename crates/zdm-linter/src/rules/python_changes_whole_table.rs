@@ -5,15 +5,16 @@ use std::sync::Arc;
 use zdm_django::operation::{CodeFactKind, Rows};
 use zdm_django::state::ModelState;
 use zdm_django::{Resolver, Value};
-use zdm_postgres::Ident;
+use zdm_postgres::{Ident, QualifiedName};
 use zdm_source::{Diagnostic, Severity};
 
+use super::whole_table_in_one_statement::is_unique;
 use crate::context::Cx;
-use crate::words::{
-    Kept, kept_by, method_as_written, old_table_of, python_operations, rows_of, set_option, weigh_rows,
-};
+use crate::together::Together;
+use crate::words::{Kept, kept_by, method_as_written, old_table_of, python_operations, rows_of, set_option};
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
+    let mut together = Together::default();
     for (index, run) in python_operations(cx) {
         for fact in &run.body.facts {
             let (call, verb, model, rows) = match &fact.kind {
@@ -26,6 +27,9 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 continue;
             }
             let Some((state, table)) = old_table_of(cx, index, model) else { continue };
+            if !fact.perhaps && chooses_one(cx, index, &state, &table, rows) {
+                continue;
+            }
             let call = method_as_written(
                 cx,
                 fact.span,
@@ -38,7 +42,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             );
             let chosen = matches!(rows, Rows::Some(_));
             let which = rows;
-            let rows = rows_of(rows, &table);
+            let rows = rows_of(rows, &Together::any());
             let end = match kept_by(cx, run, fact) {
                 Some(Kept::ByTheMigration) => "the migration commits",
                 Some(Kept::ByTheCode) => "the code's transaction commits",
@@ -67,18 +71,27 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 CodeFactKind::Updates { set: Some(set), rows, .. } => assignments(cx, index, &state, set, rows),
                 _ => None,
             };
-            diagnostic = match backfill {
-                Some(options) => diagnostic.with_help(format!(
-                    "fill it in batches outside of the migration: `zdm backfill run --table {table} {options}`"
-                )),
-                None => diagnostic.with_help(
-                    "work in batches by primary key ranges, each in a transaction of its own, in a migration with `atomic = False`",
-                ),
-            };
-            weigh_rows(cx, which, &table, &mut diagnostic);
-            out.push(diagnostic);
+            let backfill = backfill.map(|options| {
+                format!("fill it in batches outside of the migration: `zdm backfill run --table {table} {options}`")
+            });
+            together.add(diagnostic, (which, table), IN_BATCHES, backfill);
         }
     }
+    together.report(cx, out);
+}
+
+const IN_BATCHES: &str =
+    "work in batches by primary key ranges, each in a transaction of its own, in a migration with `atomic = False`";
+
+/// The condition gives a value to each column of a unique index.
+fn chooses_one(cx: &Cx<'_>, index: usize, model: &ModelState, table: &QualifiedName, rows: &Rows) -> bool {
+    let Rows::Some(Some(condition)) = rows else { return false };
+    let Some(operation) = cx.migration.operations.get(index) else { return false };
+    let resolver = Resolver::new(&operation.state_before, &cx.options.context);
+    let columns: Vec<Arc<str>> =
+        condition.equal.iter().filter_map(|field| resolver.field(model, field).ok()?.column).collect();
+    let given = |column: &Ident| columns.iter().any(|own| **own == *column.as_str());
+    cx.migration.catalog_before.table(table).is_some_and(|table| is_unique(table, given))
 }
 
 /// `--set "total = 0" --where "total IS NULL"`; None where an assignment is not a constant or a column.

@@ -5,9 +5,11 @@ use zdm_source::Diagnostic;
 
 use crate::context::Cx;
 use crate::fixes;
+use crate::together::Together;
 use crate::words::{old_table_of, python_operations, rows_of};
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
+    let mut together = Together::default();
     for (index, run) in python_operations(cx) {
         for fact in &run.body.facts {
             let CodeFactKind::LoadsAll { model, rows } = &fact.kind else { continue };
@@ -17,14 +19,21 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             } else {
                 "is read into memory at once, as a model object"
             };
-            let rows = rows_of(rows, &table);
-            let mut diagnostic = cx
-                .at_span(fact.span, format!("{rows} {is}: on a large table the migration is killed for the memory it takes"))
-                .with_help("put `.iterator(chunk_size=2000)` behind the queryset, or go through the table by ranges of the primary key");
+            let mut diagnostic = cx.at_span(
+                fact.span,
+                format!(
+                    "{} {is}: on a large table the migration is killed for the memory it takes",
+                    rows_of(rows, &Together::any())
+                ),
+            );
             diagnostic.primary.message = String::from("read as a whole");
             diagnostic.subject.operation = Some(index);
-            cx.weigh(&table, &mut diagnostic);
-            out.push(Cx::fixed(diagnostic, fixes::iterator(cx, fact.span)));
+            let diagnostic = Cx::fixed(diagnostic, fixes::iterator(cx, fact.span));
+            together.add(diagnostic, (&Rows::All, table), IN_CHUNKS, None);
         }
     }
+    together.report(cx, out);
 }
+
+const IN_CHUNKS: &str =
+    "put `.iterator(chunk_size=2000)` behind the queryset, or go through the table by ranges of the primary key";

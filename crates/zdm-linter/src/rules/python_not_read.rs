@@ -40,12 +40,12 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 }
                 CodeFactKind::NotRead { what } | CodeFactKind::RowsNotRead { what } => report(fact.span, what),
                 // The model that a name is taken from is not in the state.
-                CodeFactKind::SendsSql { sql: Some(sql) }
+                CodeFactKind::SendsSql { sql: Some(sql), .. }
                     if sql.contains('\u{1}') && !cx.migration.python.iter().any(|step| step.span == fact.span) =>
                 {
                     report(fact.span, "it sends SQL that is put together while it runs");
                 }
-                CodeFactKind::SendsSql { sql: None } => {
+                CodeFactKind::SendsSql { sql: None, .. } => {
                     report(fact.span, "it sends SQL that is put together while it runs");
                 }
                 CodeFactKind::ChangesSchema { method } => {

@@ -1,16 +1,19 @@
 //! ZDM306: Python code saves each row of a table in one transaction.
 
 use zdm_django::operation::{CodeFact, CodeFactKind, Rows};
-use zdm_postgres::QualifiedName;
+use zdm_postgres::{QualifiedName, Statement};
 use zdm_source::{Diagnostic, Severity};
 
+use super::whole_table_in_one_statement::changes_few;
 use crate::context::Cx;
-use crate::words::{Kept, Link, kept_by, named_model, old_table_of, python_operations, rows_of, weigh_rows};
+use crate::together::Together;
+use crate::words::{Kept, Link, kept_by, named_model, old_table_of, python_operations, rows_of};
 
 const OWN_TRANSACTION: &str =
     "put `transaction.atomic()` into the loop, around each batch of primary keys, not around all of them";
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
+    let mut together = Together::default();
     for (index, run) in python_operations(cx) {
         for fact in &run.body.facts {
             let Some(kept) = kept_by(cx, run, fact) else { continue };
@@ -22,13 +25,17 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 CodeFactKind::Relates { model, rows, removes, .. } if *rows != Rows::Few => {
                     match named_model(cx, index, model).map(|found| (found.link, found.table)) {
                         Some((Link::ManyToMany(through), _)) if *removes => {
-                            relates(cx, (index, fact, kept), rows, &through, "deletes", out);
+                            relates(cx, (index, fact, kept), (rows, through), "deletes", &mut together);
                         }
                         Some((Link::Referring(_), table)) => {
-                            relates(cx, (index, fact, kept), rows, &table, "saves", out);
+                            relates(cx, (index, fact, kept), (rows, table), "saves", &mut together);
                         }
                         _ => {}
                     }
+                    continue;
+                }
+                CodeFactKind::SendsSql { each: true, .. } => {
+                    sends_each(cx, (index, fact, kept), &mut together);
                     continue;
                 }
                 _ => continue,
@@ -40,22 +47,22 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             let mut diagnostic = cx
                 .at_span(
                     fact.span,
-                    format!("the loop {verb} {} {how} in one transaction: each row stays locked until the last one is {done}, and its writers wait", rows_of(rows, &table)),
+                    format!("the loop {verb} {} {how} in one transaction: each row stays locked until the last one is {done}, and its writers wait", rows_of(rows, &Together::any())),
                 )
                 .with_fact(if batches {
                     "nothing is kept if the migration is interrupted"
                 } else {
                     "each row costs a round trip to the server, and nothing is kept if the migration is interrupted"
-                })
-                .with_help(if kept == Kept::ByTheCode {
-                    OWN_TRANSACTION
-                } else if batches {
-                    "put `atomic = False` on the migration: each batch is a transaction of its own then"
-                } else if verb == "saves" {
-                    "fill the rows in batches outside of the migration with `zdm backfill`; where the value needs Python, put `atomic = False` on the migration and commit each batch of primary keys by itself"
-                } else {
-                    "put `atomic = False` on the migration, and delete the rows of one range of primary keys after the other, each in a transaction of its own"
                 });
+            let help = if kept == Kept::ByTheCode {
+                OWN_TRANSACTION
+            } else if batches {
+                "put `atomic = False` on the migration: each batch is a transaction of its own then"
+            } else if verb == "saves" {
+                "fill the rows in batches outside of the migration with `zdm backfill`; where the value needs Python, put `atomic = False` on the migration and commit each batch of primary keys by itself"
+            } else {
+                "put `atomic = False` on the migration, and delete the rows of one range of primary keys after the other, each in a transaction of its own"
+            };
             // How many rows a filter leaves is not known; a condition in the loop still goes through the whole table.
             if matches!(rows, Rows::Some(Some(_)) | Rows::Few)
                 && cx.config.own_severity(cx.page, cx.migration.migration.file.path()).is_none()
@@ -64,36 +71,65 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             }
             diagnostic.primary.message = format!("{done} in a loop");
             diagnostic.subject.operation = Some(index);
-            weigh_rows(cx, rows, &table, &mut diagnostic);
-            out.push(diagnostic);
+            together.add(diagnostic, (rows, table), help, None);
         }
+    }
+    together.report(cx, out);
+}
+
+/// SQL that changes rows by their keys, in each round of a loop.
+fn sends_each(cx: &Cx<'_>, (index, fact, kept): (usize, &CodeFact, Kept), together: &mut Together<'_>) {
+    let sent = cx.accepted().filter(|step| step.python && step.operation == index && step.span == fact.span);
+    for step in sent.filter(|step| changes_few(step)) {
+        let (table, verb) = match &step.statement {
+            Statement::Update(dml) => (&dml.table, "updates"),
+            Statement::Delete(dml) => (&dml.table, "deletes"),
+            _ => continue,
+        };
+        if !cx.existed(step, table) {
+            continue;
+        }
+        let mut diagnostic = cx
+            .at_span(
+                fact.span,
+                format!("the loop {verb} rows of `{}` by one statement after the other in one transaction: each row stays locked until the last one is done, and its writers wait", Together::any()),
+            )
+            .with_fact("each statement costs a round trip to the server, and nothing is kept if the migration is interrupted");
+        let help = match kept {
+            Kept::ByTheCode => OWN_TRANSACTION,
+            Kept::ByTheMigration => {
+                "put `atomic = False` on the migration, and commit each batch of primary keys by itself"
+            }
+        };
+        diagnostic.primary.message = String::from("in a loop");
+        diagnostic.subject.operation = Some(index);
+        together.add(diagnostic, (&Rows::All, table.clone()), help, None);
     }
 }
 
 /// A related manager changes the rows behind it, for one object after the other.
-fn relates(
+fn relates<'a>(
     cx: &Cx<'_>,
     (index, fact, kept): (usize, &CodeFact, Kept),
-    rows: &Rows,
-    table: &QualifiedName,
+    (rows, table): (&'a Rows, QualifiedName),
     verb: &str,
-    out: &mut Vec<Diagnostic>,
+    together: &mut Together<'a>,
 ) {
-    if cx.migration.catalog_before.table(table).is_none() {
+    if cx.migration.catalog_before.table(&table).is_none() {
         return;
     }
     let mut diagnostic = cx
         .at_span(
             fact.span,
-            format!("the loop {verb} rows of `{table}` for one object after the other in one transaction: each row stays locked until the last one is done, and its writers wait"),
+            format!("the loop {verb} rows of `{}` for one object after the other in one transaction: each row stays locked until the last one is done, and its writers wait", Together::any()),
         )
-        .with_fact("each object costs a round trip to the server, and nothing is kept if the migration is interrupted")
-        .with_help(match kept {
-            Kept::ByTheCode => OWN_TRANSACTION,
-            Kept::ByTheMigration => {
-                "put `atomic = False` on the migration, and commit each batch of primary keys by itself"
-            }
-        });
+        .with_fact("each object costs a round trip to the server, and nothing is kept if the migration is interrupted");
+    let help = match kept {
+        Kept::ByTheCode => OWN_TRANSACTION,
+        Kept::ByTheMigration => {
+            "put `atomic = False` on the migration, and commit each batch of primary keys by itself"
+        }
+    };
     diagnostic.primary.message = String::from("in a loop");
     diagnostic.subject.operation = Some(index);
     if matches!(rows, Rows::Some(Some(_)))
@@ -101,6 +137,5 @@ fn relates(
     {
         diagnostic.severity = Severity::Info;
     }
-    weigh_rows(cx, rows, table, &mut diagnostic);
-    out.push(diagnostic);
+    together.add(diagnostic, (rows, table), help, None);
 }

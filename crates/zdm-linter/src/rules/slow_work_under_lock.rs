@@ -1,6 +1,6 @@
 //! ZDM141: slow work runs while an earlier statement of the same transaction holds a strong lock.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use zdm_django::OperationKind;
 use zdm_postgres::effects::Held;
@@ -8,6 +8,7 @@ use zdm_postgres::{LockMode, QualifiedName, Statement};
 use zdm_replay::Step;
 use zdm_source::{Diagnostic, Severity};
 
+use crate::config::TableFacts;
 use crate::context::{Cx, name_list, shortened};
 use crate::rules::not_valid_and_validate_together;
 use crate::{fixes, words};
@@ -26,7 +27,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             held.retain(|(_, held)| held.by != added.number);
         }
         if !held.is_empty() {
-            report(cx, cx.at_step(step, message(cx, &work, &held)), Some(kind_of(step)), &held, out);
+            report(cx, cx.at_step(step, message(cx, &work.what, &held)), Some((step, &work)), &held, out);
         }
     }
     for (index, operation) in cx.migration.migration.operations.iter().enumerate() {
@@ -49,14 +50,26 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     }
 }
 
-/// What takes time in a step, in words; nothing if it is quick.
-fn slow_work(cx: &Cx<'_>, step: &Step) -> Option<String> {
+/// What takes time in a step.
+struct Work {
+    /// In words.
+    what: String,
+    /// As the pages name it.
+    kind: &'static str,
+    /// The tables that were there before the migration.
+    tables: Vec<QualifiedName>,
+}
+
+/// Nothing if the step is quick.
+fn slow_work(cx: &Cx<'_>, step: &Step) -> Option<Work> {
     let effects = &step.outcome.effects;
-    let old = |names: &std::collections::BTreeSet<QualifiedName>| {
+    let old = |names: &BTreeSet<QualifiedName>| {
         names.iter().filter(|name| cx.existed(step, name)).cloned().collect::<Vec<_>>()
     };
-    if !old(&effects.rewrites).is_empty() {
-        return Some(format!("the rewrite of {}", name_list(old(&effects.rewrites))));
+    let rewritten = old(&effects.rewrites);
+    if !rewritten.is_empty() {
+        let what = format!("the rewrite of {}", name_list(&rewritten));
+        return Some(Work { what, kind: "rewrite", tables: rewritten });
     }
     let changes_rows = match &step.statement {
         Statement::Update(dml) | Statement::Delete(dml) | Statement::Merge(dml) => Some(dml),
@@ -66,17 +79,20 @@ fn slow_work(cx: &Cx<'_>, step: &Step) -> Option<String> {
     if let Some(dml) = changes_rows
         && cx.existed(step, &dml.table)
     {
-        return Some(format!("the change of the rows of `{}`", dml.table));
+        let what = format!("the change of the rows of `{}`", dml.table);
+        return Some(Work { what, kind: "row change", tables: vec![dml.table.clone()] });
     }
-    let built: Vec<_> = effects.index_builds.iter().cloned().collect();
     let scanned = old(&effects.scans);
-    if !built.is_empty() && !scanned.is_empty() {
-        return Some(format!("building {} (a scan of {})", name_list(built), name_list(scanned)));
+    if scanned.is_empty() {
+        return None;
     }
-    if !scanned.is_empty() {
-        return Some(format!("the scan of {}", name_list(scanned)));
-    }
-    None
+    let scan = format!("scan of {}", name_list(&scanned));
+    Some(if effects.index_builds.is_empty() {
+        Work { what: format!("the {scan}"), kind: "scan", tables: scanned }
+    } else {
+        let what = format!("building {} (a {scan})", name_list(&effects.index_builds));
+        Work { what, kind: "index build", tables: scanned }
+    })
 }
 
 /// Locks that stop writers or more, on relations that running code may use.
@@ -105,24 +121,20 @@ fn message(cx: &Cx<'_>, work: &str, held: &[(&QualifiedName, Held)]) -> String {
     )
 }
 
-/// What a step spends its time with, as the pages name it.
-fn kind_of(step: &Step) -> &'static str {
-    let effects = &step.outcome.effects;
-    if !effects.rewrites.is_empty() {
-        "rewrite"
-    } else if !effects.index_builds.is_empty() {
-        "index build"
-    } else if !effects.scans.is_empty() {
-        "scan"
-    } else {
-        "row change"
-    }
+/// One operation of Django's takes the locks and does the work. What it defers to the end of the migration is an index of its
+/// own, which another operation can make.
+fn stands_in_one_operation(cx: &Cx<'_>, step: &Step, held: &[(&QualifiedName, Held)]) -> bool {
+    let takes = |other: &&Step| held.iter().any(|(_, lock)| lock.by == other.number);
+    !step.raw && !step.deferred && cx.steps().filter(takes).all(|other| other.operation == step.operation)
 }
+
+/// How many places of locks a finding shows.
+const MOST_PLACES: usize = 5;
 
 fn report(
     cx: &Cx<'_>,
     mut diagnostic: Diagnostic,
-    work: Option<&str>,
+    work: Option<(&Step, &Work)>,
     held: &[(&QualifiedName, Held)],
     out: &mut Vec<Diagnostic>,
 ) {
@@ -134,7 +146,8 @@ fn report(
             taken_by.push(step);
         }
     }
-    for step in taken_by {
+    let more = taken_by.len().saturating_sub(MOST_PLACES);
+    for step in taken_by.iter().copied().take(MOST_PLACES) {
         let own = held.iter().filter(|(_, lock)| lock.by == step.number);
         let mut by_mode: BTreeMap<LockMode, Vec<&QualifiedName>> = BTreeMap::new();
         for (name, lock) in own {
@@ -146,6 +159,10 @@ fn report(
             cx.label_step(step, format!("takes {}: `{}`", locks.join(" and "), shortened(&step.sql, 70))),
         );
     }
+    if more > 0 {
+        let statements = if more == 1 { "one more statement takes" } else { &format!("{more} more statements take") };
+        diagnostic = diagnostic.with_fact(format!("{statements} such locks in front of it"));
+    }
     // What stands in one operation cannot be split.
     if let Some(index) = diagnostic.subject.operation
         && held.iter().all(|(_, lock)| {
@@ -156,16 +173,37 @@ fn report(
     }
     diagnostic = diagnostic
         .with_fact("a transaction keeps every lock to its end; the quick statement's lock lasts as long as the slow work after it")
-        .with_help("split the migration: the quick change in one, the slow work in the next (indexes concurrently, with `atomic = False`)");
+        .with_help(if work.is_some_and(|(step, _)| stands_in_one_operation(cx, step, held)) {
+            "one operation sends all of it, and Django does not divide it: change the state with SeparateDatabaseAndState, and send each slow statement in a migration of its own"
+        } else {
+            "split the migration: the quick change in one, the slow work in the next (indexes concurrently, with `atomic = False`)"
+        });
     // Readers go on; how long writers wait depends on the size.
     if held.iter().all(|(_, held)| held.mode < LockMode::AccessExclusive)
         && cx.config.own_severity(cx.page, cx.migration.migration.file.path()).is_none()
     {
         diagnostic.severity = Severity::Warning;
     }
-    let known = held.iter().map(|(name, _)| *name).find(|name| cx.facts(name) != crate::config::TableFacts::default());
-    if let Some(name) = known {
-        cx.weigh_work(name, work, &mut diagnostic);
+    let known = |name: &&QualifiedName| cx.facts(name) != TableFacts::default();
+    let worked_on = work.and_then(|(_, work)| Some((work.tables.iter().find(known)?, work.kind)));
+    match worked_on {
+        Some((name, kind)) => {
+            cx.weigh_work(name, Some(kind), &mut diagnostic);
+            weigh_held(cx, held, &mut diagnostic);
+        }
+        None => {
+            if let Some(name) = held.iter().map(|(name, _)| *name).find(known) {
+                cx.weigh_work(name, None, &mut diagnostic);
+            }
+        }
     }
     out.push(diagnostic);
+}
+
+/// The users of a hot table wait, however small the one is that the time is spent on.
+fn weigh_held(cx: &Cx<'_>, held: &[(&QualifiedName, Held)], diagnostic: &mut Diagnostic) {
+    let own = cx.config.own_severity(cx.page, cx.migration.migration.file.path()).is_some();
+    if !own && held.iter().any(|(name, _)| cx.facts(name).hot == Some(true)) {
+        diagnostic.severity = Severity::Error;
+    }
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use zdm_postgres::effects::TransactionUse;
+use zdm_postgres::{QualifiedName, Statement};
+use zdm_replay::Step;
 use zdm_source::{Diagnostic, Note, Severity};
 
 use crate::context::{Cx, shortened};
@@ -32,7 +34,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             || (error.sqlstate == "25001" && step.outcome.transaction == TransactionUse::Forbidden);
         // Of several branches of a condition one runs, and what it meets is not what the others leave.
         let conditional = cx.operations().take(step.operation + 1).any(|(operation, _)| operation.conditional);
-        if told_elsewhere || conditional {
+        if told_elsewhere || conditional || may_not_be_there(step) || is_about_uncertain_names(step, error.sqlstate) {
             continue;
         }
         // The first one ends the migration, and what comes after it mostly fails for the same reason.
@@ -69,4 +71,23 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             diagnostic.notes.insert(1, Note::Fact(text));
         }
     }
+}
+
+/// IF EXISTS of what no statement that is known has made: then it does nothing.
+fn may_not_be_there(step: &Step) -> bool {
+    let name = match &step.statement {
+        Statement::AlterTable(alter) if alter.if_exists => &alter.name,
+        Statement::AlterSequence { name, if_exists: true, .. } => name,
+        _ => return false,
+    };
+    step.catalog_before.is_incomplete() && step.catalog_before.relation(name).is_none()
+}
+
+/// What is missing or in the way is a part of a table that something not understood may have changed.
+fn is_about_uncertain_names(step: &Step, sqlstate: &str) -> bool {
+    // Undefined and duplicate columns, tables and other objects, and what others depend on.
+    const NAMES: [&str; 7] = ["2BP01", "42701", "42703", "42704", "42710", "42P01", "42P07"];
+    let uncertain =
+        |name: &QualifiedName| step.catalog_before.table(name).is_some_and(|table| table.uncertain || table.assumed);
+    NAMES.contains(&sqlstate) && zdm_replay::targets(&step.statement).into_iter().any(uncertain)
 }

@@ -6,6 +6,7 @@ use zdm_postgres::statement::{AlterTableAction, ObjectKind};
 use zdm_replay::Step;
 use zdm_source::Diagnostic;
 
+use super::rewrites_for;
 use crate::context::Cx;
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
@@ -16,7 +17,8 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             Statement::Vacuum { full: true, .. } => "VACUUM FULL",
             Statement::Cluster { .. } => "CLUSTER",
             Statement::AlterTable(alter) => {
-                let named = alter.actions.iter().find_map(|action| match action {
+                let mut blamed = alter.actions.iter().filter(|action| rewrites_for(cx, step, alter, action));
+                let named = blamed.find_map(|action| match action {
                     AlterTableAction::SetLogged => Some("SET LOGGED"),
                     AlterTableAction::SetUnlogged => Some("SET UNLOGGED"),
                     AlterTableAction::SetTablespace { .. } => Some("SET TABLESPACE"),

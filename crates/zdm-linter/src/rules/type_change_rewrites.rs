@@ -1,12 +1,10 @@
 //! ZDM112: ALTER COLUMN … TYPE rewrites the table.
 
-use zdm_postgres::Statement;
 use zdm_postgres::effects::UncertainEffect;
-use zdm_postgres::statement::{AlterTable, AlterTableAction};
-use zdm_replay::Step;
+use zdm_postgres::statement::AlterTableAction;
 use zdm_source::Diagnostic;
 
-use super::{alter_actions, column_name};
+use super::{alter_actions, column_name, rewrites_for};
 use crate::context::Cx;
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
@@ -17,7 +15,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             if !cx.existed(step, table) {
                 continue;
             }
-            if !rewrites_alone(cx, step, alter, action) && actions_that_rewrite(cx, step) {
+            if !rewrites_for(cx, step, alter, action) {
                 continue;
             }
             let rewritten = step.outcome.effects.rewrites.contains(table);
@@ -62,23 +60,4 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             out.push(diagnostic);
         }
     }
-}
-
-/// Whether the table is rewritten for this action, be there others in the statement or not.
-fn rewrites_alone(cx: &Cx<'_>, step: &Step, alter: &AlterTable, action: &AlterTableAction) -> bool {
-    if alter.actions.len() == 1 {
-        return true;
-    }
-    let alone = Statement::AlterTable(AlterTable { actions: vec![action.clone()], ..alter.clone() });
-    let effects = zdm_postgres::session::effects(&alone, &step.catalog_before, cx.version()).effects;
-    effects.rewrites.contains(&alter.name)
-        || effects
-            .uncertain
-            .iter()
-            .any(|uncertain| uncertain.effect == UncertainEffect::Rewrite && uncertain.relation == alter.name)
-}
-
-/// One of the actions is known to rewrite the table; else all of them together do.
-fn actions_that_rewrite(cx: &Cx<'_>, step: &Step) -> bool {
-    alter_actions(step).any(|(alter, action)| rewrites_alone(cx, step, alter, action))
 }

@@ -4,7 +4,7 @@ use zdm_postgres::effects::UncertainEffect;
 use zdm_postgres::statement::AlterTableAction;
 use zdm_source::Diagnostic;
 
-use super::{alter_actions, column_name};
+use super::{alter_actions, column_name, rewrites_for};
 use crate::context::{Cx, shortened};
 use crate::words::set_option;
 
@@ -14,7 +14,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             let AlterTableAction::AddColumn { column, .. } = action else { continue };
             let Some(default) = column.default_expr() else { continue };
             let table = &alter.name;
-            if !cx.existed(step, table) {
+            if !cx.existed(step, table) || !rewrites_for(cx, step, alter, action) {
                 continue;
             }
             let rewrites = step.outcome.effects.rewrites.contains(table);

@@ -130,6 +130,12 @@ fn report(cx: &Cx<'_>, step: &Step, statement: &Statement, out: &mut Vec<Diagnos
     out.push(diagnostic);
 }
 
+/// The statement names the rows that it changes by their keys.
+pub(crate) fn changes_few(step: &Step) -> bool {
+    let (Statement::Update(dml) | Statement::Delete(dml)) = &step.statement else { return false };
+    matches!(extent(dml, step.catalog_before.table(&dml.table).map(AsRef::as_ref)), Extent::Few)
+}
+
 fn extent(dml: &Dml, table: Option<&Table>) -> Extent {
     let Some(predicate) = &dml.predicate else { return Extent::Whole };
     let mut terms = Vec::new();
@@ -209,6 +215,11 @@ fn names_one_row(table: &Table, terms: &[&ExprNode]) -> bool {
             _ => false,
         })
     };
+    is_unique(table, given)
+}
+
+/// No two rows have the same values in these columns.
+pub(crate) fn is_unique(table: &Table, given: impl Fn(&Ident) -> bool) -> bool {
     let unique = table.indexes.iter().filter(|index| index.unique && index.valid && index.predicate.is_none());
     unique.into_iter().any(|index| {
         index.elements.iter().all(|element| match &element.key {

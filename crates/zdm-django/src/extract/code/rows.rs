@@ -10,7 +10,7 @@ use zdm_python::{Call, FunctionRef, ValueKind};
 
 use super::super::Extractor;
 use super::MANAGERS;
-use crate::operation::{CodeModel, Rows};
+use crate::operation::{CodeModel, Condition, Rows};
 
 /// Calls in one chain.
 pub(super) const MAX_CHAIN: u32 = 50;
@@ -207,6 +207,15 @@ impl Extractor<'_> {
                 return self.look_at_yielded(function, call, depth);
             }
             return self.look(&self.result_of_helper(function, call), depth + 1);
+        }
+        // `self.orders()`, where `self` is an object of a class of the project
+        if call
+            .method()
+            .is_some_and(|(object, _)| object.as_call().is_some_and(|made| made.callee.as_class().is_some()))
+            && let Some((function, args)) = self.helper_of(call).filter(|(function, _)| !function.is_generator())
+        {
+            let result = self.evaluator().returns(&function, &self.with_defaults(&function, &args));
+            return self.look(&result, depth + 1);
         }
         if BATCHES.iter().any(|name| call.callee.is_symbol(name)) {
             return match call.positional(0).map(|arg| self.look(&arg.value, depth + 1)) {
@@ -443,13 +452,23 @@ impl QuerySet {
         let rest = file.text().get(span.end as usize..).unwrap_or("");
         let shown = written_arguments(rest).filter(|text| text.len() <= MAX_SHOWN && !text.contains('\n'));
         let text = shown.map_or(format!("{name}(…)"), |arguments| format!("{name}{arguments}"));
-        let rows = match self.rows {
-            Rows::Some(Some(before)) if before.len() + text.len() <= MAX_SHOWN => {
-                Rows::Some(Some(format!("{before}.{text}").into()))
-            }
-            _ => Rows::Some(Some(text.into())),
+        let before = match self.rows {
+            Rows::Some(before) => before,
+            Rows::All | Rows::WhereNull(_) | Rows::Few => None,
         };
-        Self { rows, ..self }
+        let mut equal = before.as_ref().map(|before| before.equal.clone()).unwrap_or_default();
+        let is_equal = |name: &str, value: &python::Value| {
+            name.find("__").is_none_or(|at| &name[at..] == "__exact") && !value.is_none()
+        };
+        if name == "filter" {
+            let given = call.keywords().filter(|(name, arg)| is_equal(name.as_str(), &arg.value));
+            equal.extend(given.map(|(name, _)| Arc::from(name.as_str().trim_end_matches("__exact"))));
+        }
+        let text = match before {
+            Some(before) if before.text.len() + text.len() <= MAX_SHOWN => format!("{}.{text}", before.text),
+            _ => text,
+        };
+        Self { rows: Rows::Some(Some(Arc::new(Condition { text, equal }))), ..self }
     }
 }
 
@@ -611,7 +630,7 @@ fn is_chosen_model(value: &python::Value) -> bool {
 }
 
 /// Each round of a loop has another one. What stands in the code as a list is not meant.
-fn is_decided_by_a_loop(value: &python::Value) -> bool {
+pub(super) fn is_decided_by_a_loop(value: &python::Value) -> bool {
     value.contains(&|kind| match kind {
         ValueKind::Element(iterable) => {
             !matches!(iterable.kind, ValueKind::List(_) | ValueKind::Tuple(_) | ValueKind::Set(_) | ValueKind::Dict(_))
