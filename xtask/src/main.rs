@@ -20,6 +20,7 @@ mod python;
 mod rules;
 mod runbook;
 mod setup;
+mod suite;
 mod vscode;
 
 use std::process::ExitCode;
