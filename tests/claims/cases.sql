@@ -2258,6 +2258,7 @@ SELECT set_config('nothing', 'x', true)
 CREATE INDEX IF NOT EXISTS ON log (what)
 SET autovacuum_naptime = 5
 SET ssl = on
+INSERT INTO grown (mail) VALUES ('q') ON CONFLICT ON CONSTRAINT person_mail_key DO NOTHING
 
 -- base forms of newer versions
 CREATE TABLE room (id int, during daterange, name text NOT NULL, size int CHECK (size > 0), area int GENERATED ALWAYS AS (size * size) STORED, PRIMARY KEY (id));
@@ -2319,6 +2320,7 @@ DROP INDEX "Odd Names_pkey"
 DROP INDEX nowhere.nothing
 DROP AGGREGATE nothing(int)
 ALTER TABLE booking ALTER COLUMN id SET INCREMENT BY 0
+ALTER TABLE booking ADD CONSTRAINT t UNIQUE (room, during WITHOUT OVERLAPS), ADD CONSTRAINT nn NOT NULL guest
 
 -- base wards and partitions by hash
 CREATE TYPE blood AS ENUM ('A', 'B', 'AB', '0');
@@ -2373,3 +2375,4 @@ ALTER TYPE addr ALTER ATTRIBUTE no TYPE text
 COMMENT ON POLICY nothing ON dose IS 'x'
 DELETE FROM patient WHERE id = 1600 ==> ALTER TABLE stay ADD COLUMN z int
 INSERT INTO dose VALUES (9000, NULL, 5) ==> ALTER TABLE dose ADD COLUMN z int
+CREATE TYPE lonely AS (a int) ==> ALTER TABLE patient OF lonely

@@ -255,6 +255,11 @@ impl Run {
                     if matches!(constraint.kind, TableConstraintKind::NotNull { .. }) {
                         self.since(18, "NOT")?;
                     }
+                    if let TableConstraintKind::Unique(key) | TableConstraintKind::PrimaryKey(key) = &constraint.kind
+                        && key.without_overlaps
+                    {
+                        self.since(18, "WITHOUT")?;
+                    }
                     if let TableConstraintKind::Unique(key) = &constraint.kind
                         && key.nulls_not_distinct
                     {
@@ -764,6 +769,9 @@ impl Run {
     fn make_typed(&mut self, name: &QualifiedName, of_type: &QualifiedName) -> Step {
         let of_type = self.type_of_table(of_type)?;
         let table = self.table(name);
+        if !table.inherits.is_empty() {
+            return refuse("42809", "typed tables cannot inherit");
+        }
         if let (Some(attributes), false) = (self.composite_attributes(&of_type), table.assumed) {
             let mut columns = table.columns.iter();
             for (attribute, data_type) in &attributes {
@@ -786,9 +794,6 @@ impl Run {
             if let Some(column) = columns.next() {
                 return refuse("42804", format!("table has extra column \"{}\"", column.name));
             }
-        }
-        if !table.inherits.is_empty() {
-            return refuse("42809", "typed tables cannot inherit");
         }
         self.catalog_mut().edit_table(name, |table| table.of_type = Some(of_type));
         Ok(())

@@ -305,6 +305,10 @@ impl Run {
             if dml.columns.is_empty() && !view.columns.is_empty() && dml.values.len() > view.columns.len() {
                 return refuse("42601", "INSERT has more expressions than target columns");
             }
+            if let Some(ConflictTarget::Constraint(constraint)) = &dml.conflict {
+                let view = &written_to.name;
+                return refuse("42704", format!("constraint \"{constraint}\" for table \"{view}\" does not exist"));
+            }
             let table = self.table(&name);
             if view.columns.iter().all(|column| table.column(column.as_str()).is_some()) {
                 self.check_conflict_target(&name, dml)?;
