@@ -190,6 +190,18 @@ pub enum OperationKind {
     },
 }
 
+impl OperationKind {
+    /// Not analysed, and nothing can be told of it.
+    pub(crate) fn unknown(reason: impl Into<Arc<str>>) -> Self {
+        Self::undecided(reason, Vec::new())
+    }
+
+    /// It does this, or nothing.
+    pub(crate) fn undecided(reason: impl Into<Arc<str>>, possible: Vec<Operation>) -> Self {
+        Self::Unknown { reason: reason.into(), possible, models: Vec::new() }
+    }
+}
+
 /// What Python code asks the database before it goes on: it holds if all facts of one of the lists are as said.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CatalogTest {

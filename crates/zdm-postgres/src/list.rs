@@ -44,7 +44,8 @@ impl<T> List<T> {
 impl<T: Named> List<T> {
     /// The first item of that name.
     pub fn named(&self, name: &str) -> Option<&T> {
-        const SHORT: usize = 16;
+        /// Up to so many it is quicker to look at each than to make the places.
+        const SHORT: usize = 64;
         let items = &self.0.items;
         if items.len() <= SHORT {
             return items.iter().find(|item| item.name().as_str() == name);
@@ -165,15 +166,15 @@ mod tests {
 
     #[test]
     fn long_lists_find_the_first_of_a_name_after_each_change() {
-        let mut list: List<(Ident, u8)> = (0..40).map(|number| (Ident::new(format!("c{number}")), number)).collect();
-        list.push((Ident::new("c3"), 100));
+        let mut list: List<(Ident, u8)> = (0..100).map(|number| (Ident::new(format!("c{number}")), number)).collect();
+        list.push((Ident::new("c3"), 200));
         assert_eq!(list.named("c3").map(|item| item.1), Some(3));
-        assert_eq!(list.named("c41"), None);
+        assert_eq!(list.named("c141"), None);
         let before = list.clone();
         list.retain(|item| item.1 != 3);
-        list.push((Ident::new("c41"), 41));
-        assert_eq!(list.named("c3").map(|item| item.1), Some(100));
-        assert_eq!(list.named("c41").map(|item| item.1), Some(41));
+        list.push((Ident::new("c141"), 141));
+        assert_eq!(list.named("c3").map(|item| item.1), Some(200));
+        assert_eq!(list.named("c141").map(|item| item.1), Some(141));
         assert_eq!(before.named("c3").map(|item| item.1), Some(3));
         if let Some(first) = list.iter_mut().next() {
             first.0 = Ident::new("other");

@@ -128,9 +128,7 @@ pub(super) fn undecided(operation: Operation, reason: &str) -> Operation {
     let kind = match &operation.kind {
         OperationKind::NoOp => return operation,
         OperationKind::Unknown { .. } => operation.kind.clone(),
-        _ => {
-            OperationKind::Unknown { reason: Arc::from(reason), possible: vec![operation.clone()], models: Vec::new() }
-        }
+        _ => OperationKind::undecided(reason, vec![operation.clone()]),
     };
     Operation { kind, conditional: true, ..operation }
 }
@@ -161,7 +159,7 @@ pub(super) fn in_state_alone(operation: Operation) -> Operation {
 /// Something of which nothing is known but its place.
 pub(super) fn unknown(span: Span, reason: &str) -> Operation {
     Operation {
-        kind: OperationKind::Unknown { reason: Arc::from(reason), possible: Vec::new(), models: Vec::new() },
+        kind: OperationKind::unknown(reason),
         class: Arc::from("Migration"),
         span,
         argument_spans: Vec::new(),
@@ -277,7 +275,7 @@ impl Extractor<'_> {
 
     fn operation(&self, value: &python::Value, place: Place<'_>) -> Operation {
         let unknown = |class: &str, reason: String| Operation {
-            kind: OperationKind::Unknown { reason: reason.into(), possible: Vec::new(), models: Vec::new() },
+            kind: OperationKind::unknown(reason),
             class: Arc::from(class),
             span: place.span,
             argument_spans: Vec::new(),
@@ -305,11 +303,7 @@ impl Extractor<'_> {
             (argument.value.origin.module == *place.module).then(|| (Arc::clone(&argument.name), argument.span))
         };
         let operation = Operation {
-            kind: kind.unwrap_or_else(|reason| OperationKind::Unknown {
-                reason: reason.into(),
-                possible: Vec::new(),
-                models: Vec::new(),
-            }),
+            kind: kind.unwrap_or_else(OperationKind::unknown),
             class,
             span: place.span,
             argument_spans: arguments.named.iter().filter_map(in_file).collect(),
@@ -383,10 +377,7 @@ impl Extractor<'_> {
                 };
                 let reason = format!("the statements of `{class}` are not known");
                 let kind = state.map(|kind| OperationKind::SeparateDatabaseAndState {
-                    database_operations: vec![operation(
-                        OperationKind::Unknown { reason: reason.into(), possible: Vec::new(), models: Vec::new() },
-                        class,
-                    )],
+                    database_operations: vec![operation(OperationKind::unknown(reason), class)],
                     state_operations: vec![operation(kind, &format!("django.db.migrations.{base}"))],
                 });
                 (kind, arguments)
@@ -574,8 +565,7 @@ impl Extractor<'_> {
                     Some(Override::Other) => {
                         // What the base would do is uncertain then, and nothing else.
                         let possible = state_operations.clone();
-                        let reason = Arc::from(overridden.unwrap_or_default());
-                        let not_known = operation(OperationKind::Unknown { reason, possible, models: Vec::new() });
+                        let not_known = operation(OperationKind::undecided(overridden.unwrap_or_default(), possible));
                         let database_operations = vec![Operation { class: class.name(), ..not_known }];
                         OperationKind::SeparateDatabaseAndState { database_operations, state_operations }
                     }
@@ -782,18 +772,17 @@ impl Extractor<'_> {
                 match arguments.optional_string("table") {
                     Ok(table) => OperationKind::AlterModelTable { name, table },
                     // Whatever comes later for this model goes to a table whose name is not known.
-                    Err(reason) => OperationKind::Unknown {
-                        reason: reason.into(),
-                        possible: vec![Operation {
+                    Err(reason) => {
+                        let possible = Operation {
                             kind: OperationKind::AlterModelTable { name, table: None },
                             class: Arc::from("django.db.migrations.AlterModelTable"),
                             span: place.span,
                             argument_spans: Vec::new(),
                             conditional: false,
                             way_back: OwnWayBack::OfItsKind,
-                        }],
-                        models: Vec::new(),
-                    },
+                        };
+                        OperationKind::undecided(reason, vec![possible])
+                    }
                 }
             }
             "AlterModelTableComment" => OperationKind::AlterModelTableComment {

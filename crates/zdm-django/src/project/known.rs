@@ -126,8 +126,7 @@ impl History {
             }
             OperationKind::Known(known) => {
                 if let Err(reason) = self.complete(app, known, operation.class.rsplit('.').next().unwrap_or(""), span) {
-                    operation.kind =
-                        OperationKind::Unknown { reason: reason.into(), possible: Vec::new(), models: Vec::new() };
+                    operation.kind = OperationKind::unknown(reason);
                 }
             }
             _ => {}
