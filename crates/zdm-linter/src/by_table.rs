@@ -63,3 +63,21 @@ fn tables_of(migration: &MigrationTrace, diagnostic: &Diagnostic) -> Vec<Qualifi
     }
     found
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::context::name_list;
+
+    use super::*;
+
+    #[test]
+    fn a_list_that_is_cut_is_told_from_a_whole_one() {
+        for number in 1..20 {
+            let names = name_list((0..number).map(|table| format!("shop_{table}")));
+            let whole = names.matches("shop_").count() == number;
+            assert_eq!(names_some(&format!("altering it also locks {names}: 2 more wait")), !whole, "{names}");
+        }
+        assert!(!names_some("`a` and `b` wait for 3 more"));
+        assert!(!names_some("`a` and more"));
+    }
+}

@@ -45,6 +45,8 @@ pub mod new_code;
 
 pub mod old_code;
 
+mod old_rows;
+
 pub use config::Config;
 pub use declared::needed;
 pub use lint::{Judge, Pass, Turn, lint, lint_project, lint_released};

@@ -6,7 +6,7 @@ use zdm_source::Diagnostic;
 
 use super::alter_actions;
 use crate::context::Cx;
-use crate::fixes;
+use crate::{fixes, words};
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for step in cx.accepted() {
@@ -30,14 +30,15 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 .with_fact(format!("the table is read under ACCESS EXCLUSIVE on `{table}`"))
                 .with_help(match cx.operation(step.operation).map(|operation| &operation.kind) {
                     Some(OperationKind::AddConstraint { .. }) => {
-                        "use `AddConstraintNotValid` here and `ValidateConstraint` in the next migration: validating takes SHARE UPDATE EXCLUSIVE, and reads and writes go on (both are in django.contrib.postgres.operations)"
+                        "use `AddConstraintNotValid` here and `ValidateConstraint` in the next migration: validating takes SHARE UPDATE EXCLUSIVE, and reads and writes go on (both are in django.contrib.postgres.operations)".to_owned()
                     }
                     _ if step.raw => {
-                        "write NOT VALID behind it, and send VALIDATE CONSTRAINT in the next migration: validating takes SHARE UPDATE EXCLUSIVE, and reads and writes go on"
+                        "write NOT VALID behind it, and send VALIDATE CONSTRAINT in the next migration: validating takes SHARE UPDATE EXCLUSIVE, and reads and writes go on".to_owned()
                     }
-                    _ => {
-                        "send it as SQL with NOT VALID, as the database operation of SeparateDatabaseAndState with this operation as its state operation, and VALIDATE CONSTRAINT in the next migration: validating takes SHARE UPDATE EXCLUSIVE, and reads and writes go on"
-                    }
+                    _ => format!(
+                        "send it as SQL with NOT VALID, as the database operation of SeparateDatabaseAndState with this operation as its state operation, and VALIDATE CONSTRAINT in the next migration: validating takes SHARE UPDATE EXCLUSIVE, and reads and writes go on{}",
+                        words::and_what_else(cx, step)
+                    ),
                 });
             diagnostic = Cx::fixed(diagnostic, fixes::not_valid_and_validate(cx, step));
             cx.weigh(table, &mut diagnostic);

@@ -51,9 +51,12 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                     "the index is built while ACCESS EXCLUSIVE is held on `{table}`; the build reads the whole table"
                 ));
             let state = if step.raw {
-                ""
+                String::new()
             } else {
-                "; both as database operations of SeparateDatabaseAndState, with this operation as its state operation"
+                format!(
+                    "; both as database operations of SeparateDatabaseAndState, with this operation as its state operation{}",
+                    words::and_what_else(cx, step)
+                )
             };
             diagnostic = if exclusion {
                 diagnostic.with_help(

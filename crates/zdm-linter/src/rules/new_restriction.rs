@@ -6,12 +6,13 @@ use zdm_postgres::QualifiedName;
 use zdm_postgres::Statement;
 use zdm_postgres::catalog::{Constraint, ConstraintKind, Index, Table};
 use zdm_postgres::expr::ExprNode;
-use zdm_postgres::statement::{AlterTableAction, IndexElement, IndexKey};
+use zdm_postgres::statement::{AlterTableAction, IndexKey};
 use zdm_source::{Diagnostic, Severity};
 
 use super::alter_actions;
 use crate::context::Cx;
 use crate::mirror;
+use crate::old_rows::OldRows;
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for old in cx.old {
@@ -31,6 +32,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                     &mirror::copies(&cx.migration.catalog_before, &old.before),
                 )
                 || cx.migration.catalog_before.table(table).is_some_and(|table| mirror::keeps(table, constraint))
+                || keeps_constraint(&OldRows::new(cx, &old.before, after), constraint)
             {
                 continue;
             }
@@ -51,6 +53,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             if !can_violate(&index_columns(index))
                 || had_index(&old.before, index)
                 || had_unique_on_sources(&old.before, index, &mirror::copies(&cx.migration.catalog_before, &old.before))
+                || keeps_index(&OldRows::new(cx, &old.before, after), index)
             {
                 continue;
             }
@@ -158,18 +161,10 @@ fn restriction(constraint: &Constraint) -> Option<(&'static str, Vec<Ident>)> {
 fn had_constraint(cx: &Cx<'_>, before: &Table, constraint: &Constraint) -> bool {
     match &constraint.kind {
         ConstraintKind::Check { expr, .. } => super::checks_imply(before, &expr.node),
-        ConstraintKind::Unique { columns, nulls_not_distinct, .. } => before.indexes.iter().any(|index| {
-            index.unique
-                && index.valid
-                && index.predicate.is_none()
-                && (index.nulls_not_distinct
-                    || !nulls_not_distinct
-                    || index.elements.iter().all(|element| is_not_null(before, element)))
-                && index
-                    .elements
-                    .iter()
-                    .all(|element| matches!(&element.key, IndexKey::Column(column) if columns.contains(column)))
-        }),
+        ConstraintKind::Unique { columns, nulls_not_distinct, .. } => {
+            let keys: Vec<IndexKey> = columns.iter().cloned().map(IndexKey::Column).collect();
+            was_unique(before, &keys, None, *nulls_not_distinct)
+        }
         ConstraintKind::ForeignKey(key) => {
             let referenced = name_before(cx, &key.table);
             before.constraints.iter().any(|other| {
@@ -191,13 +186,6 @@ fn name_before(cx: &Cx<'_>, table: &QualifiedName) -> QualifiedName {
         }
     }
     name
-}
-
-fn is_not_null(table: &Table, element: &IndexElement) -> bool {
-    match &element.key {
-        IndexKey::Column(column) => table.column(column.as_str()).is_some_and(|column| column.not_null),
-        IndexKey::Expr(_) => false,
-    }
 }
 
 /// The check is on shadow columns in place of their sources, which fulfil it already.
@@ -239,17 +227,79 @@ fn had_unique_on_sources(before: &Table, index: &Index, copies: &[(Ident, Ident)
         .any(|other| other.unique && other.predicate == index.predicate && index_columns(other) == columns)
 }
 
-/// What is unique by some of the keys is unique by more of them.
 fn had_index(before: &Table, index: &Index) -> bool {
-    before.indexes.iter().any(|other| {
-        other.unique
-            && other.valid
-            && other.elements.iter().all(|element| index.elements.iter().any(|own| own.key == element.key))
-            && (other.nulls_not_distinct
-                || !index.nulls_not_distinct
-                || other.elements.iter().all(|element| is_not_null(before, element)))
-            && (other.predicate.is_none() || other.predicate == index.predicate)
+    let keys: Vec<IndexKey> = index.elements.iter().map(|element| element.key.clone()).collect();
+    let predicate = index.predicate.as_ref().map(|predicate| &*predicate.node);
+    was_unique(before, &keys, predicate, index.nulls_not_distinct)
+}
+
+/// What is unique by some of the keys is unique by more of them. Where NULLs are equal, each combination of keys that are
+/// NULL may have had an index of its own: on `(a, b)`, and on `a` WHERE `b IS NULL`.
+fn was_unique(before: &Table, keys: &[IndexKey], predicate: Option<&ExprNode>, nulls_not_distinct: bool) -> bool {
+    const MOST: usize = 6;
+    let columns = before.columns.iter().filter(|column| column.not_null);
+    let not_null: Vec<ExprNode> = columns.map(|column| is_null(&IndexKey::Column(column.name.clone()), true)).collect();
+    let known: Vec<&ExprNode> = not_null.iter().chain(predicate).collect();
+    let may_be_null: Vec<&IndexKey> = keys.iter().filter(|key| !never_null(&node_of(key), &known)).collect();
+    if nulls_not_distinct && may_be_null.len() > MOST {
+        return false;
+    }
+    // Where NULLs are distinct, only rows without one are compared.
+    let cases = if nulls_not_distinct { 1_u32 << may_be_null.len() } else { 1 };
+    (0..cases).all(|case| {
+        let (nulls, values): (Vec<_>, Vec<_>) =
+            may_be_null.iter().enumerate().partition(|(place, _)| case & (1 << place) != 0);
+        let nulls: Vec<&IndexKey> = nulls.into_iter().map(|(_, key)| *key).collect();
+        let of_case: Vec<ExprNode> = nulls
+            .iter()
+            .map(|key| is_null(key, false))
+            .chain(values.into_iter().map(|(_, key)| is_null(key, true)))
+            .collect();
+        let facts: Vec<&ExprNode> = known.iter().copied().chain(&of_case).collect();
+        before.indexes.iter().filter(|other| other.unique && other.valid).any(|other| {
+            other.elements.iter().all(|element| {
+                keys.contains(&element.key) && (other.nulls_not_distinct || !nulls.contains(&&element.key))
+            }) && other.predicate.as_ref().is_none_or(|predicate| zdm_postgres::implies(&facts, &predicate.node))
+        })
     })
+}
+
+fn is_null(key: &IndexKey, negated: bool) -> ExprNode {
+    ExprNode::IsNull { expr: Box::new(node_of(key)), negated }
+}
+
+fn node_of(key: &IndexKey) -> ExprNode {
+    match key {
+        IndexKey::Column(name) => ExprNode::Column { qualifier: None, name: name.clone() },
+        IndexKey::Expr(expr) => (*expr.node).clone(),
+    }
+}
+
+/// `lower(x)` and `upper(x)` are NULL where `x` is, and nowhere else.
+fn never_null(node: &ExprNode, facts: &[&ExprNode]) -> bool {
+    match node {
+        ExprNode::Call { function, args, .. } if matches!(function.name.as_str(), "lower" | "upper") => {
+            args.iter().all(|arg| never_null(arg, facts))
+        }
+        _ => zdm_postgres::implies(facts, &ExprNode::IsNull { expr: Box::new(node.clone()), negated: true }),
+    }
+}
+
+/// The rows of running code pass whatever they say: in columns that it does not know they hold NULL or a default.
+fn keeps_constraint(rows: &OldRows<'_>, constraint: &Constraint) -> bool {
+    match &constraint.kind {
+        ConstraintKind::Check { expr, .. } => !rows.can_be_false(&expr.node),
+        ConstraintKind::Unique { columns, nulls_not_distinct: false, .. } => {
+            columns.iter().any(|column| rows.leave_null(column))
+        }
+        _ => false,
+    }
+}
+
+fn keeps_index(rows: &OldRows<'_>, index: &Index) -> bool {
+    let leaves_null = index.key_columns().any(|column| rows.leave_null(column));
+    (leaves_null && !index.nulls_not_distinct)
+        || index.predicate.as_ref().is_some_and(|predicate| !rows.can_be_true(&predicate.node))
 }
 
 fn index_columns(index: &Index) -> Vec<Ident> {

@@ -88,8 +88,7 @@ fn chooses_one(cx: &Cx<'_>, index: usize, model: &ModelState, table: &QualifiedN
     let Rows::Some(Some(condition)) = rows else { return false };
     let Some(operation) = cx.migration.operations.get(index) else { return false };
     let resolver = Resolver::new(&operation.state_before, &cx.options.context);
-    let columns: Vec<Arc<str>> =
-        condition.equal.iter().filter_map(|field| resolver.field(model, field).ok()?.column).collect();
+    let columns: Vec<Arc<str>> = condition.equal.iter().filter_map(|name| column_of(resolver, model, name)).collect();
     let given = |column: &Ident| columns.iter().any(|own| **own == *column.as_str());
     cx.migration.catalog_before.table(table).is_some_and(|table| is_unique(table, given))
 }
@@ -105,9 +104,7 @@ fn assignments(
     let resolver = Resolver::new(&cx.migration.operations.get(index)?.state_before, &cx.options.context);
     let column = |name: &str| {
         model.field(name).or_else(|| model.field(name.strip_suffix("_id")?))?;
-        let field =
-            resolver.field(model, name).or_else(|_| resolver.field(model, name.strip_suffix("_id").unwrap_or(name)));
-        field.ok()?.column
+        column_of(resolver, model, name)
     };
     let mut options = Vec::new();
     for (name, value) in set {
@@ -135,4 +132,10 @@ fn assignments(
         Rows::Some(_) | Rows::Few => return None,
     }
     Some(options.join(" "))
+}
+
+/// The column that code means by the name of a field, or by that of a foreign key with `_id` behind it.
+fn column_of(resolver: Resolver<'_>, model: &ModelState, name: &str) -> Option<Arc<str>> {
+    let field = resolver.field(model, name);
+    field.or_else(|_| resolver.field(model, name.strip_suffix("_id").unwrap_or(name))).ok()?.column
 }
