@@ -1251,7 +1251,7 @@ fn what_an_operation_of_its_own_makes_of_the_state_is_in_doubt() {
     );
     let mut state = zdm_django::ProjectState::new();
     let reasons: Vec<String> = operations.iter().map(|operation| state.apply("shop", operation).join("; ")).collect();
-    let doubt = "whether and how `shop.parcel` is there depends on a condition that is not known";
+    let doubt = "whether and how `shop.parcel` is there depends on an operation that is not analysed";
     assert_eq!(reasons, ["", "", "`shop.migrations.0001_initial.NewKey` overrides `state_forwards`", doubt, doubt, ""]);
 }
 

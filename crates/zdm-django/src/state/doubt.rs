@@ -22,6 +22,11 @@ pub(super) struct Doubt {
     names: BTreeSet<Arc<str>>,
 }
 
+/// Why what speaks of it is not analysed.
+fn in_doubt(what: &str) -> String {
+    format!("whether and how {what} is there depends on an operation that is not analysed")
+}
+
 /// What an operation speaks of.
 enum Part {
     Model(Arc<str>),
@@ -29,8 +34,8 @@ enum Part {
 }
 
 impl ProjectState {
-    /// Whether a model, as a whole, may not be there or may have another table: it was made, renamed or removed under a
-    /// condition that is not known.
+    /// Whether a model, as a whole, may not be there or may have another table: an operation that is not analysed may have
+    /// made, renamed, changed or removed it.
     pub fn is_uncertain(&self, key: &ModelKey) -> bool {
         self.doubts.get(key).is_some_and(|doubt| doubt.whole)
     }
@@ -47,14 +52,11 @@ impl ProjectState {
         }
         let whole = |name: &str| {
             let key = ModelKey::new(app, name);
-            self.is_uncertain(&key)
-                .then(|| format!("whether and how `{key}` is there depends on a condition that is not known"))
+            self.is_uncertain(&key).then(|| in_doubt(&format!("`{key}`")))
         };
         let named = |model: &str, name: &str| {
             let key = ModelKey::new(app, model);
-            self.doubts.get(&key)?.names.contains(name).then(|| {
-                format!("whether and how `{name}` of `{key}` is there depends on a condition that is not known")
-            })
+            self.doubts.get(&key)?.names.contains(name).then(|| in_doubt(&format!("`{name}` of `{key}`")))
         };
         match kind {
             OperationKind::CreateModel { name, fields, bases, .. } => {
@@ -70,7 +72,7 @@ impl ProjectState {
                 let any = |key: &ModelKey| {
                     self.doubts
                         .contains_key(key)
-                        .then(|| format!("not all of `{key}` is certain: it depends on a condition that is not known"))
+                        .then(|| format!("not all of `{key}` is certain: it depends on an operation that is not analysed"))
                 };
                 whole(old_name).or_else(|| any(&key)).or_else(|| self.referrers(&key).find_map(any))
             }
@@ -129,8 +131,7 @@ impl ProjectState {
     fn reference_in_doubt(&self, app: &str, model: &str, reference: &Value) -> Option<String> {
         let RelationTarget::Model(key) = model_reference(reference, app, model) else { return None };
         let own = key == ModelKey::new(app, model);
-        (!own && self.is_uncertain(&key))
-            .then(|| format!("whether and how `{key}` is there depends on a condition that is not known"))
+        (!own && self.is_uncertain(&key)).then(|| in_doubt(&format!("`{key}`")))
     }
 
     /// Many-to-many fields have tables that go with the model's.
@@ -139,7 +140,7 @@ impl ProjectState {
         let model = self.model(key)?;
         let field =
             model.fields.iter().find(|field| field.is("ManyToManyField") && doubt.names.contains(&field.name))?;
-        Some(format!("whether and how `{}` of `{key}` is there depends on a condition that is not known", field.name))
+        Some(in_doubt(&format!("`{}` of `{key}`", field.name)))
     }
 
     /// Marks what an operation speaks of.
