@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use zdm_testkit::{available_majors, cache, cargo, skip};
 
-use crate::{packages, setup, suite};
+use crate::{packages, setup};
 
 /// Provides what the tests need, runs them all, and says what could not be tested.
 pub(crate) fn test(arguments: &[String]) -> Result<(), String> {
@@ -25,7 +25,11 @@ pub(crate) fn test(arguments: &[String]) -> Result<(), String> {
     let nextest = cargo().args(["nextest", "--version"]).stdout(Stdio::null()).stderr(Stdio::null()).status();
     let tests = if nextest.is_ok_and(|status| status.success()) {
         // nextest does not run the examples of the documentation; its summary stands last.
-        let examples = if arguments.is_empty() { examples() } else { Ok(()) };
+        let examples = if arguments.is_empty() {
+            step("documentation examples", cargo().args(["test", "--workspace", "--doc", "--quiet"]))
+        } else {
+            Ok(())
+        };
         let mut command = cargo();
         command.args(["nextest", "run", "--workspace", "--no-fail-fast"]);
         if env::var_os("CI").is_some() {
@@ -33,8 +37,6 @@ pub(crate) fn test(arguments: &[String]) -> Result<(), String> {
         }
         command.args(arguments);
         step("tests", &mut command).and(examples)
-    } else if arguments.is_empty() {
-        examples().and(suite::run())
     } else {
         step("tests", cargo().args(["test", "--workspace", "--no-fail-fast"]).args(arguments))
     };
@@ -48,10 +50,6 @@ pub(crate) fn test(arguments: &[String]) -> Result<(), String> {
         }
     }
     tests
-}
-
-fn examples() -> Result<(), String> {
-    step("documentation examples", cargo().args(["test", "--workspace", "--doc", "--quiet"]))
 }
 
 /// Everything that must hold before a change is merged. All steps run; the first failure is the result.

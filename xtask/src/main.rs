@@ -20,7 +20,6 @@ mod python;
 mod rules;
 mod runbook;
 mod setup;
-mod suite;
 mod vscode;
 
 use std::process::ExitCode;
