@@ -131,8 +131,13 @@ fn replay_apps<S: AsRef<str>>(django: &Django, server: &Server, dir: &Path, apps
 
 /// Replays a project by its settings, those that fail to the end.
 fn replay_settings(django: &Django, server: &Server, dir: &Path, settings: &str) -> Score {
+    replay_by(Oracle::settings(dir, settings), django, server, dir, settings)
+}
+
+/// The same, by an oracle of those settings.
+fn replay_by(oracle: Oracle, django: &Django, server: &Server, dir: &Path, settings: &str) -> Score {
     let database = server.database();
-    let report = Oracle::settings(dir, settings).keep_going().tables(Detail::End).replay(django, &database);
+    let report = oracle.keep_going().tables(Detail::End).replay(django, &database);
     let project = replay::build(replay::files(dir), replay::packages(django), Some(settings), version(&report));
     let context = context(&report, &project);
     replay::compare(&report, &project, &context)
@@ -278,7 +283,8 @@ fn public_projects() {
 }
 
 /// Any project: `ZDM_PROJECT` is its folder, `ZDM_PROJECT_SETTINGS` its settings module, `ZDM_PROJECT_PYTHON` the
-/// virtual environment that has its requirements, `ZDM_PROJECT_DJANGO` the series of Django in there.
+/// virtual environment that has its requirements, `ZDM_PROJECT_DJANGO` the series of Django in there. With
+/// `ZDM_PROJECT_RUN_PYTHON` its RunPython runs too, for migrations that need the rows that earlier ones put in.
 #[test]
 #[ignore = "compares the project that the environment names"]
 fn a_project_of_yours() {
@@ -288,7 +294,11 @@ fn a_project_of_yours() {
     let root = Path::new(&root);
     let django = Django::at(Path::new(&environment), &given("ZDM_PROJECT_DJANGO"));
     let server = Server::newest();
-    let score = replay_settings(&django, &server, root, &settings);
+    let mut oracle = Oracle::settings(root, &settings);
+    if std::env::var_os("ZDM_PROJECT_RUN_PYTHON").is_some() {
+        oracle = oracle.run_python();
+    }
+    let score = replay_by(oracle, &django, &server, root, &settings);
     let differences: Vec<String> = score.differences.iter().chain(&score.catalog_differences).cloned().collect();
     finish(&[Row { project: settings, django: django.version().to_owned(), score }], &differences);
 }
