@@ -310,6 +310,7 @@ const OPERATIONS: &[(&str, &str, OperationFact)] = &[
     ("psqlextra", "PostgresDeleteMaterializedViewModel", OperationFact::StateLike("DeleteModel")),
     ("psqlextra", "PostgresDeletePartitionedModel", OperationFact::StateLike("DeleteModel")),
     ("psqlextra", "PostgresDeleteViewModel", OperationFact::StateLike("DeleteModel")),
+    ("pulpcore", "RequireVersion", OperationFact::Rows),
     ("sortedm2m", "AlterSortedManyToManyField", OperationFact::SortedManyToMany),
 ];
 

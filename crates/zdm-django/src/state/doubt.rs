@@ -70,9 +70,9 @@ impl ProjectState {
             OperationKind::RenameModel { old_name, .. } => {
                 let key = ModelKey::new(app, old_name);
                 let any = |key: &ModelKey| {
-                    self.doubts
-                        .contains_key(key)
-                        .then(|| format!("not all of `{key}` is certain: it depends on an operation that is not analysed"))
+                    self.doubts.contains_key(key).then(|| {
+                        format!("not all of `{key}` is certain: it depends on an operation that is not analysed")
+                    })
                 };
                 whole(old_name).or_else(|| any(&key)).or_else(|| self.referrers(&key).find_map(any))
             }
