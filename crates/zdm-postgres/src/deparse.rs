@@ -8,7 +8,7 @@ pub(crate) mod settled;
 
 use std::fmt::Write as _;
 
-use crate::catalog::{Catalog, Column, Constraint, ConstraintKind, Index, Table};
+use crate::catalog::{Catalog, Column, Constraint, ConstraintKind, Function, Index, Table};
 use crate::data_type::{DataType, quoted_if_needed};
 use crate::expr::{ExprNode, SqlExpr, like_operator};
 use crate::name::{Ident, QualifiedName};
@@ -513,7 +513,9 @@ impl Printer<'_> {
             let wanted = match operator {
                 "->" | "->>" | "?" | "~" | "~*" | "!~" | "!~*" => DataType::named("text"),
                 "#>" | "#>>" | "?|" | "?&" => DataType::named("text").array(),
-                "||" if typed_left.data_type.as_ref().is_none_or(|left| left.is("varchar") || left.is("text")) => {
+                "||" if typed_left.data_type.as_ref().is_none_or(|left| left.is("varchar") || left.is("text"))
+                    || joined_to(&typed_right, &typed_left) =>
+                {
                     DataType::named("text")
                 }
                 _ => typed_left.data_type.as_ref().map_or_else(|| DataType::named("text"), plain),
@@ -610,6 +612,15 @@ impl Printer<'_> {
         Typed::new(format!("({})::{data_type}", inner.text), Some(data_type.clone()))
     }
 
+    /// The user's function, where there is only one of that name in all schemas.
+    fn function(&self, written: &QualifiedName, arguments: usize) -> Option<&Function> {
+        let same = |name: &QualifiedName| {
+            name.name == written.name && (written.schema.is_none() || name.schema == written.schema)
+        };
+        let mut named = self.catalog.functions.iter().filter(|(name, _)| same(name)).flat_map(|(_, list)| list.iter());
+        named.next().filter(|only| only.arguments.len() == arguments && named.next().is_none())
+    }
+
     fn call(&self, function: &QualifiedName, args: &[ExprNode], keyword: bool) -> Typed {
         let lower = function.name.as_str().to_ascii_lowercase();
         if keyword && args.is_empty() {
@@ -649,13 +660,15 @@ impl Printer<'_> {
         }
         let args = self.printed(args);
         let types: Vec<&Typed> = args.iter().map(|(typed, _)| typed).collect();
-        let wanted: Vec<Option<DataType>> = (0..args.len()).map(|place| argument(&lower, &types, place)).collect();
+        let own = self.function(function, args.len());
+        let wanted: Vec<Option<DataType>> = (0..args.len()).map(|place| argument(own, &lower, &types, place)).collect();
         let result = match lower.as_str() {
             name if is_alternative(name) => common_of(types).or_else(|| Some(DataType::named("text"))),
             "date_trunc" => wanted.get(1).cloned().flatten(),
             name if takes_text_and_counts(name) => Some(DataType::named("text")),
             name => numeric_signature(name, &types).map_or_else(|| signature(name).1, |(_, result)| Some(result)),
         };
+        let result = result.or_else(|| own?.returns.clone());
         let items: Vec<String> = args
             .into_iter()
             .zip(wanted)
@@ -669,6 +682,15 @@ impl Printer<'_> {
         let name = if is_alternative(&lower) { lower.to_ascii_uppercase() } else { relation(function) };
         Typed::new(format!("{name}({items})"), result)
     }
+}
+
+/// `text || anynonarray`: a literal beside a value that has no `||` of its own is text.
+fn joined_to(literal: &Typed, other: &Typed) -> bool {
+    let plain = |data_type: &DataType| {
+        const JOINED: &[&str] = &["bool", "uuid", "date", "timestamp", "timestamptz", "time", "interval", "inet"];
+        !data_type.is_array() && (number_rank(data_type).is_some() || JOINED.iter().any(|name| data_type.is(name)))
+    };
+    literal.literal.is_some() && other.data_type.as_ref().is_some_and(plain)
 }
 
 /// The cast that the server adds goes to the value, below its collations.
@@ -701,7 +723,11 @@ fn common_of<'e>(alternatives: impl IntoIterator<Item = &'e Typed>) -> Option<Da
 
 /// The type that a function wants of an argument; a literal takes it, and others are cast to it where the server does
 /// that itself.
-fn argument(function: &str, args: &[&Typed], place: usize) -> Option<DataType> {
+fn argument(own: Option<&Function>, function: &str, args: &[&Typed], place: usize) -> Option<DataType> {
+    built_in_argument(function, args, place).or_else(|| own?.arguments.get(place)?.clone())
+}
+
+fn built_in_argument(function: &str, args: &[&Typed], place: usize) -> Option<DataType> {
     let arg = args.get(place)?;
     let text = || Some(DataType::named("text"));
     if is_alternative(function) {

@@ -296,7 +296,8 @@ impl Run {
 
     /// Reads the whole table, unless it is known to hold nothing.
     pub(crate) fn scan(&mut self, name: &QualifiedName) {
-        if self.has_storage(name) && !self.is_empty(name) {
+        let unfilled = self.catalog().view(name).is_some_and(|view| !view.populated);
+        if self.has_storage(name) && !self.is_empty(name) && !unfilled {
             self.effects.scans.insert(name.clone());
         }
     }

@@ -867,6 +867,10 @@ pub struct Query {
     pub only: Vec<QualifiedName>,
     /// Columns named anywhere in it, qualified or not; each once.
     pub columns: Vec<Ident>,
+    /// The same, with the names that they stand behind; each pair once.
+    pub qualified: Vec<(Option<Ident>, Ident)>,
+    /// What relations are called in it, by their aliases or own names.
+    pub aliases: Vec<(Ident, QualifiedName)>,
     /// Functions called; each once.
     pub functions: Vec<QualifiedName>,
     /// Relations locked by FOR UPDATE, FOR NO KEY UPDATE, FOR SHARE or FOR KEY SHARE.
@@ -880,6 +884,16 @@ pub struct Query {
 }
 
 impl Query {
+    /// Whether it may read that column of a relation, which `is_relation` tells by the name that is written. A qualifier
+    /// that is no relation's may be anything's.
+    pub(crate) fn reads_column(&self, column: &Ident, is_relation: impl Fn(&QualifiedName) -> bool) -> bool {
+        self.qualified.iter().filter(|(_, name)| name == column).any(|(qualifier, _)| {
+            let called = |alias: &Ident| Some(alias) == qualifier.as_ref();
+            let mut meant = self.aliases.iter().filter(|(alias, _)| called(alias)).peekable();
+            meant.peek().is_none() || meant.any(|(_, name)| is_relation(name))
+        })
+    }
+
     /// Whether these tokens stand somewhere in it, one behind the other.
     pub fn says(&self, wanted: &[&str]) -> bool {
         let words: Vec<&str> = self.words.split(' ').collect();

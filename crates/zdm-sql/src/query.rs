@@ -235,9 +235,8 @@ impl Scan<'_> {
         match closed.role {
             Role::Group if !closed.relations.is_empty() => {
                 let alias = skip_alias(cursor);
-                let parent = self.frame();
                 for (name, relation) in closed.relations {
-                    parent.relations.push((alias.clone().unwrap_or(name), relation));
+                    self.called(alias.clone().unwrap_or(name), relation);
                 }
             }
             Role::Group | Role::Call => {
@@ -370,7 +369,7 @@ impl Scan<'_> {
         let alias = skip_alias(cursor).unwrap_or_else(|| name.name.clone());
         if !self.is_cte(&name) {
             self.relation(&name, alone);
-            self.frame().relations.push((alias, name));
+            self.called(alias, name);
         }
         if cursor.accept("TABLESAMPLE") {
             let _ = cursor.name();
@@ -378,6 +377,15 @@ impl Scan<'_> {
                 let _ = cursor.skip_parenthesized();
             }
         }
+    }
+
+    /// A relation of this FROM, by the name that it has there.
+    fn called(&mut self, alias: Ident, name: QualifiedName) {
+        let named = (alias, name);
+        if !self.query.aliases.contains(&named) {
+            self.query.aliases.push(named.clone());
+        }
+        self.frame().relations.push(named);
     }
 
     fn relation(&mut self, name: &QualifiedName, only: bool) {
@@ -448,8 +456,7 @@ impl Scan<'_> {
                     self.query.star = true;
                     if !self.is_cte(&name) {
                         self.relation(&name, alone);
-                        let alias = name.name.clone();
-                        self.frame().relations.push((alias, name));
+                        self.called(name.name.clone(), name);
                     }
                 }
             }
@@ -610,10 +617,14 @@ impl Scan<'_> {
             self.function(qualified(parts));
             return;
         }
-        if let Some(column) = parts.into_iter().next_back()
-            && !self.query.columns.contains(&column)
-        {
-            self.query.columns.push(column);
+        let mut parts = parts.into_iter();
+        let Some(column) = parts.next_back() else { return };
+        let named = (parts.next_back(), column);
+        if !self.query.columns.contains(&named.1) {
+            self.query.columns.push(named.1.clone());
+        }
+        if !self.query.qualified.contains(&named) {
+            self.query.qualified.push(named);
         }
     }
 }

@@ -187,9 +187,9 @@ fn create_table() {
     check(
         "CREATE TABLE t AS SELECT a, b AS c FROM u WITH NO DATA; CREATE TABLE t (x, y) AS TABLE u; SELECT a INTO TEMP x FROM t",
         r#"
-        CreateTableAs{name:t, query:Query{text:"SELECT a, b AS c FROM u", relations:[u], columns:["a", "b"], output:[OutputColumn{name:"a", expr:"a"}, OutputColumn{name:"c", expr:"b"}]}}
-        CreateTableAs{name:t, with_data:true, columns:["x", "y"], query:Query{text:"TABLE u", relations:[u], star:true}}
-        CreateTableAs{name:x, persistence:Temporary, with_data:true, query:Query{text:"SELECT a INTO TEMP x FROM t", relations:[t], columns:["a"], output:[OutputColumn{name:"a", expr:"a"}]}}
+        CreateTableAs{name:t, query:Query{text:"SELECT a, b AS c FROM u", relations:[u], columns:["a", "b"], qualified:[(None, "a"), (None, "b")], aliases:[("u", u)], output:[OutputColumn{name:"a", expr:"a"}, OutputColumn{name:"c", expr:"b"}]}}
+        CreateTableAs{name:t, with_data:true, columns:["x", "y"], query:Query{text:"TABLE u", relations:[u], aliases:[("u", u)], star:true}}
+        CreateTableAs{name:x, persistence:Temporary, with_data:true, query:Query{text:"SELECT a INTO TEMP x FROM t", relations:[t], columns:["a"], qualified:[(None, "a")], aliases:[("t", t)], output:[OutputColumn{name:"a", expr:"a"}]}}
         "#,
     );
     check(
@@ -248,8 +248,8 @@ fn objects() {
     check(
         "CREATE OR REPLACE VIEW v (x) AS SELECT a FROM t WITH CASCADED CHECK OPTION; CREATE MATERIALIZED VIEW m AS SELECT * FROM t, u WITH NO DATA; REFRESH MATERIALIZED VIEW CONCURRENTLY m",
         r#"
-        CreateView{name:v, or_replace:true, with_data:true, columns:["x"], query:Query{text:"SELECT a FROM t", relations:[t], columns:["a"], output:[OutputColumn{name:"a", expr:"a"}]}, check_option:true}
-        CreateView{name:m, materialized:true, query:Query{text:"SELECT * FROM t, u", relations:[t, u], star:true}}
+        CreateView{name:v, or_replace:true, with_data:true, columns:["x"], query:Query{text:"SELECT a FROM t", relations:[t], columns:["a"], qualified:[(None, "a")], aliases:[("t", t)], output:[OutputColumn{name:"a", expr:"a"}]}, check_option:true}
+        CreateView{name:m, materialized:true, query:Query{text:"SELECT * FROM t, u", relations:[t, u], aliases:[("t", t), ("u", u)], star:true}}
         RefreshMaterializedView{name:m, concurrently:true, with_data:true}
         "#,
     );
@@ -375,44 +375,44 @@ fn data() {
     check(
         "INSERT INTO t AS x (a, b[1]) VALUES (1, f(2)), (3, (SELECT max(c) FROM u)) ON CONFLICT (a) DO UPDATE SET b = excluded.b RETURNING *; INSERT INTO t DEFAULT VALUES; INSERT INTO t SELECT * FROM u",
         r#"
-        Insert(Dml{table:t, columns:["a", "b"], query:Query{text:"INSERT INTO t AS x (a, b[1]) VALUES (1, f(2)), (3, (SELECT max(c) FROM u)) ON CONFLICT (a) DO UPDATE SET b = excluded.b RETURNING *", relations:[u], columns:["c", "a", "b"], functions:[f, max], star:true}, on_conflict_update:true, conflict:Columns(["a"]), values_rows:2})
+        Insert(Dml{table:t, columns:["a", "b"], query:Query{text:"INSERT INTO t AS x (a, b[1]) VALUES (1, f(2)), (3, (SELECT max(c) FROM u)) ON CONFLICT (a) DO UPDATE SET b = excluded.b RETURNING *", relations:[u], columns:["c", "a", "b"], qualified:[(None, "c"), (None, "a"), ("excluded", "b")], aliases:[("u", u)], functions:[f, max], star:true}, on_conflict_update:true, conflict:Columns(["a"]), values_rows:2})
         Insert(Dml{table:t, query:Query{text:"INSERT INTO t DEFAULT VALUES"}, values_rows:1})
-        Insert(Dml{table:t, query:Query{text:"INSERT INTO t SELECT * FROM u", relations:[u], star:true}})
+        Insert(Dml{table:t, query:Query{text:"INSERT INTO t SELECT * FROM u", relations:[u], aliases:[("u", u)], star:true}})
         "#,
     );
     check(
         "UPDATE ONLY t x SET a = 1, (b, c) = (SELECT 1, 2) FROM u JOIN v USING (id) WHERE x.id = u.id AND u.d IS DISTINCT FROM 1 RETURNING a",
         r#"
-        Update(Dml{table:t, only:true, columns:["a", "b", "c"], predicate:"x.id = u.id AND u.d IS DISTINCT FROM 1", query:Query{text:"UPDATE ONLY t x SET a = 1, (b, c) = (SELECT 1, 2) FROM u JOIN v USING (id) WHERE x.id = u.id AND u.d IS DISTINCT FROM 1 RETURNING a", relations:[u, v], columns:["b", "c", "id", "d", "a"]}})
+        Update(Dml{table:t, only:true, columns:["a", "b", "c"], predicate:"x.id = u.id AND u.d IS DISTINCT FROM 1", query:Query{text:"UPDATE ONLY t x SET a = 1, (b, c) = (SELECT 1, 2) FROM u JOIN v USING (id) WHERE x.id = u.id AND u.d IS DISTINCT FROM 1 RETURNING a", relations:[u, v], columns:["b", "c", "id", "d", "a"], qualified:[(None, "b"), (None, "c"), (None, "id"), ("x", "id"), ("u", "id"), ("u", "d"), (None, "a")], aliases:[("u", u), ("v", v)]}})
         "#,
     );
     check(
         "DELETE FROM t USING u AS w, LATERAL (SELECT * FROM v) z WHERE t.id = w.id; WITH x AS (SELECT 1 FROM y), z AS (DELETE FROM a USING x WHERE b RETURNING *) INSERT INTO c SELECT * FROM z",
         r#"
-        Delete(Dml{table:t, predicate:"t.id = w.id", query:Query{text:"DELETE FROM t USING u AS w, LATERAL (SELECT * FROM v) z WHERE t.id = w.id", relations:[u, v], columns:["id"], star:true}})
-        Insert(Dml{table:c, query:Query{text:"WITH x AS (SELECT 1 FROM y), z AS (DELETE FROM a USING x WHERE b RETURNING *) INSERT INTO c SELECT * FROM z", relations:[y], star:true, modifies:[Delete(Dml{table:a, predicate:"b", query:Query{text:"DELETE FROM a USING x WHERE b RETURNING *", columns:["b"], star:true}})]}})
+        Delete(Dml{table:t, predicate:"t.id = w.id", query:Query{text:"DELETE FROM t USING u AS w, LATERAL (SELECT * FROM v) z WHERE t.id = w.id", relations:[u, v], columns:["id"], qualified:[("t", "id"), ("w", "id")], aliases:[("w", u), ("v", v), ("z", v)], star:true}})
+        Insert(Dml{table:c, query:Query{text:"WITH x AS (SELECT 1 FROM y), z AS (DELETE FROM a USING x WHERE b RETURNING *) INSERT INTO c SELECT * FROM z", relations:[y], aliases:[("y", y)], star:true, modifies:[Delete(Dml{table:a, predicate:"b", query:Query{text:"DELETE FROM a USING x WHERE b RETURNING *", columns:["b"], qualified:[(None, "b")], aliases:[("x", x)], star:true}})]}})
         "#,
     );
     check(
         "MERGE INTO t USING s ON t.id = s.id WHEN MATCHED THEN UPDATE SET a = s.a WHEN NOT MATCHED THEN INSERT (a, b) VALUES (1, 2)",
         r#"
-        Merge(Dml{table:t, columns:["a"], query:Query{text:"MERGE INTO t USING s ON t.id = s.id WHEN MATCHED THEN UPDATE SET a = s.a WHEN NOT MATCHED THEN INSERT (a, b) VALUES (1, 2)", relations:[s], columns:["id", "a"]}, merge:[MergeClause{when:Matched, action:Update(["a"])}, MergeClause{when:NotMatched, action:Insert(["a", "b"])}], merge_on:[("t", t, "id"), ("s", s, "id")]})
+        Merge(Dml{table:t, columns:["a"], query:Query{text:"MERGE INTO t USING s ON t.id = s.id WHEN MATCHED THEN UPDATE SET a = s.a WHEN NOT MATCHED THEN INSERT (a, b) VALUES (1, 2)", relations:[s], columns:["id", "a"], qualified:[("t", "id"), ("s", "id"), ("s", "a")], aliases:[("s", s)]}, merge:[MergeClause{when:Matched, action:Update(["a"])}, MergeClause{when:NotMatched, action:Insert(["a", "b"])}], merge_on:[("t", t, "id"), ("s", s, "id")]})
         "#,
     );
     check(
         "SELECT a.b AS c, count(*), d::int, e + 1 f FROM s.t a LEFT JOIN public.u ON a.x = u.x, generate_series(1, 2) g WHERE EXISTS (SELECT 1 FROM w) FOR UPDATE OF a SKIP LOCKED; TABLE t; VALUES (1), (2)",
         r#"
-        Select(Query{text:"SELECT a.b AS c, count(*), d::int, e + 1 f FROM s.t a LEFT JOIN public.u ON a.x = u.x, generate_series(1, 2) g WHERE EXISTS (SELECT 1 FROM w) FOR UPDATE OF a SKIP LOCKED", relations:[s.t, u, w], columns:["b", "d", "e", "x"], functions:[count, generate_series], locked:[s.t], output:[OutputColumn{name:"c", expr:"a.b"}, OutputColumn{name:"count", expr:"count(*)"}, OutputColumn{name:"d", expr:"d::int"}, OutputColumn{name:"f", expr:"e + 1"}]})
-        Select(Query{text:"TABLE t", relations:[t], star:true})
+        Select(Query{text:"SELECT a.b AS c, count(*), d::int, e + 1 f FROM s.t a LEFT JOIN public.u ON a.x = u.x, generate_series(1, 2) g WHERE EXISTS (SELECT 1 FROM w) FOR UPDATE OF a SKIP LOCKED", relations:[s.t, u, w], columns:["b", "d", "e", "x"], qualified:[("a", "b"), (None, "d"), (None, "e"), ("a", "x"), ("u", "x")], aliases:[("a", s.t), ("u", u), ("w", w)], functions:[count, generate_series], locked:[s.t], output:[OutputColumn{name:"c", expr:"a.b"}, OutputColumn{name:"count", expr:"count(*)"}, OutputColumn{name:"d", expr:"d::int"}, OutputColumn{name:"f", expr:"e + 1"}]})
+        Select(Query{text:"TABLE t", relations:[t], aliases:[("t", t)], star:true})
         Select(Query{text:"VALUES (1), (2)", output:[OutputColumn{name:"column1", expr:"1"}]})
         "#,
     );
     check(
         "WITH t AS (SELECT * FROM t) SELECT * FROM t; WITH RECURSIVE r AS (SELECT 1 UNION ALL SELECT n FROM r) SELECT * FROM r; SELECT extract(year FROM d), trim(both FROM e), x IS DISTINCT FROM y FROM t",
         r#"
-        Select(Query{text:"WITH t AS (SELECT * FROM t) SELECT * FROM t", relations:[t], star:true})
-        Select(Query{text:"WITH RECURSIVE r AS (SELECT 1 UNION ALL SELECT n FROM r) SELECT * FROM r", columns:["n"], star:true})
-        Select(Query{text:"SELECT extract(year FROM d), trim(both FROM e), x IS DISTINCT FROM y FROM t", relations:[t], columns:["d", "e", "x", "y"], functions:[extract, btrim], output:[OutputColumn{name:"extract", expr:"extract(year FROM d)"}, OutputColumn{name:"btrim", expr:"trim(both FROM e)"}, OutputColumn{expr:"x IS DISTINCT FROM y"}]})
+        Select(Query{text:"WITH t AS (SELECT * FROM t) SELECT * FROM t", relations:[t], aliases:[("t", t)], star:true})
+        Select(Query{text:"WITH RECURSIVE r AS (SELECT 1 UNION ALL SELECT n FROM r) SELECT * FROM r", columns:["n"], qualified:[(None, "n")], star:true})
+        Select(Query{text:"SELECT extract(year FROM d), trim(both FROM e), x IS DISTINCT FROM y FROM t", relations:[t], columns:["d", "e", "x", "y"], qualified:[(None, "d"), (None, "e"), (None, "x"), (None, "y")], aliases:[("t", t)], functions:[extract, btrim], output:[OutputColumn{name:"extract", expr:"extract(year FROM d)"}, OutputColumn{name:"btrim", expr:"trim(both FROM e)"}, OutputColumn{expr:"x IS DISTINCT FROM y"}]})
         "#,
     );
     check(
@@ -731,7 +731,7 @@ fn spans_leave_out_blanks_comments_and_semicolons() {
 fn placeholders_of_the_driver_are_operands() {
     check(
         "UPDATE t SET a = %s WHERE b >%s AND c IN %(ids)s",
-        r#"Update(Dml{table:t, columns:["a"], predicate:"b >%s AND c IN %(ids)s", query:Query{text:"UPDATE t SET a = %s WHERE b >%s AND c IN %(ids)s", columns:["b", "c"]}})"#,
+        r#"Update(Dml{table:t, columns:["a"], predicate:"b >%s AND c IN %(ids)s", query:Query{text:"UPDATE t SET a = %s WHERE b >%s AND c IN %(ids)s", columns:["b", "c"], qualified:[(None, "b"), (None, "c")]}})"#,
     );
     check_expr("b >%s", r#"Infix{operator:">", left:Column{name:"b"}, right:Other{text:"%s"}}"#);
     check_expr("a %% b", r#"Infix{operator:"%%", left:Column{name:"a"}, right:Column{name:"b"}}"#);
@@ -764,20 +764,20 @@ fn what_looks_like_something_else() {
     // A recursive view reads itself, which is no relation yet.
     check(
         "CREATE RECURSIVE VIEW v (n) AS SELECT 1 UNION ALL SELECT n FROM v, t",
-        r#"CreateView{name:v, with_data:true, columns:["n"], query:Query{text:"SELECT 1 UNION ALL SELECT n FROM v, t", relations:[t], columns:["n"], output:[OutputColumn{expr:"1"}]}}"#,
+        r#"CreateView{name:v, with_data:true, columns:["n"], query:Query{text:"SELECT 1 UNION ALL SELECT n FROM v, t", relations:[t], columns:["n"], qualified:[(None, "n")], aliases:[("v", v), ("t", t)], output:[OutputColumn{expr:"1"}]}}"#,
     );
     // Each name of a recursive list is visible in all of it; a plain list's only behind it.
     check(
         "WITH RECURSIVE a AS (SELECT 1 FROM b), b AS (SELECT 2 FROM t) SELECT 1 FROM a; WITH a AS (SELECT 1 FROM b), b AS (SELECT 2 FROM t) SELECT 1 FROM a",
         r#"
-        Select(Query{text:"WITH RECURSIVE a AS (SELECT 1 FROM b), b AS (SELECT 2 FROM t) SELECT 1 FROM a", relations:[t], output:[OutputColumn{expr:"1"}]})
-        Select(Query{text:"WITH a AS (SELECT 1 FROM b), b AS (SELECT 2 FROM t) SELECT 1 FROM a", relations:[b, t], output:[OutputColumn{expr:"1"}]})
+        Select(Query{text:"WITH RECURSIVE a AS (SELECT 1 FROM b), b AS (SELECT 2 FROM t) SELECT 1 FROM a", relations:[t], aliases:[("t", t)], output:[OutputColumn{expr:"1"}]})
+        Select(Query{text:"WITH a AS (SELECT 1 FROM b), b AS (SELECT 2 FROM t) SELECT 1 FROM a", relations:[b, t], aliases:[("b", b), ("t", t)], output:[OutputColumn{expr:"1"}]})
         "#,
     );
     // The words FROM, FOR and USING inside an expression or a join.
     check(
         "SELECT substring(a FROM 2 FOR 3) FROM t JOIN u USING (id) WHERE a IS DISTINCT FROM b",
-        r#"Select(Query{text:"SELECT substring(a FROM 2 FOR 3) FROM t JOIN u USING (id) WHERE a IS DISTINCT FROM b", relations:[t, u], columns:["a", "id", "b"], functions:[substring], output:[OutputColumn{name:"substring", expr:"substring(a FROM 2 FOR 3)"}]})"#,
+        r#"Select(Query{text:"SELECT substring(a FROM 2 FOR 3) FROM t JOIN u USING (id) WHERE a IS DISTINCT FROM b", relations:[t, u], columns:["a", "id", "b"], qualified:[(None, "a"), (None, "id"), (None, "b")], aliases:[("t", t), ("u", u)], functions:[substring], output:[OutputColumn{name:"substring", expr:"substring(a FROM 2 FOR 3)"}]})"#,
     );
     // COPY's data are not SQL, and a table may have the name of a kind.
     check(
@@ -832,6 +832,6 @@ fn merge() {
         "MERGE INTO t USING u ON t.a = CASE WHEN u.b THEN 1 ELSE 2 END WHEN MATCHED AND u.c = 'THEN DELETE' THEN DO NOTHING \
          WHEN MATCHED AND (CASE WHEN u.d THEN true END) THEN UPDATE SET a = CASE WHEN u.b THEN 1 END, (b, c) = (1, 2) \
          WHEN NOT MATCHED BY SOURCE THEN DELETE WHEN NOT MATCHED BY TARGET THEN INSERT (a, b) VALUES (1, 'WHEN') RETURNING *",
-        r#"Merge(Dml{table:t, columns:["a", "b", "c"], query:Query{text:"MERGE INTO t USING u ON t.a = CASE WHEN u.b THEN 1 ELSE 2 END WHEN MATCHED AND u.c = 'THEN DELETE' THEN DO NOTHING WHEN MATCHED AND (CASE WHEN u.d THEN true END) THEN UPDATE SET a = CASE WHEN u.b THEN 1 END, (b, c) = (1, 2) WHEN NOT MATCHED BY SOURCE THEN DELETE WHEN NOT MATCHED BY TARGET THEN INSERT (a, b) VALUES (1, 'WHEN') RETURNING *", relations:[u], columns:["a", "b", "c", "d"], star:true}, merge:[MergeClause{when:Matched, condition:true, action:Nothing}, MergeClause{when:Matched, condition:true, action:Update(["a", "b", "c"])}, MergeClause{when:NotMatchedBySource, by:true, action:Delete}, MergeClause{when:NotMatched, by:true, action:Insert(["a", "b"])}], merge_on:[("t", t, "a"), ("u", u, "b")]})"#,
+        r#"Merge(Dml{table:t, columns:["a", "b", "c"], query:Query{text:"MERGE INTO t USING u ON t.a = CASE WHEN u.b THEN 1 ELSE 2 END WHEN MATCHED AND u.c = 'THEN DELETE' THEN DO NOTHING WHEN MATCHED AND (CASE WHEN u.d THEN true END) THEN UPDATE SET a = CASE WHEN u.b THEN 1 END, (b, c) = (1, 2) WHEN NOT MATCHED BY SOURCE THEN DELETE WHEN NOT MATCHED BY TARGET THEN INSERT (a, b) VALUES (1, 'WHEN') RETURNING *", relations:[u], columns:["a", "b", "c", "d"], qualified:[("t", "a"), ("u", "b"), ("u", "c"), ("u", "d"), (None, "b"), (None, "c")], aliases:[("u", u)], star:true}, merge:[MergeClause{when:Matched, condition:true, action:Nothing}, MergeClause{when:Matched, condition:true, action:Update(["a", "b", "c"])}, MergeClause{when:NotMatchedBySource, by:true, action:Delete}, MergeClause{when:NotMatched, by:true, action:Insert(["a", "b"])}], merge_on:[("t", t, "a"), ("u", u, "b")]})"#,
     );
 }

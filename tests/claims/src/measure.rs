@@ -305,9 +305,10 @@ impl Bench {
             }
             if let Some(name) =
                 notice.message.strip_prefix("verifying table \"").and_then(|rest| rest.strip_suffix('"'))
-                && after.values().any(|relation| relation.name == name && !relation.empty)
+                && let Some((oid, relation)) =
+                    after.iter().find(|(_, relation)| relation.name == name && !relation.empty)
             {
-                observed.scans.insert(name.to_owned());
+                observed.scans.insert(name_of(oid).unwrap_or(relation).name.clone());
             }
         }
         let read_after = rows_read(session);

@@ -192,8 +192,12 @@ pub fn differences(predicted: &Observed, uncertain: &Uncertain, measured: &Obser
         settled.into_iter().all(|(name, letters)| {
             let known = predicted.blocked.get(name).cloned().unwrap_or_default();
             let unseen = |letter: char| letter == 'i' && uncertain.unprobed.contains(name);
+            // Its lock came when nobody was there to wait for: what blocks there is another relation's.
+            let unheld = predicted.locks.contains_key(name) && !measured.locks.contains_key(name);
             letters.chars().all(|letter| known.contains(letter))
-                && known.chars().all(|letter| !scope.last_blocks || letters.contains(letter) || unseen(letter))
+                && known
+                    .chars()
+                    .all(|letter| !scope.last_blocks || unheld || letters.contains(letter) || unseen(letter))
         })
     };
     if scope.blocks && !blocks_equal {

@@ -3,7 +3,7 @@
 //! The server prints the expression and reads it again (`ATPostAlterTypeParse`): what it had concluded from the old type,
 //! the types of literals and the casts that it had added, is written out by then and stays.
 
-use super::{LONGEST_REPEATED, Printed, Printer, Typed, argument, common_of, plain, signature};
+use super::{LONGEST_REPEATED, Printed, Printer, Typed, argument, common_of, joined_to, plain, signature};
 use crate::catalog::{Catalog, Table, UserTypeKind};
 use crate::data_type::DataType;
 use crate::expr::{ExprNode, SqlExpr};
@@ -76,7 +76,8 @@ impl Printer<'_> {
                 let lower = function.name.as_str().to_ascii_lowercase();
                 let printed = self.printed(args);
                 let types: Vec<&Typed> = printed.iter().map(|(typed, _)| typed).collect();
-                let arg = |(place, (typed, arg)): (usize, &Printed<'_>)| match argument(&lower, &types, place) {
+                let own = self.function(function, args.len());
+                let arg = |(place, (typed, arg)): (usize, &Printed<'_>)| match argument(own, &lower, &types, place) {
                     Some(wanted) => self.settle_operand(typed.clone(), arg, &wanted),
                     None => self.settle(arg),
                 };
@@ -100,6 +101,7 @@ impl Printer<'_> {
             "->" | "->>" | "?" | "~" | "~*" | "!~" | "!~*" => text(),
             "#>" | "#>>" | "?|" | "?&" => text().map(DataType::array),
             "@>" | "<@" | "&&" => typed_left.data_type.as_ref().map(plain),
+            "||" if joined_to(&typed_left, &typed_right) || joined_to(&typed_right, &typed_left) => text(),
             _ => self.common(&typed_left, &typed_right),
         };
         let Some(wanted) = wanted else { return (self.settle(left), self.settle(right)) };

@@ -352,14 +352,9 @@ impl Run {
             let validate = if self.version.at_least(13) { validate } else { late.validate };
             // Rows are read in the last phase, when every table is ready.
             let valid = !key.attributes.not_valid && key.attributes.enforced;
-            let constraint = self.add_foreign_key(name, &key, only, true)?;
-            if valid && validate {
-                let table = self.table(name);
-                if let Some(ConstraintKind::ForeignKey(key)) =
-                    table.constraint(constraint.as_str()).map(|constraint| constraint.kind.clone())
-                {
-                    queue.entry(name.clone()).or_default().foreign_keys.push((key.columns, key.table));
-                }
+            let (referenced, unchecked) = self.add_foreign_key(name, &key, only)?;
+            for table in unchecked.into_iter().filter(|_| valid && validate) {
+                queue.entry(table).or_default().foreign_keys.push((key.columns.clone(), referenced.clone()));
             }
         }
         Ok(())
@@ -1158,6 +1153,20 @@ impl Run {
                 continue;
             };
             let pending = not_null_constraint(&table, column).is_some_and(|constraint| !constraint.valid);
+            // `ATExecSetNotNull` of 18: what a child has already is inherited from now on and not looked at.
+            if pending && position > 0 && constraint.is_none() {
+                let column = column.clone();
+                self.catalog_mut().edit_table(name, |table| {
+                    for constraint in &mut table.constraints {
+                        if matches!(&constraint.kind, ConstraintKind::NotNull { column: known, .. } if *known == column)
+                        {
+                            constraint.inherited = true;
+                            constraint.own = true;
+                        }
+                    }
+                });
+                continue;
+            }
             if known.not_null && !pending {
                 let existing = not_null_constraint(&table, column).map(|constraint| constraint.name.clone());
                 if let (0, Some(existing), Some(given)) =
@@ -1720,7 +1729,7 @@ impl Run {
         }
         let primary = matches!(constraint.kind, TableConstraintKind::PrimaryKey(_));
         if primary && table.primary_key().is_some() {
-            return refuse("42P16", format!("multiple primary keys for table \"{}\" are not allowed", name.name));
+            return super::create_table::multiple_primary_keys(name);
         }
         if table.partition_by.is_some() {
             return refuse("0A000", "ALTER TABLE / ADD CONSTRAINT USING INDEX is not supported on partitioned tables");

@@ -259,7 +259,13 @@ impl Run {
             self.inherit_constraints(&name, parent)?;
         }
         self.name_not_nulls(&name, &parts.not_nulls);
+        // A partition has its parent's primary key, which comes first.
+        let has_primary = create.partition_of.is_some()
+            && parents.first().is_some_and(|parent| self.table(parent).primary_key().is_some());
         for key in merge_keys(&name, std::mem::take(&mut parts.keys))? {
+            if has_primary && matches!(key.kind, KeyKind::Primary(_)) {
+                return multiple_primary_keys(&name);
+            }
             self.add_key(&name, &key, true)?;
         }
         if create.partition_of.is_some()
@@ -270,7 +276,7 @@ impl Run {
             self.clone_parent_triggers(&name, parent);
         }
         for key in &parts.foreign_keys {
-            self.add_foreign_key(&name, key, false, true)?;
+            self.add_foreign_key(&name, key, false)?;
         }
         Ok(())
     }
@@ -1144,7 +1150,7 @@ impl Run {
             return refuse("0A000", format!("{word} constraints are not supported on foreign tables"));
         }
         if matches!(key.kind, KeyKind::Primary(_)) && table.primary_key().is_some() {
-            return refuse("42P16", format!("multiple primary keys for table \"{}\" are not allowed", name.name));
+            return multiple_primary_keys(name);
         }
         let elements: Vec<IndexElement> = match &key.kind {
             KeyKind::Exclude { elements, .. } => elements.iter().map(|(element, _)| element.clone()).collect(),
@@ -1618,11 +1624,15 @@ pub(super) fn check_output_names<'a>(names: impl Iterator<Item = &'a Ident>) -> 
     Ok(())
 }
 
+pub(super) fn multiple_primary_keys<T>(table: &QualifiedName) -> Step<T> {
+    refuse("42P16", format!("multiple primary keys for table \"{}\" are not allowed", table.name))
+}
+
 /// The primary key first, then the others; a key that repeats another is one with it (`transformIndexConstraints`).
 pub(super) fn merge_keys(table: &QualifiedName, keys: Vec<Key>) -> Step<Vec<Key>> {
     let primaries = keys.iter().filter(|key| matches!(key.kind, KeyKind::Primary(_))).count();
     if primaries > 1 {
-        return refuse("42P16", format!("multiple primary keys for table \"{}\" are not allowed", table.name));
+        return multiple_primary_keys(table);
     }
     let (mut merged, others): (Vec<Key>, Vec<Key>) =
         keys.into_iter().partition(|key| matches!(key.kind, KeyKind::Primary(_)));

@@ -1389,7 +1389,8 @@ impl Run {
                 if behavior == DropBehavior::Restrict {
                     return refuse("0A000", "cannot truncate a table referenced in a foreign key constraint");
                 }
-                let below = self.catalog().descendants(&referencing);
+                // Partitions have the key themselves, inheritance children have not.
+                let below = self.partitions(&referencing);
                 for name in std::iter::once(referencing).chain(below) {
                     if !names.contains(&name) {
                         names.push(name);

@@ -13,14 +13,13 @@ use crate::naming;
 use crate::statement::Persistence;
 
 impl Run {
-    /// Adds a foreign key; `skip_validation` where no row can violate it. Answers its name.
+    /// Adds a foreign key. Answers the referenced table and those whose rows are not known to fit.
     pub(super) fn add_foreign_key(
         &mut self,
         name: &QualifiedName,
         key: &NewForeignKey,
         only: bool,
-        skip_validation: bool,
-    ) -> Step<Ident> {
+    ) -> Step<(QualifiedName, Vec<QualifiedName>)> {
         for action in [&key.references.on_delete, &key.references.on_update].into_iter().flatten() {
             if action.contains('(') {
                 self.since(15, "(")?;
@@ -112,7 +111,7 @@ impl Run {
             }
         }
         let constraint = Constraint {
-            name: constraint_name.clone(),
+            name: constraint_name,
             kind: ConstraintKind::ForeignKey(ForeignKey {
                 period: key.period,
                 columns: key.columns.clone(),
@@ -128,14 +127,16 @@ impl Run {
             own: false,
         };
         self.catalog_mut().edit_table(name, |table| table.constraints.push(constraint.clone()));
-        if target.partition_by.is_some() {
-            for partition in self.catalog().descendants(&referenced) {
-                self.lock(&partition, LockMode::ShareRowExclusive);
-            }
-        }
+        self.lock_referenced(&referenced);
+        let mut unchecked = vec![name.clone()];
         if table.partition_by.is_some() {
-            for partition in self.catalog().descendants(name) {
+            unchecked = self.catalog().descendants(name);
+            for partition in unchecked.clone() {
                 self.lock(&partition, LockMode::ShareRowExclusive);
+                if let Some(valid) = self.adopt_foreign_key(&partition, &constraint) {
+                    unchecked.retain(|name| !valid || *name != partition);
+                    continue;
+                }
                 let copy = Constraint { inherited: true, ..constraint.clone() };
                 self.catalog_mut().edit_table(&partition, |table| {
                     if table.constraint(copy.name.as_str()).is_none() {
@@ -144,10 +145,37 @@ impl Run {
                 });
             }
         }
-        if !skip_validation && constraint.valid {
-            self.validate_foreign_key(name, &key.columns, &referenced);
+        unchecked.retain(|leaf| self.has_storage(leaf));
+        Ok((referenced, unchecked))
+    }
+
+    /// Every table that rows of a key may be in.
+    pub(super) fn lock_referenced(&mut self, referenced: &QualifiedName) {
+        self.lock(referenced, LockMode::ShareRowExclusive);
+        for partition in self.partitions(referenced) {
+            self.lock(&partition, LockMode::ShareRowExclusive);
         }
-        Ok(constraint_name)
+    }
+
+    /// `tryAttachPartitionForeignKey`: a partition's own key like its parent's becomes a part of that, which checks for
+    /// both from now on, so that its triggers go. Answers whether its rows were known to fit.
+    pub(super) fn adopt_foreign_key(&mut self, child: &QualifiedName, of_parent: &Constraint) -> Option<bool> {
+        let ConstraintKind::ForeignKey(key) = &of_parent.kind else { return None };
+        let newest = self.version.at_least(18);
+        let like = |known: &Constraint| {
+            matches!(&known.kind, ConstraintKind::ForeignKey(own) if own == key)
+                && !known.inherited
+                && (known.valid || newest)
+        };
+        let existing = self.table(child).constraints.iter().find(|known| like(known)).cloned()?;
+        self.unhook_referenced(key);
+        self.catalog_mut().edit_table(child, |table| {
+            for known in table.constraints.iter_mut().filter(|known| known.name == existing.name) {
+                known.inherited = true;
+                known.valid |= of_parent.valid;
+            }
+        });
+        Some(existing.valid)
     }
 
     /// Before 18 a key to a partitioned table has one more for each partition, whose names are numbered on.
@@ -315,6 +343,10 @@ impl Run {
         for partition in self.partitions(name) {
             self.lock(&partition, LockMode::AccessExclusive);
         }
+        self.unhook_referenced(key);
+    }
+
+    fn unhook_referenced(&mut self, key: &ForeignKey) {
         let mut referenced = self.partitions(&key.table);
         referenced.push(key.table.clone());
         for table in referenced {

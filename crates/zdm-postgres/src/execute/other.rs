@@ -533,6 +533,11 @@ impl Run {
             need_sequence_type(&self.resolve_type(data_type)?)?;
         }
         check_extent(options, options.data_type.as_ref().or(known.as_ref()))?;
+        let says =
+            |words: &[&str]| options.other.iter().any(|option| words.iter().any(|word| option.starts_with(word)));
+        if (options.data_type.is_some() || says(&["MINVALUE", "MAXVALUE"])) && !says(&["RESTART"]) {
+            self.may_fail_always("22023", format!("the value of {name} is outside of its new bounds"));
+        }
         if options.owned_by.is_some() && self.catalog().sequence(&name).is_some_and(|sequence| sequence.identity) {
             return refuse("0A000", "cannot change ownership of identity sequence");
         }

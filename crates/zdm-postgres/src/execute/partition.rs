@@ -1,7 +1,7 @@
 //! Partitions and inheritance: attaching, detaching, and what a new partition takes over from its parent.
 
 use super::alter_table::Queue;
-use super::create_table::{Key, KeyKind, not_null_constraint, of_ranges};
+use super::create_table::{Check, Key, KeyKind, not_null_constraint, of_ranges};
 use super::{Run, Step, not_for_relation, refuse};
 use crate::catalog::{Constraint, ConstraintKind, Index, Relation};
 use crate::data_type::{DataType, quoted_if_needed};
@@ -341,28 +341,11 @@ impl Run {
     fn attach_foreign_keys(&mut self, child: &QualifiedName, parent: &QualifiedName) {
         for constraint in &self.table(parent).constraints {
             let ConstraintKind::ForeignKey(key) = &constraint.kind else { continue };
-            self.lock(&key.table, LockMode::ShareRowExclusive);
-            let newest = self.version.at_least(18);
-            let existing = self
-                .table(child)
-                .constraints
-                .iter()
-                .find(|known| {
-                    matches!(&known.kind, ConstraintKind::ForeignKey(own) if own == key) && (known.valid || newest)
-                })
-                .cloned();
-            if let Some(existing) = existing {
-                // The parent's key checks for both from now on: the triggers of the partition's own go.
-                self.lock(&key.table, LockMode::AccessExclusive);
-                if constraint.valid && !existing.valid {
+            self.lock_referenced(&key.table);
+            if let Some(valid) = self.adopt_foreign_key(child, constraint) {
+                if constraint.valid && !valid {
                     self.validate_foreign_key(child, &key.columns, &key.table);
                 }
-                self.catalog_mut().edit_table(child, |table| {
-                    for known in table.constraints.iter_mut().filter(|known| known.name == existing.name) {
-                        known.inherited = true;
-                        known.valid |= constraint.valid;
-                    }
-                });
                 continue;
             }
             let copy = Constraint { inherited: true, ..constraint.clone() };
@@ -384,7 +367,7 @@ impl Run {
     pub(super) fn clone_parent_foreign_keys(&mut self, child: &QualifiedName, parent: &QualifiedName) {
         for constraint in &self.table(parent).constraints {
             let ConstraintKind::ForeignKey(key) = &constraint.kind else { continue };
-            self.lock(&key.table, LockMode::ShareRowExclusive);
+            self.lock_referenced(&key.table);
             let copy = Constraint { inherited: true, ..constraint.clone() };
             self.catalog_mut().edit_table(child, |table| {
                 if table.constraint(copy.name.as_str()).is_none() {
@@ -484,12 +467,17 @@ impl Run {
         if let Some(default) = &default {
             self.lock(default, LockMode::AccessExclusive);
         }
-        // The keys that the partition had from its parent become its own.
+        // The keys that the partition had from its parent become its own; before 15 those to partitioned tables are lost.
+        let mut lost = Vec::new();
         for constraint in &self.table(&child).constraints {
             if let ConstraintKind::ForeignKey(key) = &constraint.kind
                 && constraint.inherited
             {
-                self.lock(&key.table, LockMode::ShareRowExclusive);
+                if !self.version.at_least(15) && self.table(&key.table).partition_by.is_some() {
+                    lost.push(constraint.name.clone());
+                } else {
+                    self.lock_referenced(&key.table);
+                }
             }
         }
         if finalize {
@@ -529,6 +517,11 @@ impl Run {
         }
         if concurrently {
             self.keep_bound_as_check(name, &child);
+        }
+        for name in std::iter::once(child.clone()).chain(self.catalog().descendants(&child)) {
+            self.catalog_mut().edit_table(&name, |table| {
+                table.constraints.retain(|constraint| !(constraint.inherited && lost.contains(&constraint.name)));
+            });
         }
         self.catalog_mut().edit_table(name, |table| table.children.retain(|known| *known != child));
         self.catalog_mut().edit_table(&child, |table| {
@@ -584,14 +577,17 @@ impl Run {
             terms.extend(level);
         }
         let expr = crate::expr::SqlExpr::new(text.clone(), ExprNode::And(terms));
-        let check = super::create_table::Check {
-            name: None,
-            expr,
-            no_inherit: false,
-            attributes: ConstraintAttributes::default(),
-        };
+        let check = Check { name: None, expr, no_inherit: false, attributes: ConstraintAttributes::default() };
         // A name is always free, and the columns are the table's.
-        let _ = self.add_check(child, &check);
+        let Ok(chosen) = self.add_check(child, &check) else { return };
+        for below in self.catalog().descendants(child) {
+            let _ = self.add_check(&below, &Check { name: Some(chosen.clone()), ..check.clone() });
+            self.catalog_mut().edit_table(&below, |table| {
+                for added in table.constraints.iter_mut().filter(|known| known.name == chosen) {
+                    added.inherited = true;
+                }
+            });
+        }
     }
 
     /// `get_qual_for_range` and `get_qual_for_list` of one key that is a column.
@@ -602,7 +598,10 @@ impl Run {
             return None;
         };
         let key = || ExprNode::Column { qualifier: None, name: column.clone() };
+        // A bound is a constant of the key's type.
+        let plain = self.table(parent).column(column.as_str()).is_none_or(|column| column.data_type.is("int4"));
         let constant = |literal: &Literal| match literal {
+            Literal::Number(number) if !plain => ExprNode::Text(number.to_string()),
             Literal::Number(number) => ExprNode::Number(number.to_string()),
             Literal::Text(text) => ExprNode::Text(text.clone()),
         };

@@ -137,7 +137,10 @@ impl Run {
             .columns
             .iter()
             .map(|column| column.name.clone())
-            .filter(|column| query.star || query.columns.contains(column))
+            .filter(|column| {
+                let here = |name: &QualifiedName| self.find(name).as_ref() == Some(relation);
+                query.star || query.reads_column(column, here)
+            })
             .collect()
     }
 
