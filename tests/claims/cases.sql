@@ -2464,3 +2464,22 @@ ALTER SEQUENCE payment_id_seq MAXVALUE 1000 RESTART 5
 ALTER TABLE log_1 ADD CONSTRAINT nn NOT NULL body NOT VALID ==> ALTER TABLE log ALTER COLUMN body SET NOT NULL
 ALTER TABLE tenant RENAME TO org; ALTER TABLE org RENAME COLUMN seats TO places ==> ALTER TABLE org ADD CHECK (places > 0)
 CREATE INDEX ON later (region)
+
+-- base tables that take the place of others
+CREATE TABLE owner (id int PRIMARY KEY);
+CREATE TABLE place (id int, kind text, PRIMARY KEY (id, kind)) PARTITION BY LIST (kind);
+CREATE TABLE place_a PARTITION OF place FOR VALUES IN ('a');
+CREATE TABLE old (id serial PRIMARY KEY, v int, owner int CONSTRAINT fo REFERENCES owner, place int, kind text, CONSTRAINT fp FOREIGN KEY (place, kind) REFERENCES place, CONSTRAINT set CHECK (v IS NOT NULL) NOT VALID);
+INSERT INTO owner SELECT g FROM generate_series(1, 1500) g;
+INSERT INTO place SELECT g, 'a' FROM generate_series(1, 1500) g;
+INSERT INTO old (v, owner, place, kind) SELECT g, g, g, 'a' FROM generate_series(1, 1500) g;
+-- cases
+ALTER TABLE old ALTER COLUMN v SET NOT NULL
+ALTER TABLE old VALIDATE CONSTRAINT set
+ALTER TABLE old DROP COLUMN kind
+ALTER TABLE old DROP COLUMN owner
+ALTER TABLE old DROP CONSTRAINT fp
+CREATE TABLE new (LIKE old INCLUDING ALL); INSERT INTO new SELECT * FROM old ==> DROP TABLE old
+CREATE TABLE new (LIKE old INCLUDING ALL); INSERT INTO new SELECT * FROM old ==> DROP TABLE old CASCADE
+CREATE TABLE new (LIKE old INCLUDING ALL); ALTER SEQUENCE old_id_seq OWNED BY new.id ==> DROP TABLE old
+CREATE TABLE new (a int CHECK (a > 0), FOREIGN KEY (a) REFERENCES owner NOT VALID, CONSTRAINT c CHECK (a < 5) NOT VALID)

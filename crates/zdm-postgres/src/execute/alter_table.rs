@@ -2023,6 +2023,10 @@ impl Run {
             let tables = self.tree(only, name, mode);
             return self.drop_not_null(&tables, column);
         }
+        // `ATExecDropConstraint` opens the referenced table itself.
+        if let ConstraintKind::ForeignKey(key) = &known.kind {
+            self.lock(&key.table, LockMode::AccessExclusive);
+        }
         self.drop_constraint_of(name, &known, behavior)?;
         let mut dropped_indexes = vec![name.sibling(constraint.clone())];
         // Keys of inheritance parents are theirs alone.

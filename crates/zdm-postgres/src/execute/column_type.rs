@@ -444,7 +444,7 @@ impl Run {
         for partition in self.partitions(&key.table) {
             self.lock(&partition, LockMode::ShareRowExclusive);
         }
-        self.unhook_dependent_foreign_key(referencing, key);
+        self.unhook_foreign_key(referencing, key);
         let remade = &mut queue.entry(referencing.clone()).or_default().remade_keys;
         if !remade.contains(&constraint.name) {
             remade.push(constraint.name.clone());

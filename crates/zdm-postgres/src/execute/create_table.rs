@@ -237,6 +237,11 @@ impl Run {
             self.check_bound(&name, parent, bound)?;
             self.check_default_partition(parent, bound);
         }
+        // There are no rows that NOT VALID could pass over (`transformCheckConstraints`, `transformFKConstraints`).
+        let checks = parts.checks.iter_mut().map(|check| &mut check.attributes);
+        for attributes in checks.chain(parts.foreign_keys.iter_mut().map(|key| &mut key.attributes)) {
+            attributes.not_valid = false;
+        }
         for check in &parts.checks {
             self.add_check(&name, check)?;
         }

@@ -138,9 +138,11 @@ impl Run {
                 if !cascade && let Some(root) = roots.first() {
                     return self.depended_on(word, root, roots.len());
                 }
-                self.unhook_dependent_foreign_key(&referencing, &key);
+                self.unhook_foreign_key(&referencing, &key);
                 self.forget_foreign_key(&referencing, &constraint.name, &key);
             }
+            let mut sequences: Vec<QualifiedName> =
+                self.catalog().sequences_of(name).into_iter().map(|(_, sequence)| sequence).collect();
             if self.catalog().sequence(name).is_some() {
                 let owner = self
                     .catalog()
@@ -160,14 +162,17 @@ impl Run {
                         ),
                     );
                 }
+                sequences.push(name.clone());
+            }
+            for sequence in &sequences {
                 let users: Vec<(QualifiedName, Ident)> = self
                     .catalog()
-                    .tables_drawing_from(name)
+                    .tables_drawing_from(sequence)
                     .flat_map(|table| {
                         table
                             .columns
                             .iter()
-                            .filter(|column| column.draws_from(name))
+                            .filter(|column| column.draws_from(sequence))
                             .map(|column| (table.name.clone(), column.name.clone()))
                             .collect::<Vec<_>>()
                     })
@@ -232,7 +237,7 @@ impl Run {
                 && !constraint.inherited
                 && self.catalog().relation(&key.table).is_some()
             {
-                self.unhook_dependent_foreign_key(name, key);
+                self.unhook_foreign_key(name, key);
             }
         }
         for (_, sequence) in self.catalog().sequences_of(name) {
@@ -392,7 +397,7 @@ impl Run {
             if behavior == DropBehavior::Restrict {
                 return refuse("2BP01", format!("cannot drop index {} because other objects depend on it", index.name));
             }
-            self.unhook_dependent_foreign_key(&referencing, &key);
+            self.unhook_foreign_key(&referencing, &key);
             self.forget_foreign_key(&referencing, &constraint.name, &key);
         }
         Ok(())
@@ -442,7 +447,7 @@ impl Run {
                             ),
                         );
                     }
-                    self.unhook_dependent_foreign_key(&referencing, &key);
+                    self.unhook_foreign_key(&referencing, &key);
                     self.forget_foreign_key(&referencing, &dependent.name, &key);
                 }
                 self.lock(&name.sibling(constraint.name.clone()), LockMode::AccessExclusive);

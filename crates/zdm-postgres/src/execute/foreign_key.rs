@@ -329,16 +329,8 @@ impl Run {
         }
     }
 
-    /// Removing a foreign key removes its triggers on both tables: ACCESS EXCLUSIVE on the referenced one, and on the
-    /// partitions of both.
+    /// Removing a foreign key removes its triggers: ACCESS EXCLUSIVE on the tables of both sides that have some.
     pub(super) fn unhook_foreign_key(&mut self, name: &QualifiedName, key: &ForeignKey) {
-        self.lock(&key.table, LockMode::AccessExclusive);
-        self.unhook_dependent_foreign_key(name, key);
-    }
-
-    /// The same where the key goes with something else: only tables with triggers of the key are locked, and before 15
-    /// a partitioned table has none.
-    pub(super) fn unhook_dependent_foreign_key(&mut self, name: &QualifiedName, key: &ForeignKey) {
         self.lock(name, LockMode::AccessExclusive);
         for partition in self.partitions(name) {
             self.lock(&partition, LockMode::AccessExclusive);
@@ -346,6 +338,7 @@ impl Run {
         self.unhook_referenced(key);
     }
 
+    /// Before 15 a partitioned table has no triggers of keys that reference it.
     fn unhook_referenced(&mut self, key: &ForeignKey) {
         let mut referenced = self.partitions(&key.table);
         referenced.push(key.table.clone());
