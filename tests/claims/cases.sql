@@ -2483,3 +2483,98 @@ CREATE TABLE new (LIKE old INCLUDING ALL); INSERT INTO new SELECT * FROM old ==>
 CREATE TABLE new (LIKE old INCLUDING ALL); INSERT INTO new SELECT * FROM old ==> DROP TABLE old CASCADE
 CREATE TABLE new (LIKE old INCLUDING ALL); ALTER SEQUENCE old_id_seq OWNED BY new.id ==> DROP TABLE old
 CREATE TABLE new (a int CHECK (a > 0), FOREIGN KEY (a) REFERENCES owner NOT VALID, CONSTRAINT c CHECK (a < 5) NOT VALID)
+
+-- base names, keys and defaults of a desk
+CREATE TYPE currency AS (amount numeric(12,2), code char(3));
+CREATE DOMAIN quantity AS int NOT NULL CHECK (VALUE > 0);
+CREATE TABLE author (id int PRIMARY KEY, name varchar(80) NOT NULL);
+CREATE FUNCTION initials(varchar) RETURNS varchar LANGUAGE sql IMMUTABLE AS 'SELECT left($1, 1)::varchar';
+CREATE INDEX author_initials ON author (initials(name));
+CREATE TABLE ticket (id bigserial PRIMARY KEY, author_id int REFERENCES author, path citext CHECK (path <> ''), title text, opened timestamptz, score int, open boolean);
+CREATE INDEX ticket_day ON ticket (((opened AT TIME ZONE 'UTC')::date));
+CREATE INDEX ticket_open ON ticket (score) WHERE NOT open;
+CREATE TABLE reply (id int PRIMARY KEY, ticket bigint REFERENCES ticket ON DELETE CASCADE, up int REFERENCES reply ON DELETE CASCADE, q quantity);
+CREATE TABLE vote (reply int REFERENCES reply ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED, n int);
+CREATE TABLE base (id int PRIMARY KEY, made date DEFAULT '2020-01-01');
+CREATE TABLE derived (extra text) INHERITS (base);
+CREATE TABLE derived2 (PRIMARY KEY (id)) INHERITS (derived);
+CREATE TABLE other_base (made date DEFAULT '2021-01-01');
+CREATE TABLE stock (id bigint NOT NULL, place text NOT NULL, n int DEFAULT 0, author int, PRIMARY KEY (id, place)) PARTITION BY LIST (place);
+CREATE TABLE stock_n PARTITION OF stock FOR VALUES IN ('n', 'm');
+CREATE TABLE stock_s PARTITION OF stock FOR VALUES IN ('s') PARTITION BY HASH (id);
+CREATE TABLE stock_s_0 PARTITION OF stock_s FOR VALUES WITH (MODULUS 1, REMAINDER 0);
+ALTER TABLE stock ADD CONSTRAINT stock_author FOREIGN KEY (author) REFERENCES author;
+CREATE TABLE stock_e (id bigint NOT NULL, place text NOT NULL, n int DEFAULT 0, author int);
+CREATE TABLE shelf (id bigint, place text, k int PRIMARY KEY, FOREIGN KEY (id, place) REFERENCES stock ON DELETE CASCADE ON UPDATE CASCADE);
+CREATE TABLE box (shelf int REFERENCES shelf ON DELETE CASCADE);
+CREATE FUNCTION keep() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+CREATE TRIGGER kept AFTER UPDATE OF n ON stock FOR EACH ROW EXECUTE FUNCTION keep();
+CREATE VIEW both_sides AS SELECT s.*, t.title FROM shelf s JOIN ticket t ON t.id = s.id;
+CREATE VIEW prices AS SELECT id, score, title || 'x' AS t FROM ticket;
+INSERT INTO author SELECT g, 'a' FROM generate_series(1, 1500) g;
+INSERT INTO ticket (author_id, path, title) SELECT g, 'p' || g, 't' || g FROM generate_series(1, 1500) g;
+INSERT INTO reply SELECT g, g, 1, 1 FROM generate_series(1, 1500) g;
+INSERT INTO vote SELECT g, g FROM generate_series(1, 1500) g;
+INSERT INTO base SELECT g FROM generate_series(1, 1500) g;
+INSERT INTO derived SELECT g FROM generate_series(5001, 6500) g;
+INSERT INTO derived2 SELECT g FROM generate_series(2001, 3500) g;
+INSERT INTO stock SELECT g, 'n' FROM generate_series(1, 1500) g;
+INSERT INTO stock SELECT g, 's' FROM generate_series(1, 1500) g;
+INSERT INTO stock_e SELECT g, 'e', 0, g FROM generate_series(1, 1500) g;
+INSERT INTO shelf SELECT g, 'n', g FROM generate_series(1, 1500) g;
+INSERT INTO box SELECT g FROM generate_series(1, 1500) g;
+-- cases
+ALTER TABLE ticket ADD COLUMN a timestamptz DEFAULT now() AT TIME ZONE 'UTC'
+ALTER TABLE ticket ADD COLUMN a bool DEFAULT 1 < 2 NOT NULL, ADD COLUMN d interval DAY TO SECOND DEFAULT '1 day', ADD COLUMN i interval(2) DEFAULT '1 day'
+ALTER TABLE ticket ADD COLUMN c currency DEFAULT ROW(0, 'EUR'), ADD COLUMN h text DEFAULT encode(sha256('x'), 'hex')
+ALTER TABLE author ALTER COLUMN name TYPE text
+ALTER TABLE ticket ALTER COLUMN path TYPE varchar(90)
+ALTER TABLE ticket ALTER COLUMN opened TYPE timestamp
+ALTER TABLE ticket ALTER COLUMN open SET DEFAULT false, ALTER COLUMN open TYPE smallint USING open::int
+CREATE INDEX ON ticket ((CASE WHEN open THEN title ELSE path END))
+ALTER TABLE ticket ADD COLUMN order int
+ALTER TABLE ticket ADD COLUMN values int, ADD COLUMN between int, ADD COLUMN position int
+ALTER TABLE ticket RENAME COLUMN title TO user
+CREATE TABLE group (id int)
+CREATE TABLE places (from text, to text)
+CREATE TABLE places (id int CONSTRAINT check CHECK (id > 0))
+CREATE INDEX all ON ticket (score)
+UPDATE ticket SET desc = 1
+SAVEPOINT order
+DROP TABLE ticket, table
+CREATE POLICY p ON ticket TO current_user USING (score > 0); ALTER TABLE ticket OWNER TO current_user
+SELECT left(name, 1) AS right FROM author
+ALTER TABLE base ALTER COLUMN id TYPE bigint
+ALTER TABLE base ALTER COLUMN made TYPE timestamp
+CREATE TABLE child () INHERITS (base, other_base)
+CREATE TABLE child (made date DEFAULT '2022-01-01') INHERITS (base, other_base)
+ALTER TABLE author SET SCHEMA s2; SELECT * FROM s2.author
+ALTER VIEW prices RENAME TO costs; DROP VIEW costs
+ALTER TABLE vote RENAME TO votes; DROP TABLE votes
+ALTER INDEX ticket_day RENAME TO "Day"; REINDEX INDEX "Day"
+ALTER TABLE ticket RENAME CONSTRAINT ticket_path_check TO ticket_pkey
+ALTER TABLE reply RENAME CONSTRAINT reply_pkey TO vote
+CREATE TABLE v2 (LIKE vote INCLUDING ALL); INSERT INTO v2 SELECT * FROM vote; DROP TABLE vote; ALTER TABLE v2 RENAME TO vote
+CREATE INDEX i1 ON reply (ticket); DROP INDEX i1
+UPDATE reply SET ticket = ticket ==> ALTER TABLE ticket ADD COLUMN z int
+UPDATE reply SET ticket = NULL ==> ALTER TABLE ticket ADD COLUMN z int
+UPDATE vote SET reply = reply, n = 1 ==> ALTER TABLE vote ADD COLUMN z int
+UPDATE vote SET reply = NULL WHERE n = 4 ==> ALTER TABLE vote ADD COLUMN z int
+DELETE FROM ticket WHERE id = 3
+DELETE FROM ticket WHERE id = 3 ==> ALTER TABLE vote ADD COLUMN z int
+DELETE FROM stock WHERE place = 'n' AND id = 5
+UPDATE stock SET place = 'm' WHERE id = 4 AND place = 'n'
+UPDATE stock SET place = 's' WHERE id = 4000
+ALTER TABLE stock_e ADD CONSTRAINT stock_author FOREIGN KEY (author) REFERENCES author NOT VALID ==> ALTER TABLE stock ATTACH PARTITION stock_e FOR VALUES IN ('e')
+CREATE TRIGGER kept AFTER UPDATE OF n ON stock_e FOR EACH ROW EXECUTE FUNCTION keep() ==> ALTER TABLE stock ATTACH PARTITION stock_e FOR VALUES IN ('e')
+ALTER TABLE stock_s DETACH PARTITION stock_s_0; ALTER TABLE stock_s ATTACH PARTITION stock_s_0 FOR VALUES WITH (MODULUS 1, REMAINDER 0)
+INSERT INTO stock SELECT id, 'm' FROM stock_e ON CONFLICT (id, place) DO UPDATE SET n = EXCLUDED.n
+INSERT INTO stock SELECT id, 'n' FROM stock_e ON CONFLICT (id, place) DO UPDATE SET n = EXCLUDED.n
+CREATE OR REPLACE VIEW prices AS SELECT id, score::text, title || 'x' AS t FROM ticket
+ALTER TABLE ticket ALTER COLUMN score TYPE bigint
+DROP VIEW prices ==> ALTER TABLE ticket ALTER COLUMN score TYPE bigint
+BEGIN ISOLATION LEVEL REPEATABLE READ; UPDATE ticket SET score = 1 WHERE id = 4
+SET TRANSACTION READ ONLY ==> SELECT 1; SET TRANSACTION READ WRITE
+START TRANSACTION READ ONLY; ALTER TABLE ticket ADD COLUMN z int
+CREATE MATERIALIZED VIEW mv AS SELECT id FROM reply WITH NO DATA; REFRESH MATERIALIZED VIEW mv
+SET search_path = ''; ALTER TABLE s.ticket ADD COLUMN z int

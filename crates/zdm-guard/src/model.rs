@@ -118,7 +118,7 @@ impl Model {
     /// `in_transaction`: a transaction block is open, or this message opens one.
     pub fn judge(&mut self, sql: &str, in_transaction: bool) -> Judgement {
         match (in_transaction, self.session.in_transaction()) {
-            (true, false) => drop(self.session.execute(&Statement::Begin)),
+            (true, false) => drop(self.session.execute(&Statement::BEGIN)),
             // It ended where nobody saw it.
             (false, true) => drop(self.session.execute(&Statement::Rollback { and_chain: false })),
             _ => {}
@@ -128,7 +128,7 @@ impl Model {
         let controls_transaction = parsed.iter().any(|parsed| is_transaction_control(&parsed.statement));
         let implicit = parsed.len() > 1 && !in_transaction && !controls_transaction;
         if implicit {
-            self.session.execute(&Statement::Begin);
+            self.session.execute(&Statement::BEGIN);
         }
         let mut judgement = Judgement {
             class: Class::Weak,
@@ -175,7 +175,7 @@ impl Model {
             self.session = copy;
             let mut blank = empty(self.version);
             if self.session.in_transaction() {
-                blank.execute(&Statement::Begin);
+                blank.execute(&Statement::BEGIN);
             }
             let outcome = blank.execute(statement);
             let class =
@@ -295,7 +295,7 @@ fn blocks_by_locks(effects: &Effects) -> bool {
 }
 
 fn is_transaction_control(statement: &Statement) -> bool {
-    matches!(statement, Statement::Begin | Statement::Commit { .. } | Statement::Rollback { .. })
+    matches!(statement, Statement::Begin { .. } | Statement::Commit { .. } | Statement::Rollback { .. })
 }
 
 fn is_rows_only(statement: &Statement) -> bool {

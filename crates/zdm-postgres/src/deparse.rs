@@ -8,11 +8,11 @@ pub(crate) mod settled;
 
 use std::fmt::Write as _;
 
-use crate::catalog::{Catalog, Column, Constraint, ConstraintKind, Function, Index, Table};
+use crate::catalog::{Catalog, Column, Constraint, ConstraintKind, Function, Index, Table, UserTypeKind};
 use crate::data_type::{DataType, quoted_if_needed};
 use crate::expr::{ExprNode, SqlExpr, like_operator};
 use crate::name::{Ident, QualifiedName};
-use crate::statement::{IndexElement, IndexKey};
+use crate::statement::{IndexElement, IndexKey, TypeDefinition};
 
 /// A column's default as `pg_get_expr(adbin, adrelid)`; a generated column's expression as well.
 pub fn default(catalog: &Catalog, table: &Table, column: &Column) -> Option<String> {
@@ -220,6 +220,7 @@ impl Printer<'_> {
             (Some(value), Some(target)) => literal_of(&value, target),
             (Some(value), None) => literal_of(&value, &DataType::named("text")),
             (None, Some(target)) if *expr.node == ExprNode::Null => format!("NULL::{}", plain(target)),
+            (None, Some(target)) => self.fields(&expr.node, target).unwrap_or(typed.text),
             (None, _) => typed.text,
         }
     }
@@ -444,7 +445,8 @@ impl Printer<'_> {
         if same {
             return typed.text;
         }
-        let text_like = wanted.is("text") && (actual_base.is("varchar") || actual_base.is("bpchar"));
+        let string = |data_type: &DataType| ["text", "varchar", "bpchar"].iter().any(|name| data_type.is(name));
+        let text_like = string(wanted) && (string(&actual_base) || is_citext(&actual_base));
         let wider = matches!((number_rank(&actual_base), number_rank(wanted)), (Some(from), Some(to)) if from < to);
         let stamp = wanted.is("timestamptz") && (actual_base.is("timestamp") || actual_base.is("date"))
             || wanted.is("timestamp") && actual_base.is("date");
@@ -470,6 +472,9 @@ impl Printer<'_> {
                     right
                 }),
                 _ if left.is("varchar") || right.is("varchar") => Some(DataType::named("text")),
+                _ if left.is("text") && is_citext(&right) || right.is("text") && is_citext(&left) => {
+                    Some(DataType::named("text"))
+                }
                 _ => None,
             },
             (Some(left), None) => Some(text(left)),
@@ -607,9 +612,27 @@ impl Printer<'_> {
             return inner;
         }
         if matches!(expr, ExprNode::Row(_)) {
-            return Typed::new(format!("{}::{data_type}", inner.text), Some(data_type.clone()));
+            let row = self.fields(expr, data_type).unwrap_or(inner.text);
+            return Typed::new(format!("{row}::{data_type}"), Some(data_type.clone()));
         }
         Typed::new(format!("({})::{data_type}", inner.text), Some(data_type.clone()))
+    }
+
+    /// `ROW(…)` of a composite type: each field as one of the type that it has there (`coerce_record_to_complex`).
+    fn fields(&self, node: &ExprNode, data_type: &DataType) -> Option<String> {
+        let ExprNode::Row(items) = node else { return None };
+        let known = self.catalog.user_type(&data_type.name)?;
+        let UserTypeKind::Defined(TypeDefinition::Composite(attributes)) = &known.kind else { return None };
+        let field = |(item, (_, wanted)): (&ExprNode, &(Ident, DataType))| {
+            let typed = self.print(item);
+            if let Some(value) = &typed.literal {
+                return cast_literal(value, wanted);
+            }
+            let same = typed.data_type.as_ref().is_none_or(|actual| actual == wanted);
+            if same { typed.text } else { format!("({})::{wanted}", typed.text) }
+        };
+        let fields: Vec<String> = items.iter().zip(attributes).map(field).collect();
+        Some(format!("ROW({})", fields.join(", ")))
     }
 
     /// The user's function, where there is only one of that name in all schemas.
@@ -684,6 +707,11 @@ impl Printer<'_> {
     }
 }
 
+/// The extension's type, in whatever schema.
+fn is_citext(data_type: &DataType) -> bool {
+    !data_type.is_array() && data_type.name.name == "citext"
+}
+
 /// `text || anynonarray`: a literal beside a value that has no `||` of its own is text.
 fn joined_to(literal: &Typed, other: &Typed) -> bool {
     let plain = |data_type: &DataType| {
@@ -704,18 +732,18 @@ fn cast_below_collations(text: &str, node: &ExprNode, wanted: &DataType) -> Stri
     format!("({text})::{}", plain(wanted))
 }
 
-/// The first type that is known.
+/// The common type of alternatives, text where none is known.
 fn known_type(alternatives: &[Printed<'_>]) -> DataType {
-    let mut types = alternatives.iter().filter_map(|(typed, _)| typed.data_type.as_ref());
-    types.next().cloned().unwrap_or_else(|| DataType::named("text"))
+    common_of(alternatives.iter().map(|(typed, _)| typed)).unwrap_or_else(|| DataType::named("text"))
 }
 
-/// The type of alternatives (`select_common_type`): of numbers and of dates the one that holds the others, else the
-/// first that is known.
+/// The type of alternatives (`select_common_type`): of numbers and of dates the one that holds the others, of strings
+/// text where it is among them, else the first that is known.
 fn common_of<'e>(alternatives: impl IntoIterator<Item = &'e Typed>) -> Option<DataType> {
     let rank = |data_type: &DataType| {
         let datetime = ["date", "timestamp", "timestamptz"].iter().position(|name| data_type.is(name));
-        number_rank(data_type).map(usize::from).or(datetime)
+        let preferred = data_type.is("text").then_some(0);
+        number_rank(data_type).map(usize::from).or(datetime).or(preferred)
     };
     let types = alternatives.into_iter().filter_map(|one| one.data_type.as_ref());
     types.map(plain).reduce(|first, other| if rank(&other) > rank(&first) { other } else { first })
@@ -743,6 +771,9 @@ fn built_in_argument(function: &str, args: &[&Typed], place: usize) -> Option<Da
         } else {
             Some(DataType::named(if arg.is("timestamp") { "timestamp" } else { "timestamptz" }))
         };
+    }
+    if function == "encode" {
+        return if place == 0 { Some(DataType::named("bytea")) } else { text() };
     }
     // Arguments of any type leave literals as they are.
     if matches!(
@@ -941,7 +972,8 @@ fn signature(function: &str) -> (Option<DataType>, Option<DataType>) {
             (Some(DataType::named("text")), Some(DataType::named("text")))
         }
         "digest" => (Some(DataType::named("text")), Some(DataType::named("bytea"))),
-        "concat" | "format" => (None, Some(DataType::named("text"))),
+        "sha224" | "sha256" | "sha384" | "sha512" => (Some(DataType::named("bytea")), Some(DataType::named("bytea"))),
+        "concat" | "format" | "encode" => (None, Some(DataType::named("text"))),
         "ascii" | "length" | "char_length" | "octet_length" | "strpos" => {
             (Some(DataType::named("text")), Some(DataType::named("int4")))
         }
@@ -1000,7 +1032,9 @@ fn literal_of(value: &str, data_type: &DataType) -> String {
         "regclass" => format!("{}::regclass", quoted(&printed_relation(value))),
         _ => {
             let value = canonical(value, bare).unwrap_or_else(|| value.to_owned());
-            format!("{}::{}", quoted(&value), plain(data_type))
+            // Of an interval alone the constant itself has the fields and the precision.
+            let data_type = if bare == "interval" { data_type.clone() } else { plain(data_type) };
+            format!("{}::{data_type}", quoted(&value))
         }
     }
 }

@@ -60,11 +60,20 @@ pub(crate) fn is_surely_mutable(
     mutable
 }
 
-/// The type of a column or of a cast; others are not known here.
+/// The type of a column, of a cast, or of a time in a zone; others are not known here.
 fn type_of(node: &ExprNode, table: &Table) -> Option<DataType> {
     match node {
         ExprNode::Column { name, .. } => table.column(name.as_str()).map(|column| column.data_type.clone()),
         ExprNode::Cast { data_type, .. } => Some(data_type.clone()),
+        ExprNode::AtTimeZone { expr, .. } => {
+            let operand = type_of(expr, table)?;
+            let result = match (is(&operand, "timestamptz"), is(&operand, "timestamp") || is(&operand, "date")) {
+                (true, _) => "timestamp",
+                (_, true) => "timestamptz",
+                _ => return None,
+            };
+            Some(DataType::named(result))
+        }
         _ => None,
     }
 }

@@ -186,7 +186,7 @@ impl Session {
         let number = self.number;
         self.number += 1;
         match statement {
-            Statement::Begin => return self.begin(),
+            Statement::Begin { modes } => return self.begin(modes),
             Statement::Commit { and_chain } => return self.end(true, *and_chain),
             Statement::Rollback { and_chain } => return self.end(false, *and_chain),
             _ => {}
@@ -302,7 +302,10 @@ impl Session {
         for (from, to) in renames {
             let all = Arc::make_mut(&mut self.state.facts.held);
             if let Some(held) = all.remove(from) {
-                all.insert(to.clone(), held);
+                let kept = all.entry(to.clone()).or_insert(held);
+                if kept.mode < held.mode {
+                    *kept = held;
+                }
             }
         }
     }
@@ -318,7 +321,7 @@ impl Session {
         Outcome { effects: Effects::default(), error: None, transaction, held: self.state.facts.held.clone() }
     }
 
-    fn begin(&mut self) -> Outcome {
+    fn begin(&mut self, modes: &str) -> Outcome {
         // BEGIN inside a transaction block is only a warning, unless the block has failed.
         match &self.transaction {
             Some(open) if open.failed => {
@@ -334,7 +337,14 @@ impl Session {
             Some(_) => {}
             None => self.open(),
         }
-        self.done(TransactionUse::Inside)
+        if modes.is_empty() {
+            return self.done(TransactionUse::Inside);
+        }
+        let next = self.number;
+        let modes = SetParameter { name: "transaction".to_owned(), value: Some(modes.to_owned()), local: true };
+        let outcome = self.execute(&Statement::Set(modes));
+        self.number = next;
+        outcome
     }
 
     fn open(&mut self) {
@@ -558,7 +568,7 @@ impl Settings {
     }
 
     /// SET TRANSACTION READ ONLY, or the parameter by its name.
-    fn is_read_only(&self) -> bool {
+    pub(crate) fn is_read_only(&self) -> bool {
         self.get("transaction_read_only").is_some_and(crate::execute::is_on)
     }
 

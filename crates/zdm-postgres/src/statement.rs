@@ -238,7 +238,10 @@ pub enum Statement {
     },
     Checkpoint,
     // Transactions and the session
-    Begin,
+    /// BEGIN and START TRANSACTION, with the transaction's modes as they are written.
+    Begin {
+        modes: String,
+    },
     Commit {
         and_chain: bool,
     },
@@ -877,6 +880,8 @@ pub struct Query {
     pub locked: Vec<QualifiedName>,
     /// `true` where a `*` is selected.
     pub star: bool,
+    /// What stands before the `*` that are selected, where something stands before each.
+    pub stars: Vec<Ident>,
     /// The output columns where they are simple: (name, source relation and column where it is one, type where a cast says it).
     pub output: Vec<OutputColumn>,
     /// Data-modifying common table expressions.
@@ -892,6 +897,15 @@ impl Query {
             let mut meant = self.aliases.iter().filter(|(alias, _)| called(alias)).peekable();
             meant.peek().is_none() || meant.any(|(_, name)| is_relation(name))
         })
+    }
+
+    /// Whether a `*` may stand for the columns of a relation.
+    pub(crate) fn selects_all_of(&self, is_relation: impl Fn(&QualifiedName) -> bool) -> bool {
+        let meant = |star: &Ident| {
+            let mut meant = self.aliases.iter().filter(|(alias, _)| alias == star).peekable();
+            meant.peek().is_none() || meant.any(|(_, name)| is_relation(name))
+        };
+        self.star && (self.stars.is_empty() || self.stars.iter().any(meant))
     }
 
     /// Whether these tokens stand somewhere in it, one behind the other.
@@ -935,7 +949,7 @@ pub struct Dml {
     pub conflict: Option<ConflictTarget>,
     /// The number of rows of INSERT … VALUES.
     pub values_rows: Option<u32>,
-    /// The values of INSERT … VALUES with one row.
+    /// The values of INSERT … VALUES with one row; of UPDATE those of its columns, where each has one of its own.
     pub values: Vec<SqlExpr>,
     /// The WHEN clauses of MERGE, in order; of nothing else.
     pub merge: Vec<MergeClause>,
@@ -1139,6 +1153,9 @@ pub struct SetParameter {
 }
 
 impl Statement {
+    /// BEGIN by itself.
+    pub const BEGIN: Self = Self::Begin { modes: String::new() };
+
     /// The command as the manual's "SQL Commands" names it: `ALTER TABLE`, `CREATE INDEX`, `INSERT`.
     pub fn command(&self) -> &str {
         match self {
@@ -1199,7 +1216,7 @@ impl Statement {
             Self::Analyze { .. } => "ANALYZE",
             Self::Cluster { .. } => "CLUSTER",
             Self::Checkpoint => "CHECKPOINT",
-            Self::Begin => "BEGIN",
+            Self::Begin { .. } => "BEGIN",
             Self::Commit { .. } => "COMMIT",
             Self::Rollback { .. } => "ROLLBACK",
             Self::Savepoint(_) => "SAVEPOINT",

@@ -152,7 +152,7 @@ fn a_foreign_key_locks_both_tables_and_reads_them() {
 #[test]
 fn locks_are_held_by_the_statement_that_took_them() {
     let mut session = shop();
-    run(&mut session, &Statement::Begin);
+    run(&mut session, &Statement::BEGIN);
     let add = alter(
         "shop_order",
         AlterTableAction::AddColumn { column: column("n", DataType::named("int"), Vec::new()), if_not_exists: false },
@@ -233,7 +233,7 @@ fn what_the_catalog_lacks_is_refused_unless_it_is_incomplete() {
 #[test]
 fn an_aborted_transaction_refuses_everything() {
     let mut session = shop();
-    run(&mut session, &Statement::Begin);
+    run(&mut session, &Statement::BEGIN);
     let missing = session.execute(&alter("shop_order", AlterTableAction::DropDefault { column: Ident::new("x") }));
     assert_eq!(missing.error.expect("no such column").sqlstate, "42703");
     let next = session.execute(&Statement::Select(Query::default()));

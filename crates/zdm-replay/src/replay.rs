@@ -140,7 +140,7 @@ impl Replayer {
             unknown: false,
         };
         if migration.atomic {
-            recorder.control(&Statement::Begin);
+            recorder.control(&Statement::BEGIN);
         }
         let run = run(&self.state, &self.context, &mut recorder);
         // A migration that opened a transaction itself ends here in any case.
@@ -277,7 +277,7 @@ impl Recorder {
             let mut session = self.session.clone();
             let atomic = run.atomic == Some(true) && !session.in_transaction();
             if atomic {
-                session.execute(&Statement::Begin);
+                session.execute(&Statement::BEGIN);
             }
             for parsed in zdm_sql::parse(sql) {
                 let catalog_before = session.catalog().clone();
@@ -328,9 +328,9 @@ impl Recorder {
         self.calls += 1;
         for parsed in parsed {
             match &parsed.statement {
-                Statement::Begin | Statement::Commit { .. } | Statement::Rollback { .. } => implicit = false,
+                Statement::Begin { .. } | Statement::Commit { .. } | Statement::Rollback { .. } => implicit = false,
                 _ if several && !self.session.in_transaction() => {
-                    self.control(&Statement::Begin);
+                    self.control(&Statement::BEGIN);
                     implicit = true;
                 }
                 _ => {}

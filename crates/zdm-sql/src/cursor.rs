@@ -6,6 +6,7 @@ use crate::data_type;
 use crate::expr;
 use crate::lexer::{Kind, Token};
 use crate::literal;
+use crate::query;
 
 /// Why a form could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,8 +156,19 @@ impl<'t> Cursor<'t> {
 
     // Names
 
-    /// An identifier as the server stores it; reserved words are not told apart.
+    /// An identifier as the server stores it, of a column or of an object: no key word that is reserved there (the grammar's
+    /// `ColId`).
     pub(crate) fn ident(&mut self) -> Read<Ident> {
+        match self.peek() {
+            Some(token) if token.kind == Kind::Word && is_reserved_name(self.source(token)) => {
+                self.unexpected("a name")
+            }
+            _ => self.label(),
+        }
+    }
+
+    /// An identifier where any word may stand: behind a dot, of a role, of an option (the grammar's `ColLabel`).
+    pub(crate) fn label(&mut self) -> Read<Ident> {
         if let Some(ident) = self.peek().and_then(|token| identifier(self.text, token)) {
             self.at += 1;
             return Ok(ident);
@@ -178,19 +190,27 @@ impl<'t> Cursor<'t> {
             .is_some_and(|token| matches!(token.kind, Kind::Word | Kind::Quoted | Kind::UnicodeQuoted))
     }
 
-    /// `name`, `schema.name` or `database.schema.name`.
+    /// `name`, `schema.name` or `database.schema.name` of an object.
     pub(crate) fn name(&mut self) -> Read<QualifiedName> {
+        let start = self.at;
+        self.ident()?;
+        self.at = start;
+        self.any_name()
+    }
+
+    /// The same of a function or a type, whose names are reserved otherwise; key words are not told apart.
+    pub(crate) fn any_name(&mut self) -> Read<QualifiedName> {
         let mut parts = self.dotted()?;
         let Some(name) = parts.pop() else { return self.unexpected("a name") };
         Ok(QualifiedName::as_written(parts.pop(), name))
     }
 
-    /// All parts of a dotted name; at least one.
+    /// All parts of a dotted name; at least one. Key words are not told apart.
     pub(crate) fn dotted(&mut self) -> Read<Vec<Ident>> {
-        let mut parts = vec![self.ident()?];
+        let mut parts = vec![self.label()?];
         while self.is_kind(Kind::Dot) && self.is_ident_nth(1) {
             self.at += 1;
-            parts.push(self.ident()?);
+            parts.push(self.label()?);
         }
         Ok(parts)
     }
@@ -201,6 +221,11 @@ impl<'t> Cursor<'t> {
 
     pub(crate) fn idents(&mut self) -> Read<Vec<Ident>> {
         self.list(Self::ident)
+    }
+
+    /// The names of roles, of which some are reserved words.
+    pub(crate) fn roles(&mut self) -> Read<Vec<Ident>> {
+        self.list(Self::label)
     }
 
     /// One or more, with commas between.
@@ -326,6 +351,28 @@ impl<'t> Cursor<'t> {
     pub(crate) fn expr_until_end(&mut self) -> Read<SqlExpr> {
         self.expr_until(self.tokens.len())
     }
+}
+
+/// Whether a word without quotes names neither a column nor an object: the key words that are reserved, and those that may
+/// name functions or types only. Source: PostgreSQL manual, "SQL Key Words".
+fn is_reserved_name(word: &str) -> bool {
+    const NAMES_OF_COLUMNS: [&str; 3] = ["BETWEEN", "EXISTS", "VALUES"];
+    const FURTHER: [&str; 12] = [
+        "COLLATION",
+        "CURRENT_CATALOG",
+        "CURRENT_DATE",
+        "CURRENT_ROLE",
+        "CURRENT_SCHEMA",
+        "CURRENT_TIME",
+        "CURRENT_TIMESTAMP",
+        "CURRENT_USER",
+        "LOCALTIME",
+        "LOCALTIMESTAMP",
+        "SESSION_USER",
+        "USER",
+    ];
+    let is_one_of = |words: &[&str]| words.iter().any(|other| other.eq_ignore_ascii_case(word));
+    (query::is_reserved(word) && !is_one_of(&NAMES_OF_COLUMNS)) || is_one_of(&FURTHER)
 }
 
 /// The identifier that a token is: unquoted spelling folded as the server does it (ASCII letters only), and cut to what

@@ -37,7 +37,7 @@ fn base(cursor: &mut Cursor<'_>) -> Read<DataType> {
             return Ok(data_type);
         }
     }
-    let name = cursor.name()?;
+    let name = cursor.any_name()?;
     let mut data_type = DataType::user_defined(name);
     modifiers(cursor, &mut data_type)?;
     Ok(data_type)

@@ -43,6 +43,16 @@ pub(crate) fn read(text: &str, tokens: &[Token]) -> SqlExpr {
     SqlExpr::new(reader.cursor.source_of(0, tokens.len()), node)
 }
 
+/// The tokens at the start that are an expression without the words that may follow it (the grammar's `b_expr`); all of
+/// them where the range cannot be read.
+pub(crate) fn restricted(text: &str, tokens: &[Token]) -> usize {
+    let mut reader = Reader { cursor: Cursor::new(text, tokens), nesting: 0 };
+    match reader.expr(0, Grammar::B) {
+        Ok(_) => reader.cursor.at,
+        Err(_) => tokens.len(),
+    }
+}
+
 /// What is known of a range that cannot be read.
 fn other(cursor: &Cursor<'_>, from: usize, to: usize) -> ExprNode {
     let found = query::names(cursor.text, cursor.tokens.get(from..to).unwrap_or_default());
@@ -494,7 +504,7 @@ impl Reader<'_> {
             } else if self.cursor.is_kind(Kind::Dot) {
                 self.cursor.at += 1;
                 if !self.cursor.accept_operator("*") {
-                    self.cursor.ident()?;
+                    self.cursor.label()?;
                 }
                 parsed.depth += 1;
                 parsed.node = self.other_from(start, vec![parsed.node]);
@@ -907,7 +917,7 @@ impl Reader<'_> {
             "EXTRACT" => {
                 let field = match self.cursor.string() {
                     Ok(field) => field,
-                    Err(_) => self.cursor.ident()?.as_str().to_owned(),
+                    Err(_) => self.cursor.label()?.as_str().to_owned(),
                 };
                 self.cursor.expect("FROM")?;
                 let operand = self.expr(0, Grammar::A)?;
@@ -946,7 +956,7 @@ impl Reader<'_> {
                 // NORMALIZE: its form is a word.
                 let mut args = vec![self.expr(0, Grammar::A)?];
                 if self.cursor.accept_kind(Kind::Comma) {
-                    let form = self.cursor.ident()?.as_str().to_ascii_uppercase();
+                    let form = self.cursor.label()?.as_str().to_ascii_uppercase();
                     args.push(Parsed::leaf(ExprNode::Text(form)));
                 }
                 self.call_of("normalize", args)

@@ -88,12 +88,15 @@ pub(crate) fn names(text: &str, tokens: &[Token]) -> Query {
 fn scan(cursor: &Cursor<'_>, parts: &[(usize, usize)], nested: bool) -> Query {
     let tokens = cursor.tokens;
     let mut query = Query::default();
-    let mut scan = Scan { query: &mut query, frames: vec![Frame::default()], nested };
+    let mut scan = Scan { query: &mut query, frames: vec![Frame::default()], nested, bare_star: false };
     for (start, end) in parts {
         let end = (*end).min(tokens.len());
         if *start < end {
             scan.part(Cursor { at: *start, tokens: &tokens[..end], ..cursor.clone() });
         }
+    }
+    if scan.bare_star {
+        query.stars.clear();
     }
     query
 }
@@ -134,6 +137,8 @@ struct Scan<'q> {
     frames: Vec<Frame>,
     /// The statement stands inside a WITH clause itself: it has no data-modifying ones.
     nested: bool,
+    /// A `*` with nothing before it is selected.
+    bare_star: bool,
 }
 
 impl Scan<'_> {
@@ -197,6 +202,12 @@ impl Scan<'_> {
                 // `count(*)` selects nothing.
                 if selects && self.frame().role == Role::Group {
                     self.query.star = true;
+                    let dot = cursor.at.checked_sub(1).filter(|before| cursor.tokens[*before].kind == Kind::Dot);
+                    let qualifier = dot.and_then(|dot| identifier(cursor.text, cursor.tokens[dot.checked_sub(1)?]));
+                    match qualifier {
+                        Some(qualifier) => self.query.stars.push(qualifier),
+                        None => self.bare_star = true,
+                    }
                 }
                 cursor.at += 1;
             }
@@ -272,7 +283,7 @@ impl Scan<'_> {
     /// One `name [( columns )] AS ( … )` of a WITH clause. `false`: the clause has ended; nothing was read.
     fn with_item(&mut self, cursor: &mut Cursor<'_>) -> bool {
         let mut ahead = cursor.clone();
-        let Ok(name) = ahead.ident() else { return false };
+        let Ok(name) = ahead.label() else { return false };
         if ahead.is_kind(Kind::LParen) && ahead.skip_parenthesized().is_err() {
             return false;
         }
@@ -359,7 +370,7 @@ impl Scan<'_> {
             return;
         }
         let alone = cursor.at.checked_sub(1).is_some_and(|before| cursor.word_at(before, &["ONLY"]));
-        let Ok(name) = cursor.name() else { return };
+        let Ok(name) = cursor.any_name() else { return };
         if cursor.is_kind(Kind::LParen) {
             self.function(name);
             self.open(cursor, Role::Call);
@@ -372,7 +383,7 @@ impl Scan<'_> {
             self.called(alias, name);
         }
         if cursor.accept("TABLESAMPLE") {
-            let _ = cursor.name();
+            let _ = cursor.any_name();
             if cursor.is_kind(Kind::LParen) {
                 let _ = cursor.skip_parenthesized();
             }
@@ -452,8 +463,9 @@ impl Scan<'_> {
                 // `TABLE name` is a query.
                 cursor.at += 1;
                 let alone = cursor.accept("ONLY");
-                if let Ok(name) = cursor.name() {
+                if let Ok(name) = cursor.any_name() {
                     self.query.star = true;
+                    self.bare_star = true;
                     if !self.is_cte(&name) {
                         self.relation(&name, alone);
                         self.called(name.name.clone(), name);
@@ -511,7 +523,7 @@ impl Scan<'_> {
             "OVER" if cursor.is_ident_nth(1) => cursor.at += 2,
             "COLLATE" => {
                 cursor.at += 1;
-                let _ = cursor.name();
+                let _ = cursor.any_name();
             }
             "DO" if cursor.is_nth(1, "UPDATE") || cursor.is_nth(1, "NOTHING") => cursor.at += 2,
             "LEFT" | "RIGHT" if cursor.is_kind_nth(1, Kind::LParen) => return false,
@@ -546,7 +558,7 @@ impl Scan<'_> {
             "CONFLICT" if previous(&["ON"]) => {
                 cursor.at += 1;
                 if cursor.accept_all(&["ON", "CONSTRAINT"]) {
-                    let _ = cursor.ident();
+                    let _ = cursor.label();
                 }
             }
             _ if is_reserved(&word) => cursor.at += 1,
@@ -661,7 +673,7 @@ fn begins_with_list(cursor: &Cursor<'_>) -> bool {
     let mut ahead = cursor.clone();
     ahead.at += 1;
     ahead.accept("RECURSIVE");
-    if ahead.ident().is_err() {
+    if ahead.label().is_err() {
         return false;
     }
     if ahead.is_kind(Kind::LParen) && ahead.skip_parenthesized().is_err() {
@@ -674,7 +686,7 @@ fn begins_with_list(cursor: &Cursor<'_>) -> bool {
 fn with_names(mut cursor: Cursor<'_>) -> Vec<Ident> {
     let mut names = Vec::new();
     loop {
-        let Ok(name) = cursor.ident() else { return names };
+        let Ok(name) = cursor.label() else { return names };
         names.push(name);
         cursor.at = cursor.find_outside(|cursor, index| {
             cursor.tokens[index].kind == Kind::Comma
@@ -762,7 +774,7 @@ fn is_from_word(word: &str) -> bool {
 }
 
 /// Key words that cannot name a column: the reserved ones, and those that may name functions or types only.
-/// Source: PostgreSQL manual, "SQL Key Words".
+/// In any case. Source: PostgreSQL manual, "SQL Key Words".
 pub(crate) fn is_reserved(word: &str) -> bool {
     const RESERVED: &[&str] = &[
         "ALL",
@@ -857,7 +869,8 @@ pub(crate) fn is_reserved(word: &str) -> bool {
         "WINDOW",
         "WITH",
     ];
-    RESERVED.binary_search(&word).is_ok()
+    let upper = || word.bytes().map(|byte| byte.to_ascii_uppercase());
+    RESERVED.binary_search_by(|other| other.bytes().cmp(upper())).is_ok()
 }
 
 /// The output columns of the outermost SELECT.

@@ -139,7 +139,7 @@ fn expected_kinds(statement: &Statement) -> &'static [&'static str] {
         Statement::Analyze { .. } => &["ANALYZE"],
         Statement::Cluster { .. } => &["CLUSTER"],
         Statement::Checkpoint => &["CHECKPOINT"],
-        Statement::Begin => &["BEGIN"],
+        Statement::Begin { .. } => &["BEGIN"],
         Statement::Commit { .. } => &["COMMIT"],
         Statement::Rollback { .. } | Statement::RollbackToSavepoint(_) => &["ROLLBACK"],
         Statement::Savepoint(_) => &["SAVEPOINT"],

@@ -430,14 +430,14 @@ fn session() {
     check(
         r#"BEGIN ISOLATION LEVEL SERIALIZABLE, READ ONLY; COMMIT AND CHAIN; ROLLBACK TO SAVEPOINT a; RELEASE a; SAVEPOINT "A"; ABORT; END; START TRANSACTION; PREPARE TRANSACTION 'x'"#,
         r#"
-        Begin
+        Begin{modes:"ISOLATION LEVEL SERIALIZABLE, READ ONLY"}
         Commit{and_chain:true}
         RollbackToSavepoint("a")
         ReleaseSavepoint("a")
         Savepoint("A")
         Rollback{}
         Commit{}
-        Begin
+        Begin{}
         Session{command:"PREPARE TRANSACTION"}
         "#,
     );

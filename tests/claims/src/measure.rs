@@ -26,7 +26,6 @@ const PAGE: u64 = 8192;
 
 /// What each database of the measurements has once: see [`crate::predict::PREAMBLE`].
 const ONCE: &str = r"
-CREATE SCHEMA s2;
 CREATE EXTENSION citext SCHEMA public;
 CREATE EXTENSION btree_gist SCHEMA public;
 CREATE EXTENSION pg_trgm SCHEMA public;
@@ -102,8 +101,14 @@ BEGIN
   FOR name IN SELECT pubname FROM pg_publication LOOP EXECUTE format('DROP PUBLICATION %I', name); END LOOP;
   FOR name IN SELECT evtname FROM pg_event_trigger LOOP EXECUTE format('DROP EVENT TRIGGER %I', name); END LOOP;
 END $$;
-DROP SCHEMA IF EXISTS s CASCADE;
+DO $$
+DECLARE name text;
+BEGIN
+  FOR name IN SELECT nspname FROM pg_namespace WHERE nspname NOT LIKE 'pg\_%' AND nspname NOT IN ('public', 'information_schema')
+  LOOP EXECUTE format('DROP SCHEMA %I CASCADE', name); END LOOP;
+END $$;
 CREATE SCHEMA s;
+CREATE SCHEMA s2;
 SET search_path = s, public;
 SET client_min_messages = warning;
 ";
@@ -297,10 +302,11 @@ impl Bench {
                 let toast = own.is_some_and(|(table, _)| table.starts_with("pg_toast"));
                 if !toast && !name.starts_with("pg_toast") {
                     // The message has no schema.
-                    let known = after.values().map(|relation| &relation.name).find(|known| {
-                        known.as_str() == name || known.rsplit_once('.').is_some_and(|(_, last)| last == name)
+                    let known = after.iter().find(|(_, relation)| {
+                        relation.name == name || relation.name.rsplit_once('.').is_some_and(|(_, last)| last == name)
                     });
-                    observed.builds.insert(known.cloned().unwrap_or_else(|| name.to_owned()));
+                    let known = known.map(|(oid, relation)| name_of(oid).unwrap_or(relation).name.clone());
+                    observed.builds.insert(known.unwrap_or_else(|| name.to_owned()));
                 }
             }
             if let Some(name) =
@@ -323,6 +329,8 @@ impl Bench {
         if !harmless {
             observed.blocked = self.blocked(before);
         }
+        // The same words whatever path the case has set.
+        session.sql("SET LOCAL search_path = s, public");
         observed.catalog = catalog(session);
         session.sql("ROLLBACK");
         Answer::Measured(observed, Scope::FULL)
@@ -604,7 +612,7 @@ fn left(session: &Client) -> Left {
         "SELECT concat_ws(' ', c.oid, c.relname, pg_relation_filenode(c.oid)), \
                 CASE WHEN c.relkind IN ('r', 'm') THEN c.oid::regclass::text END, \
                 CASE WHEN c.relkind IN ('r', 'm') THEN pg_relation_size(c.oid)::text END \
-         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname IN ('s', 's2', 's3', 'public')",
+         FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace WHERE n.nspname NOT LIKE 'pg\\_%' AND n.nspname <> 'information_schema'",
     );
     let mut left = Left::default();
     for row in rows {
@@ -658,7 +666,8 @@ fn relations(session: &Client) -> BTreeMap<String, Relation> {
                 n.nspname, CASE WHEN c.relkind IN ('r', 'm') THEN pg_relation_size(c.oid) ELSE 0 END::text, \
                 (c.relkind = 'r' AND NOT c.relhassubclass)::text \
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
-         WHERE c.relkind <> 'c' AND (n.nspname IN ('s', 's2', 's3', 'public') OR (n.nspname LIKE 'pg_temp%' AND c.relpersistence = 't'))",
+         WHERE c.relkind <> 'c' AND n.nspname <> 'information_schema' \
+          AND (n.nspname NOT LIKE 'pg\\_%' OR (n.nspname LIKE 'pg_temp%' AND c.relpersistence = 't'))",
     );
     rows.into_iter()
         .filter_map(|row| {
@@ -668,8 +677,8 @@ fn relations(session: &Client) -> BTreeMap<String, Relation> {
             let alone = values.next()? == "true";
             let name = match schema.as_str() {
                 "s" => name,
-                "s2" | "s3" | "public" => format!("{schema}.{name}"),
-                _ => format!("pg_temp.{name}"),
+                temporary if temporary.starts_with("pg_temp") => format!("pg_temp.{name}"),
+                _ => format!("{schema}.{name}"),
             };
             Some((oid, Relation { name, kind, file, empty: size == 0, middle_page: alone.then_some(size / PAGE / 2) }))
         })

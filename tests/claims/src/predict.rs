@@ -3,9 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use zdm_postgres::catalog::{ConstraintKind, Table};
+use zdm_postgres::catalog::{ConstraintKind, Table, UserTypeKind};
 use zdm_postgres::deparse;
 use zdm_postgres::effects::{Blocks, UncertainEffect};
+use zdm_postgres::statement::AlterTableAction;
 use zdm_postgres::{Catalog, Ident, PgVersion, QualifiedName, Session, Statement};
 
 use crate::observed::{Observed, Uncertain};
@@ -95,17 +96,30 @@ pub fn predict_on(base: &Base, case: &Case<'_>) -> Prediction {
         }
     };
     if case.mode == Mode::Tx {
-        session.execute(&Statement::Begin);
+        session.execute(&Statement::BEGIN);
     }
     for statement in statements(case.pre) {
         if run(&mut session, &statement, &mut prediction, false) {
             return prediction;
         }
     }
+    let middle = session.clone();
     for statement in statements(case.statement) {
+        let before = session.clone();
         if run(&mut session, &statement, &mut prediction, true) {
             return prediction;
         }
+        if let Ok(start) = &base.session {
+            follow_rename(&mut prediction.observed, &statement, start);
+        }
+        // The counters of a table that is gone are gone, too.
+        if matches!(statement, Statement::Drop(_) | Statement::DropOwned { .. }) {
+            let gone = before.catalog().tables().filter(|table| session.catalog().relation(&table.name).is_none());
+            prediction.uncertain.scans.extend(gone.map(|table| plain(before.committed_name(&table.name))));
+        }
+    }
+    if let Ok(start) = &base.session {
+        forget_unseen(&mut prediction, start, &middle, &session);
     }
     if case.mode == Mode::Tx {
         for (name, blocks) in session.blocked() {
@@ -131,7 +145,14 @@ pub fn predict_on(base: &Base, case: &Case<'_>) -> Prediction {
         let keys =
             table.constraints.iter().filter(|constraint| matches!(constraint.kind, ConstraintKind::ForeignKey(_)));
         let several = keys.count() > 1;
-        if table.partition_by.is_some() || table.partition_of.is_some() || null_key || several || checked {
+        // Nor the check of a domain.
+        let of_domain = table.columns.iter().any(|column| {
+            session
+                .catalog()
+                .user_type(&column.data_type.name)
+                .is_some_and(|known| matches!(known.kind, UserTypeKind::Domain(_)))
+        });
+        if table.partition_by.is_some() || table.partition_of.is_some() || null_key || several || checked || of_domain {
             prediction.uncertain.unprobed.insert(plain(session.committed_name(&table.name)));
         }
     }
@@ -146,6 +167,43 @@ pub fn predict_on(base: &Base, case: &Case<'_>) -> Prediction {
     prediction.observed.scans.retain(|name| !own(name));
     prediction.observed.blocked.retain(|name, _| !own(name));
     prediction
+}
+
+/// Nobody can ask the servers for what a statement made and another one dropped, nor for the files of what was not there,
+/// and of a new table it is not known how many rows the query gave that filled it.
+fn forget_unseen(prediction: &mut Prediction, start: &Session, middle: &Session, end: &Session) {
+    let names = |session: &Session| -> BTreeSet<String> {
+        session.catalog().relations().map(|(name, _)| plain(session.committed_name(name))).collect()
+    };
+    let old: BTreeSet<String> = names(start).into_iter().chain(names(middle)).collect();
+    let last = names(end);
+    let observed = &mut prediction.observed;
+    observed.locks.retain(|name, _| old.contains(name) || last.contains(name));
+    observed.rewrites.retain(|name| old.contains(name));
+    prediction.uncertain.scans.extend(observed.scans.iter().filter(|name| !old.contains(*name)).cloned());
+}
+
+/// The servers are asked at the end what a relation is called that was not there at the start.
+fn follow_rename(observed: &mut Observed, statement: &Statement, start: &Session) {
+    let Statement::AlterTable(alter) = statement else { return };
+    let [AlterTableAction::RenameTo { name }] = alter.actions.as_slice() else { return };
+    let schema = alter.name.schema.clone().unwrap_or_else(|| Ident::new("s"));
+    let from = QualifiedName::with_schema(schema, alter.name.name.clone());
+    if start.catalog().relation(&from).is_some() {
+        return;
+    }
+    let (from, to) = (plain(&from), plain(&from.sibling(name.clone())));
+    if let Some(mode) = observed.locks.remove(&from) {
+        let known = observed.locks.entry(to.clone()).or_insert_with(|| mode.clone());
+        if zdm_postgres::LockMode::parse(known) < zdm_postgres::LockMode::parse(&mode) {
+            *known = mode;
+        }
+    }
+    for set in [&mut observed.rewrites, &mut observed.scans, &mut observed.builds] {
+        if set.remove(&from) {
+            set.insert(to.clone());
+        }
+    }
 }
 
 /// Runs one statement and adds its effects; answers whether it was refused.

@@ -62,7 +62,7 @@ fn compare<'l>(major: u32, setup: &str, lines: &[&'l str]) -> Vec<(Difference, &
         let measured = server.try_sql(line).err().map(|error| (error.sqlstate, error.message));
         server.sql("ROLLBACK");
         let mut model = model.clone();
-        model.execute(&Statement::Begin);
+        model.execute(&Statement::BEGIN);
         let (mut predicted, mut may) = (None, false);
         for statement in statements(line) {
             let outcome = model.execute(&statement);

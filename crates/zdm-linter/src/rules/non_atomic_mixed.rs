@@ -22,7 +22,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                         | Statement::Reset { .. }
                         | Statement::Session { .. }
                         | Statement::SetConstraints { .. }
-                        | Statement::Begin
+                        | Statement::Begin { .. }
                         | Statement::Commit { .. }
                         | Statement::Rollback { .. }
                 )

@@ -58,7 +58,7 @@ fn behind_python(cx: &Cx<'_>, index: usize, run: &RunPython, out: &mut Vec<Diagn
     let changes = run.body.facts.iter().filter_map(|fact| Some((fact, change(cx, index, fact)?)));
     for (fact, (statement, what)) in changes {
         let mut session = Session::new(cx.migration.catalog_before.clone(), cx.version());
-        session.execute(&Statement::Begin);
+        session.execute(&Statement::BEGIN);
         for step in earlier.iter().filter(|step| !step.is_refused()) {
             session.execute(&step.statement);
         }

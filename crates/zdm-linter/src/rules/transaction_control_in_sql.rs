@@ -8,7 +8,7 @@ use crate::context::Cx;
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for step in cx.steps().filter(|step| step.raw) {
         let (command, ends) = match &step.statement {
-            Statement::Begin => ("BEGIN", false),
+            Statement::Begin { .. } => ("BEGIN", false),
             Statement::Commit { .. } => ("COMMIT", true),
             Statement::Rollback { .. } => ("ROLLBACK", true),
             _ => continue,

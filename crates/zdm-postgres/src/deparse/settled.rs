@@ -155,6 +155,9 @@ impl Printer<'_> {
                 list.iter().find_map(|item| self.no_operator(operator, expr, item))
             }),
             ExprNode::Cast { expr, data_type } => inner().or_else(|| self.no_cast(expr, data_type)),
+            ExprNode::Not(expr) => inner().or_else(|| self.no_truth(expr, "NOT")),
+            ExprNode::And(list) => inner().or_else(|| list.iter().find_map(|part| self.no_truth(part, "AND"))),
+            ExprNode::Or(list) => inner().or_else(|| list.iter().find_map(|part| self.no_truth(part, "OR"))),
             ExprNode::Call { function, args, .. } => inner().or_else(|| {
                 let name = function.name.as_str();
                 let wanted = signature(&name.to_ascii_lowercase()).0?;
@@ -166,6 +169,13 @@ impl Printer<'_> {
             }),
             _ => inner(),
         }
+    }
+
+    fn no_truth(&self, node: &ExprNode, word: &str) -> Option<(&'static str, String)> {
+        let data_type = self.built_in(node)?;
+        let shown = || self.shown(node);
+        (!data_type.is("bool"))
+            .then(|| ("42804", format!("argument of {word} must be type boolean, not type {}", shown())))
     }
 
     fn no_cast(&self, expr: &ExprNode, target: &DataType) -> Option<(&'static str, String)> {

@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::alter_table::Queue;
+use super::create_table::not_null_constraint;
 use super::{Run, Step, refuse};
 use crate::cast::{Change, Context, TimeZone, is_builtin_type};
 use crate::catalog::{Column, Constraint, ConstraintKind, ForeignKey, Index};
@@ -496,7 +497,39 @@ impl Run {
         for (name, work) in queue.iter().filter(|(_, work)| !work.altered.is_empty()) {
             self.check_remade_expressions(name, &work.altered)?;
         }
-        self.check_remade_keys(queue)
+        self.check_remade_keys(queue)?;
+        self.check_remade_not_null(queue)
+    }
+
+    /// Of 18 on NOT NULL is taken off and added again, too: first the parents', which a child gets with their names, then
+    /// those of its own, which cannot have others.
+    fn check_remade_not_null(&self, queue: &Queue) -> Step {
+        let altered =
+            |name: &QualifiedName, column: &Ident| queue.get(name).is_some_and(|work| work.altered.contains(column));
+        for (name, work) in queue {
+            for column in &work.altered {
+                let table = self.table(name);
+                let Some(constraint) = not_null_constraint(&table, column) else { continue };
+                let inherited: Vec<Ident> = table
+                    .inherits
+                    .iter()
+                    .filter(|parent| altered(parent, column))
+                    .filter_map(|parent| {
+                        not_null_constraint(&self.table(parent), column).map(|known| known.name.clone())
+                    })
+                    .collect();
+                if !inherited.is_empty() && !inherited.contains(&constraint.name) {
+                    return refuse(
+                        "55000",
+                        format!(
+                            "cannot create not-null constraint \"{}\" on column \"{column}\" of table \"{}\"",
+                            constraint.name, name.name
+                        ),
+                    );
+                }
+            }
+        }
+        Ok(())
     }
 
     fn check_remade_expressions(&mut self, name: &QualifiedName, altered: &BTreeSet<Ident>) -> Step {

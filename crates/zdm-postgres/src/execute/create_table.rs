@@ -278,7 +278,7 @@ impl Run {
         {
             self.clone_parent_indexes(&name, parent)?;
             self.clone_parent_foreign_keys(&name, parent);
-            self.clone_parent_triggers(&name, parent);
+            self.clone_parent_triggers(&name, parent)?;
         }
         for key in &parts.foreign_keys {
             self.add_foreign_key(&name, key, false)?;
@@ -414,6 +414,13 @@ impl Run {
             if let Some(existing) = table.columns.iter_mut().find(|existing| existing.name == column.name) {
                 if existing.data_type.name != column.data_type.name {
                     return refuse("42804", format!("column \"{}\" has a type conflict", column.name));
+                }
+                let of_parents = existing.inherited && !existing.own;
+                if of_parents
+                    && let (Some(one), Some(other)) = (&existing.default, &column.default)
+                    && one.node != other.node
+                {
+                    return refuse("42611", format!("column \"{}\" inherits conflicting default values", column.name));
                 }
                 existing.own |= !existing.inherited;
                 existing.inherited = true;
@@ -1393,6 +1400,15 @@ impl Run {
         }
         let table = self.catalog().table(name).filter(|table| !table.assumed)?;
         Some(table.columns.iter().map(|column| plain_column(&column.name, &column.data_type)).collect())
+    }
+
+    /// The types of a query's output columns, each where it is known.
+    pub(super) fn output_types(&self, query: &Query) -> Vec<Option<DataType>> {
+        if query.star || query.output.is_empty() {
+            let columns = self.query_columns(query).unwrap_or_default();
+            return columns.into_iter().map(|column| Some(column.data_type)).collect();
+        }
+        query.output.iter().map(|output| self.output_type(&output.expr.node, query, 0)).collect()
     }
 
     fn query_columns_at(&self, query: &Query, depth: u8) -> Option<Vec<Column>> {

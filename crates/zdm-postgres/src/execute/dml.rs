@@ -317,7 +317,12 @@ impl Run {
         self.check_computed_columns(&name, dml)?;
         self.lock_arbiters(&name, dml.conflict.as_ref());
         if dml.on_conflict_update {
-            self.lock_some_rows(&name, "a row exists already");
+            for table in std::iter::once(name.clone()).chain(self.catalog().descendants(&name)) {
+                self.lock_some_rows(&table, "a row exists already");
+                if dml.values_rows.is_none() && self.has_storage(&table) && !self.is_empty(&table) {
+                    self.maybe(&table, UncertainEffect::Scan, "as many rows exist already");
+                }
+            }
         }
         let table = self.table(&name);
         // Without a list of columns the first ones are given, as many as there are values.
@@ -608,12 +613,14 @@ impl Run {
 
     /// A computed column can only be set to DEFAULT.
     fn check_updated_columns(&self, name: &QualifiedName, dml: &Dml) -> Step {
-        // Which of the columns a DEFAULT is for is not read.
-        if dml.query.says(&["default"]) {
+        // Which of the columns a DEFAULT is for is not always read.
+        if dml.values.is_empty() && dml.query.says(&["default"]) {
             return Ok(());
         }
         let table = self.table(name);
-        for column in table.columns.iter().filter(|column| dml.columns.contains(&column.name)) {
+        let written =
+            |name: &Ident| dml.columns.contains(name) && !written_as(dml, name, &|node| *node == ExprNode::Default);
+        for column in table.columns.iter().filter(|column| written(&column.name)) {
             let always = column.identity.as_ref().is_some_and(|identity| identity.always);
             if always || column.generated.is_some() {
                 let sqlstate = if always || self.version.at_least(14) { "428C9" } else { "42601" };
@@ -711,16 +718,32 @@ impl Run {
         self.check_enum_values(&name, dml)?;
         // A row may have the value already, and then its key is not looked at.
         let outer = std::mem::replace(&mut self.perhaps, true);
+        // What is set to itself does not change.
+        let itself = |column: &Ident| {
+            written_as(
+                dml,
+                column,
+                &|node| matches!(node, ExprNode::Column { qualifier: None, name } if name == column),
+            )
+        };
+        let changed: Vec<Ident> = dml.columns.iter().filter(|column| !itself(column)).cloned().collect();
+        // A key that becomes NULL is not looked up (`RI_FKey_fk_upd_check_required`).
+        let not_null = |column: &Ident| !written_as(dml, column, &|node| *node == ExprNode::Null);
+        let looked_up: Vec<Ident> = changed.iter().filter(|column| not_null(column)).cloned().collect();
         let rows = |run: &mut Self| {
-            run.check_keys_of(&name, Change::Update, &dml.columns, dml.predicate.is_none());
+            run.check_keys_of(&name, Change::Update, &looked_up, dml.predicate.is_none());
             // A row that another partition takes is a new one there, all of whose keys are looked up.
             if run.partition_keys(&name).iter().any(|key| dml.columns.contains(key)) {
                 run.if_a_row("a row moves to another partition", |run| {
                     run.check_keys_of(&name, Change::Insert, &[], true);
+                    // Before 15 it is deleted where it was, for those that reference it as well.
+                    if !run.version.at_least(15) {
+                        run.check_keys_to(&name, Change::Delete, &[]);
+                    }
                 });
             }
             run.read_bound_of(&name);
-            run.check_keys_to(&name, Change::Update, &dml.columns);
+            run.check_keys_to(&name, Change::Update, &changed);
             run.run_functions_of_rows(&name);
             run.rows_may_be_refused(&name);
         };
@@ -1140,6 +1163,17 @@ impl Run {
 
     /// The foreign keys that reference rows which were changed or deleted.
     fn check_keys_to(&mut self, name: &QualifiedName, change: Change, columns: &[Ident]) {
+        self.check_keys_through(name, change, columns, &mut BTreeSet::new());
+    }
+
+    /// An action changes rows that others may reference in turn; each key is followed once.
+    fn check_keys_through(
+        &mut self,
+        name: &QualifiedName,
+        change: Change,
+        columns: &[Ident],
+        followed: &mut BTreeSet<(QualifiedName, Ident)>,
+    ) {
         if self.is_replica() || self.table(name).key_triggers_off {
             return;
         }
@@ -1175,6 +1209,12 @@ impl Run {
             };
             if let Some(event) = event {
                 self.fire_triggers(&referencing, event, &[]);
+                if followed.insert((referencing.clone(), constraint.name.clone())) {
+                    let change = if event == "DELETE" { Change::Delete } else { Change::Update };
+                    self.if_a_row("rows are referenced", |run| {
+                        run.check_keys_through(&referencing, change, &key.columns, followed);
+                    });
+                }
             }
             let by_index = self.finds_by_index(&referencing, &key);
             for table in std::iter::once(referencing.clone()).chain(self.catalog().descendants(&referencing)) {

@@ -265,6 +265,10 @@ impl Run {
     pub(super) fn forget(&mut self, name: &QualifiedName) {
         if !self.state.facts.created.contains(name) {
             let committed = self.state.facts.committed_name.remove(name).unwrap_or_else(|| name.clone());
+            if committed != *name {
+                // Its locks stay, under the name that others know.
+                self.renames.push((name.clone(), committed.clone()));
+            }
             self.state.facts.dropped.insert(committed);
         }
         self.state.facts.empty.remove(name);

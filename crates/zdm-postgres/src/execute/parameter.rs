@@ -66,6 +66,9 @@ impl Run {
             if self.state.facts.has_snapshot && changes {
                 return refuse("25001", "SET TRANSACTION ISOLATION LEVEL must be called before any query");
             }
+            if self.state.facts.has_snapshot && self.state.settings.is_read_only() && words.contains("READ WRITE") {
+                return refuse("25001", "transaction read-write mode must be set before any query");
+            }
             return Ok(());
         }
         if name == "session characteristics" {

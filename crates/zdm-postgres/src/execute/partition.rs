@@ -3,9 +3,9 @@
 use super::alter_table::Queue;
 use super::create_table::{Check, Key, KeyKind, not_null_constraint, of_ranges};
 use super::{Run, Step, not_for_relation, refuse};
-use crate::catalog::{Constraint, ConstraintKind, Index, Relation};
+use crate::catalog::{Constraint, ConstraintKind, ForeignKey, Index, Relation};
 use crate::data_type::{DataType, quoted_if_needed};
-use crate::effects::Waits;
+use crate::effects::{UncertainEffect, Waits};
 use crate::expr::ExprNode;
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
@@ -104,7 +104,14 @@ impl Run {
             self.check_bound(&child, name, bound)?;
         }
         // Rows that belong to the new partition are looked for in the default one.
-        let proved = !matches!(bound, PartitionBound::Default) && self.rows_fit(&child, name, bound);
+        // The bounds of the parents are the partition's, too.
+        self.read_bound_of(name);
+        let mut proved = !matches!(bound, PartitionBound::Default) && self.rows_fit(&child, name, bound);
+        let mut current = name.clone();
+        while let Some((above, bound)) = self.table(&current).partition_of.clone() {
+            proved = proved && self.rows_fit(&child, &above, &bound);
+            current = above;
+        }
         let default_only = matches!(bound, PartitionBound::Default) && table.children.is_empty();
         self.check_default_partition(name, bound);
         self.catalog_mut().edit_table(name, |table| table.children.push(child.clone()));
@@ -118,7 +125,7 @@ impl Run {
         });
         self.adopt_constraints(&child, name);
         self.clone_parent_indexes(&child, name)?;
-        self.clone_parent_triggers(&child, name);
+        self.clone_parent_triggers(&child, name)?;
         if !proved && !default_only {
             self.may_fail(&child, "23514", format!("a row of {child} does not fit the bound"));
             self.scan(&child);
@@ -348,14 +355,8 @@ impl Run {
                 }
                 continue;
             }
-            let copy = Constraint { inherited: true, ..constraint.clone() };
             for table in std::iter::once(child.clone()).chain(self.catalog().descendants(child)) {
-                let copy = copy.clone();
-                self.catalog_mut().edit_table(&table, |table| {
-                    if table.constraint(copy.name.as_str()).is_none() {
-                        table.constraints.push(copy);
-                    }
-                });
+                self.copy_foreign_key(&table, constraint, key);
             }
             if constraint.valid {
                 self.validate_foreign_key(child, &key.columns, &key.table);
@@ -368,26 +369,37 @@ impl Run {
         for constraint in &self.table(parent).constraints {
             let ConstraintKind::ForeignKey(key) = &constraint.kind else { continue };
             self.lock_referenced(&key.table);
-            let copy = Constraint { inherited: true, ..constraint.clone() };
-            self.catalog_mut().edit_table(child, |table| {
-                if table.constraint(copy.name.as_str()).is_none() {
-                    table.constraints.push(copy);
-                }
-            });
+            self.copy_foreign_key(child, constraint, key);
         }
         self.hook_keys_into(parent);
     }
 
-    pub(super) fn clone_parent_triggers(&mut self, child: &QualifiedName, parent: &QualifiedName) {
+    /// `CloneFkReferencing`: the parent's name is taken where it is free.
+    fn copy_foreign_key(&mut self, child: &QualifiedName, constraint: &Constraint, key: &ForeignKey) {
+        let taken = self.table(child).constraint(constraint.name.as_str()).is_some();
+        let name = if taken {
+            let joined = naming::columns_part(key.columns.iter().map(Ident::as_str));
+            naming::constraint_name(self.catalog(), child, Some(&joined), "fkey", &[])
+        } else {
+            constraint.name.clone()
+        };
+        let copy = Constraint { name, inherited: true, ..constraint.clone() };
+        self.catalog_mut().edit_table(child, |table| table.constraints.push(copy));
+    }
+
+    pub(super) fn clone_parent_triggers(&mut self, child: &QualifiedName, parent: &QualifiedName) -> Step {
         let triggers: Vec<_> =
             self.table(parent).triggers.iter().filter(|trigger| trigger.for_each_row).cloned().collect();
-        self.catalog_mut().edit_table(child, |table| {
-            for trigger in triggers {
-                if !table.triggers.iter().any(|known| known.name == trigger.name) {
-                    table.triggers.push(trigger);
-                }
+        for trigger in &triggers {
+            if self.table(child).triggers.iter().any(|known| known.name == trigger.name) {
+                return refuse(
+                    "42710",
+                    format!("trigger \"{}\" for relation \"{}\" already exists", trigger.name, child.name),
+                );
             }
-        });
+        }
+        self.catalog_mut().edit_table(child, |table| table.triggers.extend(triggers));
+        Ok(())
     }
 
     /// Each index of the parent is attached where the partition has one like it, and built where it has not.
@@ -673,10 +685,13 @@ impl Run {
             self.plan(child, LockMode::AccessShare, true);
             // The rows are told by the partition's whole bound.
             self.read_bound_of(child);
-            for root in [&referencing, child] {
-                self.scan(root);
-                for below in self.catalog().descendants(root) {
-                    self.scan(&below);
+            for below in std::iter::once(referencing.clone()).chain(self.catalog().descendants(&referencing)) {
+                self.scan(&below);
+            }
+            // The rows of the partition may be found by its key.
+            for below in std::iter::once(child.clone()).chain(self.catalog().descendants(child)) {
+                if self.has_storage(&below) && !self.is_empty(&below) {
+                    self.maybe(&below, UncertainEffect::Scan, "the planner reads it whole instead of by its key");
                 }
             }
             let index = self.table(child).constraints.iter().find_map(|constraint| match &constraint.kind {

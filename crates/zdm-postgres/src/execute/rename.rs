@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Run, Step, refuse};
-use crate::catalog::{Catalog, ConstraintKind, Relation};
+use crate::catalog::{Catalog, ConstraintKind, Index, Relation};
 use crate::expr::{ExprNode, SqlExpr};
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
@@ -146,21 +146,13 @@ impl Run {
             Relation::Table(table) => {
                 let mut table = Arc::unwrap_or_clone(table);
                 table.name = to.clone();
-                for index in &table.indexes {
-                    let old = from.sibling(index.name.clone());
-                    self.catalog_mut().remove(&old);
-                    self.catalog_mut().put(to.sibling(index.name.clone()), Relation::Index { table: to.clone() });
-                }
+                self.move_indexes(&table.indexes, from, to);
                 self.catalog_mut().put_table(table);
             }
             Relation::View(view) => {
                 let mut view = Arc::unwrap_or_clone(view);
                 view.name = to.clone();
-                for index in &view.indexes {
-                    let old = from.sibling(index.name.clone());
-                    self.catalog_mut().remove(&old);
-                    self.catalog_mut().put(to.sibling(index.name.clone()), Relation::Index { table: to.clone() });
-                }
+                self.move_indexes(&view.indexes, from, to);
                 self.catalog_mut().put(to.clone(), Relation::View(Arc::new(view)));
             }
             Relation::Sequence(sequence) => {
@@ -172,6 +164,18 @@ impl Run {
         }
         rename_references(self.catalog_mut(), from, to);
         self.follow(from, to);
+    }
+
+    /// The indexes of a relation that has moved follow it to its schema.
+    fn move_indexes(&mut self, indexes: &[Index], from: &QualifiedName, to: &QualifiedName) {
+        for index in indexes {
+            let (old, new) = (from.sibling(index.name.clone()), to.sibling(index.name.clone()));
+            self.catalog_mut().remove(&old);
+            self.catalog_mut().put(new.clone(), Relation::Index { table: to.clone() });
+            if old != new {
+                self.follow(&old, &new);
+            }
+        }
     }
 
     fn rename_column(&mut self, alter: &AlterTable, from: &Ident, to: &Ident) -> Step {
@@ -373,9 +377,6 @@ impl Run {
         if recurses && alter.only.0 && !table.children.is_empty() {
             return refuse("42P16", format!("inherited constraint \"{from}\" must be renamed in child tables too"));
         }
-        if table.constraint(to.as_str()).is_some() {
-            return refuse("42710", format!("constraint \"{to}\" for relation \"{}\" already exists", name.name));
-        }
         let is_key = matches!(
             constraint.kind,
             ConstraintKind::PrimaryKey { .. } | ConstraintKind::Unique { .. } | ConstraintKind::Exclude { .. }
@@ -384,6 +385,11 @@ impl Run {
             if self.catalog().relation(&name.sibling(to.clone())).is_some() {
                 return refuse("42P07", format!("relation \"{to}\" already exists"));
             }
+        }
+        if table.constraint(to.as_str()).is_some() {
+            return refuse("42710", format!("constraint \"{to}\" for relation \"{}\" already exists", name.name));
+        }
+        if is_key {
             self.lock(&name.sibling(from.clone()), LockMode::ShareUpdateExclusive);
             self.rename_index(&name, from, &to);
         }

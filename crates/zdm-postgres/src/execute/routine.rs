@@ -139,7 +139,7 @@ impl Run {
             .map(|column| column.name.clone())
             .filter(|column| {
                 let here = |name: &QualifiedName| self.find(name).as_ref() == Some(relation);
-                query.star || query.reads_column(column, here)
+                query.selects_all_of(here) || query.reads_column(column, here)
             })
             .collect()
     }

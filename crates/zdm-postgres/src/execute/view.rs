@@ -37,7 +37,6 @@ impl Run {
         } else {
             self.parse_query(&create.query)?;
         }
-        let typed = self.query_columns(&create.query);
         let columns = if create.columns.is_empty() {
             self.query_names(&create.query).unwrap_or_default()
         } else {
@@ -46,16 +45,19 @@ impl Run {
         super::create_table::check_output_names(columns.iter())?;
         if let Some(old) = &replaced {
             check_replacement(&old.columns, &columns)?;
-            let before = self.columns_of_relation(&old.name, 0).unwrap_or_default();
-            let after = typed.unwrap_or_default();
-            if let Some((old, new)) = before.iter().zip(&after).find(|(old, new)| old.data_type != new.data_type) {
-                return refuse(
-                    "42P16",
-                    format!(
-                        "cannot change data type of view column \"{}\" from {} to {}",
-                        old.name, old.data_type, new.data_type
-                    ),
-                );
+            if old.columns.is_empty() || columns.is_empty() {
+                self.may_fail_always("42P16", format!("{name} has other columns"));
+            }
+            let types = self.output_types(&old.query).into_iter().zip(self.output_types(&create.query));
+            for (name, types) in old.columns.iter().zip(types) {
+                if let (Some(before), Some(after)) = types
+                    && before != after
+                {
+                    return refuse(
+                        "42P16",
+                        format!("cannot change data type of view column \"{name}\" from {before} to {after}"),
+                    );
+                }
             }
             self.lock(&name, LockMode::AccessExclusive);
         } else {

@@ -65,7 +65,7 @@ pub(super) fn read(cursor: &mut Cursor<'_>) -> Read<Statement> {
 fn move_all(cursor: &mut Cursor<'_>, kind: ObjectKind) -> Read<Statement> {
     let from = cursor.ident()?;
     if cursor.accept_all(&["OWNED", "BY"]) {
-        cursor.idents()?;
+        cursor.roles()?;
     }
     cursor.expect_all(&["SET", "TABLESPACE"])?;
     let to = cursor.ident()?;
@@ -130,7 +130,7 @@ fn action(cursor: &mut Cursor<'_>, keyword: ObjectKind) -> Read<Action> {
         "OF" => Ok(Action::OfType { name: cursor.name()? }),
         "OWNER" => {
             cursor.expect("TO")?;
-            Ok(Action::OwnerTo { role: cursor.ident()? })
+            Ok(Action::OwnerTo { role: cursor.label()? })
         }
         "REPLICA" => {
             cursor.expect("IDENTITY")?;
@@ -413,7 +413,7 @@ fn set_column(cursor: &mut Cursor<'_>, column: Ident) -> Read<Action> {
 }
 
 /// A name, or the reserved word DEFAULT.
-fn word(cursor: &mut Cursor<'_>) -> Read<Ident> {
+pub(super) fn word(cursor: &mut Cursor<'_>) -> Read<Ident> {
     if cursor.accept("DEFAULT") { Ok(Ident::new("default")) } else { cursor.ident() }
 }
 

@@ -216,12 +216,16 @@ pub(super) fn update(cursor: &mut Cursor<'_>, start: usize) -> Read<Statement> {
     }
     cursor.expect("SET")?;
     let body = cursor.at;
+    // A value of a whole row, or of a part of a column's value, is none of a column.
+    let mut whole = true;
     loop {
+        let target = cursor.at;
         if cursor.is_kind(Kind::LParen) {
             update.columns.extend(cursor.parenthesized(target_column)?);
         } else {
             update.columns.push(target_column(cursor)?);
         }
+        whole &= cursor.at == target + 1;
         if !cursor.accept_operator("=") {
             return cursor.unexpected("=");
         }
@@ -234,9 +238,17 @@ pub(super) fn update(cursor: &mut Cursor<'_>, start: usize) -> Read<Statement> {
         if cursor.at == value {
             return cursor.unexpected("a value");
         }
+        if whole {
+            let end = cursor.at;
+            cursor.at = value;
+            update.values.push(cursor.expr_until(end)?);
+        }
         if !cursor.accept_kind(Kind::Comma) {
             break;
         }
+    }
+    if !whole {
+        update.values.clear();
     }
     update.predicate = predicate(cursor)?;
     update.query = whole_query(cursor, start, head, &[(body, cursor.tokens.len())]);

@@ -154,7 +154,7 @@ pub(super) fn reindex(cursor: &mut Cursor<'_>) -> Read<Statement> {
 /// `( VERBOSE, ANALYZE false )`: name and value without a sign between them.
 pub(super) fn spaced_options(cursor: &mut Cursor<'_>) -> Read<Vec<(String, String)>> {
     cursor.parenthesized(|cursor| {
-        let name = cursor.ident()?;
+        let name = cursor.label()?;
         let start = cursor.at;
         let end = cursor.find_outside(|cursor, index| cursor.tokens[index].kind == Kind::Comma);
         cursor.at = end;

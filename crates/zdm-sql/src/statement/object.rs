@@ -273,7 +273,7 @@ pub(super) fn alter_type(cursor: &mut Cursor<'_>) -> Read<Statement> {
     } else if cursor.accept_all(&["RENAME", "TO"]) {
         AlterTypeAction::RenameTo(cursor.ident()?)
     } else if cursor.accept_all(&["OWNER", "TO"]) {
-        AlterTypeAction::OwnerTo(cursor.ident()?)
+        AlterTypeAction::OwnerTo(cursor.label()?)
     } else if cursor.accept_all(&["SET", "SCHEMA"]) {
         AlterTypeAction::SetSchema(cursor.ident()?)
     } else if cursor.is("SET") && cursor.is_kind_nth(1, Kind::LParen) {
@@ -376,7 +376,7 @@ pub(super) fn alter_domain(cursor: &mut Cursor<'_>) -> Read<Statement> {
     } else if cursor.accept_all(&["SET", "SCHEMA"]) {
         AlterDomainAction::SetSchema(cursor.ident()?)
     } else if cursor.accept_all(&["OWNER", "TO"]) {
-        AlterDomainAction::OwnerTo(cursor.ident()?)
+        AlterDomainAction::OwnerTo(cursor.label()?)
     } else {
         return cursor.unexpected("an action");
     };
@@ -433,11 +433,11 @@ pub(super) fn create(cursor: &mut Cursor<'_>) -> Read<Statement> {
 fn create_schema(cursor: &mut Cursor<'_>) -> Read<Statement> {
     let if_not_exists = cursor.accept_all(&["IF", "NOT", "EXISTS"]);
     let name = if cursor.accept("AUTHORIZATION") {
-        cursor.ident()?
+        cursor.label()?
     } else {
         let name = cursor.ident()?;
         if cursor.accept("AUTHORIZATION") {
-            cursor.ident()?;
+            cursor.label()?;
         }
         name
     };
@@ -503,7 +503,8 @@ fn publication_tables(cursor: &mut Cursor<'_>) -> Read<(Vec<QualifiedName>, bool
                 in_schemas = false;
             }
             if in_schemas {
-                cursor.ident()?;
+                // CURRENT_SCHEMA may stand here.
+                cursor.label()?;
             } else {
                 let only = alter_table::only(cursor).0;
                 let table = cursor.name()?;
@@ -557,13 +558,13 @@ fn policy_tail(cursor: &mut Cursor<'_>) -> Read<PolicyTail> {
     loop {
         let using;
         let expr = if cursor.accept("AS") {
-            cursor.ident()?;
+            cursor.label()?;
             continue;
         } else if cursor.accept("FOR") {
-            tail.command = Some(cursor.ident()?);
+            tail.command = Some(cursor.label()?);
             continue;
         } else if cursor.accept("TO") {
-            tail.roles.extend(cursor.idents()?);
+            tail.roles.extend(cursor.roles()?);
             continue;
         } else if cursor.is("USING") || cursor.are(&["WITH", "CHECK"]) {
             using = cursor.accept("USING");
@@ -689,7 +690,7 @@ fn alter_publication(cursor: &mut Cursor<'_>) -> Read<Statement> {
 /// IMPORT FOREIGN SCHEMA, SECURITY LABEL, REASSIGN OWNED.
 pub(super) fn other(cursor: &mut Cursor<'_>) -> Read<Statement> {
     if cursor.accept_all(&["REASSIGN", "OWNED", "BY"]) {
-        let name = QualifiedName::new(cursor.ident()?);
+        let name = QualifiedName::new(cursor.label()?);
         cursor.at = cursor.tokens.len();
         return Ok(Statement::AlterOther {
             kind: ObjectKind::Role,
@@ -824,11 +825,11 @@ fn object_name(cursor: &mut Cursor<'_>, kind: ObjectKind) -> Read<QualifiedName>
         }
         ObjectKind::Other | ObjectKind::System => {
             // DEFAULT PRIVILEGES, SYSTEM, LARGE OBJECT 17, USER MAPPING FOR … and TRANSFORM FOR … have no name.
-            if cursor.is_ident() { cursor.name() } else { Ok(QualifiedName::new("")) }
+            if cursor.is_ident() { cursor.any_name() } else { Ok(QualifiedName::new("")) }
         }
         ObjectKind::Collation if cursor.is("FOR") => Ok(QualifiedName::new("")),
         _ => {
-            let name = cursor.name()?;
+            let name = if is_of_columns_class(kind) { cursor.name()? } else { cursor.any_name()? };
             if cursor.is_kind(Kind::LParen)
                 && matches!(
                     kind,
@@ -845,12 +846,30 @@ fn object_name(cursor: &mut Cursor<'_>, kind: ObjectKind) -> Read<QualifiedName>
     }
 }
 
+/// Whether an object of the kind is named like a column; functions, types and roles are named otherwise.
+const fn is_of_columns_class(kind: ObjectKind) -> bool {
+    matches!(
+        kind,
+        ObjectKind::Table
+            | ObjectKind::ForeignTable
+            | ObjectKind::Index
+            | ObjectKind::View
+            | ObjectKind::MaterializedView
+            | ObjectKind::Sequence
+            | ObjectKind::Schema
+            | ObjectKind::Constraint
+            | ObjectKind::Trigger
+            | ObjectKind::Rule
+            | ObjectKind::Policy
+    )
+}
+
 /// The types in the list behind a routine's name.
 fn routine_arguments(mut cursor: Cursor<'_>, kind: ObjectKind) -> Option<Vec<DataType>> {
     if !matches!(kind, ObjectKind::Function | ObjectKind::Procedure | ObjectKind::Routine) {
         return None;
     }
-    cursor.name().ok()?;
+    cursor.any_name().ok()?;
     cursor.is_kind(Kind::LParen).then_some(())?;
     super::routine::arguments(&mut cursor).ok()?.into_iter().collect()
 }
@@ -858,7 +877,7 @@ fn routine_arguments(mut cursor: Cursor<'_>, kind: ObjectKind) -> Option<Vec<Dat
 pub(super) fn drop(cursor: &mut Cursor<'_>) -> Read<Statement> {
     cursor.expect("DROP")?;
     if cursor.accept_all(&["OWNED", "BY"]) {
-        cursor.idents()?;
+        cursor.roles()?;
         return Ok(Statement::DropOwned { behavior: behavior(cursor) });
     }
     cursor.accept("PROCEDURAL");

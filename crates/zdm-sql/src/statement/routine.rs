@@ -15,7 +15,7 @@ pub(super) fn create_function(cursor: &mut Cursor<'_>) -> Read<Statement> {
     if !procedure {
         cursor.expect("FUNCTION")?;
     }
-    let name = cursor.name()?;
+    let name = cursor.any_name()?;
     let mut function = CreateFunction {
         name,
         or_replace,
@@ -80,7 +80,7 @@ pub(super) fn arguments(cursor: &mut Cursor<'_>) -> Read<Vec<Option<DataType>>> 
         let data_type = match routine_type(&mut unnamed) {
             Ok(data_type) if unnamed.is_at_end() => data_type,
             _ => {
-                argument.ident()?;
+                argument.label()?;
                 output = mode(&mut argument).or(output);
                 let data_type = routine_type(&mut argument)?;
                 argument.expect_end()?;
@@ -119,7 +119,7 @@ fn function_option(cursor: &mut Cursor<'_>, function: &mut CreateFunction) -> Re
     if cursor.accept("LANGUAGE") {
         function.language = Some(match cursor.string() {
             Ok(language) => language.to_lowercase().into(),
-            Err(_) => cursor.ident()?,
+            Err(_) => cursor.label()?,
         });
     } else if let Some(volatility) = volatility(cursor) {
         function.volatility = volatility;
@@ -139,7 +139,7 @@ fn function_option(cursor: &mut Cursor<'_>, function: &mut CreateFunction) -> Re
     } else if cursor.accept_any(&["COST", "ROWS"]).is_some() {
         cursor.expect_kind(Kind::Number, "a number")?;
     } else if cursor.accept("SUPPORT") {
-        cursor.name()?;
+        cursor.any_name()?;
     } else if cursor.accept("TRANSFORM") {
         cursor.list(|cursor| {
             cursor.expect_all(&["FOR", "TYPE"])?;
@@ -204,7 +204,7 @@ fn configuration(cursor: &mut Cursor<'_>) -> Read<()> {
         cursor.expect("TO")?;
     }
     cursor.list(|cursor| {
-        if cursor.string().is_ok() || cursor.ident().is_ok() {
+        if cursor.string().is_ok() || cursor.label().is_ok() {
             return Ok(());
         }
         if !cursor.accept_operator("-") {
@@ -271,7 +271,7 @@ pub(super) fn create_trigger(cursor: &mut Cursor<'_>) -> Read<Statement> {
     if cursor.accept_any(&["FUNCTION", "PROCEDURE"]).is_none() {
         return cursor.unexpected("FUNCTION");
     }
-    let function = cursor.name()?;
+    let function = cursor.any_name()?;
     cursor.skip_parenthesized()?;
     Ok(Statement::CreateTrigger(CreateTrigger {
         name,
@@ -355,7 +355,7 @@ fn old_and_new(cursor: &Cursor<'_>, from: usize) -> Vec<Ident> {
     while !ahead.is_at_end() {
         if ahead.is_any(&["OLD", "NEW"]) && ahead.is_kind_nth(1, Kind::Dot) && ahead.is_ident_nth(2) {
             ahead.at += 2;
-            if let Ok(column) = ahead.ident()
+            if let Ok(column) = ahead.label()
                 && !columns.contains(&column)
             {
                 columns.push(column);
@@ -375,7 +375,7 @@ pub(super) fn do_block(cursor: &mut Cursor<'_>) -> Read<Statement> {
         if cursor.accept("LANGUAGE") {
             language = Some(match cursor.string() {
                 Ok(language) => language.into(),
-                Err(_) => cursor.ident()?,
+                Err(_) => cursor.label()?,
             });
         } else {
             body = Some(cursor.string()?);
@@ -389,7 +389,7 @@ pub(super) fn do_block(cursor: &mut Cursor<'_>) -> Read<Statement> {
 
 pub(super) fn call(cursor: &mut Cursor<'_>) -> Read<Statement> {
     cursor.expect("CALL")?;
-    let procedure = cursor.name()?;
+    let procedure = cursor.any_name()?;
     cursor.skip_parenthesized()?;
     Ok(Statement::Call { procedure })
 }

@@ -66,8 +66,9 @@ pub(super) fn begin(cursor: &mut Cursor<'_>) -> Read<Statement> {
         cursor.expect("BEGIN")?;
         cursor.accept_any(&["WORK", "TRANSACTION"]);
     }
+    let start = cursor.at;
     transaction_modes(cursor)?;
-    Ok(Statement::Begin)
+    Ok(Statement::Begin { modes: cursor.source_of(start, cursor.at).to_owned() })
 }
 
 fn transaction_modes(cursor: &mut Cursor<'_>) -> Read<()> {
@@ -213,7 +214,7 @@ fn values(cursor: &mut Cursor<'_>) -> Read<Option<String>> {
         }
         if cursor.at == start + 1 && cursor.is_ident_at(start) {
             cursor.at = start;
-            return cursor.ident().map(|ident| ident.as_str().to_owned());
+            return cursor.label().map(|ident| ident.as_str().to_owned());
         }
         Ok(cursor.source_of(start, cursor.at).to_owned())
     })?;
@@ -283,7 +284,7 @@ pub(super) fn command(cursor: &mut Cursor<'_>) -> Statement {
     // SHOW of a name by itself; of ALL, TIME ZONE and their kin there is nothing to look up.
     let shows = command == "SHOW" && cursor.tokens.len() == 2;
     let named = named || shows || matches!(command.as_str(), "FETCH" | "MOVE");
-    let name = if named && !ahead.is("ALL") { ahead.ident().ok() } else { None };
+    let name = if named && !ahead.is("ALL") { ahead.label().ok() } else { None };
     cursor.at = cursor.tokens.len();
     Statement::Session { command, name, statement: None }
 }

@@ -6,8 +6,10 @@ use zdm_postgres::statement::{
 };
 use zdm_postgres::{Ident, SqlExpr, Statement};
 
+use super::alter_table::word;
 use super::{index, object};
 use crate::cursor::{Cursor, Read};
+use crate::expr;
 use crate::lexer::Kind;
 use crate::query;
 
@@ -183,7 +185,7 @@ fn elements(cursor: &mut Cursor<'_>, table: &mut CreateTable, typed: bool) -> Re
             let source = cursor.name()?;
             let mut what = Vec::new();
             while let Some(word) = cursor.accept_any(&["INCLUDING", "EXCLUDING"]) {
-                what.push(format!("{word} {}", cursor.ident()?.as_str().to_ascii_uppercase()));
+                what.push(format!("{word} {}", cursor.label()?.as_str().to_ascii_uppercase()));
             }
             table.like.push((source, what));
         } else if typed {
@@ -224,9 +226,9 @@ fn column_tail(cursor: &mut Cursor<'_>, column: &mut ColumnDef) -> Read<()> {
         if cursor.accept("COLLATE") {
             column.collation = Some(cursor.name()?);
         } else if cursor.accept("STORAGE") {
-            column.storage = Some(cursor.ident()?);
+            column.storage = Some(word(cursor)?);
         } else if cursor.accept("COMPRESSION") {
-            column.compression = Some(cursor.ident()?);
+            column.compression = Some(word(cursor)?);
         } else if cursor.accept("OPTIONS") {
             // A foreign table's column.
             cursor.skip_parenthesized()?;
@@ -339,7 +341,8 @@ pub(super) fn default_expr(cursor: &mut Cursor<'_>) -> Read<SqlExpr> {
         cursor.tokens[index].kind == Kind::Comma
             || (index > first && cursor.word_at(index, &NEXT) && !cursor.word_at(index - 1, &["IS"]))
     });
-    cursor.expr_until(end)
+    let length = expr::restricted(cursor.text, cursor.tokens.get(first..end).unwrap_or_default());
+    cursor.expr_until(first + length)
 }
 
 /// What stands behind a key's columns.
