@@ -404,6 +404,10 @@ impl Printer<'_> {
                 let element = operand.data_type.clone().map(|data_type| DataType { array_dimensions: 0, ..data_type });
                 Typed::new(format!("{}[{}]", operand.text, self.print(index).text), element)
             }
+            ExprNode::Other { text, .. } if bits(text).is_some() => {
+                let bits = bits(text).unwrap_or_default();
+                Typed::new(format!("'{bits}'::\"bit\""), Some(DataType::named("bit")))
+            }
             ExprNode::Subquery { .. } | ExprNode::Other { .. } => Typed::new(self.written(node), None),
         }
     }
@@ -497,7 +501,10 @@ impl Printer<'_> {
     fn balanced(&self, (typed_left, left): Printed<'_>, (typed_right, right): Printed<'_>) -> (String, String) {
         let (typed_left, typed_right) = (self.of_base_type(typed_left), self.of_base_type(typed_right));
         if let Some(wanted) = self.common(&typed_left, &typed_right) {
-            (self.coerced(typed_left, left, &wanted), self.coerced(typed_right, right, &wanted))
+            let side = |typed: Typed, node: &ExprNode| {
+                if keeps_precision(&typed, &wanted) { typed.text } else { self.coerced(typed, node, &wanted) }
+            };
+            (side(typed_left, left), side(typed_right, right))
         } else {
             let fallback = DataType::named("text");
             let finish = |typed: Typed| match &typed.literal {
@@ -707,6 +714,11 @@ impl Printer<'_> {
     }
 }
 
+/// The operators between `real` and `double precision` take each as it is.
+fn keeps_precision(typed: &Typed, wanted: &DataType) -> bool {
+    typed.is("float4") && wanted.is("float8")
+}
+
 /// The extension's type, in whatever schema.
 fn is_citext(data_type: &DataType) -> bool {
     !data_type.is_array() && data_type.name.name == "citext"
@@ -737,13 +749,12 @@ fn known_type(alternatives: &[Printed<'_>]) -> DataType {
     common_of(alternatives.iter().map(|(typed, _)| typed)).unwrap_or_else(|| DataType::named("text"))
 }
 
-/// The type of alternatives (`select_common_type`): of numbers and of dates the one that holds the others, of strings
-/// text where it is among them, else the first that is known.
+/// The type of alternatives (`select_common_type`): of numbers and of dates the one that holds the others, else the
+/// first that is known.
 fn common_of<'e>(alternatives: impl IntoIterator<Item = &'e Typed>) -> Option<DataType> {
     let rank = |data_type: &DataType| {
         let datetime = ["date", "timestamp", "timestamptz"].iter().position(|name| data_type.is(name));
-        let preferred = data_type.is("text").then_some(0);
-        number_rank(data_type).map(usize::from).or(datetime).or(preferred)
+        number_rank(data_type).map(usize::from).or(datetime)
     };
     let types = alternatives.into_iter().filter_map(|one| one.data_type.as_ref());
     types.map(plain).reduce(|first, other| if rank(&other) > rank(&first) { other } else { first })
@@ -821,6 +832,12 @@ fn numeric_signature(function: &str, args: &[&Typed]) -> Option<(DataType, DataT
     let only_exact = args.len() == 2 && matches!(function, "log" | "round" | "trunc" | "div");
     let wanted = if exact && !floating && (numeric || only_exact) { "numeric" } else { "float8" };
     Some((DataType::named(wanted), DataType::named(wanted)))
+}
+
+/// The bits of `B'0101'`.
+fn bits(text: &str) -> Option<&str> {
+    let bits = text.strip_prefix(['b', 'B'])?.strip_prefix('\'')?.strip_suffix('\'')?;
+    bits.bytes().all(|bit| matches!(bit, b'0' | b'1')).then_some(bits)
 }
 
 fn trimmed_side(function: &str) -> Option<&'static str> {

@@ -35,15 +35,16 @@ pub(crate) fn is_surely_mutable(
                 }
                 None if function.schema.as_ref().is_none_or(|schema| *schema == "pg_catalog") => {
                     let name = function.name.as_str();
-                    match volatility::builtin_range(name, args.len(), version) {
-                        Some((least, _)) if least > Volatility::Immutable => true,
-                        Some((_, most)) if most > Volatility::Immutable => {
-                            args.iter().filter_map(|arg| type_of(arg, table)).any(|data_type| {
-                                is(&data_type, "timestamptz") || (name == "date_trunc" && is(&data_type, "date"))
-                            })
+                    let of = |wanted: &str| {
+                        args.iter().filter_map(|arg| type_of(arg, table)).any(|data_type| is(&data_type, wanted))
+                    };
+                    // A date becomes a `timestamptz`, the preferred one of the types that they are for.
+                    (matches!(name, "date_trunc" | "age") && of("date"))
+                        || match volatility::builtin_range(name, args.len(), version) {
+                            Some((least, _)) if least > Volatility::Immutable => true,
+                            Some((_, most)) if most > Volatility::Immutable => of("timestamptz"),
+                            _ => false,
                         }
-                        _ => false,
-                    }
                 }
                 None => false,
             },

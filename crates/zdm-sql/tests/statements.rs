@@ -437,7 +437,7 @@ fn session() {
         Savepoint("A")
         Rollback{}
         Commit{}
-        Begin{}
+        Begin{modes:""}
         Session{command:"PREPARE TRANSACTION"}
         "#,
     );
@@ -731,7 +731,7 @@ fn spans_leave_out_blanks_comments_and_semicolons() {
 fn placeholders_of_the_driver_are_operands() {
     check(
         "UPDATE t SET a = %s WHERE b >%s AND c IN %(ids)s",
-        r#"Update(Dml{table:t, columns:["a"], predicate:"b >%s AND c IN %(ids)s", query:Query{text:"UPDATE t SET a = %s WHERE b >%s AND c IN %(ids)s", columns:["b", "c"], qualified:[(None, "b"), (None, "c")]}})"#,
+        r#"Update(Dml{table:t, columns:["a"], predicate:"b >%s AND c IN %(ids)s", query:Query{text:"UPDATE t SET a = %s WHERE b >%s AND c IN %(ids)s", columns:["b", "c"], qualified:[(None, "b"), (None, "c")]}, values:["%s"]})"#,
     );
     check_expr("b >%s", r#"Infix{operator:">", left:Column{name:"b"}, right:Other{text:"%s"}}"#);
     check_expr("a %% b", r#"Infix{operator:"%%", left:Column{name:"a"}, right:Column{name:"b"}}"#);

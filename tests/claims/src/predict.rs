@@ -6,6 +6,7 @@ use std::sync::Arc;
 use zdm_postgres::catalog::{ConstraintKind, Table, UserTypeKind};
 use zdm_postgres::deparse;
 use zdm_postgres::effects::{Blocks, UncertainEffect};
+use zdm_postgres::expr::ExprNode;
 use zdm_postgres::statement::AlterTableAction;
 use zdm_postgres::{Catalog, Ident, PgVersion, QualifiedName, Session, Statement};
 
@@ -110,12 +111,13 @@ pub fn predict_on(base: &Base, case: &Case<'_>) -> Prediction {
             return prediction;
         }
         if let Ok(start) = &base.session {
-            follow_rename(&mut prediction.observed, &statement, start);
+            follow_rename(&mut prediction.observed, &statement, [start, &middle]);
         }
         // The counters of a table that is gone are gone, too.
         if matches!(statement, Statement::Drop(_) | Statement::DropOwned { .. }) {
-            let gone = before.catalog().tables().filter(|table| session.catalog().relation(&table.name).is_none());
-            prediction.uncertain.scans.extend(gone.map(|table| plain(before.committed_name(&table.name))));
+            let names = before.catalog().relations().map(|(name, _)| name);
+            let gone = names.filter(|name| session.catalog().relation(name).is_none());
+            prediction.uncertain.scans.extend(gone.map(|name| plain(before.committed_name(name))));
         }
     }
     if let Ok(start) = &base.session {
@@ -136,9 +138,15 @@ pub fn predict_on(base: &Base, case: &Case<'_>) -> Prediction {
         });
         // Nor does a value that is made up for a column have to satisfy a check, which is looked at before the keys.
         let checked = table.constraints.iter().any(|constraint| match &constraint.kind {
-            ConstraintKind::Check { expr, .. } => expr.node.columns().iter().any(|column| {
-                table.column(column.as_str()).is_some_and(|column| column.not_null && column.default.is_none())
-            }),
+            ConstraintKind::Check { expr, .. } => {
+                let mut wants_value = false;
+                expr.node.walk(&mut |node| wants_value |= matches!(node, ExprNode::IsNull { negated: true, .. }));
+                expr.node.columns().iter().any(|column| {
+                    table
+                        .column(column.as_str())
+                        .is_some_and(|column| (column.not_null || wants_value) && column.default.is_none())
+                })
+            }
             _ => false,
         });
         // The first key that a value does not satisfy ends the INSERT before the others are looked at.
@@ -183,13 +191,13 @@ fn forget_unseen(prediction: &mut Prediction, start: &Session, middle: &Session,
     prediction.uncertain.scans.extend(observed.scans.iter().filter(|name| !old.contains(*name)).cloned());
 }
 
-/// The servers are asked at the end what a relation is called that was not there at the start.
-fn follow_rename(observed: &mut Observed, statement: &Statement, start: &Session) {
+/// The servers are asked at the end what a relation is called that was not there before.
+fn follow_rename(observed: &mut Observed, statement: &Statement, before: [&Session; 2]) {
     let Statement::AlterTable(alter) = statement else { return };
     let [AlterTableAction::RenameTo { name }] = alter.actions.as_slice() else { return };
     let schema = alter.name.schema.clone().unwrap_or_else(|| Ident::new("s"));
     let from = QualifiedName::with_schema(schema, alter.name.name.clone());
-    if start.catalog().relation(&from).is_some() {
+    if before.iter().any(|session| session.catalog().relation(&from).is_some()) {
         return;
     }
     let (from, to) = (plain(&from), plain(&from.sibling(name.clone())));

@@ -3,7 +3,9 @@
 //! The server prints the expression and reads it again (`ATPostAlterTypeParse`): what it had concluded from the old type,
 //! the types of literals and the casts that it had added, is written out by then and stays.
 
-use super::{LONGEST_REPEATED, Printed, Printer, Typed, argument, common_of, joined_to, plain, signature};
+use super::{
+    LONGEST_REPEATED, Printed, Printer, Typed, argument, common_of, joined_to, keeps_precision, plain, signature,
+};
 use crate::catalog::{Catalog, Table, UserTypeKind};
 use crate::data_type::DataType;
 use crate::expr::{ExprNode, SqlExpr};
@@ -107,8 +109,10 @@ impl Printer<'_> {
         let Some(wanted) = wanted else { return (self.settle(left), self.settle(right)) };
         // What looks into a value leaves the value as it is.
         let into = matches!(operator, "->" | "->>" | "?" | "#>" | "#>>" | "?|" | "?&");
-        let left = if into { self.settle(left) } else { self.settle_operand(typed_left, left, &wanted) };
-        (left, self.settle_operand(typed_right, right, &wanted))
+        let side = |typed: Typed, node: &ExprNode| {
+            if keeps_precision(&typed, &wanted) { self.settle(node) } else { self.settle_operand(typed, node, &wanted) }
+        };
+        (if into { self.settle(left) } else { side(typed_left, left) }, side(typed_right, right))
     }
 
     fn settle_list(&self, expr: &ExprNode, list: &[ExprNode], negated: bool) -> ExprNode {

@@ -327,9 +327,13 @@ impl Run {
         let table = self.table(&name);
         // Without a list of columns the first ones are given, as many as there are values.
         let counted = !dml.columns.is_empty() || dml.query.says(&["default", "values"]);
-        let given =
-            |name: &Ident| dml.columns.contains(name) && !written_as(dml, name, &|node| *node == ExprNode::Default);
-        for column in table.columns.iter().filter(|column| !given(&column.name)) {
+        let drawn_anyway = dml.query.says(&["overriding", "user"]);
+        let given = |column: &crate::catalog::Column| {
+            dml.columns.contains(&column.name)
+                && !written_as(dml, &column.name, &|node| *node == ExprNode::Default)
+                && !(drawn_anyway && column.identity.is_some())
+        };
+        for column in table.columns.iter().filter(|column| !given(column)) {
             if let Some(default) = &column.default {
                 self.run_functions_in(&default.node);
             }
@@ -632,7 +636,7 @@ impl Run {
 
     /// The checks and triggers of new rows.
     pub(super) fn rows_inserted(&mut self, name: &QualifiedName, columns: &[Ident], many: bool) {
-        self.written_to(name);
+        self.written_in_tree(name);
         self.run_functions_of_rows(name);
         self.check_keys_of(name, Change::Insert, columns, many);
         self.read_bound_of(name);
@@ -730,8 +734,12 @@ impl Run {
         // A key that becomes NULL is not looked up (`RI_FKey_fk_upd_check_required`).
         let not_null = |column: &Ident| !written_as(dml, column, &|node| *node == ExprNode::Null);
         let looked_up: Vec<Ident> = changed.iter().filter(|column| not_null(column)).cloned().collect();
+        let unchanged: Vec<Ident> = dml.columns.iter().filter(|column| itself(column)).cloned().collect();
         let rows = |run: &mut Self| {
             run.check_keys_of(&name, Change::Update, &looked_up, dml.predicate.is_none());
+            run.if_a_row("this transaction has written a row before", |run| {
+                run.check_keys_of(&name, Change::Update, &unchanged, dml.predicate.is_none());
+            });
             // A row that another partition takes is a new one there, all of whose keys are looked up.
             if run.partition_keys(&name).iter().any(|key| dml.columns.contains(key)) {
                 run.if_a_row("a row moves to another partition", |run| {

@@ -575,7 +575,8 @@ impl Run {
             let leaf =
                 self.table(name).column(other.as_str()).is_some_and(|other| other.generated.is_some()) && known_plain;
             if leaf {
-                self.drop_column_of(name, &other, behavior)?;
+                // What is refused is what was asked for.
+                self.drop_column_of(name, &other, behavior).or_else(|_| refusal())?;
             }
         }
         let functions = self.functions_on(name, Some(column));

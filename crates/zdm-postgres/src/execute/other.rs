@@ -493,7 +493,7 @@ impl Run {
             need_sequence_type(&self.resolve_type(data_type)?)?;
         }
         check_extent(&create.options, create.options.data_type.as_ref())?;
-        let owned_by = self.owner_of(&create.options)?;
+        let owned_by = self.owner_of(&name, &create.options)?;
         self.made(&name);
         let sequence = Sequence { name: name.clone(), options: create.options.clone(), owned_by, identity: false };
         self.catalog_mut().put(name, Relation::Sequence(Arc::new(sequence)));
@@ -501,11 +501,18 @@ impl Run {
     }
 
     /// OWNED BY reads the table.
-    fn owner_of(&mut self, options: &SequenceOptions) -> Step<Option<(QualifiedName, Ident)>> {
+    fn owner_of(
+        &mut self,
+        sequence: &QualifiedName,
+        options: &SequenceOptions,
+    ) -> Step<Option<(QualifiedName, Ident)>> {
         let Some(Some((table, column))) = &options.owned_by else { return Ok(None) };
         let table = self.open(table)?;
         self.lock(&table, LockMode::AccessShare);
         let known = self.table(&table);
+        if table.schema != sequence.schema && !known.assumed && !self.catalog().is_incomplete() {
+            return refuse("55000", "sequence must be in same schema as table it is linked to");
+        }
         if known.column(column.as_str()).is_none() && !known.assumed {
             return Self::missing_column(&table, column);
         }
@@ -541,7 +548,7 @@ impl Run {
         if options.owned_by.is_some() && self.catalog().sequence(&name).is_some_and(|sequence| sequence.identity) {
             return refuse("0A000", "cannot change ownership of identity sequence");
         }
-        let owner = self.owner_of(options)?;
+        let owner = self.owner_of(&name, options)?;
         let data_type = options.data_type.clone();
         let change_owner = options.owned_by.is_some();
         self.catalog_mut().edit_sequence(&name, |sequence| {

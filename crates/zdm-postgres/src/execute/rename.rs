@@ -381,10 +381,8 @@ impl Run {
             constraint.kind,
             ConstraintKind::PrimaryKey { .. } | ConstraintKind::Unique { .. } | ConstraintKind::Exclude { .. }
         );
-        if is_key {
-            if self.catalog().relation(&name.sibling(to.clone())).is_some() {
-                return refuse("42P07", format!("relation \"{to}\" already exists"));
-            }
+        if is_key && self.catalog().relation(&name.sibling(to.clone())).is_some() {
+            return refuse("42P07", format!("relation \"{to}\" already exists"));
         }
         if table.constraint(to.as_str()).is_some() {
             return refuse("42710", format!("constraint \"{to}\" for relation \"{}\" already exists", name.name));

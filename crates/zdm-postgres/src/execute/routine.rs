@@ -323,7 +323,13 @@ impl Run {
                 }
                 continue;
             }
-            signature = self.signature(&quoted_if_needed(&name.name), &known.unwrap_or_default());
+            // With its schema where the bare name means nothing or another one.
+            let bare = QualifiedName::as_written(None, name.name.clone());
+            let visible = self.find_function(&bare).as_ref() == Some(&name);
+            let schema = name.schema.as_ref().filter(|_| !visible);
+            let schema = schema.map(|schema| format!("{}.", quoted_if_needed(schema))).unwrap_or_default();
+            let shown = format!("{schema}{}", quoted_if_needed(&name.name));
+            signature = self.signature(&shown, &known.unwrap_or_default());
             if !doomed.contains(&name) {
                 doomed.push(name);
             }

@@ -723,6 +723,18 @@ impl Run {
                 self.catalog_mut().types.remove_mut(&name);
             }
             for name in functions {
+                if self.catalog().functions(&name).len() == 1 {
+                    // What uses it elsewhere goes with it.
+                    self.drop_functions(&DropObjects {
+                        kind: ObjectKind::Function,
+                        names: vec![name.clone()],
+                        arguments: Vec::new(),
+                        if_exists: true,
+                        behavior: DropBehavior::Cascade,
+                        concurrently: false,
+                        on: None,
+                    })?;
+                }
                 self.catalog_mut().functions.remove_mut(&name);
             }
             self.catalog_mut().schemas.remove_mut(&schema);
