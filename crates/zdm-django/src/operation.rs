@@ -534,6 +534,8 @@ pub struct Condition {
     pub text: String,
     /// Fields that are to be equal to a value.
     pub equal: Vec<Arc<str>>,
+    /// A round of the loop around it decides one of these values.
+    pub each: bool,
 }
 
 /// Text with the places in it filled: `\u{1}shop.Order\u{1}` is the table of a model, `\u{1}shop.Order.total\u{1}` the

@@ -1,7 +1,9 @@
 //! Rules that a table has of its own in the configuration: switched off, or of another severity.
 //!
-//! A finding is about the tables that its message names. It is switched off where it is off for all of them; of several
-//! severities the highest counts. Where it names some of many, it stays.
+//! A finding is about the tables that its subject lists, else those that its message names. It is switched off where it is off
+//! for all of them; of several severities the highest counts.
+
+use std::sync::Arc;
 
 use zdm_postgres::QualifiedName;
 use zdm_replay::MigrationTrace;
@@ -16,11 +18,11 @@ pub(crate) fn apply(migration: &MigrationTrace, config: &Config, diagnostics: &m
     for diagnostic in diagnostics {
         let tables = tables_of(migration, diagnostic);
         let levels: Vec<Option<Level>> =
-            tables.iter().map(|table| config.level_on(diagnostic.code.code, &table.to_string())).collect();
+            tables.iter().map(|table| config.level_on(diagnostic.code.code, table)).collect();
         if levels.is_empty() || levels.iter().all(Option::is_none) {
             continue;
         }
-        if levels.iter().all(|level| *level == Some(Level::Off)) && !names_some(&diagnostic.message) {
+        if levels.iter().all(|level| *level == Some(Level::Off)) {
             diagnostic.suppressed = Some(Suppressed { kind: SuppressionKind::Configuration, reason: None });
             continue;
         }
@@ -34,16 +36,12 @@ pub(crate) fn apply(migration: &MigrationTrace, config: &Config, diagnostics: &m
     }
 }
 
-/// The message names some of many tables, as [`crate::context::name_list`] does.
-fn names_some(message: &str) -> bool {
-    message.split("` and ").skip(1).any(|rest| {
-        let number = rest.bytes().take_while(u8::is_ascii_digit).count();
-        number > 0 && rest[number..].starts_with(" more")
-    })
-}
-
-/// The tables that a message names in backticks, by themselves or with a column.
-fn tables_of(migration: &MigrationTrace, diagnostic: &Diagnostic) -> Vec<QualifiedName> {
+/// The tables that a finding is about: those of its subject, else those that its message names in backticks, by themselves or
+/// with a column.
+pub(crate) fn tables_of(migration: &MigrationTrace, diagnostic: &Diagnostic) -> Vec<Arc<str>> {
+    if !diagnostic.subject.tables.is_empty() {
+        return diagnostic.subject.tables.clone();
+    }
     let mut found: Vec<QualifiedName> = Vec::new();
     for name in diagnostic.message.split('`').skip(1).step_by(2) {
         let parts: Vec<&str> = name.split('.').collect();
@@ -61,23 +59,5 @@ fn tables_of(migration: &MigrationTrace, diagnostic: &Diagnostic) -> Vec<Qualifi
             }
         }
     }
-    found
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::context::name_list;
-
-    use super::*;
-
-    #[test]
-    fn a_list_that_is_cut_is_told_from_a_whole_one() {
-        for number in 1..20 {
-            let names = name_list((0..number).map(|table| format!("shop_{table}")));
-            let whole = names.matches("shop_").count() == number;
-            assert_eq!(names_some(&format!("altering it also locks {names}: 2 more wait")), !whole, "{names}");
-        }
-        assert!(!names_some("`a` and `b` wait for 3 more"));
-        assert!(!names_some("`a` and more"));
-    }
+    found.iter().map(|table| table.to_string().into()).collect()
 }

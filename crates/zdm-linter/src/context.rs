@@ -14,7 +14,7 @@ use zdm_postgres::{Catalog, LockMode, PgVersion, QualifiedName, Statement};
 use zdm_replay::{MigrationTrace, OperationTrace, Options, Step};
 use zdm_source::{Diagnostic, Fix, Label, Severity, Span, Subject};
 
-use crate::config::{Config, TableFacts};
+use crate::config::{Config, Level, TableFacts};
 use crate::new_code::Drifted;
 use crate::old_code::OldTable;
 use crate::page::Page;
@@ -232,7 +232,8 @@ impl<'a> Cx<'a> {
         let made_here = self.fresh[index].contains(name);
         // A table whose creation was not understood is in the catalog without a statement that made it.
         let assumed_here = step.catalog_before.table(name).is_some_and(|table| table.assumed)
-            && self.migration.catalog_before.table(name).is_none();
+            && self.migration.catalog_before.table(name).is_none()
+            && !self.is_named_first(index, name);
         !made_here && !assumed_here
     }
 
@@ -248,6 +249,13 @@ impl<'a> Cx<'a> {
             .collect();
         blocked.sort_by_key(|(name, blocks)| (!blocks.select, !blocks.insert, (*name).clone()));
         blocked
+    }
+
+    /// A statement before this one is the first that speaks of the relation: it belongs to an app that was not read.
+    fn is_named_first(&self, before: usize, name: &QualifiedName) -> bool {
+        self.steps[..before]
+            .iter()
+            .any(|step| step.catalog_before.relation(name).is_none() && step.catalog_after.relation(name).is_some())
     }
 
     pub fn facts(&self, table: &QualifiedName) -> TableFacts {
@@ -316,8 +324,7 @@ impl<'a> Cx<'a> {
         diagnostic.subject = Subject {
             app: Some(migration.key.app.clone()),
             migration: Some(migration.key.name.clone()),
-            operation: None,
-            statement: None,
+            ..Subject::default()
         };
         diagnostic
     }
@@ -333,6 +340,14 @@ impl<'a> Cx<'a> {
     /// A label that points at another step of this migration.
     pub fn label_step(&self, step: &Step, message: impl Into<String>) -> Label {
         Label::new(&self.migration.migration.file, step.span, message)
+    }
+
+    /// Of several tables those that the rule is on for; all of them where it is off for each.
+    pub fn named<'t>(&self, tables: impl IntoIterator<Item = &'t QualifiedName>) -> Vec<&'t QualifiedName> {
+        let tables: Vec<&QualifiedName> = tables.into_iter().collect();
+        let is_on =
+            |table: &&QualifiedName| self.config.level_on(self.page.code.code, &table.to_string()) != Some(Level::Off);
+        if tables.iter().any(is_on) { tables.into_iter().filter(is_on).collect() } else { tables }
     }
 
     /// The severity grows to error where the table is known to be large or hot, and shrinks to info where it is known to be small.
@@ -420,23 +435,53 @@ pub fn blocked_by(mode: LockMode) -> &'static str {
 /// on a text 1.5 million, int → bigint 0.24 million, one UPDATE of all rows 0.07 million. The rate of bytes is the baseline
 /// throughput of a general purpose cloud volume (Amazon gp3: 125 MiB a second).
 pub fn estimate(rows: u64, bytes: Option<u64>, work: &str) -> String {
-    const BYTES: u64 = 125_000_000;
+    let Some(Rates { what, per_second, .. }) = rates(work) else { return String::new() };
+    let (by_rows, by_bytes) = seconds_by_rows_and_bytes(rows, bytes, work);
+    let assumed = if by_bytes > by_rows {
+        format!("{} a second from disk", human_bytes(BYTES_PER_SECOND))
+    } else {
+        format!("{} rows a second, in memory", human_count(per_second))
+    };
+    format!("; {what} takes about {} (assumed: {assumed})", human_duration(by_rows.max(by_bytes)))
+}
+
+/// `40 seconds`, for work on several tables, one after the other. None where the rows of one of them are not known.
+pub fn estimate_together<'w>(works: impl IntoIterator<Item = (TableFacts, &'w str)>) -> Option<String> {
+    let mut seconds = None;
+    for (facts, work) in works {
+        rates(work)?;
+        let (by_rows, by_bytes) = seconds_by_rows_and_bytes(facts.rows?, facts.bytes, work);
+        seconds = Some(seconds.unwrap_or(0) + by_rows.max(by_bytes));
+    }
+    seconds.map(human_duration)
+}
+
+const BYTES_PER_SECOND: u64 = 125_000_000;
+
+struct Rates {
+    what: &'static str,
+    /// Rows.
+    per_second: u64,
+    /// How often each byte goes from or to the disk.
+    passes: u64,
+}
+
+fn rates(work: &str) -> Option<Rates> {
     // A rewrite reads and writes, and so does a change of rows.
     let (what, per_second, passes) = match work {
         "scan" => ("reading them", 5_000_000, 1),
         "rewrite" => ("writing them anew", 120_000, 2),
         "index build" => ("building the index", 750_000, 1),
         "row change" => ("changing them", 35_000, 2),
-        _ => return String::new(),
+        _ => return None,
     };
-    let by_rows = rows.div_ceil(per_second);
-    let by_bytes = bytes.map_or(0, |bytes| bytes.saturating_mul(passes).div_ceil(BYTES));
-    let assumed = if by_bytes > by_rows {
-        format!("{} a second from disk", human_bytes(BYTES))
-    } else {
-        format!("{} rows a second, in memory", human_count(per_second))
-    };
-    format!("; {what} takes about {} (assumed: {assumed})", human_duration(by_rows.max(by_bytes)))
+    Some(Rates { what, per_second, passes })
+}
+
+fn seconds_by_rows_and_bytes(rows: u64, bytes: Option<u64>, work: &str) -> (u64, u64) {
+    let Some(Rates { per_second, passes, .. }) = rates(work) else { return (0, 0) };
+    let by_bytes = bytes.map_or(0, |bytes| bytes.saturating_mul(passes).div_ceil(BYTES_PER_SECOND));
+    (rows.div_ceil(per_second), by_bytes)
 }
 
 /// `a second`, `50 seconds`, `7 minutes`, `3 hours`.

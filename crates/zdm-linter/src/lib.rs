@@ -33,6 +33,8 @@ pub mod phase;
 
 mod by_table;
 
+mod one_place;
+
 mod declared;
 
 mod standing;

@@ -23,7 +23,7 @@ use crate::release::{Initial, Made, Release};
 use crate::standing;
 use crate::suppress;
 use crate::unknown_tables::KnownTables;
-use crate::{by_table, declared};
+use crate::{by_table, declared, one_place};
 
 /// All findings of a trace and of the project it was made from, sorted by path, position and code. Suppressed ones are among them and say so.
 pub fn lint(trace: &Trace, problems: &[Problem], merged: &[MergedChange], config: &Config) -> Vec<Diagnostic> {
@@ -258,6 +258,7 @@ fn judge(
     found.retain(|diagnostic| told.insert((diagnostic.primary.span, diagnostic.code.code, diagnostic.message.clone())));
     found.extend(more);
     by_table::apply(migration, config, &mut found);
+    let mut found = one_place::merge(migration, config, found);
     if let Some(rule) = declared::rule()
         && !migration.migration.declared_phases.is_empty()
         && config.is_enabled(&rule.page, path)

@@ -10,9 +10,12 @@ use std::sync::Arc;
 use zdm_django::ProjectState;
 use zdm_django::resolve::{Context, Resolver};
 use zdm_django::state::{ModelKey, ModelState};
-use zdm_postgres::catalog::Table;
-use zdm_postgres::{Ident, LockMode, QualifiedName};
+use zdm_postgres::catalog::{Column, Table};
+use zdm_postgres::statement::AlterTableAction;
+use zdm_postgres::{DataType, Ident, LockMode, QualifiedName};
 use zdm_replay::{MigrationTrace, Step, table_name};
+
+use crate::rules::alter_actions;
 
 /// A model that running code uses, with the columns it names.
 #[derive(Clone, Debug)]
@@ -40,6 +43,11 @@ impl OldModel {
     fn new(label: String, table: QualifiedName, columns: Vec<OldColumn>, key: ModelKey) -> Self {
         let places = columns.iter().enumerate().map(|(place, own)| (own.column.clone(), place)).collect();
         Self { label, table, columns, places, key }
+    }
+
+    /// The table behind a many-to-many field.
+    pub fn is_of_a_field(&self) -> bool {
+        self.label.matches('.').count() > 1
     }
 
     pub fn names_column(&self, column: &Ident) -> bool {
@@ -78,7 +86,6 @@ pub fn old_tables(
         .into_iter()
         .filter(|name| !made.contains(name))
         .filter_map(|name| migration.catalog_before.table(name))
-        .filter(|table| !table.assumed)
         .collect();
     if tables.is_empty() {
         return Vec::new();
@@ -86,11 +93,51 @@ pub fn old_tables(
     let mut models = models_by_table(running, context, &tables.iter().map(|table| &table.name).collect());
     tables
         .into_iter()
-        .map(|before| {
+        .filter_map(|before| {
             let position = models.iter().position(|model| model.table == before.name);
-            OldTable { before: Arc::clone(before), model: position.map(|index| models.swap_remove(index)) }
+            let model = position.map(|index| models.swap_remove(index));
+            let before = match (&model, before.assumed) {
+                (_, false) => Arc::clone(before),
+                (Some(model), true) => Arc::new(with_columns_that_go(migration, before, model)),
+                (None, true) => return None,
+            };
+            Some(OldTable { before, model })
         })
         .collect()
+}
+
+/// An assumed table, of which no column is known, with those of its model that the migration drops or renames.
+fn with_columns_that_go(migration: &MigrationTrace, before: &Table, model: &OldModel) -> Table {
+    let mut table = before.clone();
+    let after = migration.catalog_after.table(&before.name);
+    for step in migration.steps.iter().filter(|step| !step.is_refused()) {
+        for (alter, action) in alter_actions(step) {
+            let (AlterTableAction::DropColumn { name, .. } | AlterTableAction::RenameColumn { from: name, .. }) =
+                action
+            else {
+                continue;
+            };
+            let known = |table: &Table| table.column(name.as_str()).is_some();
+            if alter.name != before.name || known(&table) || after.is_some_and(|after| known(after)) {
+                continue;
+            }
+            if let Some(own) = model.column(name) {
+                table.columns.push(Column {
+                    name: name.clone(),
+                    data_type: DataType::named("unknown"),
+                    collation: None,
+                    not_null: !own.null,
+                    default: None,
+                    generated: None,
+                    identity: None,
+                    comment: None,
+                    inherited: false,
+                    own: true,
+                });
+            }
+        }
+    }
+    table
 }
 
 impl OldTable {

@@ -41,9 +41,7 @@ impl Release {
         if together.contains(key) {
             self.running.get_or_insert_with(|| migration.state_before.clone());
             self.made.insert(key.clone(), Arc::clone(&self.so_far));
-            if let Some(last) = fresh_relations(&all_steps(migration), &self.so_far).pop() {
-                self.so_far = last;
-            }
+            self.so_far = with_what_it_makes(migration, &self.so_far);
         } else if let Some(state) = &mut self.running {
             for operation in &migration.migration.operations {
                 // What cannot be applied is reported where the migration itself is judged.
@@ -97,9 +95,19 @@ impl Initial {
             return Made::default();
         };
         let before = Arc::clone(made);
-        if let Some(last) = fresh_relations(&all_steps(migration), &before).pop() {
-            *made = last;
-        }
+        *made = with_what_it_makes(migration, &before);
         before
     }
+}
+
+/// The relations that were made before, those that a migration makes, and those that operations of it may make which are not
+/// analysed.
+fn with_what_it_makes(migration: &MigrationTrace, before: &Made) -> Made {
+    let mut made = fresh_relations(&all_steps(migration), before).pop().unwrap_or_default();
+    if migration.operations.iter().any(|trace| !trace.not_analysed.is_empty()) {
+        let tables = migration.catalog_after.tables().filter(|table| table.assumed);
+        let new = tables.filter(|table| migration.catalog_before.table(&table.name).is_none());
+        Arc::make_mut(&mut made).extend(new.map(|table| table.name.clone()));
+    }
+    made
 }

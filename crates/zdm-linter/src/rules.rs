@@ -188,8 +188,8 @@ pub(crate) fn new_types(step: &Step) -> Vec<(&QualifiedName, &Ident, &DataType)>
     made.chain(changed).collect()
 }
 
-/// The columns of a type that were there before the migration: `shop_order.state`.
-pub(crate) fn enum_columns(cx: &Cx<'_>, name: &QualifiedName) -> Vec<String> {
+/// The columns of a type that were there before the migration, with their tables: `shop_order.state`.
+pub(crate) fn enum_columns<'a>(cx: &Cx<'a>, name: &QualifiedName) -> Vec<(&'a QualifiedName, String)> {
     let tables = cx.migration.catalog_before.tables();
     tables
         .flat_map(|table| {
@@ -197,7 +197,7 @@ pub(crate) fn enum_columns(cx: &Cx<'_>, name: &QualifiedName) -> Vec<String> {
                 .columns
                 .iter()
                 .filter(|column| column.data_type.name == *name)
-                .map(move |column| format!("{}.{}", table.name, column.name))
+                .map(move |column| (&table.name, format!("{}.{}", table.name, column.name)))
         })
         .collect()
 }

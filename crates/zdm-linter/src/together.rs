@@ -53,13 +53,14 @@ impl<'a> Together<'a> {
 
     pub(crate) fn report(self, cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
         for Group { diagnostic, rows, tables, help, help_for_one } in self.found {
+            let tables = cx.named(&tables);
             let names = name_list(&tables);
             let filled = |text: &str| text.replace(&format!("`{ANY}`"), &names);
             let help = match (help_for_one, tables.as_slice()) {
                 (Some(help), [_]) => help,
                 _ => help.to_owned(),
             };
-            let mut diagnostic = diagnostic.with_help(help);
+            let mut diagnostic = diagnostic.about(&tables).with_help(help);
             diagnostic.message = filled(&diagnostic.message);
             diagnostic.primary.message = filled(&diagnostic.primary.message);
             // The one that weighs most, of equal ones the first.

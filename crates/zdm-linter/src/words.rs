@@ -7,12 +7,14 @@ use zdm_django::operation::{CodeFact, CodeModel, Rows, RunPython};
 use zdm_django::resolve::{ResolvedField, Through};
 use zdm_django::state::{ModelKey, ModelState};
 use zdm_django::{Operation, OperationKind, ProjectState, Resolver, Value};
-use zdm_postgres::statement::{CreateIndex, IndexKey, ObjectKind};
+use zdm_postgres::effects::UncertainEffect;
+use zdm_postgres::statement::{AlterTableAction, CreateIndex, IndexKey, ObjectKind};
 use zdm_postgres::{Ident, QualifiedName, Statement};
 use zdm_replay::Step;
 use zdm_source::{Diagnostic, Severity, Span};
 
 use crate::context::Cx;
+use crate::rules::alter_actions;
 
 /// ``index `name` `` or, without a name, ``an index on `a, b` ``.
 pub(crate) fn index_name(create: &CreateIndex) -> String {
@@ -75,6 +77,40 @@ pub(crate) fn and_what_else(cx: &Cx<'_>, step: &Step) -> &'static str {
     let changes = |other: &&Step| !other.outcome.effects.locks.is_empty();
     let else_sent = of_operation.filter(changes).any(|other| !is_index(other) || !is_index(step));
     if else_sent { "; what else it sends belongs to the database operations too" } else { "" }
+}
+
+/// How to change a key and all that references it, where one operation of Django's sends all of that and rewrites tables.
+pub(crate) fn mirror_help(cx: &Cx<'_>, step: &Step) -> Option<String> {
+    let OperationKind::AlterField { model_name, .. } = &cx.operation(step.operation)?.kind else { return None };
+    let of_operation = || cx.accepted().filter(|other| other.operation == step.operation);
+    let mut changed = of_operation().flat_map(alter_actions).filter_map(|(_, action)| match action {
+        AlterTableAction::AlterColumnType { column, data_type, .. } => Some((column, data_type)),
+        _ => None,
+    });
+    let (column, data_type) = changed.next()?;
+    changed.next()?;
+    let rewrites = |step: &Step| {
+        let effects = &step.outcome.effects;
+        !effects.rewrites.is_empty()
+            || effects.uncertain.iter().any(|uncertain| uncertain.effect == UncertainEffect::Rewrite)
+    };
+    if !of_operation().any(rewrites) {
+        return None;
+    }
+    let app = &cx.migration.migration.key.app;
+    let state = &cx.migration.operations.get(step.operation)?.state_before;
+    let model = state.model(&ModelKey::new(app, model_name))?;
+    Some(format!(
+        "one swap changes all of them: `zdm mirror migration --model {app}.{} --source {column} --target {column}_new --type {} --references` adds second columns that triggers keep equal, `zdm backfill run` fills them, and `zdm mirror swap` exchanges the names",
+        model.name,
+        shell_word(&data_type.to_string())
+    ))
+}
+
+/// A word of a shell's command line, in quotes where it needs them.
+fn shell_word(text: &str) -> String {
+    let plain = |character: char| character.is_ascii_alphanumeric() || "_-.:=/".contains(character);
+    if text.chars().all(plain) { text.to_owned() } else { format!("\"{text}\"") }
 }
 
 /// The migration's own dependencies, as they would be written again.

@@ -9,7 +9,7 @@ use zdm_django::project::sources::Sources;
 use zdm_django::project::{Project, ProjectConfig, ProjectInput};
 use zdm_django::resolve::Context;
 use zdm_django::{DjangoVersion, Value};
-use zdm_linter::config::{Level, RuleSet, TablePattern};
+use zdm_linter::config::{Level, RuleSet, TableFacts, TablePattern};
 use zdm_linter::{Config, lint};
 use zdm_postgres::PgVersion;
 use zdm_replay::{Options, replay};
@@ -65,11 +65,7 @@ fn help_names_what_else_the_operation_sends() {
         |field: &str| format!("migrations.AlterField('order', 'number', models.{field}(unique=True, null=True))");
     check_help("ZDM103", &unique("IntegerField"), &["with this operation as its state operation"]);
     check_help("ZDM103", &unique("BigIntegerField"), &[all_of_it]);
-    check_help(
-        "ZDM103",
-        "migrations.AlterUniqueTogether('order', {('number', 'code'), ('code', 'id')})",
-        &[all_of_it, all_of_it],
-    );
+    check_help("ZDM103", "migrations.AlterUniqueTogether('order', {('number', 'code'), ('code', 'id')})", &[all_of_it]);
     let positive = |field: &str| format!("migrations.AlterField('order', 'number', models.{field}(null=True))");
     check_help(
         "ZDM122",
@@ -81,6 +77,22 @@ fn help_names_what_else_the_operation_sends() {
         &positive("PositiveBigIntegerField"),
         &["reads and writes go on; what else it sends belongs to the database operations too"],
     );
+}
+
+/// The table of a many-to-many field goes with the field, or with its model.
+#[test]
+fn help_for_the_table_of_a_many_to_many_field_is_about_the_field() {
+    let initial = "migrations.CreateModel('Tag', [('id', models.BigAutoField(primary_key=True))]), migrations.CreateModel('Order', [('id', models.BigAutoField(primary_key=True)), ('tags', models.ManyToManyField('shop.Tag'))]),";
+    let check = |code: &str, operations: &str, expected: &str| {
+        let found = lint_second(initial, operations, &Config::default());
+        let finding = one(&found, code);
+        let help = finding.notes.iter().any(|note| matches!(note, Note::Help(text) if text.contains(expected)));
+        assert!(help, "{finding:?}");
+    };
+    check("ZDM203", "migrations.RemoveField('order', 'tags')", "with RemoveField as its state operation");
+    check("ZDM203", "migrations.DeleteModel('Order')", "with DeleteModel as its state operation");
+    check("ZDM204", "migrations.RenameField('order', 'tags', 'labels')", "`db_table=\"shop_order_tags\"` on the field");
+    check("ZDM204", "migrations.RenameModel('Order', 'Purchase')", "in the model's Meta");
 }
 
 const CODE: &str = "ZDM131";
@@ -119,10 +131,156 @@ fn a_finding_about_several_tables_is_off_where_it_is_off_for_all_of_them() {
     check(2, &[("shop_other1", error), ("shop_*", Level::Off)], Some(Severity::Error));
 }
 
-/// A message of many tables names the first ones: of the others nothing is known.
+/// A message of many tables names the first ones; the finding is about all of them.
 #[test]
-fn a_finding_that_names_some_of_many_tables_stays() {
-    check(7, &[("shop_*", Level::Off)], None);
-    check(8, &[("shop_*", Level::Off)], Some(Severity::Warning));
+fn a_finding_that_names_some_of_many_tables_is_about_all_of_them() {
+    check(8, &[("shop_*", Level::Off)], None);
+    check(8, &[("shop_other*", Level::Off)], Some(Severity::Warning));
+    check(8, &[("shop_other7", Level::Severity(Severity::Info)), ("shop_*", Level::Off)], Some(Severity::Info));
     check(8, &[("shop_*", Level::Severity(Severity::Info))], Some(Severity::Info));
+}
+
+/// A key that `number` tables reference, and its change to another type.
+fn referenced(number: usize) -> String {
+    let mut initial = String::from("migrations.CreateModel('Order', [('id', models.AutoField(primary_key=True))]),\n");
+    for other in 0..number {
+        let _ = writeln!(
+            initial,
+            "migrations.CreateModel('Other{other}', [('id', models.BigAutoField(primary_key=True)), ('order', models.ForeignKey('shop.Order', models.CASCADE))]),"
+        );
+    }
+    initial
+}
+
+const OTHER_TYPE: &str = "migrations.AlterField('order', 'id', models.BigAutoField(primary_key=True))";
+
+fn of_rule<'a>(found: &'a [Diagnostic], code: &str) -> Vec<&'a Diagnostic> {
+    found.iter().filter(|found| found.code.code == code).collect()
+}
+
+#[track_caller]
+fn one<'a>(found: &'a [Diagnostic], code: &str) -> &'a Diagnostic {
+    let found = of_rule(found, code);
+    let [finding] = found.as_slice() else { panic!("one finding: {found:?}") };
+    finding
+}
+
+fn facts(finding: &Diagnostic) -> Vec<&str> {
+    let facts = finding.notes.iter().filter_map(|note| match note {
+        Note::Fact(text) => Some(text.as_str()),
+        _ => None,
+    });
+    facts.collect()
+}
+
+/// One operation of Django's changes many tables: each rule tells it once.
+#[test]
+fn one_operation_on_many_tables_is_one_finding_of_each_rule() {
+    let found = lint_second(&referenced(5), OTHER_TYPE, &Config::default());
+    let rewrites = one(&found, "ZDM112");
+    assert!(
+        rewrites
+            .message
+            .starts_with("changing the type of `shop_order.id` from `integer` to `bigint` rewrites the table")
+            && rewrites.message.ends_with("; the same goes for 5 more"),
+        "{}",
+        rewrites.message
+    );
+    assert!(facts(rewrites).contains(
+        &"the same goes for `shop_other0.order_id`, `shop_other1.order_id`, `shop_other2.order_id`, `shop_other3.order_id`, `shop_other4.order_id`"
+    ));
+    let keys = one(&found, "ZDM123");
+    assert!(keys.message.ends_with("; the same goes for 4 more"), "{}", keys.message);
+    let held = one(&found, "ZDM141");
+    assert!(
+        held.message.starts_with(
+            "the rewrite of 6 tables and the scan of 6 tables run while ACCESS EXCLUSIVE is still held on"
+        ),
+        "{}",
+        held.message
+    );
+    for finding in [rewrites, keys, held] {
+        let swap = "one swap changes all of them: `zdm mirror migration --model shop.Order --source id --target id_new --type bigint --references`";
+        let help = finding.notes.iter().any(|note| matches!(note, Note::Help(text) if text.starts_with(swap)));
+        assert!(help && finding.fix.is_none(), "{finding:?}");
+    }
+    // One other table is named in the message.
+    let found = lint_second(&referenced(1), OTHER_TYPE, &Config::default());
+    let message = &one(&found, "ZDM112").message;
+    assert!(message.ends_with("until it is done; the same goes for `shop_other0.order_id`"), "{message}");
+}
+
+fn of_tables(tables: &[(&str, TableFacts)]) -> Config {
+    let tables = tables.iter().map(|(pattern, facts)| (TablePattern::new(pattern), *facts)).collect();
+    Config { tables, small_table_rows: Some(1_000), ..Config::default() }
+}
+
+/// The table that weighs most is named; all of them count for the time.
+#[test]
+fn one_finding_on_many_tables_is_about_the_one_that_weighs_most() {
+    let rows = |rows| TableFacts { rows: Some(rows), ..TableFacts::default() };
+    let told = |tables: &[(&str, TableFacts)]| {
+        let found = lint_second(&referenced(2), OTHER_TYPE, &of_tables(tables));
+        let finding = one(&found, "ZDM112");
+        let table = finding.message.split(['`', '.']).nth(1).unwrap_or_default().to_owned();
+        let time = facts(finding).into_iter().find(|fact| fact.contains("together")).map(str::to_owned);
+        (table, finding.severity, time)
+    };
+    let warning = Severity::Warning;
+    assert_eq!(told(&[]), ("shop_order".to_owned(), warning, None));
+    assert_eq!(
+        told(&[("shop_other1", rows(12_000_000)), ("*", rows(1_200_000))]),
+        ("shop_other1".to_owned(), Severity::Error, Some("all 3 together take about 2 minutes".to_owned()))
+    );
+    // Of one table nothing is known.
+    assert_eq!(told(&[("shop_other1", rows(5)), ("shop_order", rows(5))]), ("shop_other0".to_owned(), warning, None));
+    let all_small = told(&[("*", rows(5))]);
+    assert_eq!((all_small.0.as_str(), all_small.1), ("shop_order", Severity::Info));
+    let hot = TableFacts { hot: Some(true), ..rows(5) };
+    assert_eq!(told(&[("shop_other0", hot), ("*", rows(5))]).0, "shop_other0");
+}
+
+/// Tables that the rule is off for are told by themselves, as switched off.
+#[test]
+fn tables_that_a_rule_is_off_for_are_not_named_with_the_others() {
+    let off = |patterns: &[&str]| {
+        let off = |pattern: &&str| {
+            (TablePattern::new(pattern), RuleSet([("ZDM112", Level::Off), ("ZDM141", Level::Off)].into()))
+        };
+        let config = Config { table_rules: patterns.iter().map(off).collect(), ..Config::default() };
+        lint_second(&referenced(2), OTHER_TYPE, &config)
+    };
+    let found = off(&["shop_other1"]);
+    let active: Vec<&Diagnostic> =
+        of_rule(&found, "ZDM112").into_iter().filter(|found| found.suppressed.is_none()).collect();
+    let [active] = active.as_slice() else { panic!("{active:?}") };
+    assert!(active.message.ends_with("; the same goes for `shop_other0.order_id`"), "{}", active.message);
+    let held = one(&found, "ZDM141");
+    assert!(
+        held.suppressed.is_none() && held.message.contains("rewrite of `shop_order` and `shop_other0`"),
+        "{}",
+        held.message
+    );
+    let found = off(&["shop_*"]);
+    assert!(of_rule(&found, "ZDM112").iter().all(|found| found.suppressed.is_some()));
+    assert!(one(&found, "ZDM141").suppressed.is_some());
+}
+
+/// A comment at the operation speaks for the one finding, and has a use.
+#[test]
+fn a_comment_suppresses_what_is_told_as_one() {
+    let operation = format!("# zdm: ignore[ZDM112, ZDM123, ZDM141, ZDM131, ZDM143] in a window\n{OTHER_TYPE}");
+    let found = lint_second(&referenced(5), &operation, &Config::default());
+    assert!(found.iter().all(|found| found.suppressed.is_some() || found.code.code.starts_with("ZDM2")), "{found:?}");
+    assert!(of_rule(&found, "ZDM903").is_empty());
+}
+
+/// Operations that a loop makes stand in one place, too.
+#[test]
+fn operations_that_a_loop_makes_are_told_as_one() {
+    let initial = "migrations.CreateModel('Order', [('id', models.BigAutoField(primary_key=True)), ('a', models.TextField()), ('b', models.TextField())]),";
+    let found =
+        lint_second(initial, "*[migrations.RemoveField('order', name) for name in ('a', 'b')],", &Config::default());
+    let message = &one(&found, "ZDM201").message;
+    assert!(message.ends_with("; the same goes for `shop_order.b`"), "{message}");
 }

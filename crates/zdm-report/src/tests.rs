@@ -78,6 +78,7 @@ fn subject(operation: usize, statement: Option<&str>) -> Subject {
         migration: Some("0002_order_customer".into()),
         operation: Some(operation),
         statement: statement.map(Into::into),
+        ..Subject::default()
     }
 }
 
@@ -291,7 +292,7 @@ pub(crate) fn many(count: usize) -> Vec<Diagnostic> {
                 app: Some("app".into()),
                 migration: Some(format!("{number:04}_x").into()),
                 operation: Some(0),
-                statement: None,
+                ..Subject::default()
             };
             findings.push(finding.with_help("do it otherwise ".repeat(10)));
         }

@@ -3,6 +3,7 @@
 //! A diagnostic has exactly one primary label by construction; related labels may point into other files.
 //! Nothing here knows a wire format: renderers build their own structures from these.
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::edit::Edit;
@@ -155,6 +156,8 @@ pub struct Subject {
     pub operation: Option<usize>,
     /// The SQL statement that does it.
     pub statement: Option<Arc<str>>,
+    /// The tables, where the message does not name all of them.
+    pub tables: Vec<Arc<str>>,
 }
 
 /// Why a finding does not count.
@@ -206,6 +209,12 @@ impl Diagnostic {
     /// The order of every report: path, position, code.
     pub fn sort_key(&self) -> (&str, Span, &'static str, &str) {
         (self.primary.file.path(), self.primary.span, self.code.code, &self.message)
+    }
+
+    /// About these tables, whichever of them the message names.
+    pub fn about(mut self, tables: impl IntoIterator<Item = impl fmt::Display>) -> Self {
+        self.subject.tables = tables.into_iter().map(|table| table.to_string().into()).collect();
+        self
     }
 
     pub fn with_related(mut self, label: Label) -> Self {

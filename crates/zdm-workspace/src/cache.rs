@@ -37,7 +37,7 @@ use crate::files::{Text, read};
 use crate::outcome::Outcome;
 
 /// Raise it when what an entry says, or what it is made from, changes.
-const FORMAT: u32 = 3;
+const FORMAT: u32 = 4;
 
 /// Entries of one project, and projects, beyond which the oldest are removed.
 const MOST_ENTRIES: usize = 48;

@@ -461,7 +461,15 @@ impl<'m> Reading<'m> {
         }
     }
 
-    fn push(&mut self, kind: CodeFactKind, span: Span) {
+    fn push(&mut self, mut kind: CodeFactKind, span: Span) {
+        // The same call stands in a loop before it, which has sent the rest in batches.
+        if let CodeFactKind::CreatesAtOnce { model } = &kind {
+            let batch = CodeFactKind::Creates { model: model.clone() };
+            let same = |fact: &CodeFact| fact.kind == batch && self.module.text(fact.span) == self.module.text(span);
+            if self.facts.iter().any(same) {
+                kind = batch;
+            }
+        }
         let fact = CodeFact { kind, span, in_transaction: self.in_transaction, perhaps: self.perhaps };
         if !self.facts.contains(&fact) {
             self.facts.push(fact);

@@ -1,7 +1,8 @@
 //! ZDM201: a column that running code still names is gone.
 
 use zdm_postgres::statement::{AlterTableAction, ColumnConstraintKind};
-use zdm_postgres::{Ident, Statement};
+use zdm_postgres::{Ident, QualifiedName, Statement};
+use zdm_replay::Step;
 use zdm_source::{Diagnostic, Severity};
 
 use super::{alter_actions, gives_value};
@@ -24,7 +25,12 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             let has = |catalog: &zdm_postgres::Catalog, column: &Ident| {
                 catalog.table(table).is_some_and(|table| table.column(column.as_str()).is_some())
             };
-            let Some(step) = cx.step_where(|catalog| !has(catalog, &column.column)) else { continue };
+            let Some(step) = cx
+                .step_where(|catalog| !has(catalog, &column.column))
+                .or_else(|| dropped_by(cx, table, &column.column))
+            else {
+                continue;
+            };
             // Where new code leaves the column out, its INSERTs want a value from the database.
             let filled = old
                 .before
@@ -106,4 +112,13 @@ fn made_anew(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             out.push(diagnostic);
         }
     }
+}
+
+/// The statement that drops a column, whether the catalog has it or not.
+fn dropped_by<'a>(cx: &Cx<'a>, table: &QualifiedName, column: &Ident) -> Option<&'a Step> {
+    cx.accepted().find(|step| {
+        alter_actions(step).any(|(alter, action)| {
+            alter.name == *table && matches!(action, AlterTableAction::DropColumn { name, .. } if name == column)
+        })
+    })
 }

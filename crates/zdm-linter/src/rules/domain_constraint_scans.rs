@@ -24,7 +24,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             ),
             _ => continue,
         };
-        let scanned: Vec<_> = step.outcome.effects.scans.iter().filter(|table| cx.existed(step, table)).collect();
+        let scanned = cx.named(step.outcome.effects.scans.iter().filter(|table| cx.existed(step, table)));
         if scanned.is_empty() {
             continue;
         }
@@ -36,6 +36,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                     name_list(&scanned)
                 ),
             )
+            .about(&scanned)
             .with_fact("SHARE is held on every table with a column of the domain until the transaction ends")
             .with_help(help);
         for table in scanned {

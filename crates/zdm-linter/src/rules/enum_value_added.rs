@@ -21,9 +21,10 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 step,
                 format!(
                     "enum `{name}` gets the value `{value}`: as soon as new code writes it, the code that is still running reads it from {}",
-                    name_list(columns)
+                    name_list(columns.iter().map(|(_, column)| column))
                 ),
             )
+            .about(columns.iter().map(|(table, _)| table))
             .with_help("release code that can read the value before code that writes it"),
         );
     }

@@ -21,9 +21,10 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 step,
                 format!(
                     "renaming `{from}` to `{to}` in enum `{name}` breaks the code that is still running: what it writes to {} is refused, and what it reads it does not know",
-                    name_list(columns)
+                    name_list(columns.iter().map(|(_, column)| column))
                 ),
             )
+            .about(columns.iter().map(|(table, _)| table))
             .with_help("add the new value, write it from new code on, change the old rows in batches, and leave the old value unused"),
         );
     }

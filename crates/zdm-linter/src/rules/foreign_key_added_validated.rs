@@ -6,8 +6,7 @@ use zdm_source::Diagnostic;
 
 use super::alter_actions;
 use crate::context::Cx;
-use crate::fixes;
-use crate::words::quoted_table;
+use crate::{fixes, words};
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for step in cx.accepted() {
@@ -46,13 +45,15 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             }
             diagnostic = if step.raw {
                 diagnostic.with_help("write NOT VALID behind it, and send VALIDATE CONSTRAINT in the next migration: validating lets reads and writes go on")
+            } else if let Some(help) = words::mirror_help(cx, step) {
+                diagnostic.with_help(help)
             } else {
                 let keys: Vec<String> = columns.iter().map(|name| zdm_postgres::quote_identifier(name)).collect();
                 diagnostic.with_help(format!(
                     "send it as SQL with NOT VALID (`ALTER TABLE {} ADD CONSTRAINT … FOREIGN KEY ({}) REFERENCES {} NOT VALID`) inside SeparateDatabaseAndState, and VALIDATE CONSTRAINT in the next migration",
-                    quoted_table(table),
+                    words::quoted_table(table),
                     keys.join(", "),
-                    quoted_table(&references.table)
+                    words::quoted_table(&references.table)
                 ))
             };
             cx.weigh(table, &mut diagnostic);

@@ -62,6 +62,7 @@ struct Told<'a> {
 
 fn report(cx: &Cx<'_>, told: &Told<'_>) -> Diagnostic {
     let Told { step, mode, tables } = told;
+    let tables = cx.named(tables.iter().copied());
     let target = names(step).first().map(ToString::to_string).unwrap_or_default();
     let verb = match &step.statement {
         Statement::CreateTable(_) => "creating",
@@ -70,11 +71,12 @@ fn report(cx: &Cx<'_>, told: &Told<'_>) -> Diagnostic {
         Statement::AlterTable(alter) if !cx.existed(step, &alter.name) => "creating",
         _ => "altering",
     };
-    let listed = name_list(tables);
+    let listed = name_list(&tables);
     let (them, joined) = match tables.as_slice() {
         [_] => ("it", "a foreign key joins the two tables"),
         _ => ("them", "foreign keys join the tables"),
     };
+    let about = names(step).first().copied().into_iter().chain(tables.iter().copied());
     let mut diagnostic = cx
         .at_step(
             step,
@@ -83,6 +85,7 @@ fn report(cx: &Cx<'_>, told: &Told<'_>) -> Diagnostic {
                 if mode.blocks_select() { "every query waits" } else { "INSERT, UPDATE and DELETE wait" }
             ),
         )
+        .about(about)
         .with_fact(format!(
             "{joined}, and triggers on {listed} are made or removed; `{}` takes the lock and keeps it to the end of the transaction",
             shortened(&step.sql, 90)

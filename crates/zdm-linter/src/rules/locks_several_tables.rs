@@ -47,14 +47,16 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
         if std::ptr::eq(*first_step, *last_step) {
             continue;
         }
+        let named = cx.named(tables.iter().map(|(name, _)| name));
         out.push(
             cx.at_step(
                 last_step,
                 format!(
                     "one transaction takes ACCESS EXCLUSIVE on {}: a transaction that uses them in another order can deadlock with it, and each stays locked until it is done with all of them",
-                    name_list(tables.iter().map(|(name, _)| name))
+                    name_list(&named)
                 ),
             )
+            .about(&named)
             .with_related(cx.label_step(first_step, format!("`{first}` is locked here first, by `{}`", shortened(&first_step.sql, 70))))
             .with_help(if tables.iter().all(|(_, step)| !step.raw && step.operation == last_step.operation) {
                 "one operation needs all of them: keep it in a migration of its own, and run it with a short lock_timeout and retries (`zdm migrate`)"

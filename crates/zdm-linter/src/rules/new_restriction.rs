@@ -281,6 +281,8 @@ fn never_null(node: &ExprNode, facts: &[&ExprNode]) -> bool {
         ExprNode::Call { function, args, .. } if matches!(function.name.as_str(), "lower" | "upper") => {
             args.iter().all(|arg| never_null(arg, facts))
         }
+        // As the server keeps `lower(name)` of a `varchar`: `lower((name)::text)`.
+        ExprNode::Cast { expr, .. } => never_null(expr, facts),
         _ => zdm_postgres::implies(facts, &ExprNode::IsNull { expr: Box::new(node.clone()), negated: true }),
     }
 }

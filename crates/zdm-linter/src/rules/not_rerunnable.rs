@@ -1,5 +1,6 @@
 //! ZDM405: a statement that got through in a non-atomic migration fails when the migration runs again.
 
+use zdm_postgres::expr::ExprNode;
 use zdm_postgres::statement::AlterTableAction;
 use zdm_postgres::{Ident, Statement};
 use zdm_replay::Step;
@@ -103,6 +104,9 @@ fn actions_can_be_repeated(step: &Step) -> bool {
             AlterTableAction::AddConstraint(constraint) => {
                 constraint.name.as_ref().is_some_and(|name| dropped.contains(&name))
             }
+            AlterTableAction::AlterColumnType { column, using, .. } => {
+                using.as_ref().is_none_or(|using| is_cast_of(&using.node, column))
+            }
             AlterTableAction::ValidateConstraint { .. }
             | AlterTableAction::SetDefault { .. }
             | AlterTableAction::DropDefault { .. }
@@ -113,4 +117,13 @@ fn actions_can_be_repeated(step: &Step) -> bool {
             | AlterTableAction::ResetOptions { .. } => true,
             _ => false,
         })
+}
+
+/// The column itself, of whatever type.
+fn is_cast_of(node: &ExprNode, column: &Ident) -> bool {
+    match node {
+        ExprNode::Cast { expr, .. } => is_cast_of(expr, column),
+        ExprNode::Column { name, .. } => name == column,
+        _ => false,
+    }
 }

@@ -27,7 +27,8 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 continue;
             }
             let Some((state, table)) = old_table_of(cx, index, model) else { continue };
-            if !fact.perhaps && chooses_one(cx, index, &state, &table, rows) {
+            // One row after the other is ZDM306's matter.
+            if chooses_one(cx, index, &state, &table, rows) && (!fact.perhaps || is_each(rows)) {
                 continue;
             }
             let call = method_as_written(
@@ -83,8 +84,13 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
 const IN_BATCHES: &str =
     "work in batches by primary key ranges, each in a transaction of its own, in a migration with `atomic = False`";
 
+/// Each round of a loop chooses other rows.
+pub(super) fn is_each(rows: &Rows) -> bool {
+    matches!(rows, Rows::Some(Some(condition)) if condition.each)
+}
+
 /// The condition gives a value to each column of a unique index.
-fn chooses_one(cx: &Cx<'_>, index: usize, model: &ModelState, table: &QualifiedName, rows: &Rows) -> bool {
+pub(super) fn chooses_one(cx: &Cx<'_>, index: usize, model: &ModelState, table: &QualifiedName, rows: &Rows) -> bool {
     let Rows::Some(Some(condition)) = rows else { return false };
     let Some(operation) = cx.migration.operations.get(index) else { return false };
     let resolver = Resolver::new(&operation.state_before, &cx.options.context);

@@ -4,6 +4,7 @@ use zdm_django::operation::{CodeFact, CodeFactKind, Rows};
 use zdm_postgres::{QualifiedName, Statement};
 use zdm_source::{Diagnostic, Severity};
 
+use super::python_changes_whole_table::{chooses_one, is_each};
 use super::whole_table_in_one_statement::changes_few;
 use crate::context::Cx;
 use crate::together::Together;
@@ -18,6 +19,8 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
         for fact in &run.body.facts {
             let Some(kept) = kept_by(cx, run, fact) else { continue };
             let (verb, done, model, rows) = match &fact.kind {
+                CodeFactKind::Updates { model, rows, .. } if is_each(rows) => ("updates", "updated", model, rows),
+                CodeFactKind::Deletes { model, rows } if is_each(rows) => ("deletes", "deleted", model, rows),
                 CodeFactKind::SavesEach { model, rows } => ("saves", "saved", model, rows),
                 CodeFactKind::DeletesEach { model, rows } => ("deletes", "deleted", model, rows),
                 CodeFactKind::UpdatesInBatches { model, rows } => ("updates", "updated", model, rows),
@@ -40,7 +43,17 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 }
                 _ => continue,
             };
-            let Some((_, table)) = old_table_of(cx, index, model) else { continue };
+            let Some((state, table)) = old_table_of(cx, index, model) else { continue };
+            // The condition is of one row, not of those that the loop goes through.
+            let rows =
+                if is_each(rows) && matches!(fact.kind, CodeFactKind::Updates { .. } | CodeFactKind::Deletes { .. }) {
+                    if !chooses_one(cx, index, &state, &table, rows) {
+                        continue;
+                    }
+                    &Rows::Few
+                } else {
+                    rows
+                };
             let batches =
                 matches!(fact.kind, CodeFactKind::UpdatesInBatches { .. } | CodeFactKind::DeletesInBatches { .. });
             let how = if batches { "in batches" } else { "one by one" };
@@ -58,7 +71,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 OWN_TRANSACTION
             } else if batches {
                 "put `atomic = False` on the migration: each batch is a transaction of its own then"
-            } else if verb == "saves" {
+            } else if verb != "deletes" {
                 "fill the rows in batches outside of the migration with `zdm backfill`; where the value needs Python, put `atomic = False` on the migration and commit each batch of primary keys by itself"
             } else {
                 "put `atomic = False` on the migration, and delete the rows of one range of primary keys after the other, each in a transaction of its own"

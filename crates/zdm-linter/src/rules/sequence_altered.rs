@@ -16,7 +16,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
         let waits_already = |table: &zdm_postgres::QualifiedName| {
             step.outcome.held.get(table).is_some_and(|held| held.mode >= LockMode::Share)
         };
-        let drawing: Vec<String> = cx
+        let drawing: Vec<_> = cx
             .migration
             .catalog_before
             .tables()
@@ -26,7 +26,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                     .columns
                     .iter()
                     .filter(|column| column.draws_from(name))
-                    .map(move |column| format!("{}.{}", table.name, column.name))
+                    .map(move |column| (&table.name, format!("{}.{}", table.name, column.name)))
             })
             .collect();
         if drawing.is_empty() {
@@ -34,10 +34,10 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
         }
         let message = format!(
             "altering sequence `{name}` takes {mode} on it: INSERTs that need a number for {} wait until the transaction ends",
-            name_list(drawing)
+            name_list(drawing.iter().map(|(_, column)| column))
         );
         out.push(
-            cx.at_step(step, message).with_help(
+            cx.at_step(step, message).about(drawing.iter().map(|(table, _)| table)).with_help(
                 "keep it alone in a migration, or use setval(), which takes no lock that an INSERT waits for",
             ),
         );

@@ -9,11 +9,12 @@ use zdm_replay::Step;
 use zdm_source::{Diagnostic, Severity};
 
 use crate::config::TableFacts;
-use crate::context::{Cx, name_list, shortened};
+use crate::context::{Cx, estimate_together, name_list, shortened};
 use crate::rules::not_valid_and_validate_together;
 use crate::{fixes, words};
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
+    let mut found: Vec<Slow<'_>> = Vec::new();
     for step in cx.accepted() {
         if step.transaction.is_none() {
             continue;
@@ -26,9 +27,22 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
         if let Some(added) = not_valid_and_validate_together::added_before(cx, step) {
             held.retain(|(_, held)| held.by != added.number);
         }
-        if !held.is_empty() {
-            report(cx, cx.at_step(step, message(cx, &work.what, &held)), Some((step, &work)), &held, out);
+        if held.is_empty() {
+            continue;
         }
+        // One operation is told once, whatever it works on; what it defers is a part of its own.
+        let same = found.iter_mut().find(|other| {
+            let first = other.steps[0];
+            (first.operation, first.deferred, first.span) == (step.operation, step.deferred, step.span)
+        });
+        match same {
+            Some(other) => other.add(step, work, held),
+            None => found.push(Slow { steps: vec![step], works: vec![work], held }),
+        }
+    }
+    for slow in &found {
+        let work = words_for(cx, &slow.works);
+        report(cx, cx.at_step(slow.steps[0], message(cx, &work, &slow.held)), Some(slow), &slow.held, out);
     }
     for (index, operation) in cx.migration.migration.operations.iter().enumerate() {
         let runs_python = cx.migration.operations.get(index).is_some_and(|trace| trace.python);
@@ -44,20 +58,41 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
         let Some(before) = before.filter(|step| step.transaction.is_some()) else { continue };
         let held = strong_locks(cx, before, |_| true);
         if !held.is_empty() {
-            let work = format!("the Python code of {}", operation.name());
+            let work = format!("the Python code of {} runs", operation.name());
             report(cx, cx.at_operation(index, message(cx, &work, &held)), None, &held, out);
         }
     }
 }
 
+/// The slow steps of one operation, with what is held during any of them.
+struct Slow<'a> {
+    steps: Vec<&'a Step>,
+    works: Vec<Work>,
+    held: Vec<(&'a QualifiedName, Held)>,
+}
+
+impl<'a> Slow<'a> {
+    fn add(&mut self, step: &'a Step, work: Work, held: Vec<(&'a QualifiedName, Held)>) {
+        self.steps.push(step);
+        self.works.push(work);
+        for (name, lock) in held {
+            match self.held.iter_mut().find(|(other, _)| *other == name) {
+                Some((_, other)) if other.mode >= lock.mode => {}
+                Some((_, other)) => *other = lock,
+                None => self.held.push((name, lock)),
+            }
+        }
+        self.held.sort_by_key(|(name, _)| *name);
+    }
+}
+
 /// What takes time in a step.
 struct Work {
-    /// In words.
-    what: String,
     /// As the pages name it.
     kind: &'static str,
     /// The tables that were there before the migration.
     tables: Vec<QualifiedName>,
+    indexes: Vec<QualifiedName>,
 }
 
 /// Nothing if the step is quick.
@@ -66,10 +101,10 @@ fn slow_work(cx: &Cx<'_>, step: &Step) -> Option<Work> {
     let old = |names: &BTreeSet<QualifiedName>| {
         names.iter().filter(|name| cx.existed(step, name)).cloned().collect::<Vec<_>>()
     };
+    let work = |kind, tables| Some(Work { kind, tables, indexes: Vec::new() });
     let rewritten = old(&effects.rewrites);
     if !rewritten.is_empty() {
-        let what = format!("the rewrite of {}", name_list(&rewritten));
-        return Some(Work { what, kind: "rewrite", tables: rewritten });
+        return work("rewrite", rewritten);
     }
     let changes_rows = match &step.statement {
         Statement::Update(dml) | Statement::Delete(dml) | Statement::Merge(dml) => Some(dml),
@@ -79,20 +114,59 @@ fn slow_work(cx: &Cx<'_>, step: &Step) -> Option<Work> {
     if let Some(dml) = changes_rows
         && cx.existed(step, &dml.table)
     {
-        let what = format!("the change of the rows of `{}`", dml.table);
-        return Some(Work { what, kind: "row change", tables: vec![dml.table.clone()] });
+        return work("row change", vec![dml.table.clone()]);
     }
     let scanned = old(&effects.scans);
     if scanned.is_empty() {
         return None;
     }
-    let scan = format!("scan of {}", name_list(&scanned));
-    Some(if effects.index_builds.is_empty() {
-        Work { what: format!("the {scan}"), kind: "scan", tables: scanned }
-    } else {
-        let what = format!("building {} (a {scan})", name_list(&effects.index_builds));
-        Work { what, kind: "index build", tables: scanned }
-    })
+    if effects.index_builds.is_empty() {
+        return work("scan", scanned);
+    }
+    Some(Work { kind: "index build", tables: scanned, indexes: effects.index_builds.iter().cloned().collect() })
+}
+
+/// More tables than these are counted in a message, and named behind it.
+const MOST_TABLES: usize = 3;
+
+/// `the rewrite of 27 tables and the scan of 26 tables run`.
+fn words_for(cx: &Cx<'_>, works: &[Work]) -> String {
+    let mut kinds: Vec<&str> = Vec::new();
+    for work in works {
+        if !kinds.contains(&work.kind) {
+            kinds.push(work.kind);
+        }
+    }
+    let words = kinds.iter().map(|kind| {
+        let tables = tables_worked_on(cx, works, kind);
+        let names = if tables.len() > MOST_TABLES { format!("{} tables", tables.len()) } else { name_list(&tables) };
+        match *kind {
+            "rewrite" => format!("the rewrite of {names}"),
+            "row change" => format!("the change of the rows of {names}"),
+            "index build" => {
+                let built = works.iter().flat_map(|work| &work.indexes);
+                format!("building {} (a scan of {names})", name_list(built))
+            }
+            _ => format!("the scan of {names}"),
+        }
+    });
+    let words: Vec<String> = words.collect();
+    match words.as_slice() {
+        [one] => format!("{one} runs"),
+        [more @ .., last] => format!("{} and {last} run", more.join(", ")),
+        [] => String::new(),
+    }
+}
+
+/// The tables of works of one kind, each once.
+fn tables_worked_on<'w>(cx: &Cx<'_>, works: &'w [Work], kind: &str) -> Vec<&'w QualifiedName> {
+    let mut tables: Vec<&QualifiedName> = Vec::new();
+    for table in works.iter().filter(|work| work.kind == kind).flat_map(|work| &work.tables) {
+        if !tables.contains(&table) {
+            tables.push(table);
+        }
+    }
+    cx.named(tables)
 }
 
 /// Locks that stop writers or more, on relations that running code may use.
@@ -112,9 +186,9 @@ fn strong_locks<'a>(cx: &Cx<'_>, step: &'a Step, counts: impl Fn(&Held) -> bool)
 
 fn message(cx: &Cx<'_>, work: &str, held: &[(&QualifiedName, Held)]) -> String {
     let strongest = held.iter().map(|(_, held)| held.mode).max().unwrap_or(LockMode::Share);
-    let tables: Vec<_> = held.iter().filter(|(_, held)| held.mode == strongest).map(|(name, _)| *name).collect();
+    let tables = cx.named(held.iter().filter(|(_, held)| held.mode == strongest).map(|(name, _)| *name));
     format!(
-        "{work} runs while {strongest} is still held on {}: {} until {}",
+        "{work} while {strongest} is still held on {}: {} until {}",
         name_list(tables),
         if strongest.blocks_select() { "every query waits" } else { "INSERT, UPDATE and DELETE wait" },
         words::end_of_transaction(cx)
@@ -123,8 +197,9 @@ fn message(cx: &Cx<'_>, work: &str, held: &[(&QualifiedName, Held)]) -> String {
 
 /// One operation of Django's takes the locks and does the work. What it defers to the end of the migration is an index of its
 /// own, which another operation can make.
-fn stands_in_one_operation(cx: &Cx<'_>, step: &Step, held: &[(&QualifiedName, Held)]) -> bool {
-    let takes = |other: &&Step| held.iter().any(|(_, lock)| lock.by == other.number);
+fn stands_in_one_operation(cx: &Cx<'_>, slow: &Slow<'_>) -> bool {
+    let step = slow.steps[0];
+    let takes = |other: &&Step| slow.held.iter().any(|(_, lock)| lock.by == other.number);
     !step.raw && !step.deferred && cx.steps().filter(takes).all(|other| other.operation == step.operation)
 }
 
@@ -134,7 +209,7 @@ const MOST_PLACES: usize = 5;
 fn report(
     cx: &Cx<'_>,
     mut diagnostic: Diagnostic,
-    work: Option<(&Step, &Work)>,
+    slow: Option<&Slow<'_>>,
     held: &[(&QualifiedName, Held)],
     out: &mut Vec<Diagnostic>,
 ) {
@@ -163,6 +238,9 @@ fn report(
         let statements = if more == 1 { "one more statement takes" } else { &format!("{more} more statements take") };
         diagnostic = diagnostic.with_fact(format!("{statements} such locks in front of it"));
     }
+    if let Some(slow) = slow {
+        diagnostic = name_many(cx, slow, diagnostic);
+    }
     // What stands in one operation cannot be split.
     if let Some(index) = diagnostic.subject.operation
         && held.iter().all(|(_, lock)| {
@@ -173,10 +251,14 @@ fn report(
     }
     diagnostic = diagnostic
         .with_fact("a transaction keeps every lock to its end; the quick statement's lock lasts as long as the slow work after it")
-        .with_help(if work.is_some_and(|(step, _)| stands_in_one_operation(cx, step, held)) {
-            "one operation sends all of it, and Django does not divide it: change the state with SeparateDatabaseAndState, and send each slow statement in a migration of its own"
-        } else {
-            "split the migration: the quick change in one, the slow work in the next (indexes concurrently, with `atomic = False`)"
+        .with_help(match slow {
+            Some(slow) if let Some(help) = words::mirror_help(cx, slow.steps[0]) => help,
+            Some(slow) if stands_in_one_operation(cx, slow) => {
+                "one operation sends all of it, and Django does not divide it: change the state with SeparateDatabaseAndState, and send each slow statement in a migration of its own".to_owned()
+            }
+            _ => {
+                "split the migration: the quick change in one, the slow work in the next (indexes concurrently, with `atomic = False`)".to_owned()
+            }
         });
     // Readers go on; how long writers wait depends on the size.
     if held.iter().all(|(_, held)| held.mode < LockMode::AccessExclusive)
@@ -184,20 +266,40 @@ fn report(
     {
         diagnostic.severity = Severity::Warning;
     }
-    let known = |name: &&QualifiedName| cx.facts(name) != TableFacts::default();
-    let worked_on = work.and_then(|(_, work)| Some((work.tables.iter().find(known)?, work.kind)));
-    match worked_on {
-        Some((name, kind)) => {
-            cx.weigh_work(name, Some(kind), &mut diagnostic);
-            weigh_held(cx, held, &mut diagnostic);
-        }
-        None => {
-            if let Some(name) = held.iter().map(|(name, _)| *name).find(known) {
-                cx.weigh_work(name, None, &mut diagnostic);
-            }
-        }
+    let works = slow.map_or(&[][..], |slow| &slow.works);
+    let worked_on: Vec<(&QualifiedName, &str)> =
+        works.iter().flat_map(|work| work.tables.iter().map(|table| (table, work.kind))).collect();
+    diagnostic = diagnostic.about(worked_on.iter().map(|(table, _)| *table).chain(held.iter().map(|(name, _)| *name)));
+    let known = |name: &QualifiedName| cx.facts(name) != TableFacts::default();
+    let most = worked_on.iter().rev().filter(|(name, _)| known(name)).max_by_key(|(name, _)| {
+        let facts = cx.facts(name);
+        (facts.hot == Some(true), facts.rows)
+    });
+    if let Some((name, kind)) = most {
+        cx.weigh_work(name, Some(kind), &mut diagnostic);
+        weigh_held(cx, held, &mut diagnostic);
+    } else if let Some((name, _)) = held.iter().find(|(name, _)| known(name)) {
+        cx.weigh_work(name, None, &mut diagnostic);
     }
     out.push(diagnostic);
+}
+
+/// What the message counts, by name, and how long all of it takes.
+fn name_many(cx: &Cx<'_>, slow: &Slow<'_>, mut diagnostic: Diagnostic) -> Diagnostic {
+    for (kind, what) in
+        [("rewrite", "written anew"), ("row change", "changed"), ("scan", "read"), ("index build", "read for an index")]
+    {
+        let tables = tables_worked_on(cx, &slow.works, kind);
+        if tables.len() > MOST_TABLES {
+            let names: Vec<String> = tables.iter().map(|table| format!("`{table}`")).collect();
+            diagnostic = diagnostic.with_fact(format!("{what}: {}", names.join(", ")));
+        }
+    }
+    let works = slow.works.iter().flat_map(|work| work.tables.iter().map(|table| (cx.facts(table), work.kind)));
+    match estimate_together(works).filter(|_| slow.works.len() > 1) {
+        Some(duration) => diagnostic.with_fact(format!("all of it takes about {duration}")),
+        None => diagnostic,
+    }
 }
 
 /// The users of a hot table wait, however small the one is that the time is spent on.

@@ -44,11 +44,11 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     }
 }
 
-/// A query of no table is sent for what its functions do: one of the project's or of an extension's that may change
-/// something, and is not read.
+/// A query of no table, or one whose rows nobody gets, is sent for what its functions do: one of the project's or of an
+/// extension's that may change something, and is not read.
 fn unread_function<'q>(step: &Step, query: &'q Query) -> Option<&'q QualifiedName> {
     let unread = &step.outcome.effects.unread;
-    if unread.is_empty() || !query.relations.is_empty() {
+    if unread.is_empty() || (step.python && !query.relations.is_empty()) {
         return None;
     }
     query.functions.iter().find(|name| {

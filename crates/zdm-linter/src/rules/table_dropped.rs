@@ -1,5 +1,6 @@
 //! ZDM203: a table that running code still uses is gone.
 
+use zdm_django::OperationKind;
 use zdm_postgres::statement::ObjectKind;
 use zdm_postgres::{QualifiedName, Statement};
 use zdm_source::Diagnostic;
@@ -16,6 +17,13 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             continue;
         }
         let Some(step) = cx.step_where(|catalog| catalog.relation(name).is_none()) else { continue };
+        // The table of a many-to-many field goes with the field or with its model.
+        let of_field = model.is_of_a_field()
+            && !matches!(
+                cx.operation(step.operation).map(|operation| &operation.kind),
+                Some(OperationKind::DeleteModel { .. })
+            );
+        let (what, operation) = if of_field { ("field", "RemoveField") } else { ("model", "DeleteModel") };
         out.push(
             cx.at_step(
                 step,
@@ -25,7 +33,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 ),
             )
             .with_help(format!(
-                "in two releases: first remove the model from the state only (SeparateDatabaseAndState with DeleteModel as its state operation) and release the code without `{}`; then drop the table",
+                "in two releases: first remove the {what} from the state only (SeparateDatabaseAndState with {operation} as its state operation) and release the code without `{}`; then drop the table",
                 model.label
             )),
         );

@@ -25,9 +25,11 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                     model.label
                 ),
             )
-            .with_help(format!(
-                "keep the table's name: `db_table = \"{name}\"` in the model's Meta (AlterModelTable first, then rename the model; nothing is sent); or leave a view named `{name}` behind until the old code is gone"
-            )),
+            .with_help(if model.is_of_a_field() {
+                format!("keep the table's name: `db_table=\"{name}\"` on the field, by an AlterField first; or leave a view named `{name}` behind until the old code is gone")
+            } else {
+                format!("keep the table's name: `db_table = \"{name}\"` in the model's Meta (AlterModelTable first, then rename the model; nothing is sent); or leave a view named `{name}` behind until the old code is gone")
+            }),
         );
     }
 }

@@ -9,7 +9,7 @@ use crate::context::{Cx, name_list};
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for step in cx.accepted() {
         let Statement::Truncate { tables, behavior, .. } = &step.statement else { continue };
-        let old: Vec<_> = tables.iter().filter(|table| cx.existed(step, table)).collect();
+        let old = cx.named(tables.iter().filter(|table| cx.existed(step, table)));
         if old.is_empty() {
             continue;
         }
@@ -24,8 +24,9 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
         let mut diagnostic = cx
             .at_step(
                 step,
-                format!("TRUNCATE removes every row of {} and blocks every query on {it}, SELECT included, until the transaction ends", name_list(old)),
+                format!("TRUNCATE removes every row of {} and blocks every query on {it}, SELECT included, until the transaction ends", name_list(&old)),
             )
+            .about(&old)
             .with_help("rows cannot be brought back; if that is meant, run it in a chosen moment, with a short lock_timeout");
         if *behavior == DropBehavior::Cascade && !more.is_empty() {
             diagnostic = diagnostic.with_fact(format!("CASCADE also empties {}", name_list(more)));

@@ -6,6 +6,7 @@ use zdm_source::Diagnostic;
 
 use super::{alter_actions, column_name, rewrites_for};
 use crate::context::Cx;
+use crate::words;
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for step in cx.accepted() {
@@ -53,9 +54,9 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             } else {
                 continue;
             };
-            diagnostic = diagnostic.with_help(format!(
+            diagnostic = diagnostic.with_help(words::mirror_help(cx, step).unwrap_or_else(|| format!(
                 "add a second column of the new type, keep it equal by a trigger (`zdm mirror`), backfill it (`zdm backfill run --table {table} --source {column} --target {column}_new`), then swap the two names"
-            ));
+            )));
             cx.weigh(table, &mut diagnostic);
             out.push(diagnostic);
         }

@@ -32,6 +32,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             // What another action of the statement builds is not rebuilt.
             let rebuilt: Vec<&QualifiedName> =
                 effects.index_builds.iter().filter(|index| step.catalog_before.index(index).is_some()).collect();
+            let work = if rebuilt.is_empty() { "scan" } else { "index build" };
             let mut diagnostic = if !rebuilt.is_empty() {
                 let (these, it) = match rebuilt.as_slice() {
                     [_] => ("this index is", "it"),
@@ -56,7 +57,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             } else {
                 continue;
             };
-            cx.weigh(table, &mut diagnostic);
+            cx.weigh_work(table, Some(work), &mut diagnostic);
             out.push(diagnostic);
         }
     }

@@ -24,7 +24,8 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 .uncertain
                 .iter()
                 .find(|uncertain| uncertain.effect == UncertainEffect::Rewrite && uncertain.relation == *table);
-            let expression = shortened(&default.text, 60);
+            let written = without_parentheses(&default.text);
+            let expression = shortened(written, 60);
             let name = column_name(table, &column.name);
             let mut diagnostic = if rewrites {
                 cx.at_step(
@@ -44,10 +45,29 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 "add the column without a default{}, set the default in a second statement{} (it then counts for new rows only), and fill the old rows in batches: `zdm backfill run --table {table} --set {}`",
                 if step.raw { "" } else { " (AddField with `null=True`)" },
                 if step.raw { "" } else { " (AlterField with the `db_default`)" },
-                set_option(&column.name, &expression)
+                set_option(&column.name, written)
             ));
             cx.weigh(table, &mut diagnostic);
             out.push(diagnostic);
         }
     }
+}
+
+/// Without the parentheses around all of it, which Django puts around expressions.
+fn without_parentheses(text: &str) -> &str {
+    let text = text.trim();
+    let Some(inner) = text.strip_prefix('(').and_then(|rest| rest.strip_suffix(')')) else { return text };
+    let (mut depth, mut quoted) = (0_u32, false);
+    for character in inner.chars() {
+        match character {
+            '\'' => quoted = !quoted,
+            '(' if !quoted => depth += 1,
+            ')' if !quoted => match depth.checked_sub(1) {
+                Some(less) => depth = less,
+                None => return text,
+            },
+            _ => {}
+        }
+    }
+    if quoted { text } else { without_parentheses(inner) }
 }

@@ -70,6 +70,7 @@ struct WireDiagnostic {
     migration: Option<String>,
     operation: Option<usize>,
     statement: Option<String>,
+    tables: Vec<String>,
     suppressed: Option<(u8, Option<String>)>,
 }
 
@@ -155,7 +156,7 @@ impl Numbered<'_> {
 
     fn diagnostic(&mut self, diagnostic: &Diagnostic) -> WireDiagnostic {
         let Diagnostic { code, severity, message, primary, related, notes, fix, subject, suppressed } = diagnostic;
-        let Subject { app, migration, operation, statement } = subject;
+        let Subject { app, migration, operation, statement, tables } = subject;
         WireDiagnostic {
             code: code.code.to_owned(),
             severity: number(&SEVERITIES, severity),
@@ -185,6 +186,7 @@ impl Numbered<'_> {
             migration: owned(migration.as_ref()),
             operation: *operation,
             statement: owned(statement.as_ref()),
+            tables: tables.iter().map(ToString::to_string).collect(),
             suppressed: suppressed.as_ref().map(|by| (number(&SUPPRESSIONS, &by.kind), by.reason.clone())),
         }
     }
@@ -350,6 +352,7 @@ impl WireDiagnostic {
                 migration: self.migration.map(Arc::from),
                 operation: self.operation,
                 statement: self.statement.map(Arc::from),
+                tables: self.tables.into_iter().map(Arc::from).collect(),
             },
             suppressed,
         })

@@ -254,7 +254,12 @@ impl Extractor<'_> {
                 "none" => Look::Many(QuerySet { rows: Rows::Few, part: Part::Whole, ..found }),
                 "raw" => Look::Many(QuerySet { rows: Rows::Some(None), ..found }),
                 "distinct" | "difference" | "intersection" | "union" => Look::Many(found.chosen(call)),
-                "filter" | "exclude" => Look::Many(filtered(found, call, method == "exclude")),
+                "filter" => Look::Many(match self.keys_of_rows(call, depth) {
+                    Some(keys) if keys.model == found.model && keys.rows == Rows::All => found,
+                    Some(_) => found.chosen(call),
+                    None => filtered(found, call, false),
+                }),
+                "exclude" => Look::Many(filtered(found, call, true)),
                 "in_bulk" => Look::Rows,
                 "aggregate" | "count" | "exists" | "explain" => Look::Unknown,
                 _ => Look::Rows,
@@ -354,6 +359,24 @@ impl Extractor<'_> {
                 let receiver = call.method().and_then(|(receiver, _)| self.element_within(receiver, parts));
                 receiver.or_else(|| call.args.iter().find_map(|arg| self.element_within(&arg.value, parts)))
             }
+            // `f"inbound-{namespace.name}"`
+            ValueKind::Template(template) => template.iter().find_map(|part| match part {
+                python::TemplatePart::Value(value) => self.element_within(value, parts),
+                python::TemplatePart::Text(_) => None,
+            }),
+            // `{"number": order.number}`
+            ValueKind::Dict(entries) if value.as_comprehension().is_none() => {
+                entries.iter().find_map(|entry| self.element_within(&entry.value, parts))
+            }
+            _ => None,
+        }
+    }
+
+    /// `filter(pk__in=…)` by the keys of another queryset, however many it has.
+    fn keys_of_rows(&self, call: &Call, depth: u32) -> Option<QuerySet> {
+        let (_, arg) = call.keywords().find(|(name, _)| matches!(name.as_str(), "pk__in" | "id__in"))?;
+        match self.look(&arg.value, depth + 1) {
+            Look::Many(found) | Look::Values(found) if found.rows != Rows::Few => Some(found),
             _ => None,
         }
     }
@@ -460,15 +483,18 @@ impl QuerySet {
         let is_equal = |name: &str, value: &python::Value| {
             name.find("__").is_none_or(|at| &name[at..] == "__exact") && !value.is_none()
         };
+        let mut each = before.as_ref().is_some_and(|before| before.each);
         if name == "filter" {
-            let given = call.keywords().filter(|(name, arg)| is_equal(name.as_str(), &arg.value));
-            equal.extend(given.map(|(name, _)| Arc::from(name.as_str().trim_end_matches("__exact"))));
+            for (name, arg) in call.keywords().filter(|(name, arg)| is_equal(name.as_str(), &arg.value)) {
+                equal.push(Arc::from(name.as_str().trim_end_matches("__exact")));
+                each |= is_decided_by_a_loop(&arg.value);
+            }
         }
         let text = match before {
             Some(before) if before.text.len() + text.len() <= MAX_SHOWN => format!("{}.{text}", before.text),
             _ => text,
         };
-        Self { rows: Rows::Some(Some(Arc::new(Condition { text, equal }))), ..self }
+        Self { rows: Rows::Some(Some(Arc::new(Condition { text, equal, each }))), ..self }
     }
 }
 
