@@ -2496,6 +2496,8 @@ CREATE INDEX ticket_open ON ticket (score) WHERE NOT open;
 CREATE TABLE reply (id int PRIMARY KEY, ticket bigint REFERENCES ticket ON DELETE CASCADE, up int REFERENCES reply ON DELETE CASCADE, q quantity);
 CREATE TABLE vote (reply int REFERENCES reply ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED, n int);
 CREATE SCHEMA hr;
+CREATE TABLE hr.place (id int, code text UNIQUE, easy boolean, price numeric(6,2), EXCLUDE USING gist (id WITH =) WHERE (price > 100));
+CREATE INDEX place_easy ON hr.place (id) WHERE easy IS NOT TRUE;
 CREATE SEQUENCE ref_seq;
 CREATE TABLE s2.far (id int);
 CREATE FUNCTION hr.today() RETURNS date LANGUAGE sql STABLE AS 'SELECT current_date';
@@ -2601,3 +2603,8 @@ UPDATE vote SET n = 1 WHERE reply = 3; UPDATE vote SET reply = reply ==> ALTER T
 ALTER TABLE course ADD COLUMN speed real CHECK (speed < 300), ADD CHECK (speed > 1.5)
 ALTER SEQUENCE ref_seq OWNED BY s2.far.id
 ALTER SEQUENCE ref_seq OWNED BY course.id
+DROP INDEX hr.place_code_key
+ALTER TABLE hr.place ALTER COLUMN easy TYPE int USING easy::int
+ALTER TABLE hr.place ALTER COLUMN price TYPE money
+ALTER TABLE hr.place ALTER COLUMN price TYPE int USING round(price)::int
+ALTER TABLE hr.place ALTER COLUMN price TYPE numeric(9,2)

@@ -160,6 +160,14 @@ impl Printer<'_> {
             }),
             ExprNode::Cast { expr, data_type } => inner().or_else(|| self.no_cast(expr, data_type)),
             ExprNode::Not(expr) => inner().or_else(|| self.no_truth(expr, "NOT")),
+            ExprNode::IsTruth { expr, value, negated } => inner().or_else(|| {
+                let value = match value {
+                    Some(true) => "TRUE",
+                    Some(false) => "FALSE",
+                    None => "UNKNOWN",
+                };
+                self.no_truth(expr, &format!("IS {}{value}", if *negated { "NOT " } else { "" }))
+            }),
             ExprNode::And(list) => inner().or_else(|| list.iter().find_map(|part| self.no_truth(part, "AND"))),
             ExprNode::Or(list) => inner().or_else(|| list.iter().find_map(|part| self.no_truth(part, "OR"))),
             ExprNode::Call { function, args, .. } => inner().or_else(|| {
@@ -256,7 +264,7 @@ fn family(name: &str) -> &str {
         "date" | "timestamp" | "timestamptz" => "datetime",
         "time" | "timetz" | "interval" => "time",
         "inet" | "cidr" => "inet",
-        "bool" | "uuid" | "bytea" | "jsonb" | "json" => name,
+        "bool" | "uuid" | "bytea" | "jsonb" | "json" | "money" => name,
         _ => "",
     }
 }

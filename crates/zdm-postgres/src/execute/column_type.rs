@@ -477,8 +477,10 @@ impl Run {
         };
         self.catalog_mut().edit_table(name, |table| {
             for constraint in &mut table.constraints {
-                if let ConstraintKind::Check { expr, .. } = &mut constraint.kind {
-                    settle(expr);
+                match &mut constraint.kind {
+                    ConstraintKind::Check { expr, .. } => settle(expr),
+                    ConstraintKind::Exclude { predicate: Some(predicate), .. } => settle(predicate),
+                    _ => {}
                 }
             }
             for index in table.indexes.iter_mut().filter(|index| index_uses(index, column)) {

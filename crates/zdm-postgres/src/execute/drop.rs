@@ -316,9 +316,9 @@ impl Run {
                     "2BP01",
                     format!(
                         "cannot drop index {} because constraint {} on table {} requires it",
-                        quoted_if_needed(&name.name),
+                        self.described(&name),
                         name.name,
-                        quoted_if_needed(&table_name.name)
+                        self.described(&table_name)
                     ),
                 );
             }
