@@ -274,7 +274,7 @@ impl Catalog {
         tables
             .filter(|table| table.schema.as_ref() == schema)
             .filter_map(|table| self.table(table))
-            .any(|table| table.constraint(name.as_str()).is_some())
+            .any(|table| table.has_constraint(name.as_str()))
     }
 
     /// The tables with a constraint or a constraint trigger of that name, sorted.
@@ -401,8 +401,8 @@ impl<'a> Derived<'a> {
             _ => None,
         });
         let names = constraints.iter().map(|constraint| Self::HasConstraint(&constraint.name));
-        let triggers = triggers.iter().filter(|trigger| trigger.constraint);
-        keys.chain(names).chain(triggers.map(|trigger| Self::HasConstraint(&trigger.name))).collect()
+        let triggers = triggers.iter().filter_map(|trigger| trigger.constraint.as_ref());
+        keys.chain(names).chain(triggers.map(Self::HasConstraint)).collect()
     }
 }
 
@@ -535,6 +535,16 @@ impl Table {
 
     pub fn constraint(&self, name: &str) -> Option<&Constraint> {
         self.constraints.named(name)
+    }
+
+    /// The constraint trigger whose constraint has that name.
+    pub fn constraint_trigger(&self, name: &str) -> Option<&Trigger> {
+        self.triggers.iter().find(|trigger| trigger.constraint.as_ref().is_some_and(|own| own == name))
+    }
+
+    /// Whether `pg_constraint` has a row of that name for the table: those of constraint triggers count.
+    pub fn has_constraint(&self, name: &str) -> bool {
+        self.constraint(name).is_some() || self.constraint_trigger(name).is_some()
     }
 
     pub fn index(&self, name: &str) -> Option<&Index> {
@@ -758,7 +768,8 @@ pub struct Trigger {
     pub for_each_row: bool,
     pub when: Option<SqlExpr>,
     pub function: QualifiedName,
-    pub constraint: bool,
+    /// CREATE CONSTRAINT TRIGGER: the name of its row in `pg_constraint`, which a renaming of either leaves alone.
+    pub constraint: Option<Ident>,
     pub attributes: ConstraintAttributes,
     pub enabled: bool,
 }

@@ -8,11 +8,11 @@ pub(crate) mod settled;
 
 use std::fmt::Write as _;
 
-use crate::catalog::{Catalog, Column, Constraint, ConstraintKind, Function, Index, Table, UserTypeKind};
+use crate::catalog::{Catalog, Column, Constraint, ConstraintKind, Function, Index, Table, Trigger, UserTypeKind};
 use crate::data_type::{DataType, quoted_if_needed};
 use crate::expr::{ExprNode, SqlExpr, like_operator};
 use crate::name::{Ident, QualifiedName};
-use crate::statement::{IndexElement, IndexKey, TypeDefinition};
+use crate::statement::{ConstraintAttributes, IndexElement, IndexKey, TypeDefinition};
 
 /// A column's default as `pg_get_expr(adbin, adrelid)`; a generated column's expression as well.
 pub fn default(catalog: &Catalog, table: &Table, column: &Column) -> Option<String> {
@@ -84,18 +84,26 @@ pub fn constraint(catalog: &Catalog, table: &Table, constraint: &Constraint) -> 
             format!("NOT NULL {}{}", quoted_if_needed(column), if *no_inherit { " NO INHERIT" } else { "" })
         }
     };
-    if constraint.attributes.deferrable || constraint.attributes.initially_deferred {
-        text.push_str(" DEFERRABLE");
-    }
-    if constraint.attributes.initially_deferred {
-        text.push_str(" INITIALLY DEFERRED");
-    }
+    text.push_str(deferral(constraint.attributes));
     if !constraint.attributes.enforced {
         text.push_str(" NOT ENFORCED");
     } else if !constraint.valid {
         text.push_str(" NOT VALID");
     }
     text
+}
+
+/// `pg_get_constraintdef(oid)` of a constraint trigger's row.
+pub fn constraint_trigger(trigger: &Trigger) -> String {
+    format!("TRIGGER{}", deferral(trigger.attributes))
+}
+
+const fn deferral(attributes: ConstraintAttributes) -> &'static str {
+    match (attributes.deferrable, attributes.initially_deferred) {
+        (_, true) => " DEFERRABLE INITIALLY DEFERRED",
+        (true, false) => " DEFERRABLE",
+        (false, false) => "",
+    }
 }
 
 /// `pg_get_indexdef(oid)`: always with the schema.

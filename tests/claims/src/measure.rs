@@ -582,8 +582,8 @@ fn catalog(session: &Client) -> BTreeSet<String> {
          UNION ALL SELECT 'default ' || t.relname || '.' || attname || ' ' || pg_get_expr(adbin, adrelid) \
            FROM t JOIN pg_attrdef d ON adrelid = t.oid JOIN pg_attribute a ON a.attrelid = t.oid AND a.attnum = d.adnum \
          UNION ALL SELECT 'constraint ' || t.relname || '.' || conname || ' ' || pg_get_constraintdef(c.oid) \
-           FROM t JOIN pg_constraint c ON conrelid = t.oid WHERE contype <> 't' \
-            AND NOT EXISTS (SELECT 1 FROM pg_constraint p WHERE p.oid = c.conparentid AND p.conrelid = c.conrelid) \
+           FROM t JOIN pg_constraint c ON conrelid = t.oid \
+            WHERE NOT EXISTS (SELECT 1 FROM pg_constraint p WHERE p.oid = c.conparentid AND p.conrelid = c.conrelid) \
          UNION ALL SELECT 'index ' || t.relname || '.' || ic.relname || CASE WHEN indisvalid THEN ' ' ELSE ' invalid ' END \
                 || pg_get_indexdef(indexrelid) \
            FROM t JOIN pg_index i ON indrelid = t.oid JOIN pg_class ic ON ic.oid = indexrelid) \

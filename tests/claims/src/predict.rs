@@ -307,6 +307,13 @@ fn catalog(session: &Session) -> BTreeSet<String> {
             let definition = deparse::constraint(catalog, table, constraint);
             lines.insert(format!("constraint {name}.{} {definition}", constraint.name));
         }
+        for trigger in &table.triggers {
+            lines.extend(
+                trigger.constraint.as_ref().map(|constraint| {
+                    format!("constraint {name}.{constraint} {}", deparse::constraint_trigger(trigger))
+                }),
+            );
+        }
         for index in &table.indexes {
             let valid = if index.valid { "" } else { "invalid " };
             let definition = deparse::index(catalog, table, index);

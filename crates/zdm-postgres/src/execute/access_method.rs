@@ -6,8 +6,9 @@
 use std::sync::OnceLock;
 
 use super::{Run, Step, refuse};
-use crate::catalog::{Catalog, Index, Table, UserTypeKind};
+use crate::catalog::{Catalog, Column, Index, Table, UserTypeKind};
 use crate::data_type::DataType;
+use crate::name::Ident;
 use crate::statement::{IndexElement, IndexKey};
 use crate::typing::{Place, Scope, Value};
 
@@ -176,6 +177,34 @@ impl Run {
         refuse("42704", condition)
     }
 
+    /// The index as `pg_index` has it: what is named and would be taken anyhow, the type's default operator class and the
+    /// column's own collation, is not told from what was left out (`get_opclass_name`, `pg_get_indexdef_worker`).
+    pub(super) fn without_defaults(&self, index: &mut Index, table: Option<&Table>) {
+        let Some(table) = table else { return };
+        for element in &mut index.elements {
+            self.drop_defaults(&index.method, element, table);
+        }
+    }
+
+    /// The same of one element.
+    pub(super) fn drop_defaults(&self, method: &Ident, element: &mut IndexElement, table: &Table) {
+        if let Some(opclass) = &element.opclass
+            && let Some(class) = classes().iter().find(|class| method == class.method && opclass.name == class.name)
+            && class.default
+            && opclass.schema.as_ref().is_none_or(|schema| schema == "pg_catalog")
+            && let Some(data_type) = self.type_of_element(element, table)
+            && served_types(self.catalog(), &data_type).is_some_and(|served| served.contains(&class.data_type))
+        {
+            element.opclass = None;
+        }
+        let column = element.key.column().and_then(|column| table.column(column.as_str()));
+        if let (Some(named), Some(column)) = (&element.collation, column)
+            && own_collation(column).is_some_and(|own| own == named.name.as_str())
+        {
+            element.collation = None;
+        }
+    }
+
     /// An operator of EXCLUDE commutes and is one of the class's.
     fn check_exclusion(&mut self, method: &str, element: &IndexElement, operator: &str, data_type: &DataType) -> Step {
         let base = crate::cast::base_type(self.catalog(), data_type);
@@ -219,6 +248,13 @@ impl Run {
             }
         }
     }
+}
+
+/// The collation by which a column is sorted; `None` where its type does not say.
+fn own_collation(column: &Column) -> Option<&str> {
+    let plain =
+        !column.data_type.is_array() && ["text", "varchar", "bpchar"].iter().any(|name| column.data_type.is(name));
+    column.collation.as_ref().map(|collation| collation.name.as_str()).or(plain.then_some("default"))
 }
 
 /// `pg_opfamily` by class, where the names differ.

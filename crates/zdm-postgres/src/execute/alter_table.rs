@@ -11,6 +11,7 @@ use super::create_table::{
 };
 use super::{Run, Step, not_for_relation, refuse};
 use crate::catalog::{ConstraintKind, Generated, Identity, Relation};
+use crate::data_type::quoted_if_needed;
 use crate::effects::UncertainEffect;
 use crate::expr::{ExprNode, SqlExpr};
 use crate::lock::LockMode;
@@ -1717,7 +1718,8 @@ impl Run {
             return refuse("42809", format!("index \"{index_name}\" is not a btree"));
         }
         for (position, element) in index.elements.iter().enumerate() {
-            if element.descending || element.nulls_first == Some(true) || element.opclass.is_some() {
+            let sorted_otherwise = element.descending || element.nulls_first == Some(true);
+            if sorted_otherwise || element.opclass.is_some() || element.collation.is_some() {
                 return refuse(
                     "42809",
                     format!(
@@ -1820,6 +1822,13 @@ impl Run {
             if table.assumed {
                 return Ok(());
             }
+            if table.constraint_trigger(constraint.as_str()).is_some() {
+                let message = format!(
+                    "constraint \"{constraint}\" of relation \"{}\" is not a foreign key constraint",
+                    name.name
+                );
+                return refuse("42809", message);
+            }
             return refuse(
                 "42704",
                 format!("constraint \"{constraint}\" of relation \"{}\" does not exist", name.name),
@@ -1914,6 +1923,9 @@ impl Run {
                 queue.entry(name.clone()).or_default().verify = true;
                 return Ok(());
             }
+            if table.constraint_trigger(constraint.as_str()).is_some() {
+                return self.not_to_be_validated(name, constraint);
+            }
             return refuse(
                 "42704",
                 format!("constraint \"{constraint}\" of relation \"{}\" does not exist", name.name),
@@ -1960,22 +1972,24 @@ impl Run {
                     }
                 }
             }
-            _ => {
-                return refuse(
-                    "42809",
-                    if self.version.at_least(18) {
-                        format!("cannot validate constraint \"{constraint}\" of relation \"{}\"", name.name)
-                    } else {
-                        format!(
-                            "constraint \"{constraint}\" of relation \"{}\" is not a foreign key or check constraint",
-                            name.name
-                        )
-                    },
-                );
-            }
+            _ => return self.not_to_be_validated(name, constraint),
         }
         self.mark_valid(name, constraint);
         Ok(())
+    }
+
+    fn not_to_be_validated(&self, name: &QualifiedName, constraint: &Ident) -> Step {
+        refuse(
+            "42809",
+            if self.version.at_least(18) {
+                format!("cannot validate constraint \"{constraint}\" of relation \"{}\"", name.name)
+            } else {
+                format!(
+                    "constraint \"{constraint}\" of relation \"{}\" is not a foreign key or check constraint",
+                    name.name
+                )
+            },
+        )
     }
 
     fn mark_valid(&mut self, name: &QualifiedName, constraint: &Ident) {
@@ -1998,10 +2012,21 @@ impl Run {
     ) -> Step {
         let table = self.table(name);
         let Some(known) = table.constraint(constraint.as_str()).cloned() else {
-            if if_exists || table.assumed {
+            if table.constraint_trigger(constraint.as_str()).is_none() && if_exists || table.assumed {
                 // The partitions are looked at before the constraint is looked for; inheritance children are not.
                 self.tree(only || table.partition_by.is_none(), name, mode);
                 return Ok(());
+            }
+            if let Some(trigger) = table.constraint_trigger(constraint.as_str()) {
+                return refuse(
+                    "2BP01",
+                    format!(
+                        "cannot drop constraint {0} on table {2} because trigger {1} on table {2} requires it",
+                        quoted_if_needed(constraint),
+                        quoted_if_needed(&trigger.name),
+                        quoted_if_needed(&name.name)
+                    ),
+                );
             }
             return refuse(
                 "42704",

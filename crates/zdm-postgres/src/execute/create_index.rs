@@ -128,7 +128,7 @@ impl Run {
                 return refuse("0A000", "indexes on virtual generated columns are not supported");
             }
         }
-        let index = Index {
+        let mut index = Index {
             name: index_name.name.clone(),
             unique: create.unique,
             primary: false,
@@ -144,6 +144,7 @@ impl Run {
         };
         self.need_tablespace(create.tablespace.as_ref())?;
         self.check_access_method(&index, table.as_deref(), &[])?;
+        self.without_defaults(&mut index, table.as_deref());
         if create.concurrently {
             self.effects.waits_for = Some(Waits::OldSnapshots);
             self.state.facts.created.insert(index_name.clone());

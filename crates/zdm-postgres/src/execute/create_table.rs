@@ -1046,7 +1046,7 @@ impl Run {
         self.check_expression(&check.expr.node, Some(&table), Place::Check)?;
         let constraint_name = if let Some(given) = &check.name {
             let given = given.truncated();
-            if table.constraint(given.as_str()).is_some() {
+            if table.has_constraint(given.as_str()) {
                 return refuse(
                     "42710",
                     format!("constraint \"{given}\" for relation \"{}\" already exists", name.name),
@@ -1179,7 +1179,7 @@ impl Run {
             if self.catalog().relation(&name.sibling(given.clone())).is_some() {
                 return refuse("42P07", format!("relation \"{given}\" already exists"));
             }
-            if table.constraint(given.as_str()).is_some() {
+            if table.has_constraint(given.as_str()) {
                 return refuse(
                     "42710",
                     format!("constraint \"{given}\" for relation \"{}\" already exists", name.name),
@@ -1202,7 +1202,7 @@ impl Run {
             KeyKind::Exclude { elements, .. } => elements.iter().map(|(_, operator)| operator.as_str()).collect(),
             _ => Vec::new(),
         };
-        let index = Index {
+        let mut index = Index {
             name: constraint_name.clone(),
             unique: !matches!(key.kind, KeyKind::Exclude { .. }),
             primary,
@@ -1219,6 +1219,7 @@ impl Run {
         if !key.inherited && !key.without_overlaps {
             self.check_access_method(&index, Some(&table), &excluding)?;
         }
+        self.without_defaults(&mut index, Some(&table));
         let alone = key.only && table.partition_by.is_some();
         let index = Index { valid: !alone || table.children.is_empty(), ..index };
         let kind = match &key.kind {
@@ -1231,7 +1232,9 @@ impl Run {
                 nulls_not_distinct: key.nulls_not_distinct,
             },
             KeyKind::Exclude { elements, predicate, .. } => {
-                ConstraintKind::Exclude { elements: elements.clone(), predicate: predicate.clone() }
+                let operators = elements.iter().map(|(_, operator)| operator.clone());
+                let elements = index.elements.iter().cloned().zip(operators).collect();
+                ConstraintKind::Exclude { elements, predicate: predicate.clone() }
             }
         };
         let constraint = Constraint {

@@ -1304,11 +1304,10 @@ impl Run {
                     trigger.function, trigger.name
                 ));
             }
-            if trigger.constraint {
-                let deferred = self.is_deferred(name, &trigger.name, trigger.attributes);
-                if deferred {
-                    self.put_off(name, name, &trigger.name);
-                }
+            if let Some(constraint) = &trigger.constraint
+                && self.is_deferred(name, constraint, trigger.attributes)
+            {
+                self.put_off(name, name, constraint);
             }
         }
     }
@@ -1342,7 +1341,7 @@ impl Run {
                     let by_trigger = table
                         .triggers
                         .iter()
-                        .filter(|trigger| trigger.constraint && trigger.name == written_name.name)
+                        .filter(|trigger| trigger.constraint.as_ref() == Some(&written_name.name))
                         .map(|trigger| {
                             (table.name.clone(), trigger.attributes.deferrable || trigger.attributes.initially_deferred)
                         });

@@ -31,7 +31,7 @@ impl Run {
         let table = self.table(name);
         let given = key.name.as_ref().map(Ident::truncated);
         if let Some(given) = &given
-            && table.constraint(given.as_str()).is_some()
+            && table.has_constraint(given.as_str())
         {
             return refuse("42710", format!("constraint \"{given}\" for relation \"{}\" already exists", name.name));
         }

@@ -458,7 +458,7 @@ impl Run {
             {
                 super::other::missing_object(kind, &name.name, relation)
             }
-            ObjectKind::Constraint if table.constraint(name.name.as_str()).is_none() => {
+            ObjectKind::Constraint if !table.has_constraint(name.name.as_str()) => {
                 // A constraint trigger is a constraint as well.
                 if table.triggers.iter().any(|trigger| trigger.name == name.name) {
                     return Ok(());

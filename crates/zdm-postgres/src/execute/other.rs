@@ -585,16 +585,25 @@ impl Run {
             for_each_row: create.for_each_row,
             when: create.when.clone(),
             function: create.function.clone(),
-            constraint: create.constraint,
+            constraint: create.constraint.then(|| create.name.truncated()),
             attributes: create.attributes,
             enabled: true,
         };
-        let exists = table.triggers.iter().any(|known| known.name == trigger.name);
-        if exists && !create.or_replace {
+        let known = table.triggers.iter().find(|known| known.name == trigger.name);
+        if known.is_some() && !create.or_replace {
             return refuse(
                 "42710",
                 format!("trigger \"{}\" for relation \"{}\" already exists", trigger.name, name.name),
             );
+        }
+        if known.is_some_and(|known| known.constraint.is_some()) {
+            return refuse(
+                "42710",
+                format!("trigger \"{}\" for relation \"{}\" is a constraint trigger", trigger.name, name.name),
+            );
+        }
+        if trigger.constraint.as_ref().is_some_and(|constraint| table.has_constraint(constraint.as_str())) {
+            return same_constraint_name();
         }
         for (place, column) in create.update_of.iter().enumerate() {
             if table.column(column.as_str()).is_none() && !table.assumed && self.catalog().view(&name).is_none() {
@@ -1308,6 +1317,11 @@ pub(super) fn missing_object(kind: ObjectKind, name: &Ident, table: &QualifiedNa
         _ => format!("rule \"{name}\" for relation \"{}\" does not exist", table.name),
     };
     refuse("42704", message)
+}
+
+/// For the constraint of a trigger no name is looked for that is free.
+pub(super) fn same_constraint_name() -> Step {
+    refuse("23505", "duplicate key value violates unique constraint \"pg_constraint_conrelid_contypid_conname_index\"")
 }
 
 /// What `CreateTriggerFiringOn` refuses of any relation.

@@ -2,6 +2,7 @@
 
 use super::alter_table::Queue;
 use super::create_table::{Check, Key, KeyKind, not_null_constraint, of_ranges};
+use super::other::same_constraint_name;
 use super::{Run, Step, not_for_relation, refuse};
 use crate::catalog::{Constraint, ConstraintKind, ForeignKey, Index, Relation};
 use crate::data_type::{DataType, quoted_if_needed};
@@ -376,7 +377,7 @@ impl Run {
 
     /// `CloneFkReferencing`: the parent's name is taken where it is free.
     fn copy_foreign_key(&mut self, child: &QualifiedName, constraint: &Constraint, key: &ForeignKey) {
-        let taken = self.table(child).constraint(constraint.name.as_str()).is_some();
+        let taken = self.table(child).has_constraint(constraint.name.as_str());
         let name = if taken {
             let joined = naming::columns_part(key.columns.iter().map(Ident::as_str));
             naming::constraint_name(self.catalog(), child, Some(&joined), "fkey", &[])
@@ -390,12 +391,16 @@ impl Run {
     pub(super) fn clone_parent_triggers(&mut self, child: &QualifiedName, parent: &QualifiedName) -> Step {
         let triggers: Vec<_> =
             self.table(parent).triggers.iter().filter(|trigger| trigger.for_each_row).cloned().collect();
+        let own = self.table(child);
         for trigger in &triggers {
-            if self.table(child).triggers.iter().any(|known| known.name == trigger.name) {
+            if own.triggers.iter().any(|known| known.name == trigger.name) {
                 return refuse(
                     "42710",
                     format!("trigger \"{}\" for relation \"{}\" already exists", trigger.name, child.name),
                 );
+            }
+            if trigger.constraint.as_ref().is_some_and(|constraint| own.has_constraint(constraint.as_str())) {
+                return same_constraint_name();
             }
         }
         self.catalog_mut().edit_table(child, |table| table.triggers.extend(triggers));

@@ -360,8 +360,22 @@ impl Run {
         self.lock(&name, LockMode::AccessExclusive);
         let to = to.truncated();
         let table = self.table(&name);
+        let taken = || refuse("42710", format!("constraint \"{to}\" for relation \"{}\" already exists", name.name));
         let Some(constraint) = table.constraint(from.as_str()) else {
             if table.assumed {
+                return Ok(());
+            }
+            if table.constraint_trigger(from.as_str()).is_some() {
+                if table.has_constraint(to.as_str()) {
+                    return taken();
+                }
+                self.catalog_mut().edit_table(&name, |table| {
+                    for constraint in table.triggers.iter_mut().filter_map(|trigger| trigger.constraint.as_mut()) {
+                        if constraint == from {
+                            *constraint = to.clone();
+                        }
+                    }
+                });
                 return Ok(());
             }
             return refuse("42704", format!("constraint \"{from}\" for table \"{}\" does not exist", name.name));
@@ -384,8 +398,8 @@ impl Run {
         if is_key && self.catalog().relation(&name.sibling(to.clone())).is_some() {
             return refuse("42P07", format!("relation \"{to}\" already exists"));
         }
-        if table.constraint(to.as_str()).is_some() {
-            return refuse("42710", format!("constraint \"{to}\" for relation \"{}\" already exists", name.name));
+        if table.has_constraint(to.as_str()) {
+            return taken();
         }
         if is_key {
             self.lock(&name.sibling(from.clone()), LockMode::ShareUpdateExclusive);
