@@ -528,7 +528,7 @@ impl Editor<'_> {
 
     /// The value that Django puts into a new column: `effective_default()`.
     fn effective_default(&self, field: &ResolvedField) -> Result<Literal, Reason> {
-        match field.stored_default().filter(|_| field.default().is_none()) {
+        match field.stored_default().filter(|_| field.default().is_none_or(|default| *default == Value::None)) {
             Some(Value::Unknown(_)) => {
                 return Err(format!(
                     "what the class of `{}` stores where there is no value is not known",

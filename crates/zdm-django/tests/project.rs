@@ -942,6 +942,16 @@ fn what_own_fields_store_is_evaluated_or_not_known() {
             def get_prep_value(self, value):
                 return str(value)
 
+        class Numbered(models.IntegerField):
+            def get_default(self):
+                if self.default is None:
+                    return 7
+                return super().get_default()
+
+        class Drawn(models.CharField):
+            def get_default(self):
+                return super().get_default() or draw()
+
         class Migration(migrations.Migration):
             operations = [
                 migrations.AddField("a", "mac", Mac(null=True)),
@@ -954,6 +964,11 @@ fn what_own_fields_store_is_evaluated_or_not_known() {
                 migrations.AddField("a", "dumped", Dumped(default="{}")),
                 migrations.AddField("a", "nothing", Dumped(null=True)),
                 migrations.AddField("a", "number", Text(default=3)),
+                migrations.AddField("a", "seven", Numbered(default=None)),
+                migrations.AddField("a", "three", Numbered(default=3)),
+                migrations.AddField("a", "none", Numbered(null=True)),
+                migrations.AddField("a", "drawn", Drawn(default=None, max_length=3)),
+                migrations.AddField("a", "ab", Drawn(default="ab", max_length=3)),
             ]
         "#,
         r#"
@@ -967,6 +982,11 @@ fn what_own_fields_store_is_evaluated_or_not_known() {
         AddField a.dumped Django("TextField") default=Unknown("depends on running the program: the field's class makes the value")
         AddField a.nothing Django("TextField") null=Bool(true) stored default=Unknown("depends on running the program: the field's class makes the value")
         AddField a.number Django("IntegerField") default=Unknown("depends on running the program: the field's class makes the value")
+        AddField a.seven Django("IntegerField") default=Int(7)
+        AddField a.three Django("IntegerField") default=Int(3)
+        AddField a.none Django("IntegerField") null=Bool(true)
+        AddField a.drawn Django("CharField") default=None max_length=Int(3) stored default=Unknown("depends on running the program: the field's class makes the value")
+        AddField a.ab Django("CharField") default=Str("ab") max_length=Int(3)
         "#,
     );
 }
@@ -1301,6 +1321,28 @@ fn packages_of_the_environment_are_read() {
         ["AddField a.b Django(\"IntegerField\")", "DeleteModel { name: \"purse.Owner\" }"],
         "from the handler of an import that fails, and from the package's default"
     );
+}
+
+#[test]
+fn settings_may_lie_in_the_environment_alone() {
+    let packages = || {
+        Memory(vec![
+            ("django/__init__.py", ""),
+            ("wallet/__init__.py", ""),
+            ("wallet/settings.py", "INSTALLED_APPS = ['shop']\nAUTH_USER_MODEL = 'shop.User'\n"),
+        ])
+    };
+    let named = SourceFile::new("manage.py", "os.environ['DJANGO_SETTINGS_MODULE'] = 'wallet.settings'\n");
+    for (files, configured) in [(vec![named], None), (Vec::new(), Some("wallet.settings".to_owned()))] {
+        let project = Project::build(&ProjectInput {
+            sources: Sources::in_memory(files, &[]),
+            environment: vec![Arc::new(packages())],
+            texts: Vec::new(),
+            config: ProjectConfig { settings_module: configured, ..ProjectConfig::default() },
+        });
+        assert_eq!(project.settings.auth_user_model().as_deref(), Some("shop.User"));
+        assert_eq!(project.problems, []);
+    }
 }
 
 /// What the `RunSQL` operations of a project of these files run; the package `shop` stands in the folder `backend`.

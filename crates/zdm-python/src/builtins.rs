@@ -602,6 +602,7 @@ pub(crate) fn call(evaluator: &Evaluator<'_>, name: &str, args: &[Arg], origin: 
             }
             list(kept, origin)
         }
+        ("type", [_, bases, body]) => class_like_its_base(bases, body)?,
         ("isinstance", [value, class]) => made(ValueKind::Bool(is_instance(value, class)?), origin),
         ("enumerate", [value]) => enumerated(value, 0, origin)?,
         ("enumerate", [value, start]) => enumerated(value, start.as_int()?, origin)?,
@@ -687,6 +688,17 @@ fn sorted_by(evaluator: &Evaluator<'_>, args: &[Arg], origin: &Origin) -> Option
     // The elements of a set have no order that a tie could keep.
     let ordered = !ties || !matches!(items.kind, ValueKind::Set(_));
     (comparable && single && ordered).then(|| list(keyed.into_iter().map(|(_, item)| item).collect(), origin))
+}
+
+/// `type(name, (base,), {})`: a class with nothing of its own is worth as much as its base.
+fn class_like_its_base(bases: &Value, body: &Value) -> Option<Value> {
+    const OF_EVERY_CLASS: &[&str] = &["__doc__", "__module__", "__qualname__"];
+    let [base] = bases.as_items()? else { return None };
+    let named = |entry: &DictEntry| {
+        entry.key.as_ref().and_then(Value::as_str).is_some_and(|key| OF_EVERY_CLASS.contains(&key.as_str()))
+    };
+    let bare = body.as_dict()?.iter().all(named);
+    (bare && matches!(base.kind, ValueKind::Class(_) | ValueKind::Symbol(_))).then(|| base.clone())
 }
 
 /// Whether a value is of a class, or of one of a tuple of classes; None where that is not certain.

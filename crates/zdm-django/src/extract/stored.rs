@@ -45,11 +45,22 @@ impl Extractor<'_> {
             let is_provided = |value: &&python::Value| !value.name().is_some_and(|name| name.ends_with("NOT_PROVIDED"));
             arguments.value(name).filter(is_provided).cloned()
         };
-        let given = provided("default");
+        let mut given = provided("default");
         let by_database = provided("db_default").is_some();
-        if own(&["_get_default", "get_default"]) && given.as_ref().is_some_and(|value| !value.is_none()) {
-            arguments.set("default", unknown());
-            return;
+        // Django asks for the default where one is given, be it `None`.
+        if own(&["_get_default", "get_default"])
+            && let Some(written) = &given
+        {
+            match self.made_default(line, written) {
+                Some(made) => {
+                    arguments.set("default", made.clone());
+                    given = Some(made);
+                }
+                None => {
+                    arguments.set(if written.is_none() { STORED_DEFAULT } else { "default" }, unknown());
+                    return;
+                }
+            }
         }
         if !own(&VALUE_METHODS) || by_database {
             return;
@@ -87,6 +98,25 @@ impl Extractor<'_> {
             _ if given.is_some_and(|value| !value.is_none()) => arguments.set("default", unknown()),
             _ => arguments.set(STORED_DEFAULT, unknown()),
         }
+    }
+
+    /// What the field's own `get_default()` returns; None where that is not known.
+    fn made_default(&self, line: &[ClassRef], written: &python::Value) -> Option<python::Value> {
+        let bodies: Vec<_> = line.iter().map(|class| self.evaluator().class_body(class)).collect();
+        if bodies.iter().any(|body| body.get("_get_default").is_some()) {
+            return None;
+        }
+        let mut methods = bodies.iter().filter_map(|body| body.get("get_default"));
+        let method = methods.next()?;
+        let function = method.as_function().filter(|function| function.function().decorators.is_empty())?;
+        let itself = python::Value::new(ValueKind::Symbol(Arc::from("self")), method.origin.clone());
+        let args = [Arg { kind: ArgKind::Positional, span: itself.span(), value: itself }];
+        let known = vec![(Arc::from("self.default"), written.clone())];
+        let returned = self.evaluator().knowing(known, || match methods.next() {
+            None => self.evaluator().returns_over(function, &args, "get_default", called(written)),
+            Some(_) => self.evaluator().returns(function, &args),
+        });
+        returned.is_constant().then_some(returned)
     }
 
     /// What a method of the field returns, looked for from the class at `from` on; None where that is not known.

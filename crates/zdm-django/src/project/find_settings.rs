@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use zdm_python::{Evaluator, Module, ValueKind};
+use zdm_python::{Evaluator, Module, ModuleLoader, ValueKind};
 use zdm_source::{SourceFile, Span};
 
 use super::ProjectInput;
@@ -35,7 +35,7 @@ pub(super) fn find(
     if let Some(apps) = &config.installed_apps {
         installed = Installed { entries: apps.iter().map(|app| Arc::from(app.as_str())).collect(), complete: true };
     }
-    let Some(module) = settings_module(input, &evaluator, problems) else {
+    let Some(module) = settings_module(input, &loader, &evaluator, problems) else {
         return (Settings::new(&config.settings, config.django), installed);
     };
     let (settings, found) = Settings::read(&evaluator, &module, &config.settings, config.django);
@@ -78,13 +78,21 @@ pub(super) fn find(
 }
 
 /// The settings module: as configured, else as `manage.py`, `wsgi.py`, `asgi.py` or a test configuration names it,
-/// else the file that looks most like it.
-fn settings_module(input: &ProjectInput, evaluator: &Evaluator<'_>, problems: &mut Vec<Problem>) -> Option<Module> {
+/// else the file that looks most like it. A module that is named may be one of the packages around the project.
+fn settings_module(
+    input: &ProjectInput,
+    loader: &Loader<'_>,
+    evaluator: &Evaluator<'_>,
+    problems: &mut Vec<Problem>,
+) -> Option<Module> {
     let sources = &input.sources;
     if let Some(configured) = &input.config.settings_module {
         let path = sources.layout().resolve(configured).or_else(|| sources.layout().path(configured));
         if let Some(module) = path.and_then(|path| sources.module(path)) {
             return Some(module.clone());
+        }
+        if let Some(module) = loader.load(configured) {
+            return Some(module);
         }
         problems.push(Problem::new(
             ProblemKind::SettingsNotFound,
@@ -110,6 +118,9 @@ fn settings_module(input: &ProjectInput, evaluator: &Evaluator<'_>, problems: &m
         if let Some(module) = sources.layout().resolve(name).and_then(|path| sources.module(path)) {
             return Some(module.clone());
         }
+    }
+    if let Some(module) = named.iter().find_map(|(name, ..)| loader.load(name)) {
+        return Some(module);
     }
     if let Some(module) = likeliest(sources, evaluator) {
         return Some(module);

@@ -1,17 +1,22 @@
 //! The catalog at the end of a replay against the server's own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
+use zdm_django::Resolver;
 use zdm_django::editor::PLACEHOLDER;
+use zdm_django::operation::{Operation, OperationKind};
+use zdm_django::state::{ModelKey, models_named};
 use zdm_postgres::catalog::{Catalog, ConstraintKind, Table};
 use zdm_postgres::deparse;
+use zdm_postgres::name::QualifiedName;
+use zdm_postgres::statement::{AlterTableAction, Statement};
 use zdm_testkit::{OracleReport, compare, oracle};
 
 use super::compare::Score;
 
 /// Compares every table that the server has in the end, by what it says of it in its own words.
-pub(crate) fn tables(report: &OracleReport, catalog: &Catalog, score: &mut Score) {
+pub(crate) fn tables(report: &OracleReport, catalog: &Catalog, doubts: &Doubts, score: &mut Score) {
     let ours: BTreeMap<String, String> =
         catalog.tables().map(|table| (table.name.to_string(), of_catalog(table, catalog))).collect();
     let theirs: BTreeMap<String, String> =
@@ -20,8 +25,7 @@ pub(crate) fn tables(report: &OracleReport, catalog: &Catalog, score: &mut Score
         score.tables += 1;
         match ours.get(name) {
             Some(own) if own == text || equal_but_for_wildcards(text, own) => score.tables_equal += 1,
-            // What an operation that was not analysed did to its app's tables is not known.
-            _ if uncertain(name, score) => {}
+            _ if doubts.excuse(name, catalog) => score.excused.push(format!("table {name}")),
             Some(own) => {
                 let only = |one: &str, other: &str, mark: char| -> String {
                     let missing = one.lines().filter(|line| !other.lines().any(|known| known == *line));
@@ -37,7 +41,9 @@ pub(crate) fn tables(report: &OracleReport, catalog: &Catalog, score: &mut Score
         }
     }
     for name in ours.keys().filter(|name| !theirs.contains_key(*name)) {
-        if !uncertain(name, score) {
+        if doubts.excuse(name, catalog) {
+            score.excused.push(format!("table {name}, which does not exist"));
+        } else {
             score.catalog_differences.push(format!("table {name} does not exist"));
         }
     }
@@ -54,17 +60,75 @@ fn equal_but_for_wildcards(server: &str, ours: &str) -> bool {
         })
 }
 
-fn uncertain(table: &str, score: &Score) -> bool {
-    // The two apps of a wild history, and the tables that are named after its seed.
-    let of_history = |app: &str| {
-        let seed = app.strip_prefix('w').and_then(|rest| rest.strip_suffix(['a', 'b']));
-        seed.is_some_and(|seed| {
-            let apps = table.strip_prefix('w').and_then(|rest| rest.strip_prefix(seed));
-            apps.is_some_and(|rest| rest.starts_with(['a', 'b'])) || table.contains(&format!("_{seed}_"))
-        })
+/// What operations that were not analysed leave open.
+#[derive(Debug, Default)]
+pub(crate) struct Doubts {
+    /// The models that they name, or all of their app where they name none.
+    pub(crate) models: BTreeSet<ModelKey>,
+    /// The tables that Django's statements for them made, renamed or dropped.
+    pub(crate) touched: BTreeSet<String>,
+}
+
+impl Doubts {
+    /// Enters an operation that was not analysed, and marks the tables of its models as uncertain in the catalog.
+    pub(crate) fn enter(
+        &mut self,
+        app: &str,
+        operation: &Operation,
+        resolvers: [&Resolver<'_>; 2],
+        executed: Option<&oracle::Operation>,
+        catalog: &mut Catalog,
+    ) {
+        let named = match &operation.kind {
+            OperationKind::SeparateDatabaseAndState { .. } => Vec::new(),
+            OperationKind::Unknown { possible, .. } if possible.is_empty() => Vec::new(),
+            kind => models_named(kind),
+        };
+        for resolver in resolvers {
+            let of_app = resolver.state.models().filter(|model| *model.app == *app);
+            for model in of_app {
+                if !named.is_empty() && !named.iter().any(|name| model.name.eq_ignore_ascii_case(name)) {
+                    continue;
+                }
+                self.models.insert(model.key());
+                let table = resolver.table(model).ok().and_then(|table| named_table(&table.replace('"', ""), catalog));
+                if let Some(name) = table.map(|table| table.name.clone()) {
+                    catalog.mark_uncertain(&name);
+                }
+            }
+        }
+        let statements = executed.iter().flat_map(|executed| executed.statements.iter().chain(&executed.deferred));
+        for statement in statements {
+            self.touched.extend(zdm_sql::parse(&statement.sql).iter().flat_map(|parsed| moved(&parsed.statement)));
+        }
+    }
+
+    /// Whether nothing is claimed of a table.
+    fn excuse(&self, name: &str, catalog: &Catalog) -> bool {
+        self.touched.contains(name) || named_table(name, catalog).is_some_and(|table| table.uncertain || table.assumed)
+    }
+}
+
+/// The table of that name, with its schema where that is another than `public`.
+fn named_table<'c>(name: &str, catalog: &'c Catalog) -> Option<&'c Table> {
+    catalog.tables().find(|table| table.name.to_string() == name).map(|table| &**table)
+}
+
+/// The tables that a statement makes, renames or drops.
+fn moved(statement: &Statement) -> Vec<String> {
+    let names: Vec<&QualifiedName> = match statement {
+        Statement::CreateTable(create) => vec![&create.name],
+        Statement::Drop(drop) => drop.names.iter().collect(),
+        Statement::AlterTable(alter) => {
+            let renamed = alter.actions.iter().filter_map(|action| match action {
+                AlterTableAction::RenameTo { name } => Some(name.to_string()),
+                _ => None,
+            });
+            return renamed.chain([alter.name.to_string()]).collect();
+        }
+        _ => Vec::new(),
     };
-    let app = |line: &&String| line.split_once('.').is_some_and(|(app, _)| table.starts_with(app) || of_history(app));
-    score.not_analysed.iter().any(|line| app(&line))
+    names.into_iter().map(ToString::to_string).collect()
 }
 
 fn of_catalog(table: &Table, catalog: &Catalog) -> String {
@@ -96,7 +160,12 @@ fn of_catalog(table: &Table, catalog: &Catalog) -> String {
         let definition = deparse::index(catalog, table, index);
         more.push(format!("index {}: {definition} {} {}", index.name, index.unique, index.valid));
     }
-    more.extend(table.triggers.iter().map(|trigger| format!("trigger {}", trigger.name)));
+    for trigger in &table.triggers {
+        more.push(format!("trigger {}", trigger.name));
+        more.extend(trigger.constraint.as_ref().map(|constraint| {
+            format!("constraint {constraint} trigger: {} true", deparse::constraint_trigger(trigger))
+        }));
+    }
     joined(&lines, more)
 }
 

@@ -141,6 +141,7 @@ pub(crate) fn compare(report: &OracleReport, project: &Project, context: &Contex
     let mut recorder =
         Recorder { session: Session::new(Catalog::new(), version), statements: Vec::new(), refused: Vec::new() };
     let mut state = ProjectState::new();
+    let mut doubts = catalog::Doubts::default();
     // An app that is not installed has no place in Django's plan, and one that was not found is told below.
     let theirs: Vec<MigrationKey> =
         report.migrations.iter().map(|executed| MigrationKey::new(&*executed.app, &*executed.name)).collect();
@@ -202,12 +203,19 @@ pub(crate) fn compare(report: &OracleReport, project: &Project, context: &Contex
                 }
             }
         } else {
+            let after = Resolver::new(&outcome.state, context);
+            for part in &outcome.not_analysed {
+                let Some(operation) = migration.operations.get(part.operation) else { continue };
+                let sent = executed.operations.iter().find(|sent| sent.index == part.operation);
+                let resolvers = [&Resolver::new(&state, context), &after];
+                doubts.enter(&key.app, operation, resolvers, sent, recorder.session.catalog_mut());
+            }
             state = outcome.state;
         }
     }
-    compare_state(report, &Resolver::new(&state, context), &mut score);
+    compare_state(report, &Resolver::new(&state, context), &doubts, &mut score);
     if !report.tables.is_empty() {
-        catalog::tables(report, recorder.session.catalog(), &mut score);
+        catalog::tables(report, recorder.session.catalog(), &doubts, &mut score);
     }
     score
 }
@@ -296,7 +304,7 @@ fn with_sorted_drops(mut statements: Vec<String>) -> Vec<String> {
 }
 
 /// Each model of the report against the state.
-fn compare_state(report: &OracleReport, resolver: &Resolver<'_>, score: &mut Score) {
+fn compare_state(report: &OracleReport, resolver: &Resolver<'_>, doubts: &catalog::Doubts, score: &mut Score) {
     for (label, expected) in &report.models {
         score.models += 1;
         let Some((app, name)) = label.split_once('.') else { continue };
@@ -373,9 +381,7 @@ fn compare_state(report: &OracleReport, resolver: &Resolver<'_>, score: &mut Sco
                 }
             }
         }
-        // What an operation that was not analysed did to its app's models is not known.
-        let uncertain = score.not_analysed.iter().any(|line| line.starts_with(&format!("{app}.")));
-        if uncertain && !differences.is_empty() {
+        if doubts.models.contains(&ModelKey::new(app, name)) && !differences.is_empty() {
             score.models_not_analysed.push(format!("{label}: {}", differences.join("; ")));
             continue;
         }
