@@ -248,7 +248,7 @@ impl<'a> Extractor<'a> {
         }
         let base_calls = sites.len();
         let certain = sites.iter().all(|site| !site.conditional);
-        if operations::changes_objects(&function.function().body, &function.module) {
+        if self.changes_objects(function, &args) {
             return Does::Other;
         }
         if name == "__init__" {

@@ -411,6 +411,22 @@ fn a_migration_that_decides_itself_is_not_analysed() {
         ",
         known,
     );
+    // What only another server sees counts for nothing.
+    migration(
+        r#"
+            def apply(self, project_state, schema_editor, collect_sql=False):
+                if schema_editor.connection.vendor == "mysql":
+                    self.operations = []
+                return super().apply(project_state, schema_editor, collect_sql)
+
+            def unapply(self, project_state, schema_editor, collect_sql=False):
+                if schema_editor.connection.vendor in ("mysql", "oracle"):
+                    field = project_state.apps.get_model("shop", "A")._meta.get_field("name")
+                    field._unique = False
+                return super().unapply(project_state, schema_editor, collect_sql)
+        "#,
+        known,
+    );
     // What the database answers, the replay knows.
     migration(
         r#"
@@ -450,6 +466,15 @@ fn a_migration_that_decides_itself_is_not_analysed() {
             def apply(self, project_state, schema_editor, collect_sql=False):
                 if schema_editor.connection.alias != "default":
                     return project_state
+                return super().apply(project_state, schema_editor, collect_sql)
+        "#,
+        &other("apply"),
+    );
+    migration(
+        r#"
+            def apply(self, project_state, schema_editor, collect_sql=False):
+                if schema_editor.connection.vendor != "mysql":
+                    self.operations = []
                 return super().apply(project_state, schema_editor, collect_sql)
         "#,
         &other("apply"),

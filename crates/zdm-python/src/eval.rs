@@ -20,7 +20,7 @@ mod instances;
 mod substitution;
 
 use std::cell::{Cell, RefCell};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -206,6 +206,8 @@ struct Frame<'e> {
     yielded: RefCell<Vec<Value>>,
     /// What is assigned to attributes of symbols, when a function's body is read.
     attributes: RefCell<Vec<AttributeSet>>,
+    /// The statements that run, or may run, when a function's body is read: where they begin.
+    reached: RefCell<BTreeSet<u32>>,
     /// The conditions around the place that is being read, and whether they hold there.
     conditions: RefCell<Conditions>,
     /// How many of the guards are those conditions.
@@ -457,6 +459,11 @@ impl<'l> Evaluator<'l> {
     /// What a function's body assigns to attributes of the symbols that are given for its parameters, in order.
     pub fn attributes_set(&self, function: &FunctionRef, args: &[Arg]) -> Vec<AttributeSet> {
         self.read_body(function, Some(args)).attributes
+    }
+
+    /// Whether a statement of a function's body that begins there runs, or may run, with these arguments, `self` included.
+    pub fn reaches(&self, function: &FunctionRef, args: &[Arg], start: u32) -> bool {
+        self.read_body(function, Some(args)).reached.contains(&start)
     }
 
     /// What a call of the function with these arguments, `self` included, returns.
@@ -736,6 +743,7 @@ impl<'e> Frame<'e> {
             yielded: RefCell::default(),
             guards: Cell::new(0),
             attributes: RefCell::default(),
+            reached: RefCell::default(),
             conditions: RefCell::default(),
             explained: Cell::new(0),
             returned: RefCell::default(),

@@ -697,7 +697,7 @@ impl Extractor<'_> {
                 rows = true;
             }
         }
-        if changes_objects(&function.function().body, &function.module) {
+        if self.changes_objects(function, &args) {
             return Override::Other;
         }
         if rows {
@@ -725,8 +725,13 @@ impl Extractor<'_> {
         };
         let args: Vec<python::Arg> = ["self", "model", "schema_editor"].iter().map(|name| symbol(name)).collect();
         let returned = self.evaluator().returns(function, &args);
-        returned.as_call().is_some_and(|call| super::is_base_call(call, name))
-            && !changes_objects(&function.function().body, &function.module)
+        returned.as_call().is_some_and(|call| super::is_base_call(call, name)) && !self.changes_objects(function, &args)
+    }
+
+    /// Whether a function, called with these arguments, may assign to anything but names.
+    pub(super) fn changes_objects(&self, function: &python::FunctionRef, args: &[python::Arg]) -> bool {
+        let found = assignments_to_objects(&function.function().body, &function.module);
+        found.into_iter().any(|start| self.evaluator().reaches(function, args, start))
     }
 
     /// The class or function behind `import_string("…")`; other callees as they are.
@@ -1270,17 +1275,18 @@ fn known_statements(class: &str, statements: Vec<SqlText>, state_operations: Vec
     })
 }
 
-/// Whether a block assigns to, or deletes, anything but local names.
-pub(super) fn changes_objects(block: &[Stmt], module: &Module) -> bool {
-    block.iter().any(|stmt| {
-        let plain = |target: &python::syntax::ExprId| match module.expr(*target).kind {
-            ExprKind::Name => true,
-            // On PostgreSQL no operation on a field looks at it; SQLite makes the whole table anew.
-            ExprKind::Attribute { value, name } if module.text(name) == "unique_together" => {
-                module.text(module.expr(value).span).ends_with("._meta")
-            }
-            _ => false,
-        };
+/// Where the statements of a block begin that assign to anything but names.
+pub(super) fn assignments_to_objects(block: &[Stmt], module: &Module) -> Vec<u32> {
+    let plain = |target: &python::syntax::ExprId| match module.expr(*target).kind {
+        ExprKind::Name => true,
+        // On PostgreSQL no operation on a field looks at it; SQLite makes the whole table anew.
+        ExprKind::Attribute { value, name } if module.text(name) == "unique_together" => {
+            module.text(module.expr(value).span).ends_with("._meta")
+        }
+        _ => false,
+    };
+    let mut found = Vec::new();
+    for stmt in block {
         let changes = match &stmt.kind {
             StmtKind::Assign { targets, .. } => {
                 let unpacked = |target| matches!(module.expr(target).kind, ExprKind::Tuple(_) | ExprKind::List(_));
@@ -1290,10 +1296,12 @@ pub(super) fn changes_objects(block: &[Stmt], module: &Module) -> bool {
             StmtKind::Delete(targets) => !targets.iter().all(plain),
             _ => false,
         };
-        let mut inner = false;
-        stmt.for_each_block(&mut |block| inner |= changes_objects(block, module));
-        changes || inner
-    })
+        if changes {
+            found.push(stmt.span.start);
+        }
+        stmt.for_each_block(&mut |block| found.extend(assignments_to_objects(block, module)));
+    }
+    found
 }
 
 /// A call on historical models or on what comes of them: the schema editor and the connection have no part in it, and no

@@ -133,7 +133,7 @@ impl Extractor<'_> {
     pub(super) fn only_looks(&self, call: &python::Call, depth: u32) -> bool {
         let Some(depth) = depth.checked_sub(1) else { return false };
         let Some(function) = call.callee.as_function() else { return false };
-        !super::operations::changes_objects(&function.function().body, &function.module)
+        !self.changes_objects(function, &call.args)
             && self.evaluator().calls_with(function, &call.args).iter().all(|site| {
                 // What a comprehension calls stands among the calls by itself.
                 site.call.as_comprehension().is_some()

@@ -1,6 +1,7 @@
 //! Calls of functions of the project, and the reading of their bodies.
 
 use std::cell::RefCell;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{AttributeSet, CallSite, Evaluator, Flow, Frame, FrameKind, MAX_CALLS, alternatives};
@@ -17,6 +18,7 @@ pub(super) struct ReadBody {
     pub(super) calls: Vec<CallSite>,
     pub(super) yielded: Vec<Value>,
     pub(super) attributes: Vec<AttributeSet>,
+    pub(super) reached: BTreeSet<u32>,
 }
 
 /// Of one generator.
@@ -295,6 +297,7 @@ impl Evaluator<'_> {
             calls: frame.trace.map(RefCell::into_inner).unwrap_or_default(),
             yielded: frame.yielded.into_inner(),
             attributes: frame.attributes.into_inner(),
+            reached: frame.reached.into_inner(),
         }
     }
 }

@@ -78,6 +78,9 @@ impl Evaluator<'_> {
 
     pub(super) fn stmt(&self, frame: &Frame<'_>, stmt: &Stmt) -> Flow {
         let at = stmt.span.start;
+        if frame.trace.is_some() {
+            frame.reached.borrow_mut().insert(at);
+        }
         match &stmt.kind {
             StmtKind::Expr(value) => self.expr_stmt(frame, *value, at),
             StmtKind::Assign { targets, value } => {
@@ -985,10 +988,21 @@ impl Evaluator<'_> {
         for stmt in block {
             touched(frame.module, stmt, &mut roots);
         }
+        if frame.trace.is_some() {
+            note_all(frame, block);
+        }
         for (name, at) in roots {
             let name = Str::verbatim(frame.module, name);
             frame.bind(name, at.start, Value::unknown(why.clone(), frame.origin(at)));
         }
+    }
+}
+
+/// All statements of a block may run.
+fn note_all(frame: &Frame<'_>, block: &[Stmt]) {
+    for stmt in block {
+        frame.reached.borrow_mut().insert(stmt.span.start);
+        stmt.for_each_block(&mut |block| note_all(frame, block));
     }
 }
 

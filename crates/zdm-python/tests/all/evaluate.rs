@@ -156,6 +156,31 @@ y = False
 }
 
 #[test]
+fn a_class_that_type_makes_of_one_base_is_worth_its_base() {
+    check(
+        r#"
+from django.db import models
+class Base:
+    x = 1
+bare = type("Bare", (Base,), {})
+documented = type("Documented", (models.TextField,), {"__doc__": "a text"})
+own = type("Own", (Base,), {"x": 2})
+both = type("Both", (Base, models.TextField), {})
+y = bare.x
+"#,
+        "
+models = django.db.models
+Base = <class m.Base>
+bare = <class m.Base>
+documented = django.db.models.TextField
+own = builtins.type('Own', (<class m.Base>,), {'x': 2})
+both = builtins.type('Both', (<class m.Base>, django.db.models.TextField), {})
+y = 1
+",
+    );
+}
+
+#[test]
 fn enumerations_have_values_and_choices() {
     check(
         r#"
