@@ -973,6 +973,12 @@ fn what_own_fields_store_is_evaluated_or_not_known() {
                     return 7
                 return super().get_default()
 
+        class Stamp(models.DateTimeField):
+            def get_prep_value(self, value):
+                if hasattr(value, "to_gregorian"):
+                    value = value.to_gregorian()
+                return models.DateTimeField().get_prep_value(value)
+
         class Drawn(models.CharField):
             def get_default(self):
                 return super().get_default() or draw()
@@ -994,6 +1000,7 @@ fn what_own_fields_store_is_evaluated_or_not_known() {
                 migrations.AddField("a", "none", Numbered(null=True)),
                 migrations.AddField("a", "drawn", Drawn(default=None, max_length=3)),
                 migrations.AddField("a", "ab", Drawn(default="ab", max_length=3)),
+                migrations.AddField("a", "stamp", Stamp(null=True)),
             ]
         "#,
         r#"
@@ -1012,6 +1019,7 @@ fn what_own_fields_store_is_evaluated_or_not_known() {
         AddField a.none Django("IntegerField") null=Bool(true)
         AddField a.drawn Django("CharField") default=None max_length=Int(3) stored default=Unknown("depends on running the program: the field's class makes the value")
         AddField a.ab Django("CharField") default=Str("ab") max_length=Int(3)
+        AddField a.stamp Django("DateTimeField") null=Bool(true)
         "#,
     );
 }

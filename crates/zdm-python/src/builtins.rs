@@ -630,6 +630,9 @@ pub(crate) fn call(evaluator: &Evaluator<'_>, name: &str, args: &[Arg], origin: 
             }
             made(ValueKind::Int(Int::Small(i64::from(u32::from(character)))), origin)
         }
+        ("hasattr", [value, name]) if value.is_none() && !name.as_str()?.as_str().starts_with("__") => {
+            made(ValueKind::Bool(false), origin)
+        }
         ("hasattr", [value, name]) => {
             made(ValueKind::Bool(evaluator.has_own_attribute(value, name.as_str()?)?), origin)
         }

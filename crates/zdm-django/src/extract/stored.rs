@@ -51,16 +51,12 @@ impl Extractor<'_> {
         if own(&["_get_default", "get_default"])
             && let Some(written) = &given
         {
-            match self.made_default(line, written) {
-                Some(made) => {
-                    arguments.set("default", made.clone());
-                    given = Some(made);
-                }
-                None => {
-                    arguments.set(if written.is_none() { STORED_DEFAULT } else { "default" }, unknown());
-                    return;
-                }
-            }
+            let Some(made) = self.made_default(line, written) else {
+                arguments.set(if written.is_none() { STORED_DEFAULT } else { "default" }, unknown());
+                return;
+            };
+            arguments.set("default", made.clone());
+            given = Some(made);
         }
         if !own(&VALUE_METHODS) || by_database {
             return;
@@ -163,6 +159,9 @@ impl Extractor<'_> {
         }
         let called = self.evaluator().substitute(&returned, &|value| {
             let call = value.as_call()?;
+            if passes_none_on(call) {
+                return Some(ValueKind::None);
+            }
             let (name, receiver) = method_of(call)?;
             let from = if receiver == Receiver::Base { index + 1 } else { 0 };
             let prepared = call.keyword("prepared").or_else(|| call.positional(2));
@@ -219,6 +218,15 @@ fn method_of(call: &python::Call) -> Option<(String, Receiver)> {
         _ => return None,
     };
     Some((method.to_owned(), receiver))
+}
+
+/// `models.DateTimeField().get_prep_value(None)`: no class of Django's makes anything of `None`.
+fn passes_none_on(call: &python::Call) -> bool {
+    let Some((receiver, method)) = call.method() else { return false };
+    let of_django = receiver.as_call().and_then(python::Call::name);
+    VALUE_METHODS.contains(&method.as_str())
+        && of_django.is_some_and(|name| name.starts_with("django.db.models.") && name.ends_with("Field"))
+        && call.args.first().is_some_and(|arg| arg.value.is_none())
 }
 
 /// The value that such a call is about.

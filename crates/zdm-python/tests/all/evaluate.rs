@@ -171,7 +171,9 @@ y = bare.x
         "
 models = django.db.models
 Base = <class m.Base>
+x = 1
 bare = <class m.Base>
+x = 1
 documented = django.db.models.TextField
 own = builtins.type('Own', (<class m.Base>,), {'x': 2})
 both = builtins.type('Both', (<class m.Base>, django.db.models.TextField), {})
