@@ -38,7 +38,7 @@ pub(crate) fn run() -> Result<(), String> {
 
     let scratch = tempfile::tempdir().map_err(|error| format!("cannot make a folder: {error}"))?;
     let project = scratch.path().join("shop");
-    zdm_runbook::site::copy(&root.join("fixtures/shop"), &project)
+    zdm_testkit::copy_folder(&root.join("fixtures/shop"), &project)
         .map_err(|error| format!("cannot copy the fixture: {error}"))?;
     fs::write(project.join("orders/migrations/0016_new.py"), MIGRATION)
         .map_err(|error| format!("cannot write a migration: {error}"))?;

@@ -243,7 +243,7 @@ impl Editor<'_> {
             fields.push(resolver.field_of(model, &field)?);
         }
         for group in model.together("unique_together") {
-            let statement = unique_together(resolver, model, &table, &group)?;
+            let statement = unique(&table, columns_of(resolver, model, &group)?);
             self.defer(statement);
         }
         let mut wildcard = false;
@@ -799,17 +799,13 @@ fn is_deterministic(resolver: Resolver<'_>, collation: &str) -> Option<bool> {
     (predefined || collation.ends_with("-x-icu")).then_some(true)
 }
 
-fn unique_together(
-    resolver: Resolver<'_>,
-    model: &ModelState,
-    table: &Arc<str>,
-    group: &[Arc<str>],
-) -> Result<Statement, Reason> {
-    Ok(Statement {
+/// Columns that are unique together, under a name of Django's.
+fn unique(table: &Arc<str>, columns: Vec<Arc<str>>) -> Statement {
+    Statement {
         table: table.clone(),
         kind: StatementKind::Unique(UniqueStatement {
             name: Name::Hashed("_uniq"),
-            elements: Elements::plain(columns_of(resolver, model, group)?),
+            elements: Elements::plain(columns),
             include: Vec::new(),
             condition: None,
             nulls_distinct: "",
@@ -818,5 +814,5 @@ fn unique_together(
             tracked: true,
         }),
         wildcard: false,
-    })
+    }
 }

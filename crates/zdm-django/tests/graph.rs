@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use zdm_django::project::sources::Sources;
 use zdm_django::{Project, ProjectConfig, ProjectInput};
 use zdm_source::SourceFile;
+use zdm_testkit::Random;
 
 /// Lines `app.name: attribute = value; …`, and what `migrate` would run.
 fn build(migrations: &str) -> Project {
@@ -178,18 +179,6 @@ fn what_is_not_a_migration() {
     assert!(project.problems.iter().all(|problem| !problem.message.is_empty() && !problem.help.is_empty()));
 }
 
-/// Deterministic and small: xorshift.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self, bound: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % bound.max(1) as u64).unwrap_or(0)
-    }
-}
-
 #[test]
 fn no_change_of_a_file_makes_it_panic() {
     let shop = [
@@ -216,13 +205,13 @@ fn no_change_of_a_file_makes_it_panic() {
             "from django.db import migrations\nclass Migration(migrations.Migration):\n    dependencies = [('store', '0001_initial')]\n    run_before = [('auth', '0001_initial')]\n    operations = [migrations.RenameField('M', 'f', 'g')]\n",
         ),
     ];
-    let mut random = Random(0x2545_f491_4f6c_dd1d);
+    let mut random = Random::new(0x2545_f491_4f6c_dd1d);
     for _ in 0..600 {
-        let target = random.next(shop.len());
+        let target = random.below(shop.len());
         let files = shop.iter().enumerate().map(|(index, (path, text))| {
             let mut text = (*text).to_owned();
             if index == target {
-                for _ in 0..=random.next(3) {
+                for _ in 0..=random.below(3) {
                     text = mutate(&text, &mut random);
                 }
             }
@@ -250,10 +239,10 @@ fn no_change_of_a_file_makes_it_panic() {
 /// Cut, double, or swap a piece of a text.
 fn mutate(text: &str, random: &mut Random) -> String {
     let characters: Vec<char> = text.chars().collect();
-    let start = random.next(characters.len());
-    let end = (start + 1 + random.next(12)).min(characters.len());
+    let start = random.below(characters.len());
+    let end = (start + 1 + random.below(12)).min(characters.len());
     let (before, piece, after) = (&characters[..start], &characters[start..end], &characters[end..]);
-    let parts: Vec<&[char]> = match random.next(4) {
+    let parts: Vec<&[char]> = match random.below(4) {
         0 => vec![before, after],
         1 => vec![before, piece, piece, after],
         2 => vec![after, piece, before],

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
+use zdm_testkit::copy_folder;
 
 const MIGRATION: &str = "from django.db import migrations
 
@@ -24,23 +25,10 @@ fn repository() -> PathBuf {
     fs::canonicalize(Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")).unwrap()
 }
 
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
-}
-
 #[test]
 fn a_session_on_standard_input_and_output() {
     let folder = tempfile::tempdir().unwrap();
-    copy(&repository().join("fixtures/shop"), folder.path());
+    copy_folder(&repository().join("fixtures/shop"), folder.path()).unwrap();
     let root = format!("file://{}", fs::canonicalize(folder.path()).unwrap().display());
     let mut server = Command::new(env!("CARGO_BIN_EXE_zdm-lint"))
         .args(["lsp", "--stdio"])
@@ -101,7 +89,7 @@ fn neovim_shows_findings_hovers_and_fixes() {
     }
     let folder = tempfile::tempdir().unwrap();
     let project = folder.path().join("shop");
-    copy(&repository().join("fixtures/shop"), &project);
+    copy_folder(&repository().join("fixtures/shop"), &project).unwrap();
     let file = project.join("orders/migrations/0016_new.py");
     fs::write(&file, MIGRATION).unwrap();
     let result = folder.path().join("result.json");

@@ -1125,8 +1125,16 @@ impl<'t> Lowering<'t> {
             Kind::Slice => self.slice_expr(),
             Kind::Concatenated => ExprKind::Concat(self.expressions()),
             Kind::Parenthesized | Kind::ParenthesizedSplat => return self.parenthesized(child),
-            Kind::Binary => return self.binary(at),
-            Kind::Boolean => return self.boolean(at),
+            Kind::Binary => {
+                return self.chain(at, Kind::Binary, |operator, left, right| {
+                    BinaryOp::from_text(operator).map(|op| ExprKind::Binary { op, left, right })
+                });
+            }
+            Kind::Boolean => {
+                return self.chain(at, Kind::Boolean, |operator, left, right| {
+                    BoolOp::from_text(operator).map(|op| ExprKind::BoolOp { op, left, right })
+                });
+            }
             Kind::Unary => self.unary(at),
             Kind::Not => {
                 let operand = self.operand();
@@ -1360,16 +1368,17 @@ impl<'t> Lowering<'t> {
     }
 
     /// `a + b + c` nests to the left: the cursor goes down to `a`, and each operator is applied on the way up.
-    fn binary(&mut self, at: Span) -> ExprId {
+    /// `kind` is that of the whole chain, and `apply` makes a link of it, unless its operator is none.
+    fn chain(&mut self, at: Span, kind: Kind, apply: impl Fn(&str, ExprId, ExprId) -> Option<ExprKind>) -> ExprId {
         let mut spans = vec![at];
         let mut first = None;
         while self.cursor.goto_first_child() {
             let child = self.leading();
-            if child.field == Field::Left && child.kind == Kind::Binary && spans.len() < MAX_CHAIN {
+            if child.field == Field::Left && child.kind == kind && spans.len() < MAX_CHAIN {
                 spans.push(child.span);
                 continue;
             }
-            first = Some(if child.field == Field::Left && child.kind != Kind::Binary {
+            first = Some(if child.field == Field::Left && child.kind != kind {
                 self.expr(child)
             } else if child.field == Field::Left {
                 self.unknown(child.span, Why::TooDeep)
@@ -1380,19 +1389,19 @@ impl<'t> Lowering<'t> {
         }
         let mut left = first.unwrap_or_else(|| self.missing_expr(at));
         while let Some(whole) = spans.pop() {
-            let (mut op, mut right) = (None, None);
+            let (mut operator, mut right) = (None, None);
             while self.cursor.goto_next_sibling() {
                 let child = self.here();
                 match child.field {
-                    Field::Operator => op = BinaryOp::from_text(self.slice(child.span)),
+                    Field::Operator => operator = Some(child.span),
                     Field::Right => right = Some(self.expr(child)),
                     _ => self.note_error(child),
                 }
             }
             self.cursor.goto_parent();
             let right = right.unwrap_or_else(|| self.missing_expr(whole));
-            left = match op {
-                Some(op) => self.push(whole, ExprKind::Binary { op, left, right }),
+            left = match operator.and_then(|operator| apply(self.slice(operator), left, right)) {
+                Some(link) => self.push(whole, link),
                 None => self.unknown(whole, Why::Syntax),
             };
         }
@@ -1409,43 +1418,6 @@ impl<'t> Lowering<'t> {
                 return child;
             }
         }
-    }
-
-    fn boolean(&mut self, at: Span) -> ExprId {
-        let mut spans = vec![at];
-        let mut first = None;
-        while self.cursor.goto_first_child() {
-            let child = self.leading();
-            if child.field == Field::Left && child.kind == Kind::Boolean && spans.len() < MAX_CHAIN {
-                spans.push(child.span);
-                continue;
-            }
-            first = Some(if child.field == Field::Left && child.kind != Kind::Boolean {
-                self.expr(child)
-            } else {
-                self.missing_expr(child.span)
-            });
-            break;
-        }
-        let mut left = first.unwrap_or_else(|| self.missing_expr(at));
-        while let Some(whole) = spans.pop() {
-            let (mut op, mut right) = (None, None);
-            while self.cursor.goto_next_sibling() {
-                let child = self.here();
-                match child.field {
-                    Field::Operator => op = BoolOp::from_text(self.slice(child.span)),
-                    Field::Right => right = Some(self.expr(child)),
-                    _ => self.note_error(child),
-                }
-            }
-            self.cursor.goto_parent();
-            let right = right.unwrap_or_else(|| self.missing_expr(whole));
-            left = match op {
-                Some(op) => self.push(whole, ExprKind::BoolOp { op, left, right }),
-                None => self.unknown(whole, Why::Syntax),
-            };
-        }
-        left
     }
 
     fn unary(&mut self, at: Span) -> ExprKind {

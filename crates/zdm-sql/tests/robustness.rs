@@ -2,26 +2,7 @@
 
 use zdm_postgres::Statement;
 use zdm_sql::{ParsedStatement, parse, parse_data_type, parse_expr};
-
-/// A small generator of numbers (xorshift): the same seed gives the same texts on every machine.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        usize::try_from(self.next() % limit.max(1) as u64).expect("the remainder is below a usize")
-    }
-
-    fn choose<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T {
-        from[self.below(from.len())]
-    }
-}
+use zdm_testkit::Random;
 
 fn texts() -> Vec<String> {
     serde_json::from_str(include_str!("data/measured.json")).expect("the data file is a list of texts")
@@ -88,7 +69,7 @@ fn mutated_texts_have_places_and_no_panics() {
         "\u{feff}",
     ];
     let texts = texts();
-    let mut random = Random(0x5eed_cafe_f00d_0001);
+    let mut random = Random::new(0x5eed_cafe_f00d_0001);
     for round in 0..15_000 {
         let mut text = texts[round % texts.len()].clone();
         for _ in 0..=random.below(4) {
@@ -97,7 +78,7 @@ fn mutated_texts_have_places_and_no_panics() {
                 at -= 1;
             }
             match random.below(4) {
-                0 => text.insert_str(at, random.choose(&PIECES)),
+                0 => text.insert_str(at, *random.pick(&PIECES)),
                 1 => text.truncate(at),
                 2 => {
                     let mut end = (at + random.below(12)).min(text.len());
@@ -127,7 +108,7 @@ fn mutated_texts_have_places_and_no_panics() {
 #[test]
 fn a_semicolon_separates() {
     let texts = texts();
-    let mut random = Random(0x5eed_cafe_f00d_0002);
+    let mut random = Random::new(0x5eed_cafe_f00d_0002);
     for _ in 0..3_000 {
         let (left, right) = (&texts[random.below(texts.len())], &texts[random.below(texts.len())]);
         let joined = format!("{left};{right}");
@@ -145,7 +126,7 @@ fn a_semicolon_separates() {
 /// Bytes of any kind, as a file that is no SQL at all has them, and every statement cut off at every place.
 #[test]
 fn bytes_and_cut_off_statements_are_read() {
-    let mut random = Random(0x5EED_CAFE);
+    let mut random = Random::new(0x5EED_CAFE);
     for _ in 0..4_000 {
         let length = random.below(80);
         let bytes: Vec<u8> =

@@ -12,6 +12,8 @@ use std::fmt::Write as _;
 use std::io;
 use std::path::Path;
 
+use crate::random::Random;
+
 /// How many migrations one app has, about.
 const MIGRATIONS_PER_APP: usize = 40;
 
@@ -21,7 +23,7 @@ pub const SETTINGS: &str = "site_settings";
 
 /// The files of a project with this many migrations: paths and texts, in the order of the paths.
 pub fn project(migrations: usize) -> Vec<(String, String)> {
-    let mut world = World { random: Random(0x5eed_cafe), apps: Vec::new(), files: Vec::new() };
+    let mut world = World { random: Random::new(0x5eed_cafe), apps: Vec::new(), files: Vec::new() };
     let apps = migrations.div_ceil(MIGRATIONS_PER_APP).max(1);
     for written in 0..migrations {
         // Apps begin one after the other while the older ones go on.
@@ -45,32 +47,6 @@ pub fn write(migrations: usize, dir: &Path) -> io::Result<()> {
         std::fs::write(path, text)?;
     }
     Ok(())
-}
-
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
-    }
-
-    /// Below `bound`, which is not 0.
-    fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % bound as u64).unwrap_or_default()
-    }
-
-    fn chance(&mut self, percent: usize) -> bool {
-        self.below(100) < percent
-    }
-
-    fn pick<'a, T>(&mut self, from: &'a [T]) -> &'a T {
-        &from[self.below(from.len())]
-    }
 }
 
 struct World {

@@ -78,8 +78,10 @@ pub mod skip;
 mod account;
 mod client;
 mod django;
+mod files;
 mod programs;
 mod projects;
+mod random;
 mod server;
 
 use std::io;
@@ -88,9 +90,11 @@ use std::path::{Path, PathBuf};
 pub use account::Account;
 pub use client::{Client, Notice, Rows, SqlError};
 pub use django::{DJANGOS, Django};
+pub use files::copy_folder;
 pub use oracle::{Detail, Oracle, OracleReport};
 pub use programs::{cargo, programs, without_package};
 pub use projects::{PROJECTS, Project, project, projects};
+pub use random::Random;
 pub use server::{Database, MAJORS, PORT, Server, ServerOptions, USER, available_majors, majors_for};
 
 /// Why something that tests stand on is not there.

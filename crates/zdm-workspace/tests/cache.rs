@@ -9,6 +9,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use tempfile::TempDir;
+use zdm_testkit::Random;
 use zdm_workspace::analysis::selectors;
 use zdm_workspace::cache::Miss;
 use zdm_workspace::{Cache, Checked, Outcome, Progress, Request, Seen, Use, check, recall};
@@ -278,23 +279,13 @@ fn entries(cache: &Cache) -> Vec<PathBuf> {
     found
 }
 
-/// A generator of numbers that is the same everywhere (an LCG with Knuth's constants).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        usize::try_from(self.0 >> 33).unwrap() % limit
-    }
-}
-
 #[test]
 fn any_edit_of_any_file_is_seen() {
     let world = World::new();
     let requests = world.requests();
     let variants = variants();
     let mut now = vec![0; variants.len()];
-    let mut random = Random(7);
+    let mut random = Random::new(7);
     let (mut hits, mut misses, mut recalled) = (0, 0, 0);
     let mut outcomes = BTreeSet::new();
     for step in 0..160 {
@@ -474,7 +465,7 @@ fn runs_side_by_side() {
     std::thread::scope(|scope| {
         // Somebody damages whatever there is, all the time.
         scope.spawn(|| {
-            let mut random = Random(3);
+            let mut random = Random::new(3);
             while !done.load(Ordering::Relaxed) {
                 for path in entries(&world.cache) {
                     let Ok(bytes) = fs::read(&path) else { continue };

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use zdm_testkit::{Random, copy_folder};
 use zdm_workspace::live::Reach;
 use zdm_workspace::{Live, Request, Workspace};
 
@@ -13,37 +14,8 @@ fn fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/shop")
 }
 
-fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
-}
-
 fn request(root: &Path) -> Request {
     Request { current: root.to_owned(), paths: vec![root.to_owned()], ..Request::default() }
-}
-
-/// A small generator of numbers, so that a failure can be repeated (xorshift).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % limit.max(1) as u64).unwrap()
-    }
-
-    fn pick<'a, T>(&mut self, items: &'a [T]) -> &'a T {
-        &items[self.below(items.len())]
-    }
 }
 
 /// A project that is edited, with a second copy on disk that is read as a whole.
@@ -99,7 +71,7 @@ impl Pair {
         let live_root = folder.path().join("live");
         let whole_root = folder.path().join("whole");
         for root in [&live_root, &whole_root] {
-            copy(&fixture(), root);
+            copy_folder(&fixture(), root).unwrap();
             if let Some(base) = base {
                 git(root, &["init", "-q", "-b", base]);
                 git(root, &["add", "-A"]);
@@ -390,7 +362,7 @@ fn random_edits(mut pair: Pair, seed: u64, rounds: usize) {
     ];
     let paths: Vec<String> = pair.texts.keys().filter(|path| path.contains("/migrations/0")).cloned().collect();
     let originals = pair.texts.clone();
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     for round in 0..rounds {
         for _ in 0..12 {
             let path = random.pick(&paths).clone();

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand};
 use zdm_conn::{Session, Settings, Timeouts};
 use zdm_mirror::declared::{Declaration, On};
 use zdm_mirror::facts::TableFacts;
@@ -21,6 +21,7 @@ use crate::backfill::StopSignals;
 use crate::connection::ConnectionArguments;
 use crate::exit::Exit;
 use crate::output;
+use crate::shell::{Format, block_on};
 
 use project::Loaded;
 use show::Show;
@@ -46,12 +47,6 @@ struct CommonArguments {
     /// `json`: line-delimited events on standard output.
     #[arg(long, value_enum, default_value_t = Format::Text, global = true)]
     format: Format,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Format {
-    Text,
-    Json,
 }
 
 #[derive(Debug, Subcommand)]
@@ -204,29 +199,21 @@ struct RemoveArguments {
 /// Runs the subcommand.
 pub(crate) fn main(arguments: &Arguments) -> Exit {
     let show = Show::new(arguments.common.format == Format::Json);
-    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
-        Ok(runtime) => runtime,
-        Err(error) => {
-            output::error(&format!("the runtime cannot start: {error}"));
-            return Exit::Failed;
-        }
-    };
-    let finished = runtime.block_on(async {
+    let finished = block_on(async {
         tokio::select! {
             finished = command(arguments, &show) => Some(finished),
             // Nothing is half-done: the server rolls back what is not committed.
             () = interrupted() => None,
         }
     });
-    runtime.shutdown_timeout(Duration::from_millis(100));
     match finished {
-        Some(Ok(exit)) => exit,
-        Some(Err(error)) => {
+        Err(exit) | Ok(Some(Ok(exit))) => exit,
+        Ok(Some(Err(error))) => {
             let exit = exit_of(&error);
             show.error(&error, exit);
             exit
         }
-        None => {
+        Ok(None) => {
             output::note("zdm: interrupted");
             Exit::Interrupted
         }

@@ -16,7 +16,6 @@ use std::thread;
 use serde_json::{Map, Value, json};
 use zdm_claims::measure::{Answer, Bench};
 use zdm_claims::observed::Observed;
-use zdm_claims::predict::{Case, Holds};
 use zdm_claims::truth::{Entry, covers, entries};
 use zdm_testkit::{Server, majors_for};
 
@@ -97,14 +96,7 @@ fn main() -> std::io::Result<()> {
 }
 
 fn measure(bench: &Bench, entry: &Entry) -> Answer {
-    bench.measure(&Case {
-        setup: &entry.setup,
-        session: &entry.session,
-        pre: &entry.pre,
-        statement: &entry.statement,
-        mode: entry.mode,
-        holds: Holds::These(&entry.holds),
-    })
+    bench.measure(&entry.case())
 }
 
 fn written(before: &Value, observed: &Observed, no_locks: bool) -> Value {

@@ -2,7 +2,9 @@
 //! identity, composite types, domains, rules, indexes of partitions, maintenance, publications, materialized views,
 //! temporary and unlogged tables, inheritance and triggers.
 
-use crate::generate::{Generated, Random, Shape, maybe};
+use zdm_testkit::Random;
+
+use crate::generate::{Generated, Shape, maybe};
 
 const SHAPES: [Shape; 10] = [
     Shape { name: "usr", columns: &["id", "email", "lvl", "st", "addr", "note", "gen"] },

@@ -2,7 +2,9 @@
 //! generated and identity columns, keys on both sides, expression and partial indexes, views, triggers, policies,
 //! partitions and inheritance.
 
-use crate::generate::{Generated, Random, Shape, maybe};
+use zdm_testkit::Random;
+
+use crate::generate::{Generated, Shape, maybe};
 
 const SHAPES: [Shape; 8] = [
     Shape {

@@ -1,7 +1,9 @@
 //! Random statements over a tree of partitions: two levels, a default partition, foreign keys to it and from it, a table
 //! to attach, views above it.
 
-use crate::generate::{Generated, Random, maybe};
+use zdm_testkit::Random;
+
+use crate::generate::{Generated, maybe};
 
 const TABLES: [&str; 10] =
     ["evt", "evt", "evt_24", "evt_24_1", "evt_24_x", "evt_25", "evt_d", "evt_new", "tenant", "att"];

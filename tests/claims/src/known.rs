@@ -3,10 +3,13 @@
 use crate::observed::Respect;
 
 /// Case, respect, reason.
-pub const KNOWN: &[(&str, Respect, &str)] = &[];
+pub type Known = (&'static str, Respect, &'static str);
 
-/// Differences that only live measurements show: case, respect, reason.
-pub const LIVE: &[(&str, Respect, &str)] = &[];
+/// Differences from what was recorded.
+pub const KNOWN: &[Known] = &[];
 
-/// Differences of our own cases: statement, respect, reason.
-pub const OWN: &[(&str, Respect, &str)] = &[];
+/// Differences that only live measurements show.
+pub const LIVE: &[Known] = &[];
+
+/// Differences of our own cases, by their statement.
+pub const OWN: &[Known] = &[];

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Deserialize;
 
 use crate::observed::{Observed, Scope};
+use crate::predict::{Case, Holds};
 
 /// How a case is run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
@@ -73,6 +74,12 @@ pub fn entries() -> Vec<Entry> {
 }
 
 impl Entry {
+    /// What is run.
+    pub fn case(&self) -> Case<'_> {
+        let Self { setup, session, pre, statement, mode, holds, .. } = self;
+        Case { setup, session, pre, statement, mode: *mode, holds: Holds::These(holds) }
+    }
+
     /// `None` where the case does not apply to the version.
     pub fn measured(&self, major: u16) -> Option<Measured> {
         let summary = self.summary.iter().find(|(range, _)| covers(range, major))?.1;

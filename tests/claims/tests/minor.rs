@@ -5,7 +5,7 @@
 //! rebuilt with the CONCURRENTLY option". It does not show in locks, scans or builds, so no measurement is compared; the
 //! claim is that the effects say it of exactly those statements and versions, and that all else is the same.
 
-use zdm_claims::predict::{Case, Holds, PREAMBLE, predict, statements};
+use zdm_claims::predict::{PREAMBLE, predict, statements};
 use zdm_claims::truth::entries;
 use zdm_postgres::effects::{Outcome, UncertainEffect};
 use zdm_postgres::{Catalog, PgVersion, Session};
@@ -64,14 +64,7 @@ fn concurrent_builds_may_miss_rows_before_14_4() {
 fn nothing_else_differs_between_minor_versions() {
     let (mut compared, mut marked) = (0, 0);
     for entry in entries() {
-        let case = Case {
-            setup: &entry.setup,
-            session: &entry.session,
-            pre: &entry.pre,
-            statement: &entry.statement,
-            mode: entry.mode,
-            holds: Holds::These(&entry.holds),
-        };
+        let case = entry.case();
         let (old, new) = (predict(&case, version("14.3")), predict(&case, version("14.4")));
         assert_eq!(old.observed, new.observed, "{}", entry.id);
         assert_eq!(old.uncertain, new.uncertain, "{}", entry.id);

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tempfile::TempDir;
-use zdm_testkit::{Database, Django, Server, USER, cache, programs};
+use zdm_testkit::{Database, Django, Server, USER, cache, copy_folder, programs};
 
 use crate::keeper::Keeper;
 use crate::measure::{self, Followed, LockWait, Request, Span};
@@ -133,7 +133,7 @@ impl Site {
         let tree = dir.path().join("release-0");
         let fixtures = cache::workspace().join("fixtures/runbook");
         for part in [fixtures.join("common"), fixtures.join(name)] {
-            copy(&part, &tree).map_err(|error| format!("{}: {error}", part.display()))?;
+            copy_folder(&part, &tree).map_err(|error| format!("{}: {error}", part.display()))?;
         }
         write_programs(dir.path()).map_err(|error| format!("{}: {error}", dir.path().display()))?;
         let mut site = Self {
@@ -219,7 +219,7 @@ impl Site {
         self.run("git add --all && git commit --quiet --allow-empty -m 'The release before'", &[])?;
         self.releases += 1;
         let next = self.dir.path().join(format!("release-{}", self.releases));
-        copy(&self.tree, &next).map_err(|error| format!("{}: {error}", next.display()))?;
+        copy_folder(&self.tree, &next).map_err(|error| format!("{}: {error}", next.display()))?;
         self.tree = next;
         Ok(())
     }
@@ -489,7 +489,7 @@ impl Site {
     pub fn naive(&mut self, release: &Release) -> Result<(), String> {
         self.releases += 1;
         let next = self.dir.path().join("naive");
-        copy(&self.tree, &next).map_err(|error| format!("{}: {error}", next.display()))?;
+        copy_folder(&self.tree, &next).map_err(|error| format!("{}: {error}", next.display()))?;
         self.tree = next;
         for action in release.sections.iter().flat_map(|section| &section.forwards) {
             match action {
@@ -586,22 +586,4 @@ impl Process {
             ))
         }
     }
-}
-
-/// Copies a folder with all that is in it.
-///
-/// # Errors
-/// The first file or folder that cannot be read or written.
-pub fn copy(from: &Path, to: &Path) -> io::Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy(&entry.path(), &target)?;
-        } else {
-            fs::copy(entry.path(), target)?;
-        }
-    }
-    Ok(())
 }

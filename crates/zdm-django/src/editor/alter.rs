@@ -9,7 +9,7 @@ use std::sync::Arc;
 use super::introspect::{Query, constraint_option_names, index_option_names};
 use super::literal::Literal;
 use super::naming::{create_index_name, quote_name};
-use super::statement::{Elements, ForeignKeySuffix, Name, Statement, StatementKind, UniqueStatement};
+use super::statement::ForeignKeySuffix;
 use super::{Editor, foreign_key_statement};
 use crate::field::{Field, FieldKind};
 use crate::resolve::{Driver, Reason, ResolvedField, Resolver, through_field_names};
@@ -354,20 +354,7 @@ impl Editor<'_> {
             }
         }
         if !new_field.primary_key && new_field.unique && (!old_field.unique || old_field.primary_key) {
-            let statement = Statement {
-                table: table.clone(),
-                kind: StatementKind::Unique(UniqueStatement {
-                    name: Name::Hashed("_uniq"),
-                    elements: Elements::plain(vec![new_column.clone()]),
-                    include: Vec::new(),
-                    condition: None,
-                    nulls_distinct: "",
-                    deferrable: "",
-                    as_index: false,
-                    tracked: true,
-                }),
-                wildcard: false,
-            };
+            let statement = super::unique(table, vec![new_column.clone()]);
             self.execute_statement(&statement);
         }
         if (!old_field.db_index || old_field.unique) && new_field.db_index && !new_field.unique {

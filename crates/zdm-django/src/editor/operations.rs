@@ -483,7 +483,7 @@ impl Editor<'_> {
         }
         for group in news.difference(&olds) {
             let statement = if unique {
-                super::unique_together(to, new, &table, group)?
+                super::unique(&table, super::columns_of(to, new, group)?)
             } else {
                 self.index_together(to, new, &table, group)?
             };

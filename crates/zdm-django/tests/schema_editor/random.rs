@@ -6,37 +6,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
+use zdm_testkit::Random;
+
 use super::cases::HEAD;
-
-/// A small generator of numbers; the same seed gives the same history.
-pub(super) struct Random(u64);
-
-impl Random {
-    pub(super) fn new(seed: u64) -> Self {
-        Self(seed)
-    }
-
-    fn next(&mut self) -> u64 {
-        // SplitMix64.
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut value = self.0;
-        value = (value ^ (value >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        value = (value ^ (value >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        value ^ (value >> 31)
-    }
-
-    pub(super) fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.next() % bound.max(1) as u64).expect("a small number")
-    }
-
-    pub(super) fn chance(&mut self, percent: u64) -> bool {
-        self.next() % 100 < percent
-    }
-
-    pub(super) fn pick<'a, T>(&mut self, items: &'a [T]) -> Option<&'a T> {
-        items.get(self.below(items.len()))
-    }
-}
 
 /// Columns of one family can be altered into each other.
 const FAMILIES: [&[(&str, &str)]; 5] = [
@@ -110,7 +82,7 @@ impl Composer {
     }
 
     fn definition(&mut self, name: &str, family: usize, required_default: bool) -> (Column, String) {
-        let (template, default) = *self.random.pick(FAMILIES[family]).expect("a family has members");
+        let (template, default) = *self.random.choose(FAMILIES[family]).expect("a family has members");
         let null = self.random.chance(40);
         let json = template.contains("JSON");
         let unique = !json && null && self.random.chance(15);
@@ -204,7 +176,7 @@ impl Composer {
                 Some(format!("migrations.AddField('{name}', '{field}', {text}{keep})"))
             }
             5..=8 => {
-                let index = *self.random.pick(&free)?;
+                let index = *self.random.choose(&free)?;
                 let old = self.models[at].columns[index].clone();
                 let (mut column, text) = self.definition(&old.name, old.family, old.null);
                 if old.family == 4 {
@@ -215,12 +187,12 @@ impl Composer {
                 Some(format!("migrations.AlterField('{name}', '{}', {text})", old.name))
             }
             9 => {
-                let index = *self.random.pick(&free)?;
+                let index = *self.random.choose(&free)?;
                 let column = self.models[at].columns.remove(index);
                 Some(format!("migrations.RemoveField('{name}', '{}')", column.name))
             }
             10 => {
-                let index = *self.random.pick(&free)?;
+                let index = *self.random.choose(&free)?;
                 let new = self.fresh("f");
                 let old = std::mem::replace(&mut self.models[at].columns[index].name, new.clone());
                 Some(format!("migrations.RenameField('{name}', '{old}', '{new}')"))
@@ -331,7 +303,7 @@ impl Composer {
 
 /// A history of that seed.
 pub(crate) fn history(seed: u64, migrations: usize) -> History {
-    let mut composer = Composer { random: Random(seed), models: Vec::new(), number: 0, seed };
+    let mut composer = Composer { random: Random::new(seed), models: Vec::new(), number: 0, seed };
     let mut result = Vec::new();
     for _ in 0..migrations {
         let count = 1 + composer.random.below(3);

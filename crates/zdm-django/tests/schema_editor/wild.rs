@@ -8,7 +8,7 @@ use std::fmt::Write as _;
 
 use zdm_django::DjangoVersion;
 
-use super::random::Random;
+use zdm_testkit::Random;
 
 /// Columns that can be altered into each other, with what can be said of them.
 struct Family {
@@ -377,7 +377,7 @@ impl Composer {
         let own: Vec<usize> = (0..self.models.len())
             .filter(|at| self.models[*at].app == self.app && !self.models[*at].proxy && self.models[*at].managed)
             .collect();
-        self.random.pick(&own).copied()
+        self.random.choose(&own).copied()
     }
 
     /// A model that a key can lead to.
@@ -389,7 +389,7 @@ impl Composer {
             .filter(|model| same.is_none_or(|key| self.kind_of_key(model) == Self::kind_of(key)))
             .map(|model| model.id)
             .collect();
-        self.random.pick(&fitting).copied()
+        self.random.choose(&fitting).copied()
     }
 
     const fn kind_of(key: &PrimaryKey) -> u8 {
@@ -411,7 +411,7 @@ impl Composer {
 
     fn column(&mut self, name: &str, family: usize, needs_default: bool) -> (Field, String) {
         let facts = &FAMILIES[family];
-        let template = *self.random.pick(facts.templates).expect("a family has members");
+        let template = *self.random.choose(facts.templates).expect("a family has members");
         let null = self.random.chance(40);
         let unique = facts.unique && self.random.chance(12);
         let mut more = String::new();
@@ -437,7 +437,7 @@ impl Composer {
             let _ = write!(more, ", db_column='{column}'");
         }
         if self.at(4, 2) && self.random.chance(8) {
-            let comment = self.random.pick(&["a comment", "it\\'s"]).copied().unwrap_or_default();
+            let comment = self.random.choose(&["a comment", "it\\'s"]).copied().unwrap_or_default();
             let _ = write!(more, ", db_comment='{comment}'");
         }
         if self.random.chance(4) {
@@ -445,18 +445,18 @@ impl Composer {
         }
         let mut db_default = false;
         let auto = if family == 2 && self.random.chance(10) {
-            let option = self.random.pick(&["auto_now", "auto_now_add"]).copied().unwrap_or_default();
+            let option = self.random.choose(&["auto_now", "auto_now_add"]).copied().unwrap_or_default();
             let _ = write!(more, ", {option}=True");
             true
         } else {
             false
         };
         if !auto && self.at(5, 2) && self.random.chance(12) && !facts.db_defaults.is_empty() {
-            let _ = write!(more, ", db_default={}", self.random.pick(facts.db_defaults).expect("not empty"));
+            let _ = write!(more, ", db_default={}", self.random.choose(facts.db_defaults).expect("not empty"));
             db_default = true;
         }
         if !auto && (needs_default && !null && !db_default || self.random.chance(20)) {
-            let default = self.random.pick(facts.defaults).copied().unwrap_or("None");
+            let default = self.random.choose(facts.defaults).copied().unwrap_or("None");
             if default != "None" || null {
                 let _ = write!(more, ", default={default}");
             }
@@ -477,7 +477,7 @@ impl Composer {
                 _ => None,
             })
             .collect();
-        let (of, family) = self.random.pick(&sources)?.clone();
+        let (of, family) = self.random.choose(&sources)?.clone();
         let (expressions, output): (&[&str], &[&str]) = if family == TEXT {
             (
                 &["functions.Lower('$')", "functions.Coalesce('$', models.Value('x'))", "functions.Left('$', 2)"],
@@ -489,8 +489,8 @@ impl Composer {
                 &["models.IntegerField()", "models.DecimalField(max_digits=20, decimal_places=4)"],
             )
         };
-        let expression = self.random.pick(expressions)?.replace('$', &of);
-        let output = *self.random.pick(output)?;
+        let expression = self.random.choose(expressions)?.replace('$', &of);
+        let output = *self.random.choose(output)?;
         let mut more = String::new();
         if self.random.chance(20) {
             more.push_str(", unique=True");
@@ -532,7 +532,7 @@ impl Composer {
             more.push_str(", db_constraint=False");
         }
         let on_delete = if self.at(6, 1) && null && self.random.chance(15) {
-            *self.random.pick(&["DB_CASCADE", "DB_SET_NULL"]).expect("two")
+            *self.random.choose(&["DB_CASCADE", "DB_SET_NULL"]).expect("two")
         } else {
             "CASCADE"
         };
@@ -550,7 +550,7 @@ impl Composer {
             .collect();
         let mut to_field = false;
         if self.random.chance(40)
-            && let Some(field) = self.random.pick(&candidates)
+            && let Some(field) = self.random.choose(&candidates)
         {
             let _ = write!(more, ", to_field='{field}'");
             to_field = true;
@@ -756,7 +756,7 @@ impl Composer {
             .filter(|model| model.managed && !model.proxy && !matches!(model.key, PrimaryKey::Composite))
             .map(|model| model.id)
             .collect();
-        let parent = *self.random.pick(&parents)?;
+        let parent = *self.random.choose(&parents)?;
         let base = self.label(parent);
         let lower = self.model(parent)?.name.to_lowercase();
         let id = self.number + 1;
@@ -836,8 +836,8 @@ impl Composer {
                 _ => None,
             })
             .collect();
-        let (name, family) = self.random.pick(&fields)?.clone();
-        let condition = self.random.pick(FAMILIES[family].conditions)?.replace('$', &name);
+        let (name, family) = self.random.choose(&fields)?.clone();
+        let condition = self.random.choose(FAMILIES[family].conditions)?.replace('$', &name);
         let condition = match self.random.below(6) {
             0 => format!("models.Q({name}__isnull=False)"),
             1 => format!("{condition} & models.Q({name}__isnull=False)"),
@@ -858,7 +858,7 @@ impl Composer {
                 _ => None,
             })
             .collect();
-        let (name, family) = self.random.pick(&fields)?.clone();
+        let (name, family) = self.random.choose(&fields)?.clone();
         let mut used = vec![name.clone()];
         let mut more = format!("name='{own}'");
         if self.random.chance(25)
@@ -873,10 +873,10 @@ impl Composer {
         let family = family.map(|family| &FAMILIES[family]);
         let text = match (self.random.below(4), family) {
             (0, Some(family)) if self.at(4, 2) => {
-                let expression = self.random.pick(family.expressions)?.replace('$', &name);
+                let expression = self.random.choose(family.expressions)?.replace('$', &name);
                 format!("models.Index({expression}, {more})")
             }
-            (1, Some(family)) => self.random.pick(family.indexes)?.replace('$', &name).replace("{}", &more),
+            (1, Some(family)) => self.random.choose(family.indexes)?.replace('$', &name).replace("{}", &more),
             (2, _) => {
                 let group = self.group(model)?;
                 used.extend(group.iter().cloned());
@@ -887,7 +887,7 @@ impl Composer {
                 let others: Vec<&String> =
                     fields.iter().map(|(field, _)| field).filter(|field| **field != name).collect();
                 if self.random.chance(30)
-                    && let Some(other) = self.random.pick(&others)
+                    && let Some(other) = self.random.choose(&others)
                 {
                     used.push((*other).clone());
                     let _ = write!(more, ", include=['{other}']");
@@ -915,7 +915,7 @@ impl Composer {
                     .filter(|field| matches!(field.kind, Kind::Plain { family: RANGE }))
                     .map(|field| field.name.clone())
                     .collect();
-                let field = self.random.pick(&ranges)?.clone();
+                let field = self.random.choose(&ranges)?.clone();
                 let more = if self.random.chance(40) {
                     ", deferrable=models.Deferrable.DEFERRED".to_owned()
                 } else {
@@ -948,7 +948,7 @@ impl Composer {
                             .filter(|field| matches!(field.kind, Kind::Plain { family: TEXT }))
                             .map(|field| field.name.clone())
                             .collect();
-                        let field = self.random.pick(&texts)?.clone();
+                        let field = self.random.choose(&texts)?.clone();
                         let text = format!(
                             "models.UniqueConstraint(fields=['{field}'], name='{own}', opclasses=['text_pattern_ops'], condition=models.Q({field}__isnull=False))"
                         );
@@ -1089,12 +1089,12 @@ impl Composer {
                     .filter(|field| matches!(field.kind, Kind::Key { .. }))
                     .map(|field| field.name.clone())
                     .collect();
-                let key = self.random.pick(&keys)?.clone();
+                let key = self.random.choose(&keys)?.clone();
                 self.models[at].order = Some(key.clone());
                 one(format!("migrations.AlterOrderWithRespectTo('{name}', '{key}')"))
             }
             32 if self.at(4, 2) => {
-                let comment = self.random.pick(&["'it\\'s'", "None"]).copied().unwrap_or_default();
+                let comment = self.random.choose(&["'it\\'s'", "None"]).copied().unwrap_or_default();
                 one(format!("migrations.AlterModelTableComment('{name}', {comment})"))
             }
             32 | 33 => {
@@ -1127,7 +1127,7 @@ impl Composer {
     fn alter_plain(&mut self, at: usize) -> Option<Vec<String>> {
         let model = &self.models[at];
         let fields: Vec<Field> = model.plain().cloned().collect();
-        let old = self.random.pick(&fields)?.clone();
+        let old = self.random.choose(&fields)?.clone();
         let Kind::Plain { family } = old.kind else { return None };
         let computed = self.models[at]
             .fields
@@ -1144,7 +1144,7 @@ impl Composer {
         }
         // Into text anything goes, and out of text with a cast.
         let to = if !old.db_default && self.random.chance(12) {
-            if family == TEXT { *self.random.pick(&[NUMBER, 2, 4, 5, 9])? } else { TEXT }
+            if family == TEXT { *self.random.choose(&[NUMBER, 2, 4, 5, 9])? } else { TEXT }
         } else {
             family
         };
@@ -1169,8 +1169,8 @@ impl Composer {
                 _ => None,
             })
             .collect();
-        let (field, text) = self.random.pick(&generated)?.clone();
-        let more = *self.random.pick(&[
+        let (field, text) = self.random.choose(&generated)?.clone();
+        let more = *self.random.choose(&[
             "",
             ", db_index=True",
             ", unique=True",
@@ -1190,7 +1190,7 @@ impl Composer {
             .filter(|field| matches!(field.kind, Kind::Key { .. } | Kind::Many { .. }))
             .cloned()
             .collect();
-        let old = self.random.pick(&relations)?.clone();
+        let old = self.random.choose(&relations)?.clone();
         let place = self.models[at].fields.iter().position(|known| known.name == old.name)?;
         let (field, text) = match old.kind {
             Kind::Many { through: Through::Automatic, to } => {
@@ -1206,7 +1206,7 @@ impl Composer {
                     let (mut field, _) = self.column(&old.name, NUMBER, false);
                     let text = self
                         .random
-                        .pick(&[
+                        .choose(&[
                             "models.IntegerField(null=True)",
                             "models.BigIntegerField(null=True, db_index=True)",
                             "models.IntegerField(null=True, db_column='{}')",
@@ -1245,7 +1245,7 @@ impl Composer {
                     "SmallAutoField",
                     "PositiveIntegerField",
                 ];
-                let new = *self.random.pick(&classes)?;
+                let new = *self.random.choose(&classes)?;
                 if old == new || old == "implicit" {
                     return None;
                 }
@@ -1417,7 +1417,7 @@ impl Composer {
             }
             2 => {
                 let columns: Vec<Field> = self.models[at].plain().cloned().collect();
-                let field = self.random.pick(&columns)?.clone();
+                let field = self.random.choose(&columns)?.clone();
                 let own = self.global("iz");
                 self.models[at].indexes.push(Named { name: own.clone(), fields: vec![field.name.clone()] });
                 Some(vec![format!(
@@ -1428,7 +1428,7 @@ impl Composer {
             3 => {
                 // A column leaves the state first, and the table in the same migration.
                 let fields: Vec<Field> = self.models[at].plain().cloned().collect();
-                let field = self.random.pick(&fields)?.clone();
+                let field = self.random.choose(&fields)?.clone();
                 if self.models[at].uses(&field.name) || self.is_key_target(at, &field.name) {
                     return None;
                 }
@@ -1449,7 +1449,7 @@ impl Composer {
             }
             5 => {
                 let columns: Vec<Field> = self.models[at].plain().filter(|field| field.null).cloned().collect();
-                let field = self.random.pick(&columns)?.clone();
+                let field = self.random.choose(&columns)?.clone();
                 let own = self.global("not_null");
                 Some(vec![format!(
                     "migrations.RunSQL('ALTER TABLE \"{table}\" ADD CONSTRAINT \"{own}\" CHECK (\"{column}\" IS NOT NULL) NOT VALID; ALTER TABLE \"{table}\" VALIDATE CONSTRAINT \"{own}\"; ALTER TABLE \"{table}\" DROP CONSTRAINT \"{own}\"')",
@@ -1458,7 +1458,7 @@ impl Composer {
             }
             _ => {
                 let fields: Vec<Field> = self.models[at].plain().cloned().collect();
-                let field = self.random.pick(&fields)?.clone();
+                let field = self.random.choose(&fields)?.clone();
                 if self.models[at].uses_in_meta(&field.name)
                     || self.models[at].uses(&field.name)
                     || self.is_key_target(at, &field.name)
@@ -1559,7 +1559,7 @@ impl Composer {
                 _ => None,
             })
             .collect();
-        let (field, to) = self.random.pick(&candidates)?.clone();
+        let (field, to) = self.random.choose(&candidates)?.clone();
         if table.len() + field.len() > 60 || self.model(to)?.proxy {
             return None;
         }

@@ -9,8 +9,9 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
 
+use zdm_testkit::Random;
+
 use super::cases::HEAD;
-use super::random::Random;
 use super::wild::{History, Migration};
 
 /// The settings module of the histories that are written to one folder.

@@ -6,25 +6,13 @@ use std::thread;
 
 use crate::common::{compare, install, request};
 use zdm_mirror::Request;
-use zdm_testkit::{Server, majors_for};
+use zdm_testkit::{Random, Server, majors_for};
 
-/// A small generator of numbers: the same seed gives the same sequence.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % limit
-    }
-
-    fn value(&mut self) -> Option<i64> {
-        match self.below(6) {
-            0 => None,
-            1 => Some(i64::from(i32::MAX)),
-            n => Some(i64::try_from(n * 7 + self.below(5)).unwrap()),
-        }
+fn drawn(random: &mut Random) -> Option<i64> {
+    match random.below(6) {
+        0 => None,
+        1 => Some(i64::from(i32::MAX)),
+        n => Some(i64::try_from(n * 7 + random.below(5)).unwrap()),
     }
 }
 
@@ -35,18 +23,18 @@ fn literal(value: Option<i64>) -> String {
 /// What the rows must be: (source, shadow) by id. A second implementation of the contract, without SQL.
 #[derive(Default)]
 struct Oracle {
-    rows: BTreeMap<u64, (Option<i64>, Option<i64>)>,
+    rows: BTreeMap<usize, (Option<i64>, Option<i64>)>,
     both_ways: bool,
 }
 
 impl Oracle {
-    fn insert(&mut self, id: u64, source: Option<i64>, target: Option<i64>) {
+    fn insert(&mut self, id: usize, source: Option<i64>, target: Option<i64>) {
         let source = if self.both_ways && source.is_none() { target } else { source };
         self.rows.insert(id, (source, source));
     }
 
     #[expect(clippy::option_option, reason = "not written, or written with a value that may be NULL")]
-    fn update(&mut self, id: u64, source: Option<Option<i64>>, target: Option<Option<i64>>) {
+    fn update(&mut self, id: usize, source: Option<Option<i64>>, target: Option<Option<i64>>) {
         let Some(row) = self.rows.get_mut(&id) else { return };
         let (old_source, old_target) = *row;
         let (mut new_source, new_target) = (source.unwrap_or(old_source), target.unwrap_or(old_target));
@@ -76,11 +64,11 @@ fn sequence(major: u32, both_ways: bool, seed: u64) {
         oracle.rows.insert(id, (Some(i64::try_from(id).unwrap()), None));
     }
     install(&database, "t", &Request { both_ways, ..request("src", "dst", "bigint") });
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let mut trail = Vec::new();
     for _ in 0..150 {
         let id = 1 + random.below(12);
-        let (a, b) = (random.value(), random.value());
+        let (a, b) = (drawn(&mut random), drawn(&mut random));
         let exists = oracle.rows.contains_key(&id);
         let sql = match random.below(10) {
             0 if !exists => {
@@ -124,7 +112,7 @@ fn sequence(major: u32, both_ways: bool, seed: u64) {
                 format!("UPDATE t SET other = {} WHERE id = {id}", random.below(9))
             }
             8 => {
-                let ids: Vec<u64> = oracle.rows.keys().copied().filter(|id| id % 3 == 0).collect();
+                let ids: Vec<usize> = oracle.rows.keys().copied().filter(|id| id % 3 == 0).collect();
                 for id in ids {
                     oracle.update(id, Some(a), None);
                 }
@@ -166,7 +154,7 @@ fn two_pairs(major: u32, both_ways: bool, seed: u64) {
     install(&database, "t", &wanted);
     let columns = [("a", "a2"), ("b", "b2")];
     let mut oracles = [0, 1].map(|_| Oracle { both_ways, ..Oracle::default() });
-    let mut random = Random(seed);
+    let mut random = Random::new(seed);
     let mut trail = Vec::new();
     for _ in 0..120 {
         let id = 1 + random.below(10);
@@ -174,7 +162,7 @@ fn two_pairs(major: u32, both_ways: bool, seed: u64) {
         let way = random.below(5);
         let mut named = Vec::new();
         for ((source, target), oracle) in columns.iter().zip(&mut oracles) {
-            let written = [random.below(2) == 0, random.below(3) == 0].map(|is| is.then(|| random.value()));
+            let written = [random.below(2) == 0, random.below(3) == 0].map(|is| is.then(|| drawn(&mut random)));
             let [value, shadow] = written;
             named.extend(value.map(|value| (*source, literal(value))));
             named.extend(shadow.map(|value| (*target, literal(value))));
@@ -248,9 +236,9 @@ fn several_writers_at_once() {
             for worker in 1..=4_u64 {
                 let client = database.connect();
                 scope.spawn(move || {
-                    let mut random = Random(worker * 31_337);
+                    let mut random = Random::new(worker * 31_337);
                     for _ in 0..400 {
-                        let (id, value) = (1 + random.below(60), literal(random.value()));
+                        let (id, value) = (1 + random.below(60), literal(drawn(&mut random)));
                         let sql = match random.below(4) {
                             0 => format!("UPDATE t SET src = {value} WHERE id = {id}"),
                             1 => format!("UPDATE t SET other = {value} WHERE id = {id}"),

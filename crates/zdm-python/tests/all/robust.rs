@@ -276,6 +276,8 @@ fn nesting_ends() {
         let found = on_small_stack(text);
         assert!(found.starts_with(start), "{found}");
     };
+    too_deep(format!("x = {}1\n", "1 + ".repeat(10 * n + 1)), "x = <unknown: nested too deeply>");
+    too_deep(format!("x = {}True\n", "True and ".repeat(10 * n + 1)), "x = <<unknown: nested too deeply> | True>");
     too_deep(format!("x = {}1{}\n", "[".repeat(n), "]".repeat(n)), "x = [[[");
     too_deep(format!("x = {}1{}\n", "f(".repeat(n), ")".repeat(n)), "x = <unknown: `f` is not defined here>(");
     too_deep(format!("x = {}1\n", "not ".repeat(n)), "x = <unknown: nested too deeply>");

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use zdm_server::Ended;
+use zdm_testkit::copy_folder;
 
 /// Nothing takes so long unless it never comes.
 const LONG: Duration = Duration::from_mins(10);
@@ -30,24 +31,11 @@ pub(crate) fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures").join(name)
 }
 
-pub(crate) fn copy(from: &Path, to: &Path) {
-    fs::create_dir_all(to).unwrap();
-    for entry in fs::read_dir(from).unwrap() {
-        let entry = entry.unwrap();
-        let target = to.join(entry.file_name());
-        if entry.file_type().unwrap().is_dir() {
-            copy(&entry.path(), &target);
-        } else {
-            fs::copy(entry.path(), target).unwrap();
-        }
-    }
-}
-
 /// A copy of the shop, without anything around it that could count as a project.
 pub(crate) fn shop() -> (tempfile::TempDir, PathBuf) {
     let folder = tempfile::tempdir().unwrap();
     let root = fs::canonicalize(folder.path()).unwrap().join("shop");
-    copy(&fixture("shop"), &root);
+    copy_folder(&fixture("shop"), &root).unwrap();
     (folder, root)
 }
 

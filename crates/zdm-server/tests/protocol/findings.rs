@@ -354,7 +354,7 @@ fn with_a_base_only_what_the_branch_changes_is_reported() {
 fn several_roots_are_several_projects() {
     let (folder, root) = shop();
     let other = root.parent().unwrap().join("other");
-    crate::client::copy(&root, &other);
+    zdm_testkit::copy_folder(&root, &other).unwrap();
     fs::write(root.join("zdm.toml"), "ignore = [\"ZDM101\"]\n").unwrap();
     let mut client = Client::raw(&root);
     client.request(
@@ -371,7 +371,7 @@ fn several_roots_are_several_projects() {
     assert!(client.codes(NEW, 1).contains(&"ZDM101".to_owned()));
     // A third one that no folder names is found by its file.
     let third = root.parent().unwrap().join("third");
-    crate::client::copy(&other, &third);
+    zdm_testkit::copy_folder(&other, &third).unwrap();
     client.root.clone_from(&third);
     client.open_with(NEW, NEW_TEXT);
     assert!(client.codes(NEW, 1).contains(&"ZDM101".to_owned()));

@@ -5,6 +5,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 use zdm_server::Ended;
+use zdm_testkit::Random;
 use zdm_workspace::{Request, Workspace};
 
 use crate::client::{Client, codes, position, shop, uri};
@@ -224,18 +225,6 @@ fn typing_letter_by_letter_ends_where_it_should() {
     client.finish();
 }
 
-/// A small generator of numbers, so that a failure can be repeated (xorshift).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % limit.max(1) as u64).unwrap()
-    }
-}
-
 #[test]
 fn thousands_of_edits_leave_the_findings_of_the_last_text() {
     let (_folder, root) = shop();
@@ -253,7 +242,7 @@ fn thousands_of_edits_leave_the_findings_of_the_last_text() {
         versions.insert(path, 1);
     }
     let originals = texts.clone();
-    let mut random = Random(0x00ED_1775);
+    let mut random = Random::new(0x00ED_1775);
     let pieces = ["(", ")", ",\n", "'", "\"\"\"", "null=True", "x", "é😀", "#", "migrations."];
     for round in 0..3000 {
         let path = paths[random.below(paths.len())];
