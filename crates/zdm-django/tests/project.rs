@@ -1282,6 +1282,20 @@ fn plugins_are_installed_by_their_entry_points() {
 }
 
 #[test]
+fn apps_that_stand_in_a_list_which_a_call_may_change_are_installed() {
+    let text = "== settings.py\nfrom elsewhere import complete\nINSTALLED_APPS = ['shop', 'toys']\n\
+                complete('INSTALLED_APPS', INSTALLED_APPS)\nINSTALLED_APPS += ['gifts']\n\
+                == shop/__init__.py\n== toys/__init__.py\n== gifts/__init__.py\n";
+    let project = project_among(text, ProjectConfig::default(), Vec::new());
+    let mut labels: Vec<&str> = project.apps.iter().map(|app| &*app.label).collect();
+    labels.sort_unstable();
+    assert_eq!(labels, ["gifts", "shop", "toys"]);
+    let told =
+        project.problems.iter().any(|problem| problem.message.contains("`complete('INSTALLED_APPS', INSTALLED_APPS)`"));
+    assert!(told, "{:?}", project.problems);
+}
+
+#[test]
 fn what_an_operation_of_its_own_makes_of_the_state_is_in_doubt() {
     let operations = operations(
         r#"

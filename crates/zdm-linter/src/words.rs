@@ -107,10 +107,16 @@ pub(crate) fn mirror_help(cx: &Cx<'_>, step: &Step) -> Option<String> {
     ))
 }
 
-/// A word of a shell's command line, in quotes where it needs them.
+/// A word of a shell's command line, in the quotes that it needs: `bigint`, `"numeric(10, 2)"`, `'"Total" = 0'`.
 fn shell_word(text: &str) -> String {
     let plain = |character: char| character.is_ascii_alphanumeric() || "_-.:=/".contains(character);
-    if text.chars().all(plain) { text.to_owned() } else { format!("\"{text}\"") }
+    if !text.is_empty() && text.chars().all(plain) {
+        text.to_owned()
+    } else if text.contains(['"', '$', '`', '\\', '!']) {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    } else {
+        format!("\"{text}\"")
+    }
 }
 
 /// The migration's own dependencies, as they would be written again.
@@ -152,9 +158,9 @@ pub(crate) fn quoted_table(name: &QualifiedName) -> String {
 /// The value of `--set` for a column, in the quotes of a shell: `"total = 0"`, `'"Total" = 0'`.
 pub(crate) fn set_option(column: &Ident, expression: &str) -> String {
     if zdm_postgres::needs_quotes(column) {
-        format!("'{} = {}'", zdm_postgres::quote_identifier(column.as_str()), expression.replace('\'', "'\\''"))
+        shell_word(&format!("{} = {expression}", zdm_postgres::quote_identifier(column.as_str())))
     } else {
-        format!("\"{column} = {expression}\"")
+        shell_word(&format!("{column} = {expression}"))
     }
 }
 
@@ -334,5 +340,27 @@ pub(crate) fn weigh_rows(cx: &Cx<'_>, rows: &Rows, table: &QualifiedName, diagno
                 diagnostic.severity = Severity::Warning;
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shell_reads_the_words_as_they_were() {
+        let words = [
+            ("bigint", "bigint"),
+            ("numeric(10, 2)", r#""numeric(10, 2)""#),
+            ("name = 'x'", r#""name = 'x'""#),
+            (r#""Total" = 'x'"#, r#"'"Total" = '\''x'\'''"#),
+            ("path = '$HOME'", r"'path = '\''$HOME'\'''"),
+            ("", r#""""#),
+        ];
+        for (text, word) in words {
+            assert_eq!(shell_word(text), word);
+        }
+        assert_eq!(set_option(&Ident::new("total"), "0"), r#""total = 0""#);
+        assert_eq!(set_option(&Ident::new("Total"), "0"), r#"'"Total" = 0'"#);
     }
 }

@@ -372,8 +372,10 @@ impl Evaluator<'_> {
                 let mutable =
                     |option: &Value| matches!(option.kind, ValueKind::List(_) | ValueKind::Dict(_) | ValueKind::Set(_));
                 if given.options().iter().any(mutable) {
+                    let origin = frame.origin(expr.span);
                     let why = Why::Dynamic("passed to a call that may change it");
-                    self.assign(frame, arg.value, Value::unknown(why, frame.origin(expr.span)), at);
+                    let perhaps = alternatives(vec![given, Value::unknown(why, origin.clone())], &origin);
+                    self.assign(frame, arg.value, perhaps, at);
                 }
             }
         }

@@ -340,7 +340,7 @@ configure(APPS)
         "
 os = os
 DEBUG = False
-APPS = <unknown: depends on running the program: passed to a call that may change it>
+APPS = <['first', 'a', 'toolbar'] | ['first', 'a'] | <unknown: depends on running the program: passed to a call that may change it>>
 DATABASES = {'default': {'ENGINE': 'postgresql'}, 'other': {}}
 LOCAL = False
 redis = redis

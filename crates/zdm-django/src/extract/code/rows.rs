@@ -356,6 +356,10 @@ impl Extractor<'_> {
             }
             // `order.number.lower()`
             ValueKind::Call(call) => {
+                // What is gathered is of all objects that are gone through; those may be one object's.
+                if let Some((_, iterable)) = value.as_comprehension() {
+                    return self.element_within(iterable?, parts);
+                }
                 let receiver = call.method().and_then(|(receiver, _)| self.element_within(receiver, parts));
                 receiver.or_else(|| call.args.iter().find_map(|arg| self.element_within(&arg.value, parts)))
             }
@@ -365,9 +369,7 @@ impl Extractor<'_> {
                 python::TemplatePart::Text(_) => None,
             }),
             // `{"number": order.number}`
-            ValueKind::Dict(entries) if value.as_comprehension().is_none() => {
-                entries.iter().find_map(|entry| self.element_within(&entry.value, parts))
-            }
+            ValueKind::Dict(entries) => entries.iter().find_map(|entry| self.element_within(&entry.value, parts)),
             _ => None,
         }
     }
