@@ -44,6 +44,14 @@ impl Operation {
         self.class.rsplit('.').next().unwrap_or(&self.class)
     }
 
+    /// [`Self::name`] for a sentence, which has a word also for an operation whose class is not known.
+    pub fn title(&self) -> &str {
+        match self.name() {
+            "" => "an operation",
+            name => name,
+        }
+    }
+
     pub fn argument_span(&self, name: &str) -> Option<Span> {
         self.argument_spans.iter().find(|(key, _)| &**key == name).map(|(_, span)| *span)
     }

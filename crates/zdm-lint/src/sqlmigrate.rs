@@ -157,7 +157,7 @@ fn write_step(text: &mut String, step: &Step) {
 /// `AddIndex on order`: the class with the first name it was given.
 pub(crate) fn describe(operation: &Operation) -> String {
     use zdm_django::OperationKind as Kind;
-    let name = operation.name();
+    let name = operation.title();
     match &operation.kind {
         Kind::CreateModel { name: model, .. }
         | Kind::DeleteModel { name: model }

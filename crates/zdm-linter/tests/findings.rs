@@ -275,6 +275,13 @@ fn a_comment_suppresses_what_is_told_as_one() {
     assert!(of_rule(&found, "ZDM903").is_empty());
 }
 
+#[test]
+fn what_has_no_name_is_told_as_an_operation() {
+    let found = lint_second("", "*made_elsewhere(),", &Config::default());
+    let message = &one(&found, "ZDM901").message;
+    assert!(message.starts_with("an operation is not analysed: "), "{message}");
+}
+
 /// Operations that a loop makes stand in one place, too.
 #[test]
 fn operations_that_a_loop_makes_are_told_as_one() {

@@ -71,12 +71,12 @@ pub(crate) struct Doubts {
 
 impl Doubts {
     /// Enters an operation that was not analysed, and marks the tables of its models as uncertain in the catalog.
-    pub(crate) fn enter(
+    pub(crate) fn enter<'o>(
         &mut self,
         app: &str,
         operation: &Operation,
         resolvers: [&Resolver<'_>; 2],
-        executed: Option<&oracle::Operation>,
+        executed: impl Iterator<Item = &'o oracle::Operation>,
         catalog: &mut Catalog,
     ) {
         let named = match &operation.kind {
@@ -97,7 +97,7 @@ impl Doubts {
                 }
             }
         }
-        let statements = executed.iter().flat_map(|executed| executed.statements.iter().chain(&executed.deferred));
+        let statements = executed.flat_map(|executed| executed.statements.iter().chain(&executed.deferred));
         for statement in statements {
             self.touched.extend(zdm_sql::parse(&statement.sql).iter().flat_map(|parsed| moved(&parsed.statement)));
         }

@@ -179,6 +179,9 @@ pub(crate) fn compare(report: &OracleReport, project: &Project, context: &Contex
                 score.differences.push(format!("{key}: not refused: {}: {:?}", error.message, error.sql));
             }
         }
+        // Behind operations of unknown number nobody knows which one is which.
+        let open = migration.operations.iter().position(|operation| operation.name().is_empty());
+        let place = |index: usize| open.filter(|open| *open < index).unwrap_or(index);
         for operation in &executed.operations {
             // The one that failed sent what the server refused, and nothing after it ran.
             if failed.is_some_and(|failed| operation.index >= failed) {
@@ -188,7 +191,7 @@ pub(crate) fn compare(report: &OracleReport, project: &Project, context: &Contex
                 &key,
                 operation,
                 &recorder.statements,
-                &outcome.not_analysed,
+                outcome.not_analysed.iter().filter(|part| part.operation == place(operation.index)),
                 failed.is_some(),
                 context.version,
                 &mut score,
@@ -206,7 +209,7 @@ pub(crate) fn compare(report: &OracleReport, project: &Project, context: &Contex
             let after = Resolver::new(&outcome.state, context);
             for part in &outcome.not_analysed {
                 let Some(operation) = migration.operations.get(part.operation) else { continue };
-                let sent = executed.operations.iter().find(|sent| sent.index == part.operation);
+                let sent = executed.operations.iter().filter(|sent| place(sent.index) == part.operation);
                 let resolvers = [&Resolver::new(&state, context), &after];
                 doubts.enter(&key.app, operation, resolvers, sent, recorder.session.catalog_mut());
             }
@@ -234,21 +237,17 @@ fn done_before(executed: &oracle::Migration) -> Vec<&str> {
     sent.into_iter().map(|statement| statement.sql.as_str()).collect()
 }
 
-fn compare_operation(
+fn compare_operation<'n>(
     key: &MigrationKey,
     operation: &Operation,
     statements: &[Sql],
-    not_analysed: &[NotAnalysed],
+    not_analysed: impl Iterator<Item = &'n NotAnalysed>,
     failed: bool,
     version: DjangoVersion,
     score: &mut Score,
 ) {
     score.operations += 1;
-    let reasons: Vec<&str> = not_analysed
-        .iter()
-        .filter(|reason| reason.operation == operation.index)
-        .map(|reason| &*reason.reason)
-        .collect();
+    let reasons: Vec<&str> = not_analysed.map(|part| &*part.reason).collect();
     let name = format!("{key} operation {} ({})", operation.index, operation.operation);
     if !reasons.is_empty() {
         score.not_analysed.push(format!("{name}: {}", reasons.join("; ")));

@@ -23,7 +23,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 Some(count) => format!(", and neither are {} others that ask for it", count - 1),
             };
             let mut diagnostic = cx
-                .at_operation(trace.index, format!("{} is not analysed: {reason}{more}", operation.name()))
+                .at_operation(trace.index, format!("{} is not analysed: {reason}{more}", operation.title()))
                 .with_fact(
                     "its locks and its effect on running code are unknown, and so is what later migrations build on it",
                 )
