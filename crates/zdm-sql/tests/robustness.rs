@@ -81,7 +81,7 @@ fn mutated_texts_have_places_and_no_panics() {
                 at -= 1;
             }
             match random.below(4) {
-                0 => text.insert_str(at, *random.pick(&PIECES)),
+                0 => text.insert_str(at, random.pick::<&str>(&PIECES)),
                 1 => text.truncate(at),
                 2 => {
                     let mut end = (at + random.below(12)).min(text.len());

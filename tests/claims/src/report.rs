@@ -78,12 +78,9 @@ impl Report {
         }
     }
 
-    /// Prints the table.
-    ///
     /// # Panics
     /// Where anything differs that is not known to, or what is known to differ, unless `known` is empty, does not.
     pub fn conclude(&self, known: &[Known]) {
-        println!("{}", self.tally.table());
         for (case, respect, reason) in known {
             assert!(self.met.contains(&(*case, *respect)), "{case} no longer differs in {respect}: {reason}");
         }

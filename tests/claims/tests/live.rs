@@ -37,5 +37,6 @@ fn servers_do_what_the_model_says() {
         }
     });
     assert!(only.is_some() || report.tally.statements() > 0);
+    println!("{}", report.tally.table());
     report.conclude(if only.is_none() { LIVE } else { &[] });
 }

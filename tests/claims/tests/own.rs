@@ -27,5 +27,6 @@ fn servers_do_what_the_model_says() {
             }
         }
     });
+    println!("{}", report.tally.table());
     report.conclude(if only.is_none() { OWN } else { &[] });
 }

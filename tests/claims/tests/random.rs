@@ -48,6 +48,7 @@ fn servers_do_what_the_model_says() {
             }
         }
     });
+    println!("{}", report.tally.table());
     assert!(report.tally.statements() > 25, "only {} statements were tried", report.tally.statements());
     report.conclude(&[]);
 }

@@ -23,5 +23,6 @@ fn the_model_says_what_was_recorded() {
         }
     }
     assert!(report.tally.statements() > 0);
+    println!("{}", report.tally.table());
     report.conclude(KNOWN);
 }
