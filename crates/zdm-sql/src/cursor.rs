@@ -159,12 +159,11 @@ impl<'t> Cursor<'t> {
     /// An identifier as the server stores it, of a column or of an object: no key word that is reserved there (the grammar's
     /// `ColId`).
     pub(crate) fn ident(&mut self) -> Read<Ident> {
-        match self.peek() {
-            Some(token) if token.kind == Kind::Word && is_reserved_name(self.source(token)) => {
-                self.unexpected("a name")
-            }
-            _ => self.label(),
-        }
+        if self.is_reserved_name() { self.unexpected("a name") } else { self.label() }
+    }
+
+    fn is_reserved_name(&self) -> bool {
+        self.peek().is_some_and(|token| token.kind == Kind::Word && is_reserved_name(self.source(token)))
     }
 
     /// An identifier where any word may stand: behind a dot, of a role, of an option (the grammar's `ColLabel`).
@@ -192,10 +191,7 @@ impl<'t> Cursor<'t> {
 
     /// `name`, `schema.name` or `database.schema.name` of an object.
     pub(crate) fn name(&mut self) -> Read<QualifiedName> {
-        let start = self.at;
-        self.ident()?;
-        self.at = start;
-        self.any_name()
+        if self.is_reserved_name() { self.unexpected("a name") } else { self.any_name() }
     }
 
     /// The same of a function or a type, whose names are reserved otherwise; key words are not told apart.
@@ -357,22 +353,12 @@ impl<'t> Cursor<'t> {
 /// name functions or types only. Source: PostgreSQL manual, "SQL Key Words".
 fn is_reserved_name(word: &str) -> bool {
     const NAMES_OF_COLUMNS: [&str; 3] = ["BETWEEN", "EXISTS", "VALUES"];
-    const FURTHER: [&str; 12] = [
-        "COLLATION",
-        "CURRENT_CATALOG",
-        "CURRENT_DATE",
-        "CURRENT_ROLE",
-        "CURRENT_SCHEMA",
-        "CURRENT_TIME",
-        "CURRENT_TIMESTAMP",
-        "CURRENT_USER",
-        "LOCALTIME",
-        "LOCALTIMESTAMP",
-        "SESSION_USER",
-        "USER",
-    ];
+    // Reserved from 16 on only.
+    const NOT_YET: &str = "SYSTEM_USER";
     let is_one_of = |words: &[&str]| words.iter().any(|other| other.eq_ignore_ascii_case(word));
-    (query::is_reserved(word) && !is_one_of(&NAMES_OF_COLUMNS)) || is_one_of(&FURTHER)
+    (query::is_reserved(word) && !is_one_of(&NAMES_OF_COLUMNS))
+        || is_one_of(&["COLLATION"])
+        || (is_one_of(&expr::KEYWORD_FUNCTIONS) && !word.eq_ignore_ascii_case(NOT_YET))
 }
 
 /// The identifier that a token is: unquoted spelling folded as the server does it (ASCII letters only), and cut to what
