@@ -276,6 +276,21 @@ fn a_comment_suppresses_what_is_told_as_one() {
 }
 
 #[test]
+fn keys_of_all_rows_beside_another_condition_leave_some() {
+    let initial = "migrations.CreateModel('Order', [('id', models.BigAutoField(primary_key=True)), ('kind', models.TextField())]),";
+    let update = |conditions: &str| {
+        let operations = format!(
+            "migrations.RunPython(lambda apps, editor: apps.get_model('shop', 'Order').objects.filter(pk__in=apps.get_model('shop', 'Order').objects.values('pk'){conditions}).update(kind='b'), migrations.RunPython.noop),"
+        );
+        let found = lint_second(initial, &operations, &Config::default());
+        one(&found, "ZDM305").message.clone()
+    };
+    let (all, some) = (update(""), update(", kind='a'"));
+    assert!(all.contains("every row of `shop_order`"), "{all}");
+    assert!(some.contains("the rows of `shop_order` that `filter(…)` leaves"), "{some}");
+}
+
+#[test]
 fn what_has_no_name_is_told_as_an_operation() {
     let found = lint_second("", "*made_elsewhere(),", &Config::default());
     let message = &one(&found, "ZDM901").message;

@@ -255,7 +255,8 @@ impl Extractor<'_> {
                 "raw" => Look::Many(QuerySet { rows: Rows::Some(None), ..found }),
                 "distinct" | "difference" | "intersection" | "union" => Look::Many(found.chosen(call)),
                 "filter" => Look::Many(match self.keys_of_rows(call, depth) {
-                    Some(keys) if keys.model == found.model && keys.rows == Rows::All => found,
+                    // By the keys of all its rows, and by nothing else.
+                    Some(keys) if keys.model == found.model && keys.rows == Rows::All && call.args.len() == 1 => found,
                     Some(_) => found.chosen(call),
                     None => filtered(found, call, false),
                 }),
