@@ -2706,3 +2706,75 @@ ALTER TABLE part RENAME CONSTRAINT tree TO grove
 ALTER TABLE part1 DROP CONSTRAINT tree
 DROP TRIGGER tree ON part
 CREATE TABLE like_t (LIKE t INCLUDING ALL)
+
+-- base clinic
+CREATE SCHEMA med;
+CREATE TYPE med.pos AS (lat float8, lon float8);
+CREATE DOMAIN dose AS numeric(8,3) DEFAULT 0 CHECK (VALUE >= 0);
+CREATE TABLE ward (code char(4) PRIMARY KEY, title varchar(80) NOT NULL, beds smallint, at med.pos);
+CREATE TABLE med.patient (id bigint PRIMARY KEY, family varchar(60) NOT NULL, ward char(4) REFERENCES ward, secret boolean);
+CREATE TABLE staff (id serial PRIMARY KEY, name text NOT NULL, login varchar(30) UNIQUE, ward_code char(4) REFERENCES ward ON UPDATE CASCADE, active boolean);
+CREATE TABLE doctor (licence varchar(20)) INHERITS (staff);
+ALTER TABLE doctor ADD PRIMARY KEY (id);
+CREATE TABLE stay (id bigserial PRIMARY KEY, doctor_id int REFERENCES doctor ON DELETE RESTRICT, amount dose NOT NULL, ward_code char(4), CONSTRAINT amount_max CHECK (amount < 9000), CONSTRAINT few CHECK (amount IN (0, 5, 6)));
+CREATE INDEX stay_much ON stay (ward_code) WHERE amount BETWEEN 1 AND 5;
+ALTER TABLE stay ADD CONSTRAINT ward_known CHECK (ward_code NOT IN ('x', 'y'));
+CREATE VIEW load AS SELECT w.code, w.title, count(s.id) AS n FROM ward w LEFT JOIN stay s ON s.ward_code = w.code GROUP BY w.code ORDER BY w.title;
+CREATE VIEW titles AS SELECT title, count(*) FROM ward GROUP BY 1;
+CREATE MATERIALIZED VIEW med.use AS SELECT ward_code, sum(amount) AS total FROM stay GROUP BY ward_code;
+CREATE UNIQUE INDEX use_ward ON med.use (ward_code);
+CREATE POLICY staff_only ON med.patient USING (NOT secret OR EXISTS (SELECT 1 FROM staff WHERE login = CURRENT_USER AND staff.ward_code = patient.ward AND active)) WITH CHECK (family <> '');
+INSERT INTO ward (code, title) SELECT 'w' || to_hex(g), 't' || g FROM generate_series(1, 1500) g;
+INSERT INTO med.patient SELECT g, 'f', 'w1' FROM generate_series(1, 1500) g;
+INSERT INTO staff (name, login, ward_code) SELECT 'n', 'l' || g, 'w1' FROM generate_series(1, 1500) g;
+INSERT INTO doctor (name, ward_code) SELECT 'd', 'w1' FROM generate_series(1, 1500) g;
+INSERT INTO stay (amount, ward_code) SELECT 5, 'w' || to_hex(g) FROM generate_series(1, 1500) g;
+REFRESH MATERIALIZED VIEW med.use;
+-- cases
+DROP VIEW load, titles ==> ALTER TABLE ward ALTER COLUMN code TYPE char(6)
+DROP VIEW load, titles ==> ALTER TABLE ward ALTER COLUMN code TYPE char(6), ALTER COLUMN beds TYPE int
+ALTER TABLE staff DROP CONSTRAINT staff_ward_code_fkey; ALTER TABLE staff ADD FOREIGN KEY (ward_code) REFERENCES ward NOT VALID ==> DROP VIEW load, titles; ALTER TABLE ward ALTER COLUMN code TYPE char(6)
+ALTER TABLE ward DROP CONSTRAINT ward_pkey
+ALTER TABLE ward DROP CONSTRAINT ward_pkey CASCADE
+ALTER TABLE med.patient DROP CONSTRAINT patient_ward_fkey; ALTER TABLE staff DROP CONSTRAINT staff_ward_code_fkey; ALTER TABLE ward DROP CONSTRAINT ward_pkey
+ALTER TABLE med.patient DROP CONSTRAINT patient_ward_fkey; ALTER TABLE staff DROP CONSTRAINT staff_ward_code_fkey; DROP VIEW load; ALTER TABLE ward DROP CONSTRAINT ward_pkey
+ALTER TABLE ward RENAME TO unit; ALTER TABLE unit DROP CONSTRAINT ward_pkey CASCADE
+ALTER TABLE staff ALTER COLUMN login TYPE varchar(60)
+ALTER TABLE staff ALTER COLUMN name TYPE varchar(60)
+ALTER TABLE staff DROP COLUMN login
+ALTER TABLE staff DROP COLUMN active CASCADE
+ALTER TABLE staff RENAME COLUMN active TO enabled; ALTER TABLE staff DROP COLUMN enabled
+ALTER TABLE staff RENAME TO people; ALTER TABLE people DROP COLUMN active
+ALTER TABLE med.patient DROP COLUMN ward
+ALTER TABLE med.patient DROP COLUMN secret
+ALTER TABLE med.patient DROP COLUMN family
+ALTER POLICY staff_only ON med.patient USING (ward IS NOT NULL); ALTER TABLE staff DROP COLUMN active; ALTER TABLE med.patient DROP COLUMN secret
+ALTER POLICY staff_only ON med.patient WITH CHECK (id > 0); ALTER TABLE med.patient DROP COLUMN family
+ALTER POLICY staff_only ON med.patient WITH CHECK (id > 0); ALTER TABLE staff DROP COLUMN active
+ALTER POLICY staff_only ON med.patient USING (id IN (SELECT s.id FROM stay s)); ALTER TABLE stay ALTER COLUMN ward_code TYPE text
+ALTER POLICY staff_only ON med.patient USING (id IN (SELECT s.id FROM stay s)); ALTER TABLE stay ALTER COLUMN id TYPE int
+DROP TABLE doctor CASCADE; DROP TABLE staff
+DROP TABLE staff CASCADE
+DELETE FROM staff
+DELETE FROM ONLY staff
+DELETE FROM staff WHERE name = 'd'
+UPDATE staff SET id = id + 5000
+UPDATE staff SET ward_code = 'w2'
+DROP MATERIALIZED VIEW med.use ==> ALTER TABLE stay ALTER COLUMN amount TYPE numeric(10,3)
+DROP MATERIALIZED VIEW med.use ==> ALTER TABLE stay ALTER COLUMN amount TYPE int USING 5
+ALTER TABLE stay RENAME TO visit; REFRESH MATERIALIZED VIEW CONCURRENTLY med.use
+ALTER TABLE stay RENAME COLUMN amount TO dose; REFRESH MATERIALIZED VIEW med.use
+ALTER TABLE stay SET SCHEMA med; REFRESH MATERIALIZED VIEW med.use; SELECT * FROM load
+SET LOCAL search_path = med; REFRESH MATERIALIZED VIEW use
+CREATE INDEX ON ward (((at).lat), (title || ''))
+CREATE INDEX ON ward (((at).lat), ((at).lat + (at).lon))
+CREATE UNIQUE INDEX login2 ON staff (login); ALTER TABLE staff ADD CONSTRAINT login2_c UNIQUE USING INDEX login2 DEFERRABLE
+ALTER TABLE ward ADD COLUMN phone text; CREATE VIEW v AS SELECT * FROM ward; ALTER TABLE ward ADD COLUMN fax text; SELECT fax FROM v
+REFRESH MATERIALIZED VIEW CONCURRENTLY med.use; REFRESH MATERIALIZED VIEW med.use WITH NO DATA
+CREATE TABLE ward2 (LIKE ward INCLUDING ALL); DROP TABLE ward CASCADE; ALTER TABLE ward2 RENAME TO ward; ALTER INDEX ward2_pkey RENAME TO ward_pkey
+REFRESH MATERIALIZED VIEW med.use; DROP MATERIALIZED VIEW med.use
+REFRESH MATERIALIZED VIEW med.use; ALTER TABLE stay DROP COLUMN amount CASCADE
+CREATE TABLE med.note (d date, id int, PRIMARY KEY (d, id)) PARTITION BY RANGE (d); CREATE TABLE med.note_1 PARTITION OF med.note FOR VALUES FROM ('2025-01-01') TO ('2026-01-01'); DROP INDEX med.note_1_pkey
+CREATE TABLE med.note (d date, id int) PARTITION BY RANGE (d); CREATE INDEX ON med.note (id); CREATE TABLE med.note_1 PARTITION OF med.note FOR VALUES FROM ('2025-01-01') TO ('2026-01-01'); DROP INDEX med.note_1_id_idx
+DROP TYPE med.patient
+ALTER INDEX stay_much RENAME TO much; REINDEX INDEX CONCURRENTLY much

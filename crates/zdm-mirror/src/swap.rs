@@ -372,11 +372,14 @@ fn refuse_what_cannot_be_carried(catalog: &Catalog, swapped: &Swapped<'_>, old: 
                 ));
             }
         }
-        if let Some(policy) = table.policies.iter().find(|policy| named(&policy.columns)) {
+        let column = zdm_postgres::Ident::new(source);
+        let own_policies = table.policies.iter().filter(|policy| policy.names(&column));
+        let own_policies = own_policies.map(|policy| (table.name.clone(), policy.name.clone()));
+        let others = catalog.policies_reading(&table.name, Some(&column));
+        if let Some((secured, policy)) = own_policies.chain(others).next() {
             return other(format!(
-                "the policy `{}` of `{}` reads `{source}`: it would go on reading the old column, and let through or hide other \
-                 rows than it should",
-                policy.name, table.name
+                "the policy `{policy}` of `{secured}` reads `{source}`: it would go on reading the old column, and let through or hide other \
+                 rows than it should"
             ));
         }
         if *old == Old::Dropped

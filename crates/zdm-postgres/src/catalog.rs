@@ -45,6 +45,8 @@ pub struct Catalog {
     drawing: RedBlackTreeMapSync<QualifiedName, Arc<Vec<QualifiedName>>>,
     /// Derived: all views.
     views: RedBlackTreeMapSync<QualifiedName, ()>,
+    /// Derived: the tables with policies.
+    secured: RedBlackTreeMapSync<QualifiedName, ()>,
     /// Derived: the tables with a constraint or a constraint trigger of a name.
     constraint_names: RedBlackTreeMapSync<Ident, Arc<Vec<QualifiedName>>>,
     /// Operators, operator classes, casts or access methods were made, so that the server's own are not all there are.
@@ -225,6 +227,21 @@ impl Catalog {
         self.views.keys().filter_map(|name| Some((name, self.view(name)?)))
     }
 
+    /// The tables with policies, sorted.
+    pub(crate) fn secured_tables(&self) -> Vec<QualifiedName> {
+        self.secured.keys().cloned().collect()
+    }
+
+    /// The policies that read that column of a relation, or the relation at all, in a subquery: each by its table.
+    pub fn policies_reading(&self, relation: &QualifiedName, column: Option<&Ident>) -> Vec<(QualifiedName, Ident)> {
+        let tables = self.secured.keys().filter_map(|name| self.table(name));
+        tables
+            .flat_map(|table| table.policies.iter().map(move |policy| (table, policy)))
+            .filter(|(_, policy)| policy.reads(relation, column))
+            .map(|(table, policy)| (table.name.clone(), policy.name.clone()))
+            .collect()
+    }
+
     /// The views and materialized views that read a relation directly, with the columns they read of it.
     pub fn views_on(&self, name: &QualifiedName) -> Vec<(QualifiedName, Vec<Ident>)> {
         self.views
@@ -235,6 +252,11 @@ impl Catalog {
                 Some((view.name.clone(), columns.clone()))
             })
             .collect()
+    }
+
+    /// The views that need the primary key of a table.
+    pub(crate) fn views_keyed_by(&self, table: &QualifiedName) -> Vec<QualifiedName> {
+        self.views().filter(|(_, view)| view.keyed.contains(table)).map(|(name, _)| name.clone()).collect()
     }
 
     /// The sequences owned by a table's columns: (column, sequence).
@@ -305,6 +327,7 @@ impl Catalog {
         // Only the lists are kept that something is derived from: a table that no other version shares is changed in
         // its place.
         let (constraints, triggers) = (table.constraints.clone(), table.triggers.clone());
+        let secured = !table.policies.is_empty();
         let drawn = sequences_drawn(&table.columns);
         let own = Arc::make_mut(table);
         edit(own);
@@ -312,9 +335,10 @@ impl Catalog {
         own.constraints.trim();
         own.indexes.trim();
         let table = table.clone();
-        if !constraints.is_same(&table.constraints) || !triggers.is_same(&table.triggers) {
-            let before = Derived::of_lists(&constraints, &triggers);
-            self.enter_all(name, &before, &Derived::of_lists(&table.constraints, &table.triggers));
+        let now_secured = !table.policies.is_empty();
+        if !constraints.is_same(&table.constraints) || !triggers.is_same(&table.triggers) || secured != now_secured {
+            let before = Derived::of_lists(&constraints, &triggers, secured);
+            self.enter_all(name, &before, &Derived::of_lists(&table.constraints, &table.triggers, now_secured));
         }
         self.enter_drawn(name, &drawn, &sequences_drawn(&table.columns));
     }
@@ -372,6 +396,10 @@ impl Catalog {
             Derived::View => {
                 self.views.remove_mut(name);
             }
+            Derived::Secured if enter => self.secured.insert_mut(name.clone(), ()),
+            Derived::Secured => {
+                self.secured.remove_mut(name);
+            }
         }
     }
 }
@@ -383,26 +411,27 @@ enum Derived<'a> {
     HasConstraint(&'a Ident),
     OwnedBy(&'a QualifiedName),
     View,
+    Secured,
 }
 
 impl<'a> Derived<'a> {
     fn of(relation: &'a Relation) -> Vec<Self> {
         match relation {
-            Relation::Table(table) => Self::of_lists(&table.constraints, &table.triggers),
+            Relation::Table(table) => Self::of_lists(&table.constraints, &table.triggers, !table.policies.is_empty()),
             Relation::Sequence(sequence) => sequence.owned_by.iter().map(|(table, _)| Self::OwnedBy(table)).collect(),
             Relation::View(_) => vec![Self::View],
             Relation::Index { .. } => Vec::new(),
         }
     }
 
-    fn of_lists(constraints: &'a [Constraint], triggers: &'a [Trigger]) -> Vec<Self> {
+    fn of_lists(constraints: &'a [Constraint], triggers: &'a [Trigger], secured: bool) -> Vec<Self> {
         let keys = constraints.iter().filter_map(|constraint| match &constraint.kind {
             ConstraintKind::ForeignKey(key) => Some(Self::References(&key.table)),
             _ => None,
         });
         let names = constraints.iter().map(|constraint| Self::HasConstraint(&constraint.name));
         let triggers = triggers.iter().filter_map(|trigger| trigger.constraint.as_ref());
-        keys.chain(names).chain(triggers.map(Self::HasConstraint)).collect()
+        keys.chain(names).chain(triggers.map(Self::HasConstraint)).chain(secured.then_some(Self::Secured)).collect()
     }
 }
 
@@ -795,10 +824,42 @@ pub struct Rule {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     pub name: Ident,
-    /// Columns that its expressions name.
+    pub using: PolicyCondition,
+    pub with_check: PolicyCondition,
+}
+
+impl Policy {
+    pub fn conditions(&self) -> [&PolicyCondition; 2] {
+        [&self.using, &self.with_check]
+    }
+
+    pub(crate) fn conditions_mut(&mut self) -> [&mut PolicyCondition; 2] {
+        [&mut self.using, &mut self.with_check]
+    }
+
+    /// Whether it names that column of its own table.
+    pub fn names(&self, column: &Ident) -> bool {
+        self.conditions().iter().any(|condition| condition.columns.contains(column))
+    }
+
+    /// Whether a subquery of it reads that column of a relation, or the relation at all.
+    pub(crate) fn reads(&self, relation: &QualifiedName, column: Option<&Ident>) -> bool {
+        self.conditions()
+            .iter()
+            .flat_map(|condition| &condition.dependencies)
+            .any(|(known, columns)| known == relation && column.is_none_or(|column| columns.contains(column)))
+    }
+}
+
+/// What an expression of a policy depends on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PolicyCondition {
+    /// The columns of the policy's own table.
     pub columns: Vec<Ident>,
-    /// What its expressions call, as written.
+    /// What it calls, as written.
     pub functions: Vec<QualifiedName>,
+    /// The relations that its subqueries read, with the columns that they read of each.
+    pub dependencies: Vec<(QualifiedName, Vec<Ident>)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -819,6 +880,8 @@ pub struct View {
     pub columns: Vec<Ident>,
     /// The relations it reads directly, with the columns it reads of each, as they are named now.
     pub dependencies: Vec<(QualifiedName, Vec<Ident>)>,
+    /// The tables whose primary key its GROUP BY rests on: columns that are not grouped follow from it.
+    pub keyed: Vec<QualifiedName>,
     /// A materialized view's.
     pub indexes: Vec<Index>,
     /// Of a materialized view: it has been filled.

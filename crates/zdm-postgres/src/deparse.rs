@@ -583,11 +583,13 @@ impl Printer<'_> {
             return self.infix(if negated { "<>" } else { "=" }, (operand, expr), (self.print(only), only));
         }
         let quantifier = if negated { "<> ALL" } else { "= ANY" };
+        let plainly = operand.text.clone();
+        let operand = self.of_base_type(operand);
         let varying = operand.is("varchar") && list.iter().all(|item| matches!(item, ExprNode::Text(_)));
         if varying {
             let items: Vec<String> = list.iter().map(|item| self.operand(item, &DataType::named("varchar"))).collect();
             return Typed::new(
-                format!("(({})::text {quantifier} ((ARRAY[{}])::text[]))", operand.text, items.join(", ")),
+                format!("(({plainly})::text {quantifier} ((ARRAY[{}])::text[]))", items.join(", ")),
                 Some(DataType::named("bool")),
             );
         }

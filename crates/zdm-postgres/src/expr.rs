@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::data_type::DataType;
 use crate::name::{Ident, QualifiedName};
+use crate::statement::Query;
 
 /// An expression with the text it was read from. The text has no meaning for comparisons by meaning; use `node`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,9 +126,9 @@ pub enum ExprNode {
         expr: Box<ExprNode>,
         index: Box<ExprNode>,
     },
-    /// A subquery, EXISTS included; `relations` are those it names.
+    /// A subquery, EXISTS included, with what it names.
     Subquery {
-        relations: Vec<QualifiedName>,
+        query: Box<Query>,
     },
     /// Read but not understood; `parts` are the operands that were.
     Other {

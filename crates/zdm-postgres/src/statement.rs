@@ -73,11 +73,8 @@ pub enum Statement {
         command: Option<Ident>,
         using: Option<SqlExpr>,
         with_check: Option<SqlExpr>,
-        columns: Vec<Ident>,
         /// What the subqueries of its expressions read.
         relations: Vec<QualifiedName>,
-        /// What its expressions call.
-        functions: Vec<QualifiedName>,
     },
     AlterPolicy {
         name: Ident,
@@ -884,6 +881,8 @@ pub struct Query {
     pub stars: Vec<Ident>,
     /// The output columns where they are simple: (name, source relation and column where it is one, type where a cast says it).
     pub output: Vec<OutputColumn>,
+    /// The columns that it groups by at its own level, with what they stand behind.
+    pub grouped: Vec<(Option<Ident>, Ident)>,
     /// Data-modifying common table expressions.
     pub modifies: Vec<Statement>,
 }
@@ -897,6 +896,12 @@ impl Query {
             let mut meant = self.aliases.iter().filter(|(alias, _)| called(alias)).peekable();
             meant.peek().is_none() || meant.any(|(_, name)| is_relation(name))
         })
+    }
+
+    /// Changes every name of a relation in it.
+    pub(crate) fn rename_relations(&mut self, rename: &dyn Fn(&mut QualifiedName)) {
+        let aliases = self.aliases.iter_mut().map(|(_, name)| name);
+        self.relations.iter_mut().chain(&mut self.only).chain(&mut self.locked).chain(aliases).for_each(rename);
     }
 
     /// Whether a `*` may stand for the columns of a relation.

@@ -4,6 +4,7 @@
 //! and relations that it names; inside a call it takes only that call with it.
 
 use zdm_postgres::expr::ExprNode;
+use zdm_postgres::statement::Query;
 use zdm_postgres::{DataType, Ident, QualifiedName, SqlExpr};
 
 use crate::cursor::{Cursor, Read, Unread};
@@ -57,14 +58,14 @@ pub(crate) fn restricted(text: &str, tokens: &[Token]) -> usize {
 fn other(cursor: &Cursor<'_>, from: usize, to: usize) -> ExprNode {
     let found = query::names(cursor.text, cursor.tokens.get(from..to).unwrap_or_default());
     let mut parts: Vec<ExprNode> =
-        found.columns.into_iter().map(|name| ExprNode::Column { qualifier: None, name }).collect();
-    parts.extend(found.functions.into_iter().map(|function| ExprNode::Call {
-        function,
+        found.columns.iter().map(|name| ExprNode::Column { qualifier: None, name: name.clone() }).collect();
+    parts.extend(found.functions.iter().map(|function| ExprNode::Call {
+        function: function.clone(),
         args: Vec::new(),
         keyword: false,
     }));
     if !found.relations.is_empty() {
-        parts.push(ExprNode::Subquery { relations: found.relations });
+        parts.push(ExprNode::Subquery { query: Box::new(found) });
     }
     ExprNode::Other { text: cursor.source_of(from, to).to_owned(), parts }
 }
@@ -404,9 +405,9 @@ impl Reader<'_> {
             let (expr, depth) = Self::take(left);
             return Ok(Parsed { node: self.other_from(start, vec![*expr]), depth: depth + 1 });
         }
-        if let Some(relations) = self.subquery()? {
+        if let Some(query) = self.subquery()? {
             let (expr, depth) = Self::take(left);
-            let parts = vec![*expr, ExprNode::Subquery { relations }];
+            let parts = vec![*expr, ExprNode::Subquery { query }];
             return Ok(Parsed { node: self.other_from(start, parts), depth: depth + 1 });
         }
         let (list, depth) = self.list_in_parentheses()?;
@@ -440,22 +441,22 @@ impl Reader<'_> {
         }
     }
 
-    /// The relations of `( query )`. `None`: something else stands here; nothing was read.
-    fn subquery(&mut self) -> Read<Option<Vec<QualifiedName>>> {
+    /// What `( query )` names. `None`: something else stands here; nothing was read.
+    fn subquery(&mut self) -> Read<Option<Box<Query>>> {
         let begins = self.cursor.is_kind(Kind::LParen)
             && ["SELECT", "WITH", "VALUES", "TABLE"].iter().any(|word| self.cursor.is_nth(1, word));
         if begins { self.whole_subquery().map(Some) } else { Ok(None) }
     }
 
-    fn whole_subquery(&mut self) -> Read<Vec<QualifiedName>> {
+    fn whole_subquery(&mut self) -> Read<Box<Query>> {
         let (start, end) = self.cursor.skip_parenthesized()?;
-        Ok(query::names(self.cursor.text, &self.cursor.tokens[start..end]).relations)
+        Ok(Box::new(query::names(self.cursor.text, &self.cursor.tokens[start..end])))
     }
 
     /// A subquery, a row, or an expression in parentheses.
     fn parenthesized(&mut self) -> Read<Parsed> {
-        if let Some(relations) = self.subquery()? {
-            return Ok(Parsed::leaf(ExprNode::Subquery { relations }));
+        if let Some(query) = self.subquery()? {
+            return Ok(Parsed::leaf(ExprNode::Subquery { query }));
         }
         let start = self.cursor.at;
         let nesting = self.nesting;
@@ -475,7 +476,7 @@ impl Reader<'_> {
                 if !query::begins(&self.cursor) {
                     return Err(unread);
                 }
-                Ok(Parsed::leaf(ExprNode::Subquery { relations: self.whole_subquery()? }))
+                Ok(Parsed::leaf(ExprNode::Subquery { query: self.whole_subquery()? }))
             }
         }
     }
@@ -681,8 +682,8 @@ impl Reader<'_> {
         let start = self.cursor.at;
         self.cursor.expect("ARRAY")?;
         if self.cursor.is_kind(Kind::LParen) {
-            let relations = self.whole_subquery()?;
-            let node = self.other_from(start, vec![ExprNode::Subquery { relations }]);
+            let query = self.whole_subquery()?;
+            let node = self.other_from(start, vec![ExprNode::Subquery { query }]);
             return Ok(Parsed { node, depth: 2 });
         }
         self.array_items()

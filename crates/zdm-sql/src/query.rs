@@ -59,8 +59,45 @@ pub(crate) fn read_parts(cursor: &Cursor<'_>, parts: &[(usize, usize)]) -> Query
     cursor.source_of(0, cursor.tokens.len()).clone_into(&mut query.text);
     query.words = words(cursor);
     output(&Cursor { at: 0, ..cursor.clone() }, &mut query);
+    grouped(cursor, &mut query);
     query
 }
+
+/// `GROUP BY a, t.b, 1` at the query's own level: names, and numbers of output columns that are names.
+fn grouped(cursor: &Cursor<'_>, query: &mut Query) {
+    let mut cursor = Cursor { at: 0, ..cursor.clone() };
+    cursor.at =
+        cursor.find_outside(|cursor, index| cursor.word_at(index, &["GROUP"]) && cursor.word_at(index + 1, &["BY"]));
+    if cursor.is_at_end() {
+        return;
+    }
+    cursor.at += 2;
+    loop {
+        let start = cursor.at;
+        let number = cursor.peek().and_then(|token| cursor.source(token).parse::<usize>().ok());
+        let by_number = number.and_then(|number| query.output.get(number.checked_sub(1)?));
+        if let Some(output) = by_number {
+            if let ExprNode::Column { qualifier, name } = &*output.expr.node {
+                query.grouped.push((qualifier.clone(), name.clone()));
+            }
+        } else if let Ok(mut parts) = cursor.dotted()
+            && let Some(name) = parts.pop()
+        {
+            query.grouped.push((parts.pop(), name));
+        }
+        cursor.at = start;
+        cursor.at = cursor.find_outside(|cursor, index| {
+            cursor.tokens[index].kind == Kind::Comma || cursor.word_at(index, BEHIND_GROUP_BY)
+        });
+        if !cursor.accept_kind(Kind::Comma) {
+            return;
+        }
+    }
+}
+
+/// What ends GROUP BY.
+const BEHIND_GROUP_BY: &[&str] =
+    &["HAVING", "WINDOW", "UNION", "INTERSECT", "EXCEPT", "ORDER", "LIMIT", "OFFSET", "FETCH", "FOR"];
 
 fn words(cursor: &Cursor<'_>) -> String {
     let mut words = String::new();

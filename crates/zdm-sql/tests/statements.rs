@@ -297,7 +297,7 @@ fn objects() {
     check(
         "CREATE POLICY p ON t AS RESTRICTIVE FOR SELECT TO r, PUBLIC USING (a = b) WITH CHECK (c); ALTER POLICY p ON t RENAME TO q; ALTER TRIGGER g ON t RENAME TO h; ALTER TRIGGER g ON t DEPENDS ON EXTENSION e",
         r#"
-        CreatePolicy{name:"p", table:t, roles:["r", "public"], command:"select", using:"a = b", with_check:"c", columns:["a", "b", "c"]}
+        CreatePolicy{name:"p", table:t, roles:["r", "public"], command:"select", using:"a = b", with_check:"c"}
         AlterOnTable{kind:Policy, name:"p", table:t, rename_to:"q"}
         AlterOnTable{kind:Trigger, name:"g", table:t, rename_to:"h"}
         AlterOnTable{kind:Trigger, name:"g", table:t}
@@ -543,7 +543,7 @@ fn expressions() {
         ("a NOT IN (1, 2)", r#"InList{expr:Column{name:"a"}, list:[Number("1"), Number("2")], negated:true}"#),
         (
             "a IN (SELECT b FROM s.t)",
-            r#"Other{text:"a IN (SELECT b FROM s.t)", parts:[Column{name:"a"}, Subquery{relations:[s.t]}]}"#,
+            r#"Other{text:"a IN (SELECT b FROM s.t)", parts:[Column{name:"a"}, Subquery{query:Query{text:"", relations:[s.t], columns:["b"], qualified:[(None, "b")], aliases:[("t", s.t)]}}]}"#,
         ),
         (
             "a BETWEEN 1 AND 2 AND c",
@@ -597,7 +597,10 @@ fn expressions() {
         ("CASE WHEN a THEN b END", r#"Case{branches:[(Column{name:"a"}, Column{name:"b"})]}"#),
         ("ARRAY[1, 2]", r#"Array([Number("1"), Number("2")])"#),
         ("ARRAY[[1], [2]]", r#"Array([Array([Number("1")]), Array([Number("2")])])"#),
-        ("ARRAY(SELECT 1 FROM t)", r#"Other{text:"ARRAY(SELECT 1 FROM t)", parts:[Subquery{relations:[t]}]}"#),
+        (
+            "ARRAY(SELECT 1 FROM t)",
+            r#"Other{text:"ARRAY(SELECT 1 FROM t)", parts:[Subquery{query:Query{text:"", relations:[t], aliases:[("t", t)]}}]}"#,
+        ),
         ("ROW(1, a)", r#"Row([Number("1"), Column{name:"a"}])"#),
         (
             "(a, b) = (1, 2)",
@@ -607,10 +610,16 @@ fn expressions() {
             "(a, b) OVERLAPS (c, d)",
             r#"Infix{operator:"OVERLAPS", left:Row([Column{name:"a"}, Column{name:"b"}]), right:Row([Column{name:"c"}, Column{name:"d"}])}"#,
         ),
-        ("EXISTS (SELECT 1 FROM t)", "Subquery{relations:[t]}"),
-        ("NOT EXISTS (SELECT 1 FROM t)", "Not(Subquery{relations:[t]})"),
-        ("(SELECT max(a) FROM t)", "Subquery{relations:[t]}"),
-        ("((SELECT 1 FROM t) UNION (SELECT 2 FROM u))", "Subquery{relations:[t, u]}"),
+        ("EXISTS (SELECT 1 FROM t)", r#"Subquery{query:Query{text:"", relations:[t], aliases:[("t", t)]}}"#),
+        ("NOT EXISTS (SELECT 1 FROM t)", r#"Not(Subquery{query:Query{text:"", relations:[t], aliases:[("t", t)]}})"#),
+        (
+            "(SELECT max(a) FROM t)",
+            r#"Subquery{query:Query{text:"", relations:[t], columns:["a"], qualified:[(None, "a")], aliases:[("t", t)], functions:[max]}}"#,
+        ),
+        (
+            "((SELECT 1 FROM t) UNION (SELECT 2 FROM u))",
+            r#"Subquery{query:Query{text:"", relations:[t, u], aliases:[("t", t), ("u", u)]}}"#,
+        ),
         ("COALESCE(a, 0)", r#"Call{function:coalesce, args:[Column{name:"a"}, Number("0")]}"#),
         ("EXTRACT(YEAR FROM a)", r#"Call{function:extract, args:[Text("year"), Column{name:"a"}]}"#),
         ("SUBSTRING(a FROM 1 FOR 2)", r#"Call{function:substring, args:[Column{name:"a"}, Number("1"), Number("2")]}"#),

@@ -18,7 +18,8 @@ impl OwnCase {
     pub fn case(&self) -> Case<'_> {
         // REFRESH … CONCURRENTLY runs inside a transaction block as well.
         let concurrent = self.statement.contains("CONCURRENTLY") && !self.statement.starts_with("REFRESH");
-        let outside = concurrent || self.statement.starts_with("VACUUM");
+        // Several statements that are sent together are in one transaction.
+        let outside = (concurrent || self.statement.starts_with("VACUUM")) && !self.statement.contains("; ");
         Case {
             setup: &self.setup,
             session: self.session,

@@ -544,7 +544,9 @@ impl Bench {
 /// As it is written in a statement.
 fn quoted(name: &str) -> String {
     match name.split_once('.') {
-        Some((schema, name)) => format!("{schema}.{}", zdm_postgres::quote_identifier(name)),
+        Some((schema, name)) => {
+            format!("{}.{}", zdm_postgres::quote_identifier(schema), zdm_postgres::quote_identifier(name))
+        }
         None => zdm_postgres::quote_identifier(name),
     }
 }

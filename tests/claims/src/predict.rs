@@ -7,7 +7,7 @@ use zdm_postgres::catalog::{ConstraintKind, Table, UserTypeKind};
 use zdm_postgres::deparse;
 use zdm_postgres::effects::{Blocks, UncertainEffect};
 use zdm_postgres::expr::ExprNode;
-use zdm_postgres::statement::AlterTableAction;
+use zdm_postgres::statement::{AlterTableAction, TableConstraint, TableConstraintKind};
 use zdm_postgres::{Catalog, Ident, PgVersion, QualifiedName, Session, Statement};
 
 use crate::observed::{Observed, Uncertain};
@@ -114,11 +114,9 @@ pub fn predict_on(base: &Base, case: &Case<'_>) -> Prediction {
             follow_rename(&mut prediction.observed, &statement, [start, &middle]);
         }
         // The counters of a table that is gone are gone, too.
-        if matches!(statement, Statement::Drop(_) | Statement::DropOwned { .. }) {
-            let names = before.catalog().relations().map(|(name, _)| name);
-            let gone = names.filter(|name| session.catalog().relation(name).is_none());
-            prediction.uncertain.scans.extend(gone.map(|name| plain(before.committed_name(name))));
-        }
+        let names = before.catalog().relations().map(|(name, _)| name);
+        let gone = names.filter(|name| session.catalog().relation(name).is_none());
+        prediction.uncertain.scans.extend(gone.map(|name| plain(before.committed_name(name))));
     }
     if let Ok(start) = &base.session {
         forget_unseen(&mut prediction, start, &middle, &session);
@@ -187,27 +185,50 @@ fn forget_unseen(prediction: &mut Prediction, start: &Session, middle: &Session,
     let last = names(end);
     let observed = &mut prediction.observed;
     observed.locks.retain(|name, _| old.contains(name) || last.contains(name));
-    observed.rewrites.retain(|name| old.contains(name));
+    observed.rewrites.retain(|name| old.contains(name) && last.contains(name));
+    // The servers tell of it without a schema.
+    for name in observed.builds.iter().filter(|name| !last.contains(*name)) {
+        let bare = name.rsplit_once('.').map_or(name.as_str(), |(_, bare)| bare);
+        prediction.uncertain.builds.extend([name.clone(), bare.to_owned()]);
+    }
     prediction.uncertain.scans.extend(observed.scans.iter().filter(|name| !old.contains(*name)).cloned());
 }
 
 /// The servers are asked at the end what a relation is called that was not there before.
 fn follow_rename(observed: &mut Observed, statement: &Statement, before: [&Session; 2]) {
     let Statement::AlterTable(alter) = statement else { return };
-    let [AlterTableAction::RenameTo { name }] = alter.actions.as_slice() else { return };
     let schema = alter.name.schema.clone().unwrap_or_else(|| Ident::new("s"));
     let from = QualifiedName::with_schema(schema, alter.name.name.clone());
-    if before.iter().any(|session| session.catalog().relation(&from).is_some()) {
+    for action in &alter.actions {
+        match action {
+            AlterTableAction::RenameTo { name } => follow(observed, &from, name, before),
+            AlterTableAction::AddConstraint(TableConstraint {
+                name: Some(name),
+                kind: TableConstraintKind::PrimaryKey(key) | TableConstraintKind::Unique(key),
+                ..
+            }) => {
+                if let Some(index) = &key.using_index {
+                    follow(observed, &from.sibling(index.clone()), name, before);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+fn follow(observed: &mut Observed, from: &QualifiedName, name: &Ident, before: [&Session; 2]) {
+    if before.iter().any(|session| session.catalog().relation(from).is_some()) {
         return;
     }
-    let (from, to) = (plain(&from), plain(&from.sibling(name.clone())));
+    let (from, to) = (plain(from), plain(&from.sibling(name.clone())));
     if let Some(mode) = observed.locks.remove(&from) {
         let known = observed.locks.entry(to.clone()).or_insert_with(|| mode.clone());
         if zdm_postgres::LockMode::parse(known) < zdm_postgres::LockMode::parse(&mode) {
             *known = mode;
         }
     }
-    for set in [&mut observed.rewrites, &mut observed.scans, &mut observed.builds] {
+    // A build was told of under the name of its moment.
+    for set in [&mut observed.rewrites, &mut observed.scans] {
         if set.remove(&from) {
             set.insert(to.clone());
         }

@@ -110,7 +110,11 @@ impl Printer<'_> {
         // What looks into a value leaves the value as it is.
         let into = matches!(operator, "->" | "->>" | "?" | "#>" | "#>>" | "?|" | "?&");
         let side = |typed: Typed, node: &ExprNode| {
-            if keeps_precision(&typed, &wanted) { self.settle(node) } else { self.settle_operand(typed, node, &wanted) }
+            if keeps_precision(&typed, &wanted) {
+                self.settle_as_base(node)
+            } else {
+                self.settle_operand(typed, node, &wanted)
+            }
         };
         (if into { self.settle(left) } else { side(typed_left, left) }, side(typed_right, right))
     }
@@ -121,7 +125,7 @@ impl Printer<'_> {
             let (left, right) = self.settle_pair(operator, expr, only);
             return ExprNode::Infix { operator: operator.to_owned(), left: Box::new(left), right: Box::new(right) };
         }
-        let operand = self.print(expr);
+        let operand = self.of_base_type(self.print(expr));
         let varying = operand.is("varchar") && list.iter().all(|item| matches!(item, ExprNode::Text(_)));
         let list = self.printed(list);
         let alternatives = std::iter::once(&operand).chain(list.iter().map(|(typed, _)| typed));
@@ -135,7 +139,7 @@ impl Printer<'_> {
         let compared = self.common(&operand, &Typed::new("", Some(wanted.clone())));
         let expr = match compared {
             Some(compared) => self.settle_operand(operand, expr, &compared),
-            None => self.settle(expr),
+            None => self.settle_as_base(expr),
         };
         ExprNode::InList { expr: Box::new(expr), list, negated }
     }
@@ -146,7 +150,21 @@ impl Printer<'_> {
             return cast(node.clone(), wanted);
         }
         let plainly = typed.text.clone();
-        if self.coerced(typed, node, wanted) == plainly { self.settle(node) } else { cast(self.settle(node), wanted) }
+        if self.coerced(typed, node, wanted) == plainly {
+            self.settle_as_base(node)
+        } else {
+            cast(self.settle(node), wanted)
+        }
+    }
+
+    /// An operator takes a domain's value as one of the type below it.
+    fn settle_as_base(&self, node: &ExprNode) -> ExprNode {
+        let of_domain =
+            self.print(node).data_type.filter(|known| crate::cast::domain_of(self.catalog, known).is_some());
+        match of_domain {
+            Some(domain) => cast(self.settle(node), &crate::cast::base_type(self.catalog, &domain)),
+            None => self.settle(node),
+        }
     }
 
     fn mismatch(&self, node: &ExprNode) -> Option<(&'static str, String)> {

@@ -40,6 +40,9 @@ pub(super) struct Work {
     pub(super) altered: BTreeSet<Ident>,
     /// Foreign keys to check once all tables are ready: (columns, referenced table).
     pub(super) foreign_keys: Vec<(Vec<Ident>, QualifiedName)>,
+    /// Foreign keys on either side that compare as before, and are checked again if the table is rewritten for the new
+    /// types of its columns: (referencing table, columns, referenced table).
+    pub(super) kept_keys: Vec<(QualifiedName, Vec<Ident>, QualifiedName)>,
     /// Foreign keys of the table that are made again for the new types of their columns.
     pub(super) remade_keys: Vec<Ident>,
 }
@@ -156,7 +159,12 @@ impl Run {
         // Since 17 new columns are there before the constraints of changed ones are made again.
         let last_types = if self.version.at_least(17) { Pass::SetExpression } else { Pass::AlterType };
         let (mut retyped, mut finished_columns) = (false, false);
+        let mut converted = false;
         for (pass, position) in passes {
+            if pass > Pass::AlterType && !converted {
+                converted = true;
+                check_kept_keys(&mut queue);
+            }
             if pass > last_types && !retyped {
                 retyped = true;
                 self.check_remade(&queue)?;
@@ -170,6 +178,9 @@ impl Run {
             }
             let Some(action) = alter.actions.get(position) else { continue };
             self.alter_action(alter, &name, action, mode, &mut late, &mut queue)?;
+        }
+        if !converted {
+            check_kept_keys(&mut queue);
         }
         if !retyped {
             self.check_remade(&queue)?;
@@ -2024,7 +2035,7 @@ impl Run {
                         "cannot drop constraint {0} on table {2} because trigger {1} on table {2} requires it",
                         quoted_if_needed(constraint),
                         quoted_if_needed(&trigger.name),
-                        quoted_if_needed(&name.name)
+                        self.described(name)
                     ),
                 );
             }
@@ -2318,6 +2329,23 @@ impl Run {
             for (columns, referenced) in &work.foreign_keys {
                 self.validate_foreign_key(name, columns, referenced);
             }
+            for (condition, (referencing, columns, referenced)) in
+                work.maybe_rewrite.iter().flat_map(|condition| work.kept_keys.iter().map(move |key| (condition, key)))
+            {
+                self.if_a_row(condition, |run| run.validate_foreign_key(referencing, columns, referenced));
+            }
+        }
+    }
+}
+
+/// `TryReuseForeignKey`: only in a table that stays as it is a key need not be checked again.
+fn check_kept_keys(queue: &mut Queue) {
+    let rewritten = queue.values_mut().filter(|work| work.rewrite);
+    let keys: Vec<_> = rewritten.flat_map(|work| std::mem::take(&mut work.kept_keys)).collect();
+    for (referencing, columns, referenced) in keys {
+        let checks = &mut queue.entry(referencing).or_default().foreign_keys;
+        if !checks.contains(&(columns.clone(), referenced.clone())) {
+            checks.push((columns, referenced));
         }
     }
 }

@@ -334,7 +334,9 @@ impl Run {
         if trigger_uses {
             return refuse("0A000", "cannot alter type of a column used in a trigger definition");
         }
-        if table.policies.iter().any(|policy| policy.columns.contains(column)) {
+        if table.policies.iter().any(|policy| policy.names(column))
+            || !self.catalog().policies_reading(name, Some(column)).is_empty()
+        {
             return refuse("0A000", "cannot alter type of a column used in a policy definition");
         }
         if table.rules.iter().any(|rule| rule.columns.contains(column)) {
@@ -418,21 +420,21 @@ impl Run {
                     if key.columns.contains(&old.name)
                         || (key.table == *name && key.references.contains(&old.name)) =>
                 {
-                    self.remake_foreign_key(name, constraint, key, (old, new), queue);
+                    self.remake_foreign_key((name, name), constraint, key, (old, new), queue);
                 }
                 _ => {}
             }
         }
         for (referencing, constraint, key) in self.catalog().foreign_keys_to(name) {
             if key.references.contains(&old.name) && referencing != *name {
-                self.remake_foreign_key(&referencing, &constraint, &key, (old, new), queue);
+                self.remake_foreign_key((name, &referencing), &constraint, &key, (old, new), queue);
             }
         }
     }
 
     fn remake_foreign_key(
         &mut self,
-        referencing: &QualifiedName,
+        (altered, referencing): (&QualifiedName, &QualifiedName),
         constraint: &Constraint,
         key: &ForeignKey,
         (old, new): (&Column, &Column),
@@ -463,6 +465,9 @@ impl Run {
             if !entry.foreign_keys.contains(&check) {
                 entry.foreign_keys.push(check);
             }
+        } else {
+            let kept = (referencing.clone(), key.columns.clone(), key.table.clone());
+            queue.entry(altered.clone()).or_default().kept_keys.push(kept);
         }
     }
 

@@ -31,6 +31,11 @@ impl Run {
     /// The relations of a query that is planned and run.
     pub(super) fn run_query(&mut self, query: &Query) -> Step {
         self.need_query_columns(query)?;
+        self.run_read_query(query)
+    }
+
+    /// Of a query whose columns were found when it was read, however they are called now.
+    pub(super) fn run_read_query(&mut self, query: &Query) -> Step {
         let locked: BTreeSet<QualifiedName> = query.locked.iter().filter_map(|name| self.find(name)).collect();
         let whole = reads_everything(query);
         self.check_new_enum_values(&query.text, &|enum_type| {
@@ -108,9 +113,7 @@ impl Run {
         if !query.words.starts_with("select ") {
             return Ok(());
         }
-        let Some(table) = self.find(relation).and_then(|name| self.catalog().table(&name).cloned()) else {
-            return Ok(());
-        };
+        let Some(name) = self.find(relation) else { return Ok(()) };
         let text = &query.words;
         let words: Vec<&str> = text.split(|character: char| !character.is_alphanumeric() && character != '_').collect();
         let count = |wanted: &str| words.iter().filter(|word| **word == wanted).count();
@@ -126,10 +129,23 @@ impl Run {
             .nth(usize::from(relation.schema.is_some()) + 1)
             .is_none_or(|word| matches!(*word, "where" | "limit" | "offset"));
         let simple = count("select") == 1 && count("from") == 1 && others.iter().all(|word| count(word) == 0);
-        if !simple || !one_item || !no_alias || table.assumed || table.uncertain {
+        if !simple || !one_item || !no_alias {
             return Ok(());
         }
-        need_columns_of(&table, &query.columns)
+        match self.catalog().relation(&name) {
+            Some(Relation::Table(table)) if !table.assumed && !table.uncertain => {
+                need_columns_of(table, &query.columns)
+            }
+            Some(Relation::View(view)) if !view.columns.is_empty() => {
+                let missing = query.columns.iter().find(|column| {
+                    !view.columns.contains(column)
+                        && **column != name.name
+                        && !super::create_table::is_system_column(column)
+                });
+                missing.map_or(Ok(()), |column| refuse("42703", format!("column \"{column}\" does not exist")))
+            }
+            _ => Ok(()),
+        }
     }
 
     /// The relations of a query that is only parsed: ACCESS SHARE, no indexes.
@@ -735,33 +751,30 @@ impl Run {
         let not_null = |column: &Ident| !written_as(dml, column, &|node| *node == ExprNode::Null);
         let looked_up: Vec<Ident> = changed.iter().filter(|column| not_null(column)).cloned().collect();
         let unchanged: Vec<Ident> = dml.columns.iter().filter(|column| itself(column)).cloned().collect();
-        let rows = |run: &mut Self| {
-            run.check_keys_of(&name, Change::Update, &looked_up, dml.predicate.is_none());
+        let rows = |run: &mut Self, name: &QualifiedName| {
+            run.check_keys_of(name, Change::Update, &looked_up, dml.predicate.is_none());
             run.if_a_row("this transaction has written a row before", |run| {
-                run.check_keys_of(&name, Change::Update, &unchanged, dml.predicate.is_none());
+                run.check_keys_of(name, Change::Update, &unchanged, dml.predicate.is_none());
             });
             // A row that another partition takes is a new one there, all of whose keys are looked up.
-            if run.partition_keys(&name).iter().any(|key| dml.columns.contains(key)) {
+            if run.partition_keys(name).iter().any(|key| dml.columns.contains(key)) {
                 run.if_a_row("a row moves to another partition", |run| {
-                    run.check_keys_of(&name, Change::Insert, &[], true);
+                    run.check_keys_of(name, Change::Insert, &[], true);
                     // Before 15 it is deleted where it was, for those that reference it as well.
                     if !run.version.at_least(15) {
-                        run.check_keys_to(&name, Change::Delete, &[]);
+                        run.check_keys_to(name, Change::Delete, &[]);
                     }
                 });
             }
-            run.read_bound_of(&name);
-            run.check_keys_to(&name, Change::Update, &changed);
-            run.run_functions_of_rows(&name);
-            run.rows_may_be_refused(&name);
+            run.read_bound_of(name);
+            run.check_keys_to(name, Change::Update, &changed);
+            run.run_functions_of_rows(name);
+            run.rows_may_be_refused(name);
         };
-        if !self.touches_rows(&name, dml) {
-        } else if changes_every_row(dml) {
-            rows(self);
-        } else {
-            self.if_a_row(SATISFIED, rows);
+        for table in self.with_own_triggers(&name, dml) {
+            self.for_changed_rows(&table, dml, |run| rows(run, &table));
+            self.fire_triggers(&table, "UPDATE", &dml.columns);
         }
-        self.fire_triggers(&name, "UPDATE", &dml.columns);
         self.perhaps = outer;
         self.written_in_tree(&name);
         Ok(())
@@ -774,21 +787,37 @@ impl Run {
         }
         let name = self.change_rows(dml)?;
         let outer = std::mem::replace(&mut self.perhaps, true);
-        let rows = |run: &mut Self| {
-            run.check_keys_to(&name, Change::Delete, &[]);
-            if !run.version.at_least(14) {
-                run.read_bound_of(&name);
-            }
-        };
-        if !self.touches_rows(&name, dml) {
-        } else if changes_every_row(dml) {
-            rows(self);
-        } else {
-            self.if_a_row(SATISFIED, rows);
+        for table in self.with_own_triggers(&name, dml) {
+            self.for_changed_rows(&table, dml, |run| {
+                run.check_keys_to(&table, Change::Delete, &[]);
+                if !run.version.at_least(14) {
+                    run.read_bound_of(&table);
+                }
+            });
+            self.fire_triggers(&table, "DELETE", &[]);
         }
-        self.fire_triggers(&name, "DELETE", &[]);
         self.perhaps = outer;
         Ok(())
+    }
+
+    /// The tables whose own triggers and keys an UPDATE or DELETE meets: partitions have those of their root, inheritance
+    /// children have others.
+    fn with_own_triggers(&self, name: &QualifiedName, dml: &Dml) -> Vec<QualifiedName> {
+        let mut tables = vec![name.clone()];
+        if !dml.only.0 && self.table(name).partition_by.is_none() {
+            tables.extend(self.catalog().descendants(name));
+        }
+        tables
+    }
+
+    /// What an UPDATE or DELETE does for the rows of one table.
+    fn for_changed_rows(&mut self, name: &QualifiedName, dml: &Dml, work: impl FnOnce(&mut Self)) {
+        if !self.touches_rows(name, dml) {
+        } else if changes_every_row(dml) {
+            work(self);
+        } else {
+            self.if_a_row(SATISFIED, work);
+        }
     }
 
     pub(super) fn merge(&mut self, dml: &Dml) -> Step {

@@ -128,6 +128,15 @@ impl Run {
                 return self.depended_on(word, root, roots.len());
             }
             self.remove_functions(&functions);
+            let mut reading = self.catalog().policies_reading(name, None);
+            reading.retain(|(table, _)| !doomed.contains(table));
+            if !reading.is_empty()
+                && !cascade
+                && let Some(root) = roots.first()
+            {
+                return self.depended_on(word, root, roots.len());
+            }
+            self.remove_policies(&reading);
         }
         // Foreign keys from elsewhere, and defaults that draw from a dropped sequence.
         for name in &doomed {
@@ -203,7 +212,7 @@ impl Run {
     }
 
     /// `getRelationDescription`: with its schema where the search path does not lead to it.
-    fn described(&self, name: &QualifiedName) -> String {
+    pub(super) fn described(&self, name: &QualifiedName) -> String {
         let bare = QualifiedName::as_written(None, name.name.clone());
         match &name.schema {
             Some(schema) if self.find(&bare).as_ref() != Some(name) => {
@@ -327,8 +336,8 @@ impl Run {
                     "2BP01",
                     format!(
                         "cannot drop index {} because index {} requires it",
-                        quoted_if_needed(&name.name),
-                        quoted_if_needed(&parent.name)
+                        self.described(&name),
+                        self.described(parent)
                     ),
                 );
             }
@@ -434,6 +443,14 @@ impl Run {
         constraint: &Constraint,
         behavior: DropBehavior,
     ) -> Step {
+        let shown = self.described(name);
+        let refused = || {
+            let constraint = &constraint.name;
+            refuse(
+                "2BP01",
+                format!("cannot drop constraint {constraint} on table {shown} because other objects depend on it"),
+            )
+        };
         match &constraint.kind {
             ConstraintKind::ForeignKey(key) => self.unhook_foreign_key(name, key),
             ConstraintKind::PrimaryKey { columns, .. } | ConstraintKind::Unique { columns, .. } => {
@@ -442,17 +459,17 @@ impl Run {
                         continue;
                     }
                     if behavior == DropBehavior::Restrict {
-                        return refuse(
-                            "2BP01",
-                            format!(
-                                "cannot drop constraint {} on table {} because other objects depend on it",
-                                constraint.name,
-                                self.described(name)
-                            ),
-                        );
+                        return refused();
                     }
                     self.unhook_foreign_key(&referencing, &key);
                     self.forget_foreign_key(&referencing, &dependent.name, &key);
+                }
+                if matches!(constraint.kind, ConstraintKind::PrimaryKey { .. }) {
+                    let views = self.catalog().views_keyed_by(name);
+                    if !views.is_empty() && behavior == DropBehavior::Restrict {
+                        return refused();
+                    }
+                    self.remove_relations(&views, DropBehavior::Cascade, "view")?;
                 }
                 self.lock(&name.sibling(constraint.name.clone()), LockMode::AccessExclusive);
                 self.remove_index(name, &constraint.name);
@@ -584,6 +601,11 @@ impl Run {
             return refusal();
         }
         self.remove_functions(&functions);
+        let reading = self.catalog().policies_reading(name, Some(column));
+        if !reading.is_empty() && !cascade {
+            return refusal();
+        }
+        self.remove_policies(&reading);
         if !self.unpublish_column(name, column, cascade) {
             return refusal();
         }
@@ -597,12 +619,8 @@ impl Run {
             })
             .map(|trigger| trigger.name.clone())
             .collect();
-        let policies: BTreeSet<Ident> = table
-            .policies
-            .iter()
-            .filter(|policy| policy.columns.contains(column))
-            .map(|policy| policy.name.clone())
-            .collect();
+        let policies: BTreeSet<Ident> =
+            table.policies.iter().filter(|policy| policy.names(column)).map(|policy| policy.name.clone()).collect();
         let rules: BTreeSet<Ident> =
             table.rules.iter().filter(|rule| rule.columns.contains(column)).map(|rule| rule.name.clone()).collect();
         let dependents = triggers.len() + policies.len() + rules.len();
@@ -668,6 +686,14 @@ impl Run {
     fn remove_functions(&mut self, names: &[QualifiedName]) {
         for name in names {
             self.catalog_mut().functions.remove_mut(name);
+        }
+    }
+
+    /// Policies of other tables that read what goes.
+    fn remove_policies(&mut self, policies: &[(QualifiedName, Ident)]) {
+        for (table, name) in policies {
+            self.lock(table, LockMode::AccessExclusive);
+            self.catalog_mut().edit_table(table, |table| table.policies.retain(|policy| policy.name != *name));
         }
     }
 

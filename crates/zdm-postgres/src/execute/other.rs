@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Run, Step, not_for_relation, refuse, written};
-use crate::catalog::{Policy, Relation, Rule, Sequence, Trigger};
+use crate::catalog::{Policy, PolicyCondition, Relation, Rule, Sequence, Trigger};
 use crate::data_type::{DataType, quoted_if_needed};
 use crate::effects::UncertainEffect;
 use crate::expr::{ExprNode, SqlExpr};
@@ -47,17 +47,7 @@ impl Run {
             Statement::CreateFunction(create) => return self.create_function(create),
             Statement::CreateTrigger(create) => return self.create_trigger(create),
             Statement::CreateRule { .. } => return self.create_rule(statement),
-            Statement::CreatePolicy {
-                table,
-                roles,
-                command,
-                using,
-                with_check,
-                relations,
-                name,
-                columns,
-                functions,
-            } => {
+            Statement::CreatePolicy { table, roles, command, using, with_check, relations, name } => {
                 let command = command.as_ref().map(Ident::as_str);
                 if with_check.is_some() && matches!(command, Some("select" | "delete")) {
                     return refuse("42601", "WITH CHECK cannot be applied to SELECT or DELETE");
@@ -68,8 +58,7 @@ impl Run {
                 for role in roles {
                     self.need_role(role);
                 }
-                let policy = Policy { name: name.clone(), columns: columns.clone(), functions: functions.clone() };
-                return self.create_policy(policy, table, &[using, with_check], relations);
+                return self.create_policy(name, table, &[using, with_check], relations);
             }
             Statement::AlterPolicy { name, table, roles, using, with_check, relations } => {
                 for role in roles {
@@ -85,6 +74,15 @@ impl Run {
                 if !self.has_object(&table, ObjectKind::Policy, name) {
                     return missing_object(ObjectKind::Policy, name, &table);
                 }
+                let conditions = [using, with_check]
+                    .map(|condition| condition.as_ref().map(|condition| self.policy_condition(&table, condition)));
+                self.catalog_mut().edit_table(&table, |table| {
+                    for policy in table.policies.iter_mut().filter(|policy| policy.name == *name) {
+                        for (known, condition) in policy.conditions_mut().into_iter().zip(conditions.clone()) {
+                            *known = condition.unwrap_or_else(|| std::mem::take(known));
+                        }
+                    }
+                });
             }
             Statement::AlterOnTable { kind, name, table, rename_to } => {
                 return self.alter_on_table(*kind, name, table, rename_to.as_ref());
@@ -403,6 +401,7 @@ impl Run {
                 query: crate::statement::Query::default(),
                 columns: Vec::new(),
                 dependencies: Vec::new(),
+                keyed: Vec::new(),
                 indexes: Vec::new(),
                 populated: true,
                 instead: false,
@@ -816,9 +815,9 @@ impl Run {
 
     fn create_policy(
         &mut self,
-        policy: Policy,
+        name: &Ident,
         table: &QualifiedName,
-        conditions: &[&Option<SqlExpr>],
+        conditions: &[&Option<SqlExpr>; 2],
         relations: &[QualifiedName],
     ) -> Step {
         let table = self.open(table)?;
@@ -832,19 +831,52 @@ impl Run {
         }
         let known = self.table(&table);
         if relations.is_empty() && !known.assumed && !known.uncertain {
-            let missing = policy.columns.iter().find(|column| {
+            let columns = conditions.iter().copied().flatten().flat_map(|condition| condition.node.columns());
+            let mut missing = columns.filter(|column| {
                 known.column(column.as_str()).is_none() && !super::create_table::is_system_column(column)
             });
-            if let Some(column) = missing {
+            if let Some(column) = missing.next() {
                 return refuse("42703", format!("column \"{column}\" does not exist"));
             }
         }
         self.check_conditions(conditions, &table, Place::Policy)?;
-        if self.table(&table).policies.iter().any(|known| known.name == policy.name) {
-            return refuse("42710", format!("policy \"{}\" for table \"{}\" already exists", policy.name, table.name));
+        if self.table(&table).policies.iter().any(|known| known.name == *name) {
+            return refuse("42710", format!("policy \"{name}\" for table \"{}\" already exists", table.name));
         }
+        let [using, with_check] = conditions.map(|condition| {
+            condition.as_ref().map(|condition| self.policy_condition(&table, condition)).unwrap_or_default()
+        });
+        let policy = Policy { name: name.clone(), using, with_check };
         self.catalog_mut().edit_table(&table, |table| table.policies.push(policy));
         Ok(())
+    }
+
+    /// What a policy's expression depends on. A name in a subquery that none of its relations has is the table's.
+    fn policy_condition(&self, table: &QualifiedName, expr: &SqlExpr) -> PolicyCondition {
+        let mut condition = PolicyCondition { columns: expr.node.columns(), ..PolicyCondition::default() };
+        expr.node.walk(&mut |node| match node {
+            ExprNode::Call { function, .. } => condition.functions.push(function.clone()),
+            ExprNode::Subquery { query } => {
+                condition.functions.extend(query.functions.iter().cloned());
+                let found: Vec<QualifiedName> = query.relations.iter().filter_map(|name| self.find(name)).collect();
+                for (qualifier, column) in &query.qualified {
+                    let inside = match qualifier {
+                        Some(qualifier) => query.aliases.iter().any(|(alias, _)| alias == qualifier),
+                        None => found.iter().any(|name| self.table(name).column(column.as_str()).is_some()),
+                    };
+                    let outside = qualifier.as_ref().is_none_or(|qualifier| *qualifier == table.name);
+                    if !inside && outside && !condition.columns.contains(column) {
+                        condition.columns.push(column.clone());
+                    }
+                }
+                for relation in found {
+                    let columns = self.columns_read(&relation, query);
+                    condition.dependencies.push((relation, columns));
+                }
+            }
+            _ => {}
+        });
+        condition
     }
 
     /// ALTER TRIGGER, RULE or POLICY … ON table.
@@ -1217,7 +1249,7 @@ impl Run {
         {
             return refuse(
                 "2BP01",
-                format!("cannot drop rule _RETURN on view {0} because view {0} requires it", table.name),
+                format!("cannot drop rule _RETURN on view {0} because view {0} requires it", self.described(&table)),
             );
         }
         for name in &drop.names {
@@ -1236,8 +1268,8 @@ impl Run {
                     format!(
                         "cannot drop trigger {0} on table {1} because trigger {0} on table {2} requires it",
                         quoted_if_needed(&name.name),
-                        quoted_if_needed(&table.name),
-                        quoted_if_needed(&parent.name)
+                        self.described(&table),
+                        self.described(parent)
                     ),
                 );
             }

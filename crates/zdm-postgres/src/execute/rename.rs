@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::{Run, Step, refuse};
-use crate::catalog::{Catalog, ConstraintKind, Index, Relation};
+use crate::catalog::{Catalog, ConstraintKind, Index, Policy, Relation};
 use crate::expr::{ExprNode, SqlExpr};
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
@@ -301,8 +301,8 @@ impl Run {
             for rule in &mut table.rules {
                 rule.columns.iter_mut().filter(|column| *column == from).for_each(|column| *column = to.clone());
             }
-            for policy in &mut table.policies {
-                policy.columns.iter_mut().for_each(rename);
+            for condition in table.policies.iter_mut().flat_map(Policy::conditions_mut) {
+                condition.columns.iter_mut().for_each(rename);
             }
             if let Some(partition_by) = &mut table.partition_by {
                 partition_by.columns.iter_mut().for_each(rename);
@@ -502,9 +502,14 @@ fn rename_references(catalog: &mut Catalog, from: &QualifiedName, to: &Qualified
             }
             Some(Relation::View(view)) if view.dependencies.iter().any(|(relation, _)| relation == from) => {
                 catalog.edit_view(&name, |view| {
-                    for (relation, _) in view.dependencies.iter_mut().filter(|(relation, _)| relation == from) {
-                        *relation = to.clone();
-                    }
+                    let rename = |relation: &mut QualifiedName| {
+                        if relation == from {
+                            *relation = to.clone();
+                        }
+                    };
+                    view.dependencies.iter_mut().for_each(|(relation, _)| rename(relation));
+                    view.keyed.iter_mut().for_each(rename);
+                    view.query.rename_relations(&rename);
                 });
             }
             Some(Relation::Sequence(sequence))
@@ -524,7 +529,7 @@ fn rename_references(catalog: &mut Catalog, from: &QualifiedName, to: &Qualified
     }
 }
 
-/// What bodies of functions and publications name.
+/// What bodies of functions, publications and policies name.
 fn rename_named(catalog: &mut Catalog, rename: &dyn Fn(&mut QualifiedName, &mut Vec<Ident>)) {
     let functions: Vec<_> = catalog
         .functions
@@ -546,6 +551,15 @@ fn rename_named(catalog: &mut Catalog, rename: &dyn Fn(&mut QualifiedName, &mut 
             rename(&mut part.table, &mut part.filter);
         }
         catalog.publications.insert_mut(name, Arc::new(parts));
+    }
+    for name in catalog.secured_tables() {
+        catalog.edit_table(&name, |table| {
+            for condition in table.policies.iter_mut().flat_map(Policy::conditions_mut) {
+                for (relation, columns) in &mut condition.dependencies {
+                    rename(relation, columns);
+                }
+            }
+        });
     }
 }
 

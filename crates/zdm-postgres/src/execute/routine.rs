@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use super::{Run, Step, refuse, written};
-use crate::catalog::{ConstraintKind, Domain, Function, Table, UserType, UserTypeKind};
+use crate::catalog::{ConstraintKind, Domain, Function, Policy, Table, UserType, UserTypeKind};
 use crate::data_type::{DataType, quoted_if_needed};
 use crate::effects::UncertainEffect;
 use crate::expr::{ExprNode, SqlExpr};
@@ -497,7 +497,10 @@ impl Run {
                     users.push(User::Trigger(table.name.clone(), trigger.name.clone()));
                 }
             }
-            let policies = table.policies.iter().filter(|policy| policy.functions.iter().any(is_meant));
+            let policies = table
+                .policies
+                .iter()
+                .filter(|policy| policy.conditions().iter().any(|condition| condition.functions.iter().any(is_meant)));
             users.extend(policies.map(|policy| User::Policy(table.name.clone(), policy.name.clone())));
             let rules = table.rules.iter().filter(|rule| rule.functions.iter().any(is_meant));
             users.extend(rules.map(|rule| User::Rule(table.name.clone(), rule.name.clone())));
@@ -643,7 +646,8 @@ fn rename_in_table(table: &mut Table, is_meant: &dyn Fn(&QualifiedName) -> bool,
             rename_in(when, is_meant, to);
         }
     }
-    let of_policies = table.policies.iter_mut().flat_map(|policy| &mut policy.functions);
+    let conditions = table.policies.iter_mut().flat_map(Policy::conditions_mut);
+    let of_policies = conditions.flat_map(|condition| &mut condition.functions);
     let of_rules = table.rules.iter_mut().flat_map(|rule| &mut rule.functions);
     for function in of_policies.chain(of_rules).filter(|function| is_meant(function)) {
         *function = to.clone();

@@ -614,7 +614,7 @@ impl Run {
         for written_name in &drop.names {
             let Some(name) = self.find_type(written_name) else {
                 if let Some(relation) = self.find(written_name).filter(|found| self.catalog().table(found).is_some()) {
-                    let name = crate::data_type::quoted_if_needed(&relation.name);
+                    let name = self.described(&relation);
                     return refuse("2BP01", format!("cannot drop type {name} because table {name} requires it"));
                 }
                 if drop.if_exists || self.catalog().is_incomplete() || !self.extensions_are_known() {

@@ -3,10 +3,12 @@
 use std::sync::Arc;
 
 use super::{Run, Step, refuse};
-use crate::catalog::{Relation, View};
+use crate::catalog::{ConstraintKind, Relation, View};
+use crate::effects::UncertainEffect;
+use crate::expr::ExprNode;
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
-use crate::statement::{CreateView, IndexKey, Persistence};
+use crate::statement::{CreateView, IndexKey, Persistence, Query};
 
 impl Run {
     pub(super) fn create_view(&mut self, create: &CreateView) -> Step {
@@ -63,10 +65,16 @@ impl Run {
         } else {
             self.made(&name);
         }
+        // It goes on to mean the relations that it has found.
+        let mut query = create.query.clone();
+        query.rename_relations(&|name| *name = self.find(name).unwrap_or_else(|| name.clone()));
+        let keyed = create.query.relations.iter().filter_map(|name| self.find(name));
+        let keyed = keyed.filter(|name| self.groups_by_key(&create.query, name)).collect();
         let view = View {
             name: name.clone(),
             materialized: create.materialized,
-            query: create.query.clone(),
+            query,
+            keyed,
             columns,
             dependencies,
             indexes: Vec::new(),
@@ -76,6 +84,27 @@ impl Run {
         };
         self.catalog_mut().put(name, Relation::View(Arc::new(view)));
         Ok(())
+    }
+
+    /// `check_functional_grouping`: whether columns of the table stand outside of aggregates that are not grouped, because
+    /// its primary key is.
+    fn groups_by_key(&self, query: &Query, name: &QualifiedName) -> bool {
+        let table = self.table(name);
+        let Some(ConstraintKind::PrimaryKey { columns: key, .. }) = table.primary_key().map(|key| &key.kind) else {
+            return false;
+        };
+        let is_own = |qualifier: &Option<Ident>, column: &Ident| {
+            table.column(column.as_str()).is_some()
+                && qualifier.as_ref().is_none_or(|qualifier| {
+                    let mut meant = query.aliases.iter().filter(|(alias, _)| alias == qualifier);
+                    meant.any(|(_, relation)| self.find(relation).as_ref() == Some(name))
+                })
+        };
+        let grouped =
+            |column: &Ident| query.grouped.iter().any(|(qualifier, known)| known == column && is_own(qualifier, known));
+        let ungrouped = |qualifier: &Option<Ident>, column: &Ident| is_own(qualifier, column) && !grouped(column);
+        key.iter().all(grouped)
+            && query.output.iter().any(|output| stands_outside_aggregates(&output.expr.node, &ungrouped))
     }
 
     /// Reads the query anew into new files, or, CONCURRENTLY, compares and changes rows under EXCLUSIVE.
@@ -118,9 +147,11 @@ impl Run {
         }
         self.catalog_mut().edit_view(&name, |view| view.populated = with_data);
         if with_data {
-            self.run_query(&view.query)?;
-            // The new rows are read for the indexes, or to be compared with the old ones.
-            if concurrently || !view.indexes.is_empty() {
+            self.run_read_query(&view.query)?;
+            // The old rows are joined with the new ones, or the new ones are read for the indexes.
+            if concurrently {
+                self.maybe(&name, UncertainEffect::Scan, "the planner uses no index");
+            } else if !view.indexes.is_empty() {
                 self.effects.scans.insert(name.clone());
             }
         }
@@ -134,6 +165,15 @@ impl Run {
             }
         }
         Ok(())
+    }
+}
+
+/// Whether a column that is meant stands in the expression and in no argument of an aggregate.
+fn stands_outside_aggregates(node: &ExprNode, is_meant: &dyn Fn(&Option<Ident>, &Ident) -> bool) -> bool {
+    match node {
+        ExprNode::Column { qualifier, name } => is_meant(qualifier, name),
+        ExprNode::Call { function, .. } if crate::typing::is_aggregate(function) => false,
+        node => node.children().into_iter().any(|child| stands_outside_aggregates(child, is_meant)),
     }
 }
 

@@ -534,8 +534,8 @@ fn create_policy(cursor: &mut Cursor<'_>) -> Read<Statement> {
     let name = cursor.ident()?;
     cursor.expect("ON")?;
     let table = cursor.name()?;
-    let PolicyTail { roles, command, using, with_check, columns, relations, functions } = policy_tail(cursor)?;
-    Ok(Statement::CreatePolicy { name, table, roles, command, using, with_check, columns, relations, functions })
+    let PolicyTail { roles, command, using, with_check, relations } = policy_tail(cursor)?;
+    Ok(Statement::CreatePolicy { name, table, roles, command, using, with_check, relations })
 }
 
 /// What stands behind a policy's table.
@@ -545,12 +545,8 @@ struct PolicyTail {
     command: Option<Ident>,
     using: Option<SqlExpr>,
     with_check: Option<SqlExpr>,
-    /// Those that its expressions name.
-    columns: Vec<Ident>,
     /// What the subqueries of its expressions read.
     relations: Vec<QualifiedName>,
-    /// What its expressions call.
-    functions: Vec<QualifiedName>,
 }
 
 fn policy_tail(cursor: &mut Cursor<'_>) -> Read<PolicyTail> {
@@ -573,16 +569,11 @@ fn policy_tail(cursor: &mut Cursor<'_>) -> Read<PolicyTail> {
         } else {
             return Ok(tail);
         };
-        expr.node.walk(&mut |node| match node {
-            zdm_postgres::expr::ExprNode::Subquery { relations } => tail.relations.extend(relations.iter().cloned()),
-            zdm_postgres::expr::ExprNode::Call { function, .. } => tail.functions.push(function.clone()),
-            _ => {}
-        });
-        for column in expr.node.columns() {
-            if !tail.columns.contains(&column) {
-                tail.columns.push(column);
+        expr.node.walk(&mut |node| {
+            if let zdm_postgres::expr::ExprNode::Subquery { query } = node {
+                tail.relations.extend(query.relations.iter().cloned());
             }
-        }
+        });
         if using {
             tail.using = Some(expr);
         } else {
