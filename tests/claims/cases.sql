@@ -2778,3 +2778,37 @@ CREATE TABLE med.note (d date, id int, PRIMARY KEY (d, id)) PARTITION BY RANGE (
 CREATE TABLE med.note (d date, id int) PARTITION BY RANGE (d); CREATE INDEX ON med.note (id); CREATE TABLE med.note_1 PARTITION OF med.note FOR VALUES FROM ('2025-01-01') TO ('2026-01-01'); DROP INDEX med.note_1_id_idx
 DROP TYPE med.patient
 ALTER INDEX stay_much RENAME TO much; REINDEX INDEX CONCURRENTLY much
+ALTER TABLE med.patient ADD COLUMN meta jsonb; CREATE INDEX ON med.patient ((meta ->> 'a')) ==> ALTER TABLE med.patient ALTER COLUMN meta TYPE text
+ALTER TABLE med.patient ADD COLUMN meta jsonb, ADD CHECK (meta ? 'a') ==> ALTER TABLE med.patient ALTER COLUMN meta TYPE text USING meta::text
+ALTER TABLE med.patient ADD COLUMN n int, ADD CHECK (n + 1 > 0) ==> ALTER TABLE med.patient ALTER COLUMN n TYPE text
+ALTER TABLE med.patient ADD COLUMN n int; CREATE INDEX ON med.patient (abs(n)) ==> ALTER TABLE med.patient ALTER COLUMN n TYPE text
+ALTER TABLE ward ADD CHECK (title ->> 'x' = 'y')
+ALTER TABLE ward ADD CHECK (beds ~ 'y')
+CREATE INDEX ON ward ((title -> 1))
+
+-- base depot
+CREATE DOMAIN qty AS int DEFAULT 0 CHECK (VALUE < 99999);
+CREATE TABLE stock (sku text, n qty NOT NULL);
+CREATE MATERIALIZED VIEW full_stock AS SELECT sku, n FROM stock;
+CREATE MATERIALIZED VIEW later AS SELECT n FROM stock WITH NO DATA;
+CREATE TABLE scan (device text, site int) PARTITION BY LIST (site);
+CREATE TABLE scan_1 PARTITION OF scan FOR VALUES IN (1);
+CREATE TABLE scan_null PARTITION OF scan FOR VALUES IN (NULL);
+CREATE SCHEMA "Risk";
+CREATE TABLE "Risk"."Rating" ("customerId" bigint PRIMARY KEY, "Score" real);
+CREATE INDEX "Rating_Score" ON "Risk"."Rating" ("Score");
+INSERT INTO stock SELECT 'k' || g, 5 FROM generate_series(1, 1500) g;
+INSERT INTO scan SELECT 'd', 1 FROM generate_series(1, 1500) g;
+INSERT INTO scan SELECT 'd', NULL FROM generate_series(1, 1500) g;
+INSERT INTO "Risk"."Rating" SELECT g, 1 FROM generate_series(1, 1500) g;
+REFRESH MATERIALIZED VIEW full_stock;
+-- cases
+ALTER DOMAIN qty SET NOT NULL
+ALTER DOMAIN qty ADD CONSTRAINT positive CHECK (VALUE > 0)
+ALTER DOMAIN qty ADD CONSTRAINT positive CHECK (VALUE > 0) NOT VALID; ALTER DOMAIN qty VALIDATE CONSTRAINT positive
+ALTER TABLE scan DETACH PARTITION scan_null CONCURRENTLY
+ALTER TABLE scan DETACH PARTITION scan_1 CONCURRENTLY
+ALTER TABLE "Risk"."Rating" ALTER COLUMN "Score" TYPE double precision
+ALTER INDEX "Risk"."Rating_Score" RENAME TO rating_score; DROP INDEX "Risk".rating_score
+ALTER TABLE "Risk"."Rating" SET SCHEMA s; ALTER TABLE "Rating" RENAME TO rating
+ALTER SCHEMA "Risk" RENAME TO risk; DROP INDEX risk."Rating_Score"

@@ -480,10 +480,12 @@ impl Scope<'_> {
             Selected::One(candidate) => Ok(Self::result(candidate, &values)),
             Selected::Open => Ok(Value::Open),
             Selected::Nothing => {
+                let mut extensions = self.catalog.extensions.keys();
                 let more = self.catalog.has_own_operators()
                     || self.catalog.has_extension("intarray")
                     || IN_EXTENSIONS.contains(&operator)
-                    || (!WHOLLY_KNOWN.contains(&operator) && !self.catalog.extensions.is_empty());
+                    || (!WHOLLY_KNOWN.contains(&operator)
+                        && !extensions.all(|extension| crate::cast::is_known_extension(extension.as_str())));
                 if more || self.catalog.is_incomplete() || !self.version.at_least(14) {
                     return Ok(Value::Open);
                 }

@@ -17,6 +17,7 @@ use crate::expr::{ExprNode, SqlExpr};
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
 use crate::statement::{AlterTableAction, IndexElement, IndexKey};
+use crate::typing::Place;
 
 impl Run {
     pub(super) fn alter_column_type(
@@ -542,9 +543,10 @@ impl Run {
     fn check_remade_expressions(&mut self, name: &QualifiedName, altered: &BTreeSet<Ident>) -> Step {
         let table = self.table(name);
         let uses = |expr: &SqlExpr| expr.node.columns().iter().any(|column| altered.contains(column));
-        let read = |expr: &SqlExpr| match settled::unreadable(self.catalog(), &table, expr).filter(|_| uses(expr)) {
+        let read = |expr: &SqlExpr, place| match settled::unreadable(self.catalog(), &table, expr) {
+            _ if !uses(expr) => Ok(()),
             Some((sqlstate, message)) => refuse(sqlstate, self.without_path(message)),
-            None => Ok(()),
+            None => self.check_functions_in(&expr.node, Some(&table), place),
         };
         for index in &table.indexes {
             let immutable = |expr: &SqlExpr, what: &str| {
@@ -554,13 +556,13 @@ impl Run {
                 Ok(())
             };
             if let Some(predicate) = &index.predicate {
-                read(predicate)?;
+                read(predicate, Place::IndexPredicate)?;
                 immutable(predicate, "predicate")?;
             }
             for element in &index.elements {
                 match &element.key {
                     IndexKey::Expr(expr) => {
-                        read(expr)?;
+                        read(expr, Place::IndexExpression)?;
                         immutable(expr, "expression")?;
                     }
                     IndexKey::Column(column) if altered.contains(column) => {
@@ -588,7 +590,7 @@ impl Run {
         let mut unknown = None;
         for constraint in &table.constraints {
             let ConstraintKind::Check { expr, .. } = &constraint.kind else { continue };
-            read(expr)?;
+            read(expr, Place::Check)?;
             if uses(expr) && !settled::is_understood(self.catalog(), &table, expr) {
                 unknown = expr.node.columns().into_iter().find(|column| altered.contains(column));
             }

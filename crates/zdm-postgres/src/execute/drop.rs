@@ -320,6 +320,16 @@ impl Run {
             if self.table(&table_name).partition_by.is_some() && drop.concurrently {
                 return refuse("0A000", format!("cannot drop partitioned index \"{}\" concurrently", name.name));
             }
+            if let Some(parent) = &index.parent {
+                return refuse(
+                    "2BP01",
+                    format!(
+                        "cannot drop index {} because index {} requires it",
+                        self.described(&name),
+                        self.described(parent)
+                    ),
+                );
+            }
             if index.constraint {
                 return refuse(
                     "2BP01",
@@ -328,16 +338,6 @@ impl Run {
                         self.described(&name),
                         name.name,
                         self.described(&table_name)
-                    ),
-                );
-            }
-            if let Some(parent) = &index.parent {
-                return refuse(
-                    "2BP01",
-                    format!(
-                        "cannot drop index {} because index {} requires it",
-                        self.described(&name),
-                        self.described(parent)
                     ),
                 );
             }

@@ -593,7 +593,11 @@ impl Run {
             let Some(level) = self.terms_of_bound(parent, bound) else { return };
             terms.extend(level);
         }
-        let expr = crate::expr::SqlExpr::new(text.clone(), ExprNode::And(terms));
+        let whole = match terms.len() {
+            1 => terms.remove(0),
+            _ => ExprNode::And(terms),
+        };
+        let expr = crate::expr::SqlExpr::new(text.clone(), whole);
         let check = Check { name: None, expr, no_inherit: false, attributes: ConstraintAttributes::default() };
         // A name is always free, and the columns are the table's.
         let Ok(chosen) = self.add_check(child, &check) else { return };

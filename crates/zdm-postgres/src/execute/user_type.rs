@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::{Run, Step, candidates, refuse, written};
 use crate::catalog::{Column, ConstraintKind, Domain, DomainCheck, Function, Relation, Table, UserType, UserTypeKind};
 use crate::data_type::DataType;
+use crate::effects::UncertainEffect;
 use crate::expr::ExprNode;
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
@@ -180,6 +181,25 @@ impl Run {
                 self.scan(&table);
             }
         }
+        let types = self.domains_over(domain);
+        let materialized: Vec<_> =
+            self.catalog().views().filter(|(_, view)| view.materialized).map(|(_, view)| view.clone()).collect();
+        for view in materialized {
+            let columns = self.output_types(&view.query);
+            if columns.iter().flatten().any(|column| types.contains(&column.name)) {
+                self.lock(&view.name, LockMode::Share);
+                if view.populated {
+                    self.effects.scans.insert(view.name.clone());
+                }
+                let name = &view.name;
+                self.may_fail(name, "23502", format!("a row of {name} has NULL where it may not"));
+                self.may_fail(name, "23514", format!("a value in {name} violates the constraint"));
+            } else if columns.iter().any(Option::is_none) {
+                let condition = format!("a column of {} has the type {domain}", view.name);
+                self.maybe(&view.name, UncertainEffect::Lock(LockMode::Share), condition.clone());
+                self.maybe(&view.name, UncertainEffect::Scan, condition);
+            }
+        }
         Ok(())
     }
 
@@ -244,8 +264,8 @@ impl Run {
         Ok(())
     }
 
-    /// The columns of the type, of domains over it, and of arrays of it.
-    fn columns_of_type(&self, name: &QualifiedName) -> Vec<(QualifiedName, Ident)> {
+    /// The type with the domains over it.
+    fn domains_over(&self, name: &QualifiedName) -> Vec<QualifiedName> {
         let mut types = vec![name.clone()];
         let mut next = 0;
         while let Some(current) = types.get(next).cloned() {
@@ -259,6 +279,12 @@ impl Run {
                 }
             }
         }
+        types
+    }
+
+    /// The columns of the type, of domains over it, and of arrays of it.
+    fn columns_of_type(&self, name: &QualifiedName) -> Vec<(QualifiedName, Ident)> {
+        let types = self.domains_over(name);
         let mut found: Vec<(bool, QualifiedName, Ident)> = Vec::new();
         for table in self.catalog().tables() {
             let columns = table.columns.iter().filter(|column| types.contains(&column.data_type.name));
