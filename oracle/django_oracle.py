@@ -44,6 +44,9 @@ def main():
     # The settings of a project must not find our own directory on the path.
     here = os.path.dirname(os.path.abspath(__file__))
     sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != here or entry in options.path]
+    if options.without_psycopg3:
+        # Python raises `ImportError` for such an entry.
+        sys.modules["psycopg"] = None
     configure(options)
 
     import django
@@ -78,6 +81,7 @@ def arguments():
     parser.add_argument(
         "--keep-going", action="store_true", help="after a failure, go on with what does not depend on it"
     )
+    parser.add_argument("--without-psycopg3", action="store_true", help="let Django find psycopg2 alone")
     parser.add_argument("--output", default="-")
     options = parser.parse_args()
     if (options.settings is None) == (options.apps is None):

@@ -44,7 +44,7 @@ pub(crate) const DJANGO: [Django; 5] = [
     Django {
         series: "5.2",
         python: (10, 14),
-        packages: &["Django==5.2.19", "psycopg[binary]==3.3.9", "tzdata==2025.2"],
+        packages: &["Django==5.2.19", "psycopg[binary]==3.3.9", "psycopg2-binary==2.9.13", "tzdata==2025.2"],
     },
     Django {
         series: "6.0",

@@ -35,7 +35,7 @@ use crate::value::Value;
 pub use literal::PLACEHOLDER;
 
 use backwards::WayBack;
-use literal::Literal;
+use literal::{By, Literal};
 use naming::quote_name;
 use statement::{
     Elements, ForeignKeyStatement, ForeignKeySuffix, Fragments, IndexStatement, Name, Statement, StatementKind,
@@ -535,7 +535,7 @@ impl Editor<'_> {
                     field.name()
                 ));
             }
-            Some(value) => return Ok(literal::prepared(field, value, self.context)),
+            Some(value) => return Ok(literal::prepared(field, value, By::of_defaults(self.context), self.context)),
             None => {}
         }
         Ok(self.default_of_django(field))
@@ -549,17 +549,20 @@ impl Editor<'_> {
             if field.relation.is_some() && is_empty && (number || &*field.value_type == "UUIDField") {
                 return Literal::Null;
             }
-            return literal::prepared(field, value, self.context);
+            return literal::prepared(field, value, By::of_defaults(self.context), self.context);
         }
         if field.is_generated() {
             return Literal::Null;
         }
         let blank = field.field.flag("blank");
         if !field.null && blank && crate::resolve::empty_strings_allowed(field) {
-            return Literal::Known(match &*field.internal_type {
-                "BinaryField" => "'\\x'::bytea".to_owned(),
-                _ => "''".to_owned(),
-            });
+            return match &*field.internal_type {
+                "BinaryField" => {
+                    let by = By::of_defaults(self.context);
+                    literal::prepared(field, &Value::Bytes(Arc::default()), by, self.context)
+                }
+                _ => Literal::Known("''".to_owned()),
+            };
         }
         if field.field.flag("auto_now") || field.field.flag("auto_now_add") {
             return Literal::Wildcard;

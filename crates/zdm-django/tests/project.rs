@@ -322,6 +322,28 @@ fn operations_ask_the_database_for_tables_and_columns() {
                 if self.name in existing:
                     super().database_forwards(app_label, schema_editor, from_state, to_state)
 
+        class Within(migrations.operations.base.Operation):
+            reversible = False
+            creates = migrations.CreateModel(name="C", fields=[])
+
+            def state_forwards(self, app_label, state):
+                self.creates.state_forwards(app_label, state)
+
+            def database_forwards(self, app_label, schema_editor, from_state, to_state):
+                if "shop_c" not in schema_editor.connection.introspection.table_names():
+                    to_state = from_state.clone()
+                    self.creates.state_forwards(app_label, to_state)
+                    self.creates.database_forwards(app_label, schema_editor, from_state, to_state)
+
+        class WithinOther(Within):
+            def state_forwards(self, app_label, state):
+                self.others.state_forwards(app_label, state)
+
+        class WithinTwice(Within):
+            def database_forwards(self, app_label, schema_editor, from_state, to_state):
+                self.creates.state_forwards(app_label, to_state)
+                self.creates.database_forwards(app_label, schema_editor, from_state, to_state)
+
         class Both(migrations.RemoveField):
             def database_forwards(self, app_label, schema_editor, from_state, to_state):
                 if self.name == self.other:
@@ -339,7 +361,7 @@ fn operations_ask_the_database_for_tables_and_columns() {
                 schema_editor.execute("ANALYZE")
 
         class Migration(migrations.Migration):
-            operations = [IfThere("A"), IfNotThere("B", fields=[]), Early("a", "b"), IfIndexed("a", "i"), Both("a", "c"), Twice("a", "d"), Back("a", "e")]
+            operations = [IfThere("A"), IfNotThere("B", fields=[]), Early("a", "b"), IfIndexed("a", "i"), Both("a", "c"), Twice("a", "d"), Back("a", "e"), Within(), WithinOther(), WithinTwice()]
         "#,
         r#"
         Separate database [where of A: DeleteModel { name: "A" }] state [DeleteModel { name: "A" }]
@@ -349,6 +371,9 @@ fn operations_ask_the_database_for_tables_and_columns() {
         RemoveField { model_name: "a", name: "c" }
         Separate database [? RemoveField { model_name: "a", name: "d" }: whether it does anything `Twice.database_forwards()` decides when it runs] state [RemoveField { model_name: "a", name: "d" }]
         RemoveField { model_name: "a", name: "e" } (back: not known)
+        Separate database [where no shop_c: CreateModel C ] state [CreateModel C ] (back: not known)
+        Unknown shop.migrations.0001_initial.WithinOther: `shop.migrations.0001_initial.WithinOther` is an operation of its own
+        Unknown shop.migrations.0001_initial.WithinTwice: `shop.migrations.0001_initial.WithinTwice` overrides `database_forwards`
         "#,
     );
 }
@@ -833,6 +858,20 @@ fn fields_of_the_project_are_followed_to_django() {
             def get_internal_type(self):
                 return "UUIDField"
 
+        class Sealed(models.Field):
+            _internal_type = "BinaryField"
+
+            def get_internal_type(self):
+                return self._internal_type
+
+        class SealedText(Sealed, models.TextField):
+            _internal_type = "TextField"
+
+        class Chosen(Sealed):
+            def __init__(self, *args, **kwargs):
+                self._internal_type = kwargs.pop("kind", "TextField")
+                super().__init__(*args, **kwargs)
+
         from typing import Generic, TypeVar
         T = TypeVar("T")
 
@@ -901,6 +940,9 @@ fn fields_of_the_project_are_followed_to_django() {
                 migrations.AddField("order", "price", Money("Price", decimal_places=3)),
                 migrations.AddField("order", "email", Citext(null=True)),
                 migrations.AddField("order", "key", Key()),
+                migrations.AddField("order", "sealed", Sealed()),
+                migrations.AddField("order", "sealed_text", SealedText()),
+                migrations.AddField("order", "chosen", Chosen()),
             ]
         "#,
         r#"
@@ -916,6 +958,9 @@ fn fields_of_the_project_are_followed_to_django() {
         AddField order.price Django("DecimalField") decimal_places=Int(3) max_digits=Int(12) verbose_name=Str("Price")
         AddField order.email Custom { db_type: "citext", behaves_as: Some("TextField") } null=Bool(true)
         AddField order.key Django("UUIDField")
+        AddField order.sealed Django("BinaryField")
+        AddField order.sealed_text Django("TextField")
+        AddField order.chosen Unknown { reason: "`get_internal_type` of `shop.migrations.0001_initial.Sealed` is not a constant" }
         "#,
     );
 }

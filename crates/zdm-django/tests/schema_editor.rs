@@ -3,7 +3,7 @@
 //! Every operation's statements are compared with those that Django executed, in order; groups whose order Django
 //! itself leaves to a set are compared as sets. What was not analysed is counted apart, never as equal.
 //!
-//! Each case of the generated suite runs in one Django, and with `ZDM_THOROUGH=1` in every one that it fits;
+//! Each case of the generated suite runs in one Django with one driver, and with `ZDM_THOROUGH=1` in every one that it fits;
 //! `ZDM_CASES=text` runs those alone that hold the text.
 
 mod schema_editor {
@@ -53,7 +53,7 @@ fn every_operation_by_every_field() {
     if let Ok(text) = std::env::var("ZDM_CASES") {
         all.retain(|case| case.texts().any(|operation| operation.contains(&text)));
     }
-    let djangos = Django::available_for("schema editor", &DJANGOS);
+    let djangos = Django::with_each_driver("schema editor", &DJANGOS);
     for (place, django) in djangos.iter().enumerate() {
         let release: DjangoVersion = django.version().parse().expect("a version");
         let cases: Vec<&Case> = all
@@ -83,8 +83,8 @@ fn every_operation_by_every_field() {
         });
         let score = score.into_inner().expect("no thread has panicked");
         differences
-            .extend(score.differences.iter().map(|difference| format!("Django {}: {difference}", django.version())));
-        rows.push(Row { project: "generated cases".to_owned(), django: django.version().to_owned(), score });
+            .extend(score.differences.iter().map(|difference| format!("Django {}: {difference}", django.name())));
+        rows.push(Row { project: "generated cases".to_owned(), django: django.name(), score });
     }
     let catalogs: Vec<String> = rows
         .iter()
@@ -202,7 +202,7 @@ fn random_histories() {
 }
 
 /// Seeds of the histories of everything, and how long each is. `ZDM_SEEDS=100..900` runs others, and `ZDM_DJANGO=5.2`
-/// in that Django alone.
+/// or `ZDM_DJANGO="5.2 psycopg2"` in that Django alone.
 const WILD_SEEDS: std::ops::Range<u64> = 1..7;
 const MIGRATIONS_PER_WILD_HISTORY: usize = 18;
 
@@ -212,8 +212,12 @@ fn wild_histories() {
     let only = std::env::var("ZDM_DJANGO").ok();
     let mut rows = Vec::new();
     let mut differences = Vec::new();
-    for django in Django::available_for("schema editor", &DJANGOS) {
-        if only.as_deref().is_some_and(|only| only != django.version()) {
+    let djangos = match &only {
+        Some(_) => Django::with_each_driver("schema editor", &DJANGOS),
+        None => Django::available_for("schema editor", &DJANGOS),
+    };
+    for django in djangos {
+        if only.as_deref().is_some_and(|only| only != django.name()) {
             continue;
         }
         let release: DjangoVersion = django.version().parse().expect("a version");
@@ -240,8 +244,8 @@ fn wild_histories() {
         });
         let score = total.into_inner().expect("no thread has panicked");
         let found = score.differences.iter().chain(&score.catalog_differences);
-        differences.extend(found.map(|difference| format!("Django {}: {difference}", django.version())));
-        rows.push(Row { project: "wild histories".to_owned(), django: django.version().to_owned(), score });
+        differences.extend(found.map(|difference| format!("Django {}: {difference}", django.name())));
+        rows.push(Row { project: "wild histories".to_owned(), django: django.name(), score });
     }
     finish(&rows, &differences);
 }

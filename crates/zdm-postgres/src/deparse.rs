@@ -299,7 +299,8 @@ impl Printer<'_> {
                     && let ExprNode::Number(text) = &**expr
                 {
                     let data_type = number_type(text);
-                    return Typed::new(format!("'-{text}'::{data_type}"), Some(data_type));
+                    let digits = if data_type.is("numeric") { decimal(text) } else { text.clone() };
+                    return Typed::new(format!("'-{digits}'::{data_type}"), Some(data_type));
                 }
                 let operand = self.print(expr);
                 let data_type = operand.data_type.clone();
@@ -884,6 +885,7 @@ fn canonical(value: &str, data_type: &str) -> Option<String> {
         }
         "interval" => interval(value),
         "bytea" => bytes(value),
+        "jsonb" => crate::jsonb::canonical(value),
         _ => None,
     }
 }
@@ -1027,22 +1029,27 @@ fn cast_literal(value: &str, data_type: &DataType) -> String {
 
 /// A number as `numeric` prints it: bare where it has a point, for otherwise it would be read as an integer.
 fn numeric_of(text: &str) -> String {
-    let Some((mantissa, exponent)) = text.split_once(['e', 'E']) else {
-        return if text.contains('.') { text.to_owned() } else { format!("'{text}'::numeric") };
-    };
+    let digits = decimal(text);
+    if digits.contains('.') { digits } else { format!("'{digits}'::numeric") }
+}
+
+/// A number without its exponent, with the digits behind the point that `numeric` gives it.
+fn decimal(text: &str) -> String {
+    let Some((mantissa, exponent)) = text.split_once(['e', 'E']) else { return text.to_owned() };
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
-    let Some(exponent) = exponent.parse::<usize>().ok().filter(|exponent| *exponent <= 100) else {
+    let Some(exponent) = exponent.parse::<i64>().ok().filter(|exponent| exponent.abs() <= 100) else {
         return text.to_owned();
     };
-    let mut digits = format!("{whole}{fraction}");
-    let point = whole.len() + exponent;
+    let before = usize::try_from(-exponent).unwrap_or_default().saturating_sub(whole.len());
+    let mut digits = format!("{}{whole}{fraction}", "0".repeat(before));
+    let point = usize::try_from(i64::try_from(before + whole.len()).unwrap_or(i64::MAX) + exponent).unwrap_or_default();
     while digits.len() < point {
         digits.push('0');
     }
     let (whole, fraction) = digits.split_at(point.min(digits.len()));
     let whole = whole.trim_start_matches('0');
     let whole = if whole.is_empty() { "0" } else { whole };
-    if fraction.is_empty() { format!("'{whole}'::numeric") } else { format!("{whole}.{fraction}") }
+    if fraction.is_empty() { whole.to_owned() } else { format!("{whole}.{fraction}") }
 }
 
 /// `'value'::type`, numbers and booleans bare where the server prints them so.

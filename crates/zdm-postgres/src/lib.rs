@@ -27,6 +27,8 @@ pub mod naming;
 
 mod cast;
 
+mod jsonb;
+
 mod volatility;
 
 mod mutability;

@@ -13,14 +13,18 @@ pub const DJANGOS: [&str; 5] = ["3.2", "4.2", "5.2", "6.0", "6.1"];
 pub struct Django {
     version: String,
     dir: PathBuf,
+    psycopg2: bool,
 }
+
+/// The Djangos whose environment holds psycopg2 beside psycopg 3, which they prefer.
+const WITH_BOTH_DRIVERS: [&str; 2] = ["4.2", "5.2"];
 
 impl Django {
     /// The environment of a version as it is written in [`DJANGOS`]; `None` if it is not provisioned.
     pub fn env(version: &str) -> Option<Self> {
         let dir = cache::root().join("django").join(version);
         cache::stamp(&dir)?;
-        Some(Self { version: version.to_owned(), dir })
+        Some(Self { version: version.to_owned(), dir, psycopg2: false })
     }
 
     /// The environment of a version.
@@ -33,7 +37,7 @@ impl Django {
 
     /// An environment elsewhere, such as that of a public project (see [`crate::projects`]). `version` is its Django's.
     pub fn at(dir: &Path, version: &str) -> Self {
-        Self { version: version.to_owned(), dir: dir.to_path_buf() }
+        Self { version: version.to_owned(), dir: dir.to_path_buf(), psycopg2: false }
     }
 
     /// The environments that are provisioned, oldest Django first.
@@ -56,6 +60,28 @@ impl Django {
         }
         assert!(!found.is_empty(), "{}", Error::NoDjango { version: versions.join(", ") });
         found
+    }
+
+    /// The same environments, and once more those that have psycopg2 too, with it as their driver.
+    ///
+    /// # Panics
+    /// As [`Self::available_for`].
+    pub fn with_each_driver(layer: &str, versions: &[&str]) -> Vec<Self> {
+        let mut found = Self::available_for(layer, versions);
+        let both = found.iter().filter(|django| WITH_BOTH_DRIVERS.contains(&&*django.version));
+        let with_psycopg2: Vec<Self> = both.map(|django| Self { psycopg2: true, ..django.clone() }).collect();
+        found.extend(with_psycopg2);
+        found
+    }
+
+    /// The version, and the driver where it is not the one that this Django prefers: `"5.2"`, `"5.2 psycopg2"`.
+    pub fn name(&self) -> String {
+        format!("{}{}", self.version, if self.psycopg2 { " psycopg2" } else { "" })
+    }
+
+    /// Whether it is to use psycopg2 though psycopg 3 is there.
+    pub(crate) fn prefers_psycopg2(&self) -> bool {
+        self.psycopg2
     }
 
     /// The version as it is written in [`DJANGOS`]: `"5.2"`.

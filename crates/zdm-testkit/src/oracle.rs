@@ -386,6 +386,9 @@ impl Oracle {
         if self.keep_going {
             command.arg("--keep-going");
         }
+        if django.prefers_psycopg2() {
+            command.arg("--without-psycopg3");
+        }
         command.arg("--database").arg(database.name()).arg("--host").arg(database.server().socket_dir());
         command.args(["--port", &database.server().port().to_string(), "--user", USER]);
         // A project may print; the report has a file of its own.

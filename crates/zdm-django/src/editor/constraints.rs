@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::literal::By;
 use super::naming::quote_name;
 use super::statement::{Elements, Fragments, IndexStatement, Name, Statement, StatementKind, UniqueStatement};
 use super::{Editor, columns_of};
@@ -50,7 +51,7 @@ impl Editor<'_> {
         let condition = match &index.condition {
             Some(Value::None) | None => None,
             Some(condition) => {
-                let compiled = self.compiler(resolver, model).condition(condition)?;
+                let compiled = self.compiler(resolver, model, By::QuoteValue).condition(condition)?;
                 wildcard |= compiled.wildcard;
                 Some(Fragments::text(compiled.sql.sql()))
             }
@@ -89,7 +90,7 @@ impl Editor<'_> {
         model: &ModelState,
         expressions: &[Value],
     ) -> Result<(Fragments, bool), Reason> {
-        let compiler = self.compiler(resolver, model);
+        let compiler = self.compiler(resolver, model, By::QuoteValue);
         let mut fragments = Fragments::default();
         let mut wildcard = false;
         for (position, expression) in expressions.iter().enumerate() {
@@ -142,7 +143,7 @@ impl Editor<'_> {
         let name = quote_name(&constraint.name);
         match &constraint.kind {
             ConstraintKind::Check { condition } => {
-                let compiled = self.compiler(resolver, model).condition(condition)?;
+                let compiled = self.compiler(resolver, model, By::QuoteValue).condition(condition)?;
                 let sql = format!("CONSTRAINT {name} CHECK ({})", compiled.sql.sql());
                 Ok(Some(Statement {
                     table,
@@ -157,7 +158,7 @@ impl Editor<'_> {
                 let condition = match condition {
                     None | Some(Value::None) => None,
                     Some(condition) => {
-                        let compiled = self.compiler(resolver, model).condition(condition)?;
+                        let compiled = self.compiler(resolver, model, By::QuoteValue).condition(condition)?;
                         wildcard |= compiled.wildcard;
                         Some(Fragments::text(compiled.sql.sql()))
                     }
@@ -193,7 +194,7 @@ impl Editor<'_> {
                 }))
             }
             ConstraintKind::Exclusion { expressions, index_type, condition } => {
-                let compiler = self.compiler(resolver, model);
+                let compiler = self.compiler(resolver, model, By::QuoteValue);
                 let mut wildcard = false;
                 let mut sql = Fragments::text(format!("CONSTRAINT {name} EXCLUDE USING {index_type} ("));
                 for (position, (expression, operator)) in expressions.iter().enumerate() {

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use super::Editor;
-use super::literal::{self, Literal};
+use super::literal::{self, By, Literal};
 use super::naming::quote_name;
 use super::statement::Fragments;
 use crate::resolve::{Context, Driver, Reason, ResolvedField, Resolver};
@@ -117,6 +117,8 @@ impl Compiled {
 pub(super) struct Compiler<'c> {
     pub(super) resolver: Resolver<'c>,
     pub(super) model: &'c ModelState,
+    /// How the values of the expression get into the statement.
+    pub(super) by: By,
     pub(super) context: &'c Context,
 }
 
@@ -376,7 +378,7 @@ impl Compiler<'_> {
                 kwargs: Vec::new(),
                 span: zdm_source::Span::default(),
             };
-            Compiled::literal(&literal::prepared(field, &Value::Call(Arc::new(call)), self.context))
+            Compiled::literal(&literal::prepared(field, &Value::Call(Arc::new(call)), self.by, self.context))
         };
         let left = column(field)?;
         let compared = |operator: &str, right: Compiled| Compiled::joined(vec![left.clone(), right], operator);
@@ -479,7 +481,11 @@ impl Compiler<'_> {
                 && !text.eq_ignore_ascii_case("null")
                 && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_' || c == '-')
         };
-        if self.context.driver != Driver::Psycopg3 || !items.iter().all(|item| plain(item.as_ref())) {
+        if self.context.driver == Driver::Psycopg2 && !items.is_empty() {
+            let items: Vec<String> = items.iter().map(|item| literal::quoted(item.as_ref(), self.context)).collect();
+            return Ok(Compiled::literal(&Literal::Known(format!("ARRAY[{}]", items.join(",")))));
+        }
+        if !items.iter().all(|item| plain(item.as_ref())) {
             return Err("a list of keys is not read".to_owned());
         }
         let items: Vec<&str> = items.iter().map(AsRef::as_ref).collect();
@@ -717,7 +723,7 @@ impl Compiler<'_> {
                 (Value::Call(call), _) if is_expression(call) => self.expression(item, depth + 1)?,
                 (Value::Str(text), "CharField" | "TextField" | "SlugField") => self.string(text),
                 (Value::Int(_), class) if class.ends_with("IntegerField") => {
-                    Compiled::literal(&literal::plain(item, self.context))
+                    Compiled::literal(&literal::plain(item, self.by, self.context))
                 }
                 _ => return Err(unknown()),
             });
@@ -727,12 +733,8 @@ impl Compiler<'_> {
         Ok(array.wrapped("", &cast))
     }
 
-    /// A string as Django quotes it in conditions and index expressions: up to 4.2 it doubles percent signs.
     fn string(&self, text: &str) -> Compiled {
-        // 3.2 doubles them in every literal.
-        let doubles = self.context.version.at_least(4, 0) && !self.context.version.at_least(5, 0);
-        let doubled = if doubles { text.replace('%', "%%") } else { text.to_owned() };
-        Compiled::literal(&Literal::Known(literal::quoted(&doubled, self.context))).giving_text()
+        Compiled::literal(&Literal::Known(literal::text(text, self.by, self.context))).giving_text()
     }
 
     fn right_side(&self, value: &Value, field: &ResolvedField, depth: u8) -> Result<Compiled, Reason> {
@@ -744,11 +746,7 @@ impl Compiler<'_> {
             let wrapped = self.context.version.at_least(4, 0) && !bare && !compiled.sql.sql().starts_with('(');
             return Ok(if wrapped { compiled.wrapped("(", ")") } else { compiled });
         }
-        let doubles = self.context.version.at_least(4, 0) && !self.context.version.at_least(5, 0);
-        Ok(Compiled::literal(&match literal::prepared(field, value, self.context) {
-            Literal::Known(text) if doubles => Literal::Known(text.replace('%', "%%")),
-            literal => literal,
-        }))
+        Ok(Compiled::literal(&literal::prepared(field, value, self.by, self.context)))
     }
 
     /// Any expression.
@@ -762,7 +760,7 @@ impl Compiler<'_> {
             Value::Setting(name) => return Err(format!("the setting `{name}` is not known")),
             Value::Symbol(path) => return Err(format!("`{path}` is not known")),
             Value::Str(text) => return Ok(self.string(text)),
-            value => return Ok(Compiled::literal(&literal::plain(value, self.context))),
+            value => return Ok(Compiled::literal(&literal::plain(value, self.by, self.context))),
         };
         let argument =
             |index: usize| call.args.get(index).ok_or_else(|| format!("`{}` lacks an argument", call.name()));
@@ -783,11 +781,11 @@ impl Compiler<'_> {
                 match call.kwarg("output_field").or_else(|| call.args.get(1)) {
                     Some(output) => {
                         let output = self.output_field(output)?;
-                        Ok(Compiled::literal(&literal::prepared(&output, value, self.context)))
+                        Ok(Compiled::literal(&literal::prepared(&output, value, self.by, self.context)))
                     }
                     None => match value {
                         Value::Str(text) => Ok(self.string(text)),
-                        value => Ok(Compiled::literal(&literal::plain(value, self.context))),
+                        value => Ok(Compiled::literal(&literal::plain(value, self.by, self.context))),
                     },
                 }
             }
@@ -1040,7 +1038,7 @@ impl Compiler<'_> {
                 let param = params.next().ok_or("`RawSQL` lacks a parameter")?;
                 result.append(match param {
                     Value::Str(text) => self.string(text),
-                    value => Compiled::literal(&literal::plain(value, self.context)),
+                    value => Compiled::literal(&literal::plain(value, self.by, self.context)),
                 });
             }
             if part.contains('%') {
@@ -1504,8 +1502,8 @@ fn exclusive(parts: Vec<Compiled>, context: &Context) -> Compiled {
 }
 
 impl Editor<'_> {
-    pub(super) fn compiler<'c>(&'c self, resolver: Resolver<'c>, model: &'c ModelState) -> Compiler<'c> {
-        Compiler { resolver, model, context: self.context }
+    pub(super) fn compiler<'c>(&'c self, resolver: Resolver<'c>, model: &'c ModelState, by: By) -> Compiler<'c> {
+        Compiler { resolver, model, by, context: self.context }
     }
 
     /// What follows DEFAULT: its text, whether it holds a wildcard, whether Django sends a value apart.
@@ -1519,7 +1517,7 @@ impl Editor<'_> {
         let expression = match value {
             Value::Call(call) if is_expression(call) => call,
             value => {
-                let literal = literal::prepared(field, value, self.context);
+                let literal = literal::prepared(field, value, By::Parameter, self.context);
                 // `ArrayField.get_placeholder()`.
                 let cast = match &field.db_type {
                     Some(db_type) if &*field.value_type == "ArrayField" => format!("::{db_type}"),
@@ -1529,7 +1527,7 @@ impl Editor<'_> {
                 return Ok((text, literal.is_wildcard(), literal != Literal::Null));
             }
         };
-        let compiler = self.compiler(resolver, model);
+        let compiler = self.compiler(resolver, model, By::Parameter);
         let compiled = compiler.expression(value, 0)?;
         let sql = compiled.sql.sql();
         let sql = if expression.name() == "Value" { sql } else { format!("({sql})") };
@@ -1548,7 +1546,7 @@ impl Editor<'_> {
             Some(Value::Bool(stored)) => *stored,
             _ => return Err(format!("`db_persist` of `{}` is not known", field.name())),
         };
-        let compiler = self.compiler(resolver, model);
+        let compiler = self.compiler(resolver, model, By::Parameter);
         let compiled = match expression {
             Value::Str(name) => compiler.field_reference(name)?,
             value => compiler.expression(value, 0)?,

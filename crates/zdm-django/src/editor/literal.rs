@@ -35,20 +35,37 @@ impl Literal {
     }
 }
 
+/// How a value gets into a statement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum By {
+    /// The driver puts a parameter in.
+    Parameter,
+    /// The schema editor's `quote_value()`, which has no connection to ask: what conditions and expressions of indexes
+    /// and constraints hold.
+    QuoteValue,
+}
+
+impl By {
+    /// How defaults get into a statement: Django 3.2 quotes everything itself.
+    pub(crate) fn of_defaults(context: &Context) -> Self {
+        if context.version.at_least(4, 0) { Self::Parameter } else { Self::QuoteValue }
+    }
+}
+
 /// What `get_db_prep_save()` and the driver make of a value in a column of `field`.
-pub(crate) fn prepared(field: &ResolvedField, value: &Value, context: &Context) -> Literal {
+pub(crate) fn prepared(field: &ResolvedField, value: &Value, by: By, context: &Context) -> Literal {
     if *value == Value::None {
         return Literal::Null;
     }
     let text = match &*field.value_type {
         "ArrayField" => array(field, value, context),
-        class => scalar(class, field.max_digits, value, context),
+        class => scalar(class, field.max_digits, value, by, context),
     };
     text.map_or(Literal::Wildcard, Literal::Known)
 }
 
 /// A value without a field: an expression's parameter.
-pub(crate) fn plain(value: &Value, context: &Context) -> Literal {
+pub(crate) fn plain(value: &Value, by: By, context: &Context) -> Literal {
     let class = match value {
         Value::None => return Literal::Null,
         Value::Bool(_) => "BooleanField",
@@ -67,10 +84,10 @@ pub(crate) fn plain(value: &Value, context: &Context) -> Literal {
         },
         _ => return Literal::Wildcard,
     };
-    scalar(class, None, value, context).map_or(Literal::Wildcard, Literal::Known)
+    scalar(class, None, value, by, context).map_or(Literal::Wildcard, Literal::Known)
 }
 
-fn scalar(class: &str, max_digits: Option<u32>, value: &Value, context: &Context) -> Option<String> {
+fn scalar(class: &str, max_digits: Option<u32>, value: &Value, by: By, context: &Context) -> Option<String> {
     let driver = context.driver;
     match class {
         "AutoField"
@@ -84,7 +101,7 @@ fn scalar(class: &str, max_digits: Option<u32>, value: &Value, context: &Context
         | "PositiveSmallIntegerField" => integer(value).map(|number| signed(number.to_string())),
         "BooleanField" | "NullBooleanField" => boolean(value).map(|truth| truth.to_string()),
         "CharField" | "TextField" | "SlugField" | "FileField" | "FilePathField" | "CICharField" | "CITextField" => {
-            python_str(value).map(|text| quoted(&text, context))
+            python_str(value).map(|value| text(&value, by, context))
         }
         "FloatField" => float(value).map(|number| signed(float_repr(number))),
         "DecimalField" => decimal(value, max_digits).map(signed),
@@ -94,32 +111,31 @@ fn scalar(class: &str, max_digits: Option<u32>, value: &Value, context: &Context
         "DurationField" => duration(value, driver),
         "UUIDField" => uuid(value, driver),
         "JSONField" => {
-            let mut text = String::new();
-            json(value, &mut text, 0)?;
-            // psycopg2's `Json` is a text.
-            let cast = if context.driver == Driver::Psycopg3 { "::jsonb" } else { "" };
-            Some(format!("{}{cast}", quoted(&text, context)))
+            let mut json_text = String::new();
+            json(value, &mut json_text, 0)?;
+            // Before 4.2 it is a text; then psycopg2's `Json`, and since 5.1 an adapter of Django's own with a cast.
+            if !context.version.at_least(4, 2) {
+                return Some(text(&json_text, by, context));
+            }
+            let cast = context.driver == Driver::Psycopg3 || context.version.at_least(5, 1);
+            Some(format!("{}{}", quoted(&json_text, context), if cast { "::jsonb" } else { "" }))
         }
         "BinaryField" => match value {
             Value::Bytes(bytes) => {
                 let mut text = String::from("'");
-                if context.version.at_least(4, 0) {
+                // libpq's old escape format, where there is no connection to ask.
+                let escapes = driver == Driver::Psycopg2 && by == By::QuoteValue;
+                if !escapes {
                     text.push_str("\\x");
-                    for byte in bytes.iter() {
-                        let _ = write!(text, "{byte:02x}");
-                    }
-                } else {
-                    // The old escape format, without a connection to ask.
-                    for byte in bytes.iter() {
-                        match byte {
-                            b'\'' => text.push_str("''"),
-                            b'\\' => text.push_str("\\\\\\\\"),
-                            b' '..=b'~' => text.push(char::from(*byte)),
-                            _ => {
-                                let _ = write!(text, "\\\\{byte:03o}");
-                            }
-                        }
-                    }
+                }
+                for byte in bytes.iter() {
+                    let _ = match byte {
+                        _ if !escapes => write!(text, "{byte:02x}"),
+                        b'\'' => write!(text, "''"),
+                        b'\\' => write!(text, "\\\\"),
+                        b' '..=b'~' => write!(text, "{}", char::from(*byte)),
+                        _ => write!(text, "\\{byte:03o}"),
+                    };
                 }
                 text.push_str("'::bytea");
                 Some(text)
@@ -139,23 +155,23 @@ fn signed(number: String) -> String {
     if number.starts_with('-') { format!(" {number}") } else { number }
 }
 
-/// A string literal as the driver writes it.
-///
-/// Up to 3.2 Django inlines parameters itself where it prints statements; such literals are without `E` and have their
-/// percent signs doubled.
+/// A text as it gets into a statement: up to 4.2 `quote_value()` doubles percent signs.
+pub(crate) fn text(text: &str, by: By, context: &Context) -> String {
+    if by == By::QuoteValue && !context.version.at_least(5, 0) {
+        quoted(&text.replace('%', "%%"), context)
+    } else {
+        quoted(text, context)
+    }
+}
+
+/// A text as the driver quotes it.
 pub(crate) fn quoted(text: &str, context: &Context) -> String {
     let doubled = text.replace('\'', "''");
-    if !context.version.at_least(4, 0) {
-        return format!("'{}'", doubled.replace('%', "%%"));
-    }
-    if !doubled.contains('\\') {
+    // psycopg2 asks libpq, which leaves a backslash alone where it is no escape; psycopg 3 marks it.
+    if context.driver == Driver::Psycopg2 || !doubled.contains('\\') {
         return format!("'{doubled}'");
     }
-    let escaped = doubled.replace('\\', "\\\\");
-    match context.driver {
-        Driver::Psycopg3 => format!(" E'{escaped}'"),
-        Driver::Psycopg2 => format!("E'{escaped}'"),
-    }
+    format!(" E'{}'", doubled.replace('\\', "\\\\"))
 }
 
 /// The builtins that are used as defaults: called, they make empty values.
@@ -569,7 +585,7 @@ fn array(field: &ResolvedField, value: &Value, context: &Context) -> Option<Stri
         (Driver::Psycopg2, _) if base.base.is_none() => {
             let texts: Vec<String> = items
                 .iter()
-                .map(|item| scalar(&base.value_type, base.max_digits, item, context))
+                .map(|item| scalar(&base.value_type, base.max_digits, item, By::Parameter, context))
                 .collect::<Option<_>>()?;
             Some(format!("ARRAY[{}]", texts.join(",")))
         }
@@ -595,7 +611,7 @@ mod tests {
     #[track_caller]
     fn check(class: &str, max_digits: Option<u32>, value: &Value, expect: Option<&str>) {
         let context = Context::new(DjangoVersion::new(5, 2));
-        assert_eq!(scalar(class, max_digits, value, &context).as_deref(), expect);
+        assert_eq!(scalar(class, max_digits, value, By::Parameter, &context).as_deref(), expect);
     }
 
     /// What psycopg 3 writes for Django 5.2.

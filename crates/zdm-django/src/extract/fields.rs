@@ -268,7 +268,7 @@ impl Extractor<'_> {
             if column.is_none()
                 && let Some(method) = body.get("db_type")
             {
-                column = self.db_type(class, method);
+                column = self.db_type(class, method, line);
             }
             if let Some(method) = body.get("db_parameters") {
                 match self.db_parameters(method, self.kept_by_init(&body, &args)) {
@@ -288,7 +288,7 @@ impl Extractor<'_> {
             if internal.is_none()
                 && let Some(method) = body.get("get_internal_type")
             {
-                internal = self.internal_type(class, method);
+                internal = self.internal_type(class, method, line);
             }
             if let Some(method) = body.get("__init__") {
                 match self.base_arguments(class, method, &args) {
@@ -546,9 +546,9 @@ impl Extractor<'_> {
     }
 
     /// The constant that `db_type` returns; None where it leaves the answer to the base class.
-    fn db_type(&self, class: &ClassRef, method: &python::Value) -> Option<FieldKind> {
+    fn db_type(&self, class: &ClassRef, method: &python::Value, line: &[ClassRef]) -> Option<FieldKind> {
         let unknown = |reason: String| Some(FieldKind::Unknown { reason: reason.into() });
-        match self.returned(method, "db_type") {
+        match self.returned(method, "db_type", line) {
             Returned::Super => None,
             Returned::Value(value) => match &value.kind {
                 ValueKind::None => Some(FieldKind::NoColumn),
@@ -559,8 +559,13 @@ impl Extractor<'_> {
         }
     }
 
-    fn internal_type(&self, class: &ClassRef, method: &python::Value) -> Option<Result<Arc<str>, Reason>> {
-        match self.returned(method, "get_internal_type") {
+    fn internal_type(
+        &self,
+        class: &ClassRef,
+        method: &python::Value,
+        line: &[ClassRef],
+    ) -> Option<Result<Arc<str>, Reason>> {
+        match self.returned(method, "get_internal_type", line) {
             Returned::Super => None,
             Returned::Value(value) => match value.as_str() {
                 Some(text) => Some(Ok(Arc::from(text.as_str()))),
@@ -570,8 +575,37 @@ impl Extractor<'_> {
         }
     }
 
-    /// What a method of a field returns for PostgreSQL.
-    fn returned(&self, method: &python::Value, name: &str) -> Returned {
+    /// The constants that the classes of a field have as attributes, as the symbols by which methods speak of them: those
+    /// that no field gets another value for while it is made.
+    fn class_constants(&self, line: &[ClassRef]) -> Vec<(Arc<str>, python::Value)> {
+        let bodies: Vec<_> = line.iter().map(|class| self.evaluator().class_body(class)).collect();
+        let methods: Vec<&python::Value> = bodies
+            .iter()
+            .flat_map(|body| ["__init__", "contribute_to_class"].into_iter().filter_map(|name| body.get(name)))
+            .collect();
+        let mut set: Vec<String> = Vec::new();
+        for method in methods {
+            let Some(function) = method.as_function() else { return Vec::new() };
+            let text = function.module.text(function.function().span);
+            if text.contains("setattr(") || text.contains("__dict__") {
+                return Vec::new();
+            }
+            let attributes = self.evaluator().attributes_set(function, &with_self(method, &[]));
+            set.extend(attributes.iter().map(|attribute| attribute.name.as_str().to_owned()));
+        }
+        let mut found: Vec<(Arc<str>, python::Value)> = Vec::new();
+        for (name, value) in bodies.iter().flat_map(|body| &body.bindings) {
+            let symbol: Arc<str> = Arc::from(format!("self.{}", name.as_str()));
+            if !set.iter().any(|set| set == name.as_str()) && !found.iter().any(|(known, _)| *known == symbol) {
+                found.push((symbol, value.clone()));
+            }
+        }
+        found.retain(|(_, value)| value.is_constant());
+        found
+    }
+
+    /// What a method of a field of these classes returns for PostgreSQL.
+    fn returned(&self, method: &python::Value, name: &str, line: &[ClassRef]) -> Returned {
         let Some(function) = method.as_function() else { return Returned::Unknown };
         let origin = &method.origin;
         let argument = |kind: ValueKind| python::Arg {
@@ -583,7 +617,8 @@ impl Extractor<'_> {
         if name == "db_type" {
             args.push(argument(ValueKind::Symbol(Arc::from("django.db.connection"))));
         }
-        let value = self.evaluator().returns(function, &args);
+        let constants = self.class_constants(line);
+        let value = self.evaluator().knowing(constants, || self.evaluator().returns(function, &args));
         if let Some(call) = value.as_call()
             && super::is_base_call(call, name)
         {

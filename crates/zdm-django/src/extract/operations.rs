@@ -191,7 +191,7 @@ impl Extractor<'_> {
     }
 
     /// The value with calls of the project's own database functions, subclasses of `Func` that only name something, as
-    /// calls of Django's class; none where there are no such calls.
+    /// calls of Django's class, and with the values of enumerations that are looked up in; none where there are none.
     fn with_functions(&self, value: &python::Value, depth: u32) -> Option<python::Value> {
         let depth = depth.checked_sub(1)?;
         let all = |items: &[python::Value]| -> Option<Arc<Vec<python::Value>>> {
@@ -205,15 +205,26 @@ impl Extractor<'_> {
         };
         let kind = match &value.kind {
             ValueKind::List(items) => ValueKind::List(all(items)?),
-            ValueKind::Tuple(items) => ValueKind::Tuple(all(items)?),
+            ValueKind::Tuple(items) => match items.as_slice() {
+                [name, value] if let Some(values) = name.as_str().and_then(|name| self.looked_up_in(name, value)) => {
+                    ValueKind::Tuple(Arc::new(vec![name.clone(), values]))
+                }
+                items => ValueKind::Tuple(all(items)?),
+            },
             ValueKind::Call(call) => {
                 let function = call.callee.as_class().and_then(|class| self.function_of(class, &value.origin));
-                let values: Vec<python::Value> = call.args.iter().map(|arg| arg.value.clone()).collect();
-                let changed = all(&values);
-                if function.is_none() && changed.is_none() {
+                let looked_up = |arg: &python::Arg| match &arg.kind {
+                    python::ArgKind::Keyword(name) => self.looked_up_in(name, &arg.value),
+                    _ => None,
+                };
+                let changed_in = |arg: &python::Arg| looked_up(arg).or_else(|| self.with_functions(&arg.value, depth));
+                let changed: Vec<Option<python::Value>> = call.args.iter().map(changed_in).collect();
+                if function.is_none() && changed.iter().all(Option::is_none) {
                     return None;
                 }
-                let values = changed.unwrap_or_else(|| Arc::new(values));
+                let values = call.args.iter().zip(changed);
+                let values: Vec<python::Value> =
+                    values.map(|(arg, changed)| changed.unwrap_or_else(|| arg.value.clone())).collect();
                 let args = call.args.iter().zip(values.iter());
                 let mut args: Vec<python::Arg> =
                     args.map(|(arg, value)| python::Arg { value: value.clone(), ..arg.clone() }).collect();
@@ -227,6 +238,12 @@ impl Extractor<'_> {
             _ => return None,
         };
         Some(python::Value::new(kind, value.origin.clone()))
+    }
+
+    /// The values of an enumeration that stands in the place of a list: `status__in=Status`.
+    fn looked_up_in(&self, lookup: &str, value: &python::Value) -> Option<python::Value> {
+        let class = value.as_class().filter(|_| lookup.ends_with("__in"))?;
+        self.evaluator().enumerated(class, &value.origin)
     }
 
     /// The class of Django's that a database function of the project is, with what its class attributes say as keyword
@@ -413,9 +430,10 @@ impl Extractor<'_> {
     /// A subclass of an operation in the project: its base, with what the subclass makes of the base's methods.
     fn project_operation(&self, class: &ClassRef, args: Vec<python::Arg>, place: Place<'_>) -> Found {
         let (line, base) = self.lineage(class);
-        let written = base.as_ref().and_then(convert::callee_name);
+        let mut written = base.as_ref().and_then(convert::callee_name);
         // Django's `Operation` keeps no arguments, so that nothing is lost where its `__init__` is not called.
         let plain_base = written.as_deref() == Some("django.db.migrations.Operation");
+        let within = if plain_base { self.operation_within(&line) } else { None };
         let object = made(class, &args, place);
         let mut args = args;
         let mut database: Option<Override> = None;
@@ -463,11 +481,23 @@ impl Extractor<'_> {
                 }
             }
         }
-        let found = found.or_else(|| self.known_operation(written.as_ref()?, &args, place));
+        let found = match within.as_ref().and_then(python::Value::as_call) {
+            Some(call) if found.is_none() && place.nesting < MAX_NESTING => {
+                written = convert::callee_name(&call.callee);
+                let place = Place { nesting: place.nesting + 1, ..place };
+                Some(self.resolve_operation(&call.callee, written.as_deref().unwrap_or_default(), &call.args, place))
+            }
+            _ => found.or_else(|| self.known_operation(written.as_ref()?, &args, place)),
+        };
         if let Some(reason) = state_unknown {
             return Found::state_unknown(reason, found, &args);
         }
-        let way_back = if plain_base { OwnWayBack::OfItsKind } else { self.way_back(&line, database.as_ref(), place) };
+        let goes_back = |class: &ClassRef| self.evaluator().class_body(class).get("database_backwards").is_some();
+        let way_back = match (plain_base, &within) {
+            (true, None) => OwnWayBack::OfItsKind,
+            (true, Some(_)) if !line.iter().any(goes_back) => OwnWayBack::NotKnown,
+            _ => self.way_back(&line, database.as_ref(), place),
+        };
         if let Some(reason) = &overridden
             && !matches!(&found, Some(Found { kind: Ok(kind), .. }) if changes_the_state(kind))
         {
@@ -576,6 +606,29 @@ impl Extractor<'_> {
         found
     }
 
+    /// The operation that a class keeps as an attribute and hands over to as others do to their base.
+    fn operation_within(&self, line: &[ClassRef]) -> Option<python::Value> {
+        let mut attribute: Option<String> = None;
+        for method in ["database_forwards", "state_forwards"] {
+            let value = line.iter().find_map(|class| self.evaluator().class_body(class).get(method).cloned())?;
+            let args = method_arguments(ValueKind::Symbol(Arc::from("self")), method, &value.origin);
+            for site in self.evaluator().calls_with(value.as_function()?, &args) {
+                let name = site.call.as_call().and_then(python::Call::name);
+                let Some(owner) = name.as_deref().and_then(|name| name.strip_prefix("self.")?.strip_suffix(method))
+                else {
+                    continue;
+                };
+                let owner = owner.strip_suffix('.')?;
+                if owner.contains('.') || attribute.as_deref().is_some_and(|known| known != owner) {
+                    return None;
+                }
+                attribute = Some(owner.to_owned());
+            }
+        }
+        let value = self.evaluator().class_attribute(line.first()?, &attribute?)?;
+        value.as_call().is_some().then_some(value)
+    }
+
     /// An operation whose `database_forwards` does what a `RunPython` does.
     fn python_of_its_own(
         &self,
@@ -646,18 +699,7 @@ impl Extractor<'_> {
         place: Place<'_>,
     ) -> Override {
         let Some(function) = method.as_function() else { return Override::Other };
-        let origin = &method.origin;
-        let argument = |kind: ValueKind| python::Arg {
-            kind: python::ArgKind::Positional,
-            value: python::Value::new(kind, origin.clone()),
-            span: origin.span,
-        };
-        let parameters: &[&str] = match name {
-            "database_forwards" | "database_backwards" => &["app_label", "schema_editor", "from_state", "to_state"],
-            _ => &["app_label", "state"],
-        };
-        let mut args = vec![argument(itself.clone())];
-        args.extend(parameters.iter().map(|name| argument(ValueKind::Symbol(Arc::from(*name)))));
+        let args = method_arguments(itself.clone(), name, &method.origin);
         let mut base_calls = Vec::new();
         let mut statements = Vec::new();
         let mut rows = false;
@@ -688,6 +730,7 @@ impl Extractor<'_> {
                 }
             } else if site.call.as_comprehension().is_none()
                 && !is_harmless(call)
+                && !(name == "database_forwards" && changes_a_copy(call))
                 && !self.only_looks(call, MAX_NESTING)
                 && !self.evaluator().substitute(&site.call, &known).is_constant()
             {
@@ -1313,6 +1356,29 @@ fn uses_models(call: &python::Value) -> bool {
     });
     let hidden = ["schema_editor", "connection", "cursor"];
     !own && !hidden.iter().any(|word| text.contains(word))
+}
+
+/// The arguments with which Django calls a method of an operation; `itself` stands for the operation.
+fn method_arguments(itself: ValueKind, method: &str, origin: &python::Origin) -> Vec<python::Arg> {
+    let parameters: &[&str] = match method {
+        "database_forwards" | "database_backwards" => &["app_label", "schema_editor", "from_state", "to_state"],
+        _ => &["app_label", "state"],
+    };
+    let symbols = parameters.iter().map(|name| ValueKind::Symbol(Arc::from(*name)));
+    let argument = |kind: ValueKind| python::Arg {
+        kind: python::ArgKind::Positional,
+        value: python::Value::new(kind, origin.clone()),
+        span: origin.span,
+    };
+    std::iter::once(itself).chain(symbols).map(argument).collect()
+}
+
+/// `from_state.clone()`, and what an operation does to the state that it gives.
+fn changes_a_copy(call: &python::Call) -> bool {
+    let clones = |call: &python::Call| call.callee.is_symbol("from_state.clone");
+    let to_copy = |arg: &python::Arg| arg.value.as_call().is_some_and(clones);
+    let of_state = call.name().is_some_and(|name| name.ends_with(".state_forwards"));
+    clones(call) || of_state && call.args.last().is_some_and(to_copy)
 }
 
 /// A body of nothing but `pass`, `return` and documentation.

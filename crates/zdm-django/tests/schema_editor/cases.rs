@@ -100,7 +100,7 @@ const FIELDS: [(&str, &str, &str); 24] = [
     ("models.DurationField", "", "default=datetime.timedelta(days=1, seconds=5)"),
     ("models.UUIDField", "", "default=uuid.UUID('12345678-1234-5678-1234-567812345678')"),
     ("models.JSONField", "", "default=dict"),
-    ("models.BinaryField", "", "default=b'ab'"),
+    ("models.BinaryField", "", r"default=b'a\\b%\x00\xe9\'~'"),
     ("models.GenericIPAddressField", "", "default='127.0.0.1'"),
     ("models.FileField", "upload_to='x'", "default='f'"),
     ("models.FilePathField", "path='/tmp'", "default='p'"),
@@ -742,9 +742,21 @@ fn indexes(cases: &mut Vec<Case>) {
 
 /// Everything that conditions, expressions of indexes, defaults and generated columns are made of.
 fn expressions(cases: &mut Vec<Case>) {
-    let fields = "('c', models.CharField(max_length=20, null=True)), ('x', models.TextField(null=True)), ('n', models.IntegerField(null=True)), ('b', models.BooleanField(default=True)), ('d', models.DateField(null=True)), ('t', models.DateTimeField(null=True)), ('dur', models.DurationField(null=True)), ('dec', models.DecimalField(max_digits=8, decimal_places=2, null=True)), ('j', models.JSONField(null=True)), ('a', postgres.ArrayField(models.IntegerField(), null=True))";
+    let fields = "('c', models.CharField(max_length=20, null=True)), ('x', models.TextField(null=True)), ('n', models.IntegerField(null=True)), ('b', models.BooleanField(default=True)), ('d', models.DateField(null=True)), ('t', models.DateTimeField(null=True)), ('dur', models.DurationField(null=True)), ('dec', models.DecimalField(max_digits=8, decimal_places=2, null=True)), ('j', models.JSONField(null=True)), ('a', postgres.ArrayField(models.IntegerField(), null=True)), ('y', models.BinaryField(null=True)), ('u', models.UUIDField(null=True)), ('fl', models.FloatField(null=True)), ('tm', models.TimeField(null=True))";
     let everywhere = (3, 2);
     for (since, condition) in [
+        (everywhere, "models.Q(y=b'ab')"),
+        (everywhere, r"models.Q(y__in=[b'', b'a\\b%\x00\xe9\'~'])"),
+        (everywhere, "models.Q(u=uuid.UUID('12345678-1234-5678-1234-567812345678'))"),
+        (everywhere, "models.Q(dur__gt=datetime.timedelta(days=1, seconds=5, microseconds=7))"),
+        (everywhere, "models.Q(dec__lt=decimal.Decimal('-1.50'))"),
+        (everywhere, "models.Q(fl__lt=-1e20) | models.Q(fl=0.1)"),
+        (everywhere, "models.Q(t__lt=datetime.datetime(2020, 1, 2, 3, 4, 5, tzinfo=datetime.timezone.utc))"),
+        (everywhere, "models.Q(tm__gte=datetime.time(1, 2, 3, 4))"),
+        (everywhere, r"models.Q(c='it\'s \\ % \u00e9')"),
+        (everywhere, r"models.Q(c__in=['\\', '%', '_'])"),
+        (everywhere, r"models.Q(x__startswith='50%_\\\'')"),
+        (everywhere, r"models.Q(j={'a': '\u00e9\\%'})"),
         ((4, 2), "models.Q(n=1) ^ models.Q(b=True)"),
         ((4, 2), "models.Q(n=1) ^ models.Q(b=True) ^ models.Q(c='x')"),
         ((4, 2), "~(models.Q(n=1) ^ models.Q(b=True))"),

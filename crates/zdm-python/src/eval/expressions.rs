@@ -694,6 +694,12 @@ impl Evaluator<'_> {
         value
     }
 
+    /// The values of an enumeration in order, as a list; None if the class is none.
+    pub fn enumerated(&self, class: &ClassRef, origin: &Origin) -> Option<Value> {
+        let members = self.enumeration(class)?;
+        builtins::enum_attribute(&members, &Str::made("values", origin.clone()), origin)
+    }
+
     /// The members of an enumeration in order: names and values; None if the class is none.
     pub(super) fn enumeration(&self, class: &ClassRef) -> Option<Vec<(Str, Value)>> {
         let body = self.class_body_in(class)?;

@@ -1,0 +1,182 @@
+//! The text that PostgreSQL prints of a `jsonb` constant: keys in the order of their storage, each once, numbers as
+//! `numeric` prints them, escapes only where JSON needs them.
+//!
+//! Source: PostgreSQL's manual, "JSON Types"; the order of keys is that of `lengthCompareJsonbString`, shorter ones first.
+
+/// Values nest no deeper than this; what does is left as it was written.
+const MAX_DEPTH: u32 = 100;
+
+/// The text as the server prints it; None for what is no JSON, and for numbers whose spelling is not known.
+pub(crate) fn canonical(text: &str) -> Option<String> {
+    let mut reader = Reader { rest: text };
+    let mut printed = String::new();
+    reader.value(&mut printed, MAX_DEPTH)?;
+    reader.space();
+    reader.rest.is_empty().then_some(printed)
+}
+
+struct Reader<'t> {
+    rest: &'t str,
+}
+
+impl Reader<'_> {
+    fn space(&mut self) {
+        self.rest = self.rest.trim_start_matches([' ', '\t', '\n', '\r']);
+    }
+
+    fn takes(&mut self, text: &str) -> bool {
+        self.space();
+        self.rest.strip_prefix(text).map(|rest| self.rest = rest).is_some()
+    }
+
+    fn value(&mut self, printed: &mut String, depth: u32) -> Option<()> {
+        let depth = depth.checked_sub(1)?;
+        if let Some(word) = ["null", "true", "false"].into_iter().find(|word| self.takes(word)) {
+            printed.push_str(word);
+        } else if self.takes("{") {
+            self.object(printed, depth)?;
+        } else if self.takes("[") {
+            printed.push('[');
+            let mut first = true;
+            while !self.takes("]") {
+                if !std::mem::replace(&mut first, false) {
+                    self.takes(",").then_some(())?;
+                    printed.push_str(", ");
+                }
+                self.value(printed, depth)?;
+            }
+            printed.push(']');
+        } else if self.rest.starts_with('"') {
+            push_string(&self.string()?, printed);
+        } else {
+            printed.push_str(&self.number()?);
+        }
+        Some(())
+    }
+
+    fn object(&mut self, printed: &mut String, depth: u32) -> Option<()> {
+        let mut members: Vec<(String, String)> = Vec::new();
+        while !self.takes("}") {
+            if !members.is_empty() {
+                self.takes(",").then_some(())?;
+                self.space();
+            }
+            let key = self.string()?;
+            self.takes(":").then_some(())?;
+            let mut value = String::new();
+            self.value(&mut value, depth)?;
+            // Of several with one key the last one stays.
+            match members.iter_mut().find(|(known, _)| *known == key) {
+                Some(known) => known.1 = value,
+                None => members.push((key, value)),
+            }
+        }
+        members.sort_by(|(one, _), (other, _)| (one.len(), one).cmp(&(other.len(), other)));
+        printed.push('{');
+        for (index, (key, value)) in members.iter().enumerate() {
+            if index > 0 {
+                printed.push_str(", ");
+            }
+            push_string(key, printed);
+            printed.push_str(": ");
+            printed.push_str(value);
+        }
+        printed.push('}');
+        Some(())
+    }
+
+    fn string(&mut self) -> Option<String> {
+        let mut found = String::new();
+        let mut rest = self.rest.strip_prefix('"')?.chars();
+        loop {
+            match rest.next()? {
+                '"' => break,
+                '\\' => match rest.next()? {
+                    'b' => found.push('\u{8}'),
+                    'f' => found.push('\u{c}'),
+                    'n' => found.push('\n'),
+                    'r' => found.push('\r'),
+                    't' => found.push('\t'),
+                    'u' => {
+                        let (first, behind) = code_unit(rest.as_str())?;
+                        let (units, behind) = if (0xd800..0xdc00).contains(&first) {
+                            let (second, behind) = code_unit(behind.strip_prefix("\\u")?)?;
+                            (vec![first, second], behind)
+                        } else {
+                            (vec![first], behind)
+                        };
+                        // `\u0000` is refused.
+                        found.push_str(&String::from_utf16(&units).ok().filter(|text| text != "\0")?);
+                        rest = behind.chars();
+                    }
+                    other @ ('"' | '\\' | '/') => found.push(other),
+                    _ => return None,
+                },
+                control if control < ' ' => return None,
+                other => found.push(other),
+            }
+        }
+        self.rest = rest.as_str();
+        Some(found)
+    }
+
+    fn number(&mut self) -> Option<String> {
+        let is_part = |character: char| character.is_ascii_digit() || matches!(character, '-' | '+' | '.' | 'e' | 'E');
+        let end = self.rest.find(|character| !is_part(character)).unwrap_or(self.rest.len());
+        let (text, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        let (sign, digits) = text.strip_prefix('-').map_or(("", text), |digits| ("-", digits));
+        let plain = digits.chars().all(|character| character.is_ascii_digit() || character == '.');
+        let shaped = digits.starts_with(|first: char| first.is_ascii_digit()) && !digits.ends_with('.');
+        let leading_zero = digits.len() > 1 && digits.starts_with('0') && !digits.starts_with("0.");
+        (plain && shaped && !leading_zero && digits.matches('.').count() < 2).then(|| {
+            let zero = digits.chars().all(|digit| matches!(digit, '0' | '.'));
+            format!("{}{digits}", if zero { "" } else { sign })
+        })
+    }
+}
+
+/// The four digits behind `\u`, and what follows.
+fn code_unit(text: &str) -> Option<(u16, &str)> {
+    let (digits, rest) = text.split_at_checked(4)?;
+    let valid = digits.bytes().all(|digit| digit.is_ascii_hexdigit());
+    Some((u16::from_str_radix(digits, 16).ok().filter(|_| valid)?, rest))
+}
+
+fn push_string(text: &str, printed: &mut String) {
+    printed.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => printed.push_str("\\\""),
+            '\\' => printed.push_str("\\\\"),
+            '\u{8}' => printed.push_str("\\b"),
+            '\u{c}' => printed.push_str("\\f"),
+            '\n' => printed.push_str("\\n"),
+            '\r' => printed.push_str("\\r"),
+            '\t' => printed.push_str("\\t"),
+            control if control < ' ' => printed.push_str(&format!("\\u{:04x}", u32::from(control))),
+            other => printed.push(other),
+        }
+    }
+    printed.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::canonical;
+
+    /// As PostgreSQL 18 prints them.
+    #[test]
+    fn as_the_server_prints_them() {
+        let check = |text: &str, expect: &str| assert_eq!(canonical(text).as_deref(), Some(expect), "{text}");
+        check(r#" {"bb":1,"a":[1.50,-0, "x" ,{}], "bb" : null}"#, r#"{"a": [1.50, 0, "x", {}], "bb": null}"#);
+        check(r#"{"b": 1, "a": 2, "aa": 3, "é": 4}"#, r#"{"a": 2, "b": 1, "aa": 3, "é": 4}"#);
+        check(r#""\u00e9\ud83d\ude00\/\\\n\u0001""#, "\"é😀/\\\\\\n\\u0001\"");
+        check("[]", "[]");
+        for text in ["", "{", "[1,]", "{\"a\"}", "01", "1.", "'a'", "[1] 2", "1e5", "\"\\u0000\"", "\"\\ud83d\"", "nul"]
+        {
+            assert_eq!(canonical(text), None, "{text}");
+        }
+        assert_eq!(canonical(&"[".repeat(100_000)), None);
+    }
+}
