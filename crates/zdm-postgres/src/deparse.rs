@@ -1034,7 +1034,7 @@ fn numeric_of(text: &str) -> String {
 }
 
 /// A number without its exponent, with the digits behind the point that `numeric` gives it.
-fn decimal(text: &str) -> String {
+pub(crate) fn decimal(text: &str) -> String {
     let Some((mantissa, exponent)) = text.split_once(['e', 'E']) else { return text.to_owned() };
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let Some(exponent) = exponent.parse::<i64>().ok().filter(|exponent| exponent.abs() <= 100) else {

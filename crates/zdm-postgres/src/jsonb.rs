@@ -126,12 +126,16 @@ impl Reader<'_> {
         let (text, rest) = self.rest.split_at(end);
         self.rest = rest;
         let (sign, digits) = text.strip_prefix('-').map_or(("", text), |digits| ("-", digits));
-        let plain = digits.chars().all(|character| character.is_ascii_digit() || character == '.');
-        let shaped = digits.starts_with(|first: char| first.is_ascii_digit()) && !digits.ends_with('.');
-        let leading_zero = digits.len() > 1 && digits.starts_with('0') && !digits.starts_with("0.");
-        (plain && shaped && !leading_zero && digits.matches('.').count() < 2).then(|| {
-            let zero = digits.chars().all(|digit| matches!(digit, '0' | '.'));
-            format!("{}{digits}", if zero { "" } else { sign })
+        let (mantissa, exponent) = digits.split_once(['e', 'E']).unwrap_or((digits, "0"));
+        let shaped = mantissa.starts_with(|first: char| first.is_ascii_digit())
+            && !mantissa.ends_with('.')
+            && mantissa.chars().all(|character| character.is_ascii_digit() || character == '.')
+            && mantissa.matches('.').count() < 2;
+        let leading_zero = mantissa.starts_with('0') && !matches!(mantissa.as_bytes().get(1), None | Some(b'.'));
+        let exponent = exponent.parse::<i32>().ok().filter(|exponent| exponent.abs() <= 100);
+        (shaped && !leading_zero && exponent.is_some()).then(|| {
+            let zero = mantissa.chars().all(|digit| matches!(digit, '0' | '.'));
+            format!("{}{}", if zero { "" } else { sign }, crate::deparse::decimal(digits))
         })
     }
 }
@@ -172,8 +176,10 @@ mod tests {
         check(r#" {"bb":1,"a":[1.50,-0, "x" ,{}], "bb" : null}"#, r#"{"a": [1.50, 0, "x", {}], "bb": null}"#);
         check(r#"{"b": 1, "a": 2, "aa": 3, "é": 4}"#, r#"{"a": 2, "b": 1, "aa": 3, "é": 4}"#);
         check(r#""\u00e9\ud83d\ude00\/\\\n\u0001""#, "\"é😀/\\\\\\n\\u0001\"");
+        check("[1e5, -1.5e-3, 0.10]", "[100000, -0.0015, 0.10]");
         check("[]", "[]");
-        for text in ["", "{", "[1,]", "{\"a\"}", "01", "1.", "'a'", "[1] 2", "1e5", "\"\\u0000\"", "\"\\ud83d\"", "nul"]
+        for text in
+            ["", "{", "[1,]", "{\"a\"}", "01", "1.", "'a'", "[1] 2", "1e", "1e999", "\"\\u0000\"", "\"\\ud83d\"", "nul"]
         {
             assert_eq!(canonical(text), None, "{text}");
         }
