@@ -535,7 +535,7 @@ impl Editor<'_> {
                     field.name()
                 ));
             }
-            Some(value) => return Ok(literal::prepared(field, value, By::of_defaults(self.context), self.context)),
+            Some(value) => return Ok(literal::prepared(field, value, By::parameters(self.context), self.context)),
             None => {}
         }
         Ok(self.default_of_django(field))
@@ -549,7 +549,7 @@ impl Editor<'_> {
             if field.relation.is_some() && is_empty && (number || &*field.value_type == "UUIDField") {
                 return Literal::Null;
             }
-            return literal::prepared(field, value, By::of_defaults(self.context), self.context);
+            return literal::prepared(field, value, By::parameters(self.context), self.context);
         }
         if field.is_generated() {
             return Literal::Null;
@@ -558,7 +558,7 @@ impl Editor<'_> {
         if !field.null && blank && crate::resolve::empty_strings_allowed(field) {
             return match &*field.internal_type {
                 "BinaryField" => {
-                    let by = By::of_defaults(self.context);
+                    let by = By::parameters(self.context);
                     literal::prepared(field, &Value::Bytes(Arc::default()), by, self.context)
                 }
                 _ => Literal::Known("''".to_owned()),

@@ -3,6 +3,8 @@
 //!
 //! Source: PostgreSQL's manual, "JSON Types"; the order of keys is that of `lengthCompareJsonbString`, shorter ones first.
 
+use std::fmt::Write as _;
+
 /// Values nest no deeper than this; what does is left as it was written.
 const MAX_DEPTH: u32 = 100;
 
@@ -158,7 +160,9 @@ fn push_string(text: &str, printed: &mut String) {
             '\n' => printed.push_str("\\n"),
             '\r' => printed.push_str("\\r"),
             '\t' => printed.push_str("\\t"),
-            control if control < ' ' => printed.push_str(&format!("\\u{:04x}", u32::from(control))),
+            control if control < ' ' => {
+                let _ = write!(printed, "\\u{:04x}", u32::from(control));
+            }
             other => printed.push(other),
         }
     }

@@ -16,7 +16,7 @@ use zdm_django::problem::ProblemKind;
 use zdm_django::project::sources::{Folder, Sources};
 use zdm_django::project::{Project, ProjectConfig, ProjectInput};
 use zdm_django::resolve::Context;
-use zdm_django::{DjangoVersion, Migration, MigrationKey};
+use zdm_django::{DjangoVersion, Driver, Migration, MigrationKey};
 use zdm_linter::config::{Level as LintLevel, NamedTable, RuleSet, TableFacts, TablePattern};
 use zdm_linter::merged::{MergedChange, Now};
 use zdm_linter::{Judge, MigrationPhase, Pass, RULES, Turn};
@@ -71,6 +71,8 @@ pub struct Ground {
     pub packages: Option<PathBuf>,
     pub postgres: Target<PgVersion>,
     pub django: Target<DjangoVersion>,
+    /// The driver that this Django takes.
+    pub driver: Driver,
 }
 
 /// A project that was found and read.
@@ -85,6 +87,8 @@ pub struct Workspace {
     pub project: Project,
     pub postgres: Target<PgVersion>,
     pub django: Target<DjangoVersion>,
+    /// The driver that this Django takes.
+    pub driver: Driver,
     /// The packages outside of the project, where a virtual environment was found.
     pub packages: Option<PathBuf>,
     /// What was read of them.
@@ -195,7 +199,8 @@ impl Ground {
         folders.extend(place.repository.clone().filter(|repository| *repository != place.root));
         let django = chosen(request.django, config.django, || versions::django(&folders, packages.as_deref()));
         let postgres = chosen(request.postgres, config.postgres, || versions::postgres(&folders));
-        Ok(Self { place, config, stats, walk, packages, postgres, django })
+        let driver = versions::driver(&folders, packages.as_deref(), django.version);
+        Ok(Self { place, config, stats, walk, packages, postgres, django, driver })
     }
 
     /// What was assumed about the versions, a sentence each.
@@ -238,7 +243,7 @@ impl Workspace {
         unsaved: &BTreeMap<Arc<str>, Arc<str>>,
         older: Option<(&Sources, &BTreeSet<Arc<str>>)>,
     ) -> (Self, ProjectInput) {
-        let Ground { place, config, stats, walk, packages, postgres, django } = ground;
+        let Ground { place, config, stats, walk, packages, postgres, django, driver } = ground;
         let mut paths = walk.paths.clone();
         let new = |path: &&Arc<str>| is_python(path) && walk.paths.binary_search(path).is_err();
         paths.extend(unsaved.keys().filter(new).cloned());
@@ -250,18 +255,19 @@ impl Workspace {
         let outside = packages.clone().map(|folder| Arc::new(Packages::new(folder)));
         let input = input(&config, &files, outside.clone(), django.version, older);
         let project = Project::build_with(&input, &|count, work| (0..count).into_par_iter().for_each(work));
-        (Self { place, config, stats, walk, files, project, postgres, django, packages, outside }, input)
+        (Self { place, config, stats, walk, files, project, postgres, django, driver, packages, outside }, input)
     }
 
     /// The way back of [`Workspace::read`], and what is left over.
     pub(crate) fn into_ground(self) -> (Ground, impl Send) {
-        let Self { place, config, stats, walk, files, project, postgres, django, packages, outside } = self;
-        (Ground { place, config, stats, walk, packages, postgres, django }, (files, project, outside))
+        let Self { place, config, stats, walk, files, project, postgres, django, driver, packages, outside } = self;
+        (Ground { place, config, stats, walk, packages, postgres, django, driver }, (files, project, outside))
     }
 
     /// What the replay is told of the project.
     pub fn options(&self) -> Options {
-        let context = Context::from_settings(&self.project.settings, self.django.version);
+        let mut context = Context::from_settings(&self.project.settings, self.django.version);
+        context.driver = self.driver;
         let incomplete = self.project.problems.iter().any(|problem| problem.kind == ProblemKind::ExternalAppAssumed);
         Options { postgres: self.postgres.version, context, incomplete }
     }

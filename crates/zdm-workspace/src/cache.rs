@@ -155,10 +155,10 @@ impl Lookup {
             debug(hash, &(current, paths, config, postgres, django));
             debug(hash, &(base, stats, rules, apps, migrations));
         });
-        let Ground { place, config, stats, walk, packages, postgres, django } = ground;
+        let Ground { place, config, stats, walk, packages, postgres, django, driver } = ground;
         let surroundings = digest(|hash| {
             debug(hash, &(FORMAT, program()));
-            debug(hash, &(place, config, stats, walk, packages, postgres, django));
+            debug(hash, &(place, config, stats, walk, packages, postgres, (django, driver)));
             debug(hash, &changes);
         });
         let project = digest(|hash| debug(hash, &place.root));

@@ -9,7 +9,7 @@ use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use zdm_django::DjangoVersion;
+use zdm_django::{DjangoVersion, Driver};
 use zdm_postgres::PgVersion;
 
 /// A version and why it is this one.
@@ -88,6 +88,31 @@ pub fn django(folders: &[PathBuf], site_packages: Option<&Path>) -> Target<Djang
     }
 }
 
+/// The driver that Django takes: psycopg 3 since 4.2, unless the project has psycopg2 alone. A lock file is asked first,
+/// then the environment, then the requirements.
+pub fn driver(folders: &[PathBuf], site_packages: Option<&Path>, version: DjangoVersion) -> Driver {
+    if !version.at_least(4, 2) {
+        return Driver::Psycopg2;
+    }
+    let of = |names: &[String]| {
+        let has = |wanted: &[&str]| names.iter().any(|name| wanted.iter().any(|one| name.eq_ignore_ascii_case(one)));
+        if has(&["psycopg"]) {
+            return Some(Driver::Psycopg3);
+        }
+        has(&["psycopg2", "psycopg2-binary", "psycopg2_binary"]).then_some(Driver::Psycopg2)
+    };
+    let in_environment = || {
+        let packages = fs::read_dir(site_packages?).ok()?.flatten();
+        of(&packages.filter_map(|entry| entry.file_name().into_string().ok()).collect::<Vec<_>>())
+    };
+    folders
+        .iter()
+        .find_map(|folder| of(&locked_names(folder)))
+        .or_else(in_environment)
+        .or_else(|| folders.iter().find_map(|folder| of(&required_names(folder))))
+        .unwrap_or(Driver::Psycopg3)
+}
+
 struct Found<V> {
     version: V,
     file: String,
@@ -107,27 +132,42 @@ fn text_of(folder: &Path, name: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&fs::read(path).ok()?).into_owned())
 }
 
-/// `[[package]] name = "django"` of uv, Poetry and PDM; `Pipfile.lock`.
-fn locked(folder: &Path) -> Option<Found<DjangoVersion>> {
+/// The packages of a lock file with their versions: `[[package]]` of uv, Poetry and PDM; `Pipfile.lock`.
+fn lock_files(folder: &Path) -> Vec<(&'static str, Vec<(String, String)>)> {
+    let mut found = Vec::new();
     for file in ["uv.lock", "poetry.lock", "pdm.lock", "pylock.toml"] {
         let Some(text) = text_of(folder, file) else { continue };
         let Ok(document) = text.parse::<toml::Table>() else { continue };
         let packages = document.get("package").or_else(|| document.get("packages")).and_then(toml::Value::as_array);
-        for package in packages.into_iter().flatten() {
-            let part = |name: &str| package.get(name).and_then(toml::Value::as_str);
-            if part("name").is_some_and(|name| name.eq_ignore_ascii_case("django"))
-                && let Some(exact) = part("version")
-                && let Ok(version) = exact.parse()
-            {
-                return Some(Found { version, file: file.to_owned(), text: format!("django {exact}") });
-            }
-        }
+        let read = |package: &toml::Value| {
+            let part = |name: &str| package.get(name).and_then(toml::Value::as_str).map(str::to_owned);
+            Some((part("name")?, part("version").unwrap_or_default()))
+        };
+        found.push((file, packages.into_iter().flatten().filter_map(read).collect()));
     }
-    let document: serde_json::Value = serde_json::from_str(&text_of(folder, "Pipfile.lock")?).ok()?;
-    let packages = document.get("default")?.as_object()?;
-    let (_, package) = packages.iter().find(|(name, _)| name.eq_ignore_ascii_case("django"))?;
-    let exact = package.get("version")?.as_str()?.trim_start_matches('=').to_owned();
-    Some(Found { version: exact.parse().ok()?, file: "Pipfile.lock".to_owned(), text: format!("django {exact}") })
+    let pipfile =
+        text_of(folder, "Pipfile.lock").and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
+    if let Some(packages) = pipfile.as_ref().and_then(|document| document.get("default")?.as_object()) {
+        let version = |package: &serde_json::Value| {
+            let exact = package.get("version").and_then(serde_json::Value::as_str);
+            exact.unwrap_or_default().trim_start_matches('=').to_owned()
+        };
+        found.push(("Pipfile.lock", packages.iter().map(|(name, package)| (name.clone(), version(package))).collect()));
+    }
+    found
+}
+
+fn locked(folder: &Path) -> Option<Found<DjangoVersion>> {
+    lock_files(folder).into_iter().find_map(|(file, packages)| {
+        packages.into_iter().find_map(|(name, exact)| {
+            let version = name.eq_ignore_ascii_case("django").then(|| exact.parse().ok())??;
+            Some(Found { version, file: file.to_owned(), text: format!("django {exact}") })
+        })
+    })
+}
+
+fn locked_names(folder: &Path) -> Vec<String> {
+    lock_files(folder).into_iter().flat_map(|(_, packages)| packages).map(|(name, _)| name).collect()
 }
 
 /// `Django-5.2.1.dist-info`.
@@ -144,6 +184,23 @@ fn installed(site_packages: &Path) -> Option<Found<DjangoVersion>> {
 
 /// Requirements in every shape; with `exact` only those that name one feature release.
 fn required(folder: &Path, exact: bool) -> Option<Found<DjangoVersion>> {
+    let lines = requirements(folder).into_iter();
+    lines.filter_map(|(file, line)| requirement(&file, &line)).find(|(_, one)| *one || !exact).map(|(found, _)| found)
+}
+
+/// The names of what is required.
+fn required_names(folder: &Path) -> Vec<String> {
+    let name = |(_, line): (String, String)| {
+        let line = line.trim().trim_start_matches(['-', '"', '\'', ' ']);
+        let is_part = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.');
+        let end = line.find(|character| !is_part(character)).unwrap_or(line.len());
+        line.get(..end).unwrap_or_default().to_owned()
+    };
+    requirements(folder).into_iter().map(name).collect()
+}
+
+/// The lines that require packages, with their files: what is declared first.
+fn requirements(folder: &Path) -> Vec<(String, String)> {
     let mut files: Vec<String> = Vec::new();
     for (below, prefix) in [(folder.to_owned(), ""), (folder.join("requirements"), "requirements/")] {
         let mut names: Vec<String> = fs::read_dir(below)
@@ -170,11 +227,7 @@ fn required(folder: &Path, exact: bool) -> Option<Found<DjangoVersion>> {
             let lines: Vec<(String, String)> = text.lines().map(|line| (file.clone(), line.to_owned())).collect();
             lines
         });
-    let candidates = declared(folder).into_iter().chain(lines);
-    candidates
-        .filter_map(|(file, line)| requirement(&file, &line))
-        .find(|(_, one)| *one || !exact)
-        .map(|(found, _)| found)
+    declared(folder).into_iter().chain(lines).collect()
 }
 
 /// The requirements of `pyproject.toml` (PEP 621, dependency groups, Poetry) and `Pipfile`, as lines.
@@ -206,10 +259,12 @@ fn declared(folder: &Path) -> Vec<(String, String)> {
 }
 
 /// `django = "^4.2"`, `Django = { version = ">=5.1" }`.
-fn versions_in(table: Option<&toml::Value>, file: &str) -> Option<(String, String)> {
-    let (_, value) = table?.as_table()?.iter().find(|(name, _)| name.eq_ignore_ascii_case("django"))?;
-    let version = value.as_str().or_else(|| value.get("version")?.as_str())?;
-    Some((file.to_owned(), format!("django {version}")))
+fn versions_in(table: Option<&toml::Value>, file: &str) -> Vec<(String, String)> {
+    let line = |(name, value): (&String, &toml::Value)| {
+        let version = value.as_str().or_else(|| value.get("version")?.as_str()).unwrap_or_default();
+        (file.to_owned(), format!("{name} {version}"))
+    };
+    table.and_then(toml::Value::as_table).into_iter().flatten().map(line).collect()
 }
 
 /// The Django that a requirement takes, and whether it can be only one feature release.
@@ -441,6 +496,40 @@ mod tests {
             &[("requirements/base.txt", "django==4.1"), ("requirements/dev.txt", "django==5.2")],
             "Django 4.1: `django ==4.1` in requirements/base.txt",
             NO_POSTGRES,
+        );
+    }
+
+    #[test]
+    fn the_driver_is_the_one_that_django_takes() {
+        let check = |files: &[(&str, &str)], version: (u8, u8), expect: Driver| {
+            let folder = tempfile::tempdir().unwrap();
+            for (path, text) in files {
+                let path = folder.path().join(path);
+                fs::create_dir_all(path.parent().unwrap()).unwrap();
+                fs::write(path, text).unwrap();
+            }
+            let version = DjangoVersion::new(version.0, version.1);
+            let found = driver(&[folder.path().to_owned()], Some(&folder.path().join("site-packages")), version);
+            assert_eq!(found, expect, "{files:?}");
+        };
+        let lock = "[[package]]\nname = \"psycopg2-binary\"\nversion = \"2.9\"\n";
+        let poetry = "[tool.poetry.dependencies]\nDjango = \"^4.2\"\npsycopg2 = {version = \"^2.9\"}\n";
+        check(&[], (5, 2), Driver::Psycopg3);
+        check(&[], (4, 1), Driver::Psycopg2);
+        check(&[("requirements.txt", "psycopg[binary]==3.2")], (3, 2), Driver::Psycopg2);
+        check(&[("requirements.txt", "Django==4.2\npsycopg2-binary==2.9.9  # driver")], (4, 2), Driver::Psycopg2);
+        check(
+            &[("requirements/base.txt", "psycopg2>=2.9"), ("requirements/dev.txt", "psycopg")],
+            (5, 2),
+            Driver::Psycopg3,
+        );
+        check(&[("pyproject.toml", poetry)], (4, 2), Driver::Psycopg2);
+        check(&[("uv.lock", lock), ("site-packages/psycopg/__init__.py", "")], (5, 2), Driver::Psycopg2);
+        check(&[("site-packages/psycopg2/__init__.py", "")], (5, 2), Driver::Psycopg2);
+        check(
+            &[("site-packages/psycopg2/__init__.py", ""), ("site-packages/psycopg/__init__.py", "")],
+            (5, 2),
+            Driver::Psycopg3,
         );
     }
 

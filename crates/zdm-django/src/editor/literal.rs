@@ -46,8 +46,8 @@ pub(crate) enum By {
 }
 
 impl By {
-    /// How defaults get into a statement: Django 3.2 quotes everything itself.
-    pub(crate) fn of_defaults(context: &Context) -> Self {
+    /// How the parameters of the schema editor's statements get into them: Django 3.2 quotes them all itself.
+    pub(crate) fn parameters(context: &Context) -> Self {
         if context.version.at_least(4, 0) { Self::Parameter } else { Self::QuoteValue }
     }
 }

@@ -358,7 +358,7 @@ impl Editor<'_> {
                 result.push('%');
             } else {
                 let literal = match placeholder.value(params, used) {
-                    Some(value) => literal::plain(value, literal::By::Parameter, self.context),
+                    Some(value) => literal::plain(value, literal::By::parameters(self.context), self.context),
                     None if params.items().is_some() || matches!(params, Value::Dict(_)) => {
                         return Err("the driver refuses a placeholder without a value".to_owned());
                     }
