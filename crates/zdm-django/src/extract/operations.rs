@@ -730,7 +730,7 @@ impl Extractor<'_> {
                 }
             } else if site.call.as_comprehension().is_none()
                 && !is_harmless(call)
-                && !(name == "database_forwards" && changes_a_copy(call))
+                && !changes_a_copy(call)
                 && !self.only_looks(call, MAX_NESTING)
                 && !self.evaluator().substitute(&site.call, &known).is_constant()
             {
