@@ -73,6 +73,46 @@ fn a_baseline_hides_what_was_there_and_nothing_else() {
     assert!(err.contains("no finding any more"), "{err}");
 }
 
+/// One call tells of every model of a list that stands elsewhere in the file: the place is the same when one joins it.
+#[test]
+fn a_baseline_does_not_hide_what_joins_others_in_one_place() {
+    let model = |name: &str| {
+        format!(
+            "migrations.CreateModel(\"{name}\", [(\"id\", models.BigAutoField(primary_key=True)), (\"number\", models.IntegerField(null=True))])"
+        )
+    };
+    let header = "from django.db import migrations, models\n\n";
+    let initial = format!(
+        "{header}\nclass Migration(migrations.Migration):\n    initial = True\n    dependencies = []\n    operations = [{}, {}, {}]\n",
+        model("Order"),
+        model("Line"),
+        model("Tax")
+    );
+    let fill = |names: &str| {
+        format!(
+            "{header}MODELS = [{names}]\n\n\ndef fill(apps, schema_editor):\n    for name in MODELS:\n        apps.get_model(\"shop\", name).objects.update(number=0)\n\n\nclass Migration(migrations.Migration):\n    dependencies = [(\"shop\", \"0001_initial\")]\n    operations = [migrations.RunPython(fill, migrations.RunPython.noop)]\n"
+        )
+    };
+    let folder = project(&[("0001_initial", &initial), ("0002_fill", &fill("\"Order\""))]);
+    let root = folder.path();
+    let run_with = |names: &str, arguments: &[&str]| {
+        fs::write(root.join("shop/migrations/0002_fill.py"), fill(names)).unwrap();
+        run(root, arguments)
+    };
+    let with = ["--baseline", "zdm-baseline.json"];
+    assert_eq!(run(root, &["--write-baseline"]).0, 0);
+    assert_eq!(run_with("\"Order\"", &with).0, 0);
+    let (code, out, _) = run_with("\"Order\", \"Line\"", &with);
+    assert_eq!(code, 1);
+    assert!(out.contains("ZDM305") && out.contains("the baseline has this finding without `shop_line`"), "{out}");
+    assert_eq!(run(root, &["--write-baseline"]).0, 0);
+    assert_eq!(run_with("\"Line\", \"Order\"", &with).0, 0);
+    assert_eq!(run_with("\"Line\"", &with).0, 0);
+    let (code, out, _) = run_with("\"Line\", \"Order\", \"Tax\"", &with);
+    assert_eq!(code, 1);
+    assert!(out.contains("without `shop_tax`"), "{out}");
+}
+
 #[test]
 fn a_baseline_is_written_for_the_whole_project_and_read_with_care() {
     let folder = project(&[("0001_initial", INITIAL), ("0002_index", INDEX)]);

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use zdm_postgres::QualifiedName;
 use zdm_replay::MigrationTrace;
+use zdm_source::message::names;
 use zdm_source::{Diagnostic, Suppressed, SuppressionKind};
 
 use crate::config::{Config, Level};
@@ -43,7 +44,7 @@ pub(crate) fn tables_of(migration: &MigrationTrace, diagnostic: &Diagnostic) -> 
         return diagnostic.subject.tables.clone();
     }
     let mut found: Vec<QualifiedName> = Vec::new();
-    for name in diagnostic.message.split('`').skip(1).step_by(2) {
+    for name in names(&diagnostic.message) {
         let parts: Vec<&str> = name.split('.').collect();
         let candidates = match parts.as_slice() {
             [table] => vec![QualifiedName::new(*table)],

@@ -21,8 +21,6 @@ mod mirror;
 
 mod words;
 
-mod together;
-
 mod fixes;
 
 pub mod lint;

@@ -1,11 +1,14 @@
 //! One finding where a rule says the same of several things that one place does: an operation that Django carries out on many
-//! tables, a loop that sends SQL or makes operations for each.
+//! tables, a loop over models, or one that sends SQL or makes operations for each.
 //!
-//! What weighs most is told, the others are named behind it. Each was held against the configuration of its own table before.
+//! Rules tell of each thing by itself. What they say alike is told once, of what weighs most; the others are named behind it,
+//! and all are in [`zdm_source::Subject::things`]. Each was held against the configuration of its own table before.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use zdm_replay::MigrationTrace;
+use zdm_source::message::{names, wording};
 use zdm_source::{Diagnostic, Note, Severity, Span};
 
 use crate::by_table::tables_of;
@@ -13,24 +16,28 @@ use crate::config::{Config, TableFacts};
 use crate::context::estimate_together;
 use crate::registry::find_rule;
 
-/// What findings share that are told as one: the rule, the place, and the message but for the names in it.
+/// What findings share that are told as one: the rule, the place, and what they say, whatever of.
 type Place = (&'static str, Span, String);
 
 pub(crate) fn merge(migration: &MigrationTrace, config: &Config, found: Vec<Diagnostic>) -> Vec<Diagnostic> {
-    let mut places: BTreeMap<Place, usize> = BTreeMap::new();
+    let mut places: BTreeMap<Place, Vec<usize>> = BTreeMap::new();
     let mut groups: Vec<Vec<Diagnostic>> = Vec::with_capacity(found.len());
     for diagnostic in found {
-        // What is switched off is told by itself, and so is what has a fix of its own.
-        if diagnostic.suppressed.is_some() || diagnostic.fix.is_some() {
+        // What is switched off is told by itself.
+        if diagnostic.suppressed.is_some() {
             groups.push(vec![diagnostic]);
             continue;
         }
-        let place = (diagnostic.code.code, diagnostic.primary.span, pattern(&diagnostic.message));
-        let next = groups.len();
-        let group = *places.entry(place).or_insert(next);
-        match groups.get_mut(group) {
-            Some(group) => group.push(diagnostic),
-            None => groups.push(vec![diagnostic]),
+        let place = (diagnostic.code.code, diagnostic.primary.span, wording(&diagnostic.message));
+        let of_place = places.entry(place).or_default();
+        // And so is what has a fix of its own.
+        let same_fix = |group: &&usize| groups[**group].first().is_some_and(|first| first.fix == diagnostic.fix);
+        match of_place.iter().find(same_fix) {
+            Some(group) => groups[*group].push(diagnostic),
+            None => {
+                of_place.push(groups.len());
+                groups.push(vec![diagnostic]);
+            }
         }
     }
     groups.into_iter().filter_map(|group| told_as_one(migration, config, group)).collect()
@@ -47,20 +54,22 @@ fn told_as_one(migration: &MigrationTrace, config: &Config, mut group: Vec<Diagn
     // Of equal ones the first.
     let most = (0..group.len()).rev().max_by_key(weight)?;
     let mut told = group.remove(most);
-    let mut names: Vec<&str> = Vec::new();
-    for name in group.iter().filter_map(|other| other_name(&told.message, &other.message)) {
-        if !names.contains(&name) {
-            names.push(name);
+    let mut others: Vec<&str> = Vec::new();
+    for name in group.iter().filter_map(|other| own_name(&other.message, &told.message)) {
+        if !others.contains(&name) {
+            others.push(name);
         }
     }
+    let Some(own) = group.iter().find_map(|other| own_name(&told.message, &other.message)) else { return Some(told) };
+    let things = std::iter::once(own).chain(others.iter().copied()).map(Arc::from).collect();
     let mut more = Vec::new();
-    let suffix = match names.as_slice() {
+    let suffix = match others.as_slice() {
         [] => return Some(told),
         [name] => format!("; the same goes for `{name}`"),
         _ => {
-            let listed: Vec<String> = names.iter().map(|name| format!("`{name}`")).collect();
+            let listed: Vec<String> = others.iter().map(|name| format!("`{name}`")).collect();
             more.push(Note::Fact(format!("the same goes for {}", listed.join(", "))));
-            format!("; the same goes for {} more", names.len())
+            format!("; the same goes for {} more", others.len())
         }
     };
     let work = find_rule(told.code.code).and_then(|rule| rule.page.work).unwrap_or_default();
@@ -69,6 +78,7 @@ fn told_as_one(migration: &MigrationTrace, config: &Config, mut group: Vec<Diagn
         more.push(Note::Fact(format!("{all} together take about {duration}")));
     }
     told.message.push_str(&suffix);
+    told.subject.things = things;
     let end = told.notes.iter().position(|note| !matches!(note, Note::Fact(_))).unwrap_or(told.notes.len());
     told.notes.splice(end..end, more);
     Some(told)
@@ -82,19 +92,9 @@ fn facts_of(migration: &MigrationTrace, config: &Config, found: &Diagnostic) -> 
     TableFacts { hot: if hot { Some(true) } else { first.hot }, ..first }
 }
 
-/// The names that a message has in backticks.
-fn names(message: &str) -> impl Iterator<Item = &str> {
-    message.split('`').skip(1).step_by(2)
-}
-
-/// A message without its names.
-fn pattern(message: &str) -> String {
-    message.split('`').step_by(2).collect::<Vec<_>>().join("`")
-}
-
-/// What a message of the same pattern names in place of what `told` does.
-fn other_name<'a>(told: &str, other: &'a str) -> Option<&'a str> {
-    let of_told: Vec<&str> = names(told).collect();
-    let new = names(other).find(|name| !of_told.contains(name));
-    new.or_else(|| names(other).zip(of_told).find(|(name, told)| name != told).map(|(name, _)| name))
+/// The first name that a message has and another of the same wording has not.
+fn own_name<'a>(message: &'a str, other: &str) -> Option<&'a str> {
+    let of_other: Vec<&str> = names(other).collect();
+    let new = names(message).find(|name| !of_other.contains(name));
+    new.or_else(|| names(message).zip(of_other).find(|(name, other)| name != other).map(|(name, _)| name))
 }

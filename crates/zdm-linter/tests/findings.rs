@@ -306,3 +306,45 @@ fn operations_that_a_loop_makes_are_told_as_one() {
     let message = &one(&found, "ZDM201").message;
     assert!(message.ends_with("; the same goes for `shop_order.b`"), "{message}");
 }
+
+/// A key that its own table references, and what a model brings with it, stand in one place with the others.
+#[test]
+fn what_an_operation_does_beside_its_model_is_told_with_it() {
+    let initial = "migrations.CreateModel('Order', [('id', models.AutoField(primary_key=True)), ('parent', models.ForeignKey('self', models.CASCADE))]), migrations.CreateModel('Line', [('id', models.BigAutoField(primary_key=True)), ('order', models.ForeignKey('shop.Order', models.CASCADE))]),";
+    let found = lint_second(initial, OTHER_TYPE, &Config::default());
+    let keys = one(&found, "ZDM123");
+    assert_eq!(keys.subject.things.len(), 2, "{keys:?}");
+    assert!(keys.message.contains("the same goes for `shop_"), "{}", keys.message);
+
+    let initial = "migrations.CreateModel('Tag', [('id', models.BigAutoField(primary_key=True))]), migrations.CreateModel('Kind', [('id', models.BigAutoField(primary_key=True))]),";
+    let create = "migrations.CreateModel('Order', [('id', models.BigAutoField(primary_key=True)), ('kind', models.ForeignKey('shop.Kind', models.CASCADE)), ('tags', models.ManyToManyField('shop.Tag'))]),";
+    let found = lint_second(initial, create, &Config::default());
+    let message = &one(&found, "ZDM131").message;
+    assert!(
+        message.starts_with(
+            "creating `shop_order` and `shop_order_tags` also locks `shop_kind` and `shop_tag` (SHARE ROW EXCLUSIVE)"
+        ),
+        "{message}"
+    );
+}
+
+/// One loop over models is one finding of each rule, with the numbers of what weighs most and the time of all.
+#[test]
+fn a_loop_over_models_is_told_as_one() {
+    let initial = "migrations.CreateModel('Order', [('id', models.BigAutoField(primary_key=True)), ('number', models.IntegerField(null=True))]), migrations.CreateModel('Line', [('id', models.BigAutoField(primary_key=True)), ('number', models.IntegerField(null=True))]),";
+    let run = "migrations.RunPython(lambda apps, editor: [apps.get_model('shop', name).objects.update(number=0) for name in ('Order', 'Line')], migrations.RunPython.noop),";
+    let rows = |rows| TableFacts { rows: Some(rows), ..TableFacts::default() };
+    let config = of_tables(&[("shop_line", rows(7_000_000)), ("*", rows(10))]);
+    let found = lint_second(initial, run, &config);
+    let finding = one(&found, "ZDM305");
+    assert!(
+        finding.message.starts_with("`update()` updates every row of `shop_line`")
+            && finding.message.ends_with("; the same goes for `shop_order`"),
+        "{}",
+        finding.message
+    );
+    assert_eq!(finding.subject.things, ["shop_line".into(), "shop_order".into()]);
+    assert_eq!(finding.severity, Severity::Error);
+    let help = finding.notes.iter().any(|note| matches!(note, Note::Help(text) if text.ends_with("`zdm backfill run --table shop_line --set \"number = 0\"`")));
+    assert!(help, "{finding:?}");
+}

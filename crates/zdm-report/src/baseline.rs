@@ -1,12 +1,16 @@
 //! The findings that a project had when it adopted the linter.
 //!
-//! The file holds fingerprints; code, path and message stand beside them for people who read the file or its diff and
-//! are not compared. It is written sorted, so that it merges well.
+//! The file holds fingerprints and the names of what each finding is told of; code, path and message stand beside them for
+//! people who read the file or its diff and are not compared. It is written sorted, so that it merges well.
+//!
+//! One finding may tell of several things in one place (a loop over models, one operation on many tables). The place stays
+//! the same when a thing joins them, and so does the fingerprint: an entry covers a finding only if it has all its things.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
-use zdm_source::{Diagnostic, Suppressed, SuppressionKind};
+use zdm_source::message::names;
+use zdm_source::{Diagnostic, Note, Suppressed, SuppressionKind};
 
 use crate::fingerprint::fingerprints;
 use crate::json::to_text;
@@ -26,6 +30,9 @@ pub struct Entry {
     pub code: String,
     pub path: String,
     pub message: String,
+    /// What it is told of: tables, columns, indexes, and whatever else the message names.
+    #[serde(default)]
+    pub names: Vec<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -88,6 +95,7 @@ impl Baseline {
                     code: diagnostic.code.code.to_owned(),
                     path: diagnostic.primary.file.path().to_owned(),
                     message: diagnostic.message.clone(),
+                    names: all_names(diagnostic),
                 };
                 (fingerprint, entry)
             })
@@ -118,15 +126,50 @@ impl Baseline {
         let mut stale = self.findings.clone();
         let prints = fingerprints(diagnostics);
         for (diagnostic, fingerprint) in diagnostics.iter_mut().zip(prints) {
-            let recorded = stale.remove(&fingerprint.to_string()).is_some();
-            if recorded && diagnostic.suppressed.is_none() {
+            let Some(entry) = stale.remove(&fingerprint.to_string()) else { continue };
+            if diagnostic.suppressed.is_some() {
+                continue;
+            }
+            let new = entry.lacks(diagnostic);
+            if new.is_empty() {
                 diagnostic.suppressed = Some(Suppressed { kind: SuppressionKind::Baseline, reason: None });
+            } else {
+                let new: Vec<String> = new.iter().map(|name| format!("`{name}`")).collect();
+                let fact = format!("the baseline has this finding without {}", new.join(", "));
+                diagnostic.notes.insert(0, Note::Fact(fact));
             }
         }
         let mut stale: Vec<Entry> = stale.into_values().collect();
         stale.sort_by(|a, b| (&a.path, &a.code, &a.fingerprint).cmp(&(&b.path, &b.code, &b.fingerprint)));
         stale
     }
+}
+
+impl Entry {
+    /// What a finding of the same fingerprint is told of, and the entry does not cover.
+    ///
+    /// A finding of one thing may name others beside it, and in other words: it is the recorded one if they share a name.
+    fn lacks<'d>(&self, diagnostic: &'d Diagnostic) -> Vec<&'d str> {
+        let is_new = |name: &&str| !self.names.iter().any(|recorded| recorded == name);
+        let several = things(diagnostic);
+        if !several.is_empty() {
+            return several.into_iter().filter(is_new).collect();
+        }
+        let named: Vec<&str> = names(&diagnostic.message).collect();
+        if self.names.is_empty() || !named.iter().all(is_new) { Vec::new() } else { named }
+    }
+}
+
+/// What a finding says the same of.
+fn things(diagnostic: &Diagnostic) -> Vec<&str> {
+    let subject = &diagnostic.subject;
+    let things = if subject.things.is_empty() { &subject.tables } else { &subject.things };
+    things.iter().map(|thing| &**thing).collect()
+}
+
+fn all_names(diagnostic: &Diagnostic) -> Vec<String> {
+    let told: BTreeSet<&str> = things(diagnostic).into_iter().chain(names(&diagnostic.message)).collect();
+    told.into_iter().map(str::to_owned).collect()
 }
 
 #[cfg(test)]
@@ -173,6 +216,42 @@ mod tests {
         let mut four = vec![same[0].clone(); 4];
         baseline.apply(&mut four);
         assert_eq!(active(&four), 1);
+    }
+
+    /// A finding of one place, told of these.
+    fn told_of(things: &[&str]) -> Vec<Diagnostic> {
+        let mut finding = many(1)[0].clone();
+        let others = if things.len() > 1 { "; the same goes for others" } else { "" };
+        finding.message = format!("changes every row of `{}`{others}", things[0]);
+        if things.len() > 1 {
+            finding.subject.things = things.iter().map(|thing| (*thing).into()).collect();
+        }
+        vec![finding]
+    }
+
+    #[test]
+    fn a_thing_that_joins_others_in_one_place_counts() {
+        let facts = |recorded: &[&str], now: &[&str]| {
+            let baseline = Baseline::parse(&Baseline::of(&told_of(recorded)).render()).unwrap();
+            let mut now = told_of(now);
+            let before = now[0].notes.len();
+            assert_eq!(baseline.apply(&mut now), [], "the entry has its finding");
+            let added = now[0].notes.len() - before;
+            match now[0].notes.first() {
+                Some(Note::Fact(text)) if added == 1 => text.clone(),
+                _ => {
+                    assert_eq!((active(&now), added), (0, 0));
+                    String::from("covered")
+                }
+            }
+        };
+        assert_eq!(facts(&["a"], &["a"]), "covered");
+        assert_eq!(facts(&["a", "b"], &["b", "a"]), "covered");
+        assert_eq!(facts(&["a", "b", "c"], &["c", "a"]), "covered", "one of them is gone");
+        assert_eq!(facts(&["a", "b"], &["b"]), "covered");
+        assert_eq!(facts(&["a", "b"], &["a", "b", "c"]), "the baseline has this finding without `c`");
+        assert_eq!(facts(&["a"], &["a", "b"]), "the baseline has this finding without `b`");
+        assert_eq!(facts(&["a", "b"], &["c"]), "the baseline has this finding without `c`");
     }
 
     #[test]

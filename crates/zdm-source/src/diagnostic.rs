@@ -158,6 +158,8 @@ pub struct Subject {
     pub statement: Option<Arc<str>>,
     /// The tables, where the message does not name all of them.
     pub tables: Vec<Arc<str>>,
+    /// What the finding says the same of, where that is more than one thing in one place.
+    pub things: Vec<Arc<str>>,
 }
 
 /// Why a finding does not count.

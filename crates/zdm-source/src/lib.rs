@@ -2,7 +2,7 @@
 //!
 //! This crate does no I/O and knows neither Python nor SQL nor Django. Reading order:
 //! [`span`] (where something is), [`file`] (the text itself and its lines),
-//! [`diagnostic`] (what is said about it), [`edit`] (how it is changed).
+//! [`diagnostic`] (what is said about it), [`message`] (the names in it), [`edit`] (how it is changed).
 
 pub mod span;
 
@@ -11,6 +11,8 @@ pub mod file;
 pub mod edit;
 
 pub mod diagnostic;
+
+pub mod message;
 
 mod nearest;
 

@@ -31,7 +31,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                     step,
                     format!(
                         "{verb} the foreign key on `{table}.{column}` blocks writes to `{table}`{} while PostgreSQL checks every row",
-                        other.map(|other| format!(" and to `{other}`")).unwrap_or_default()
+                        other.map(|other| format!(" and `{other}`")).unwrap_or_default()
                     ),
                 )
                 .with_fact(match other {

@@ -37,51 +37,70 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             if related {
                 continue;
             }
+            let verb = verb(cx, step);
             let same = told.iter_mut().find(|other| {
                 other.step.operation == step.operation
                     && other.mode == *mode
                     && other.step.transaction == step.transaction
-                    && names(other.step).first() == named.first()
+                    && other.verb == verb
             });
+            let target = named.first().copied();
             match same {
-                Some(other) => other.tables.push(table),
-                None => told.push(Told { step, mode: *mode, tables: vec![table] }),
+                Some(other) => {
+                    other.targets.extend(target.filter(|target| !other.targets.contains(target)));
+                    if !other.tables.contains(&table) {
+                        other.tables.push(table);
+                    }
+                }
+                None => told.push(Told {
+                    step,
+                    mode: *mode,
+                    verb,
+                    targets: target.into_iter().collect(),
+                    tables: vec![table],
+                }),
             }
         }
     }
     out.extend(told.into_iter().map(|told| report(cx, &told)));
 }
 
-/// What one operation locks besides the table that it names.
+/// What one operation locks besides the tables that it names.
 struct Told<'a> {
     /// The first statement that does.
     step: &'a Step,
     mode: LockMode,
+    /// What it does to the targets.
+    verb: &'static str,
+    targets: Vec<&'a QualifiedName>,
     tables: Vec<&'a QualifiedName>,
 }
 
-fn report(cx: &Cx<'_>, told: &Told<'_>) -> Diagnostic {
-    let Told { step, mode, tables } = told;
-    let tables = cx.named(tables.iter().copied());
-    let target = names(step).first().map(ToString::to_string).unwrap_or_default();
-    let verb = match &step.statement {
+fn verb(cx: &Cx<'_>, step: &Step) -> &'static str {
+    match &step.statement {
         Statement::CreateTable(_) => "creating",
         Statement::Drop(_) => "dropping",
         // Django adds the foreign keys of a new table behind it.
         Statement::AlterTable(alter) if !cx.existed(step, &alter.name) => "creating",
         _ => "altering",
-    };
+    }
+}
+
+fn report(cx: &Cx<'_>, told: &Told<'_>) -> Diagnostic {
+    let Told { step, mode, verb, targets, tables } = told;
+    let tables = cx.named(tables.iter().copied());
+    let listed_targets = name_list(targets);
     let listed = name_list(&tables);
     let (them, joined) = match tables.as_slice() {
         [_] => ("it", "a foreign key joins the two tables"),
         _ => ("them", "foreign keys join the tables"),
     };
-    let about = names(step).first().copied().into_iter().chain(tables.iter().copied());
+    let about = targets.iter().copied().chain(tables.iter().copied());
     let mut diagnostic = cx
         .at_step(
             step,
             format!(
-                "{verb} `{target}` also locks {listed} ({mode}): {} on {them} until this transaction ends",
+                "{verb} {listed_targets} also locks {listed} ({mode}): {} on {them} until this transaction ends",
                 if mode.blocks_select() { "every query waits" } else { "INSERT, UPDATE and DELETE wait" }
             ),
         )

@@ -10,11 +10,11 @@ use zdm_source::{Diagnostic, Severity};
 
 use super::whole_table_in_one_statement::is_unique;
 use crate::context::Cx;
-use crate::together::Together;
-use crate::words::{Kept, kept_by, method_as_written, old_table_of, python_operations, rows_of, set_option};
+use crate::words::{
+    Kept, kept_by, method_as_written, old_table_of, python_operations, rows_of, set_option, weigh_rows,
+};
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
-    let mut together = Together::default();
     for (index, run) in python_operations(cx) {
         for fact in &run.body.facts {
             let (call, verb, model, rows) = match &fact.kind {
@@ -43,7 +43,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             );
             let chosen = matches!(rows, Rows::Some(_));
             let which = rows;
-            let rows = rows_of(rows, &Together::any());
+            let rows = rows_of(rows, &table);
             let end = match kept_by(cx, run, fact) {
                 Some(Kept::ByTheMigration) => "the migration commits",
                 Some(Kept::ByTheCode) => "the code's transaction commits",
@@ -75,10 +75,11 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             let backfill = backfill.map(|options| {
                 format!("fill it in batches outside of the migration: `zdm backfill run --table {table} {options}`")
             });
-            together.add(diagnostic, (which, table), IN_BATCHES, backfill);
+            diagnostic = diagnostic.with_help(backfill.unwrap_or_else(|| IN_BATCHES.to_owned()));
+            weigh_rows(cx, which, &table, &mut diagnostic);
+            out.push(diagnostic);
         }
     }
-    together.report(cx, out);
 }
 
 const IN_BATCHES: &str =

@@ -5,11 +5,9 @@ use zdm_source::Diagnostic;
 
 use crate::context::Cx;
 use crate::fixes;
-use crate::together::Together;
 use crate::words::{old_table_of, python_operations, rows_of};
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
-    let mut together = Together::default();
     for (index, run) in python_operations(cx) {
         for fact in &run.body.facts {
             let CodeFactKind::LoadsAll { model, rows } = &fact.kind else { continue };
@@ -23,17 +21,16 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 fact.span,
                 format!(
                     "{} {is}: on a large table the migration is killed for the memory it takes",
-                    rows_of(rows, &Together::any())
+                    rows_of(rows, &table)
                 ),
             );
             diagnostic.primary.message = String::from("read as a whole");
             diagnostic.subject.operation = Some(index);
-            let diagnostic = Cx::fixed(diagnostic, fixes::iterator(cx, fact.span));
-            together.add(diagnostic, (&Rows::All, table), IN_CHUNKS, None);
+            diagnostic = diagnostic.with_help(
+                "put `.iterator(chunk_size=2000)` behind the queryset, or go through the table by ranges of the primary key",
+            );
+            cx.weigh(&table, &mut diagnostic);
+            out.push(Cx::fixed(diagnostic, fixes::iterator(cx, fact.span)));
         }
     }
-    together.report(cx, out);
 }
-
-const IN_CHUNKS: &str =
-    "put `.iterator(chunk_size=2000)` behind the queryset, or go through the table by ranges of the primary key";

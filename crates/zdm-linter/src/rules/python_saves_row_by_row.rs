@@ -7,14 +7,12 @@ use zdm_source::{Diagnostic, Severity};
 use super::python_changes_whole_table::{chooses_one, is_each};
 use super::whole_table_in_one_statement::changes_few;
 use crate::context::Cx;
-use crate::together::Together;
-use crate::words::{Kept, Link, kept_by, named_model, old_table_of, python_operations, rows_of};
+use crate::words::{Kept, Link, kept_by, named_model, old_table_of, python_operations, rows_of, weigh_rows};
 
 const OWN_TRANSACTION: &str =
     "put `transaction.atomic()` into the loop, around each batch of primary keys, not around all of them";
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
-    let mut together = Together::default();
     for (index, run) in python_operations(cx) {
         for fact in &run.body.facts {
             let Some(kept) = kept_by(cx, run, fact) else { continue };
@@ -28,17 +26,17 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 CodeFactKind::Relates { model, rows, removes, .. } if *rows != Rows::Few => {
                     match named_model(cx, index, model).map(|found| (found.link, found.table)) {
                         Some((Link::ManyToMany(through), _)) if *removes => {
-                            relates(cx, (index, fact, kept), (rows, through), "deletes", &mut together);
+                            relates(cx, (index, fact, kept), (rows, through), "deletes", out);
                         }
                         Some((Link::Referring(_), table)) => {
-                            relates(cx, (index, fact, kept), (rows, table), "saves", &mut together);
+                            relates(cx, (index, fact, kept), (rows, table), "saves", out);
                         }
                         _ => {}
                     }
                     continue;
                 }
                 CodeFactKind::SendsSql { each: true, .. } => {
-                    sends_each(cx, (index, fact, kept), &mut together);
+                    sends_each(cx, (index, fact, kept), out);
                     continue;
                 }
                 _ => continue,
@@ -60,7 +58,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             let mut diagnostic = cx
                 .at_span(
                     fact.span,
-                    format!("the loop {verb} {} {how} in one transaction: each row stays locked until the last one is {done}, and its writers wait", rows_of(rows, &Together::any())),
+                    format!("the loop {verb} {} {how} in one transaction: each row stays locked until the last one is {done}, and its writers wait", rows_of(rows, &table)),
                 )
                 .with_fact(if batches {
                     "nothing is kept if the migration is interrupted"
@@ -84,14 +82,15 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             }
             diagnostic.primary.message = format!("{done} in a loop");
             diagnostic.subject.operation = Some(index);
-            together.add(diagnostic, (rows, table), help, None);
+            diagnostic = diagnostic.with_help(help);
+            weigh_rows(cx, rows, &table, &mut diagnostic);
+            out.push(diagnostic);
         }
     }
-    together.report(cx, out);
 }
 
 /// SQL that changes rows by their keys, in each round of a loop.
-fn sends_each(cx: &Cx<'_>, (index, fact, kept): (usize, &CodeFact, Kept), together: &mut Together<'_>) {
+fn sends_each(cx: &Cx<'_>, (index, fact, kept): (usize, &CodeFact, Kept), out: &mut Vec<Diagnostic>) {
     let sent = cx.accepted().filter(|step| step.python && step.operation == index && step.span == fact.span);
     for step in sent.filter(|step| changes_few(step)) {
         let (table, verb) = match &step.statement {
@@ -105,7 +104,7 @@ fn sends_each(cx: &Cx<'_>, (index, fact, kept): (usize, &CodeFact, Kept), togeth
         let mut diagnostic = cx
             .at_span(
                 fact.span,
-                format!("the loop {verb} rows of `{}` by one statement after the other in one transaction: each row stays locked until the last one is done, and its writers wait", Together::any()),
+                format!("the loop {verb} rows of `{table}` by one statement after the other in one transaction: each row stays locked until the last one is done, and its writers wait"),
             )
             .with_fact("each statement costs a round trip to the server, and nothing is kept if the migration is interrupted");
         let help = match kept {
@@ -116,17 +115,19 @@ fn sends_each(cx: &Cx<'_>, (index, fact, kept): (usize, &CodeFact, Kept), togeth
         };
         diagnostic.primary.message = String::from("in a loop");
         diagnostic.subject.operation = Some(index);
-        together.add(diagnostic, (&Rows::All, table.clone()), help, None);
+        diagnostic = diagnostic.with_help(help);
+        cx.weigh(table, &mut diagnostic);
+        out.push(diagnostic);
     }
 }
 
 /// A related manager changes the rows behind it, for one object after the other.
-fn relates<'a>(
+fn relates(
     cx: &Cx<'_>,
     (index, fact, kept): (usize, &CodeFact, Kept),
-    (rows, table): (&'a Rows, QualifiedName),
+    (rows, table): (&Rows, QualifiedName),
     verb: &str,
-    together: &mut Together<'a>,
+    out: &mut Vec<Diagnostic>,
 ) {
     if cx.migration.catalog_before.table(&table).is_none() {
         return;
@@ -134,7 +135,7 @@ fn relates<'a>(
     let mut diagnostic = cx
         .at_span(
             fact.span,
-            format!("the loop {verb} rows of `{}` for one object after the other in one transaction: each row stays locked until the last one is done, and its writers wait", Together::any()),
+            format!("the loop {verb} rows of `{table}` for one object after the other in one transaction: each row stays locked until the last one is done, and its writers wait"),
         )
         .with_fact("each object costs a round trip to the server, and nothing is kept if the migration is interrupted");
     let help = match kept {
@@ -150,5 +151,7 @@ fn relates<'a>(
     {
         diagnostic.severity = Severity::Info;
     }
-    together.add(diagnostic, (rows, table), help, None);
+    diagnostic = diagnostic.with_help(help);
+    weigh_rows(cx, rows, &table, &mut diagnostic);
+    out.push(diagnostic);
 }

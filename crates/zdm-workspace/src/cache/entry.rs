@@ -71,6 +71,7 @@ struct WireDiagnostic {
     operation: Option<usize>,
     statement: Option<String>,
     tables: Vec<String>,
+    things: Vec<String>,
     suppressed: Option<(u8, Option<String>)>,
 }
 
@@ -156,7 +157,7 @@ impl Numbered<'_> {
 
     fn diagnostic(&mut self, diagnostic: &Diagnostic) -> WireDiagnostic {
         let Diagnostic { code, severity, message, primary, related, notes, fix, subject, suppressed } = diagnostic;
-        let Subject { app, migration, operation, statement, tables } = subject;
+        let Subject { app, migration, operation, statement, tables, things } = subject;
         WireDiagnostic {
             code: code.code.to_owned(),
             severity: number(&SEVERITIES, severity),
@@ -187,6 +188,7 @@ impl Numbered<'_> {
             operation: *operation,
             statement: owned(statement.as_ref()),
             tables: tables.iter().map(ToString::to_string).collect(),
+            things: things.iter().map(ToString::to_string).collect(),
             suppressed: suppressed.as_ref().map(|by| (number(&SUPPRESSIONS, &by.kind), by.reason.clone())),
         }
     }
@@ -353,6 +355,7 @@ impl WireDiagnostic {
                 operation: self.operation,
                 statement: self.statement.map(Arc::from),
                 tables: self.tables.into_iter().map(Arc::from).collect(),
+                things: self.things.into_iter().map(Arc::from).collect(),
             },
             suppressed,
         })
