@@ -33,6 +33,7 @@ use zdm_source::Span;
 
 use self::arguments::Reason;
 use crate::migration::{Dependency, DependencyTarget, Migration, MigrationKey, MigrationOrigin};
+use crate::project::App;
 use crate::project::settings::Settings;
 
 /// Class attributes that declare when a migration is deployed: ours, and django-safemigrate's.
@@ -42,6 +43,8 @@ const PHASES: &[&str] = &["zdm_phase", "safe"];
 pub(crate) struct Extractor<'a> {
     evaluator: Evaluator<'a>,
     settings: &'a Settings,
+    /// Where classes of models belong to; empty while apps are still looked for.
+    apps: &'a [App],
 }
 
 /// A migration that is being read.
@@ -67,7 +70,18 @@ fn written_in_class(class: &ClassRef, name: &str) -> Option<(String, Span)> {
 
 impl<'a> Extractor<'a> {
     pub(crate) fn new(evaluator: Evaluator<'a>, settings: &'a Settings) -> Self {
-        Self { evaluator, settings }
+        Self { evaluator, settings, apps: &[] }
+    }
+
+    pub(crate) fn with_apps(self, apps: &'a [App]) -> Self {
+        Self { apps, ..self }
+    }
+
+    /// The label of the app that a file of the project belongs to.
+    fn label_of_file(&self, path: &str) -> Option<&Arc<str>> {
+        let is_in = |folder: &str| path.strip_prefix(folder).is_some_and(|rest| rest.starts_with('/'));
+        let around = self.apps.iter().filter(|app| is_in(&app.folder));
+        around.max_by_key(|app| app.folder.len()).map(|app| &app.label)
     }
 
     pub(crate) fn evaluator(&self) -> &Evaluator<'a> {

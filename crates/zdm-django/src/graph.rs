@@ -34,6 +34,8 @@ pub struct Labels {
     pub unmigrated: BTreeSet<Arc<str>>,
     /// Apps that the settings do not install. Django does not know them; they come after the others.
     pub not_installed: BTreeSet<Arc<str>>,
+    /// There are no settings: an app that a setting names is a guess.
+    pub settings_assumed: bool,
 }
 
 impl Graph {
@@ -424,6 +426,20 @@ impl<'a> Builder<'a> {
             let reasons: Vec<(usize, Span)> = edges.filter_map(|edge| self.reasons.get(&edge).copied()).collect();
             for (index, span) in reasons {
                 let migration = &self.migrations[index];
+                if self.labels.settings_assumed && !migration.file.slice(span).contains(&*key.app) {
+                    self.problems.push(
+                        Problem::new(
+                            ProblemKind::UnknownDependency,
+                            format!(
+                                "`{}` depends on `{}` of an app that the settings name, and there are none: by Django's default it is `{}`, which has no such migration; the dependency is ignored",
+                                migration.key, key.name, key.app
+                            ),
+                            "name the settings module as `settings` in the configuration, or the setting under `[tool.zdm.settings]`",
+                        )
+                        .at(&migration.file, span),
+                    );
+                    continue;
+                }
                 let near = self.nearest(&key);
                 let help = near.map_or_else(
                     || format!("add the migration to app `{}`, or correct the dependency", key.app),

@@ -500,9 +500,11 @@ pub enum CodeFactKind {
     Creates { model: CodeModel },
     /// `create(…)` or `get_or_create(…)` of this model, for each object of a queryset of another one.
     CreatesEach { model: CodeModel, source: CodeModel, rows: Rows },
-    /// `add()`, `set()`, `remove()` or `clear()` of a related manager, for each of these rows of `source`, or of one object.
+    /// `add()`, `set()`, `remove()` or `clear()` of a related manager, for each of these rows of `source`, or once for one object.
     /// The model is the manager, see [`CodeModel`].
     Relates { model: CodeModel, source: CodeModel, rows: Rows, removes: bool },
+    /// `add()` or `set()` of a related manager with all these rows of `source`.
+    RelatesAtOnce { model: CodeModel, source: CodeModel, rows: Rows },
     /// Objects of this model are saved after these attributes were set, or with these fields named.
     Saves { model: CodeModel, fields: Vec<Arc<str>> },
     /// All objects of a queryset are read into memory.

@@ -146,7 +146,7 @@ impl Project {
         let apps = apps::find(input, &environment, &extractor, &installed, &mut problems);
         let settings = package_defaults(&settings, &apps, input, &environment, extractor.evaluator());
         let loader = Loader { settings: Some(&settings), ..loader };
-        let extractor = Extractor::new(Evaluator::new(&loader), &settings);
+        let extractor = Extractor::new(Evaluator::new(&loader), &settings).with_apps(&apps);
         let files = migration_files(input, &environment, &apps);
         let chunks: Vec<&[MigrationFile<'_>]> = files
             .chunk_by(|one, other| Arc::ptr_eq(&one.app.label, &other.app.label))
@@ -155,7 +155,7 @@ impl Project {
         let read: Vec<OnceLock<Vec<Read>>> = chunks.iter().map(|_| OnceLock::new()).collect();
         for_each(chunks.len(), &|index| {
             if let (Some(chunk), Some(place)) = (chunks.get(index), read.get(index)) {
-                let extractor = Extractor::new(Evaluator::new(&loader), &settings);
+                let extractor = Extractor::new(Evaluator::new(&loader), &settings).with_apps(&apps);
                 let _ = place.set(chunk.iter().map(|file| file.read(&extractor)).collect());
             }
         });
@@ -175,7 +175,11 @@ impl Project {
         let Building { mut migrations, problems: own_problems, .. } = building;
         migrations.sort_by(|one, other| one.key.cmp(&other.key));
         let not_installed = apps.iter().filter(|app| app.installed == Some(false)).map(|app| Arc::clone(&app.label));
-        let labels = Labels { unmigrated: unmigrated(&apps, &migrations), not_installed: not_installed.collect() };
+        let labels = Labels {
+            unmigrated: unmigrated(&apps, &migrations),
+            not_installed: not_installed.collect(),
+            settings_assumed: settings.module().is_none(),
+        };
         let graph = Graph::build(&migrations, &labels);
         let unfinished = known::unfinished(&migrations);
         known::complete(&mut migrations, graph.order());

@@ -250,3 +250,35 @@ fn mutate(text: &str, random: &mut Random) -> String {
     };
     parts.concat().into_iter().collect()
 }
+
+/// Without settings the app that a setting names is a guess, and what it lacks is no error.
+#[test]
+fn what_a_setting_names_is_missing_only_where_there_are_settings() {
+    let users = "('auth', '0004_default_groups')";
+    let by_setting = "(settings.AUTH_USER_MODEL.split('.')[0], '0004_default_groups')";
+    let kinds = |dependency: &str, settings: &str| {
+        let file = |path: &str, text: String| SourceFile::new(path, text);
+        let migration = format!(
+            "from django.conf import settings\nfrom django.db import migrations\n\n\nclass Migration(migrations.Migration):\n    dependencies = [{dependency}]\n"
+        );
+        let mut files = vec![file("a/migrations/0001.py", migration), file("a/migrations/__init__.py", String::new())];
+        if !settings.is_empty() {
+            files
+                .push(file("manage.py", "os.environ.setdefault('DJANGO_SETTINGS_MODULE', 'site.settings')".to_owned()));
+            files.push(file("site/settings.py", settings.to_owned()));
+        }
+        let sources = Sources::in_memory(files, &[]);
+        let project = Project::build(&ProjectInput {
+            sources,
+            environment: Vec::new(),
+            texts: Vec::new(),
+            config: ProjectConfig::default(),
+        });
+        let of_graph = project.problems.iter().filter(|problem| problem.place.is_some());
+        of_graph.map(|problem| problem.kind.as_str()).collect::<Vec<_>>()
+    };
+    let settings = "SECRET_KEY = 'x'\nINSTALLED_APPS = ['a', 'django.contrib.auth']\n";
+    assert_eq!(kinds(by_setting, ""), ["unknown-dependency"]);
+    assert_eq!(kinds(users, ""), ["missing-dependency"]);
+    assert_eq!(kinds(by_setting, settings), ["missing-dependency"]);
+}

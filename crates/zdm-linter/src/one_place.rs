@@ -32,12 +32,11 @@ pub(crate) fn merge(migration: &MigrationTrace, config: &Config, found: Vec<Diag
         let of_place = places.entry(place).or_default();
         // And so is what has a fix of its own.
         let same_fix = |group: &&usize| groups[**group].first().is_some_and(|first| first.fix == diagnostic.fix);
-        match of_place.iter().find(same_fix) {
-            Some(group) => groups[*group].push(diagnostic),
-            None => {
-                of_place.push(groups.len());
-                groups.push(vec![diagnostic]);
-            }
+        if let Some(group) = of_place.iter().find(same_fix) {
+            groups[*group].push(diagnostic);
+        } else {
+            of_place.push(groups.len());
+            groups.push(vec![diagnostic]);
         }
     }
     groups.into_iter().filter_map(|group| told_as_one(migration, config, group)).collect()

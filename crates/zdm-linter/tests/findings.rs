@@ -17,14 +17,21 @@ use zdm_source::{Diagnostic, Note, Severity, SourceFile};
 
 /// The findings about the second of two migrations of the app `shop`, which has the operations.
 fn lint_second(initial: &str, operations: &str, config: &Config) -> Vec<Diagnostic> {
-    let file = |name: &str, dependencies: &str, operations: &str| {
+    lint_beside(initial, "", operations, "", config)
+}
+
+/// As [`lint_second`], with code in front of the class, beside these models of today.
+fn lint_beside(initial: &str, code: &str, operations: &str, models: &str, config: &Config) -> Vec<Diagnostic> {
+    let file = |name: &str, code: &str, dependencies: &str, operations: &str| {
         let text = format!(
-            "from django.db import migrations, models\n\n\nclass Migration(migrations.Migration):\n    dependencies = [{dependencies}]\n    operations = [\n{operations}\n    ]\n"
+            "from django.db import migrations, models\n{code}\n\nclass Migration(migrations.Migration):\n    dependencies = [{dependencies}]\n    operations = [\n{operations}\n    ]\n"
         );
         SourceFile::new(format!("shop/migrations/{name}.py"), text)
     };
-    let mut files = vec![file("0001_initial", "", initial), file("0002_next", "('shop', '0001_initial')", operations)];
+    let mut files =
+        vec![file("0001_initial", "", "", initial), file("0002_next", code, "('shop', '0001_initial')", operations)];
     files.extend(["shop/__init__.py", "shop/migrations/__init__.py"].map(|path| SourceFile::new(path, "")));
+    files.push(SourceFile::new("shop/models.py", models));
     let settings = BTreeMap::from([("DEFAULT_AUTO_FIELD".to_owned(), Value::str("django.db.models.BigAutoField"))]);
     let project = Project::build(&ProjectInput {
         sources: Sources::in_memory(files, &[]),
@@ -347,4 +354,90 @@ fn a_loop_over_models_is_told_as_one() {
     assert_eq!(finding.severity, Severity::Error);
     let help = finding.notes.iter().any(|note| matches!(note, Note::Help(text) if text.ends_with("`zdm backfill run --table shop_line --set \"number = 0\"`")));
     assert!(help, "{finding:?}");
+}
+
+const TAGGED: &str = "migrations.CreateModel('Tag', [('id', models.BigAutoField(primary_key=True)), ('name', models.TextField())]), migrations.CreateModel('Order', [('id', models.BigAutoField(primary_key=True)), ('number', models.TextField()), ('total', models.IntegerField(null=True)), ('tags', models.ManyToManyField('shop.Tag'))]),";
+
+/// What the rules for Python code say of a function, beside these models of today: codes and beginnings of messages.
+#[track_caller]
+fn check_code(body: &str, models: &str, expected: &[(&str, &str)]) {
+    let code = format!(
+        "import re\n\n\ndef run(apps, schema_editor):\n    Tag, Order = apps.get_model('shop', 'Tag'), apps.get_model('shop', 'Order')\n    tag = Tag.objects.get(name='x')\n{body}\n"
+    );
+    let run = "migrations.RunPython(run, migrations.RunPython.noop)";
+    let found = lint_beside(TAGGED, &code, run, models, &Config::default());
+    let told: Vec<(&str, &str)> = found
+        .iter()
+        .filter(|found| found.subject.migration.as_deref() == Some("0002_next"))
+        .map(|found| (found.code.code, found.message.as_str()))
+        .collect();
+    let same = told.len() == expected.len()
+        && told.iter().zip(expected).all(|(told, expected)| told.0 == expected.0 && told.1.starts_with(expected.1));
+    assert!(same, "{told:#?}");
+}
+
+/// A related manager of one object, for each row of another table.
+#[test]
+fn managers_of_one_object_in_a_loop_are_read() {
+    let each = "one INSERT into `shop_order_tags` for every row of `shop_order`, all in one transaction";
+    let in_loop = |call: &str| format!("    for order in Order.objects.iterator():\n        {call}");
+    for call in
+        ["tag.order_set.add(order)", "tag.order_set.add(order.pk)", "tag.order_set.set([order])", "order.tags.add(tag)"]
+    {
+        check_code(&in_loop(call), "", &[("ZDM310", each)]);
+    }
+    check_code(
+        &in_loop("if order.total:\n            tag.order_set.add(order)"),
+        "",
+        &[("ZDM310", "one INSERT into `shop_order_tags` for rows of `shop_order`, all in one transaction")],
+    );
+    check_code(
+        &in_loop("tag.order_set.remove(order)"),
+        "",
+        &[("ZDM306", "the loop deletes rows of `shop_order_tags` for one object after the other")],
+    );
+    let at_once = "sends one INSERT into `shop_order_tags` for every row of `shop_order` together";
+    check_code("    tag.order_set.add(*Order.objects.all())", "", &[("ZDM310", &format!("`add()` {at_once}"))]);
+    check_code("    tag.order_set.set(Order.objects.all())", "", &[("ZDM310", &format!("`set()` {at_once}"))]);
+    check_code("    for order in Order.objects.all()[:10]:\n        tag.order_set.add(order)", "", &[]);
+    check_code("    for name in ('a', 'b'):\n        tag.order_set.add(Order.objects.get(number=name))", "", &[]);
+}
+
+/// Models of today do to the tables what those of the state would do.
+#[test]
+fn what_models_of_today_do_is_read() {
+    let models = "from django.db import models\n\n\nclass Live(models.Manager):\n    pass\n\n\nclass Order(models.Model):\n    number = models.TextField()\n    objects = models.Manager()\n    live = Live()\n\n    def count(self):\n        self.total = 1\n        self.save()\n\n\nclass Later(models.Model):\n    pass\n";
+    let import = "    from shop.models import Later, Order\n";
+    let today = ("ZDM307", "`Order` is the model as the code has it today");
+    let each = |call: &str| format!("{import}    for order in Order._base_manager.iterator():\n        {call}");
+    check_code(&each("order.save()"), models, &[today, ("ZDM306", "the loop saves every row of `shop_order`")]);
+    check_code(&each("order.count()"), models, &[today, ("ZDM306", "the loop saves every row of `shop_order`")]);
+    check_code(
+        &format!("{import}    Order.live.update(total=1)"),
+        models,
+        &[("ZDM305", "`update()` updates rows of `shop_order` at once"), today],
+    );
+    // A model that the state has not is told alone.
+    check_code(
+        &format!("{import}    Later.objects.update(number=1)"),
+        models,
+        &[("ZDM307", "`Later` is the model as the code has it today")],
+    );
+}
+
+/// The function that a regular expression calls is read like any other.
+#[test]
+fn functions_for_matches_are_read() {
+    let body = |code: &str| {
+        format!(
+            "    def replaced(match):\n        {code}\n        return match.group().lower().strip().title()\n\n    for order in Order.objects.iterator():\n        order.number = re.compile('x').sub(replaced, order.number)\n        order.number = re.sub('y', replaced, order.number)\n        order.save()"
+        )
+    };
+    let saves = ("ZDM306", "the loop saves every row of `shop_order`");
+    check_code(&body("out = set(); out.add(match)"), "", &[saves]);
+    check_code(
+        &body("Tag.objects.all().delete()"),
+        "",
+        &[("ZDM305", "`delete()` deletes every row of `shop_tag`"), saves],
+    );
 }

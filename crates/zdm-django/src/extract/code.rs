@@ -319,15 +319,23 @@ impl Extractor<'_> {
             let arg = python::Arg { kind: ArgKind::Positional, span: element.span(), value: element };
             return Some((function.value.as_function()?.clone(), vec![arg]));
         }
+        if let Some(function) = replaces_matches(call) {
+            return Some((function.clone(), Vec::new()));
+        }
         // `Filler(apps)()`
         let of_object =
             call.callee.as_call().and_then(|made| Some((&call.callee, made.callee.as_class()?, "__call__")));
+        let of_object = of_object.map(|(object, class, name)| (object, class.clone(), name));
         let of_object = of_object.or_else(|| {
             let (object, name) = call.method()?;
-            Some((object, object.as_call()?.callee.as_class()?, name.as_str()))
+            let class = match object.as_call().and_then(|made| made.callee.as_class()) {
+                Some(class) => class.clone(),
+                None => self.class_of_row(object)?,
+            };
+            Some((object, class, name.as_str()))
         });
         let (object, class, name) = of_object?;
-        let method = self.evaluator().class_attribute(class, name)?;
+        let method = self.evaluator().class_attribute(&class, name)?;
         let function = method.as_function()?.clone();
         if is_decorated(&function, "staticmethod") {
             return Some((function, call.args.clone()));
@@ -428,16 +436,61 @@ impl Extractor<'_> {
             };
         }
         // A manager of the class' own: its value is what the class binds, in the class' file.
-        let place = &receiver.origin;
-        if place.module == *module || !matches!(receiver.kind, ValueKind::Call(_)) {
+        if receiver.origin.module == *module {
             return None;
         }
-        let (id, _) = place
-            .module
-            .classes()
-            .find(|(_, class)| class.span.start <= place.span.start && place.span.end <= class.span.end)?;
+        self.class_of_manager(receiver).map(|class| own_name(&class.name()))
+    }
+
+    /// The model of the state that a class of today, or a call that gives one, stands for.
+    fn class_of_today(&self, value: &python::Value) -> Option<CodeModel> {
+        match &value.kind {
+            ValueKind::Class(class) if self.is_model(class) => {
+                let app = Arc::clone(self.label_of_file(class.module.file().path())?);
+                Some(CodeModel { app, name: own_name(&class.name()) })
+            }
+            ValueKind::Call(call) if call.callee.is_symbol("django.contrib.auth.get_user_model") => {
+                let label = self.settings().auth_user_model()?;
+                let (app, name) = label.split_once('.')?;
+                Some(CodeModel { app: Arc::from(app), name: Arc::from(name) })
+            }
+            _ => None,
+        }
+    }
+
+    /// The class of today whose objects a queryset has given: `order` in `for order in Order.objects.all()`.
+    fn class_of_row(&self, object: &python::Value) -> Option<python::ClassRef> {
+        if !matches!(self.look(object, 0), Look::Each(_) | Look::One(_)) {
+            return None;
+        }
+        let mut value = object;
+        for _ in 0..rows::MAX_CHAIN {
+            value = match &value.kind {
+                ValueKind::Element(iterable) => iterable,
+                ValueKind::Subscript(pair) => &pair.0,
+                ValueKind::Attribute(attribute) if MANAGERS.contains(&attribute.name.as_str()) => &attribute.value,
+                ValueKind::Class(class) => return Some(class.clone()),
+                ValueKind::Call(call) => match self.class_of_manager(value) {
+                    Some(class) => return Some(class),
+                    None => call.method()?.0,
+                },
+                _ => return None,
+            };
+        }
+        None
+    }
+
+    /// The class of a model whose body makes this manager.
+    fn class_of_manager(&self, manager: &python::Value) -> Option<python::ClassRef> {
+        let place = &manager.origin;
+        if !matches!(manager.kind, ValueKind::Call(_)) {
+            return None;
+        }
+        let within =
+            |class: &python::syntax::Class| class.span.start <= place.span.start && place.span.end <= class.span.end;
+        let (id, _) = place.module.classes().find(|(_, class)| within(class))?;
         let class = python::ClassRef { module: place.module.clone(), id };
-        self.is_model(&class).then(|| own_name(&class.name()))
+        self.is_model(&class).then_some(class)
     }
 
     fn is_model(&self, class: &python::ClassRef) -> bool {
@@ -632,6 +685,16 @@ fn leaves(stmt: &Stmt) -> bool {
 
 fn own_name(dotted: &str) -> Arc<str> {
     Arc::from(dotted.rsplit('.').next().unwrap_or(dotted))
+}
+
+/// The function that a regular expression calls for each match: `re.sub(…, function, text)`, `pattern.sub(function, text)`.
+fn replaces_matches(call: &Call) -> Option<&FunctionRef> {
+    let place = match &call.callee.kind {
+        ValueKind::Symbol(name) if matches!(&**name, "re.sub" | "re.subn") => 1,
+        _ if matches!(call.method()?.1.as_str(), "sub" | "subn") => 0,
+        _ => return None,
+    };
+    call.arg(place, "repl")?.value.as_function()
 }
 
 /// A list that is written in the code, so that it is as long as the code.
@@ -942,6 +1005,16 @@ impl Extractor<'_> {
             },
             "add" | "set" | "remove" | "clear" => match self.look(receiver, 0) {
                 Look::Related { found, owner } => {
+                    let all = self.rows_of_args(call).filter(|_| matches!(method, "add" | "set"));
+                    if let Some(source) = all.filter(|_| matches!(round, Round::Once | Round::Perhaps)) {
+                        let (model, source, rows) = (found.model, source.model, source.rows);
+                        return vec![CodeFactKind::RelatesAtOnce { model, source, rows }];
+                    }
+                    // Of one object, for each row of another model.
+                    let owner = match owner.rows {
+                        Rows::Few => self.row_of_args(call).unwrap_or(owner),
+                        _ => owner,
+                    };
                     let owner = match round {
                         Round::Each => owner,
                         Round::Once => rows::QuerySet { rows: Rows::Few, part: Part::Whole, ..owner },
@@ -981,6 +1054,21 @@ impl Extractor<'_> {
             _ => None,
         };
         kind.into_iter().collect()
+    }
+
+    /// The rows of a queryset that are given as they are: `*orders`, or `orders` where one argument is all objects.
+    fn rows_of_args(&self, call: &Call) -> Option<rows::QuerySet> {
+        let given = call.args.iter().filter(|arg| matches!(arg.kind, ArgKind::Unpack | ArgKind::Positional));
+        given.filter_map(|arg| self.queryset(&arg.value)).find(|found| found.rows != Rows::Few)
+    }
+
+    /// The queryset of which one object is given, by itself or in a list.
+    fn row_of_args(&self, call: &Call) -> Option<rows::QuerySet> {
+        let given = call.args.iter().flat_map(|arg| match &arg.value.kind {
+            ValueKind::List(items) | ValueKind::Tuple(items) | ValueKind::Set(items) => items.iter().collect(),
+            _ => vec![&arg.value],
+        });
+        given.filter_map(|value| self.element_of(value)).find(|found| found.rows != Rows::Few)
     }
 
     /// What is called on a queryset, or on its objects in a loop.

@@ -44,7 +44,7 @@ impl Project {
             installed: self.installed.complete.then_some(&self.installed.entries),
             django: input.config.django,
         };
-        let extractor = Extractor::new(Evaluator::new(&loader), &self.settings);
+        let extractor = Extractor::new(Evaluator::new(&loader), &self.settings).with_apps(&self.apps);
         let Some(new) = extractor.migration(module, &old.key, old.origin) else { return Revision::Project };
         // Another edit of a module that this one imports now must find it out.
         if input.sources.is_imported(path) {

@@ -128,8 +128,9 @@ fn change(cx: &Cx<'_>, index: usize, fact: &CodeFact) -> Option<(Statement, Stri
             let what = format!("has inserted rows into `{}`", found.table);
             Some((Statement::Insert(dml(found.table.clone(), all_columns(&found.table)?)), what))
         }
-        CodeFactKind::Relates { model, removes, .. } => {
+        CodeFactKind::Relates { model, .. } | CodeFactKind::RelatesAtOnce { model, .. } => {
             let found = named_model(cx, index, model)?;
+            let removes = matches!(&fact.kind, CodeFactKind::Relates { removes: true, .. });
             match (found.link, removes) {
                 (Link::ManyToMany(through), false) => {
                     let what = format!("has inserted rows into `{through}`");

@@ -7,6 +7,8 @@ use crate::context::Cx;
 use crate::fixes;
 use crate::words::{Link, kept_by, method_as_written, named_model, old_table_of, python_operations, rows_of};
 
+const BETWEEN_IN_BATCHES: &str = "make the objects of the table between the two, and send them by `bulk_create` in batches, in a migration with `atomic = False`";
+
 /// Methods that ask for a row before they make one.
 const LOOKS_FIRST: [&str; 4] = ["get_or_create", "update_or_create", "aget_or_create", "aupdate_or_create"];
 
@@ -53,7 +55,24 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                             "one INSERT into `{through}` for {}, all in one transaction: a round trip for each row, and nothing is kept if the migration is interrupted",
                             rows_of(rows, &source)
                         ),
-                        "make the objects of the table between the two, and send them by `bulk_create` in batches, in a migration with `atomic = False`",
+                        BETWEEN_IN_BATCHES,
+                        Some(source),
+                    )
+                }
+                CodeFactKind::RelatesAtOnce { model, source, rows }
+                    if !matches!(rows, Rows::Few | Rows::Some(Some(_))) =>
+                {
+                    let Some(Link::ManyToMany(through)) = named_model(cx, index, model).map(|found| found.link) else {
+                        continue;
+                    };
+                    let Some((_, source)) = old_table_of(cx, index, source) else { continue };
+                    (
+                        format!(
+                            "`{}()` sends one INSERT into `{through}` for {} together: server and client hold the whole statement in memory",
+                            method_as_written(cx, fact.span, "add", &["aadd", "set", "aset"]),
+                            rows_of(rows, &source)
+                        ),
+                        BETWEEN_IN_BATCHES,
                         Some(source),
                     )
                 }

@@ -32,6 +32,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 | CodeFactKind::Updates { model, .. }
                 | CodeFactKind::Deletes { model, .. }
                 | CodeFactKind::Relates { model, .. }
+                | CodeFactKind::RelatesAtOnce { model, .. }
                 | CodeFactKind::CreatesEach { model, .. }
                 | CodeFactKind::Creates { model }
                     if is_lost(cx, index, model) =>

@@ -946,7 +946,6 @@ impl Evaluator<'_> {
         }
     }
 
-    /// Make every name that the statements may bind or change unknown.
     /// The lists that a loop of unknown length only appends to: what they hold before it, and what the loop adds.
     fn grown(frame: &Frame<'_>, body: &[Stmt]) -> Vec<(Str, Value)> {
         let module = frame.module;
@@ -956,10 +955,10 @@ impl Evaluator<'_> {
             changed_otherwise(module, stmt, &mut others);
         }
         let mut found: Vec<(Str, Value)> = Vec::new();
-        for (name, at) in all {
+        for Touched { name, at, .. } in all {
             let text = module.text(name);
             if found.iter().any(|(known, _)| known.as_str() == text)
-                || others.iter().any(|(other, _)| module.text(*other) == text)
+                || others.iter().any(|other| module.text(other.name) == text)
             {
                 continue;
             }
@@ -985,6 +984,7 @@ impl Evaluator<'_> {
         found
     }
 
+    /// Make every name that the statements may bind or change unknown.
     pub(super) fn poison(frame: &Frame<'_>, block: &[Stmt], why: &Why) {
         let mut roots = Vec::new();
         for stmt in block {
@@ -993,8 +993,22 @@ impl Evaluator<'_> {
         if frame.trace.is_some() {
             note_all(frame, block);
         }
-        for (name, at) in roots {
+        for Touched { name, at, in_place } in roots {
             let name = Str::verbatim(frame.module, name);
+            // `tag.order_set.add(order)` leaves `tag` what it is.
+            let is_object = |value: &Value| match &value.kind {
+                ValueKind::Element(_) | ValueKind::Subscript(_) => true,
+                // Of a method, or of what a call gave: no collection by its name.
+                ValueKind::Call(call) => matches!(call.callee.kind, ValueKind::Attribute(_) | ValueKind::Call(_)),
+                _ => false,
+            };
+            if in_place
+                && frame.trace.is_some()
+                && let Some(Slot::Value(value)) = frame.with_names(|names| names.get(name.as_str(), u32::MAX))
+                && value.options().iter().all(is_object)
+            {
+                continue;
+            }
             frame.bind(name, at.start, Value::unknown(why.clone(), frame.origin(at)));
         }
     }
@@ -1065,8 +1079,23 @@ fn leaves(block: &[Stmt]) -> bool {
     })
 }
 
-/// The names that a statement may bind or change, each with a span to speak of it.
-fn touched(module: &Module, stmt: &Stmt, out: &mut Vec<(Span, Span)>) {
+/// A name that a statement may bind or change.
+struct Touched {
+    name: Span,
+    /// The statement.
+    at: Span,
+    /// By a method: of a list, or of something else that the name goes on to mean.
+    in_place: bool,
+}
+
+impl Touched {
+    fn bound(name: Span, at: Span) -> Self {
+        Self { name, at, in_place: false }
+    }
+}
+
+/// The names that a statement may bind or change.
+fn touched(module: &Module, stmt: &Stmt, out: &mut Vec<Touched>) {
     let at = stmt.span;
     match &stmt.kind {
         StmtKind::Assign { targets, .. } | StmtKind::Delete(targets) => {
@@ -1081,14 +1110,14 @@ fn touched(module: &Module, stmt: &Stmt, out: &mut Vec<(Span, Span)>) {
             for import in names {
                 let root = module.text(import.name).split(['.', ' ', '\\']).next().map_or(0, str::len);
                 let end = import.name.start.saturating_add(u32::try_from(root).unwrap_or(0));
-                out.push((import.alias.unwrap_or(Span::new(import.name.start, end)), at));
+                out.push(Touched::bound(import.alias.unwrap_or(Span::new(import.name.start, end)), at));
             }
         }
         StmtKind::ImportFrom { names: ImportedNames::Names(names), .. } => {
-            out.extend(names.iter().map(|import| (import.alias.unwrap_or(import.name), at)));
+            out.extend(names.iter().map(|import| Touched::bound(import.alias.unwrap_or(import.name), at)));
         }
-        StmtKind::Function(id) => out.push((module.function(*id).name, at)),
-        StmtKind::Class(id) => out.push((module.class(*id).name, at)),
+        StmtKind::Function(id) => out.push(Touched::bound(module.function(*id).name, at)),
+        StmtKind::Class(id) => out.push(Touched::bound(module.class(*id).name, at)),
         StmtKind::For { target, .. } => roots(module, *target, at, out),
         StmtKind::With { items, .. } => {
             for target in items.iter().filter_map(|item| item.target) {
@@ -1096,17 +1125,19 @@ fn touched(module: &Module, stmt: &Stmt, out: &mut Vec<(Span, Span)>) {
             }
         }
         StmtKind::Try { handlers, .. } => {
-            out.extend(handlers.iter().filter_map(|handler| handler.name).map(|name| (name, at)));
+            out.extend(handlers.iter().filter_map(|handler| handler.name).map(|name| Touched::bound(name, at)));
         }
         StmtKind::Match { cases, .. } => {
-            out.extend(cases.iter().flat_map(|case| case.captures.iter()).map(|name| (*name, at)));
+            out.extend(cases.iter().flat_map(|case| case.captures.iter()).map(|name| Touched::bound(*name, at)));
         }
         StmtKind::Expr(value) => {
             if let ExprKind::Call { callee, .. } = &module.expr(*value).kind
                 && let ExprKind::Attribute { value: receiver, name } = module.expr(*callee).kind
                 && builtins::is_mutator(module.text(name))
             {
+                let first = out.len();
                 roots(module, receiver, at, out);
+                out.iter_mut().skip(first).for_each(|touched| touched.in_place = true);
             }
         }
         _ => {}
@@ -1119,7 +1150,7 @@ fn touched(module: &Module, stmt: &Stmt, out: &mut Vec<(Span, Span)>) {
 }
 
 /// The names that a statement changes in another way than by appending to a list.
-fn changed_otherwise(module: &Module, stmt: &Stmt, out: &mut Vec<(Span, Span)>) {
+fn changed_otherwise(module: &Module, stmt: &Stmt, out: &mut Vec<Touched>) {
     let is_name = |id: ExprId| matches!(module.expr(id).kind, ExprKind::Name);
     let appends = match &stmt.kind {
         StmtKind::AugAssign { target, op: BinaryOp::Add, .. } => is_name(*target),
@@ -1162,12 +1193,12 @@ fn changed_otherwise(module: &Module, stmt: &Stmt, out: &mut Vec<(Span, Span)>) 
 }
 
 /// The variables behind an assignment's target.
-fn roots(module: &Module, target: ExprId, at: Span, out: &mut Vec<(Span, Span)>) {
+fn roots(module: &Module, target: ExprId, at: Span, out: &mut Vec<Touched>) {
     let mut target = target;
     loop {
         let expr = module.expr(target);
         match &expr.kind {
-            ExprKind::Name => return out.push((expr.span, at)),
+            ExprKind::Name => return out.push(Touched::bound(expr.span, at)),
             ExprKind::Attribute { value, .. } | ExprKind::Subscript { value, .. } | ExprKind::Starred(value) => {
                 target = *value;
             }

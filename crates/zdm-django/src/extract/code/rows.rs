@@ -114,7 +114,7 @@ impl Extractor<'_> {
         if depth > MAX_CHAIN {
             return Look::Unknown;
         }
-        if let Some(model) = state_model(value) {
+        if let Some(model) = state_model(value).or_else(|| self.class_of_today(value)) {
             return Look::Model(model);
         }
         match &value.kind {
@@ -232,6 +232,14 @@ impl Extractor<'_> {
         }
         if SAME_ELEMENTS.iter().any(|name| call.callee.is_symbol(name)) {
             return call.positional(0).map_or(Look::Unknown, |arg| self.look(&arg.value, depth + 1));
+        }
+        // The manager that a class of today has of its own leaves the rows that it likes.
+        if let Some(class) = self.class_of_manager(value) {
+            let class = python::Value::new(ValueKind::Class(class), value.origin.clone());
+            return match self.class_of_today(&class) {
+                Some(model) => Look::Many(QuerySet { model, rows: Rows::Some(None), part: Part::Whole }),
+                None => Look::Unknown,
+            };
         }
         let Some((receiver, method)) = method_of(call) else {
             return match self.look(&call.callee, depth + 1) {
