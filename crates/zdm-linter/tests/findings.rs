@@ -403,6 +403,39 @@ fn managers_of_one_object_in_a_loop_are_read() {
     check_code("    for name in ('a', 'b'):\n        tag.order_set.add(Order.objects.get(number=name))", "", &[]);
 }
 
+/// Objects that loops gather, wherever they gather them, are of the rows that the loops go through.
+#[test]
+fn what_loops_gather_is_read() {
+    let gathers = |start: &str, gather: &str, objects: &str| {
+        format!(
+            "    found = {start}\n    for order in Order.objects.iterator():\n        for word in order.number.split():\n            if word:\n                order.total = 1\n                {gather}\n    Order.objects.bulk_update({objects}, ['total'])"
+        )
+    };
+    let some = [("ZDM305", "`bulk_update()` updates rows of `shop_order` at once")];
+    check_code(&gathers("set()", "found.add(order)", "found"), "", &some);
+    check_code(&gathers("[]", "found.append(order)", "found"), "", &some);
+    check_code(&gathers("{}", "found[order.pk] = order", "found.values()"), "", &some);
+    // Another loop joins its own.
+    let two = "    found = []\n    for order in Order.objects.iterator():\n        found.append(order)\n    for order in Order.objects.filter(total=1):\n        found.append(order)\n    Order.objects.bulk_update(found, ['total'])";
+    check_code(two, "", &some);
+}
+
+/// How many rows a filter leaves is not known: a large table alone makes no error of it.
+#[test]
+fn inserts_for_some_rows_weigh_less_than_for_all() {
+    let config = of_tables(&[("*", TableFacts { rows: Some(5_000_000), ..TableFacts::default() })]);
+    let severities = |rows: &str| {
+        let code = format!(
+            "\n\ndef run(apps, schema_editor):\n    Tag = apps.get_model('shop', 'Tag')\n    for order in apps.get_model('shop', 'Order').objects.{rows}.iterator():\n        Tag.objects.create(name=order.number)\n"
+        );
+        let found = lint_beside(TAGGED, &code, "migrations.RunPython(run, migrations.RunPython.noop)", "", &config);
+        let found = of_rule(&found, "ZDM310");
+        found.iter().map(|found| found.severity).collect::<Vec<_>>()
+    };
+    assert_eq!(severities("all()"), [Severity::Error]);
+    assert_eq!(severities("filter(number='x')"), [Severity::Warning]);
+}
+
 /// Models of today do to the tables what those of the state would do.
 #[test]
 fn what_models_of_today_do_is_read() {

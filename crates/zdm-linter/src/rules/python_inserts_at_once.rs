@@ -5,7 +5,9 @@ use zdm_source::Diagnostic;
 
 use crate::context::Cx;
 use crate::fixes;
-use crate::words::{Link, kept_by, method_as_written, named_model, old_table_of, python_operations, rows_of};
+use crate::words::{
+    Link, kept_by, method_as_written, named_model, old_table_of, python_operations, rows_of, weigh_rows,
+};
 
 const BETWEEN_IN_BATCHES: &str = "make the objects of the table between the two, and send them by `bulk_create` in batches, in a migration with `atomic = False`";
 
@@ -15,7 +17,7 @@ const LOOKS_FIRST: [&str; 4] = ["get_or_create", "update_or_create", "aget_or_cr
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for (index, run) in python_operations(cx) {
         for fact in &run.body.facts {
-            let (message, help, table) = match &fact.kind {
+            let (message, help, weight) = match &fact.kind {
                 CodeFactKind::CreatesAtOnce { model } => (
                     format!(
                         "`{}()` without `batch_size` sends all new rows of `{}` in one INSERT: server and client hold the whole statement in memory",
@@ -23,28 +25,28 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                         label(cx, index, model)
                     ),
                     "give it `batch_size=1000`, and make the objects in batches too",
-                    old_table_of(cx, index, model).map(|(_, table)| table),
+                    old_table_of(cx, index, model).map(|(_, table)| (&Rows::All, table)),
                 ),
                 CodeFactKind::CreatesEach { model, source, rows } if kept_by(cx, run, fact).is_some() => {
                     let Some((_, source)) = old_table_of(cx, index, source) else { continue };
                     let method = method_as_written(cx, fact.span, "create", &LOOKS_FIRST);
-                    let (model, rows) = (label(cx, index, model), rows_of(rows, &source));
+                    let (model, which) = (label(cx, index, model), rows_of(rows, &source));
                     (
                         if LOOKS_FIRST.contains(&method) {
                             format!(
-                                "`{method}()` of `{model}` for {rows}, all in one transaction: a query and a write for each row, and nothing is kept if the migration is interrupted"
+                                "`{method}()` of `{model}` for {which}, all in one transaction: a query and a write for each row, and nothing is kept if the migration is interrupted"
                             )
                         } else {
                             format!(
-                                "one INSERT into `{model}` for {rows}, all in one transaction: a round trip for each row, and nothing is kept if the migration is interrupted"
+                                "one INSERT into `{model}` for {which}, all in one transaction: a round trip for each row, and nothing is kept if the migration is interrupted"
                             )
                         },
                         "send one INSERT … SELECT by ranges of the primary key, or `bulk_create` in batches, in a migration with `atomic = False`",
-                        Some(source),
+                        Some((rows, source)),
                     )
                 }
                 CodeFactKind::Relates { model, source, rows, removes: false }
-                    if !matches!(rows, Rows::Few | Rows::Some(Some(_))) && kept_by(cx, run, fact).is_some() =>
+                    if !chooses_few(rows) && kept_by(cx, run, fact).is_some() =>
                 {
                     let Some(Link::ManyToMany(through)) = named_model(cx, index, model).map(|found| found.link) else {
                         continue;
@@ -56,12 +58,10 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                             rows_of(rows, &source)
                         ),
                         BETWEEN_IN_BATCHES,
-                        Some(source),
+                        Some((rows, source)),
                     )
                 }
-                CodeFactKind::RelatesAtOnce { model, source, rows }
-                    if !matches!(rows, Rows::Few | Rows::Some(Some(_))) =>
-                {
+                CodeFactKind::RelatesAtOnce { model, source, rows } if !chooses_few(rows) => {
                     let Some(Link::ManyToMany(through)) = named_model(cx, index, model).map(|found| found.link) else {
                         continue;
                     };
@@ -73,7 +73,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                             rows_of(rows, &source)
                         ),
                         BETWEEN_IN_BATCHES,
-                        Some(source),
+                        Some((rows, source)),
                     )
                 }
                 _ => continue,
@@ -81,8 +81,8 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             let mut diagnostic = cx.at_span(fact.span, message).with_help(help);
             diagnostic.primary.message = String::from("inserted here");
             diagnostic.subject.operation = Some(index);
-            if let Some(table) = table {
-                cx.weigh(&table, &mut diagnostic);
+            if let Some((rows, table)) = weight {
+                weigh_rows(cx, rows, &table, &mut diagnostic);
             }
             let fix = match &fact.kind {
                 CodeFactKind::CreatesAtOnce { .. } => fixes::batch_size(cx, fact.span),
@@ -91,6 +91,11 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             out.push(Cx::fixed(diagnostic, fix));
         }
     }
+}
+
+/// What a filter chooses to be related to others is mostly a handful: groups that get a permission.
+const fn chooses_few(rows: &Rows) -> bool {
+    matches!(rows, Rows::Few | Rows::Some(Some(_)))
 }
 
 /// `shop.Order`; of a related manager, the model of the objects that it makes.

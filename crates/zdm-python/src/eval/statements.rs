@@ -24,6 +24,9 @@ const MAX_READ_ROUNDS: usize = 32;
 /// Calls in a function's body, after which no further round is read.
 const MAX_READ_CALLS: usize = 5_000;
 
+/// Why a name is not known that a loop binds or changes.
+const IN_A_LOOP: &str = "assigned in a loop";
+
 impl Evaluator<'_> {
     pub(super) fn run_class(&self, class: &ClassRef, scope: &Rc<ModuleScope>) -> ClassBody {
         let module = &class.module;
@@ -327,6 +330,17 @@ impl Evaluator<'_> {
                 self.assign(frame, target, changed, at);
                 return;
             }
+            if frame.trace.is_some()
+                && matches!(method, "append" | "add")
+                && let [argument] = &**args
+                && matches!(argument.kind, ArgumentKind::Positional)
+                && is_gathering(&current)
+            {
+                // A list that a loop fills is a comprehension in long.
+                let element = self.expr(frame, argument.value);
+                self.assign(frame, target, gathered_with(&current, element, &frame.origin(expr.span)), at);
+                return;
+            }
             if let ValueKind::Alternatives(found) = &current.kind {
                 let args = self.args(frame, args);
                 let origin = frame.origin(expr.span);
@@ -338,18 +352,6 @@ impl Evaluator<'_> {
                 };
                 let options = found.options.iter().map(change).collect();
                 self.assign(frame, target, alternatives(options, &found.condition), at);
-                return;
-            }
-            if frame.trace.is_some()
-                && matches!(method, "append" | "add")
-                && matches!(current.kind, ValueKind::Unknown(Why::Dynamic("assigned in a loop")))
-                && let [argument] = &**args
-                && matches!(argument.kind, ArgumentKind::Positional)
-            {
-                // A list that a loop fills is a comprehension in long.
-                let element = self.expr(frame, argument.value);
-                let gathered = Self::gathered(GATHERED, vec![element], &frame.origin(expr.span));
-                self.assign(frame, target, gathered, at);
                 return;
             }
         }
@@ -453,6 +455,9 @@ impl Evaluator<'_> {
                 if matches!(container.kind, ValueKind::List(_) | ValueKind::Dict(_)) {
                     let changed = self.charged(builtins::set_item(&container, index, value, &frame.origin(expr.span)));
                     self.assign(frame, *object, changed, at);
+                } else if frame.trace.is_some() && is_gathering(&container) {
+                    let gathered = gathered_with(&container, value, &frame.origin(expr.span));
+                    self.assign(frame, *object, gathered, at);
                 }
             }
             _ => {}
@@ -745,7 +750,7 @@ impl Evaluator<'_> {
             && let Some(items) = items.as_ref().filter(|items| (1..=MAX_READ_ROUNDS).contains(&items.len()))
         {
             // Each round is read; that one may leave the loop is no reason to overlook the others.
-            Self::poison(frame, std::slice::from_ref(stmt), &Why::Dynamic("assigned in a loop"));
+            Self::poison(frame, std::slice::from_ref(stmt), &Why::Dynamic(IN_A_LOOP));
             for item in items {
                 let calls = frame.trace.as_ref().map_or(0, |trace| trace.borrow().len());
                 if calls > MAX_READ_CALLS {
@@ -763,7 +768,7 @@ impl Evaluator<'_> {
             let element = match iterable.as_call() {
                 // Pairs of a number and an element.
                 Some(call) if call.callee.is_symbol("builtins.enumerate") && call.positional(0).is_some() => {
-                    let number = Value::unknown(Why::Dynamic("assigned in a loop"), origin.clone());
+                    let number = Value::unknown(Why::Dynamic(IN_A_LOOP), origin.clone());
                     let inner = call.positional(0).map(|arg| element(&arg.value));
                     let pair = [number].into_iter().chain(inner).collect();
                     Value::new(ValueKind::Tuple(Arc::new(pair)), origin.clone())
@@ -776,7 +781,7 @@ impl Evaluator<'_> {
                 _ => element(&iterable),
             };
             let grown = if frame.trace.is_none() { Self::grown(frame, body) } else { Vec::new() };
-            Self::poison(frame, std::slice::from_ref(stmt), &Why::Dynamic("assigned in a loop"));
+            Self::poison(frame, std::slice::from_ref(stmt), &Why::Dynamic(IN_A_LOOP));
             for (name, list) in grown {
                 frame.bind(name, at, list);
             }
@@ -802,7 +807,7 @@ impl Evaluator<'_> {
                 Flow::Raise => return Flow::Raise,
                 Flow::Return(value) => return Flow::Return(value),
                 Flow::Lost => {
-                    Self::poison(frame, std::slice::from_ref(stmt), &Why::Dynamic("assigned in a loop"));
+                    Self::poison(frame, std::slice::from_ref(stmt), &Why::Dynamic(IN_A_LOOP));
                     // Only a function can be left for good.
                     return if frame.kind == FrameKind::Function { Flow::Lost } else { Flow::Next };
                 }
@@ -1002,16 +1007,33 @@ impl Evaluator<'_> {
                 ValueKind::Call(call) => matches!(call.callee.kind, ValueKind::Attribute(_) | ValueKind::Call(_)),
                 _ => false,
             };
+            // And what another loop has gathered is joined by what this one does.
+            let stays = |value: &Value| is_object(value) || value.as_comprehension().is_some();
             if in_place
                 && frame.trace.is_some()
                 && let Some(Slot::Value(value)) = frame.with_names(|names| names.get(name.as_str(), u32::MAX))
-                && value.options().iter().all(is_object)
+                && value.options().iter().all(stays)
             {
                 continue;
             }
             frame.bind(name, at.start, Value::unknown(why.clone(), frame.origin(at)));
         }
     }
+}
+
+/// A collection that a loop of unknown length fills.
+fn is_gathering(value: &Value) -> bool {
+    matches!(value.kind, ValueKind::Unknown(Why::Dynamic(IN_A_LOOP)))
+        || value.options().iter().all(|option| option.as_comprehension().is_some())
+}
+
+/// Such a collection with one more element.
+fn gathered_with(before: &Value, element: Value, origin: &Origin) -> Value {
+    let gathered = Evaluator::gathered(GATHERED, vec![element], origin);
+    if before.as_comprehension().is_none() && !matches!(before.kind, ValueKind::Alternatives(_)) {
+        return gathered;
+    }
+    alternatives(before.options().iter().cloned().chain([gathered]).collect(), origin)
 }
 
 /// All statements of a block may run.
@@ -1084,7 +1106,7 @@ struct Touched {
     name: Span,
     /// The statement.
     at: Span,
-    /// By a method: of a list, or of something else that the name goes on to mean.
+    /// By a method, an attribute or an item: of a list, or of something else that the name goes on to mean.
     in_place: bool,
 }
 
@@ -1195,13 +1217,16 @@ fn changed_otherwise(module: &Module, stmt: &Stmt, out: &mut Vec<Touched>) {
 /// The variables behind an assignment's target.
 fn roots(module: &Module, target: ExprId, at: Span, out: &mut Vec<Touched>) {
     let mut target = target;
+    let mut in_place = false;
     loop {
         let expr = module.expr(target);
         match &expr.kind {
-            ExprKind::Name => return out.push(Touched::bound(expr.span, at)),
-            ExprKind::Attribute { value, .. } | ExprKind::Subscript { value, .. } | ExprKind::Starred(value) => {
+            ExprKind::Name => return out.push(Touched { name: expr.span, at, in_place }),
+            ExprKind::Attribute { value, .. } | ExprKind::Subscript { value, .. } => {
                 target = *value;
+                in_place = true;
             }
+            ExprKind::Starred(value) => target = *value,
             ExprKind::Tuple(targets) | ExprKind::List(targets) => {
                 for target in targets {
                     roots(module, *target, at, out);
