@@ -33,6 +33,7 @@ import contextlib
 import importlib
 import json
 import os
+import re
 import sys
 import types
 
@@ -316,6 +317,9 @@ class Replay:
         if self.record is None or self.paused:
             return
         editor = self.editor_depth > 0
+        # `transaction.atomic()` marks its transactions by other ways than statements, and its savepoints by these.
+        if re.fullmatch(r'(RELEASE |ROLLBACK TO )?SAVEPOINT "s\d+_x\d+"', sql):
+            return
         first = sql.lstrip().split(None, 1)[0].upper() if sql.strip() else ""
         if not editor and first in ("SELECT", "SHOW", "SAVEPOINT", "RELEASE", "ROLLBACK", "DECLARE", "FETCH", "CLOSE"):
             return

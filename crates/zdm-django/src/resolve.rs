@@ -40,6 +40,8 @@ pub struct Context {
     pub time_zone: Arc<str>,
     /// The server's release, where it is known: Django asks for it in a few places.
     pub postgres: Option<PgVersion>,
+    /// Whether django-pgtrigger, where it is installed, changes the schema editor (`PGTRIGGER_SCHEMA_EDITOR`).
+    pub pgtrigger_editor: bool,
 }
 
 impl Context {
@@ -56,6 +58,7 @@ impl Context {
             use_tz: version.at_least(5, 0),
             time_zone: Arc::from("America/Chicago"),
             postgres: None,
+            pgtrigger_editor: true,
         }
     }
 
@@ -71,6 +74,7 @@ impl Context {
         if let Some(zone) = settings.string("TIME_ZONE") {
             context.time_zone = zone;
         }
+        context.pgtrigger_editor = settings.get("PGTRIGGER_SCHEMA_EDITOR") != Some(Value::Bool(false));
         context.default_tablespace = settings.string("DEFAULT_TABLESPACE").filter(|name| !name.is_empty());
         context.default_index_tablespace = settings.string("DEFAULT_INDEX_TABLESPACE").filter(|name| !name.is_empty());
         for (name, value) in settings.values() {

@@ -803,6 +803,14 @@ pub struct Trigger {
     pub enabled: bool,
 }
 
+impl Trigger {
+    /// Whether its definition names a column of its table, in UPDATE OF or in WHEN.
+    pub fn reads(&self, column: &str) -> bool {
+        self.update_of.iter().any(|name| *name == *column)
+            || self.when.as_ref().is_some_and(|when| when.node.columns().iter().any(|name| *name == *column))
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     pub name: Ident,

@@ -195,6 +195,14 @@ impl Editor<'_> {
         let (old_column, new_column) = (old_field.column_name(), new_field.column_name());
         let old_type = old_field.db_type.clone().unwrap_or_default();
         let new_type = new_field.db_type.clone().unwrap_or_default();
+        if old_type != new_type
+            && let Some(trigger) = self.trigger_of_pgtrigger(table, &old_column)
+        {
+            return Err(format!(
+                "django-pgtrigger drops the trigger `{trigger}` while the type of `{old_column}` changes and makes it again, \
+                 which is not followed"
+            ));
+        }
         if old_field.is_generated() || new_field.is_generated() {
             self.check_generated(old, new)?;
         }

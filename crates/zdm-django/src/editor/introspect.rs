@@ -108,6 +108,17 @@ impl Editor<'_> {
         self.constraint_names(table, &Query { columns: Some(&columns), foreign_key: true, ..Query::default() })
     }
 
+    /// A trigger of django-pgtrigger that PostgreSQL does not let a column change its type under: the package's schema
+    /// editor takes it away and makes it again. Source: its documentation, "Settings", `PGTRIGGER_SCHEMA_EDITOR`.
+    pub(super) fn trigger_of_pgtrigger(&self, table: &str, column: &str) -> Option<String> {
+        let catalog = self.database.catalog();
+        let known = catalog.table(&server_name(table)).filter(|_| self.context.pgtrigger_editor)?;
+        let uses = |trigger: &&zdm_postgres::catalog::Trigger| {
+            trigger.name.as_str().starts_with("pgtrigger_") && trigger.reads(column)
+        };
+        known.triggers.iter().find(uses).map(|trigger| trigger.name.to_string())
+    }
+
     /// The sequence that belongs to a column, as an identity or by OWNED BY.
     pub(super) fn sequence_of(&self, table: &str, column: &str) -> Option<String> {
         let catalog = self.database.catalog();

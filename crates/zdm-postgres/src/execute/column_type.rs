@@ -328,11 +328,7 @@ impl Run {
         if self.catalog().views_on(name).iter().any(|(_, columns)| columns.contains(column)) {
             return refuse("0A000", "cannot alter type of a column used by a view or rule");
         }
-        let trigger_uses = table.triggers.iter().any(|trigger| {
-            trigger.update_of.contains(column)
-                || trigger.when.as_ref().is_some_and(|when| when.node.columns().contains(column))
-        });
-        if trigger_uses {
+        if table.triggers.iter().any(|trigger| trigger.reads(column.as_str())) {
             return refuse("0A000", "cannot alter type of a column used in a trigger definition");
         }
         if table.policies.iter().any(|policy| policy.names(column))
