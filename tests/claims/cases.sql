@@ -2812,3 +2812,64 @@ ALTER TABLE "Risk"."Rating" ALTER COLUMN "Score" TYPE double precision
 ALTER INDEX "Risk"."Rating_Score" RENAME TO rating_score; DROP INDEX "Risk".rating_score
 ALTER TABLE "Risk"."Rating" SET SCHEMA s; ALTER TABLE "Rating" RENAME TO rating
 ALTER SCHEMA "Risk" RENAME TO risk; DROP INDEX risk."Rating_Score"
+
+-- base studio
+CREATE TABLE account (id bigint PRIMARY KEY, handle varchar(40) NOT NULL, plan varchar(12), settings jsonb, lang text DEFAULT 'en');
+CREATE INDEX account_tags ON account USING gin ((settings -> 'tags'));
+CREATE INDEX account_trgm ON account USING gin (handle gin_trgm_ops);
+CREATE TABLE asset (id int PRIMARY KEY, path text CONSTRAINT path_once UNIQUE DEFERRABLE, d date, w int GENERATED ALWAYS AS (id * 2) STORED);
+CREATE TABLE rental (id int, account_id bigint, during tstzrange, note uuid, EXCLUDE USING gist (account_id WITH =, during WITH &&) DEFERRABLE);
+CREATE TABLE play (at timestamptz, region char(2) NOT NULL) PARTITION BY LIST (region);
+CREATE TABLE play_eu PARTITION OF play FOR VALUES IN ('eu', 'uk');
+CREATE TABLE role (actor int, part text, title int);
+CREATE TABLE role_log (part text, at timestamptz);
+CREATE RULE r AS ON UPDATE TO role DO ALSO INSERT INTO role_log (part) SELECT plan FROM account WHERE account.id = OLD.actor;
+CREATE VIEW active AS SELECT id, handle, plan FROM account WHERE plan <> '';
+CREATE VIEW shout AS SELECT id, upper(handle) AS h FROM active;
+CREATE FUNCTION stamp() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END';
+INSERT INTO account SELECT g, 'h' || g, 'x' FROM generate_series(1, 1500) g;
+INSERT INTO asset (id, path) SELECT g, 'p' || g FROM generate_series(1, 1500) g;
+INSERT INTO rental SELECT g, g, '[2025-01-01,2025-02-01)' FROM generate_series(1, 1500) g;
+INSERT INTO play SELECT now(), 'eu' FROM generate_series(1, 1500);
+INSERT INTO role SELECT g, 'p', g FROM generate_series(1, 1500) g;
+-- cases
+ALTER TABLE account ALTER COLUMN settings TYPE json
+ALTER TABLE account ALTER COLUMN settings TYPE text
+ALTER TABLE account ALTER COLUMN handle TYPE citext
+DROP VIEW active CASCADE; ALTER TABLE account ALTER COLUMN handle TYPE citext
+DROP VIEW active CASCADE; ALTER TABLE account ALTER COLUMN handle TYPE int USING 1
+DROP EXTENSION pg_trgm
+DROP EXTENSION pg_trgm CASCADE
+DROP EXTENSION btree_gist
+DROP EXTENSION btree_gist CASCADE
+DROP INDEX account_trgm; DROP EXTENSION pg_trgm
+CREATE EXTENSION "uuid-ossp" SCHEMA public; ALTER TABLE rental ALTER COLUMN note SET DEFAULT uuid_generate_v4(); DROP EXTENSION "uuid-ossp"
+CREATE EXTENSION "uuid-ossp" SCHEMA public; ALTER TABLE rental ALTER COLUMN note SET DEFAULT uuid_generate_v4(); DROP EXTENSION "uuid-ossp" CASCADE
+UPDATE shout SET h = 'x'
+UPDATE shout SET id = 3 WHERE id = 4
+INSERT INTO shout (id, h) VALUES (9000, 'x')
+ALTER TABLE asset ADD COLUMN made date DEFAULT '2020-02-30'
+ALTER TABLE asset ADD COLUMN made timestamptz DEFAULT '2020-02-29 10:00'
+ALTER TABLE asset ALTER COLUMN d SET DEFAULT '2021-02-29'
+ALTER TABLE asset ALTER COLUMN d SET DEFAULT '2021-04-31'
+SET CONSTRAINTS path_once DEFERRED; UPDATE asset SET path = path || '1' ==> ALTER TABLE asset ADD COLUMN z int
+SET CONSTRAINTS path_once DEFERRED; UPDATE asset SET d = now() ==> ALTER TABLE asset ADD COLUMN z int
+SET CONSTRAINTS path_once DEFERRED; INSERT INTO asset (id, path) VALUES (9000, 'p4') ==> ALTER TABLE asset ADD COLUMN z int
+SET CONSTRAINTS path_once DEFERRED; INSERT INTO asset (id, path) VALUES (9000, 'p4'); SET CONSTRAINTS ALL IMMEDIATE
+UPDATE asset SET path = path || '1' ==> ALTER TABLE asset ADD COLUMN z int
+ALTER TABLE play DETACH PARTITION play_eu CONCURRENTLY
+ALTER TABLE role DROP COLUMN actor
+ALTER TABLE role_log DROP COLUMN part
+ALTER TABLE role_log DROP COLUMN at
+ALTER TABLE role_log DROP COLUMN part CASCADE; UPDATE role SET part = 'q'
+ALTER TABLE role_log ALTER COLUMN part TYPE varchar(10)
+DROP VIEW active CASCADE; ALTER TABLE account DROP COLUMN plan
+DROP VIEW active CASCADE; ALTER TABLE account RENAME COLUMN plan TO kind; ALTER TABLE account DROP COLUMN kind
+DROP TABLE role_log
+DROP TABLE role_log CASCADE
+DROP TABLE role; DROP TABLE role_log
+CREATE RULE r2 AS ON DELETE TO role DO INSTEAD UPDATE role SET part = NULL WHERE actor = OLD.actor; ALTER TABLE role DROP COLUMN part
+CREATE RULE r2 AS ON DELETE TO role DO INSTEAD UPDATE role SET part = NULL WHERE actor = OLD.actor; ALTER TABLE role DROP COLUMN title
+CREATE TRIGGER t BEFORE UPDATE ON asset FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION stamp()
+CREATE TRIGGER t AFTER UPDATE ON asset FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION stamp()
+CREATE TRIGGER t BEFORE UPDATE ON role FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION stamp()

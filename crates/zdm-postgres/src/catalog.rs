@@ -45,7 +45,7 @@ pub struct Catalog {
     drawing: RedBlackTreeMapSync<QualifiedName, Arc<Vec<QualifiedName>>>,
     /// Derived: all views.
     views: RedBlackTreeMapSync<QualifiedName, ()>,
-    /// Derived: the tables with policies.
+    /// Derived: the tables with policies or rules.
     secured: RedBlackTreeMapSync<QualifiedName, ()>,
     /// Derived: the tables with a constraint or a constraint trigger of a name.
     constraint_names: RedBlackTreeMapSync<Ident, Arc<Vec<QualifiedName>>>,
@@ -227,9 +227,19 @@ impl Catalog {
         self.views.keys().filter_map(|name| Some((name, self.view(name)?)))
     }
 
-    /// The tables with policies, sorted.
+    /// The tables with policies or rules, sorted.
     pub(crate) fn secured_tables(&self) -> Vec<QualifiedName> {
         self.secured.keys().cloned().collect()
+    }
+
+    /// The rules whose actions name that column of a relation, or the relation at all: each by its table.
+    pub(crate) fn rules_naming(&self, relation: &QualifiedName, column: Option<&Ident>) -> Vec<(QualifiedName, Ident)> {
+        let tables = self.secured.keys().filter_map(|name| self.table(name));
+        tables
+            .flat_map(|table| table.rules.iter().map(move |rule| (table, rule)))
+            .filter(|(_, rule)| depends_on(&rule.dependencies, relation, column))
+            .map(|(table, rule)| (table.name.clone(), rule.name.clone()))
+            .collect()
     }
 
     /// The policies that read that column of a relation, or the relation at all, in a subquery: each by its table.
@@ -327,7 +337,7 @@ impl Catalog {
         // Only the lists are kept that something is derived from: a table that no other version shares is changed in
         // its place.
         let (constraints, triggers) = (table.constraints.clone(), table.triggers.clone());
-        let secured = !table.policies.is_empty();
+        let secured = table.is_secured();
         let drawn = sequences_drawn(&table.columns);
         let own = Arc::make_mut(table);
         edit(own);
@@ -335,7 +345,7 @@ impl Catalog {
         own.constraints.trim();
         own.indexes.trim();
         let table = table.clone();
-        let now_secured = !table.policies.is_empty();
+        let now_secured = table.is_secured();
         if !constraints.is_same(&table.constraints) || !triggers.is_same(&table.triggers) || secured != now_secured {
             let before = Derived::of_lists(&constraints, &triggers, secured);
             self.enter_all(name, &before, &Derived::of_lists(&table.constraints, &table.triggers, now_secured));
@@ -417,7 +427,7 @@ enum Derived<'a> {
 impl<'a> Derived<'a> {
     fn of(relation: &'a Relation) -> Vec<Self> {
         match relation {
-            Relation::Table(table) => Self::of_lists(&table.constraints, &table.triggers, !table.policies.is_empty()),
+            Relation::Table(table) => Self::of_lists(&table.constraints, &table.triggers, table.is_secured()),
             Relation::Sequence(sequence) => sequence.owned_by.iter().map(|(table, _)| Self::OwnedBy(table)).collect(),
             Relation::View(_) => vec![Self::View],
             Relation::Index { .. } => Vec::new(),
@@ -578,6 +588,11 @@ impl Table {
 
     pub fn index(&self, name: &str) -> Option<&Index> {
         self.indexes.named(name)
+    }
+
+    /// Whether policies or rules may read other relations.
+    fn is_secured(&self) -> bool {
+        !self.policies.is_empty() || !self.rules.is_empty()
     }
 
     pub fn primary_key(&self) -> Option<&Constraint> {
@@ -827,6 +842,10 @@ pub struct Rule {
     pub columns: Vec<Ident>,
     /// What its actions call, as written.
     pub functions: Vec<QualifiedName>,
+    /// The relations that its actions read and write, with the columns that they name of each.
+    pub dependencies: Vec<(QualifiedName, Vec<Ident>)>,
+    /// Those that they write.
+    pub writes: Vec<QualifiedName>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -852,11 +871,15 @@ impl Policy {
 
     /// Whether a subquery of it reads that column of a relation, or the relation at all.
     pub(crate) fn reads(&self, relation: &QualifiedName, column: Option<&Ident>) -> bool {
-        self.conditions()
-            .iter()
-            .flat_map(|condition| &condition.dependencies)
-            .any(|(known, columns)| known == relation && column.is_none_or(|column| columns.contains(column)))
+        self.conditions().iter().any(|condition| depends_on(&condition.dependencies, relation, column))
     }
+}
+
+/// Whether that column of a relation is among them, or the relation at all.
+fn depends_on(dependencies: &[(QualifiedName, Vec<Ident>)], relation: &QualifiedName, column: Option<&Ident>) -> bool {
+    dependencies
+        .iter()
+        .any(|(known, columns)| known == relation && column.is_none_or(|column| columns.contains(column)))
 }
 
 /// What an expression of a policy depends on.

@@ -757,6 +757,21 @@ fn blocks(
             }
         }
     }
+    // A change opens what the rules for it read and write.
+    for name in before.secured_tables() {
+        let rules = before.table(&name).into_iter().flat_map(|table| table.rules.iter());
+        for rule in rules.filter(|rule| rule.enabled) {
+            let kept_waiting = rule.dependencies.iter().any(|(relation, _)| {
+                let by = blocked.get(relation).copied().unwrap_or_default();
+                by.select || (by.insert && by.update && rule.writes.contains(relation))
+            });
+            if kept_waiting {
+                let (insert, update) = (rule.event == "INSERT", rule.event == "UPDATE");
+                let entry = blocked.entry(name.clone()).or_default();
+                *entry = entry.union(Blocks { insert, update, ..Blocks::default() });
+            }
+        }
+    }
     blocked.retain(|_, blocks| !blocks.is_empty());
     blocked
 }

@@ -177,7 +177,13 @@ pub(crate) fn call(
 
 /// Functions of the extensions that come with the server.
 fn of_extension(name: &str, catalog: &Catalog) -> Option<Volatility> {
-    let (extension, volatility) = match name {
+    let (extension, volatility) = extension_of_function(name)?;
+    catalog.has_extension(extension).then_some(volatility)
+}
+
+/// The extension that has a function of that name.
+pub(crate) fn extension_of_function(name: &str) -> Option<(&'static str, Volatility)> {
+    Some(match name {
         "uuid_generate_v1" | "uuid_generate_v1mc" | "uuid_generate_v4" => ("uuid-ossp", Volatility::Volatile),
         "uuid_generate_v3" | "uuid_generate_v5" | "uuid_nil" | "uuid_ns_url" | "uuid_ns_dns" => {
             ("uuid-ossp", Volatility::Immutable)
@@ -188,8 +194,7 @@ fn of_extension(name: &str, catalog: &Catalog) -> Option<Volatility> {
         "hstore" | "hstore_to_json" | "hstore_to_jsonb" => ("hstore", Volatility::Immutable),
         "similarity" | "word_similarity" | "strict_word_similarity" => ("pg_trgm", Volatility::Immutable),
         _ => return None,
-    };
-    catalog.has_extension(extension).then_some(volatility)
+    })
 }
 
 /// `None`: whether the planner inlines it cannot be told.

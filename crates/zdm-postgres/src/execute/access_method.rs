@@ -141,7 +141,11 @@ impl Run {
         let Some(served) = served_types(self.catalog(), data_type) else { return Ok(()) };
         if let Some(opclass) = &element.opclass {
             let known = classes().iter().find(|class| class.method == method && opclass.name == class.name);
+            let trigrams = matches!(opclass.name.as_str(), "gin_trgm_ops" | "gist_trgm_ops");
             return match known {
+                None if trigrams && !served.contains(&"text") => {
+                    refuse("42804", format!("operator class \"{}\" does not accept data type {shown}", opclass.name))
+                }
                 Some(class) if !served.contains(&class.data_type) => {
                     refuse("42804", format!("operator class \"{}\" does not accept data type {shown}", opclass.name))
                 }
@@ -157,24 +161,49 @@ impl Run {
         if own || more || !self.extensions_are_known() {
             return Ok(());
         }
-        let base = crate::cast::base_type(self.catalog(), data_type);
-        let name = base.name.name.as_str();
-        let scalar =
-            !base.is_array() && (SCALARS.split_whitespace().any(|known| known == name) || served[0] == "anyenum");
         let condition = format!("data type {shown} has no default operator class for access method \"{method}\"");
-        let brought_by = match method {
-            "gist" if scalar => Some("btree_gist"),
-            "gin" if scalar => Some("btree_gin"),
-            "gist" if base.is_array() && base.name.name == "int4" => Some("intarray"),
-            _ => None,
-        };
-        if let Some(extension) = brought_by {
+        if let Some(extension) = self.brought_by(method, data_type, &served) {
             if !self.catalog().has_extension(extension) {
                 self.may_fail_always("42704", format!("without the extension {extension}: {condition}"));
             }
             return Ok(());
         }
         refuse("42704", condition)
+    }
+
+    /// The extension that has a default operator class for what the server itself has none.
+    fn brought_by(&self, method: &str, data_type: &DataType, served: &[&str]) -> Option<&'static str> {
+        let base = crate::cast::base_type(self.catalog(), data_type);
+        let name = base.name.name.as_str();
+        let scalar = !base.is_array()
+            && (SCALARS.split_whitespace().any(|known| known == name) || served.first() == Some(&"anyenum"));
+        match method {
+            "gist" if scalar => Some("btree_gist"),
+            "gin" if scalar => Some("btree_gin"),
+            "gist" if base.is_array() && name == "int4" => Some("intarray"),
+            _ => None,
+        }
+    }
+
+    /// The extension whose operator class an element of an index has.
+    pub(super) fn extension_of_class(
+        &self,
+        method: &Ident,
+        element: &IndexElement,
+        table: &Table,
+    ) -> Option<&'static str> {
+        if let Some(opclass) = &element.opclass {
+            return match opclass.name.as_str() {
+                "gin_trgm_ops" | "gist_trgm_ops" => Some("pg_trgm"),
+                "gist__int_ops" | "gist__intbig_ops" | "gin__int_ops" => Some("intarray"),
+                _ => None,
+            };
+        }
+        let data_type = self.type_of_element(element, table)?;
+        let served = served_types(self.catalog(), &data_type)?;
+        let own =
+            classes().iter().any(|class| method == class.method && class.default && served.contains(&class.data_type));
+        if own { None } else { self.brought_by(method.as_str(), &data_type, &served) }
     }
 
     /// The index as `pg_index` has it: what is named and would be taken anyhow, the type's default operator class and the

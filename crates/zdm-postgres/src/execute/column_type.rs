@@ -9,14 +9,14 @@ use std::collections::BTreeSet;
 use super::alter_table::Queue;
 use super::create_table::not_null_constraint;
 use super::{Run, Step, refuse};
-use crate::cast::{Change, Context, TimeZone, is_builtin_type};
+use crate::cast::{Change, Context, TimeZone};
 use crate::catalog::{Column, Constraint, ConstraintKind, ForeignKey, Index};
 use crate::data_type::{DataType, quoted_if_needed};
 use crate::deparse::settled;
 use crate::expr::{ExprNode, SqlExpr};
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
-use crate::statement::{AlterTableAction, IndexElement, IndexKey};
+use crate::statement::{AlterTableAction, IndexKey};
 use crate::typing::Place;
 
 impl Run {
@@ -165,8 +165,6 @@ impl Run {
             altered.insert(column.clone());
         }
         self.type_change(name, &known, new_type, using, queue)?;
-        self.check_operator_classes(&table, column, new_type)?;
-
         self.check_default_cast(&known, new_type, column)?;
         self.refuse_dependents(name, column)?;
         if let Some(identity) = &known.identity {
@@ -282,36 +280,6 @@ impl Run {
         worse(total, crate::cast::change(self.catalog(), &current, new_type, Context::Assignment, zone))
     }
 
-    /// An index on the column is made again for its new type.
-    fn check_operator_classes(&self, table: &crate::catalog::Table, column: &Ident, new_type: &DataType) -> Step {
-        let base = crate::cast::base_type(self.catalog(), new_type);
-        let builtin = base.name.schema.is_none() && self.catalog().user_type(&base.name).is_none();
-        for index in table.indexes.iter().filter(|_| builtin) {
-            for element in index.elements.iter().filter(|element| element.key.column() == Some(column)) {
-                let class = element.opclass.as_ref().map(|class| class.name.as_str());
-                let of_json = matches!(class, Some("jsonb_path_ops" | "jsonb_ops"));
-                if let Some(class) = class.filter(|_| of_json && !base.is("jsonb")) {
-                    return refuse(
-                        "42804",
-                        format!("operator class \"{class}\" does not accept data type {}", self.shown(new_type)),
-                    );
-                }
-                let scalar = ["text", "varchar", "json", "int4", "int8", "numeric", "bool", "date"];
-                let lacks = index.method == "gin" && !base.is_array() && scalar.iter().any(|name| base.is(name));
-                if class.is_none() && lacks && !self.catalog().has_extension("btree_gin") {
-                    return refuse(
-                        "42704",
-                        format!(
-                            "data type {} has no default operator class for access method \"gin\"",
-                            self.shown(new_type)
-                        ),
-                    );
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Objects that the server does not make again.
     fn refuse_dependents(&self, name: &QualifiedName, column: &Ident) -> Step {
         let table = self.table(name);
@@ -336,7 +304,9 @@ impl Run {
         {
             return refuse("0A000", "cannot alter type of a column used in a policy definition");
         }
-        if table.rules.iter().any(|rule| rule.columns.contains(column)) {
+        if table.rules.iter().any(|rule| rule.columns.contains(column))
+            || !self.catalog().rules_naming(name, Some(column)).is_empty()
+        {
             return refuse("0A000", "cannot alter type of a column used by a view or rule");
         }
         if !self.functions_on(name, Some(column)).is_empty() {
@@ -539,11 +509,7 @@ impl Run {
     fn check_remade_expressions(&mut self, name: &QualifiedName, altered: &BTreeSet<Ident>) -> Step {
         let table = self.table(name);
         let uses = |expr: &SqlExpr| expr.node.columns().iter().any(|column| altered.contains(column));
-        let read = |expr: &SqlExpr, place| match settled::unreadable(self.catalog(), &table, expr) {
-            _ if !uses(expr) => Ok(()),
-            Some((sqlstate, message)) => refuse(sqlstate, self.without_path(message)),
-            None => self.check_functions_in(&expr.node, Some(&table), place),
-        };
+        let mut checked = Vec::new();
         for index in &table.indexes {
             let immutable = |expr: &SqlExpr, what: &str| {
                 if uses(expr) && self.is_surely_mutable(&expr.node, &table) {
@@ -552,41 +518,32 @@ impl Run {
                 Ok(())
             };
             if let Some(predicate) = &index.predicate {
-                read(predicate, Place::IndexPredicate)?;
+                self.check_remade_expression(predicate, &table, altered, Place::IndexPredicate)?;
                 immutable(predicate, "predicate")?;
             }
             for element in &index.elements {
-                match &element.key {
-                    IndexKey::Expr(expr) => {
-                        read(expr, Place::IndexExpression)?;
-                        immutable(expr, "expression")?;
-                    }
-                    IndexKey::Column(column) if altered.contains(column) => {
-                        let Some(known) = table.column(column.as_str()) else { continue };
-                        self.check_operator_class(element, &known.data_type)?;
-                    }
-                    IndexKey::Column(_) => {}
+                if let IndexKey::Expr(expr) = &element.key {
+                    self.check_remade_expression(expr, &table, altered, Place::IndexExpression)?;
+                    immutable(expr, "expression")?;
                 }
+            }
+            if altered.iter().any(|column| index_uses(index, column)) {
+                checked.push(index.clone());
             }
         }
-        for constraint in &table.constraints {
-            let ConstraintKind::Exclude { elements, .. } = &constraint.kind else { continue };
-            for (element, operator) in elements {
-                let column = element.key.column().filter(|column| altered.contains(*column));
-                let Some(column) = column.and_then(|column| table.column(column.as_str())) else { continue };
-                let base = crate::cast::base_type(self.catalog(), &column.data_type);
-                let scalar =
-                    ["text", "varchar", "int2", "int4", "int8", "numeric", "date", "timestamptz", "bool", "uuid"];
-                if operator == "&&" && scalar.iter().any(|name| base.is(name)) {
-                    let shown = self.shown(&column.data_type);
-                    return refuse("42883", format!("operator does not exist: {shown} && {shown}"));
+        for index in checked {
+            let operators: Vec<&str> = match table.constraint(index.name.as_str()).map(|constraint| &constraint.kind) {
+                Some(ConstraintKind::Exclude { elements, .. }) => {
+                    elements.iter().map(|(_, operator)| operator.as_str()).collect()
                 }
-            }
+                _ => Vec::new(),
+            };
+            self.check_access_method(&index, Some(&table), &operators)?;
         }
         let mut unknown = None;
         for constraint in &table.constraints {
             let ConstraintKind::Check { expr, .. } = &constraint.kind else { continue };
-            read(expr, Place::Check)?;
+            self.check_remade_expression(expr, &table, altered, Place::Check)?;
             if uses(expr) && !settled::is_understood(self.catalog(), &table, expr) {
                 unknown = expr.node.columns().into_iter().find(|column| altered.contains(column));
             }
@@ -597,6 +554,22 @@ impl Run {
         Ok(())
     }
 
+    fn check_remade_expression(
+        &self,
+        expr: &SqlExpr,
+        table: &crate::catalog::Table,
+        altered: &BTreeSet<Ident>,
+        place: Place,
+    ) -> Step {
+        if !expr.node.columns().iter().any(|column| altered.contains(column)) {
+            return Ok(());
+        }
+        match settled::unreadable(self.catalog(), table, expr) {
+            Some((sqlstate, message)) => refuse(sqlstate, self.without_path(message)),
+            None => self.check_functions_in(&expr.node, Some(table), place),
+        }
+    }
+
     /// A message in which types of schemas on the search path have no schema.
     fn without_path(&self, message: String) -> String {
         let path = self.state.settings.search_path.iter().flatten();
@@ -604,24 +577,6 @@ impl Run {
             let schema = format!("{}.", quoted_if_needed(schema));
             message.replace(&format!(" {schema}"), " ").replace(&format!("({schema}"), "(")
         })
-    }
-
-    /// An operator class that is named takes values of its own type.
-    fn check_operator_class(&self, element: &IndexElement, data_type: &DataType) -> Step {
-        let Some(class) = element.opclass.as_ref().map(|class| class.name.as_str()) else { return Ok(()) };
-        let base = crate::cast::operator_class_type(self.catalog(), data_type);
-        let wanted = match class {
-            "text_ops" | "varchar_ops" | "text_pattern_ops" | "varchar_pattern_ops" => "text",
-            "bpchar_ops" | "bpchar_pattern_ops" => "bpchar",
-            "jsonb_ops" | "jsonb_path_ops" => "jsonb",
-            _ => return Ok(()),
-        };
-        let own = base.name.schema.is_none() && is_builtin_type(base.name.name.as_str(), self.version);
-        if base.is(wanted) || !own {
-            return Ok(());
-        }
-        let shown = self.shown(&DataType { modifiers: Vec::new(), ..data_type.clone() });
-        refuse("42804", format!("operator class \"{class}\" does not accept data type {shown}"))
     }
 
     /// When every column has its new type, the keys that were taken off are added again.

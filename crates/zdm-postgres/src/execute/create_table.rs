@@ -1752,6 +1752,27 @@ pub(super) fn plain_column(name: &Ident, data_type: &DataType) -> Column {
     }
 }
 
+/// `2020-02-30`: of the form that every DateStyle reads alike, and no day of the calendar.
+fn is_no_day(text: &str) -> bool {
+    let Some((date, rest)) = text.split_at_checked(10) else { return false };
+    let fields: Vec<&str> = date.split('-').collect();
+    let [year, month, day] = fields.as_slice() else { return false };
+    let digits = |field: &str, length: usize| field.len() == length && field.bytes().all(|byte| byte.is_ascii_digit());
+    if !(digits(year, 4) && digits(month, 2) && digits(day, 2) && (rest.is_empty() || rest.starts_with([' ', 'T']))) {
+        return false;
+    }
+    let number = |field: &str| field.parse::<u32>().unwrap_or_default();
+    let (year, month, day) = (number(year), number(month), number(day));
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let days = match month {
+        2 if leap => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    };
+    !(1..=12).contains(&month) || !(1..=days).contains(&day)
+}
+
 /// 22P02 or 22007 where a literal surely is no value of the type.
 pub(super) fn check_literal(expr: &SqlExpr, data_type: &DataType) -> Step {
     let ExprNode::Text(text) = &*expr.node else { return Ok(()) };
@@ -1763,6 +1784,10 @@ pub(super) fn check_literal(expr: &SqlExpr, data_type: &DataType) -> Step {
     let trimmed = text.trim();
     let no_digits = !trimmed.is_empty() && !trimmed.contains(|c: char| c.is_ascii_digit());
     let word = trimmed.to_ascii_lowercase();
+    let dated = ["date", "timestamp", "timestamptz"].iter().any(|name| data_type.is(name));
+    if dated && is_no_day(trimmed) {
+        return refuse("22008", format!("date/time field value out of range: \"{text}\""));
+    }
     let (wrong, sqlstate, name) = match data_type.name.name.as_str() {
         "int2" => (no_digits, "22P02", "smallint"),
         "int4" => (no_digits, "22P02", "integer"),

@@ -293,6 +293,7 @@ impl Run {
             return refuse("42809", format!("cannot change materialized view \"{}\"", written_to.name));
         }
         let name = self.under_view(written_to.clone());
+        self.check_view_columns(&written_to, &dml.columns, "insert into")?;
         if self.replaced_by_rule(&name, dml, "INSERT")? {
             return Ok(());
         }
@@ -655,6 +656,7 @@ impl Run {
         self.written_in_tree(name);
         self.run_functions_of_rows(name);
         self.check_keys_of(name, Change::Insert, columns, many);
+        self.put_off_uniqueness(name, None);
         self.read_bound_of(name);
         self.fire_triggers(name, "INSERT", &[]);
         self.rows_may_be_refused(name);
@@ -729,6 +731,7 @@ impl Run {
             return Ok(());
         }
         let name = self.change_rows(dml)?;
+        self.check_view_columns(&target, &dml.columns, "update")?;
         if self.find(&dml.table).as_ref() == Some(&name) {
             self.need_written_columns(&name, &dml.columns)?;
             check_assignments(dml)?;
@@ -768,6 +771,7 @@ impl Run {
             }
             run.read_bound_of(name);
             run.check_keys_to(name, Change::Update, &changed);
+            run.put_off_uniqueness(name, Some(&changed));
             run.run_functions_of_rows(name);
             run.rows_may_be_refused(name);
         };
@@ -1277,6 +1281,45 @@ impl Run {
             let certain = !self.perhaps && below == *table;
             *self.state.facts.pending.entry((below, (owner.clone(), constraint.clone()))).or_default() |= certain;
         }
+    }
+
+    /// Deferred keys and exclusion constraints are looked at again at the end where a row has met another one.
+    fn put_off_uniqueness(&mut self, name: &QualifiedName, columns: Option<&[Ident]>) {
+        let table = self.table(name);
+        let outer = std::mem::replace(&mut self.perhaps, true);
+        for constraint in &table.constraints {
+            let concerned = match &constraint.kind {
+                ConstraintKind::PrimaryKey { columns: key, .. } | ConstraintKind::Unique { columns: key, .. } => {
+                    columns.is_none_or(|columns| key.iter().any(|column| columns.contains(column)))
+                }
+                ConstraintKind::Exclude { elements, .. } => columns.is_none_or(|columns| {
+                    elements.iter().any(|(element, _)| columns.iter().any(|column| element.key.uses(column)))
+                }),
+                _ => false,
+            };
+            if concerned && self.is_deferred(name, &constraint.name, constraint.attributes) {
+                self.put_off(name, name, &constraint.name);
+            }
+        }
+        self.perhaps = outer;
+    }
+
+    /// What is computed by a view cannot be written through it.
+    fn check_view_columns(&self, name: &QualifiedName, columns: &[Ident], what: &str) -> Step {
+        let Some(view) = self.catalog().view(name).filter(|view| !view.instead && !view.materialized) else {
+            return Ok(());
+        };
+        if view.query.output.len() != view.columns.len() || view.dependencies.len() != 1 {
+            return Ok(());
+        }
+        for column in columns {
+            let place = view.columns.iter().position(|known| known == column);
+            let output = place.and_then(|place| view.query.output.get(place));
+            if output.is_some_and(|output| !matches!(&*output.expr.node, ExprNode::Column { .. })) {
+                return refuse("0A000", format!("cannot {what} column \"{column}\" of view \"{}\"", name.name));
+            }
+        }
+        Ok(())
     }
 
     /// With `session_replication_role = replica` the triggers of foreign keys do not fire.

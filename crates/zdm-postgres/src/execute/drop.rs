@@ -128,15 +128,17 @@ impl Run {
                 return self.depended_on(word, root, roots.len());
             }
             self.remove_functions(&functions);
-            let mut reading = self.catalog().policies_reading(name, None);
-            reading.retain(|(table, _)| !doomed.contains(table));
-            if !reading.is_empty()
+            let mut policies = self.catalog().policies_reading(name, None);
+            let mut rules = self.catalog().rules_naming(name, None);
+            policies.retain(|(table, _)| !doomed.contains(table));
+            rules.retain(|(table, _)| !doomed.contains(table));
+            if !(policies.is_empty() && rules.is_empty())
                 && !cascade
                 && let Some(root) = roots.first()
             {
                 return self.depended_on(word, root, roots.len());
             }
-            self.remove_policies(&reading);
+            self.remove_from_tables(&policies, &rules);
         }
         // Foreign keys from elsewhere, and defaults that draw from a dropped sequence.
         for name in &doomed {
@@ -601,11 +603,12 @@ impl Run {
             return refusal();
         }
         self.remove_functions(&functions);
-        let reading = self.catalog().policies_reading(name, Some(column));
-        if !reading.is_empty() && !cascade {
+        let policies = self.catalog().policies_reading(name, Some(column));
+        let rules = self.catalog().rules_naming(name, Some(column));
+        if !(policies.is_empty() && rules.is_empty()) && !cascade {
             return refusal();
         }
-        self.remove_policies(&reading);
+        self.remove_from_tables(&policies, &rules);
         if !self.unpublish_column(name, column, cascade) {
             return refusal();
         }
@@ -689,11 +692,15 @@ impl Run {
         }
     }
 
-    /// Policies of other tables that read what goes.
-    fn remove_policies(&mut self, policies: &[(QualifiedName, Ident)]) {
+    /// Policies and rules, each with its table, that name what goes.
+    fn remove_from_tables(&mut self, policies: &[(QualifiedName, Ident)], rules: &[(QualifiedName, Ident)]) {
         for (table, name) in policies {
             self.lock(table, LockMode::AccessExclusive);
             self.catalog_mut().edit_table(table, |table| table.policies.retain(|policy| policy.name != *name));
+        }
+        for (table, name) in rules {
+            self.lock(table, LockMode::AccessExclusive);
+            self.catalog_mut().edit_table(table, |table| table.rules.retain(|rule| rule.name != *name));
         }
     }
 

@@ -653,6 +653,10 @@ impl Run {
                 node => pending.extend(node.children().into_iter().rev()),
             }
         }
+        let whole_row = condition.text.to_ascii_lowercase().contains("new.*");
+        if whole_row && create.timing == "BEFORE" && table.columns.iter().any(|column| column.generated.is_some()) {
+            return refuse("42P17", "BEFORE trigger's WHEN condition cannot reference NEW generated columns");
+        }
         for (qualifier, column) in &named {
             let known = table.column(column.as_str()).is_some() || super::create_table::is_system_column(column);
             if !known && matches!(qualifier.as_str(), "old" | "new") {
@@ -758,6 +762,12 @@ impl Run {
         if exists && !or_replace {
             return refuse("42710", format!("rule \"{name}\" for relation \"{}\" already exists", table.name));
         }
+        let targets = actions.iter().filter_map(|action| match action {
+            Statement::Insert(dml) | Statement::Update(dml) | Statement::Delete(dml) => self.find(&dml.table),
+            _ => None,
+        });
+        let writes = targets.collect();
+        let dependencies = actions.iter().flat_map(|action| self.named_by_action(action)).collect();
         let functions = actions.iter().filter_map(query_of).flat_map(|query| query.functions.iter().cloned()).collect();
         let rule = Rule {
             name: name.clone(),
@@ -768,12 +778,44 @@ impl Run {
             enabled: true,
             columns: columns.clone(),
             functions,
+            dependencies,
+            writes,
         };
         self.catalog_mut().edit_table(&table, |table| {
             table.rules.retain(|known| known.name != rule.name);
             table.rules.push(rule);
         });
         Ok(())
+    }
+
+    /// The relations that a rule's action reads and writes, with the columns that it names of each.
+    fn named_by_action(&self, action: &Statement) -> Vec<(QualifiedName, Vec<Ident>)> {
+        let (target, query) = match action {
+            Statement::Insert(dml) | Statement::Update(dml) | Statement::Delete(dml) | Statement::Merge(dml) => {
+                let target = self.find(&dml.table).map(|table| {
+                    let known = self.table(&table);
+                    let mut columns = dml.columns.clone();
+                    if columns.is_empty() {
+                        columns.extend(known.columns.iter().take(dml.values.len()).map(|column| column.name.clone()));
+                    }
+                    let beside = |qualifier: &Option<Ident>| {
+                        qualifier.as_ref().is_some_and(|qualifier| matches!(qualifier.as_str(), "old" | "new"))
+                    };
+                    let named = dml.query.qualified.iter().filter(|(qualifier, _)| !beside(qualifier));
+                    columns.extend(named.map(|(_, column)| column.clone()));
+                    (table, columns)
+                });
+                (target, &dml.query)
+            }
+            Statement::Select(query) => (None, query),
+            _ => return Vec::new(),
+        };
+        let read = query.relations.iter().filter_map(|relation| self.find(relation));
+        let read = read.map(|relation| {
+            let columns = self.columns_read(&relation, query);
+            (relation, columns)
+        });
+        target.into_iter().chain(read).collect()
     }
 
     /// The locks of a statement that is analysed and neither planned nor run.

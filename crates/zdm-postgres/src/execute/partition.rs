@@ -676,7 +676,7 @@ impl Run {
         let varying = data_type.as_ref().is_none_or(|known| known.is("varchar"));
         let shown_key = quoted_if_needed(column);
         let (shown_key, element) = match data_type {
-            Some(element) if !varying => (shown_key, DataType { modifiers: Vec::new(), ..element }),
+            Some(element) if !varying => (shown_key, element),
             _ => (format!("({shown_key})::text"), DataType::named("text")),
         };
         let text =

@@ -529,7 +529,7 @@ fn rename_references(catalog: &mut Catalog, from: &QualifiedName, to: &Qualified
     }
 }
 
-/// What bodies of functions, publications and policies name.
+/// What bodies of functions, publications, policies and rules name.
 fn rename_named(catalog: &mut Catalog, rename: &dyn Fn(&mut QualifiedName, &mut Vec<Ident>)) {
     let functions: Vec<_> = catalog
         .functions
@@ -558,6 +558,12 @@ fn rename_named(catalog: &mut Catalog, rename: &dyn Fn(&mut QualifiedName, &mut 
                 for (relation, columns) in &mut condition.dependencies {
                     rename(relation, columns);
                 }
+            }
+            for rule in &mut table.rules {
+                for (relation, columns) in &mut rule.dependencies {
+                    rename(relation, columns);
+                }
+                rule.writes.iter_mut().for_each(|relation| rename(relation, &mut Vec::new()));
             }
         });
     }

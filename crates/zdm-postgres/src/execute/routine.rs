@@ -370,6 +370,14 @@ impl Run {
                 refuse("2BP01", format!("cannot drop {word} {signature} because other objects depend on it"))
             };
         }
+        self.drop_users(&users)?;
+        for name in doomed {
+            self.catalog_mut().functions.remove_mut(&name);
+        }
+        Ok(())
+    }
+
+    fn drop_users(&mut self, users: &[User]) -> Step {
         let relations: Vec<QualifiedName> = users
             .iter()
             .filter_map(|user| match user {
@@ -379,12 +387,37 @@ impl Run {
             .collect();
         self.remove_relations(&relations, DropBehavior::Cascade, "view")?;
         for user in users {
-            self.drop_user(&user)?;
-        }
-        for name in doomed {
-            self.catalog_mut().functions.remove_mut(&name);
+            self.drop_user(user)?;
         }
         Ok(())
+    }
+
+    /// What needs an extension: calls of its functions, and indexes by its operator classes.
+    pub(super) fn drop_users_of_extension(&mut self, name: &Ident, behavior: DropBehavior) -> Step {
+        let extension = name.as_str();
+        let mut users = self.users_of_functions(&|function| {
+            let name = function.name.as_str();
+            // The server has a function of that name itself, which is found first.
+            let own = name == "gen_random_uuid" && self.version.at_least(13);
+            !own && crate::volatility::extension_of_function(name).is_some_and(|(known, _)| known == extension)
+                && self.find_function(function).is_none()
+        });
+        for table in self.catalog().tables() {
+            for index in &table.indexes {
+                let of_it = index.elements.iter().any(|element| {
+                    self.extension_of_class(&index.method, element, table).is_some_and(|known| known == extension)
+                });
+                if of_it && index.constraint {
+                    users.push(User::Constraint(table.name.clone(), index.name.clone()));
+                } else if of_it {
+                    users.push(User::Index(table.name.clone(), index.name.clone()));
+                }
+            }
+        }
+        if !users.is_empty() && behavior == DropBehavior::Restrict {
+            return refuse("2BP01", format!("cannot drop extension {name} because other objects depend on it"));
+        }
+        self.drop_users(&users)
     }
 
     /// What went with something else already is gone.
@@ -443,20 +476,21 @@ impl Run {
         self.catalog_mut().types.insert_mut(name.clone(), Arc::new(changed));
     }
 
-    fn calls(&self, node: &ExprNode, name: &QualifiedName) -> bool {
-        let mut found = false;
-        node.walk(&mut |node| {
-            if let ExprNode::Call { function, .. } = node {
-                found |= self.find_function(function).as_ref() == Some(name);
-            }
-        });
-        found
-    }
-
     /// Everything that calls the function and is kept by the catalog.
     fn function_users(&self, name: &QualifiedName) -> Vec<User> {
-        let calls = |expr: &SqlExpr| self.calls(&expr.node, name);
-        let is_meant = |function: &QualifiedName| self.find_function(function).as_ref() == Some(name);
+        self.users_of_functions(&|function| self.find_function(function).as_ref() == Some(name))
+    }
+
+    fn users_of_functions(&self, is_meant: &dyn Fn(&QualifiedName) -> bool) -> Vec<User> {
+        let calls = |expr: &SqlExpr| {
+            let mut found = false;
+            expr.node.walk(&mut |node| {
+                if let ExprNode::Call { function, .. } = node {
+                    found |= is_meant(function);
+                }
+            });
+            found
+        };
         let uses_index = |index: &crate::catalog::Index| {
             index.elements.iter().any(|element| matches!(&element.key, IndexKey::Expr(expr) if calls(expr)))
                 || index.predicate.as_ref().is_some_and(calls)
@@ -521,7 +555,7 @@ impl Run {
                         queries.any(|query| query.functions.iter().any(is_meant))
                     })
             });
-            if in_body && other != name {
+            if in_body && !is_meant(other) {
                 users.push(User::Function(other.clone()));
             }
         }

@@ -699,6 +699,7 @@ impl Run {
             for data_type in types {
                 self.drop_columns_of(&data_type, drop.behavior, "extension", name.as_str())?;
             }
+            self.drop_users_of_extension(&name, drop.behavior)?;
             self.catalog_mut().extensions.remove_mut(&name);
             if !crate::cast::is_known_extension(name.as_str()) {
                 self.catalog_mut().mark_incomplete();
