@@ -281,6 +281,12 @@ impl Printer<'_> {
                 Typed::new(text, Some(data_type))
             }
             ExprNode::Text(value) => Typed { text: quoted(value), data_type: None, literal: Some(value.clone()) },
+            // The whole row.
+            ExprNode::Column { name, .. }
+                if *name == self.table.name.name && self.table.column(name.as_str()).is_none() =>
+            {
+                Typed::new(format!("{}.*", quoted_if_needed(name)), None)
+            }
             ExprNode::Column { name, .. } => Typed::new(
                 quoted_if_needed(name),
                 self.table.column(name.as_str()).map(|column| column.data_type.clone()),
@@ -355,7 +361,13 @@ impl Printer<'_> {
                 let Some(symbol) = like_operator(operator, *negated) else {
                     return Typed::new(self.written(node), Some(DataType::named("bool")));
                 };
-                let (left, right) = self.balanced((self.print(expr), expr), (self.print(pattern), pattern));
+                let typed = self.of_base_type(self.print(expr));
+                // A pattern is text, of whatever length the value is.
+                let (left, right) = if typed.is("bpchar") {
+                    (typed.text, self.operand(pattern, &DataType::named("text")))
+                } else {
+                    self.balanced((self.print(expr), expr), (self.print(pattern), pattern))
+                };
                 Typed::new(format!("({left} {symbol} {right})"), Some(DataType::named("bool")))
             }
             ExprNode::Case { operand, branches, otherwise } => {
@@ -886,8 +898,23 @@ fn canonical(value: &str, data_type: &str) -> Option<String> {
         "interval" => interval(value),
         "bytea" => bytes(value),
         "jsonb" => crate::jsonb::canonical(value),
+        name if name.ends_with("range") && !name.ends_with("multirange") => unbounded_range(value),
         _ => None,
     }
+}
+
+/// `range_parse`: an edge that is not there is not part of the range.
+fn unbounded_range(value: &str) -> Option<String> {
+    let inner = value.trim().strip_prefix(['[', '('])?.strip_suffix([']', ')'])?;
+    let (from, to) = inner.split_once(',').filter(|(_, to)| !to.contains(','))?;
+    let open = if from.trim().is_empty() { "(" } else { value.trim().get(..1)? };
+    let close = if to.trim().is_empty() { ")" } else { value.trim().get(value.trim().len() - 1..)? };
+    // `range_bound_escape`
+    let edge = |text: &str| {
+        if text.contains(char::is_whitespace) && !text.contains('"') { format!("\"{text}\"") } else { text.to_owned() }
+    };
+    let endless = from.trim().is_empty() || to.trim().is_empty();
+    endless.then(|| format!("{open}{},{}{close}", edge(from.trim()), edge(to.trim())))
 }
 
 /// `2024-05-01`, with a time or without, as the server prints it in the style ISO.

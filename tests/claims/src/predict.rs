@@ -110,6 +110,10 @@ pub fn predict_on(base: &Base, case: &Case<'_>) -> Prediction {
         if run(&mut session, &statement, &mut prediction, true) {
             return prediction;
         }
+        if let Statement::Truncate { tables, .. } = &statement {
+            // Whether a file was made for no rows, or anew for none, cannot be told from one that is empty.
+            prediction.uncertain.rewrites.extend(tables.iter().map(ToString::to_string));
+        }
         if let Ok(start) = &base.session {
             follow_rename(&mut prediction.observed, &statement, [start, &middle]);
         }

@@ -54,7 +54,13 @@ impl Printer<'_> {
                 ExprNode::IsDistinctFrom { left: Box::new(left), right: Box::new(right), negated: *negated }
             }
             ExprNode::Like { operator, expr, pattern, negated } => {
-                let (expr, pattern) = self.settle_pair("=", expr, pattern);
+                let of_fixed_length = self.of_base_type(self.print(expr)).is("bpchar");
+                let (expr, pattern) = if of_fixed_length {
+                    let text = DataType::named("text");
+                    (self.settle_as_base(expr), self.settle_operand(self.print(pattern), pattern, &text))
+                } else {
+                    self.settle_pair("=", expr, pattern)
+                };
                 ExprNode::Like {
                     operator: operator.clone(),
                     expr: Box::new(expr),

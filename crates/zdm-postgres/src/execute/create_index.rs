@@ -74,7 +74,7 @@ impl Run {
             for element in &create.elements {
                 let columns: Vec<Ident> = match &element.key {
                     IndexKey::Column(column) => vec![column.clone()],
-                    IndexKey::Expr(expr) => expr.node.certain_columns(),
+                    IndexKey::Expr(expr) => columns_of_row(table, &expr.node),
                 };
                 Self::need_columns(table, &columns)?;
                 if let IndexKey::Expr(expr) = &element.key {
@@ -83,7 +83,7 @@ impl Run {
             }
             Self::need_columns(table, &create.include)?;
             if let Some(predicate) = &create.predicate {
-                Self::need_columns(table, &predicate.node.certain_columns())?;
+                Self::need_columns(table, &columns_of_row(table, &predicate.node))?;
                 self.check_expression(&predicate.node, Some(table), Place::IndexPredicate)?;
                 self.check_new_enum_expr(&predicate.node, Some(table), None)?;
             }
@@ -277,4 +277,11 @@ fn same_element(left: &crate::statement::IndexElement, right: &crate::statement:
 
 fn same_predicate(left: &Index, right: &Index) -> bool {
     left.predicate.as_ref().map(|expr| &expr.node) == right.predicate.as_ref().map(|expr| &expr.node)
+}
+
+/// The columns that an expression names for certain. The table's own name is its whole row where no column has it.
+fn columns_of_row(table: &crate::catalog::Table, node: &crate::expr::ExprNode) -> Vec<Ident> {
+    let mut columns = node.certain_columns();
+    columns.retain(|column| *column != table.name.name || table.column(column.as_str()).is_some());
+    columns
 }

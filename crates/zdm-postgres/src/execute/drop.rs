@@ -132,7 +132,8 @@ impl Run {
             let mut rules = self.catalog().rules_naming(name, None);
             policies.retain(|(table, _)| !doomed.contains(table));
             rules.retain(|(table, _)| !doomed.contains(table));
-            if !(policies.is_empty() && rules.is_empty())
+            let unused = policies.is_empty() && rules.is_empty();
+            if !unused
                 && !cascade
                 && let Some(root) = roots.first()
             {
@@ -605,7 +606,8 @@ impl Run {
         self.remove_functions(&functions);
         let policies = self.catalog().policies_reading(name, Some(column));
         let rules = self.catalog().rules_naming(name, Some(column));
-        if !(policies.is_empty() && rules.is_empty()) && !cascade {
+        let unused = policies.is_empty() && rules.is_empty();
+        if !unused && !cascade {
             return refusal();
         }
         self.remove_from_tables(&policies, &rules);

@@ -17,13 +17,40 @@ use crate::statement::{ConstraintAttributes, PartitionBound, PartitionBy, Persis
 /// A bound as far as literals make it up.
 #[derive(Clone, Debug, PartialEq)]
 enum Bound {
-    /// From (inclusive) and to (exclusive), `None` for MINVALUE and MAXVALUE.
-    Range(Vec<Option<Literal>>, Vec<Option<Literal>>),
+    /// From (inclusive) and to (exclusive).
+    Range(Vec<Edge>, Vec<Edge>),
     /// The values, and whether NULL is one of them.
     List(Vec<Literal>, bool),
     /// Modulus and remainder.
     Hash(u32, u32),
     Unknown,
+}
+
+/// One column's part of an edge of a range.
+#[derive(Clone, Debug, PartialEq)]
+enum Edge {
+    /// MINVALUE.
+    Least,
+    Value(Literal),
+    /// MAXVALUE.
+    Greatest,
+}
+
+impl Edge {
+    const fn value(&self) -> Option<&Literal> {
+        match self {
+            Self::Value(literal) => Some(literal),
+            Self::Least | Self::Greatest => None,
+        }
+    }
+
+    const fn rank(&self) -> i8 {
+        match self {
+            Self::Least => -1,
+            Self::Value(_) => 0,
+            Self::Greatest => 1,
+        }
+    }
 }
 
 impl Run {
@@ -206,7 +233,7 @@ impl Run {
             Bound::Range(from, to) => [from, to]
                 .into_iter()
                 .flat_map(|edge| edge.iter().enumerate())
-                .filter_map(|(place, value)| Some((place, value.as_ref()?)))
+                .filter_map(|(place, edge)| Some((place, edge.value()?)))
                 .collect(),
             Bound::Hash(..) | Bound::Unknown => Vec::new(),
         };
@@ -615,7 +642,7 @@ impl Run {
     fn terms_of_bound(&self, parent: &QualifiedName, bound: &PartitionBound) -> Option<Vec<ExprNode>> {
         let partition_by = self.table(parent).partition_by.clone()?;
         let PartitionBound::Values(text) = bound else { return None };
-        let ([column], true) = (partition_by.columns.as_slice(), partition_by.expressions.is_empty()) else {
+        let (Some(column), true) = (partition_by.columns.first(), partition_by.expressions.is_empty()) else {
             return None;
         };
         let key = || ExprNode::Column { qualifier: None, name: column.clone() };
@@ -634,14 +661,28 @@ impl Run {
         let is_null = |negated| ExprNode::IsNull { expr: Box::new(key()), negated };
         Some(match read_bound(text) {
             Bound::Range(from, to) => {
-                let mut terms = vec![is_null(true)];
-                for (operator, edge) in [(">=", &from), ("<", &to)] {
-                    if let [Some(literal)] = edge.as_slice() {
-                        terms.push(infix(operator, literal));
-                    }
+                let not_null = |column: &Ident| ExprNode::IsNull {
+                    expr: Box::new(ExprNode::Column { qualifier: None, name: column.clone() }),
+                    negated: true,
+                };
+                let mut terms: Vec<ExprNode> = partition_by.columns.iter().map(not_null).collect();
+                let several = partition_by.columns.len() > 1;
+                if several && from.first() == to.first() {
+                    return None;
+                }
+                for (least, greatest, edge) in [(">=", ">", &from), ("<", "<=", &to)] {
+                    // The edge is where the first column has its value: all of its rows are inside, or none.
+                    let operator = match edge.split_first() {
+                        Some((Edge::Value(_), rest)) if rest.iter().all(|edge| *edge == Edge::Least) => least,
+                        Some((Edge::Value(_), rest)) if rest.iter().all(|edge| *edge == Edge::Greatest) => greatest,
+                        Some((Edge::Value(_), _)) => return None,
+                        _ => continue,
+                    };
+                    terms.extend(edge.first().and_then(Edge::value).map(|literal| infix(operator, literal)));
                 }
                 terms
             }
+            Bound::List(..) if partition_by.columns.len() > 1 => return None,
             Bound::List(values, null) => {
                 let equal = match values.as_slice() {
                     [] => None,
@@ -934,7 +975,7 @@ impl Run {
                     && (!with_null || not_null())
             }
             Bound::Range(from, to) => match (from.as_slice(), to.as_slice()) {
-                ([from], [to]) => proof::outside(&facts, column, from.as_ref(), to.as_ref()),
+                ([from], [to]) => proof::outside(&facts, column, from.value(), to.value()),
                 _ => false,
             },
             Bound::Hash(..) | Bound::Unknown => false,
@@ -958,17 +999,15 @@ fn check_form(partition_by: &PartitionBy, text: &str) -> Step {
     refuse("42P16", format!("invalid bound specification for a {strategy} partition"))
 }
 
-/// How a lower edge stands to an upper one, column by column; `None` where literals do not tell.
-///
-/// An edge without limit is taken for MINVALUE below and for MAXVALUE above.
-fn range_order(from: &[Option<Literal>], to: &[Option<Literal>]) -> Option<std::cmp::Ordering> {
+/// How an edge stands to another one, column by column (`partition_rbound_cmp`); `None` where literals do not tell.
+fn range_order(from: &[Edge], to: &[Edge]) -> Option<std::cmp::Ordering> {
     for (from, to) in from.iter().zip(to) {
-        match (from, to) {
-            (Some(from), Some(to)) => match from.compare(to)? {
-                std::cmp::Ordering::Equal => {}
-                order => return Some(order),
-            },
-            _ => return Some(std::cmp::Ordering::Less),
+        let order = match (from, to) {
+            (Edge::Value(from), Edge::Value(to)) => from.compare(to)?,
+            _ => from.rank().cmp(&to.rank()),
+        };
+        if order.is_ne() {
+            return Some(order);
         }
     }
     Some(std::cmp::Ordering::Equal)
@@ -981,6 +1020,13 @@ fn check_extent(bound: &Bound, name: &QualifiedName, columns: usize) -> Step {
             for (word, edge) in [("FROM", from), ("TO", to)] {
                 if edge.len() != columns {
                     return refuse("42P16", format!("{word} must specify exactly one value per partitioning column"));
+                }
+                let endless = edge.iter().position(|edge| edge.value().is_none());
+                if let Some((first, rest)) = endless.and_then(|place| edge.get(place..)?.split_first())
+                    && rest.iter().any(|other| other.rank() != first.rank())
+                {
+                    let word = if *first == Edge::Least { "MINVALUE" } else { "MAXVALUE" };
+                    return refuse("42804", format!("every bound following {word} must also be {word}"));
                 }
             }
             if range_order(from, to).is_some_and(std::cmp::Ordering::is_ge) {
@@ -1025,8 +1071,8 @@ fn fits(facts: &[&ExprNode], not_null: &dyn Fn(&Ident) -> bool, partition_by: &P
         Bound::Range(from, to) => {
             let ([from], [to]) = (from.as_slice(), to.as_slice()) else { return false };
             not_null(column)
-                && from.as_ref().is_none_or(|from| proof::at_least(facts, column, from))
-                && to.as_ref().is_none_or(|to| proof::below(facts, column, to))
+                && from.value().is_none_or(|from| proof::at_least(facts, column, from))
+                && to.value().is_none_or(|to| proof::below(facts, column, to))
         }
         Bound::List(values, with_null) => (*with_null || not_null(column)) && proof::one_of(facts, column, values),
         Bound::Hash(..) | Bound::Unknown => false,
@@ -1036,7 +1082,7 @@ fn fits(facts: &[&ExprNode], not_null: &dyn Fn(&Ident) -> bool, partition_by: &P
 fn implied_by_bound(terms: &[&ExprNode], partition_by: &PartitionBy, bound: &Bound) -> bool {
     let [column] = partition_by.columns.as_slice() else { return false };
     let Bound::Range(from, to) = bound else { return false };
-    let ([Some(from)], [Some(to)]) = (from.as_slice(), to.as_slice()) else { return false };
+    let ([Edge::Value(from)], [Edge::Value(to)]) = (from.as_slice(), to.as_slice()) else { return false };
     !terms.is_empty()
         && terms.iter().all(|term| match term {
             ExprNode::IsNull { expr, negated: true } => {
@@ -1089,12 +1135,13 @@ fn read_bound(text: &str) -> Bound {
         }
         item.parse().ok().map(Literal::Number)
     };
-    let edge = |items: &[String]| -> Option<Vec<Option<Literal>>> {
+    let edge = |items: &[String]| -> Option<Vec<Edge>> {
         items
             .iter()
             .map(|item| match item.to_ascii_uppercase().as_str() {
-                "MINVALUE" | "MAXVALUE" => Some(None),
-                _ => literal(item).map(Some),
+                "MINVALUE" => Some(Edge::Least),
+                "MAXVALUE" => Some(Edge::Greatest),
+                _ => literal(item).map(Edge::Value),
             })
             .collect()
     };
