@@ -5,9 +5,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use zdm_django::operation::ConstraintKind as DjangoConstraint;
 use zdm_django::resolve::{Context, ResolvedField, Resolver};
 use zdm_django::state::{ModelKey, ModelState, ProjectState};
-use zdm_postgres::catalog::{ConstraintKind, Table};
+use zdm_postgres::catalog::{ConstraintKind, Index, Table};
 use zdm_postgres::statement::AlterTableAction;
 use zdm_postgres::{Catalog, DataType, Ident, Statement};
 use zdm_replay::{MigrationTrace, Step, table_name};
@@ -32,8 +33,20 @@ pub enum Drift {
     MissingObject { kind: &'static str, name: Ident },
     /// The table has an index or constraint that left `Meta`.
     ObjectLeft { kind: &'static str, name: Ident },
+    /// The table has it, of other columns or under another condition.
+    OtherObject { kind: &'static str, name: Ident, expected: Keys, found: Keys },
+    /// The field is unique, the column is not.
+    NotUnique { field: Arc<str>, column: Ident },
     /// The column is of another type than the field.
     OtherType { field: Arc<str>, column: Ident, expected: DataType, found: DataType },
+}
+
+/// What an index or a unique constraint is on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Keys {
+    pub columns: Vec<Ident>,
+    /// Of some rows alone.
+    pub partial: bool,
 }
 
 /// A model whose table does not meet it, with what is new about that.
@@ -164,7 +177,11 @@ fn brought_about(
         Drift::NotNullInDatabase { field, .. } | Drift::NullInDatabase { field, .. } => {
             before.field(field) != after.field(field)
         }
-        Drift::MissingObject { .. } | Drift::ObjectLeft { .. } | Drift::OtherType { .. } => true,
+        Drift::MissingObject { .. }
+        | Drift::ObjectLeft { .. }
+        | Drift::OtherObject { .. }
+        | Drift::NotUnique { .. }
+        | Drift::OtherType { .. } => true,
         Drift::ForeignKeyLeft { column, .. } | Drift::UnfilledColumn { column } => {
             let resolver = Resolver::new(state_before, context);
             resolver.model(&before.key()).is_ok_and(|resolved| {
@@ -241,6 +258,16 @@ fn drifts(model: &ModelState, table: &Table, state: &ProjectState, catalog: &Cat
             drifts.push(Drift::MissingObject { kind, name });
         }
     }
+    drifts.extend(other_objects(model, resolver, table));
+    // An index of `db_index` may follow in a migration of its own, where it is built concurrently.
+    for (column, resolved, _) in
+        own.iter().filter(|(column, resolved, _)| resolved.unique && table.column(column.as_str()).is_some())
+    {
+        let alone = |index: &Index| matches!(index.elements.as_slice(), [one] if one.key.column() == Some(column));
+        if !table.indexes.iter().any(|index| index.unique && index.predicate.is_none() && alone(index)) {
+            drifts.push(Drift::NotUnique { field: Arc::clone(&resolved.field.name), column: column.clone() });
+        }
+    }
     let named: BTreeSet<&Ident> = own.iter().map(|(name, ..)| name).collect();
     let names = |column: &Ident| named.contains(column);
     for column in table.columns.iter().filter(|column| !names(&column.name)) {
@@ -261,6 +288,38 @@ fn drifts(model: &ModelState, table: &Table, state: &ProjectState, catalog: &Cat
         }
     }
     drifts
+}
+
+/// Indexes and unique constraints of `Meta` that are on plain columns, where the database has one of their name on others.
+fn other_objects(model: &ModelState, resolver: Resolver<'_>, table: &Table) -> Vec<Drift> {
+    let of_fields = |fields: &[Arc<str>]| -> Option<Vec<Ident>> {
+        let column = |name: &Arc<str>| {
+            let field = resolver.field(model, name.strip_prefix('-').unwrap_or(name)).ok()?;
+            Some(Ident::new(field.column?).truncated())
+        };
+        fields.iter().map(column).collect()
+    };
+    let plain = |fields: &[Arc<str>], expressions: &[zdm_django::Value]| expressions.is_empty() && !fields.is_empty();
+    let indexes = model.options.indexes.iter().filter(|index| index.unknown.is_none()).filter_map(|index| {
+        let columns = of_fields(&index.fields).filter(|_| plain(&index.fields, &index.expressions))?;
+        Some(("index", index.name.as_ref()?, Keys { columns, partial: index.condition.is_some() }))
+    });
+    let constraints = model.options.constraints.iter().filter_map(|constraint| {
+        let DjangoConstraint::Unique { fields, expressions, condition } = &constraint.kind else { return None };
+        let columns = of_fields(fields).filter(|_| plain(fields, expressions))?;
+        Some(("constraint", &constraint.name, Keys { columns, partial: condition.is_some() }))
+    });
+    let differs = |(kind, name, expected): (&'static str, &Arc<str>, Keys)| {
+        let name = Ident::new(Arc::clone(name)).truncated();
+        let index = table.index(name.as_str())?;
+        let found = Keys {
+            columns: index.elements.iter().filter_map(|element| element.key.column().cloned()).collect(),
+            partial: index.predicate.is_some(),
+        };
+        let plain = found.columns.len() == index.elements.len();
+        (plain && found != expected).then_some(Drift::OtherObject { kind, name, expected, found })
+    };
+    indexes.chain(constraints).filter_map(differs).collect()
 }
 
 /// The indexes and constraints of `Meta` that bear a name of their own.

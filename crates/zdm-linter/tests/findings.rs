@@ -474,3 +474,21 @@ fn functions_for_matches_are_read() {
         &[("ZDM305", "`delete()` deletes every row of `shop_tag`"), saves],
     );
 }
+
+/// A new column under the old name has none of the old values, unless something fills it.
+#[test]
+fn a_swap_with_a_column_that_nothing_fills_loses_the_values() {
+    let initial = "migrations.CreateModel('Order', [('id', models.BigAutoField(primary_key=True)), ('total', models.IntegerField(null=True))]),";
+    let lost = |filling: &str| {
+        let add = "ALTER TABLE shop_order ADD COLUMN total_new bigint;";
+        let swap = "ALTER TABLE shop_order RENAME COLUMN total TO total_old; ALTER TABLE shop_order RENAME COLUMN total_new TO total; ALTER TABLE shop_order DROP COLUMN total_old";
+        let run = format!("migrations.RunSQL(\"{add} {filling} {swap}\", migrations.RunSQL.noop)");
+        let found = lint_second(initial, &run, &Config::default());
+        of_rule(&found, "ZDM201").iter().map(|found| found.message.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(
+        lost(""),
+        ["dropping `shop_order.total_old` behind a new column `total` in its place loses the value of every row"]
+    );
+    assert!(lost("UPDATE shop_order SET total_new = total;").is_empty());
+}

@@ -72,38 +72,36 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     }
 }
 
-/// A column that is dropped and added again under its name: old code finds it, and none of its values.
+/// A column that is dropped and stands there again, added by the same migration: old code finds it, and none of its values.
 fn made_anew(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for step in cx.accepted().filter(|step| !step.python) {
         for (alter, action) in alter_actions(step) {
             let AlterTableAction::DropColumn { name, .. } = action else { continue };
             let table = &alter.name;
+            let Came::From(column) = came(cx, table, name, step.number) else { continue };
             let old = cx.old.iter().find(|old| old.name() == table);
-            let used = old.and_then(|old| old.model.as_ref()).is_some_and(|model| model.names_column(name));
+            let used = old.and_then(|old| old.model.as_ref()).is_some_and(|model| model.names_column(&column));
             let stored = step.catalog_before.table(table).and_then(|table| table.column(name.as_str()));
             if !used || !cx.existed(step, table) || stored.is_none_or(|column| column.generated.is_some()) {
                 continue;
             }
-            let later = || cx.accepted().filter(|other| other.number > step.number);
-            let added = later().any(|other| {
-                alter_actions(other).any(|(alter, action)| {
-                    alter.name == *table
-                        && matches!(action, AlterTableAction::AddColumn { column, .. }
-                            if column.name == *name
-                                && !column.constraints.iter().any(|one| matches!(one.kind, ColumnConstraintKind::Generated { .. })))
-                })
-            });
+            let Came::Added(added) = came(cx, table, &column, usize::MAX) else { continue };
             // Values that were kept elsewhere come back, whoever brings them.
+            let later = || cx.steps().filter(|other| other.number > added.number);
             let filled = later().any(|other| match &other.statement {
                 Statement::Update(update) | Statement::Merge(update) => update.table == *table,
                 _ => other.python,
-            }) || cx.operations().any(|(_, trace)| trace.python && trace.index > step.operation);
-            if !added || filled {
+            }) || cx.operations().any(|(_, trace)| trace.python && trace.index > added.operation);
+            if filled {
                 continue;
             }
-            let mut diagnostic = cx
-                .at_step(step, format!("dropping `{table}.{name}` and adding it again loses the value of every row"))
-                .with_help(
+            let how = if *name == column {
+                String::from("and adding it again")
+            } else {
+                format!("behind a new column `{column}` in its place")
+            };
+            let mut diagnostic =
+                cx.at_step(step, format!("dropping `{table}.{name}` {how} loses the value of every row")).with_help(
                     "alter the column instead; or add a second one, copy the values in batches, and switch to it",
                 );
             if cx.config.own_severity(cx.page, cx.migration.migration.file.path()).is_none() {
@@ -112,6 +110,38 @@ fn made_anew(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
             out.push(diagnostic);
         }
     }
+}
+
+/// How a migration came to a column.
+enum Came<'a> {
+    /// It was there before, under this name.
+    From(Ident),
+    /// This statement has added it, without values of its own.
+    Added(&'a Step),
+    /// Its values are the server's.
+    Generated,
+}
+
+/// How the column that has a name in front of a statement came to be there.
+fn came<'a>(cx: &Cx<'a>, table: &QualifiedName, column: &Ident, before: usize) -> Came<'a> {
+    let mut name = column.clone();
+    let earlier: Vec<&Step> = cx.accepted().filter(|step| !step.python && step.number < before).collect();
+    for step in earlier.into_iter().rev() {
+        for (alter, action) in alter_actions(step) {
+            match action {
+                AlterTableAction::RenameColumn { from, to } if alter.name == *table && *to == name => {
+                    name = from.clone();
+                }
+                AlterTableAction::AddColumn { column, .. } if alter.name == *table && column.name == name => {
+                    let is_generated =
+                        column.constraints.iter().any(|one| matches!(one.kind, ColumnConstraintKind::Generated { .. }));
+                    return if is_generated { Came::Generated } else { Came::Added(step) };
+                }
+                _ => {}
+            }
+        }
+    }
+    Came::From(name)
 }
 
 /// The statement that drops a column, whether the catalog has it or not.

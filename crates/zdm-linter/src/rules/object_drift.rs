@@ -2,8 +2,8 @@
 
 use zdm_source::Diagnostic;
 
-use crate::context::Cx;
-use crate::new_code::Drift;
+use crate::context::{Cx, name_list};
+use crate::new_code::{Drift, Keys};
 
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for drifted in cx.new {
@@ -27,9 +27,34 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                         "drop `{name}` in the database in the same migration, or say in a suppression which migration does"
                     ),
                 ),
+                Drift::OtherObject { kind, name, expected, found } => (
+                    format!(
+                        "after this migration the {kind} `{name}` of model `{label}` is on {}, and in `{table}` it is on {}",
+                        words(expected),
+                        words(found)
+                    ),
+                    format!("make `{name}` anew, as the model says it"),
+                ),
+                Drift::NotUnique { field, column } => (
+                    format!(
+                        "after this migration `{label}.{field}` says unique=True, but nothing makes `{table}.{column}` unique: the new code may write a value twice"
+                    ),
+                    format!(
+                        "make it unique in the same migration: CREATE UNIQUE INDEX CONCURRENTLY, then ADD CONSTRAINT … UNIQUE USING INDEX on `{table}`"
+                    ),
+                ),
                 _ => continue,
             };
-            out.push(cx.at_operation(cx.operation_on(&drifted.key, None), message).with_help(help));
+            let field = match drift {
+                Drift::NotUnique { field, .. } => Some(&**field),
+                _ => None,
+            };
+            out.push(cx.at_operation(cx.operation_on(&drifted.key, field), message).with_help(help));
         }
     }
+}
+
+/// `` `state` and `number` ``, perhaps of some rows alone.
+fn words(keys: &Keys) -> String {
+    format!("{}{}", name_list(&keys.columns), if keys.partial { " under a condition" } else { "" })
 }
