@@ -2903,3 +2903,18 @@ ALTER TABLE m DETACH PARTITION m_c CONCURRENTLY
 ALTER TABLE m DETACH PARTITION m_b; ALTER TABLE m ATTACH PARTITION m_b FOR VALUES FROM (10, MINVALUE) TO (20, MAXVALUE)
 ALTER TABLE m DETACH PARTITION m_b; ALTER TABLE m ATTACH PARTITION m_b FOR VALUES FROM (9, MAXVALUE) TO (20, MAXVALUE)
 UPDATE m SET s = 4 WHERE t = 5; ALTER TABLE m_b ADD COLUMN z int
+
+-- base remade
+CREATE DOMAIN iata AS char(3) CHECK (VALUE ~ '^[A-Z]{3}$');
+CREATE TABLE route (id int PRIMARY KEY, dep iata NOT NULL, arr iata NOT NULL, km int, note varchar(40), CONSTRAINT not_loop CHECK (dep <> arr));
+CREATE INDEX route_km ON route (note DESC, km) WHERE note IN ('x', 'y') AND note IS NOT NULL;
+CREATE INDEX route_lower ON route (lower(note), km) WHERE note <> 'z';
+CREATE INDEX route_note ON route (note) WHERE note IN ('x', 'y');
+INSERT INTO route SELECT g, 'AAA', 'BBB' FROM generate_series(1, 1500) g;
+-- cases
+ALTER TABLE route ALTER COLUMN km TYPE numeric(9,2)
+ALTER TABLE route ALTER COLUMN km TYPE bigint, ALTER COLUMN note TYPE varchar(60)
+ALTER TABLE route ALTER COLUMN note TYPE varchar(60); ALTER TABLE route ALTER COLUMN km TYPE bigint
+ALTER TABLE route ALTER COLUMN dep TYPE char(3), ALTER COLUMN arr TYPE char(3)
+ALTER TABLE route ALTER COLUMN dep TYPE char(4), ALTER COLUMN arr TYPE char(4)
+ALTER TABLE route ALTER COLUMN dep TYPE text

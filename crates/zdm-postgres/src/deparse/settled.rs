@@ -112,7 +112,7 @@ impl Printer<'_> {
             "||" if joined_to(&typed_left, &typed_right) || joined_to(&typed_right, &typed_left) => text(),
             _ => self.common(&typed_left, &typed_right),
         };
-        let Some(wanted) = wanted else { return (self.settle(left), self.settle(right)) };
+        let Some(wanted) = wanted else { return (self.settle_as_base(left), self.settle_as_base(right)) };
         // What looks into a value leaves the value as it is.
         let into = matches!(operator, "->" | "->>" | "?" | "#>" | "#>>" | "?|" | "?&");
         let side = |typed: Typed, node: &ExprNode| {

@@ -442,16 +442,15 @@ impl Run {
     pub(super) fn settle_expressions(&mut self, name: &QualifiedName, column: &Ident) {
         let table = self.table(name);
         let catalog = self.catalog().clone();
-        let settle = |expr: &mut SqlExpr| {
-            if expr.node.columns().contains(column) {
-                *expr = settled::settled(&catalog, &table, expr);
-            }
-        };
+        let settle = |expr: &mut SqlExpr| *expr = settled::settled(&catalog, &table, expr);
         self.catalog_mut().edit_table(name, |table| {
             for constraint in &mut table.constraints {
                 match &mut constraint.kind {
-                    ConstraintKind::Check { expr, .. } => settle(expr),
-                    ConstraintKind::Exclude { predicate: Some(predicate), .. } => settle(predicate),
+                    ConstraintKind::Check { expr: own, .. } | ConstraintKind::Exclude { predicate: Some(own), .. }
+                        if own.node.columns().contains(column) =>
+                    {
+                        settle(own);
+                    }
                     _ => {}
                 }
             }
