@@ -23,6 +23,9 @@ pub enum Drift {
     MissingColumn { field: Arc<str>, column: Ident },
     /// The table wants a value for a column that the model does not name.
     UnfilledColumn { column: Ident },
+    /// The model leaves the column to a default of the database's (`db_default`) that is not there, and the table wants a
+    /// value.
+    NoDefault { field: Arc<str>, column: Ident },
     /// A foreign key of a column that the model does not name.
     ForeignKeyLeft { constraint: Ident, column: Ident },
     /// The model says that the column takes NULL, the table does not.
@@ -80,6 +83,9 @@ pub fn drift(migration: &MigrationTrace, context: &Context) -> Vec<Drifted> {
         if let Some(before) = before {
             drifts.extend(objects_left(before, model, &after_table));
         }
+        // A column that comes without its default is the matter of other rules.
+        let comes = |field: &str| before.is_none_or(|before| before.field(field).is_none());
+        drifts.retain(|drift| !matches!(drift, Drift::NoDefault { field, .. } if comes(field)));
         if let (Some(before), Some(before_table)) = (before, before_table) {
             let catalog = &migration.catalog_before;
             let known = self::drifts(before, &before_table, &migration.state_before, catalog, context);
@@ -181,6 +187,7 @@ fn brought_about(
         | Drift::ObjectLeft { .. }
         | Drift::OtherObject { .. }
         | Drift::NotUnique { .. }
+        | Drift::NoDefault { .. }
         | Drift::OtherType { .. } => true,
         Drift::ForeignKeyLeft { column, .. } | Drift::UnfilledColumn { column } => {
             let resolver = Resolver::new(state_before, context);
@@ -244,6 +251,11 @@ fn drifts(model: &ModelState, table: &Table, state: &ProjectState, catalog: &Cat
                         expected,
                         found,
                     });
+                }
+                let left_to_database = resolved.db_default().is_some() && resolved.default().is_none();
+                let gives_none = !gives_value(found.default.as_ref()) && found.identity.is_none();
+                if left_to_database && gives_none && found.not_null && found.generated.is_none() {
+                    drifts.push(Drift::NoDefault { field: Arc::clone(&field), column: column.clone() });
                 }
                 if resolved.null && found.not_null && !gives_value(found.default.as_ref()) {
                     drifts.push(Drift::NotNullInDatabase { field, column });
