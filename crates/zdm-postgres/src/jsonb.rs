@@ -3,6 +3,7 @@
 //!
 //! Source: PostgreSQL's manual, "JSON Types"; the order of keys is that of `lengthCompareJsonbString`, shorter ones first.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 /// Values nest no deeper than this; what does is left as it was written.
@@ -57,7 +58,7 @@ impl Reader<'_> {
     }
 
     fn object(&mut self, printed: &mut String, depth: u32) -> Option<()> {
-        let mut members: Vec<(String, String)> = Vec::new();
+        let mut members: BTreeMap<(usize, String), String> = BTreeMap::new();
         while !self.takes("}") {
             if !members.is_empty() {
                 self.takes(",").then_some(())?;
@@ -68,14 +69,10 @@ impl Reader<'_> {
             let mut value = String::new();
             self.value(&mut value, depth)?;
             // Of several with one key the last one stays.
-            match members.iter_mut().find(|(known, _)| *known == key) {
-                Some(known) => known.1 = value,
-                None => members.push((key, value)),
-            }
+            members.insert((key.len(), key), value);
         }
-        members.sort_by(|(one, _), (other, _)| (one.len(), one).cmp(&(other.len(), other)));
         printed.push('{');
-        for (index, (key, value)) in members.iter().enumerate() {
+        for (index, ((_, key), value)) in members.iter().enumerate() {
             if index > 0 {
                 printed.push_str(", ");
             }

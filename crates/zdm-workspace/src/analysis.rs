@@ -197,9 +197,10 @@ impl Ground {
         let packages = site_packages(&place, &walk.environments, &request.variables);
         let mut folders = vec![place.root.clone()];
         folders.extend(place.repository.clone().filter(|repository| *repository != place.root));
-        let django = chosen(request.django, config.django, || versions::django(&folders, packages.as_deref()));
+        let installed = versions::Installation::new(&folders, packages.as_deref());
+        let django = chosen(request.django, config.django, || installed.django());
         let postgres = chosen(request.postgres, config.postgres, || versions::postgres(&folders));
-        let driver = versions::driver(&folders, packages.as_deref(), django.version);
+        let driver = installed.driver(django.version);
         Ok(Self { place, config, stats, walk, packages, postgres, django, driver })
     }
 

@@ -5,6 +5,7 @@
 //! installation takes), a container image. Where nothing is found, the newest supported version is assumed, and the
 //! [`Target`] says so.
 
+use std::cell::OnceCell;
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -69,48 +70,94 @@ const DJANGO: [DjangoVersion; 9] = [
     DjangoVersion::new(6, 1),
 ];
 
-/// The Django of the project in `folders` (the project root, then the repository's), with the packages it is
-/// installed with.
-pub fn django(folders: &[PathBuf], site_packages: Option<&Path>) -> Target<DjangoVersion> {
-    let found = folders
-        .iter()
-        .find_map(|folder| locked(folder))
-        .or_else(|| folders.iter().find_map(|folder| required(folder, true)))
-        .or_else(|| installed(site_packages?))
-        .or_else(|| folders.iter().find_map(|folder| required(folder, false)));
-    match found {
-        None => Target { version: DjangoVersion::NEWEST, origin: Origin::Assumed },
-        Some(Found { version, file, text }) => {
-            let clamped = version.clamp(DjangoVersion::OLDEST, DjangoVersion::NEWEST);
-            let origin = if clamped == version { Origin::Found { file, text } } else { Origin::Clamped { file, text } };
-            Target { version: clamped, origin }
+/// What the project in `folders` (the project root, then the repository's) is installed with. Each place is read when it
+/// is asked, and once.
+#[derive(Debug)]
+pub struct Installation<'p> {
+    folders: &'p [PathBuf],
+    site_packages: Option<&'p Path>,
+    locks: OnceCell<Vec<LockFile>>,
+    installed: OnceCell<Vec<String>>,
+    /// By folder: the lines, with their files.
+    requirements: OnceCell<Vec<Vec<(String, String)>>>,
+}
+
+impl<'p> Installation<'p> {
+    pub fn new(folders: &'p [PathBuf], site_packages: Option<&'p Path>) -> Self {
+        let (locks, installed, requirements) = (OnceCell::new(), OnceCell::new(), OnceCell::new());
+        Self { folders, site_packages, locks, installed, requirements }
+    }
+
+    fn locks(&self) -> &[LockFile] {
+        self.locks.get_or_init(|| self.folders.iter().flat_map(|folder| lock_files(folder)).collect())
+    }
+
+    /// The names of what lies in the environment, sorted.
+    fn installed(&self) -> &[String] {
+        self.installed.get_or_init(|| {
+            let entries = self.site_packages.and_then(|folder| fs::read_dir(folder).ok());
+            let entries = entries.into_iter().flatten().flatten();
+            let mut names: Vec<String> = entries.filter_map(|entry| entry.file_name().into_string().ok()).collect();
+            names.sort();
+            names
+        })
+    }
+
+    fn requirements(&self) -> &[Vec<(String, String)>] {
+        self.requirements.get_or_init(|| self.folders.iter().map(|folder| requirements(folder)).collect())
+    }
+
+    pub fn django(&self) -> Target<DjangoVersion> {
+        let found = locked(self.locks())
+            .or_else(|| required(self.requirements(), true))
+            .or_else(|| installed(self.installed()))
+            .or_else(|| required(self.requirements(), false));
+        match found {
+            None => Target { version: DjangoVersion::NEWEST, origin: Origin::Assumed },
+            Some(Found { version, file, text }) => {
+                let clamped = version.clamp(DjangoVersion::OLDEST, DjangoVersion::NEWEST);
+                let origin =
+                    if clamped == version { Origin::Found { file, text } } else { Origin::Clamped { file, text } };
+                Target { version: clamped, origin }
+            }
         }
+    }
+
+    /// The driver that this Django takes: psycopg 3 since 4.2, unless the project has psycopg2 alone. A lock file is asked
+    /// first, then the environment, then the requirements.
+    pub fn driver(&self, version: DjangoVersion) -> Driver {
+        if !version.at_least(4, 2) {
+            return Driver::Psycopg2;
+        }
+        let locked = |lock: &LockFile| driver_among(lock.packages.iter().map(|(name, _)| name.as_str()));
+        let required = |lines: &Vec<(String, String)>| driver_among(lines.iter().map(|(_, line)| required_name(line)));
+        let mut locks = self.locks().iter();
+        locks
+            .find_map(locked)
+            .or_else(|| driver_among(self.installed().iter().map(String::as_str)))
+            .or_else(|| self.requirements().iter().find_map(required))
+            .unwrap_or(Driver::Psycopg3)
     }
 }
 
-/// The driver that Django takes: psycopg 3 since 4.2, unless the project has psycopg2 alone. A lock file is asked first,
-/// then the environment, then the requirements.
-pub fn driver(folders: &[PathBuf], site_packages: Option<&Path>, version: DjangoVersion) -> Driver {
-    if !version.at_least(4, 2) {
-        return Driver::Psycopg2;
-    }
-    let of = |names: &[String]| {
-        let has = |wanted: &[&str]| names.iter().any(|name| wanted.iter().any(|one| name.eq_ignore_ascii_case(one)));
-        if has(&["psycopg"]) {
+fn driver_among<'n>(names: impl Iterator<Item = &'n str>) -> Option<Driver> {
+    let mut found = None;
+    for name in names {
+        if name.eq_ignore_ascii_case("psycopg") {
             return Some(Driver::Psycopg3);
         }
-        has(&["psycopg2", "psycopg2-binary", "psycopg2_binary"]).then_some(Driver::Psycopg2)
-    };
-    let in_environment = || {
-        let packages = fs::read_dir(site_packages?).ok()?.flatten();
-        of(&packages.filter_map(|entry| entry.file_name().into_string().ok()).collect::<Vec<_>>())
-    };
-    folders
-        .iter()
-        .find_map(|folder| of(&locked_names(folder)))
-        .or_else(in_environment)
-        .or_else(|| folders.iter().find_map(|folder| of(&required_names(folder))))
-        .unwrap_or(Driver::Psycopg3)
+        if ["psycopg2", "psycopg2-binary", "psycopg2_binary"].iter().any(|other| name.eq_ignore_ascii_case(other)) {
+            found = Some(Driver::Psycopg2);
+        }
+    }
+    found
+}
+
+/// A lock file with its packages and their versions.
+#[derive(Debug)]
+struct LockFile {
+    file: &'static str,
+    packages: Vec<(String, String)>,
 }
 
 struct Found<V> {
@@ -132,8 +179,8 @@ fn text_of(folder: &Path, name: &str) -> Option<String> {
     Some(String::from_utf8_lossy(&fs::read(path).ok()?).into_owned())
 }
 
-/// The packages of a lock file with their versions: `[[package]]` of uv, Poetry and PDM; `Pipfile.lock`.
-fn lock_files(folder: &Path) -> Vec<(&'static str, Vec<(String, String)>)> {
+/// `[[package]]` of uv, Poetry and PDM; `Pipfile.lock`.
+fn lock_files(folder: &Path) -> Vec<LockFile> {
     let mut found = Vec::new();
     for file in ["uv.lock", "poetry.lock", "pdm.lock", "pylock.toml"] {
         let Some(text) = text_of(folder, file) else { continue };
@@ -143,7 +190,7 @@ fn lock_files(folder: &Path) -> Vec<(&'static str, Vec<(String, String)>)> {
             let part = |name: &str| package.get(name).and_then(toml::Value::as_str).map(str::to_owned);
             Some((part("name")?, part("version").unwrap_or_default()))
         };
-        found.push((file, packages.into_iter().flatten().filter_map(read).collect()));
+        found.push(LockFile { file, packages: packages.into_iter().flatten().filter_map(read).collect() });
     }
     let pipfile =
         text_of(folder, "Pipfile.lock").and_then(|text| serde_json::from_str::<serde_json::Value>(&text).ok());
@@ -152,29 +199,23 @@ fn lock_files(folder: &Path) -> Vec<(&'static str, Vec<(String, String)>)> {
             let exact = package.get("version").and_then(serde_json::Value::as_str);
             exact.unwrap_or_default().trim_start_matches('=').to_owned()
         };
-        found.push(("Pipfile.lock", packages.iter().map(|(name, package)| (name.clone(), version(package))).collect()));
+        let packages = packages.iter().map(|(name, package)| (name.clone(), version(package))).collect();
+        found.push(LockFile { file: "Pipfile.lock", packages });
     }
     found
 }
 
-fn locked(folder: &Path) -> Option<Found<DjangoVersion>> {
-    lock_files(folder).into_iter().find_map(|(file, packages)| {
-        packages.into_iter().find_map(|(name, exact)| {
+fn locked(locks: &[LockFile]) -> Option<Found<DjangoVersion>> {
+    locks.iter().find_map(|LockFile { file, packages }| {
+        packages.iter().find_map(|(name, exact)| {
             let version = name.eq_ignore_ascii_case("django").then(|| exact.parse().ok())??;
-            Some(Found { version, file: file.to_owned(), text: format!("django {exact}") })
+            Some(Found { version, file: (*file).to_owned(), text: format!("django {exact}") })
         })
     })
 }
 
-fn locked_names(folder: &Path) -> Vec<String> {
-    lock_files(folder).into_iter().flat_map(|(_, packages)| packages).map(|(name, _)| name).collect()
-}
-
 /// `Django-5.2.1.dist-info`.
-fn installed(site_packages: &Path) -> Option<Found<DjangoVersion>> {
-    let mut names: Vec<String> =
-        fs::read_dir(site_packages).ok()?.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect();
-    names.sort();
+fn installed(names: &[String]) -> Option<Found<DjangoVersion>> {
     names.iter().find_map(|name| {
         let (package, version) = name.strip_suffix(".dist-info")?.split_once('-')?;
         let version = package.eq_ignore_ascii_case("django").then(|| version.parse().ok())??;
@@ -183,20 +224,16 @@ fn installed(site_packages: &Path) -> Option<Found<DjangoVersion>> {
 }
 
 /// Requirements in every shape; with `exact` only those that name one feature release.
-fn required(folder: &Path, exact: bool) -> Option<Found<DjangoVersion>> {
-    let lines = requirements(folder).into_iter();
-    lines.filter_map(|(file, line)| requirement(&file, &line)).find(|(_, one)| *one || !exact).map(|(found, _)| found)
+fn required(requirements: &[Vec<(String, String)>], exact: bool) -> Option<Found<DjangoVersion>> {
+    let mut found = requirements.iter().flatten().filter_map(|(file, line)| requirement(file, line));
+    found.find(|(_, one)| *one || !exact).map(|(found, _)| found)
 }
 
-/// The names of what is required.
-fn required_names(folder: &Path) -> Vec<String> {
-    let name = |(_, line): (String, String)| {
-        let line = line.trim().trim_start_matches(['-', '"', '\'', ' ']);
-        let is_part = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.');
-        let end = line.find(|character| !is_part(character)).unwrap_or(line.len());
-        line.get(..end).unwrap_or_default().to_owned()
-    };
-    requirements(folder).into_iter().map(name).collect()
+/// The name of what a line requires.
+fn required_name(line: &str) -> &str {
+    let line = line.trim().trim_start_matches(['-', '"', '\'', ' ']);
+    let is_part = |character: char| character.is_ascii_alphanumeric() || matches!(character, '-' | '_' | '.');
+    line.split(|character| !is_part(character)).next().unwrap_or_default()
 }
 
 /// The lines that require packages, with their files: what is declared first.
@@ -445,7 +482,7 @@ mod tests {
         }
         let folders = [folder.path().to_owned()];
         let site = folder.path().join("site-packages");
-        let found = django(&folders, Some(&site));
+        let found = Installation::new(&folders, Some(&site)).django();
         assert_eq!(found.note("Django").unwrap(), django_expected, "{files:?}");
         assert_eq!(postgres(&folders).note("PostgreSQL").unwrap(), postgres_expected, "{files:?}");
     }
@@ -509,7 +546,9 @@ mod tests {
                 fs::write(path, text).unwrap();
             }
             let version = DjangoVersion::new(version.0, version.1);
-            let found = driver(&[folder.path().to_owned()], Some(&folder.path().join("site-packages")), version);
+            let folders = [folder.path().to_owned()];
+            let site = folder.path().join("site-packages");
+            let found = Installation::new(&folders, Some(&site)).driver(version);
             assert_eq!(found, expect, "{files:?}");
         };
         let lock = "[[package]]\nname = \"psycopg2-binary\"\nversion = \"2.9\"\n";
