@@ -5,6 +5,7 @@
 //! cargo run -p zdm-claims --example compare -- --seeds 1..2000    # what the generator of random statements writes
 //! cargo run -p zdm-claims --example compare -- --trees 1..2000    # the same over a tree of partitions
 //! cargo run -p zdm-claims --example compare -- --forms 1..2000    # rarer forms
+//! cargo run -p zdm-claims --example compare -- --script FILE.sql  # every statement of a script, one after the other
 //! ```
 //!
 //! `--majors 14,18` takes some of the provisioned servers. Every difference is printed with its case as it is found.
@@ -20,6 +21,7 @@ use zdm_claims::compare::{Comparison, Pair};
 use zdm_claims::generate::{generate, generate_forms, generate_on_tree};
 use zdm_claims::measure::Bench;
 use zdm_claims::report::Tally;
+use zdm_claims::script::{Script, Step, without_commands};
 use zdm_testkit::{Server, majors_for};
 
 fn main() -> ExitCode {
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: &[String]) -> Result<bool, String> {
     let (mut cases, mut majors): (Vec<OwnCase>, Option<Vec<u32>>) = (Vec::new(), None);
+    let mut scripts: Vec<(String, String)> = Vec::new();
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
         match argument.as_str() {
@@ -51,6 +54,12 @@ fn run(arguments: &[String]) -> Result<bool, String> {
                     cases.push(OwnCase { name: format!("seed {seed}"), ..generate(seed).case() });
                 }
             }
+            "--script" => {
+                let file = rest.next().ok_or("--script wants a file")?;
+                let text = std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
+                let name = file.rsplit('/').next().unwrap_or(file);
+                scripts.push((name.to_owned(), without_commands(&text)));
+            }
             "--majors" => {
                 let list = rest.next().ok_or("--majors wants a list")?;
                 let list: Result<Vec<u32>, _> = list.split(',').map(str::parse).collect();
@@ -62,22 +71,27 @@ fn run(arguments: &[String]) -> Result<bool, String> {
             }
         }
     }
-    if cases.is_empty() {
+    if cases.is_empty() && scripts.is_empty() {
         return Err("a file of cases, or --seeds FIRST..LAST".to_owned());
     }
     let chosen: Vec<u32> = majors_for("claims")
         .into_iter()
         .filter(|major| majors.as_ref().is_none_or(|majors| majors.contains(major)))
         .collect();
-    let cases = &cases;
-    let results: Vec<(Tally, bool)> = thread::scope(|scope| {
-        let workers: Vec<_> = chosen.into_iter().map(|major| scope.spawn(move || all(cases, major))).collect();
+    let (cases, scripts) = (&cases, &scripts);
+    let results: Vec<_> = thread::scope(|scope| {
+        let workers: Vec<_> = chosen
+            .into_iter()
+            .map(|major| scope.spawn(move || (all(cases, major), all_scripts(scripts, major))))
+            .collect();
         workers.into_iter().map(|worker| worker.join().expect("a worker does not panic")).collect()
     });
     let (mut tally, mut same) = (Tally::default(), true);
-    for (more, agreed) in results {
-        tally.merge(more);
-        same &= agreed;
+    for (of_cases, of_scripts) in results {
+        for (more, agreed) in [of_cases, of_scripts] {
+            tally.merge(more);
+            same &= agreed;
+        }
     }
     let _ = writeln!(std::io::stdout(), "{}", tally.table());
     Ok(same)
@@ -124,6 +138,48 @@ fn all(cases: &[OwnCase], major: u32) -> (Tally, bool) {
             printed.entry(&own.setup).or_insert(&own.name);
         }
         let _ = std::io::stdout().lock().write_all(text.as_bytes());
+    }
+    (tally, same)
+}
+
+/// The scripts on one server, each in an empty database.
+fn all_scripts(scripts: &[(String, String)], major: u32) -> (Tally, bool) {
+    let (mut tally, mut same) = (Tally::default(), true);
+    for (name, text) in scripts {
+        let number = u16::try_from(major).expect("a major version is small");
+        let mut script = Script::new(Bench::new(&Server::shared(major)), number);
+        let (mut refused, mut unknown, mut skipped) = (0_u32, 0_u32, 0_u32);
+        for parsed in zdm_sql::parse(text) {
+            let range = parsed.span.range();
+            let line = text.get(..range.start).unwrap_or_default().matches('\n').count() + 1;
+            let written = text.get(range).unwrap_or_default();
+            match script.step(written, &parsed.statement) {
+                Step::Skipped => skipped += 1,
+                Step::Unknown => unknown += 1,
+                Step::Refused => {
+                    refused += 1;
+                    tally.add(number, &[]);
+                }
+                Step::Compared(found) => {
+                    tally.add(number, &found);
+                    same &= found.is_empty();
+                    for difference in found {
+                        let one_line = written.split_whitespace().collect::<Vec<_>>().join(" ");
+                        let _ = writeln!(
+                            std::io::stdout().lock(),
+                            "{name}:{line} on {major}: {}\n    model  {}\n    server {}\n    {one_line}",
+                            difference.respect,
+                            difference.predicted,
+                            difference.measured
+                        );
+                    }
+                }
+            }
+        }
+        let _ = writeln!(
+            std::io::stdout().lock(),
+            "{name} on {major}: {refused} refused by both, {unknown} name what is not known, {skipped} skipped"
+        );
     }
     (tally, same)
 }

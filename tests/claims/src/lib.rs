@@ -17,6 +17,8 @@ pub mod measure;
 
 pub mod compare;
 
+pub mod script;
+
 pub mod report;
 
 pub mod known;

@@ -119,6 +119,10 @@ pub struct Bench {
     database: Database,
     session: Client,
     full_size: bool,
+    /// Rows that must have been read for a table to count as scanned.
+    scanned: u64,
+    /// Waiting commands are tried.
+    probes: bool,
     /// What the last case stood on, where its transaction left everything as it was: the next one may stand on it too.
     standing: RefCell<Option<Standing>>,
 }
@@ -176,12 +180,39 @@ impl Bench {
         let _ = session.try_sql("CREATE TABLESPACE ts2 LOCATION ''");
         let _ = session.try_sql("RESET ALL");
         let _ = session.try_sql("CREATE ROLE other");
-        Self { database, session, full_size: false, standing: RefCell::new(None) }
+        Self { database, session, full_size: false, scanned: SCANNED, probes: true, standing: RefCell::new(None) }
     }
 
     /// Tables as large as the cases say, for recording.
     pub fn in_full_size(self) -> Self {
         Self { full_size: true, ..self }
+    }
+
+    /// Sizes as they are written, and every row counts: tables of scripts have few, too few to meet those that are tried.
+    pub fn for_scripts(self) -> Self {
+        Self { full_size: true, scanned: 1, probes: false, ..self }
+    }
+
+    /// A session of a database without anything in it.
+    pub fn cleaned(&self) -> Client {
+        let _ = self.session.try_sql("ROLLBACK");
+        self.session.sql(CLEAN);
+        self.session("")
+    }
+
+    /// A session that has set what the text says.
+    pub fn session(&self, settings: &str) -> Client {
+        let session = self.database.connect();
+        session.sql("SET client_min_messages = warning; SET search_path = s, public; SET statement_timeout = '10s'");
+        let _ = session.try_sql(settings);
+        session
+    }
+
+    /// Runs the statement in a transaction of the session, which is rolled back.
+    pub fn step(&self, session: &Client, case: &Case<'_>) -> Answer {
+        let answer = self.in_transaction(session, false, case, &relations(session));
+        let _ = session.try_sql("ROLLBACK");
+        answer
     }
 
     fn sized(&self, text: &str) -> String {
@@ -320,13 +351,13 @@ impl Bench {
         let read_after = rows_read(session);
         for (oid, rows) in &read_after {
             let read = rows.saturating_sub(read_before.get(oid).copied().unwrap_or(0));
-            if read >= SCANNED
+            if read >= self.scanned
                 && let Some(relation) = name_of(oid)
             {
                 observed.scans.insert(relation.name.clone());
             }
         }
-        if !harmless {
+        if !harmless && self.probes {
             observed.blocked = self.blocked(before);
         }
         // The same words whatever path the case has set.

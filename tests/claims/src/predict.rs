@@ -62,6 +62,11 @@ impl Base {
         Self { texts: [case.setup.to_owned(), case.session.to_owned()], session: set_up(case, version) }
     }
 
+    /// A session that stands where a case without a setup begins.
+    pub const fn of(session: Session) -> Self {
+        Self { texts: [String::new(), String::new()], session: Ok(session) }
+    }
+
     /// Whether the case has the same setup.
     pub fn is_of(&self, case: &Case<'_>) -> bool {
         self.texts == [case.setup, case.session]

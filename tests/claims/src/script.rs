@@ -1,0 +1,275 @@
+//! A whole script, statement by statement, on one server and in the model: what the two do not agree on is done in
+//! neither of them, so that the next statement finds the same on both sides.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use zdm_postgres::{Catalog, PgVersion, QualifiedName, Session, Statement};
+use zdm_testkit::Client;
+
+use crate::measure::{Answer, Bench};
+use crate::observed::{Difference, Observed, Respect, differences};
+use crate::predict::{Base, Case, Holds, PREAMBLE, predict_on, statements};
+use crate::truth::Mode;
+
+/// A server and the model, both at the same statement of a script.
+#[derive(Debug)]
+pub struct Script {
+    bench: Bench,
+    client: Client,
+    model: Session,
+    /// What a session of the script has set so far.
+    settings: String,
+    /// It has temporary relations, which no other session sees.
+    temporary: bool,
+    /// The statements of the transaction block that is open.
+    block: Option<String>,
+}
+
+/// What happened with one statement.
+#[derive(Clone, Debug)]
+pub enum Step {
+    Compared(Vec<Difference>),
+    /// Both refuse it, with the same words.
+    Refused,
+    /// It names what the script did not make, of which the model takes for granted that it is there.
+    Unknown,
+    /// It is left out: it belongs to `psql`, or asks for what these servers do not have.
+    Skipped,
+}
+
+impl Script {
+    pub fn new(bench: Bench, major: u16) -> Self {
+        let version = PgVersion::major(major);
+        let client = bench.cleaned();
+        let mut model = Session::new(Catalog::new(), version);
+        for statement in statements(PREAMBLE) {
+            model.execute(&statement);
+        }
+        Self { bench: bench.for_scripts(), client, model, settings: String::new(), temporary: false, block: None }
+    }
+
+    /// Goes on by one statement.
+    pub fn step(&mut self, text: &str, statement: &Statement) -> Step {
+        if skipped(text) {
+            return Step::Skipped;
+        }
+        match statement {
+            Statement::Begin { .. } => {
+                self.block.get_or_insert_with(String::new);
+                return Step::Skipped;
+            }
+            Statement::Commit { .. } => return self.commit(),
+            Statement::Rollback { .. } => {
+                self.block = None;
+                return Step::Skipped;
+            }
+            Statement::Set(_) | Statement::Reset { .. } if self.block.is_none() => return self.set(text, statement),
+            _ => {}
+        }
+        let start = self.told_of_empty();
+        let pre = self.block.clone().unwrap_or_default();
+        let case = Case { setup: "", session: "", pre: &pre, statement: text, mode: Mode::Tx, holds: Holds::Nothing };
+        let prediction = predict_on(&Base::of(start), &case);
+        let fresh = (!self.temporary).then(|| self.bench.session(&self.settings));
+        let session = fresh.as_ref().unwrap_or(&self.client);
+        let Answer::Measured(mut measured, mut scope) = self.bench.step(session, &case) else { return Step::Skipped };
+        if measured.error.as_ref().is_some_and(|(sqlstate, _)| sqlstate == "25001") && self.block.is_none() {
+            return self.alone(text, statement);
+        }
+        scope.blocks = false;
+        // Few rows are in a table, and a query reads what it likes of them.
+        scope.scans = !matches!(
+            statement,
+            Statement::Select(_)
+                | Statement::Insert(_)
+                | Statement::Update(_)
+                | Statement::Delete(_)
+                | Statement::Merge(_)
+                | Statement::Copy { .. }
+                | Statement::Session { .. }
+                | Statement::CreateTableAs(_)
+        );
+        // Of a table without rows nothing shows whether it is read or written.
+        let mut predicted = prediction.observed;
+        for set in [&mut predicted.scans, &mut predicted.rewrites, &mut measured.scans, &mut measured.rewrites] {
+            set.retain(|name| !self.empty(name));
+        }
+        let found = differences(&predicted, &prediction.uncertain, &measured, scope);
+        if !found.is_empty() && unknown(&self.assumed(), &prediction.uncertain.assumed, &predicted, &measured) {
+            return Step::Unknown;
+        }
+        let apart = |difference: &Difference| matches!(difference.respect, Respect::Errors | Respect::Catalog);
+        if measured.error.is_some() && found.is_empty() {
+            return Step::Refused;
+        }
+        if !found.iter().any(apart) {
+            match &mut self.block {
+                Some(block) => {
+                    let _ = writeln!(block, "{text};");
+                }
+                None => return Step::Compared(self.go_on(&format!("{text};"), found)),
+            }
+        }
+        Step::Compared(found)
+    }
+
+    /// Does for good what both agree on.
+    fn go_on(&mut self, texts: &str, mut found: Vec<Difference>) -> Vec<Difference> {
+        let before = self.model.clone();
+        let mut refused = None;
+        for statement in statements(texts) {
+            if let Some(refusal) = self.model.execute(&statement).error {
+                refused = Some((refusal.sqlstate.to_owned(), refusal.message));
+                break;
+            }
+        }
+        let done = self.client.try_sql(texts);
+        if let Err(error) = &done {
+            let _ = self.client.try_sql("ROLLBACK");
+            self.model = before;
+            found.push(Difference {
+                respect: Respect::Errors,
+                predicted: format!("at the end {refused:?}"),
+                measured: format!("{} {}", error.sqlstate, error.message),
+            });
+        } else {
+            self.temporary |= texts.to_ascii_lowercase().contains("temp");
+        }
+        found
+    }
+
+    fn commit(&mut self) -> Step {
+        let Some(block) = self.block.take() else { return Step::Skipped };
+        Step::Compared(self.go_on(&format!("BEGIN;\n{block}COMMIT;"), Vec::new()))
+    }
+
+    fn set(&mut self, text: &str, statement: &Statement) -> Step {
+        let before = self.model.clone();
+        let predicted =
+            self.model.execute(statement).error.map(|refusal| (refusal.sqlstate.to_owned(), refusal.message));
+        let measured = self.client.try_sql(text).err().map(|error| (error.sqlstate, error.message));
+        if measured.is_none() {
+            let _ = writeln!(self.settings, "{text};");
+        }
+        if predicted == measured {
+            return Step::Compared(Vec::new());
+        }
+        self.model = before;
+        Step::Compared(vec![Difference {
+            respect: Respect::Errors,
+            predicted: format!("{predicted:?}"),
+            measured: format!("{measured:?}"),
+        }])
+    }
+
+    /// What cannot run in a transaction block.
+    fn alone(&mut self, text: &str, statement: &Statement) -> Step {
+        let before = self.model.clone();
+        let outcome = self.model.execute(statement);
+        let predicted = outcome.error.map(|refusal| (refusal.sqlstate.to_owned(), refusal.message));
+        let measured = self.client.try_sql(text).err().map(|error| (error.sqlstate, error.message));
+        if measured.is_some() {
+            self.model = before;
+        }
+        let announced = measured
+            .as_ref()
+            .is_some_and(|(sqlstate, _)| outcome.effects.may_fail.iter().any(|may_fail| may_fail.covers(sqlstate)));
+        if predicted == measured || announced {
+            return Step::Compared(Vec::new());
+        }
+        Step::Compared(vec![Difference {
+            respect: Respect::Errors,
+            predicted: format!("{predicted:?}"),
+            measured: format!("{measured:?}"),
+        }])
+    }
+
+    /// The model, told which tables have no rows.
+    fn told_of_empty(&self) -> Session {
+        let mut model = self.model.clone();
+        let tables: Vec<QualifiedName> =
+            model.catalog().tables().filter(|table| !table.foreign).map(|table| table.name.clone()).collect();
+        for table in tables {
+            if self.empty(&table.to_string()) {
+                model.assume_empty(table);
+            }
+        }
+        model
+    }
+
+    /// The tables that the model takes for granted.
+    fn assumed(&self) -> BTreeSet<String> {
+        let tables = self.model.catalog().tables().filter(|table| table.assumed);
+        tables.map(|table| table.name.name.as_str().to_owned()).collect()
+    }
+
+    fn empty(&self, name: &str) -> bool {
+        self.client.try_sql(&format!("SELECT 1 FROM {name} LIMIT 1")).is_ok_and(|rows| rows.is_empty())
+    }
+}
+
+/// Whether the model cannot know what the statement names.
+fn unknown(before: &BTreeSet<String>, after: &BTreeSet<String>, predicted: &Observed, measured: &Observed) -> bool {
+    let missing = measured.error.as_ref().is_some_and(|(sqlstate, message)| {
+        matches!(sqlstate.as_str(), "42P01" | "42704" | "42883" | "3F000") && message.ends_with("does not exist")
+    });
+    !after.is_subset(before) || (missing && predicted.error.is_none())
+}
+
+/// What is `psql`'s, or needs what these servers do not have, or would not end.
+fn skipped(text: &str) -> bool {
+    let lower = text.to_ascii_lowercase();
+    let bytes = text.as_bytes();
+    let variable = text.match_indices(':').any(|(at, _)| {
+        let (before, after) = (at.checked_sub(1).and_then(|at| bytes.get(at)), bytes.get(at + 1));
+        before != Some(&b':')
+            && before.is_none_or(|byte| !byte.is_ascii_digit())
+            && after.is_some_and(|byte| byte.is_ascii_alphabetic() || matches!(byte, b'\'' | b'"' | b'{'))
+    });
+    variable
+        || [
+            "language c",
+            "regresslib",
+            "pg_sleep",
+            "stdin",
+            "stdout",
+            "tablespace",
+            "database",
+            "subscription",
+            "prepare transaction",
+            "pg_terminate",
+            "pg_reload",
+        ]
+        .iter()
+        .any(|word| lower.contains(word))
+}
+
+/// The SQL of a script for `psql`: without its commands and without the rows behind `COPY … FROM stdin`.
+pub fn without_commands(text: &str) -> String {
+    let (mut sql, mut rows) = (String::new(), false);
+    for line in text.lines() {
+        if rows {
+            rows = line != "\\.";
+            continue;
+        }
+        let lower = line.to_ascii_lowercase();
+        if line.starts_with('\\') {
+            continue;
+        }
+        rows = lower.contains("copy ") && lower.contains("from stdin") && lower.trim_end().ends_with(';');
+        let command = ["\\gset", "\\gexec", "\\gdesc", "\\g ", "\\crosstabview", "\\bind", "\\parse"]
+            .iter()
+            .filter_map(|command| line.find(command))
+            .min();
+        match command.and_then(|at| line.get(..at)) {
+            Some(sql_before) => {
+                let _ = writeln!(sql, "{sql_before};");
+            }
+            None => {
+                let _ = writeln!(sql, "{}", line.replace("\\;", ";"));
+            }
+        }
+    }
+    sql
+}
