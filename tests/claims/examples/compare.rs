@@ -155,7 +155,11 @@ fn all_scripts(scripts: &[(String, String)], major: u32) -> (Tally, bool) {
             let written = text.get(range).unwrap_or_default();
             match script.step(written, &parsed.statement) {
                 Step::Skipped => skipped += 1,
-                Step::Unknown => unknown += 1,
+                Step::Unknown => {
+                    unknown += 1;
+                    let one_line = written.split_whitespace().collect::<Vec<_>>().join(" ");
+                    let _ = writeln!(std::io::stdout().lock(), "{name}:{line} on {major}: not known\n    {one_line}");
+                }
                 Step::Refused => {
                     refused += 1;
                     tally.add(number, &[]);

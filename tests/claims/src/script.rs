@@ -18,8 +18,8 @@ pub struct Script {
     bench: Bench,
     client: Client,
     model: Session,
-    /// What a session of the script has set so far.
-    settings: String,
+    /// What a session of the script has set so far, and for which parameter.
+    settings: Vec<(String, String)>,
     /// It has temporary relations, which no other session sees.
     temporary: bool,
     /// The statements of the transaction block that is open.
@@ -32,7 +32,8 @@ pub enum Step {
     Compared(Vec<Difference>),
     /// Both refuse it, with the same words.
     Refused,
-    /// It names what the script did not make, of which the model takes for granted that it is there.
+    /// It names what the script did not make, of which the model takes for granted that it is there, or needs rights,
+    /// of which the model takes for granted that they are there.
     Unknown,
     /// It is left out: it belongs to `psql`, or asks for what these servers do not have.
     Skipped,
@@ -46,7 +47,7 @@ impl Script {
         for statement in statements(PREAMBLE) {
             model.execute(&statement);
         }
-        Self { bench: bench.for_scripts(), client, model, settings: String::new(), temporary: false, block: None }
+        Self { bench: bench.for_scripts(), client, model, settings: Vec::new(), temporary: false, block: None }
     }
 
     /// Goes on by one statement.
@@ -71,7 +72,7 @@ impl Script {
         let pre = self.block.clone().unwrap_or_default();
         let case = Case { setup: "", session: "", pre: &pre, statement: text, mode: Mode::Tx, holds: Holds::Nothing };
         let prediction = predict_on(&Base::of(start), &case);
-        let fresh = (!self.temporary).then(|| self.bench.session(&self.settings));
+        let fresh = (!self.temporary).then(|| self.bench.session(&self.settings()));
         let session = fresh.as_ref().unwrap_or(&self.client);
         let Answer::Measured(mut measured, mut scope) = self.bench.step(session, &case) else { return Step::Skipped };
         if measured.error.as_ref().is_some_and(|(sqlstate, _)| sqlstate == "25001") && self.block.is_none() {
@@ -150,7 +151,7 @@ impl Script {
             self.model.execute(statement).error.map(|refusal| (refusal.sqlstate.to_owned(), refusal.message));
         let measured = self.client.try_sql(text).err().map(|error| (error.sqlstate, error.message));
         if measured.is_none() {
-            let _ = writeln!(self.settings, "{text};");
+            self.keep_setting(text, statement);
         }
         if predicted == measured {
             return Step::Compared(Vec::new());
@@ -161,6 +162,24 @@ impl Script {
             predicted: format!("{predicted:?}"),
             measured: format!("{measured:?}"),
         }])
+    }
+
+    /// A later word on a parameter takes the place of an earlier one, which might name a role that is gone by then.
+    fn keep_setting(&mut self, text: &str, statement: &Statement) {
+        let parameter = match statement {
+            Statement::Set(set) => set.name.to_ascii_lowercase(),
+            Statement::Reset { parameter: Some(name) } => name.to_ascii_lowercase(),
+            _ => {
+                self.settings.retain(|(parameter, _)| matches!(parameter.as_str(), "role" | "session_authorization"));
+                return;
+            }
+        };
+        self.settings.retain(|(kept, _)| *kept != parameter);
+        self.settings.push((parameter, text.to_owned()));
+    }
+
+    fn settings(&self) -> String {
+        self.settings.iter().map(|(_, text)| format!("{text};\n")).collect()
     }
 
     /// What cannot run in a transaction block.
@@ -212,7 +231,9 @@ impl Script {
 /// Whether the model cannot know what the statement names.
 fn unknown(before: &BTreeSet<String>, after: &BTreeSet<String>, predicted: &Observed, measured: &Observed) -> bool {
     let missing = measured.error.as_ref().is_some_and(|(sqlstate, message)| {
-        matches!(sqlstate.as_str(), "42P01" | "42704" | "42883" | "3F000") && message.ends_with("does not exist")
+        sqlstate == "42501"
+            || (matches!(sqlstate.as_str(), "42P01" | "42704" | "42883" | "3F000")
+                && message.ends_with("does not exist"))
     });
     !after.is_subset(before) || (missing && predicted.error.is_none())
 }
