@@ -200,7 +200,7 @@ impl Script {
     }
 
     fn settings(&self) -> String {
-        self.settings.iter().map(|(_, text)| format!("{text};\n")).collect()
+        self.settings.iter().map(|(_, text)| text.as_str()).collect::<Vec<_>>().join(";\n")
     }
 
     /// What cannot run in a transaction block.
