@@ -376,7 +376,19 @@ impl Run {
     pub(crate) fn written_to(&mut self, name: &QualifiedName) {
         self.state.assumed_empty.remove(name);
         self.state.facts.empty.remove(name);
-        self.state.facts.null_columns.retain(|(table, _)| table != name);
+        self.forget_null_columns(|table, _| table == name);
+    }
+
+    /// They may hold values from now on, or are gone.
+    pub(crate) fn forget_null_columns(&mut self, gone: impl Fn(&QualifiedName, &Ident) -> bool) {
+        self.state.facts.null_columns.retain(|(table, column)| !gone(table, column));
+        self.state.assumed_null.retain(|(table, column)| !gone(table, column));
+    }
+
+    /// Whether the column is known to be NULL in every row.
+    pub(crate) fn is_all_null(&self, table: &QualifiedName, column: &Ident) -> bool {
+        let column = (table.clone(), column.clone());
+        self.state.facts.null_columns.contains(&column) || self.state.assumed_null.contains(&column)
     }
 
     // --- checks ---
@@ -424,6 +436,12 @@ impl Run {
             shown.name = bare;
         }
         shown
+    }
+
+    /// The relation as descriptions of objects name it: without a schema that is on the search path.
+    pub(crate) fn shown_relation(&self, name: &QualifiedName) -> String {
+        let bare = QualifiedName::as_written(None, name.name.clone());
+        if self.find(&bare).as_ref() == Some(name) { bare.to_string() } else { name.to_string() }
     }
 
     /// The type with its catalog name; 42704 where it cannot exist.

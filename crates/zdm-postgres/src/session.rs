@@ -36,6 +36,8 @@ pub(crate) struct State {
     lasting: Settings,
     /// Tables that hold no row as far as the caller knows, until something is written to them.
     pub(crate) assumed_empty: BTreeSet<QualifiedName>,
+    /// Columns that are NULL in every row as far as the caller knows, until something is written to their tables.
+    pub(crate) assumed_null: BTreeSet<(QualifiedName, Ident)>,
     /// What PREPARE keeps, by name.
     pub(crate) prepared: BTreeMap<Ident, Arc<Statement>>,
     pub(crate) facts: TransactionFacts,
@@ -155,6 +157,7 @@ impl Session {
             && self.state.settings == other.state.settings
             && self.state.lasting == other.state.lasting
             && self.state.assumed_empty == other.state.assumed_empty
+            && self.state.assumed_null == other.state.assumed_null
             && self.state.prepared == other.state.prepared
             && self.state.catalog.is_same(&other.state.catalog)
     }
@@ -179,6 +182,12 @@ impl Session {
     /// Says that the table holds no row now; until something is written to it, nothing is read there.
     pub fn assume_empty(&mut self, table: QualifiedName) {
         self.state.assumed_empty.insert(table);
+    }
+
+    /// Says that the column is NULL in every row of the table now; until something is written to it, nothing is looked up
+    /// for a foreign key of that column.
+    pub fn assume_null(&mut self, table: QualifiedName, column: Ident) {
+        self.state.assumed_null.insert((table, column));
     }
 
     /// Executes one statement. Its number is the count of statements before it.

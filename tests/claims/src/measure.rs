@@ -742,10 +742,21 @@ fn lock_mode(mode: &str) -> Option<LockMode> {
 
 /// The recorded cases have tables of 5 to 30 thousand rows; a tenth of it tells the same and takes a tenth of the time.
 pub fn scaled(text: &str) -> String {
+    let digit = |character: Option<char>| character.is_some_and(|character| character.is_ascii_digit());
     let mut scaled = text.to_owned();
     for (from, to) in [("30000", "3000"), ("20000", "2000"), ("19990", "1990"), ("10000", "1500"), ("1,5000", "1,1500")]
     {
-        scaled = scaled.replace(from, to);
+        let mut parts = scaled.split(from).peekable();
+        let mut next = String::new();
+        while let Some(part) = parts.next() {
+            next.push_str(part);
+            if let Some(behind) = parts.peek() {
+                // A part of a longer number is none of these.
+                let whole = !digit(next.chars().next_back()) && !digit(behind.chars().next());
+                next.push_str(if whole { to } else { from });
+            }
+        }
+        scaled = next;
     }
     scaled
 }

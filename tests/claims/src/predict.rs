@@ -1,14 +1,14 @@
 //! The model's answer to a case, run as the servers ran it: in a schema `s`, as the first of the search path.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use zdm_postgres::catalog::{ConstraintKind, Table, UserTypeKind};
 use zdm_postgres::deparse;
 use zdm_postgres::effects::{Blocks, UncertainEffect};
 use zdm_postgres::expr::ExprNode;
-use zdm_postgres::statement::{AlterTableAction, TableConstraint, TableConstraintKind};
-use zdm_postgres::{Catalog, Ident, PgVersion, QualifiedName, Session, Statement};
+use zdm_postgres::statement::{AlterTableAction, Dml, TableConstraint, TableConstraintKind};
+use zdm_postgres::{Catalog, DataType, Ident, PgVersion, QualifiedName, Session, Statement};
 
 use crate::observed::{Observed, Uncertain};
 use crate::truth::{Hold, Mode};
@@ -75,8 +75,10 @@ impl Base {
 
 fn set_up(case: &Case<'_>, version: PgVersion) -> Result<Session, String> {
     let mut session = Session::new(Catalog::new(), version);
+    let mut filled = Filled::default();
     for text in [PREAMBLE, case.setup, case.session] {
         for statement in statements(text) {
+            filled.note(&statement, session.catalog());
             if let Some(refusal) = session.execute(&statement).error {
                 return Err(format!("{} {}: {statement:?}", refusal.sqlstate, refusal.message));
             }
@@ -84,6 +86,9 @@ fn set_up(case: &Case<'_>, version: PgVersion) -> Result<Session, String> {
     }
     for table in empty_tables(&session, case.setup) {
         session.assume_empty(table);
+    }
+    for (table, column) in filled.null_columns(session.catalog()) {
+        session.assume_null(table, column);
     }
     Ok(session)
 }
@@ -371,12 +376,124 @@ fn empty_tables(session: &Session, setup: &str) -> Vec<QualifiedName> {
             Statement::CreateTableAs(create) => &create.name,
             _ => continue,
         };
-        let schema = target.schema.clone().unwrap_or_else(|| Ident::new("s"));
-        let name = QualifiedName::with_schema(schema, target.name.clone());
+        let name = in_schema(target);
         filled.extend(session.catalog().descendants(&name));
         filled.insert(name);
     }
     session.catalog().tables().map(|table| table.name.clone()).filter(|name| !filled.contains(name)).collect()
+}
+
+/// What the setup is known to have written.
+#[derive(Debug, Default)]
+struct Filled {
+    /// By table: the columns that got a value, or may have got one.
+    columns: BTreeMap<QualifiedName, BTreeSet<Ident>>,
+    /// Rows were written in a way that is not followed.
+    unknown: bool,
+}
+
+impl Filled {
+    /// A statement that is about to be executed on the catalog.
+    fn note(&mut self, statement: &Statement, catalog: &Catalog) {
+        match statement {
+            Statement::Insert(dml) => self.inserted(dml, catalog),
+            Statement::AlterTable(alter) => {
+                let name = in_schema(&alter.name);
+                for action in &alter.actions {
+                    let valued = match action {
+                        AlterTableAction::AddColumn { column, .. } => {
+                            let plain = column.constraints.is_empty()
+                                && !column.data_type.as_ref().is_some_and(DataType::is_serial);
+                            if plain {
+                                continue;
+                            }
+                            &column.name
+                        }
+                        AlterTableAction::AlterColumnType { column, using: Some(_), .. } => column,
+                        AlterTableAction::RenameTo { .. }
+                        | AlterTableAction::RenameColumn { .. }
+                        | AlterTableAction::SetSchema { .. }
+                        | AlterTableAction::AttachPartition { .. }
+                        | AlterTableAction::DetachPartition { .. } => {
+                            self.unknown = true;
+                            continue;
+                        }
+                        _ => continue,
+                    };
+                    for table in with_partitions(catalog, &name) {
+                        self.columns.entry(table).or_default().insert(valued.clone());
+                    }
+                }
+            }
+            Statement::Update(_)
+            | Statement::Merge(_)
+            | Statement::Copy { .. }
+            | Statement::CreateTableAs(_)
+            | Statement::Do { .. }
+            | Statement::Call { .. }
+            | Statement::CreateRule { .. }
+            | Statement::Opaque(_) => self.unknown = true,
+            _ => {}
+        }
+    }
+
+    fn inserted(&mut self, dml: &Dml, catalog: &Catalog) {
+        let name = in_schema(&dml.table);
+        let Some(table) = catalog.table(&name) else {
+            self.unknown = true;
+            return;
+        };
+        self.unknown |= table
+            .triggers
+            .iter()
+            .any(|trigger| trigger.timing == "BEFORE" && trigger.events.iter().any(|event| event == "INSERT"));
+        let is_null = |place: usize| dml.values.get(place).is_some_and(|value| *value.node == ExprNode::Null);
+        // Without a list the first columns are given, and how many a query gives is not asked here.
+        let valued: BTreeSet<Ident> = table
+            .columns
+            .iter()
+            .enumerate()
+            .filter(|(place, column)| match dml.columns.iter().position(|known| *known == column.name) {
+                Some(place) => !is_null(place),
+                None if dml.columns.is_empty() => !is_null(*place),
+                None => {
+                    column.default.is_some()
+                        || column.identity.is_some()
+                        || column.generated.is_some()
+                        || catalog.user_type(&column.data_type.name).is_some()
+                }
+            })
+            .map(|(_, column)| column.name.clone())
+            .collect();
+        for table in with_partitions(catalog, &name) {
+            self.columns.entry(table).or_default().extend(valued.iter().cloned());
+        }
+    }
+
+    /// The columns that nothing gave a value to, of tables that have rows.
+    fn null_columns(&self, catalog: &Catalog) -> Vec<(QualifiedName, Ident)> {
+        if self.unknown {
+            return Vec::new();
+        }
+        let tables = self.columns.iter().filter_map(|(name, valued)| Some((catalog.table(name)?, valued)));
+        tables
+            .flat_map(|(table, valued)| {
+                let nulls = table.columns.iter().filter(|column| !valued.contains(&column.name));
+                nulls.map(|column| (table.name.clone(), column.name.clone()))
+            })
+            .collect()
+    }
+}
+
+/// The table and, since its rows go there, its partitions.
+fn with_partitions(catalog: &Catalog, name: &QualifiedName) -> Vec<QualifiedName> {
+    std::iter::once(name.clone()).chain(catalog.descendants(name)).collect()
+}
+
+/// As the catalog calls what the setup writes without a schema.
+fn in_schema(name: &QualifiedName) -> QualifiedName {
+    let schema = name.schema.clone().unwrap_or_else(|| Ident::new("s"));
+    QualifiedName::with_schema(schema, name.name.clone())
 }
 
 /// Without the schema of the cases; the default one is another here.

@@ -536,21 +536,19 @@ impl Run {
                 })
             }
             AlterTableAction::AddIdentity { column, always, options } => {
-                let tables = self.identity_tables(name, only, mode, "cannot add identity to a column of only")?;
-                self.add_identity(&tables, column, *always, options)
+                self.check_identity_target(name, only, "add identity to a column of")?;
+                self.add_identity(name, mode, column, *always, options)
             }
             AlterTableAction::SetIdentity { column, always, options } => {
-                let tables = self.identity_tables(name, only, mode, "cannot change identity column of only")?;
+                self.check_identity_target(name, only, "change identity column of")?;
                 let table = self.table(name);
-                if self.version.at_least(17) && table.partition_of.is_some() {
-                    return refuse("42P16", "cannot change identity column of a partition");
-                }
                 match table.column(column.as_str()) {
                     Some(known) => match &known.identity {
                         Some(identity) => {
                             self.lock(&identity.sequence.clone(), LockMode::ShareRowExclusive);
                             super::other::check_extent(options, Some(&known.data_type))?;
                             let Some(always) = *always else { return Ok(()) };
+                            let tables = self.identity_tables(name, mode);
                             self.edit_column(&tables, column, |known| {
                                 if let Some(identity) = &mut known.identity {
                                     identity.always = always;
@@ -568,8 +566,8 @@ impl Run {
                 }
             }
             AlterTableAction::DropIdentity { column, if_exists } => {
-                self.identity_tables(name, only, mode, "cannot drop identity from a column of only")?;
-                self.drop_identity(name, column, *if_exists)
+                self.check_identity_target(name, only, "drop identity from a column of")?;
+                self.drop_identity(name, mode, column, *if_exists)
             }
             AlterTableAction::SetStatistics { column, .. }
             | AlterTableAction::SetColumnOptions { column }
@@ -1400,16 +1398,13 @@ impl Run {
 
     fn add_identity(
         &mut self,
-        tables: &[QualifiedName],
+        name: &QualifiedName,
+        mode: LockMode,
         column: &Ident,
         always: bool,
         options: &SequenceOptions,
     ) -> Step {
-        let Some(name) = tables.first() else { return Ok(()) };
         let table = self.table(name);
-        if self.version.at_least(17) && table.partition_of.is_some() {
-            return refuse("42P16", "cannot add identity to a column of a partition");
-        }
         match table.column(column.as_str()) {
             None if table.assumed => return Ok(()),
             None => return Self::missing_column(name, column),
@@ -1446,35 +1441,38 @@ impl Run {
         let options = SequenceOptions { data_type, ..options.clone() };
         super::other::check_extent(&options, options.data_type.as_ref())?;
         let sequence = self.new_sequence(name, column, options, true);
-        self.edit_column(tables, column, |known| {
+        let tables = self.identity_tables(name, mode);
+        self.edit_column(&tables, column, |known| {
             known.identity = Some(Identity { always, sequence: sequence.clone() });
             Ok(())
         })
     }
 
-    /// The table, and since 17 its partitions, which share the identity of the partitioned table.
-    fn identity_tables(
-        &mut self,
-        name: &QualifiedName,
-        only: bool,
-        mode: LockMode,
-        refusal: &str,
-    ) -> Step<Vec<QualifiedName>> {
+    /// Since 17 partitions share the identity of the partitioned table, and only it can be changed.
+    fn check_identity_target(&self, name: &QualifiedName, only: bool, what: &str) -> Step {
         let table = self.table(name);
-        if !self.version.at_least(17) || table.partition_by.is_none() {
-            return Ok(vec![name.clone()]);
+        if !self.version.at_least(17) {
+            return Ok(());
         }
-        if only && !table.children.is_empty() {
-            return refuse("42P16", format!("{refusal} the partitioned table"));
+        if only && table.partition_by.is_some() {
+            return refuse("42P16", format!("cannot {what} only the partitioned table"));
         }
-        Ok(self.tree(false, name, mode))
+        if table.partition_of.is_some() {
+            return refuse("42P16", format!("cannot {what} a partition"));
+        }
+        Ok(())
     }
 
-    fn drop_identity(&mut self, name: &QualifiedName, column: &Ident, if_exists: bool) -> Step {
-        let table = self.table(name);
-        if self.version.at_least(17) && table.partition_of.is_some() {
-            return refuse("42P16", "cannot drop identity from a column of a partition");
+    /// The table, and since 17 its partitions.
+    fn identity_tables(&mut self, name: &QualifiedName, mode: LockMode) -> Vec<QualifiedName> {
+        if !self.version.at_least(17) || self.table(name).partition_by.is_none() {
+            return vec![name.clone()];
         }
+        self.tree(false, name, mode)
+    }
+
+    fn drop_identity(&mut self, name: &QualifiedName, mode: LockMode, column: &Ident, if_exists: bool) -> Step {
+        let table = self.table(name);
         let Some(known) = table.column(column.as_str()) else {
             return if table.assumed { Ok(()) } else { Self::missing_column(name, column) };
         };
@@ -1489,7 +1487,8 @@ impl Run {
         self.lock(&sequence, LockMode::AccessExclusive);
         self.catalog_mut().remove(&sequence);
         self.forget(&sequence);
-        self.edit_column(std::slice::from_ref(name), column, |known| {
+        let tables = self.identity_tables(name, mode);
+        self.edit_column(&tables, column, |known| {
             known.identity = None;
             Ok(())
         })

@@ -218,6 +218,9 @@ impl Run {
             None => crate::cast::change(self.catalog(), &column.data_type, new_type, Context::Assignment, zone),
             Some(using) => {
                 self.run_functions_in(&using.node);
+                if casts_of(&using.node, &column.name).is_none() {
+                    self.forget_null_columns(|table, known| table == name && *known == column.name);
+                }
                 self.using_change(column, new_type, &using.node, zone)
             }
         };
@@ -258,18 +261,7 @@ impl Run {
 
     /// A chain of casts over the column itself may be free; every other expression rewrites.
     fn using_change(&self, column: &Column, new_type: &DataType, using: &ExprNode, zone: TimeZone) -> Change {
-        let mut casts = Vec::new();
-        let mut node = using;
-        loop {
-            match node {
-                ExprNode::Cast { expr, data_type } => {
-                    casts.push(data_type);
-                    node = expr;
-                }
-                ExprNode::Column { name, .. } if *name == column.name => break,
-                _ => return Change::Rewrite,
-            }
-        }
+        let Some(casts) = casts_of(using, &column.name) else { return Change::Rewrite };
         let mut total = Change::Free;
         let mut current = column.data_type.clone();
         for cast in casts.into_iter().rev() {
@@ -283,11 +275,19 @@ impl Run {
     /// Objects that the server does not make again.
     fn refuse_dependents(&self, name: &QualifiedName, column: &Ident) -> Step {
         let table = self.table(name);
-        let generated_uses = table.columns.iter().any(|other| {
+        let generated = table.columns.iter().find(|other| {
             other.generated.as_ref().is_some_and(|generated| generated.expr.node.columns().contains(column))
         });
         // The server meets the dependents in the order in which they were made.
-        if generated_uses {
+        if let Some(generated) = generated {
+            // The older servers look for a column of an ordinary table (`ATExecAlterColumnType`).
+            if !self.version.at_least(15) && table.partition_by.is_some() {
+                let (column, table) = (&generated.name, self.shown_relation(name));
+                return refuse(
+                    "XX000",
+                    format!("unexpected object depending on column: column {column} of table {table}"),
+                );
+            }
             return refuse(
                 if self.version.at_least(15) { "0A000" } else { "42601" },
                 "cannot alter type of a column used by a generated column",
@@ -640,4 +640,19 @@ fn worse(left: Change, right: Change) -> Change {
         }
     }
     if rank(&left) >= rank(&right) { left } else { right }
+}
+
+/// The types that a chain of casts over the column goes through, the last one first; `None` for any other expression.
+fn casts_of<'a>(mut node: &'a ExprNode, column: &Ident) -> Option<Vec<&'a DataType>> {
+    let mut casts = Vec::new();
+    loop {
+        match node {
+            ExprNode::Cast { expr, data_type } => {
+                casts.push(data_type);
+                node = expr;
+            }
+            ExprNode::Column { name, .. } if name == column => return Some(casts),
+            _ => return None,
+        }
+    }
 }

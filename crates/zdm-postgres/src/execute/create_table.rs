@@ -173,6 +173,7 @@ impl Run {
         }
         for definition in &create.columns {
             if create.partition_of.is_some() || create.of_type.is_some() {
+                check_no_identity(definition, if create.of_type.is_some() { "typed tables" } else { "partitions" })?;
                 continue;
             }
             self.define_column(&mut table, &mut parts, definition)?;
@@ -1846,4 +1847,15 @@ pub(super) fn nextval(sequence: &QualifiedName) -> SqlExpr {
 
 fn quoted(name: &Ident) -> String {
     crate::data_type::quoted_if_needed(name)
+}
+
+/// What has its columns from elsewhere has no identity of its own.
+fn check_no_identity(definition: &ColumnDef, kind: &str) -> Step {
+    let identity = |constraint: &crate::statement::ColumnConstraint| {
+        matches!(constraint.kind, ColumnConstraintKind::Identity { .. })
+    };
+    if definition.constraints.iter().any(identity) {
+        return refuse("0A000", format!("identity columns are not supported on {kind}"));
+    }
+    Ok(())
 }

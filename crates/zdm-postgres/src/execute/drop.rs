@@ -286,7 +286,7 @@ impl Run {
         self.state.facts.empty.remove(name);
         self.state.facts.written_anew.remove(name);
         self.state.assumed_empty.remove(name);
-        self.state.facts.null_columns.retain(|(table, _)| table != name);
+        self.forget_null_columns(|table, _| table == name);
         self.state.facts.pending.retain(|(table, _), _| table != name);
     }
 
@@ -677,6 +677,7 @@ impl Run {
                 self.forget(&sequence);
             }
         }
+        self.forget_null_columns(|table, known| table == name && known == column);
         self.catalog_mut().edit_table(name, |table| {
             table.columns.retain(|known| known.name != *column);
             table.triggers.retain(|trigger| !triggers.contains(&trigger.name));

@@ -299,8 +299,7 @@ impl Run {
             }
             self.scan(&leaf);
             self.may_fail(&leaf, "23503", format!("a row of {leaf} references none of {referenced}"));
-            let all_null =
-                columns.iter().any(|column| self.state.facts.null_columns.contains(&(leaf.clone(), column.clone())));
+            let all_null = columns.iter().any(|column| self.is_all_null(&leaf, column));
             if !all_null {
                 self.scan(referenced);
                 if self.table(referenced).partition_by.is_some() {

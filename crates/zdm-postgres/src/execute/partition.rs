@@ -4,7 +4,7 @@ use super::alter_table::Queue;
 use super::create_table::{Check, Key, KeyKind, not_null_constraint, of_ranges};
 use super::other::same_constraint_name;
 use super::{Run, Step, not_for_relation, refuse};
-use crate::catalog::{Constraint, ConstraintKind, ForeignKey, Index, Relation};
+use crate::catalog::{Column, Constraint, ConstraintKind, ForeignKey, Index, Relation};
 use crate::data_type::{DataType, quoted_if_needed};
 use crate::effects::{UncertainEffect, Waits};
 use crate::expr::ExprNode;
@@ -89,6 +89,12 @@ impl Run {
         Self::check_persistence_of_partition(&child_table, &table, "attach", "as partition")?;
         // The columns of the partition, its bound, and then what it takes over from its parent.
         for column in &child_table.columns {
+            if self.version.at_least(17) && column.identity.is_some() {
+                return refuse(
+                    "55000",
+                    format!("table \"{}\" being attached contains an identity column \"{}\"", child.name, column.name),
+                );
+            }
             if table.column(column.name.as_str()).is_none() && !table.assumed {
                 return refuse(
                     "42804",
@@ -151,6 +157,7 @@ impl Run {
                 column.inherited = true;
             }
         });
+        self.share_identity(&child, &table.columns);
         self.adopt_constraints(&child, name);
         self.clone_parent_indexes(&child, name)?;
         self.clone_parent_triggers(&child, name)?;
@@ -568,6 +575,7 @@ impl Run {
             });
         }
         self.catalog_mut().edit_table(name, |table| table.children.retain(|known| *known != child));
+        self.share_identity(&child, &[]);
         self.catalog_mut().edit_table(&child, |table| {
             table.partition_of = None;
             for column in &mut table.columns {
@@ -581,6 +589,21 @@ impl Run {
             }
         });
         Ok(())
+    }
+
+    /// Since 17 a partition and what is under it have the identity columns of the parent, and those alone.
+    fn share_identity(&mut self, child: &QualifiedName, columns: &[Column]) {
+        if !self.version.at_least(17) {
+            return;
+        }
+        for name in std::iter::once(child.clone()).chain(self.partitions(child)) {
+            self.catalog_mut().edit_table(&name, |table| {
+                for own in &mut table.columns {
+                    let shared = columns.iter().find(|column| column.name == own.name);
+                    own.identity = shared.and_then(|column| column.identity.clone());
+                }
+            });
+        }
     }
 
     /// A partition's copies of its parent's triggers go with their own copies below.

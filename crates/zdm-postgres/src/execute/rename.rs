@@ -124,10 +124,12 @@ impl Run {
         if self.state.assumed_empty.remove(from) {
             self.state.assumed_empty.insert(to.clone());
         }
-        facts.null_columns = std::mem::take(&mut facts.null_columns)
-            .into_iter()
-            .map(|(table, column)| (if table == *from { to.clone() } else { table }, column))
-            .collect();
+        for set in [&mut facts.null_columns, &mut self.state.assumed_null] {
+            *set = std::mem::take(set)
+                .into_iter()
+                .map(|(table, column)| (if table == *from { to.clone() } else { table }, column))
+                .collect();
+        }
         facts.pending = std::mem::take(&mut facts.pending)
             .into_iter()
             .map(|((table, (owner, name)), certain)| {
@@ -349,9 +351,10 @@ impl Run {
                 catalog.edit_sequence(&sequence, |sequence| sequence.owned_by = Some((name.clone(), to.clone())));
             }
         }
-        let facts = &mut self.state.facts;
-        if facts.null_columns.remove(&(name.clone(), from.clone())) {
-            facts.null_columns.insert((name.clone(), to.clone()));
+        for set in [&mut self.state.facts.null_columns, &mut self.state.assumed_null] {
+            if set.remove(&(name.clone(), from.clone())) {
+                set.insert((name.clone(), to.clone()));
+            }
         }
     }
 
