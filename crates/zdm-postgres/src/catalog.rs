@@ -128,6 +128,37 @@ impl Catalog {
         self.types.get(name)
     }
 
+    /// The attributes of a composite type, or of a relation's row type.
+    pub(crate) fn attributes(&self, composite: &DataType) -> Option<Vec<(Ident, DataType)>> {
+        if composite.is_array() {
+            return None;
+        }
+        let base = crate::cast::base_type(self, composite);
+        match self.user_type(&base.name).map(|known| &known.kind) {
+            Some(UserTypeKind::Defined(TypeDefinition::Composite(attributes))) => Some(attributes.clone()),
+            Some(_) => None,
+            None => {
+                let columns = self.table(&base.name)?.columns.iter();
+                Some(columns.map(|column| (column.name.clone(), column.data_type.clone())).collect())
+            }
+        }
+    }
+
+    pub(crate) fn attribute_type(&self, composite: &DataType, attribute: &Ident) -> Option<DataType> {
+        self.attributes(composite)?
+            .into_iter()
+            .find_map(|(known, data_type)| (known == *attribute).then_some(data_type))
+    }
+
+    /// Whether a composite type, or a relation's row type, has no attributes but those that are known.
+    pub(crate) fn has_all_attributes(&self, composite: &DataType) -> bool {
+        let base = crate::cast::base_type(self, composite);
+        match self.user_type(&base.name).map(|known| &known.kind) {
+            Some(kind) => matches!(kind, UserTypeKind::Defined(TypeDefinition::Composite(_))),
+            None => self.table(&base.name).is_some_and(|table| !table.assumed && !table.uncertain),
+        }
+    }
+
     pub fn functions(&self, name: &QualifiedName) -> &[Function] {
         self.functions.get(name).map_or(&[], |overloads| overloads.as_slice())
     }

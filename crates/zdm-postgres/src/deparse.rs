@@ -8,11 +8,11 @@ pub(crate) mod settled;
 
 use std::fmt::Write as _;
 
-use crate::catalog::{Catalog, Column, Constraint, ConstraintKind, Function, Index, Table, Trigger, UserTypeKind};
+use crate::catalog::{Catalog, Column, Constraint, ConstraintKind, Function, Index, Table, Trigger};
 use crate::data_type::{DataType, quoted_if_needed};
 use crate::expr::{ExprNode, SqlExpr, like_operator};
 use crate::name::{Ident, QualifiedName};
-use crate::statement::{ConstraintAttributes, IndexElement, IndexKey, TypeDefinition};
+use crate::statement::{ConstraintAttributes, IndexElement, IndexKey};
 
 /// A column's default as `pg_get_expr(adbin, adrelid)`; a generated column's expression as well.
 pub fn default(catalog: &Catalog, table: &Table, column: &Column) -> Option<String> {
@@ -425,6 +425,12 @@ impl Printer<'_> {
                 let element = operand.data_type.clone().map(|data_type| DataType { array_dimensions: 0, ..data_type });
                 Typed::new(format!("{}[{}]", operand.text, self.print(index).text), element)
             }
+            ExprNode::Field { expr, name } => {
+                let operand = self.print(expr);
+                let attribute =
+                    operand.data_type.as_ref().and_then(|composite| self.catalog.attribute_type(composite, name));
+                Typed::new(format!("({}).{}", operand.text, quoted_if_needed(name)), attribute)
+            }
             ExprNode::Other { text, .. } if bits(text).is_some() => {
                 let bits = bits(text).unwrap_or_default();
                 Typed::new(format!("'{bits}'::\"bit\""), Some(DataType::named("bit")))
@@ -651,8 +657,7 @@ impl Printer<'_> {
     /// `ROW(…)` of a composite type: each field as one of the type that it has there (`coerce_record_to_complex`).
     fn fields(&self, node: &ExprNode, data_type: &DataType) -> Option<String> {
         let ExprNode::Row(items) = node else { return None };
-        let known = self.catalog.user_type(&data_type.name)?;
-        let UserTypeKind::Defined(TypeDefinition::Composite(attributes)) = &known.kind else { return None };
+        let attributes = self.catalog.attributes(&self.named_type(data_type))?;
         let field = |(item, (_, wanted)): (&ExprNode, &(Ident, DataType))| {
             let typed = self.print(item);
             if let Some(value) = &typed.literal {
@@ -661,8 +666,19 @@ impl Printer<'_> {
             let same = typed.data_type.as_ref().is_none_or(|actual| actual == wanted);
             if same { typed.text } else { format!("({})::{wanted}", typed.text) }
         };
-        let fields: Vec<String> = items.iter().zip(attributes).map(field).collect();
+        let fields: Vec<String> = items.iter().zip(&attributes).map(field).collect();
         Some(format!("ROW({})", fields.join(", ")))
+    }
+
+    /// A type as the catalog names it, where there is only one of that name in all schemas.
+    fn named_type(&self, written: &DataType) -> DataType {
+        let bare = |name: &&QualifiedName| written.name.schema.is_none() && name.name == written.name.name;
+        let tables = self.catalog.tables().map(|table| &table.name);
+        let mut named = self.catalog.types.keys().chain(tables).filter(bare);
+        match (named.next(), named.next()) {
+            (Some(only), None) => DataType { name: only.clone(), ..written.clone() },
+            _ => written.clone(),
+        }
     }
 
     /// The user's function, where there is only one of that name in all schemas.

@@ -18,6 +18,7 @@ mod parameter;
 mod partition;
 mod rename;
 mod routine;
+mod row_type;
 mod user_type;
 mod view;
 
@@ -432,7 +433,8 @@ impl Run {
     pub(crate) fn shown(&self, data_type: &DataType) -> DataType {
         let mut shown = DataType { modifiers: Vec::new(), fields: None, ..data_type.clone() };
         let bare = QualifiedName::as_written(None, shown.name.name.clone());
-        if self.find_type(&bare).as_ref() == Some(&shown.name) {
+        let visible = self.find_type(&bare).or_else(|| self.find(&bare));
+        if visible.as_ref() == Some(&shown.name) {
             shown.name = bare;
         }
         shown
@@ -461,7 +463,12 @@ impl Run {
             return Ok(data_type.clone());
         }
         // The row type of a relation is a type as well.
-        if catalog.is_incomplete() || !self.extensions_are_known() || self.find(&data_type.name).is_some() {
+        let row_type =
+            |name: &QualifiedName| matches!(catalog.relation(name), Some(Relation::Table(_) | Relation::View(_)));
+        if let Some(name) = self.find(&data_type.name).filter(row_type) {
+            return Ok(DataType { name, ..data_type.clone() });
+        }
+        if catalog.is_incomplete() || !self.extensions_are_known() {
             return Ok(data_type.clone());
         }
         refuse("42704", format!("type \"{}\" does not exist", written(&data_type.name)))

@@ -126,6 +126,11 @@ pub enum ExprNode {
         expr: Box<ExprNode>,
         index: Box<ExprNode>,
     },
+    /// `(expr).attribute`.
+    Field {
+        expr: Box<ExprNode>,
+        name: Ident,
+    },
     /// A subquery, EXISTS included, with what it names.
     Subquery {
         query: Box<Query>,
@@ -162,6 +167,7 @@ impl ExprNode {
             | Self::Prefix { expr, .. }
             | Self::IsNull { expr, .. }
             | Self::IsTruth { expr, .. }
+            | Self::Field { expr, .. }
             | Self::Collate { expr, .. } => vec![expr],
             Self::And(list) | Self::Or(list) | Self::Array(list) | Self::Row(list) => list.iter().collect(),
             Self::Infix { left, right, .. } | Self::IsDistinctFrom { left, right, .. } => vec![left, right],
@@ -196,6 +202,7 @@ impl ExprNode {
             | Self::Prefix { expr, .. }
             | Self::IsNull { expr, .. }
             | Self::IsTruth { expr, .. }
+            | Self::Field { expr, .. }
             | Self::Collate { expr, .. } => vec![expr],
             Self::And(list) | Self::Or(list) | Self::Array(list) | Self::Row(list) => list.iter_mut().collect(),
             Self::Infix { left, right, .. } | Self::IsDistinctFrom { left, right, .. } => vec![left, right],

@@ -3,10 +3,10 @@
 //!
 //! Only what is certain counts: an argument whose type is not known leaves an overloaded function in doubt.
 
-use crate::catalog::{Catalog, Table};
+use crate::catalog::{Catalog, Table, UserTypeKind};
 use crate::data_type::DataType;
 use crate::expr::ExprNode;
-use crate::statement::Volatility;
+use crate::statement::{TypeDefinition, Volatility};
 use crate::version::PgVersion;
 use crate::volatility;
 
@@ -48,9 +48,9 @@ pub(crate) fn is_surely_mutable(
                 }
                 None => false,
             },
-            ExprNode::Cast { expr, data_type } => {
-                type_of(expr, table).is_some_and(|source| is_mutable_cast(&source, data_type, version))
-            }
+            ExprNode::Cast { expr, data_type } => type_of(expr, table).is_some_and(|source| {
+                is_input_or_output(catalog, &source, data_type) || is_mutable_cast(&source, data_type, version)
+            }),
             ExprNode::Infix { operator, left, right } => match (type_of(left, table), type_of(right, table)) {
                 (Some(left), Some(right)) => is_mutable_operator(operator, &left, &right),
                 _ => false,
@@ -81,6 +81,26 @@ fn type_of(node: &ExprNode, table: &Table) -> Option<DataType> {
 
 fn is(data_type: &DataType, name: &str) -> bool {
     !data_type.is_array() && data_type.name.schema.is_none() && data_type.name.name == name
+}
+
+/// Arrays, ranges, enums and composite types become text, and text becomes them, by their input and output functions, which
+/// are stable.
+fn is_input_or_output(catalog: &Catalog, source: &DataType, target: &DataType) -> bool {
+    let text = |data_type: &DataType| {
+        !data_type.is_array() && ["text", "varchar", "bpchar"].iter().any(|name| is(data_type, name))
+    };
+    let stable = |data_type: &DataType| {
+        let base = crate::cast::base_type(catalog, data_type);
+        base.is_array()
+            || match catalog.user_type(&base.name).map(|known| &known.kind) {
+                Some(UserTypeKind::Defined(definition)) => {
+                    matches!(definition, TypeDefinition::Composite(_) | TypeDefinition::Enum(_) | TypeDefinition::Range)
+                }
+                Some(UserTypeKind::Domain(_)) => false,
+                None => catalog.table(&base.name).is_some_and(|table| !table.assumed),
+            }
+    };
+    (text(source) && stable(target)) || (text(target) && stable(source))
 }
 
 /// From `pg_cast` and the input and output functions of `pg_type`, versions 12 to 18.

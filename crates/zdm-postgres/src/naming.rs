@@ -135,28 +135,11 @@ pub(crate) fn figure_name(node: &ExprNode) -> Option<(String, u8)> {
             Some((name, strength)) if strength > 1 => Some((name, strength)),
             _ => Some(("case".to_owned(), 1)),
         },
-        ExprNode::Other { text, .. } => field_selected(text).map(|name| (name, 2)),
+        ExprNode::Field { name, .. } => Some((name.as_str().to_owned(), 2)),
         ExprNode::Array(_) => Some(("array".to_owned(), 2)),
         ExprNode::Row(_) => Some(("row".to_owned(), 2)),
         _ => None,
     }
-}
-
-/// The field's name in `(value).field`, which is all that is known of such an expression.
-fn field_selected(text: &str) -> Option<String> {
-    let (value, field) = text.trim().rsplit_once('.')?;
-    let plain = field.chars().all(|character| character.is_ascii_alphanumeric() || character == '_');
-    let mut depth = 0_usize;
-    let closed_before_end = value.trim_end().char_indices().any(|(at, character)| {
-        match character {
-            '(' => depth += 1,
-            ')' => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        depth == 0 && at + 1 < value.trim_end().len()
-    });
-    let whole = depth == 0 && value.starts_with('(') && !closed_before_end;
-    (whole && plain && field.starts_with(|first: char| !first.is_ascii_digit())).then(|| field.to_ascii_lowercase())
 }
 
 #[cfg(test)]

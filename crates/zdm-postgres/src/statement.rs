@@ -1057,6 +1057,7 @@ pub enum AlterTypeAction {
     },
     DropAttribute {
         name: Ident,
+        if_exists: bool,
         behavior: DropBehavior,
     },
     AlterAttribute {

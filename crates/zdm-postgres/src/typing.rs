@@ -9,7 +9,7 @@ use std::sync::OnceLock;
 
 use crate::cast::{base_type, is_implicit};
 use crate::catalog::{Catalog, Table};
-use crate::data_type::DataType;
+use crate::data_type::{DataType, quoted_if_needed};
 use crate::expr::{ExprNode, like_operator};
 use crate::name::QualifiedName;
 use crate::version::PgVersion;
@@ -398,6 +398,18 @@ impl Scope<'_> {
                     _ => Value::Open,
                 })
             }
+            ExprNode::Field { expr, name } => {
+                self.read(expr)?;
+                let Some(composite) = self.composite_of(expr) else { return Ok(Value::Open) };
+                match self.catalog.attribute_type(&composite, name) {
+                    Some(data_type) => Ok(self.value_of(&data_type)),
+                    None if self.catalog.has_all_attributes(&composite) => Err((
+                        "42703",
+                        format!("column \"{name}\" not found in data type {}", quoted_if_needed(&composite.name.name)),
+                    )),
+                    None => Ok(Value::Open),
+                }
+            }
             ExprNode::Row(parts) => {
                 for part in parts {
                     self.read(part)?;
@@ -430,6 +442,15 @@ impl Scope<'_> {
                 }
                 Ok(Value::Open)
             }
+        }
+    }
+
+    /// The type of a column, or of an attribute of a column's value.
+    fn composite_of(&self, node: &ExprNode) -> Option<DataType> {
+        match node {
+            ExprNode::Column { name, .. } => Some(self.table?.column(name.as_str())?.data_type.clone()),
+            ExprNode::Field { expr, name } => self.catalog.attribute_type(&self.composite_of(expr)?, name),
+            _ => None,
         }
     }
 

@@ -504,11 +504,12 @@ impl Reader<'_> {
                 }
             } else if self.cursor.is_kind(Kind::Dot) {
                 self.cursor.at += 1;
-                if !self.cursor.accept_operator("*") {
-                    self.cursor.label()?;
-                }
                 parsed.depth += 1;
-                parsed.node = self.other_from(start, vec![parsed.node]);
+                parsed.node = if self.cursor.accept_operator("*") {
+                    self.other_from(start, vec![parsed.node])
+                } else {
+                    ExprNode::Field { name: self.cursor.label()?, expr: Box::new(parsed.node) }
+                };
             } else {
                 return Ok(parsed);
             }

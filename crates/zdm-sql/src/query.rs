@@ -230,6 +230,8 @@ impl Scan<'_> {
                 cursor.at += 1;
                 skip_type(cursor);
             }
+            // An attribute of a value, or all of them.
+            Kind::Dot if cursor.at.checked_sub(1).is_some_and(|before| is_closing(cursor, before)) => cursor.at += 2,
             Kind::Operator if cursor.is_operator("*") => {
                 let selects = cursor.at.checked_sub(1).is_none_or(|before| {
                     cursor.tokens[before].kind == Kind::Comma
@@ -690,6 +692,10 @@ const fn is_string(kind: Kind) -> bool {
     matches!(kind, Kind::String | Kind::EscapeString | Kind::UnicodeString | Kind::Dollar | Kind::BitString)
 }
 
+fn is_closing(cursor: &Cursor<'_>, index: usize) -> bool {
+    matches!(cursor.tokens[index].kind, Kind::RParen | Kind::RBracket)
+}
+
 /// Whether an operand ends with that token, so that a name behind it is an alias.
 fn is_operand_end(cursor: &Cursor<'_>, index: usize) -> bool {
     let token = cursor.tokens[index];
@@ -1034,6 +1040,7 @@ fn column_name(node: &ExprNode) -> Option<Ident> {
         ExprNode::Call { function, .. } => Some(function.name.clone()),
         ExprNode::Cast { expr, data_type } => column_name(expr).or_else(|| Some(data_type.name.name.clone())),
         ExprNode::Collate { expr, .. } | ExprNode::Subscript { expr, .. } => column_name(expr),
+        ExprNode::Field { name, .. } => Some(name.clone()),
         ExprNode::Case { .. } => Some(Ident::from("case")),
         ExprNode::Array(_) => Some(Ident::from("array")),
         ExprNode::Row(_) => Some(Ident::from("row")),

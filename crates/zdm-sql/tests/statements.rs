@@ -589,7 +589,7 @@ fn expressions() {
         ("x AT TIME ZONE 'utc'", r#"AtTimeZone{expr:Column{name:"x"}, zone:Text("utc")}"#),
         ("a[1][2]", r#"Subscript{expr:Subscript{expr:Column{name:"a"}, index:Number("1")}, index:Number("2")}"#),
         ("a[1:2]", r#"Other{text:"a[1:2]", parts:[Column{name:"a"}]}"#),
-        ("(a).b", r#"Other{text:"(a).b", parts:[Column{name:"a"}]}"#),
+        ("(a).b", r#"Field{expr:Column{name:"a"}, name:"b"}"#),
         (
             "CASE a WHEN 1 THEN 2 ELSE 3 END",
             r#"Case{operand:Column{name:"a"}, branches:[(Number("1"), Number("2"))], otherwise:Number("3")}"#,

@@ -332,10 +332,16 @@ impl Bench {
                 let own = rest.split_once('"');
                 let toast = own.is_some_and(|(table, _)| table.starts_with("pg_toast"));
                 if !toast && !name.starts_with("pg_toast") {
-                    // The message has no schema.
-                    let known = after.iter().find(|(_, relation)| {
+                    // The message has no schema: of several the one that changed is meant.
+                    let named = |relation: &Relation| {
                         relation.name == name || relation.name.rsplit_once('.').is_some_and(|(_, last)| last == name)
-                    });
+                    };
+                    let changed =
+                        |oid: &String, relation: &Relation| middle.get(oid).is_none_or(|old| old.file != relation.file);
+                    let known = after
+                        .iter()
+                        .find(|(oid, relation)| named(relation) && changed(oid, relation))
+                        .or_else(|| after.iter().find(|(_, relation)| named(relation)));
                     let known = known.map(|(oid, relation)| name_of(oid).unwrap_or(relation).name.clone());
                     observed.builds.insert(known.unwrap_or_else(|| name.to_owned()));
                 }

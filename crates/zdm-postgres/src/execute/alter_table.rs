@@ -10,7 +10,7 @@ use super::create_table::{
     Check, Key, KeyKind, NewForeignKey, NotNull, Parts, merge_keys, not_null_constraint, set_not_null,
 };
 use super::{Run, Step, not_for_relation, refuse};
-use crate::catalog::{ConstraintKind, Generated, Identity, Relation};
+use crate::catalog::{ConstraintKind, ForeignKey, Generated, Identity, Relation};
 use crate::data_type::quoted_if_needed;
 use crate::effects::UncertainEffect;
 use crate::expr::{ExprNode, SqlExpr};
@@ -29,6 +29,8 @@ pub(super) struct Work {
     pub(super) rewrite: bool,
     /// A rewrite under these conditions.
     pub(super) maybe_rewrite: Vec<String>,
+    /// A new column has a value in the rows that are there, whether they are written for it or not.
+    pub(super) new_values: bool,
     /// Rows are checked against a constraint.
     pub(super) verify: bool,
     /// Stored files are copied without a look at the rows.
@@ -189,8 +191,7 @@ impl Run {
             self.finish_keys(&name, &mut late, mode, &mut queue)?;
         }
         self.finish_constraints(&name, &mut late, mode, &mut queue)?;
-        self.rewrite_tables(&queue);
-        Ok(())
+        self.rewrite_tables(&queue)
     }
 
     /// The type decides which columns a typed table has.
@@ -993,6 +994,7 @@ impl Run {
         let mut parts = Parts::default();
         let column = self.new_column(name, &mut parts, definition)?;
         self.check_generation(&table, &column)?;
+        self.refuse_member_of_itself(&column.data_type, std::slice::from_ref(name))?;
         let default = self.effective_default(&column);
         let constrained_domain = crate::cast::domain_has_constraints(self.catalog(), &column.data_type);
         let tables = self.tables_to_extend(name, &column.name, mode);
@@ -1038,6 +1040,7 @@ impl Run {
             let identity = column.identity.is_some();
             self.catalog_mut().edit_table(target, |table| table.columns.push(column));
             let work = queue.entry(target.clone()).or_default();
+            work.new_values |= default.as_ref().is_some_and(|default| *default.node != ExprNode::Null);
             if generated.as_ref().is_some_and(|generated| generated.stored) || identity || constrained_domain {
                 work.rewrite = true;
             } else if let Some(default) = &default {
@@ -1343,9 +1346,10 @@ impl Run {
         for child in &table.children {
             self.lock(child, mode);
             let column = column.clone();
+            let elsewhere = self.inherits_elsewhere(child, &column, std::slice::from_ref(name));
             self.catalog_mut().edit_table(child, |table| {
                 if let Some(known) = table.columns.iter_mut().find(|known| known.name == column) {
-                    known.inherited = false;
+                    (known.inherited, known.own) = (elsewhere, elsewhere);
                 }
             });
         }
@@ -1947,15 +1951,7 @@ impl Run {
         match &known.kind {
             ConstraintKind::ForeignKey(key) => {
                 if !known.valid {
-                    self.lock(&key.table, LockMode::RowShare);
-                    for partition in self.partitions(name) {
-                        self.catalog_mut().edit_table(&partition, |table| {
-                            for copy in table.constraints.iter_mut().filter(|copy| copy.inherited) {
-                                copy.valid |= matches!(&copy.kind, ConstraintKind::ForeignKey(own) if own == key);
-                            }
-                        });
-                    }
-                    queue.entry(name.clone()).or_default().foreign_keys.push((key.columns.clone(), key.table.clone()));
+                    self.validate_key_of_tree(name, key, mode, queue);
                 }
             }
             ConstraintKind::Check { no_inherit, .. } | ConstraintKind::NotNull { no_inherit, .. } => {
@@ -1986,6 +1982,33 @@ impl Run {
         }
         self.mark_valid(name, constraint);
         Ok(())
+    }
+
+    /// `QueueFKConstraintValidation`: of a partitioned table the partitions are looked at whose copies are not valid yet.
+    fn validate_key_of_tree(&mut self, name: &QualifiedName, key: &ForeignKey, mode: LockMode, queue: &mut Queue) {
+        let check = (key.columns.clone(), key.table.clone());
+        if self.has_storage(name) {
+            self.lock(&key.table, LockMode::RowShare);
+            queue.entry(name.clone()).or_default().foreign_keys.push(check);
+            return;
+        }
+        for partition in self.partitions(name) {
+            let mut fresh = false;
+            self.catalog_mut().edit_table(&partition, |table| {
+                for copy in table.constraints.iter_mut().filter(|copy| copy.inherited && !copy.valid) {
+                    if matches!(&copy.kind, ConstraintKind::ForeignKey(own) if own == key) {
+                        (copy.valid, fresh) = (true, true);
+                    }
+                }
+            });
+            if fresh {
+                self.lock(&partition, mode);
+                if self.has_storage(&partition) {
+                    self.lock(&key.table, LockMode::RowShare);
+                    queue.entry(partition).or_default().foreign_keys.push(check.clone());
+                }
+            }
+        }
     }
 
     fn not_to_be_validated(&self, name: &QualifiedName, constraint: &Ident) -> Step {
@@ -2061,6 +2084,9 @@ impl Run {
         // `ATExecDropConstraint` opens the referenced table itself.
         if let ConstraintKind::ForeignKey(key) = &known.kind {
             self.lock(&key.table, LockMode::AccessExclusive);
+            if key.table != *name {
+                self.check_not_in_use(&key.table, "ALTER TABLE")?;
+            }
         }
         self.drop_constraint_of(name, &known, behavior)?;
         let mut dropped_indexes = vec![name.sibling(constraint.clone())];
@@ -2269,7 +2295,7 @@ impl Run {
     }
 
     /// Phase 3.
-    pub(super) fn rewrite_tables(&mut self, queue: &Queue) {
+    pub(super) fn rewrite_tables(&mut self, queue: &Queue) -> Step {
         for (name, work) in queue {
             if self.table(name).foreign {
                 continue;
@@ -2288,6 +2314,9 @@ impl Run {
             }
             for index in work.rebuilt.iter().chain(&work.reused) {
                 self.lock(&name.sibling(index.clone()), LockMode::AccessExclusive);
+            }
+            if work.rewrite || work.new_values || !work.altered.is_empty() {
+                self.refuse_stored_rows(name)?;
             }
             if work.rewrite || work.verify {
                 self.run_functions_of_rows(name);
@@ -2334,6 +2363,7 @@ impl Run {
                 self.if_a_row(condition, |run| run.validate_foreign_key(referencing, columns, referenced));
             }
         }
+        Ok(())
     }
 }
 

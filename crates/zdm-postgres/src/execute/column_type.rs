@@ -49,6 +49,14 @@ impl Run {
             }
             self.refuse_partition_key(name, column, "alter")?;
         }
+        // The children's columns may stand at other places than the parent's.
+        if tables.len() > 1
+            && let Some(using) = using
+            && using.node.certain_columns().contains(&first.name)
+            && self.table(first).column(first.name.as_str()).is_none()
+        {
+            return refuse("0A000", "cannot convert whole-row table reference");
+        }
         for name in tables {
             self.alter_column_type_of(name, column, &new_type, collation, using, queue)?;
         }
@@ -70,6 +78,11 @@ impl Run {
             if let AlterTableAction::DropExpression { column, .. } = action {
                 self.prepare_drop_expression(&table, column, only)?;
             }
+            if let AlterTableAction::AlterColumnType { column, .. } = action
+                && super::create_table::is_system_column(column)
+            {
+                return refuse("0A000", format!("cannot alter system column \"{column}\""));
+            }
             let Some((column, data_type, using, collation)) = change(action) else { continue };
             if !together {
                 self.check_using(&table, column, using)?;
@@ -82,6 +95,7 @@ impl Run {
             if collation {
                 self.need_collatable(&target)?;
             }
+            self.refuse_member_of_itself(&target, std::slice::from_ref(name))?;
             if using.is_none() && !crate::cast::is_assignable(self.catalog(), &column.data_type, &target) {
                 return refuse(
                     "42804",
@@ -163,6 +177,9 @@ impl Run {
         // What changes nothing is not noticed.
         if known.data_type != *new_type || collation.is_some() {
             altered.insert(column.clone());
+        }
+        if !self.has_storage(name) && !table.assumed {
+            self.refuse_stored_rows(name)?;
         }
         self.type_change(name, &known, new_type, using, queue)?;
         self.check_default_cast(&known, new_type, column)?;
@@ -414,7 +431,7 @@ impl Run {
         for partition in self.partitions(&key.table) {
             self.lock(&partition, LockMode::ShareRowExclusive);
         }
-        self.unhook_foreign_key(referencing, key);
+        self.unhook_foreign_key(referencing, key, constraint.attributes.enforced);
         let remade = &mut queue.entry(referencing.clone()).or_default().remade_keys;
         if !remade.contains(&constraint.name) {
             remade.push(constraint.name.clone());
@@ -615,7 +632,7 @@ fn type_change<'a>(
 }
 
 /// The database's collation is `None`; the type's own default is no change.
-fn same_collation(old: &Column, new: &Column) -> bool {
+pub(super) fn same_collation(old: &Column, new: &Column) -> bool {
     let bare = |column: &Column| column.collation.as_ref().map(|collation| collation.name.clone());
     let default = |collation: &Option<Ident>| collation.as_ref().is_none_or(|name| *name == "default");
     let (old, new) = (bare(old), bare(new));

@@ -482,7 +482,9 @@ impl Run {
                     known.inherited = true;
                     continue;
                 }
-                if table.constraint(constraint.name.as_str()).is_none() {
+                if let Some(known) = table.constraints.iter_mut().find(|known| known.name == constraint.name) {
+                    (known.inherited, known.own) = (true, true);
+                } else {
                     constraint.inherited = true;
                     // There are no rows yet that it would not be valid for.
                     constraint.valid = constraint.attributes.enforced;

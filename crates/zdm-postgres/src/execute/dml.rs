@@ -8,7 +8,7 @@ use crate::effects::UncertainEffect;
 use crate::expr::{ExprNode, SqlExpr};
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
-use crate::statement::{ConflictTarget, Dml, DropBehavior, IndexKey, MergeAction, Query};
+use crate::statement::{ConflictTarget, ConstraintAttributes, Dml, DropBehavior, IndexKey, MergeAction, Query};
 
 const SATISFIED: &str = "a row satisfies the condition";
 
@@ -379,6 +379,7 @@ impl Run {
             }
         }
         self.check_enum_values(&name, dml)?;
+        let columns = valued_columns(&table, dml);
         // A query with a condition may give no row at all, and then no key is looked at.
         let certain = dml.values_rows.is_some() || reads_everything(&dml.query);
         let condition = match (&dml.conflict, certain) {
@@ -388,26 +389,11 @@ impl Run {
         };
         if let Some(condition) = condition {
             let outer = std::mem::replace(&mut self.perhaps, true);
-            self.if_a_row(condition, |run| run.rows_inserted(&name, &dml.columns, true));
+            self.if_a_row(condition, |run| run.rows_inserted(&name, columns.as_deref(), true));
             self.perhaps = outer;
             return Ok(());
         }
-        // A key that is NULL is not looked up, whether it is left out or written.
-        let written: Vec<Ident> = if dml.columns.is_empty() {
-            table.columns.iter().take(dml.values.len()).map(|column| column.name.clone()).collect()
-        } else {
-            dml.columns.clone()
-        };
-        let nulls = |name: &Ident| {
-            let place = written.iter().position(|known| known == name);
-            place.and_then(|place| dml.values.get(place)).is_some_and(|value| *value.node == ExprNode::Null)
-        };
-        let columns: Vec<Ident> = if dml.values.is_empty() || !written.iter().any(nulls) {
-            dml.columns.clone()
-        } else {
-            written.iter().filter(|column| !nulls(column)).cloned().collect()
-        };
-        self.rows_inserted(&name, &columns, dml.values_rows.is_none());
+        self.rows_inserted(&name, columns.as_deref(), dml.values_rows.is_none());
         Ok(())
     }
 
@@ -651,8 +637,8 @@ impl Run {
         Ok(())
     }
 
-    /// The checks and triggers of new rows.
-    pub(super) fn rows_inserted(&mut self, name: &QualifiedName, columns: &[Ident], many: bool) {
+    /// The checks and triggers of new rows. `columns`: those that may be something else than NULL, where that is known.
+    pub(super) fn rows_inserted(&mut self, name: &QualifiedName, columns: Option<&[Ident]>, many: bool) {
         self.written_in_tree(name);
         self.run_functions_of_rows(name);
         self.check_keys_of(name, Change::Insert, columns, many);
@@ -755,14 +741,14 @@ impl Run {
         let looked_up: Vec<Ident> = changed.iter().filter(|column| not_null(column)).cloned().collect();
         let unchanged: Vec<Ident> = dml.columns.iter().filter(|column| itself(column)).cloned().collect();
         let rows = |run: &mut Self, name: &QualifiedName| {
-            run.check_keys_of(name, Change::Update, &looked_up, dml.predicate.is_none());
+            run.check_keys_of(name, Change::Update, Some(&looked_up), dml.predicate.is_none());
             run.if_a_row("this transaction has written a row before", |run| {
-                run.check_keys_of(name, Change::Update, &unchanged, dml.predicate.is_none());
+                run.check_keys_of(name, Change::Update, Some(&unchanged), dml.predicate.is_none());
             });
             // A row that another partition takes is a new one there, all of whose keys are looked up.
             if run.partition_keys(name).iter().any(|key| dml.columns.contains(key)) {
                 run.if_a_row("a row moves to another partition", |run| {
-                    run.check_keys_of(name, Change::Insert, &[], true);
+                    run.check_keys_of(name, Change::Insert, None, true);
                     // Before 15 it is deleted where it was, for those that reference it as well.
                     if !run.version.at_least(15) {
                         run.check_keys_to(name, Change::Delete, &[]);
@@ -879,13 +865,13 @@ impl Run {
         self.perhaps = true;
         self.if_a_row("the source has rows for it", |run| {
             if inserts {
-                run.check_keys_of(&name, Change::Insert, &[], true);
+                run.check_keys_of(&name, Change::Insert, None, true);
             }
             if !run.touches_rows(&name, dml) {
                 return;
             }
             if updates {
-                run.check_keys_of(&name, Change::Update, &dml.columns, true);
+                run.check_keys_of(&name, Change::Update, Some(&dml.columns), true);
                 run.check_keys_to(&name, Change::Update, &dml.columns);
             }
             if deletes {
@@ -1149,7 +1135,7 @@ impl Run {
     }
 
     /// The foreign keys of the table whose rows were written.
-    fn check_keys_of(&mut self, name: &QualifiedName, change: Change, columns: &[Ident], many: bool) {
+    fn check_keys_of(&mut self, name: &QualifiedName, change: Change, columns: Option<&[Ident]>, many: bool) {
         if self.is_replica() || self.table(name).key_triggers_off {
             return;
         }
@@ -1163,7 +1149,7 @@ impl Run {
             let concerned = match change {
                 Change::Insert | Change::Delete => true,
                 Change::Update => {
-                    key.columns.iter().any(|column| columns.contains(column))
+                    key.columns.iter().any(|column| columns.is_none_or(|columns| columns.contains(column)))
                         || self.state.facts.written_anew.contains(name)
                 }
             };
@@ -1175,17 +1161,10 @@ impl Run {
                 continue;
             }
             // The check of a key that is NULL gives its lock back before it looks for anything.
-            let left_null = |column: &Ident| {
-                !columns.contains(column)
-                    && table
-                        .column(column.as_str())
-                        .is_some_and(|column| column.default.is_none() && column.identity.is_none())
-            };
-            if change == Change::Insert
-                && !columns.is_empty()
-                && key.columns.iter().any(left_null)
-                && key.match_type.is_none()
-            {
+            let left_null = |column: &Ident| columns.is_some_and(|columns| !columns.contains(column));
+            let full = key.match_type.as_deref().is_some_and(|kind| kind.eq_ignore_ascii_case("full"));
+            let null = if full { key.columns.iter().all(left_null) } else { key.columns.iter().any(left_null) };
+            if change == Change::Insert && null {
                 continue;
             }
             self.plan(&key.table, LockMode::RowShare, false);
@@ -1337,12 +1316,7 @@ impl Run {
         })
     }
 
-    fn is_deferred(
-        &self,
-        table: &QualifiedName,
-        constraint: &Ident,
-        attributes: crate::statement::ConstraintAttributes,
-    ) -> bool {
+    fn is_deferred(&self, table: &QualifiedName, constraint: &Ident, attributes: ConstraintAttributes) -> bool {
         if !attributes.deferrable && !attributes.initially_deferred {
             return false;
         }
@@ -1397,29 +1371,7 @@ impl Run {
             return Ok(());
         };
         for written_name in names {
-            let matching: Vec<(QualifiedName, bool)> = self
-                .catalog()
-                .tables_with_constraint(&written_name.name)
-                .flat_map(|table| {
-                    let by_constraint =
-                        table.constraints.iter().filter(|constraint| constraint.name == written_name.name).map(
-                            |constraint| {
-                                (
-                                    table.name.clone(),
-                                    constraint.attributes.deferrable || constraint.attributes.initially_deferred,
-                                )
-                            },
-                        );
-                    let by_trigger = table
-                        .triggers
-                        .iter()
-                        .filter(|trigger| trigger.constraint.as_ref() == Some(&written_name.name))
-                        .map(|trigger| {
-                            (table.name.clone(), trigger.attributes.deferrable || trigger.attributes.initially_deferred)
-                        });
-                    by_constraint.chain(by_trigger).collect::<Vec<_>>()
-                })
-                .collect();
+            let matching = self.constraints_named(written_name);
             if matching.is_empty() {
                 if self.catalog().is_incomplete() || self.catalog().tables().any(|table| table.assumed) {
                     continue;
@@ -1443,6 +1395,30 @@ impl Run {
             }
         }
         Ok(())
+    }
+
+    /// The constraints of that name in the first schema of the path that has some, and whether they can be deferred.
+    fn constraints_named(&self, written_name: &QualifiedName) -> Vec<(QualifiedName, bool)> {
+        let schemas = super::candidates(self.catalog(), &self.state.settings, written_name).map(|name| name.schema);
+        let deferrable = |attributes: ConstraintAttributes| attributes.deferrable || attributes.initially_deferred;
+        for schema in schemas {
+            let tables = self.catalog().tables_with_constraint(&written_name.name);
+            let found: Vec<(QualifiedName, bool)> = tables
+                .filter(|table| table.name.schema == schema)
+                .flat_map(|table| {
+                    let constraints = table.constraints.iter().filter(|known| known.name == written_name.name);
+                    let triggers =
+                        table.triggers.iter().filter(|trigger| trigger.constraint.as_ref() == Some(&written_name.name));
+                    let attributes =
+                        constraints.map(|known| known.attributes).chain(triggers.map(|trigger| trigger.attributes));
+                    attributes.map(|attributes| (table.name.clone(), deferrable(attributes))).collect::<Vec<_>>()
+                })
+                .collect();
+            if !found.is_empty() {
+                return found;
+            }
+        }
+        Vec::new()
     }
 
     /// The check that was put off is made now.
@@ -1573,6 +1549,35 @@ fn check_row_locking(query: &Query, is_aggregate: impl Fn(&QualifiedName) -> boo
 }
 
 /// Whether the one row that is inserted has such a value for the column.
+/// The columns that an INSERT gives a value or that have one by default; `None` where its columns are not known.
+fn valued_columns(table: &Table, dml: &Dml) -> Option<Vec<Ident>> {
+    let written: Vec<Ident> = if dml.columns.is_empty() {
+        table.columns.iter().take(dml.values.len()).map(|column| column.name.clone()).collect()
+    } else {
+        dml.columns.clone()
+    };
+    if written.is_empty() && !dml.query.says(&["default", "values"]) {
+        return None;
+    }
+    let is = |place: usize, node: &ExprNode| dml.values.get(place).is_some_and(|value| *value.node == *node);
+    let but = |nodes: &[ExprNode]| -> Vec<Ident> {
+        let kept = written.iter().enumerate().filter(|(place, _)| !nodes.iter().any(|node| is(*place, node)));
+        kept.map(|(_, column)| column.clone()).collect()
+    };
+    let given = but(&[ExprNode::Null, ExprNode::Default]);
+    Some(with_defaults(table, &but(&[ExprNode::Default]), given))
+}
+
+/// And the columns that are not written and get a value all the same.
+pub(super) fn with_defaults(table: &Table, written: &[Ident], mut given: Vec<Ident>) -> Vec<Ident> {
+    let valued = |column: &&crate::catalog::Column| {
+        !written.contains(&column.name)
+            && (column.default.is_some() || column.identity.is_some() || column.generated.is_some())
+    };
+    given.extend(table.columns.iter().filter(valued).map(|column| column.name.clone()));
+    given
+}
+
 fn written_as(dml: &Dml, column: &Ident, is: &dyn Fn(&ExprNode) -> bool) -> bool {
     let place = dml.columns.iter().position(|known| known == column);
     place.and_then(|place| dml.values.get(place)).is_some_and(|value| is(&value.node))

@@ -150,7 +150,7 @@ impl Run {
                 if !cascade && let Some(root) = roots.first() {
                     return self.depended_on(word, root, roots.len());
                 }
-                self.unhook_foreign_key(&referencing, &key);
+                self.unhook_foreign_key(&referencing, &key, constraint.attributes.enforced);
                 self.forget_foreign_key(&referencing, &constraint.name, &key);
             }
             let mut sequences: Vec<QualifiedName> =
@@ -205,6 +205,18 @@ impl Run {
                 }
             }
         }
+        // Columns of their row types.
+        for name in &doomed {
+            let mut columns = self.columns_of_type(name);
+            columns.retain(|(table, _)| !doomed.contains(table));
+            if !columns.is_empty()
+                && !cascade
+                && let Some(root) = roots.first()
+            {
+                return self.depended_on(word, root, roots.len());
+            }
+            self.drop_columns(columns)?;
+        }
         for name in &doomed {
             self.check_not_in_use(name, &format!("DROP {}", word.to_ascii_uppercase()))?;
         }
@@ -249,7 +261,7 @@ impl Run {
                 && !constraint.inherited
                 && self.catalog().relation(&key.table).is_some()
             {
-                self.unhook_foreign_key(name, key);
+                self.unhook_foreign_key(name, key, constraint.attributes.enforced);
             }
         }
         for (_, sequence) in self.catalog().sequences_of(name) {
@@ -413,7 +425,7 @@ impl Run {
             if behavior == DropBehavior::Restrict {
                 return refuse("2BP01", format!("cannot drop index {} because other objects depend on it", index.name));
             }
-            self.unhook_foreign_key(&referencing, &key);
+            self.unhook_foreign_key(&referencing, &key, constraint.attributes.enforced);
             self.forget_foreign_key(&referencing, &constraint.name, &key);
         }
         Ok(())
@@ -455,7 +467,7 @@ impl Run {
             )
         };
         match &constraint.kind {
-            ConstraintKind::ForeignKey(key) => self.unhook_foreign_key(name, key),
+            ConstraintKind::ForeignKey(key) => self.unhook_foreign_key(name, key, constraint.attributes.enforced),
             ConstraintKind::PrimaryKey { columns, .. } | ConstraintKind::Unique { columns, .. } => {
                 for (referencing, dependent, key) in self.catalog().foreign_keys_to(name) {
                     if !same_set(columns, &key.references) || dependent.inherited {
@@ -464,7 +476,7 @@ impl Run {
                     if behavior == DropBehavior::Restrict {
                         return refused();
                     }
-                    self.unhook_foreign_key(&referencing, &key);
+                    self.unhook_foreign_key(&referencing, &key, dependent.attributes.enforced);
                     self.forget_foreign_key(&referencing, &dependent.name, &key);
                 }
                 if matches!(constraint.kind, ConstraintKind::PrimaryKey { .. }) {

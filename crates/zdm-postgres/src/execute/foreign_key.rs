@@ -6,7 +6,7 @@
 use super::create_table::NewForeignKey;
 use super::{Run, Step, refuse};
 use crate::catalog::{Constraint, ConstraintKind, ForeignKey, Table};
-use crate::data_type::DataType;
+use crate::data_type::{DataType, quoted_if_needed};
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
 use crate::naming;
@@ -62,23 +62,19 @@ impl Run {
         }
         check_persistence(&table, &target)?;
         for column in &key.columns {
-            if table.column(column.as_str()).is_none() && !table.assumed {
-                return refuse(
-                    "42703",
-                    format!("column \"{column}\" referenced in foreign key constraint does not exist"),
-                );
-            }
+            need_key_column(&table, column)?;
         }
-        if let Some(action) = &key.references.on_delete
-            && let Some((_, set)) = action.split_once('(')
-        {
-            for column in set.trim_end_matches(')').split(',').map(|column| column.trim().trim_matches('"')) {
-                if !key.columns.iter().any(|known| known == column) {
-                    return refuse(
-                        "42P10",
-                        format!("column \"{column}\" referenced in ON DELETE SET action must be part of foreign key"),
-                    );
-                }
+        if key.references.on_update.as_ref().is_some_and(|action| action.contains('(')) {
+            return refuse("0A000", "a column list with SET NULL is only supported for ON DELETE actions");
+        }
+        let set = key.references.on_delete.as_deref().map(set_columns).unwrap_or_default();
+        for column in &set {
+            need_key_column(&table, column)?;
+            if !key.columns.contains(column) {
+                return refuse(
+                    "42P10",
+                    format!("column \"{column}\" referenced in ON DELETE SET action must be part of foreign key"),
+                );
             }
         }
         let references = self.referenced_columns(&referenced, &key.references.columns)?;
@@ -118,7 +114,7 @@ impl Run {
                 table: referenced.clone(),
                 references,
                 match_type: key.references.match_type.clone(),
-                on_delete: key.references.on_delete.clone(),
+                on_delete: key.references.on_delete.as_deref().map(|action| without_repetition(action, &set)),
                 on_update: key.references.on_update.clone(),
             }),
             valid: !key.attributes.not_valid && key.attributes.enforced,
@@ -133,7 +129,7 @@ impl Run {
             unchecked = self.catalog().descendants(name);
             for partition in unchecked.clone() {
                 self.lock(&partition, LockMode::ShareRowExclusive);
-                if let Some(valid) = self.adopt_foreign_key(&partition, &constraint) {
+                if let Some(valid) = self.adopt_foreign_key(&partition, &constraint)? {
                     unchecked.retain(|name| !valid || *name != partition);
                     continue;
                 }
@@ -159,23 +155,38 @@ impl Run {
 
     /// `tryAttachPartitionForeignKey`: a partition's own key like its parent's becomes a part of that, which checks for
     /// both from now on, so that its triggers go. Answers whether its rows were known to fit.
-    pub(super) fn adopt_foreign_key(&mut self, child: &QualifiedName, of_parent: &Constraint) -> Option<bool> {
-        let ConstraintKind::ForeignKey(key) = &of_parent.kind else { return None };
+    pub(super) fn adopt_foreign_key(&mut self, child: &QualifiedName, of_parent: &Constraint) -> Step<Option<bool>> {
+        let ConstraintKind::ForeignKey(key) = &of_parent.kind else { return Ok(None) };
         let newest = self.version.at_least(18);
         let like = |known: &Constraint| {
             matches!(&known.kind, ConstraintKind::ForeignKey(own) if own == key)
                 && !known.inherited
+                && (known.attributes.deferrable, known.attributes.initially_deferred)
+                    == (of_parent.attributes.deferrable, of_parent.attributes.initially_deferred)
                 && (known.valid || newest)
         };
-        let existing = self.table(child).constraints.iter().find(|known| like(known)).cloned()?;
-        self.unhook_referenced(key);
+        let Some(existing) = self.table(child).constraints.iter().find(|known| like(known)).cloned() else {
+            return Ok(None);
+        };
+        if existing.attributes.enforced != of_parent.attributes.enforced {
+            return refuse(
+                "42P17",
+                format!(
+                    "constraint \"{}\" enforceability conflicts with constraint \"{}\" on relation \"{}\"",
+                    of_parent.name, existing.name, child.name
+                ),
+            );
+        }
+        if existing.attributes.enforced {
+            self.unhook_referenced(key);
+        }
         self.catalog_mut().edit_table(child, |table| {
             for known in table.constraints.iter_mut().filter(|known| known.name == existing.name) {
                 known.inherited = true;
                 known.valid |= of_parent.valid;
             }
         });
-        Some(existing.valid)
+        Ok(Some(existing.valid))
     }
 
     /// Before 18 a key to a partitioned table has one more for each partition, whose names are numbered on.
@@ -214,12 +225,7 @@ impl Run {
             return Ok(written.to_vec());
         }
         for column in written {
-            if target.column(column.as_str()).is_none() {
-                return refuse(
-                    "42703",
-                    format!("column \"{column}\" referenced in foreign key constraint does not exist"),
-                );
-            }
+            need_key_column(&target, column)?;
         }
         let same_set =
             |columns: &[Ident]| columns.len() == written.len() && written.iter().all(|column| columns.contains(column));
@@ -328,13 +334,16 @@ impl Run {
         }
     }
 
-    /// Removing a foreign key removes its triggers: ACCESS EXCLUSIVE on the tables of both sides that have some.
-    pub(super) fn unhook_foreign_key(&mut self, name: &QualifiedName, key: &ForeignKey) {
+    /// Removing a foreign key removes its triggers: ACCESS EXCLUSIVE on the tables of both sides that have some. One that is
+    /// not enforced has none.
+    pub(super) fn unhook_foreign_key(&mut self, name: &QualifiedName, key: &ForeignKey, enforced: bool) {
         self.lock(name, LockMode::AccessExclusive);
         for partition in self.partitions(name) {
             self.lock(&partition, LockMode::AccessExclusive);
         }
-        self.unhook_referenced(key);
+        if enforced {
+            self.unhook_referenced(key);
+        }
     }
 
     /// Before 15 a partitioned table has no triggers of keys that reference it.
@@ -383,6 +392,40 @@ impl Run {
         for (referencing, _, _) in self.keys_into(parent) {
             self.lock(&referencing, mode);
         }
+    }
+}
+
+/// `transformColumnNameList`.
+fn need_key_column(table: &Table, column: &Ident) -> Step {
+    if super::create_table::is_system_column(column) {
+        return refuse("0A000", "system columns cannot be used in foreign keys");
+    }
+    if table.column(column.as_str()).is_none() && !table.assumed {
+        return refuse("42703", format!("column \"{column}\" referenced in foreign key constraint does not exist"));
+    }
+    Ok(())
+}
+
+/// The columns of `SET NULL (…)` and `SET DEFAULT (…)`, each once.
+fn set_columns(action: &str) -> Vec<Ident> {
+    let Some((_, list)) = action.split_once('(') else { return Vec::new() };
+    let mut columns: Vec<Ident> = Vec::new();
+    for column in list.trim_end_matches(')').split(',') {
+        let column = Ident::from(column.trim().trim_matches('"'));
+        if !columns.contains(&column) {
+            columns.push(column);
+        }
+    }
+    columns
+}
+
+fn without_repetition(action: &str, columns: &[Ident]) -> String {
+    match action.split_once('(') {
+        Some((what, _)) => {
+            let list: Vec<String> = columns.iter().map(quoted_if_needed).collect();
+            format!("{what}({})", list.join(", "))
+        }
+        None => action.to_owned(),
     }
 }
 

@@ -1011,13 +1011,8 @@ impl Run {
                     );
                 }
                 AlterTableAction::SetOptions { options } | AlterTableAction::ResetOptions { options } => {
-                    let weak = options.iter().all(|option| super::alter_table::weak_option(option, ObjectKind::Index));
-                    let materialized = matches!(&relation, Some(Relation::View(view)) if view.materialized);
-                    let weak = if materialized {
-                        options.iter().all(|option| super::alter_table::weak_option(option, ObjectKind::Table))
-                    } else {
-                        weak && index
-                    };
+                    let kind = if index { ObjectKind::Index } else { ObjectKind::Table };
+                    let weak = options.iter().all(|option| super::alter_table::weak_option(option, kind));
                     let mode = if weak { LockMode::ShareUpdateExclusive } else { LockMode::AccessExclusive };
                     self.lock(name, mode);
                     if matches!(action, AlterTableAction::SetOptions { .. }) {
@@ -1086,6 +1081,9 @@ impl Run {
         let Some(Relation::Index { table }) = self.catalog().relation(name) else { return Ok(()) };
         let known = self.catalog().indexes_of(table).iter().find(|index| index.name == name.name);
         let (Some(index), Ok(number)) = (known, column.as_str().parse::<usize>()) else { return Ok(()) };
+        if !(1..=32767).contains(&number) {
+            return refuse("22023", "column number must be in range from 1 to 32767");
+        }
         let place = number.checked_sub(1);
         match place.and_then(|place| index.elements.get(place)).map(|element| &element.key) {
             Some(crate::statement::IndexKey::Expr(_)) => Ok(()),

@@ -1,10 +1,12 @@
 //! Partitions and inheritance: attaching, detaching, and what a new partition takes over from its parent.
 
+use std::sync::Arc;
+
 use super::alter_table::Queue;
 use super::create_table::{Check, Key, KeyKind, not_null_constraint, of_ranges};
 use super::other::same_constraint_name;
 use super::{Run, Step, not_for_relation, refuse};
-use crate::catalog::{Column, Constraint, ConstraintKind, ForeignKey, Index, Relation};
+use crate::catalog::{Column, Constraint, ConstraintKind, ForeignKey, Index, Relation, Table};
 use crate::data_type::{DataType, quoted_if_needed};
 use crate::effects::{UncertainEffect, Waits};
 use crate::expr::ExprNode;
@@ -83,8 +85,14 @@ impl Run {
         if child_table.partition_of.is_some() {
             return refuse("42809", format!("\"{}\" is already a partition", child.name));
         }
+        if child_table.of_type.is_some() {
+            return refuse("42809", "cannot attach a typed table as partition");
+        }
         if !child_table.inherits.is_empty() {
             return refuse("42809", "cannot attach inheritance child as partition");
+        }
+        if child_table.partition_by.is_none() && !child_table.children.is_empty() {
+            return refuse("42809", "cannot attach inheritance parent as partition");
         }
         Self::check_persistence_of_partition(&child_table, &table, "attach", "as partition")?;
         // The columns of the partition, its bound, and then what it takes over from its parent.
@@ -108,30 +116,7 @@ impl Run {
         if self.version.at_least(14) {
             self.check_bound(&child, name, bound)?;
         }
-        for column in &table.columns {
-            let Some(own) = child_table.column(column.name.as_str()) else {
-                if child_table.assumed {
-                    continue;
-                }
-                return refuse("42804", format!("child table is missing column \"{}\"", column.name));
-            };
-            if own.data_type != column.data_type {
-                return refuse(
-                    "42804",
-                    format!("child table \"{}\" has different type for column \"{}\"", child.name, column.name),
-                );
-            }
-            if column.not_null && !own.not_null {
-                return refuse(
-                    "42804",
-                    if self.version.at_least(18) {
-                        format!("column \"{}\" in child table \"{}\" must be marked NOT NULL", column.name, child.name)
-                    } else {
-                        format!("column \"{}\" in child table must be marked NOT NULL", column.name)
-                    },
-                );
-            }
-        }
+        self.check_inheritable_columns(&child_table, &table)?;
         check_generated(&child_table, &table)?;
         self.check_inherited_constraints(&child, name)?;
         if !self.version.at_least(14) {
@@ -168,7 +153,7 @@ impl Run {
                 self.scan(&below);
             }
         }
-        self.attach_foreign_keys(&child, name);
+        self.attach_foreign_keys(&child, name)?;
         self.hook_keys_into(name);
         Ok(())
     }
@@ -309,6 +294,47 @@ impl Run {
         Ok(())
     }
 
+    /// `MergeAttributesIntoExisting`: the child has every column of the parent, of the same type.
+    fn check_inheritable_columns(&self, child: &Table, parent: &Table) -> Step {
+        for column in &parent.columns {
+            let Some(own) = child.column(column.name.as_str()) else {
+                if child.assumed {
+                    continue;
+                }
+                return refuse("42804", format!("child table is missing column \"{}\"", column.name));
+            };
+            if own.data_type != column.data_type {
+                return refuse(
+                    "42804",
+                    format!("child table \"{}\" has different type for column \"{}\"", child.name.name, column.name),
+                );
+            }
+            if !super::column_type::same_collation(own, column) {
+                return refuse(
+                    "42P21",
+                    format!(
+                        "child table \"{}\" has different collation for column \"{}\"",
+                        child.name.name, column.name
+                    ),
+                );
+            }
+            if column.not_null && !own.not_null {
+                return refuse(
+                    "42804",
+                    if self.version.at_least(18) {
+                        format!(
+                            "column \"{}\" in child table \"{}\" must be marked NOT NULL",
+                            column.name, child.name.name
+                        )
+                    } else {
+                        format!("column \"{}\" in child table must be marked NOT NULL", column.name)
+                    },
+                );
+            }
+        }
+        Ok(())
+    }
+
     /// `MergeConstraintsIntoExisting`: the child has every CHECK of the parent, and in a form that it can inherit.
     fn check_inherited_constraints(&self, child: &QualifiedName, parent: &QualifiedName) -> Step {
         let (parent_table, table) = (self.table(parent), self.table(child));
@@ -316,6 +342,18 @@ impl Run {
             return Ok(());
         }
         for constraint in &parent_table.constraints {
+            if let ConstraintKind::NotNull { column, no_inherit: false } = &constraint.kind
+                && let Some(own) = not_null_constraint(&table, column)
+                && matches!(own.kind, ConstraintKind::NotNull { no_inherit: true, .. })
+            {
+                return refuse(
+                    "42P17",
+                    format!(
+                        "constraint \"{}\" conflicts with non-inherited constraint on child table \"{}\"",
+                        own.name, child.name
+                    ),
+                );
+            }
             let ConstraintKind::Check { expr, no_inherit: false } = &constraint.kind else { continue };
             let Some(own) = table.constraint(constraint.name.as_str()) else {
                 return refuse("42804", format!("child table is missing constraint \"{}\"", constraint.name));
@@ -380,11 +418,20 @@ impl Run {
         });
     }
 
-    fn attach_foreign_keys(&mut self, child: &QualifiedName, parent: &QualifiedName) {
+    fn attach_foreign_keys(&mut self, child: &QualifiedName, parent: &QualifiedName) -> Step {
         for constraint in &self.table(parent).constraints {
             let ConstraintKind::ForeignKey(key) = &constraint.kind else { continue };
+            if key.table == *child {
+                return refuse(
+                    "0A000",
+                    format!(
+                        "cannot attach table \"{}\" as a partition because it is referenced by foreign key \"{}\"",
+                        child.name, constraint.name
+                    ),
+                );
+            }
             self.lock_referenced(&key.table);
-            if let Some(valid) = self.adopt_foreign_key(child, constraint) {
+            if let Some(valid) = self.adopt_foreign_key(child, constraint)? {
                 if constraint.valid && !valid {
                     self.validate_foreign_key(child, &key.columns, &key.table);
                 }
@@ -397,6 +444,7 @@ impl Run {
                 self.validate_foreign_key(child, &key.columns, &key.table);
             }
         }
+        Ok(())
     }
 
     /// A new partition gets the parent's foreign keys; there are no rows to check.
@@ -505,8 +553,9 @@ impl Run {
             self.since(14, if concurrently { "CONCURRENTLY" } else { "FINALIZE" })?;
         }
         let table = self.table(name);
-        if table.partition_by.is_none() && !table.assumed {
-            return self.not_partitioned("DETACH PARTITION", name);
+        if table.partition_by.is_none() && !table.assumed && (!finalize || self.version.at_least(18)) {
+            let action = if finalize { "DETACH PARTITION ... FINALIZE" } else { "DETACH PARTITION" };
+            return self.not_partitioned(action, name);
         }
         let default = self.table(name).children.iter().find_map(|child| {
             matches!(&self.table(child).partition_of, Some((_, PartitionBound::Default))).then(|| child.clone())
@@ -536,6 +585,12 @@ impl Run {
             self.may_fail(&child, "55000", format!("no detachment of {child} was broken off"));
         }
         let child_table = self.table(&child);
+        if finalize && table.partition_by.is_none() && !table.assumed {
+            return refuse(
+                "42P01",
+                format!("relation \"{}\" is not a parent of relation \"{}\"", name.name, child.name),
+            );
+        }
         let attached = child_table.partition_of.as_ref().is_some_and(|(parent, _)| parent == name);
         if !attached && !child_table.assumed && !self.table(name).assumed {
             return refuse(
@@ -782,9 +837,6 @@ impl Run {
     }
 
     pub(super) fn inherit(&mut self, name: &QualifiedName, parent: &QualifiedName, queue: &mut Queue) -> Step {
-        let parent = self.open(parent)?;
-        self.lock(&parent, LockMode::ShareUpdateExclusive);
-        self.check_parent(&parent)?;
         let table = self.table(name);
         if table.partition_of.is_some() {
             return refuse("42809", "cannot change inheritance of a partition");
@@ -792,6 +844,14 @@ impl Run {
         if table.partition_by.is_some() {
             return refuse("42809", "cannot change inheritance of partitioned table");
         }
+        let parent = self.open(parent)?;
+        self.lock(&parent, LockMode::ShareUpdateExclusive);
+        self.check_parent(&parent).map_err(|refusal| {
+            // CREATE TABLE names the partition.
+            let of_partition = self.table(&parent).partition_of.is_some() && self.table(&parent).partition_by.is_none();
+            let message = "cannot inherit from a partition".to_owned();
+            if of_partition { crate::effects::Refusal { message, ..refusal } } else { refusal }
+        })?;
         let parent_table = self.table(&parent);
         let below = self.catalog().descendants(name);
         for child in &below {
@@ -803,30 +863,7 @@ impl Run {
         if table.inherits.contains(&parent) {
             return refuse("42P07", format!("relation \"{}\" would be inherited from more than once", parent.name));
         }
-        for column in &parent_table.columns {
-            let Some(own) = table.column(column.name.as_str()) else {
-                if table.assumed {
-                    continue;
-                }
-                return refuse("42804", format!("child table is missing column \"{}\"", column.name));
-            };
-            if own.data_type != column.data_type {
-                return refuse(
-                    "42804",
-                    format!("child table \"{}\" has different type for column \"{}\"", name.name, column.name),
-                );
-            }
-            if column.not_null && !own.not_null {
-                return refuse(
-                    "42804",
-                    if self.version.at_least(18) {
-                        format!("column \"{}\" in child table \"{}\" must be marked NOT NULL", column.name, name.name)
-                    } else {
-                        format!("column \"{}\" in child table must be marked NOT NULL", column.name)
-                    },
-                );
-            }
-        }
+        self.check_inheritable_columns(&table, &parent_table)?;
         check_generated(&table, &parent_table)?;
         self.check_inherited_constraints(name, &parent)?;
         queue.entry(name.clone()).or_default();
@@ -857,15 +894,17 @@ impl Run {
             );
         }
         self.catalog_mut().edit_table(&parent, |table| table.children.retain(|child| child != name));
+        let others: Vec<Arc<Table>> =
+            table.inherits.iter().filter(|known| **known != parent).map(|known| self.table(known)).collect();
         self.catalog_mut().edit_table(name, |table| {
             table.inherits.retain(|known| *known != parent);
-            if table.inherits.is_empty() {
-                for column in &mut table.columns {
-                    column.inherited = false;
-                }
-                for constraint in &mut table.constraints {
-                    constraint.inherited = false;
-                }
+            for column in &mut table.columns {
+                column.inherited &= others.iter().any(|other| other.column(column.name.as_str()).is_some());
+                column.own &= column.inherited;
+            }
+            for constraint in &mut table.constraints {
+                constraint.inherited &= others.iter().any(|other| passes_on(other, constraint));
+                constraint.own &= constraint.inherited;
             }
         });
         Ok(())
@@ -1207,4 +1246,15 @@ fn check_generated(child: &crate::catalog::Table, parent: &crate::catalog::Table
         return refuse("42804", format!("column \"{}\" in child table {message}", column.name));
     }
     Ok(())
+}
+
+/// Whether the parent has the constraint that a child has, and children have it too.
+fn passes_on(parent: &Table, constraint: &Constraint) -> bool {
+    match &constraint.kind {
+        ConstraintKind::NotNull { column, .. } => not_null_constraint(parent, column)
+            .is_some_and(|known| matches!(known.kind, ConstraintKind::NotNull { no_inherit: false, .. })),
+        _ => parent
+            .constraint(constraint.name.as_str())
+            .is_some_and(|known| matches!(known.kind, ConstraintKind::Check { no_inherit: false, .. })),
+    }
 }

@@ -165,6 +165,7 @@ impl Run {
             Relation::Index { .. } => {}
         }
         rename_references(self.catalog_mut(), from, to);
+        self.rename_type_in_users(from, to);
         self.follow(from, to);
     }
 

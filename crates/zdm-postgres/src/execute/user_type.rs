@@ -29,7 +29,13 @@ impl Run {
         if matches!(definition, TypeDefinition::Composite(_)) && self.catalog().relation(&name).is_some() {
             return refuse("42P07", format!("relation \"{}\" already exists", name.name));
         }
-        self.put_type(&name, UserTypeKind::Defined(definition.clone()));
+        let mut definition = definition.clone();
+        if let TypeDefinition::Composite(attributes) = &mut definition {
+            for (_, data_type) in attributes.iter_mut() {
+                *data_type = self.resolve_type(data_type)?;
+            }
+        }
+        self.put_type(&name, UserTypeKind::Defined(definition));
         self.state.facts.created_types.insert(name);
         Ok(())
     }
@@ -53,7 +59,7 @@ impl Run {
             || matches!(self.catalog().relation(name), Some(Relation::View(_)))
     }
 
-    fn put_type(&mut self, name: &QualifiedName, kind: UserTypeKind) {
+    pub(super) fn put_type(&mut self, name: &QualifiedName, kind: UserTypeKind) {
         let user_type = UserType { name: name.clone(), kind };
         self.catalog_mut().types.insert_mut(name.clone(), Arc::new(user_type));
     }
@@ -90,7 +96,7 @@ impl Run {
         match action {
             AlterDomainAction::RenameTo(to) => return self.rename_type(&name, &name.sibling(to.truncated())),
             AlterDomainAction::SetSchema(schema) => {
-                return self.rename_type(&name, &QualifiedName::with_schema(schema.clone(), name.name.clone()));
+                return self.move_type(&name, schema);
             }
             AlterDomainAction::OwnerTo(role) => {
                 self.need_role(role);
@@ -171,7 +177,7 @@ impl Run {
 
     /// Every table with a column of the domain is read under SHARE.
     fn read_domain_users(&mut self, domain: &QualifiedName) -> Step {
-        self.refuse_containers(domain)?;
+        self.refuse_containers_of_domain(domain)?;
         for (table, _) in self.columns_of_type(domain) {
             if self.has_storage(&table) {
                 self.lock(&table, LockMode::Share);
@@ -203,69 +209,8 @@ impl Run {
         Ok(())
     }
 
-    /// `find_composite_type_dependencies`: the values inside arrays and composite types cannot be read.
-    fn refuse_containers(&self, domain: &QualifiedName) -> Step {
-        let contains = |data_type: &DataType, name: &QualifiedName| data_type.name == *name;
-        // Types with a value of the domain in them: (the type, whether an array of it is meant, the domain inside).
-        let mut domains = vec![domain.clone()];
-        let mut next = 0;
-        while let Some(current) = domains.get(next).cloned() {
-            next += 1;
-            // Whatever holds an array of it or a composite type with it.
-            let mut holders: Vec<QualifiedName> = Vec::new();
-            for user_type in self.catalog().types.values() {
-                match &user_type.kind {
-                    UserTypeKind::Domain(over) if contains(&over.base, &current) && !over.base.is_array() => {
-                        domains.extend((!domains.contains(&user_type.name)).then(|| user_type.name.clone()));
-                    }
-                    UserTypeKind::Domain(over) if contains(&over.base, &current) => {
-                        holders.push(user_type.name.clone());
-                    }
-                    UserTypeKind::Defined(TypeDefinition::Composite(attributes))
-                        if attributes.iter().any(|(_, data_type)| contains(data_type, &current)) =>
-                    {
-                        holders.push(user_type.name.clone());
-                    }
-                    _ => {}
-                }
-            }
-            let mut inner = 0;
-            while let Some(holder) = holders.get(inner).cloned() {
-                inner += 1;
-                for user_type in self.catalog().types.values() {
-                    let holds = match &user_type.kind {
-                        UserTypeKind::Domain(over) => contains(&over.base, &holder),
-                        UserTypeKind::Defined(TypeDefinition::Composite(attributes)) => {
-                            attributes.iter().any(|(_, data_type)| contains(data_type, &holder))
-                        }
-                        UserTypeKind::Defined(_) => false,
-                    };
-                    if holds && !holders.contains(&user_type.name) {
-                        holders.push(user_type.name.clone());
-                    }
-                }
-            }
-            for table in self.catalog().tables() {
-                // The type of its arrays was made with the type, and so is looked at first.
-                let of_array = |column: &&Column| column.data_type.name == current && column.data_type.is_array();
-                let of_holder = |column: &&Column| holders.contains(&column.data_type.name);
-                let found = table.columns.iter().find(of_array).or_else(|| table.columns.iter().find(of_holder));
-                if let Some(column) = found {
-                    return refuse(
-                        "0A000",
-                        format!(
-                            "cannot alter type \"{}\" because column \"{}.{}\" uses it",
-                            current.name, table.name.name, column.name
-                        ),
-                    );
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// The type with the domains over it.
-    fn domains_over(&self, name: &QualifiedName) -> Vec<QualifiedName> {
+    pub(super) fn domains_over(&self, name: &QualifiedName) -> Vec<QualifiedName> {
         let mut types = vec![name.clone()];
         let mut next = 0;
         while let Some(current) = types.get(next).cloned() {
@@ -283,7 +228,7 @@ impl Run {
     }
 
     /// The columns of the type, of domains over it, and of arrays of it.
-    fn columns_of_type(&self, name: &QualifiedName) -> Vec<(QualifiedName, Ident)> {
+    pub(super) fn columns_of_type(&self, name: &QualifiedName) -> Vec<(QualifiedName, Ident)> {
         let types = self.domains_over(name);
         let mut found: Vec<(bool, QualifiedName, Ident)> = Vec::new();
         for table in self.catalog().tables() {
@@ -327,9 +272,7 @@ impl Run {
                 actions.iter().try_for_each(|action| self.alter_type(&name, action))
             }
             (AlterTypeAction::RenameTo(to), _) => self.rename_type(&name, &name.sibling(to.truncated())),
-            (AlterTypeAction::SetSchema(schema), _) => {
-                self.rename_type(&name, &QualifiedName::with_schema(schema.clone(), name.name.clone()))
-            }
+            (AlterTypeAction::SetSchema(schema), _) => self.move_type(&name, schema),
             (AlterTypeAction::AddValue { value, if_not_exists, before, after }, TypeDefinition::Enum(mut values)) => {
                 if values.contains(value) {
                     if *if_not_exists {
@@ -368,49 +311,7 @@ impl Run {
                 self.rename_label(&name, from, to);
                 Ok(())
             }
-            (
-                AlterTypeAction::AlterAttribute { name: attribute, data_type, .. },
-                TypeDefinition::Composite(mut attributes),
-            ) => {
-                if let Some((table, column)) = self.columns_of_type(&name).first() {
-                    return refuse(
-                        "0A000",
-                        format!(
-                            "cannot alter type \"{}\" because column \"{}.{column}\" uses it",
-                            name.name, table.name
-                        ),
-                    );
-                }
-                let data_type = self.resolve_type(data_type)?;
-                for (known, slot) in &mut attributes {
-                    if known == attribute {
-                        *slot = data_type.clone();
-                    }
-                }
-                self.put_type(&name, UserTypeKind::Defined(TypeDefinition::Composite(attributes)));
-                Ok(())
-            }
-            (
-                AlterTypeAction::AddAttribute { name: attribute, data_type, .. },
-                TypeDefinition::Composite(mut attributes),
-            ) => {
-                let data_type = self.resolve_type(data_type)?;
-                attributes.push((attribute.clone(), data_type));
-                self.put_type(&name, UserTypeKind::Defined(TypeDefinition::Composite(attributes)));
-                Ok(())
-            }
-            (AlterTypeAction::DropAttribute { name: attribute, .. }, TypeDefinition::Composite(mut attributes)) => {
-                attributes.retain(|(known, _)| known != attribute);
-                self.put_type(&name, UserTypeKind::Defined(TypeDefinition::Composite(attributes)));
-                Ok(())
-            }
-            (AlterTypeAction::RenameAttribute { from, to, .. }, TypeDefinition::Composite(mut attributes)) => {
-                for (known, _) in attributes.iter_mut().filter(|(known, _)| known == from) {
-                    *known = to.truncated();
-                }
-                self.put_type(&name, UserTypeKind::Defined(TypeDefinition::Composite(attributes)));
-                Ok(())
-            }
+            (_, TypeDefinition::Composite(attributes)) => self.alter_attribute(&name, action, attributes),
             (AlterTypeAction::AddValue { .. } | AlterTypeAction::RenameValue { .. }, _) => {
                 refuse("42809", format!("{} is not an enum", written(&name)))
             }
@@ -443,7 +344,7 @@ impl Run {
                 };
                 (*behavior, AlterTableAction::AddColumn { column, if_not_exists: false })
             }
-            AlterTypeAction::DropAttribute { name: column, behavior } => (
+            AlterTypeAction::DropAttribute { name: column, behavior, .. } => (
                 *behavior,
                 AlterTableAction::DropColumn {
                     name: column.clone(),
@@ -531,6 +432,12 @@ impl Run {
         }
     }
 
+    /// Where it is already, nothing is looked at.
+    fn move_type(&mut self, name: &QualifiedName, schema: &Ident) -> Step {
+        let to = QualifiedName::with_schema(schema.clone(), name.name.clone());
+        if to == *name { Ok(()) } else { self.rename_type(name, &to) }
+    }
+
     /// Columns, domains and functions name their types, so they follow.
     fn rename_type(&mut self, from: &QualifiedName, to: &QualifiedName) -> Step {
         if self.catalog().user_type(to).is_some() {
@@ -539,6 +446,15 @@ impl Run {
         let Some(known) = self.catalog().user_type(from).cloned() else { return Ok(()) };
         self.catalog_mut().types.remove_mut(from);
         self.put_type(to, known.kind.clone());
+        self.rename_type_in_users(from, to);
+        if self.state.facts.created_types.remove(from) {
+            self.state.facts.created_types.insert(to.clone());
+        }
+        Ok(())
+    }
+
+    /// What names a type, or the row type of a relation, follows it.
+    pub(super) fn rename_type_in_users(&mut self, from: &QualifiedName, to: &QualifiedName) {
         let rename = |data_type: &mut DataType| {
             if data_type.name == *from {
                 data_type.name = to.clone();
@@ -549,14 +465,18 @@ impl Run {
                 table.columns.iter_mut().for_each(|column| rename(&mut column.data_type));
             });
         }
-        let domains: Vec<Arc<UserType>> = self.catalog().types.values().cloned().collect();
-        for user_type in domains {
-            if let UserTypeKind::Domain(domain) = &user_type.kind
-                && domain.base.name == *from
-            {
-                let mut domain = domain.clone();
-                rename(&mut domain.base);
-                self.put_type(&user_type.name, UserTypeKind::Domain(domain));
+        let types: Vec<Arc<UserType>> = self.catalog().types.values().cloned().collect();
+        for user_type in types {
+            let mut kind = user_type.kind.clone();
+            match &mut kind {
+                UserTypeKind::Domain(domain) => rename(&mut domain.base),
+                UserTypeKind::Defined(TypeDefinition::Composite(attributes)) => {
+                    attributes.iter_mut().for_each(|(_, data_type)| rename(data_type));
+                }
+                UserTypeKind::Defined(_) => continue,
+            }
+            if kind != user_type.kind {
+                self.put_type(&user_type.name, kind);
             }
         }
         let functions: Vec<(QualifiedName, Arc<Vec<Function>>)> =
@@ -570,10 +490,6 @@ impl Run {
                 self.catalog_mut().functions.insert_mut(name, Arc::new(changed));
             }
         }
-        if self.state.facts.created_types.remove(from) {
-            self.state.facts.created_types.insert(to.clone());
-        }
-        Ok(())
     }
 
     /// 55P04: a value added to an enum in this transaction cannot be used in it.
@@ -671,6 +587,10 @@ impl Run {
             return refuse("2BP01", format!("cannot drop {word} {object} because other objects depend on it"));
         }
         self.remove_relations(&typed, DropBehavior::Cascade, "table")?;
+        self.drop_columns(columns)
+    }
+
+    pub(super) fn drop_columns(&mut self, columns: Vec<(QualifiedName, Ident)>) -> Step {
         for (table, column) in columns {
             self.lock(&table, LockMode::AccessExclusive);
             // An inherited column goes as its parent's does.

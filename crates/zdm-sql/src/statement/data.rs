@@ -102,8 +102,12 @@ pub(super) fn insert(cursor: &mut Cursor<'_>, start: usize) -> Read<Statement> {
     if cursor.accept("AS") {
         cursor.ident()?;
     }
+    // A value of a part of a column is none of the column.
+    let mut whole = true;
     if cursor.is_kind(Kind::LParen) && !is_query_in_parentheses(cursor) {
+        let list = cursor.at;
         insert.columns = cursor.parenthesized(target_column)?;
+        whole = cursor.at == list + 2 * insert.columns.len() + 1;
     }
     if cursor.accept("OVERRIDING") {
         if cursor.accept_any(&["SYSTEM", "USER"]).is_none() {
@@ -125,7 +129,7 @@ pub(super) fn insert(cursor: &mut Cursor<'_>, start: usize) -> Read<Statement> {
             let before = cursor.at;
             cursor.skip_parenthesized()?;
             rows = rows.saturating_add(1);
-            if rows == 1 && !cursor.is_kind(Kind::Comma) {
+            if rows == 1 && whole && !cursor.is_kind(Kind::Comma) {
                 let mut row = cursor.clone();
                 row.at = before;
                 insert.values = row.parenthesized(Cursor::expr_until_comma).unwrap_or_default();

@@ -290,8 +290,8 @@ fn attribute_action(cursor: &mut Cursor<'_>) -> Read<AlterTypeAction> {
     let Some(verb) = cursor.accept_any(&["ADD", "DROP", "ALTER"]) else { return cursor.unexpected("an action") };
     cursor.expect("ATTRIBUTE")?;
     if verb == "DROP" {
-        cursor.accept_all(&["IF", "EXISTS"]);
-        return Ok(AlterTypeAction::DropAttribute { name: cursor.ident()?, behavior: behavior(cursor) });
+        let if_exists = cursor.accept_all(&["IF", "EXISTS"]);
+        return Ok(AlterTypeAction::DropAttribute { name: cursor.ident()?, if_exists, behavior: behavior(cursor) });
     }
     let name = cursor.ident()?;
     if verb == "ALTER" {

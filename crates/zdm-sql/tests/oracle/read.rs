@@ -99,6 +99,7 @@ fn canonical(node: &ExprNode) -> String {
         ExprNode::Collate { expr, collation } => format!("(collate {} {collation})", canonical(expr)),
         ExprNode::AtTimeZone { expr, zone } => format!("(zone {} {})", canonical(expr), canonical(zone)),
         ExprNode::Subscript { expr, index } => format!("(at {} {})", canonical(expr), canonical(index)),
+        ExprNode::Field { expr, name } => format!("(field {} {name})", canonical(expr)),
         ExprNode::Subquery { .. } => "(subquery)".to_owned(),
         ExprNode::Other { .. } => "(other)".to_owned(),
     }
