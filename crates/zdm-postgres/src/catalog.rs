@@ -970,6 +970,8 @@ pub enum UserTypeKind {
 pub struct Domain {
     pub base: DataType,
     pub not_null: bool,
+    /// Of the constraint that it is since 17.
+    pub not_null_name: Option<Ident>,
     pub default: Option<SqlExpr>,
     pub checks: Vec<DomainCheck>,
 }

@@ -9,6 +9,7 @@ mod column_type;
 mod create_index;
 mod create_table;
 mod dml;
+mod domain;
 mod drop;
 mod expression;
 mod foreign_key;

@@ -1082,7 +1082,19 @@ pub struct CreateDomain {
     pub collation: Option<QualifiedName>,
     pub default: Option<SqlExpr>,
     pub not_null: bool,
+    pub not_null_name: Option<Ident>,
     pub checks: Vec<(Option<Ident>, SqlExpr)>,
+    /// What is written a second time.
+    pub repeated: Option<Repeated>,
+}
+
+/// A constraint of a domain that may stand once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Repeated {
+    /// NULL and NOT NULL.
+    Nullability,
+    NotNull,
+    Default,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1124,7 +1124,7 @@ impl Run {
     }
 
     /// The column's default or its domain's.
-    fn effective_default(&self, column: &crate::catalog::Column) -> Option<SqlExpr> {
+    pub(super) fn effective_default(&self, column: &crate::catalog::Column) -> Option<SqlExpr> {
         if column.default.is_some() || column.generated.is_some() || column.identity.is_some() {
             return column.default.clone();
         }

@@ -351,10 +351,11 @@ impl Run {
                 && !(drawn_anyway && column.identity.is_some())
         };
         for column in table.columns.iter().filter(|column| !given(column)) {
-            if let Some(default) = &column.default {
+            let default = self.effective_default(column);
+            if let Some(default) = &default {
                 self.run_functions_in(&default.node);
             }
-            let sequences: Vec<QualifiedName> = match (&column.identity, &column.default) {
+            let sequences: Vec<QualifiedName> = match (&column.identity, &default) {
                 (Some(identity), _) => vec![identity.sequence.clone()],
                 (None, Some(default)) => {
                     sequences_in(&default.node).iter().filter_map(|sequence| self.find(sequence)).collect()
@@ -379,7 +380,7 @@ impl Run {
             }
         }
         self.check_enum_values(&name, dml)?;
-        let columns = valued_columns(&table, dml);
+        let columns = self.valued_columns(&table, dml);
         // A query with a condition may give no row at all, and then no key is looked at.
         let certain = dml.values_rows.is_some() || reads_everything(&dml.query);
         let condition = match (&dml.conflict, certain) {
@@ -395,6 +396,35 @@ impl Run {
         }
         self.rows_inserted(&name, columns.as_deref(), dml.values_rows.is_none());
         Ok(())
+    }
+
+    /// The columns that an INSERT gives a value or that have one by default; `None` where its columns are not known.
+    fn valued_columns(&self, table: &Table, dml: &Dml) -> Option<Vec<Ident>> {
+        let written: Vec<Ident> = if dml.columns.is_empty() {
+            table.columns.iter().take(dml.values.len()).map(|column| column.name.clone()).collect()
+        } else {
+            dml.columns.clone()
+        };
+        if written.is_empty() && !dml.query.says(&["default", "values"]) {
+            return None;
+        }
+        let is = |place: usize, node: &ExprNode| dml.values.get(place).is_some_and(|value| *value.node == *node);
+        let but = |nodes: &[ExprNode]| -> Vec<Ident> {
+            let kept = written.iter().enumerate().filter(|(place, _)| !nodes.iter().any(|node| is(*place, node)));
+            kept.map(|(_, column)| column.clone()).collect()
+        };
+        let given = but(&[ExprNode::Null, ExprNode::Default]);
+        Some(self.with_defaults(table, &but(&[ExprNode::Default]), given))
+    }
+
+    /// And the columns that are not written and get a value all the same.
+    pub(super) fn with_defaults(&self, table: &Table, written: &[Ident], mut given: Vec<Ident>) -> Vec<Ident> {
+        let valued = |column: &&crate::catalog::Column| {
+            !written.contains(&column.name)
+                && (self.effective_default(column).is_some() || column.identity.is_some() || column.generated.is_some())
+        };
+        given.extend(table.columns.iter().filter(valued).map(|column| column.name.clone()));
+        given
     }
 
     /// A rule that does something else in the place of the command: the target and what is read are opened and no more.
@@ -671,7 +701,7 @@ impl Run {
         for column in self.table(name).columns.iter().filter(|column| !columns.contains(&column.name)) {
             let mut sequences: Vec<QualifiedName> =
                 column.identity.iter().map(|identity| identity.sequence.clone()).collect();
-            if let Some(default) = &column.default {
+            if let Some(default) = self.effective_default(column) {
                 self.run_functions_in(&default.node);
                 sequences.extend(sequences_in(&default.node).iter().filter_map(|sequence| self.find(sequence)));
             }
@@ -1549,35 +1579,6 @@ fn check_row_locking(query: &Query, is_aggregate: impl Fn(&QualifiedName) -> boo
 }
 
 /// Whether the one row that is inserted has such a value for the column.
-/// The columns that an INSERT gives a value or that have one by default; `None` where its columns are not known.
-fn valued_columns(table: &Table, dml: &Dml) -> Option<Vec<Ident>> {
-    let written: Vec<Ident> = if dml.columns.is_empty() {
-        table.columns.iter().take(dml.values.len()).map(|column| column.name.clone()).collect()
-    } else {
-        dml.columns.clone()
-    };
-    if written.is_empty() && !dml.query.says(&["default", "values"]) {
-        return None;
-    }
-    let is = |place: usize, node: &ExprNode| dml.values.get(place).is_some_and(|value| *value.node == *node);
-    let but = |nodes: &[ExprNode]| -> Vec<Ident> {
-        let kept = written.iter().enumerate().filter(|(place, _)| !nodes.iter().any(|node| is(*place, node)));
-        kept.map(|(_, column)| column.clone()).collect()
-    };
-    let given = but(&[ExprNode::Null, ExprNode::Default]);
-    Some(with_defaults(table, &but(&[ExprNode::Default]), given))
-}
-
-/// And the columns that are not written and get a value all the same.
-pub(super) fn with_defaults(table: &Table, written: &[Ident], mut given: Vec<Ident>) -> Vec<Ident> {
-    let valued = |column: &&crate::catalog::Column| {
-        !written.contains(&column.name)
-            && (column.default.is_some() || column.identity.is_some() || column.generated.is_some())
-    };
-    given.extend(table.columns.iter().filter(valued).map(|column| column.name.clone()));
-    given
-}
-
 fn written_as(dml: &Dml, column: &Ident, is: &dyn Fn(&ExprNode) -> bool) -> bool {
     let place = dml.columns.iter().position(|known| known == column);
     place.and_then(|place| dml.values.get(place)).is_some_and(|value| is(&value.node))

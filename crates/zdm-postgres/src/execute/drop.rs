@@ -701,7 +701,7 @@ impl Run {
 }
 
 impl Run {
-    fn remove_functions(&mut self, names: &[QualifiedName]) {
+    pub(super) fn remove_functions(&mut self, names: &[QualifiedName]) {
         for name in names {
             self.catalog_mut().functions.remove_mut(name);
         }

@@ -417,7 +417,7 @@ impl Run {
                 return Self::missing_column(&name, column);
             }
             self.draw_defaults(&name, columns);
-            let valued = (!columns.is_empty()).then(|| super::dml::with_defaults(&table, columns, columns.to_vec()));
+            let valued = (!columns.is_empty()).then(|| self.with_defaults(&table, columns, columns.to_vec()));
             self.if_a_row("there are rows to copy", |run| run.rows_inserted(&name, valued.as_deref(), true));
         } else {
             // Version 12 gives the lock back at the end of the statement.

@@ -1,7 +1,7 @@
 //! Composite types and the row types of relations: where values of them are stored, and what holds their attributes.
 
 use super::{Run, Step, refuse};
-use crate::catalog::{ConstraintKind, Table, UserTypeKind};
+use crate::catalog::{Column, ConstraintKind, Table, UserTypeKind};
 use crate::data_type::{DataType, quoted_if_needed};
 use crate::expr::ExprNode;
 use crate::lock::LockMode;
@@ -52,18 +52,24 @@ impl Run {
 
     /// A column of a table, or of an index, whose type is such.
     fn column_that(&self, stores: &dyn Fn(&DataType) -> bool) -> Option<(Ident, Ident)> {
-        self.catalog().tables().filter(|table| !table.foreign).find_map(|table| {
-            let column = table.columns.iter().find(|column| stores(&column.data_type));
-            column.map(|column| (table.name.name.clone(), column.name.clone())).or_else(|| {
-                table.indexes.iter().find_map(|index| {
-                    let place = index.elements.iter().position(|element| match &element.key {
-                        IndexKey::Expr(expr) => matches!(&*expr.node, ExprNode::Cast { data_type, .. }
-                            if self.resolve_type(data_type).is_ok_and(|resolved| stores(&resolved))),
-                        IndexKey::Column(_) => false,
-                    })?;
-                    let names = naming::index_column_names(&index.elements, &index.include);
-                    Some((index.name.clone(), Ident::from(names.get(place)?.as_str())))
-                })
+        // A parent was there before its children.
+        let column_of = |inherited: bool| {
+            self.catalog().tables().filter(|table| !table.foreign).find_map(|table| {
+                let such = |column: &&Column| column.inherited == inherited && stores(&column.data_type);
+                let column = table.columns.iter().find(such)?;
+                Some((table.name.name.clone(), column.name.clone()))
+            })
+        };
+        column_of(false).or_else(|| column_of(true)).or_else(|| {
+            let indexes = self.catalog().tables().flat_map(|table| table.indexes.iter());
+            indexes.into_iter().find_map(|index| {
+                let place = index.elements.iter().position(|element| match &element.key {
+                    IndexKey::Expr(expr) => matches!(&*expr.node, ExprNode::Cast { data_type, .. }
+                        if self.resolve_type(data_type).is_ok_and(|resolved| stores(&resolved))),
+                    IndexKey::Column(_) => false,
+                })?;
+                let names = naming::index_column_names(&index.elements, &index.include);
+                Some((index.name.clone(), Ident::from(names.get(place)?.as_str())))
             })
         })
     }

@@ -3,18 +3,14 @@
 use std::sync::Arc;
 
 use super::{Run, Step, candidates, refuse, written};
-use crate::catalog::{Column, ConstraintKind, Domain, DomainCheck, Function, Relation, Table, UserType, UserTypeKind};
+use crate::catalog::{ConstraintKind, Function, Relation, Table, UserType, UserTypeKind};
 use crate::data_type::DataType;
-use crate::effects::UncertainEffect;
 use crate::expr::ExprNode;
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
-use crate::naming;
 use crate::statement::{
-    AlterDomainAction, AlterTypeAction, CreateDomain, DropBehavior, DropObjects, IndexKey, ObjectKind, Persistence,
-    TableConstraintKind, TypeDefinition, Volatility,
+    AlterTypeAction, DropBehavior, DropObjects, IndexKey, ObjectKind, Persistence, TypeDefinition, Volatility,
 };
-use crate::typing::Place;
 
 impl Run {
     pub(super) fn create_type(&mut self, name: &QualifiedName, definition: &TypeDefinition) -> Step {
@@ -29,6 +25,12 @@ impl Run {
         if matches!(definition, TypeDefinition::Composite(_)) && self.catalog().relation(&name).is_some() {
             return refuse("42P07", format!("relation \"{}\" already exists", name.name));
         }
+        if let TypeDefinition::Enum(values) = definition {
+            values.iter().try_for_each(|value| check_label(value))?;
+            if values.iter().enumerate().any(|(place, value)| values[..place].contains(value)) {
+                return refuse("23505", "duplicate key value violates unique constraint \"pg_enum_typid_label_index\"");
+            }
+        }
         let mut definition = definition.clone();
         if let TypeDefinition::Composite(attributes) = &mut definition {
             for (_, data_type) in attributes.iter_mut() {
@@ -41,11 +43,6 @@ impl Run {
     }
 
     /// A new table brings a type of its name.
-    pub(super) fn is_domain(&self, data_type: &DataType) -> bool {
-        let known = self.catalog().user_type(&data_type.name);
-        known.is_some_and(|known| matches!(known.kind, UserTypeKind::Domain(_)))
-    }
-
     pub(super) fn need_free_row_type(&self, name: &QualifiedName) -> Step {
         if self.catalog().user_type(name).is_some() {
             return refuse("42710", format!("type \"{}\" already exists", name.name));
@@ -54,7 +51,7 @@ impl Run {
     }
 
     /// The rows of a table or view are of a type of the same name.
-    fn has_row_type(&self, name: &QualifiedName) -> bool {
+    pub(super) fn has_row_type(&self, name: &QualifiedName) -> bool {
         matches!(self.catalog().relation(name), Some(Relation::Table(table)) if !table.assumed)
             || matches!(self.catalog().relation(name), Some(Relation::View(_)))
     }
@@ -62,169 +59,6 @@ impl Run {
     pub(super) fn put_type(&mut self, name: &QualifiedName, kind: UserTypeKind) {
         let user_type = UserType { name: name.clone(), kind };
         self.catalog_mut().types.insert_mut(name.clone(), Arc::new(user_type));
-    }
-
-    pub(super) fn create_domain(&mut self, create: &CreateDomain) -> Step {
-        let name = self.creation_name(&create.name, Persistence::Permanent);
-        if self.catalog().user_type(&name).is_some() || self.has_row_type(&name) {
-            return refuse("42710", format!("type \"{}\" already exists", name.name));
-        }
-        let base = self.resolve_type(&create.data_type)?;
-        if let Some(default) = &create.default {
-            self.check_expression(&default.node, None, Place::Default)?;
-            super::create_table::check_literal(default, &crate::cast::base_type(self.catalog(), &base))?;
-        }
-        for (_, expr) in &create.checks {
-            self.check_expression(&expr.node, Some(&of_value(&base)), Place::Check)?;
-        }
-        let mut domain =
-            Domain { base, not_null: create.not_null, default: create.default.clone(), checks: Vec::new() };
-        for (given, expr) in &create.checks {
-            let check = DomainCheck {
-                name: given.clone().unwrap_or_else(|| check_name(&name, &domain)),
-                expr: expr.clone(),
-                valid: true,
-            };
-            domain.checks.push(check);
-        }
-        self.put_type(&name, UserTypeKind::Domain(domain));
-        Ok(())
-    }
-
-    pub(super) fn alter_domain(&mut self, name: &QualifiedName, action: &AlterDomainAction) -> Step {
-        let Some(name) = self.known_type(name)? else { return Ok(()) };
-        match action {
-            AlterDomainAction::RenameTo(to) => return self.rename_type(&name, &name.sibling(to.truncated())),
-            AlterDomainAction::SetSchema(schema) => {
-                return self.move_type(&name, schema);
-            }
-            AlterDomainAction::OwnerTo(role) => {
-                self.need_role(role);
-                return Ok(());
-            }
-            _ => {}
-        }
-        let kind = self.catalog().user_type(&name).map(|known| known.kind.clone());
-        let Some(UserTypeKind::Domain(mut domain)) = kind else {
-            return refuse("42809", format!("{} is not a domain", written(&name)));
-        };
-        let missing = |constraint: &Ident| {
-            refuse("42704", format!("constraint \"{constraint}\" of domain \"{}\" does not exist", name.name))
-        };
-        match action {
-            AlterDomainAction::SetDefault(expr) => {
-                let base = crate::cast::base_type(self.catalog(), &domain.base);
-                super::create_table::check_literal(expr, &base)?;
-                domain.default = Some(expr.clone());
-            }
-            AlterDomainAction::DropDefault => domain.default = None,
-            AlterDomainAction::SetNotNull => {
-                if !domain.not_null {
-                    self.read_domain_users(&name)?;
-                }
-                domain.not_null = true;
-            }
-            AlterDomainAction::DropNotNull => domain.not_null = false,
-            AlterDomainAction::AddConstraint { name: given, kind, not_valid } => match kind {
-                TableConstraintKind::Check { expr, .. } => {
-                    let chosen = given.clone().unwrap_or_else(|| check_name(&name, &domain));
-                    if domain.checks.iter().any(|check| check.name == chosen) {
-                        return refuse(
-                            "42710",
-                            format!("constraint \"{chosen}\" for domain \"{}\" already exists", name.name),
-                        );
-                    }
-                    if !not_valid {
-                        self.read_domain_users(&name)?;
-                    }
-                    domain.checks.push(DomainCheck { name: chosen, expr: expr.clone(), valid: !not_valid });
-                }
-                TableConstraintKind::NotNull { .. } => {
-                    self.since(17, "NOT")?;
-                    if !domain.not_null {
-                        self.read_domain_users(&name)?;
-                    }
-                    domain.not_null = true;
-                }
-                _ => return refuse("42601", "constraint is not possible for domains"),
-            },
-            AlterDomainAction::DropConstraint { name: constraint, if_exists } => {
-                let before = domain.checks.len();
-                domain.checks.retain(|check| check.name != *constraint);
-                if domain.checks.len() == before && !if_exists {
-                    return missing(constraint);
-                }
-            }
-            AlterDomainAction::ValidateConstraint { name: constraint } => {
-                let Some(check) = domain.checks.iter_mut().find(|check| check.name == *constraint) else {
-                    return missing(constraint);
-                };
-                // The rows are read whether it was valid or not.
-                check.valid = true;
-                self.read_domain_users(&name)?;
-            }
-            AlterDomainAction::RenameConstraint { from, to } => {
-                let Some(check) = domain.checks.iter_mut().find(|check| check.name == *from) else {
-                    return missing(from);
-                };
-                check.name = to.truncated();
-            }
-            AlterDomainAction::RenameTo(_) | AlterDomainAction::SetSchema(_) | AlterDomainAction::OwnerTo(_) => {}
-        }
-        self.put_type(&name, UserTypeKind::Domain(domain));
-        Ok(())
-    }
-
-    /// Every table with a column of the domain is read under SHARE.
-    fn read_domain_users(&mut self, domain: &QualifiedName) -> Step {
-        self.refuse_containers_of_domain(domain)?;
-        for (table, _) in self.columns_of_type(domain) {
-            if self.has_storage(&table) {
-                self.lock(&table, LockMode::Share);
-                self.may_fail(&table, "23502", format!("a row of {table} has NULL where it may not"));
-                self.may_fail(&table, "23514", format!("a value in {table} violates the constraint"));
-                self.may_fail(&table, "22000", format!("the constraint fails for a value in {table}"));
-                self.scan(&table);
-            }
-        }
-        let types = self.domains_over(domain);
-        let materialized: Vec<_> =
-            self.catalog().views().filter(|(_, view)| view.materialized).map(|(_, view)| view.clone()).collect();
-        for view in materialized {
-            let columns = self.output_types(&view.query);
-            if columns.iter().flatten().any(|column| types.contains(&column.name)) {
-                self.lock(&view.name, LockMode::Share);
-                if view.populated {
-                    self.effects.scans.insert(view.name.clone());
-                }
-                let name = &view.name;
-                self.may_fail(name, "23502", format!("a row of {name} has NULL where it may not"));
-                self.may_fail(name, "23514", format!("a value in {name} violates the constraint"));
-            } else if columns.iter().any(Option::is_none) {
-                let condition = format!("a column of {} has the type {domain}", view.name);
-                self.maybe(&view.name, UncertainEffect::Lock(LockMode::Share), condition.clone());
-                self.maybe(&view.name, UncertainEffect::Scan, condition);
-            }
-        }
-        Ok(())
-    }
-
-    /// The type with the domains over it.
-    pub(super) fn domains_over(&self, name: &QualifiedName) -> Vec<QualifiedName> {
-        let mut types = vec![name.clone()];
-        let mut next = 0;
-        while let Some(current) = types.get(next).cloned() {
-            next += 1;
-            for user_type in self.catalog().types.values() {
-                if let UserTypeKind::Domain(domain) = &user_type.kind
-                    && domain.base.name == current
-                    && !types.contains(&user_type.name)
-                {
-                    types.push(user_type.name.clone());
-                }
-            }
-        }
-        types
     }
 
     /// The columns of the type, of domains over it, and of arrays of it.
@@ -241,7 +75,7 @@ impl Run {
     }
 
     /// The type's catalog name; `None` where it may exist unknown to the catalog.
-    fn known_type(&self, name: &QualifiedName) -> Step<Option<QualifiedName>> {
+    pub(super) fn known_type(&self, name: &QualifiedName) -> Step<Option<QualifiedName>> {
         match self.find_type(name) {
             Some(name) => Ok(Some(name)),
             None if self.catalog().is_incomplete() => Ok(None),
@@ -274,6 +108,7 @@ impl Run {
             (AlterTypeAction::RenameTo(to), _) => self.rename_type(&name, &name.sibling(to.truncated())),
             (AlterTypeAction::SetSchema(schema), _) => self.move_type(&name, schema),
             (AlterTypeAction::AddValue { value, if_not_exists, before, after }, TypeDefinition::Enum(mut values)) => {
+                check_label(value)?;
                 if values.contains(value) {
                     if *if_not_exists {
                         return Ok(());
@@ -300,12 +135,14 @@ impl Run {
                 Ok(())
             }
             (AlterTypeAction::RenameValue { from, to }, TypeDefinition::Enum(mut values)) => {
-                if values.contains(to) {
-                    return refuse("42710", format!("enum label \"{to}\" already exists"));
-                }
+                check_label(to)?;
+                let taken = values.contains(to);
                 let Some(known) = values.iter_mut().find(|known| *known == from) else {
                     return refuse("22023", format!("\"{from}\" is not an existing enum label"));
                 };
+                if taken {
+                    return refuse("42710", format!("enum label \"{to}\" already exists"));
+                }
                 known.clone_from(to);
                 self.put_type(&name, UserTypeKind::Defined(TypeDefinition::Enum(values)));
                 self.rename_label(&name, from, to);
@@ -433,13 +270,13 @@ impl Run {
     }
 
     /// Where it is already, nothing is looked at.
-    fn move_type(&mut self, name: &QualifiedName, schema: &Ident) -> Step {
+    pub(super) fn move_type(&mut self, name: &QualifiedName, schema: &Ident) -> Step {
         let to = QualifiedName::with_schema(schema.clone(), name.name.clone());
         if to == *name { Ok(()) } else { self.rename_type(name, &to) }
     }
 
     /// Columns, domains and functions name their types, so they follow.
-    fn rename_type(&mut self, from: &QualifiedName, to: &QualifiedName) -> Step {
+    pub(super) fn rename_type(&mut self, from: &QualifiedName, to: &QualifiedName) -> Step {
         if self.catalog().user_type(to).is_some() {
             return refuse("42710", format!("type \"{}\" already exists", to.name));
         }
@@ -471,7 +308,9 @@ impl Run {
             match &mut kind {
                 UserTypeKind::Domain(domain) => rename(&mut domain.base),
                 UserTypeKind::Defined(TypeDefinition::Composite(attributes)) => {
-                    attributes.iter_mut().for_each(|(_, data_type)| rename(data_type));
+                    for (_, data_type) in attributes {
+                        rename(data_type);
+                    }
                 }
                 UserTypeKind::Defined(_) => continue,
             }
@@ -580,14 +419,48 @@ impl Run {
         let columns = self.columns_of_type(name);
         // The tables of a type go with it.
         let typed = self.tables_of(name);
-        if !(columns.is_empty() && typed.is_empty()) && behavior == DropBehavior::Restrict {
+        let (domains, attributes, functions) = self.types_over(name);
+        let unused = columns.is_empty() && typed.is_empty() && domains.is_empty() && attributes.is_empty();
+        if !(unused && functions.is_empty()) && behavior == DropBehavior::Restrict {
             let bare = QualifiedName::as_written(None, name.name.clone());
             let visible = self.find_type(&bare).as_ref() == Some(name);
             let object = if visible { crate::data_type::quoted_if_needed(&name.name) } else { object.to_owned() };
             return refuse("2BP01", format!("cannot drop {word} {object} because other objects depend on it"));
         }
         self.remove_relations(&typed, DropBehavior::Cascade, "table")?;
-        self.drop_columns(columns)
+        self.drop_columns(columns)?;
+        for domain in domains {
+            self.drop_columns_of(&domain, behavior, word, object)?;
+            self.catalog_mut().types.remove_mut(&domain);
+        }
+        for (composite, attribute) in attributes {
+            let drop = AlterTypeAction::DropAttribute { name: attribute, if_exists: true, behavior };
+            self.alter_type(&composite, &drop)?;
+        }
+        self.remove_functions(&functions);
+        Ok(())
+    }
+
+    /// What is defined over a type: domains, attributes of composite types, and functions that take or give it.
+    fn types_over(
+        &self,
+        name: &QualifiedName,
+    ) -> (Vec<QualifiedName>, Vec<(QualifiedName, Ident)>, Vec<QualifiedName>) {
+        let (mut domains, mut attributes) = (Vec::new(), Vec::new());
+        for user_type in self.catalog().types.values() {
+            match &user_type.kind {
+                UserTypeKind::Domain(domain) if domain.base.name == *name => domains.push(user_type.name.clone()),
+                UserTypeKind::Defined(TypeDefinition::Composite(all)) => {
+                    let of_type = all.iter().filter(|(_, data_type)| data_type.name == *name);
+                    attributes.extend(of_type.map(|(attribute, _)| (user_type.name.clone(), attribute.clone())));
+                }
+                _ => {}
+            }
+        }
+        let names = |data_type: &DataType| self.find_type(&data_type.name).as_ref() == Some(name);
+        let uses = |function: &Function| function.arguments.iter().flatten().chain(&function.returns).any(names);
+        let functions = self.catalog().functions.iter().filter(|(_, overloads)| overloads.iter().any(uses));
+        (domains, attributes, functions.map(|(name, _)| name.clone()).collect())
     }
 
     pub(super) fn drop_columns(&mut self, columns: Vec<(QualifiedName, Ident)>) -> Step {
@@ -864,23 +737,10 @@ fn candidates_of_type(run: &Run, name: &QualifiedName) -> Option<QualifiedName> 
     candidates(run.catalog(), &run.state.settings, name).find(|candidate| run.catalog().user_type(candidate).is_some())
 }
 
-/// `domain_check`, `domain_check1`, …
-fn check_name(domain_name: &QualifiedName, domain: &Domain) -> Ident {
-    let mut label = "check".to_owned();
-    let mut number = 0_u32;
-    loop {
-        let name = naming::object_name(domain_name.name.as_str(), None, Some(&label));
-        if !domain.checks.iter().any(|check| check.name == name) {
-            return name;
-        }
-        number += 1;
-        label = format!("check{number}");
+/// A label is a name, with the length of one.
+fn check_label(label: &str) -> Step {
+    if label.len() > 63 {
+        return refuse("42602", format!("invalid enum label \"{label}\""));
     }
-}
-
-/// A table whose only column is what the checks of a domain call VALUE.
-fn of_value(base: &DataType) -> Table {
-    let mut table = Table::named(QualifiedName::new(Ident::new("value")));
-    table.columns.push(Column { own: true, ..super::create_table::plain_column(&Ident::new("value"), base) });
-    table
+    Ok(())
 }

@@ -3,7 +3,7 @@
 use zdm_postgres::expr::SqlExpr;
 use zdm_postgres::statement::{
     AlterDomainAction, AlterTypeAction, CommentText, CreateDomain, CreateSequence, CreateView, DropObjects, ObjectKind,
-    PublicationChange, PublishedPart, SequenceOptions, TableConstraintKind, TypeDefinition,
+    PublicationChange, PublishedPart, Repeated, SequenceOptions, TableConstraintKind, TypeDefinition,
 };
 use zdm_postgres::{DataType, Ident, QualifiedName, Statement};
 
@@ -314,8 +314,17 @@ fn create_domain(cursor: &mut Cursor<'_>) -> Read<Statement> {
     let name = cursor.name()?;
     cursor.accept("AS");
     let data_type = cursor.data_type()?;
-    let mut domain =
-        CreateDomain { name, data_type, collation: None, default: None, not_null: false, checks: Vec::new() };
+    let mut domain = CreateDomain {
+        name,
+        data_type,
+        collation: None,
+        default: None,
+        not_null: false,
+        not_null_name: None,
+        checks: Vec::new(),
+        repeated: None,
+    };
+    let mut nullable = None;
     loop {
         if cursor.accept("COLLATE") {
             domain.collation = Some(cursor.name()?);
@@ -323,12 +332,18 @@ fn create_domain(cursor: &mut Cursor<'_>) -> Read<Statement> {
         }
         let name = if cursor.accept("CONSTRAINT") { Some(cursor.ident()?) } else { None };
         if cursor.accept_all(&["NOT", "NULL"]) {
-            domain.not_null = true;
+            let repeated = nullable.map(|nullable| if nullable { Repeated::Nullability } else { Repeated::NotNull });
+            domain.repeated = domain.repeated.or(repeated);
+            (nullable, domain.not_null, domain.not_null_name) = (Some(false), true, name);
         } else if cursor.accept("NULL") {
-            domain.not_null = false;
+            let repeated = (nullable == Some(false)).then_some(Repeated::Nullability);
+            domain.repeated = domain.repeated.or(repeated);
+            (nullable, domain.not_null) = (Some(true), false);
         } else if cursor.accept("CHECK") {
             domain.checks.push((name, cursor.parenthesized_expr()?));
         } else if name.is_none() && cursor.accept("DEFAULT") {
+            let repeated = domain.default.is_some().then_some(Repeated::Default);
+            domain.repeated = domain.repeated.or(repeated);
             domain.default = Some(table::default_expr(cursor)?);
         } else if name.is_some() {
             return cursor.unexpected("a constraint");
