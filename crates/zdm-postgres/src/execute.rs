@@ -5,6 +5,7 @@
 
 mod access_method;
 mod alter_table;
+mod column;
 mod column_type;
 mod create_index;
 mod create_table;
@@ -13,10 +14,13 @@ mod domain;
 mod drop;
 mod expression;
 mod foreign_key;
+mod inherit;
 mod maintenance;
+mod not_null;
 mod other;
 mod parameter;
 mod partition;
+mod partition_key;
 mod rename;
 mod routine;
 mod row_type;

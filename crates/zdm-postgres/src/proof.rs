@@ -91,6 +91,12 @@ impl Literal {
             // ISO dates and times of one length sort as their text does.
             (Self::Text(left), Self::Text(right)) if left == right => Some(std::cmp::Ordering::Equal),
             (Self::Text(left), Self::Text(right)) if left.len() == right.len() => Some(left.cmp(right)),
+            // Whatever the type, both are read as the same value.
+            (Self::Number(number), Self::Text(text)) | (Self::Text(text), Self::Number(number))
+                if number.to_string() == *text =>
+            {
+                Some(std::cmp::Ordering::Equal)
+            }
             _ => None,
         }
     }

@@ -25,6 +25,7 @@ pub(crate) enum Place {
     Generated,
     Policy,
     TriggerWhen,
+    PartitionKey,
 }
 
 impl Place {
@@ -38,6 +39,7 @@ impl Place {
             Self::Generated => "column generation expression",
             Self::Policy => "policy expression",
             Self::TriggerWhen => "trigger WHEN condition",
+            Self::PartitionKey => "partition key expression",
         }
     }
 }

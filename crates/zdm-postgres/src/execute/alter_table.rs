@@ -6,9 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::create_table::{
-    Check, Key, KeyKind, NewForeignKey, NotNull, Parts, merge_keys, not_null_constraint, set_not_null,
-};
+use super::column::ColumnPlace;
+use super::create_table::{Check, Key, KeyKind, NewForeignKey, NotNull, Parts, merge_keys};
+use super::not_null::{NewNotNull, not_null_constraint, set_not_null};
 use super::{Run, Step, not_for_relation, refuse};
 use crate::catalog::{ConstraintKind, ForeignKey, Generated, Identity, Relation};
 use crate::data_type::quoted_if_needed;
@@ -494,11 +494,9 @@ impl Run {
                         self.tree(false, name, mode);
                     }
                 }
-                // Without its children a parent's constraint is one of its own.
-                let own = NotNull { no_inherit: true, ..plain_not_null(column) };
                 let alone = only && !table.children.is_empty() && table.partition_by.is_none();
                 let tables = self.tree(only || settled, name, mode);
-                self.set_column_not_null(&tables, column, alone.then_some(&own), true, queue)
+                self.set_column_not_null(&tables, column, &NewNotNull::Flag { only, alone }, queue)
             }
             AlterTableAction::DropNotNull { column } => {
                 // Since 18 nothing reaches the children where the parent's column is nullable already.
@@ -992,7 +990,12 @@ impl Run {
             return refuse("42P16", "cannot recursively add identity column to table that has child tables");
         }
         let mut parts = Parts::default();
-        let column = self.new_column(name, &mut parts, definition)?;
+        let place =
+            ColumnPlace { partitioned: table.partition_by.is_some(), foreign: table.foreign, ..ColumnPlace::default() };
+        self.check_column_grammar(definition)?;
+        parts.not_nulls.extend(self.transform_column(name, place, definition)?);
+        let mut column = self.new_column(name, &mut parts, definition)?;
+        column.not_null |= !parts.not_nulls.is_empty();
         self.check_generation(&table, &column)?;
         self.refuse_member_of_itself(&column.data_type, std::slice::from_ref(name))?;
         let default = self.effective_default(&column);
@@ -1085,6 +1088,14 @@ impl Run {
                     let root = not_null_constraint(&self.table(name), &not_null.column)
                         .map(|constraint| constraint.name.clone());
                     let chosen = if position == 0 { not_null.name.clone() } else { root };
+                    if let Some(given) = chosen.as_ref().filter(|_| position == 0)
+                        && self.table(name).has_constraint(given.as_str())
+                    {
+                        return refuse(
+                            "42710",
+                            format!("constraint \"{given}\" for relation \"{}\" already exists", name.name),
+                        );
+                    }
                     self.name_not_null(target, &NotNull { name: chosen, ..not_null.clone() }, position > 0);
                 }
             }
@@ -1141,103 +1152,6 @@ impl Run {
 
     pub(super) fn expression_volatility(&self, node: &ExprNode) -> ExprVolatility {
         crate::volatility::expression(node, self.catalog(), self.version, &|name| self.find_function(name))
-    }
-
-    fn set_column_not_null(
-        &mut self,
-        tables: &[QualifiedName],
-        column: &Ident,
-        constraint: Option<&NotNull>,
-        validate: bool,
-        queue: &mut Queue,
-    ) -> Step {
-        for (position, name) in tables.iter().enumerate() {
-            let table = self.table(name);
-            let Some(known) = table.column(column.as_str()) else {
-                if position == 0 && super::create_table::is_system_column(column) {
-                    return refuse("0A000", format!("cannot alter system column \"{column}\""));
-                }
-                if position == 0 && !table.assumed {
-                    return Self::missing_column(name, column);
-                }
-                if table.assumed {
-                    queue.entry(name.clone()).or_default().verify = validate;
-                }
-                continue;
-            };
-            let pending = not_null_constraint(&table, column).is_some_and(|constraint| !constraint.valid);
-            // `ATExecSetNotNull` of 18: what a child has already is inherited from now on and not looked at.
-            if pending && position > 0 && constraint.is_none() {
-                let column = column.clone();
-                self.catalog_mut().edit_table(name, |table| {
-                    for constraint in &mut table.constraints {
-                        if matches!(&constraint.kind, ConstraintKind::NotNull { column: known, .. } if *known == column)
-                        {
-                            constraint.inherited = true;
-                            constraint.own = true;
-                        }
-                    }
-                });
-                continue;
-            }
-            if known.not_null && !pending {
-                let existing = not_null_constraint(&table, column).map(|constraint| constraint.name.clone());
-                if let (0, Some(existing), Some(given)) =
-                    (position, existing, constraint.and_then(|constraint| constraint.name.as_ref()))
-                    && existing != *given
-                {
-                    let alone = constraint.is_some_and(|constraint| constraint.no_inherit);
-                    let known_alone = not_null_constraint(&table, column)
-                        .is_some_and(|known| matches!(known.kind, ConstraintKind::NotNull { no_inherit: true, .. }));
-                    if alone && !known_alone {
-                        return refuse(
-                            "55000",
-                            format!(
-                                "cannot change NO INHERIT status of NOT NULL constraint \"{existing}\" on relation \"{}\"",
-                                name.name
-                            ),
-                        );
-                    }
-                    return refuse(
-                        "55000",
-                        format!(
-                            "cannot create not-null constraint \"{given}\" on column \"{column}\" of table \"{}\"",
-                            name.name
-                        ),
-                    );
-                }
-                if self.version.at_least(18) && not_null_constraint(&table, column).is_none() {
-                    let name_it = constraint.cloned().unwrap_or_else(|| plain_not_null(column));
-                    self.name_not_null(name, &name_it, position > 0);
-                }
-                continue;
-            }
-            let proved = !pending && crate::proof::not_null(&table, column);
-            if validate && !proved {
-                queue.entry(name.clone()).or_default().verify = true;
-            }
-            if pending && validate {
-                let column = column.clone();
-                self.catalog_mut().edit_table(name, |table| {
-                    for constraint in &mut table.constraints {
-                        if matches!(&constraint.kind, ConstraintKind::NotNull { column: known, .. } if *known == column)
-                        {
-                            constraint.valid = true;
-                        }
-                    }
-                });
-            }
-            self.catalog_mut().edit_table(name, |table| set_not_null(table, column));
-            if self.version.at_least(18) && !pending {
-                let name_it = constraint.cloned().unwrap_or_else(|| plain_not_null(column));
-                let root = tables.first().filter(|_| position > 0).and_then(|root| {
-                    not_null_constraint(&self.table(root), column).map(|constraint| constraint.name.clone())
-                });
-                let name_it = if root.is_some() { NotNull { name: root, ..name_it } } else { name_it };
-                self.name_not_null(name, &name_it, position > 0);
-            }
-        }
-        Ok(())
     }
 
     fn drop_not_null(&mut self, tables: &[QualifiedName], column: &Ident) -> Step {
@@ -1520,7 +1434,7 @@ impl Run {
                 Ok(())
             }
             TableConstraintKind::Unique(key) | TableConstraintKind::PrimaryKey(key) if key.using_index.is_some() => {
-                self.add_key_using_index(name, constraint, key, queue)
+                self.add_key_using_index(name, constraint, key, only, queue)
             }
             TableConstraintKind::Unique(_)
             | TableConstraintKind::PrimaryKey(_)
@@ -1553,7 +1467,7 @@ impl Run {
                     return refuse("42P16", "constraint must be added to child tables too");
                 }
                 let tables = self.tree(only || *no_inherit, name, mode);
-                self.set_column_not_null(&tables, column, Some(&not_null), not_null.valid, queue)
+                self.set_column_not_null(&tables, column, &NewNotNull::Constraint(not_null), queue)
             }
         }
     }
@@ -1566,9 +1480,6 @@ impl Run {
         queue: &mut Queue,
         descend: bool,
     ) -> Step {
-        if check.no_inherit && self.table(name).partition_by.is_some() {
-            return refuse("42P16", format!("cannot add NO INHERIT constraint to partitioned table \"{}\"", name.name));
-        }
         let inherited = check.name.as_ref().and_then(|given| {
             let table = self.table(name);
             let known = table.constraint(given.truncated().as_str()).filter(|known| known.inherited && !known.own)?;
@@ -1576,13 +1487,7 @@ impl Run {
         });
         if let Some(inherited) = inherited {
             // A definition of its own beside the one that it has from its parent.
-            self.merge_check(name, check, &inherited)?;
-            self.catalog_mut().edit_table(name, |table| {
-                for known in table.constraints.iter_mut().filter(|known| known.name == inherited.name) {
-                    known.own = true;
-                }
-            });
-            return Ok(());
+            return self.merge_check(name, check, &inherited, true);
         }
         let chosen = self.add_check(name, check)?;
         let checks_rows = !check.attributes.not_valid && check.attributes.enforced;
@@ -1597,7 +1502,7 @@ impl Run {
             self.lock(&child, mode);
             let table = self.table(&child);
             if let Some(existing) = below.name.as_ref().and_then(|name| table.constraint(name.as_str())) {
-                self.merge_check(&child, &below, &existing.clone())?;
+                self.merge_check(&child, &below, &existing.clone(), false)?;
                 continue;
             }
             self.add_check(&child, &below)?;
@@ -1616,59 +1521,11 @@ impl Run {
         Ok(())
     }
 
-    /// `MergeWithExistingConstraint`: a child has a constraint of that name already.
-    fn merge_check(&mut self, child: &QualifiedName, check: &Check, existing: &crate::catalog::Constraint) -> Step {
-        let conflict = |what: &str| {
-            refuse(
-                "42P17",
-                format!(
-                    "constraint \"{}\" conflicts with {what} constraint on relation \"{}\"",
-                    existing.name, child.name
-                ),
-            )
-        };
-        match &existing.kind {
-            ConstraintKind::Check { expr, no_inherit } if expr.node == check.expr.node => {
-                if *no_inherit {
-                    return conflict("non-inherited");
-                }
-                if !check.attributes.not_valid
-                    && check.attributes.enforced
-                    && existing.attributes.enforced
-                    && !existing.valid
-                {
-                    return conflict("NOT VALID");
-                }
-                if check.attributes.enforced && !existing.attributes.enforced {
-                    return conflict("NOT ENFORCED");
-                }
-            }
-            _ => {
-                return refuse(
-                    "42710",
-                    format!("constraint \"{}\" for relation \"{}\" already exists", existing.name, child.name),
-                );
-            }
-        }
-        let merged = existing.name.clone();
-        self.catalog_mut().edit_table(child, |table| {
-            for known in table.constraints.iter_mut().filter(|known| known.name == merged) {
-                known.own |= !known.inherited;
-                known.inherited = true;
-            }
-        });
-        Ok(())
-    }
-
     fn add_key_to(&mut self, name: &QualifiedName, key: &Key, mode: LockMode, queue: &mut Queue) -> Step {
         if let KeyKind::Primary(columns) = &key.kind {
             let table = self.table(name);
             if self.version.at_least(18) {
-                for column in columns {
-                    if not_null_constraint(&table, column).is_some_and(|constraint| !constraint.valid) {
-                        return refuse("55000", format!("cannot create primary key on column \"{column}\""));
-                    }
-                }
+                self.check_not_nulls_of_key(&table, columns, key.only)?;
             }
             let nullable: Vec<Ident> = columns
                 .iter()
@@ -1680,7 +1537,7 @@ impl Run {
             let tables = self.tree(key.only || !reaches_children, name, mode);
             for column in &nullable {
                 // A column of this very statement was just made: its check of NULLs is the column's.
-                self.set_column_not_null(&tables, column, None, true, queue)?;
+                self.set_column_not_null(&tables, column, &NewNotNull::Constraint(NotNull::plain(column)), queue)?;
             }
         }
         self.add_key(name, key, false)?;
@@ -1692,6 +1549,7 @@ impl Run {
         name: &QualifiedName,
         constraint: &TableConstraint,
         key: &KeyConstraint,
+        only: bool,
         queue: &mut Queue,
     ) -> Step {
         let Some(index_name) = &key.using_index else { return Ok(()) };
@@ -1762,8 +1620,9 @@ impl Run {
             self.rename_index(name, index_name, &new_name);
         }
         if primary {
+            let tables = self.tree(only, name, LockMode::AccessExclusive);
             for column in &columns {
-                self.set_column_not_null(std::slice::from_ref(name), column, None, true, queue)?;
+                self.set_column_not_null(&tables, column, &NewNotNull::Constraint(NotNull::plain(column)), queue)?;
             }
         }
         let kind = if primary {
@@ -2482,10 +2341,6 @@ pub(super) fn weak_option(option: &str, keyword: ObjectKind) -> bool {
         _ => &["user_catalog_table", "security_barrier", "check_option", "security_invoker"],
     };
     !strong.contains(&name)
-}
-
-fn plain_not_null(column: &Ident) -> NotNull {
-    NotNull { name: None, column: column.clone(), no_inherit: false, valid: true }
 }
 
 fn checks_name(table: &crate::catalog::Table, column: &Ident) -> bool {

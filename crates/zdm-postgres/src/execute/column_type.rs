@@ -7,7 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::alter_table::Queue;
-use super::create_table::not_null_constraint;
+use super::not_null::not_null_constraint;
 use super::{Run, Step, refuse};
 use crate::cast::{Change, Context, TimeZone};
 use crate::catalog::{Column, Constraint, ConstraintKind, ForeignKey, Index};

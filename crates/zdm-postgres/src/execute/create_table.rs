@@ -6,10 +6,9 @@
 use std::sync::Arc;
 
 use super::maintenance::is_on;
+use super::not_null::set_not_null;
 use super::{Run, Step, candidates, refuse, written};
-use crate::catalog::{
-    Catalog, Column, Constraint, ConstraintKind, Generated, Identity, Index, Relation, Sequence, Table,
-};
+use crate::catalog::{Column, Constraint, ConstraintKind, Generated, Identity, Index, Relation, Sequence, Table};
 use crate::data_type::DataType;
 use crate::expr::{ExprNode, SqlExpr};
 use crate::lock::LockMode;
@@ -122,18 +121,20 @@ impl Run {
                 self.since(18, "WITHOUT")?;
             }
         }
-        if self.catalog().relation(&name).is_some() && !self.is_assumed(&name) {
-            if create.if_not_exists {
-                return Ok(());
-            }
-            return refuse("42P07", format!("relation \"{}\" already exists", name.name));
+        let exists = self.catalog().relation(&name).is_some() && !self.is_assumed(&name);
+        if exists && create.if_not_exists {
+            return Ok(());
         }
-        if self.is_composite(&name) {
-            return refuse("42P07", format!("relation \"{}\" already exists", name.name));
+        let mut parts = Parts::default();
+        self.transform_elements(&name, create, &mut parts)?;
+        if !create.inherits.is_empty() && create.partition_by.is_some() {
+            return refuse("42P17", "cannot create partitioned table as inheritance child");
         }
-        self.need_free_row_type(&name)?;
-        if let Some(partition_by) = &create.partition_by {
-            self.check_partitioning(create, partition_by)?;
+        if create.partition_by.is_some()
+            && create.persistence == crate::statement::Persistence::Unlogged
+            && self.version.at_least(18)
+        {
+            return refuse("0A000", "partitioned tables cannot be unlogged");
         }
         let mut table = Table::named(name.clone());
         table.persistence = create.persistence;
@@ -166,14 +167,11 @@ impl Run {
                 table.vacuum_truncate = Some(is_on(value));
             }
         }
-        let mut parts = Parts::default();
-
         for (source, options) in &create.like {
             self.like(&mut table, &mut parts, source, options)?;
         }
         for definition in &create.columns {
             if create.partition_of.is_some() || create.of_type.is_some() {
-                check_no_identity(definition, if create.of_type.is_some() { "typed tables" } else { "partitions" })?;
                 continue;
             }
             self.define_column(&mut table, &mut parts, definition)?;
@@ -188,6 +186,7 @@ impl Run {
                 Self::check_persistence_of_partition(&table, &self.table(parent), "create", "as partition")?;
             }
             // A partition's column list only adds constraints and defaults.
+            self.merge_partition_columns(create, &table)?;
             self.add_to_columns(create, &mut table, &mut parts)?;
         } else {
             table.inherits.clone_from(&parents);
@@ -200,28 +199,19 @@ impl Run {
             table.of_type = Some(of_type);
             self.add_to_columns(create, &mut table, &mut parts)?;
         }
+        if exists || self.is_composite(&name) {
+            return refuse("42P07", format!("relation \"{}\" already exists", name.name));
+        }
+        self.need_free_row_type(&name)?;
         for constraint in &create.constraints {
-            Self::table_constraint(&mut parts, constraint);
+            // Those of NOT NULL are there already.
+            if !matches!(constraint.kind, TableConstraintKind::NotNull { .. }) {
+                Self::table_constraint(&mut parts, constraint);
+            }
         }
         for not_null in &parts.not_nulls {
             set_not_null(&mut table, &not_null.column);
         }
-        if let Some(partition_by) = &table.partition_by
-            && !table.columns.is_empty()
-        {
-            for column in &partition_by.columns {
-                match table.column(column.as_str()) {
-                    None if create.of_type.is_none() => {
-                        return refuse("42703", format!("column \"{column}\" named in partition key does not exist"));
-                    }
-                    Some(known) if known.generated.is_some() => {
-                        return refuse("42P17", "cannot use generated column in partition key");
-                    }
-                    _ => {}
-                }
-            }
-        }
-
         for column in &table.columns {
             self.check_generation(&table, column)?;
         }
@@ -238,33 +228,20 @@ impl Run {
             self.check_bound(&name, parent, bound)?;
             self.check_default_partition(parent, bound);
         }
+        if let Some(partition_by) = &create.partition_by {
+            let table = self.table(&name);
+            self.check_partition_key(&table, partition_by)?;
+        }
         // There are no rows that NOT VALID could pass over (`transformCheckConstraints`, `transformFKConstraints`).
         let checks = parts.checks.iter_mut().map(|check| &mut check.attributes);
         for attributes in checks.chain(parts.foreign_keys.iter_mut().map(|key| &mut key.attributes)) {
             attributes.not_valid = false;
         }
+        self.inherit_checks(&name, &parents)?;
         for check in &parts.checks {
-            self.add_check(&name, check)?;
+            self.add_own_check(&name, check)?;
         }
-        if !parents.is_empty() {
-            // What the table says by itself has its own names, and the parents' constraints merge with it.
-            let keyed = parts.keys.iter().filter_map(|key| match &key.kind {
-                KeyKind::Primary(columns) => Some(columns),
-                _ => None,
-            });
-            let mut own = parts.not_nulls.clone();
-            own.extend(keyed.flatten().map(|column| NotNull {
-                name: None,
-                column: column.clone(),
-                no_inherit: false,
-                valid: true,
-            }));
-            self.name_not_nulls(&name, &own);
-        }
-        for parent in &parents {
-            self.inherit_constraints(&name, parent)?;
-        }
-        self.name_not_nulls(&name, &parts.not_nulls);
+        self.add_not_nulls(&name, std::mem::take(&mut parts.not_nulls), &parents)?;
         // A partition has its parent's primary key, which comes first.
         let has_primary = create.partition_of.is_some()
             && parents.first().is_some_and(|parent| self.table(parent).primary_key().is_some());
@@ -319,22 +296,6 @@ impl Run {
             return Ok(written_name.clone());
         }
         refuse("42704", format!("type \"{}\" does not exist", written(written_name)))
-    }
-
-    /// What the key, and the table that it is of, cannot be.
-    fn check_partitioning(&self, create: &CreateTable, partition_by: &crate::statement::PartitionBy) -> Step {
-        if !create.inherits.is_empty() {
-            return refuse("42P17", "cannot create partitioned table as inheritance child");
-        }
-        if create.persistence == crate::statement::Persistence::Unlogged && self.version.at_least(18) {
-            return refuse("0A000", "partitioned tables cannot be unlogged");
-        }
-        if partition_by.strategy.eq_ignore_ascii_case("list")
-            && partition_by.columns.len() + partition_by.expressions.len() > 1
-        {
-            return refuse("42P17", "cannot use \"list\" partition strategy with more than one column");
-        }
-        Ok(())
     }
 
     /// SHARE UPDATE EXCLUSIVE on parents by INHERITS, ACCESS EXCLUSIVE on the parent of a partition.
@@ -408,93 +369,6 @@ impl Run {
         }
     }
 
-    fn inherit_columns(&mut self, table: &mut Table, parent: &QualifiedName, partition: bool) -> Step {
-        let parent = self.table(parent);
-        let mut position = 0;
-        for column in &parent.columns {
-            if let Some(existing) = table.columns.iter_mut().find(|existing| existing.name == column.name) {
-                if existing.data_type.name != column.data_type.name {
-                    return refuse("42804", format!("column \"{}\" has a type conflict", column.name));
-                }
-                let of_parents = existing.inherited && !existing.own;
-                if of_parents
-                    && let (Some(one), Some(other)) = (&existing.default, &column.default)
-                    && one.node != other.node
-                {
-                    return refuse("42611", format!("column \"{}\" inherits conflicting default values", column.name));
-                }
-                existing.own |= !existing.inherited;
-                existing.inherited = true;
-                existing.not_null |= column.not_null;
-                if existing.default.is_none() && existing.generated.is_none() {
-                    existing.default.clone_from(&column.default);
-                }
-                continue;
-            }
-            let mut copy = column.clone();
-            copy.inherited = true;
-            copy.own = false;
-            copy.comment = None;
-            if !partition || !self.version.at_least(17) {
-                copy.identity = None;
-            }
-            let place = position.min(table.columns.len());
-            table.columns.insert(place, copy);
-            position += 1;
-        }
-        table.assumed |= parent.assumed;
-        Ok(())
-    }
-
-    /// CHECK constraints of a parent, unless NO INHERIT.
-    fn inherit_constraints(&mut self, name: &QualifiedName, parent: &QualifiedName) -> Step {
-        let inherited: Vec<Constraint> = self
-            .table(parent)
-            .constraints
-            .iter()
-            .filter(|constraint| {
-                matches!(
-                    &constraint.kind,
-                    ConstraintKind::Check { no_inherit: false, .. } | ConstraintKind::NotNull { no_inherit: false, .. }
-                )
-            })
-            .cloned()
-            .collect();
-        let own = self.table(name);
-        for constraint in &inherited {
-            if let (Some(known), ConstraintKind::Check { expr, .. }) =
-                (own.constraint(constraint.name.as_str()), &constraint.kind)
-                && !matches!(&known.kind, ConstraintKind::Check { expr: known, .. } if known.node == expr.node)
-            {
-                return refuse(
-                    "42710",
-                    format!("constraint \"{}\" for relation \"{}\" already exists", constraint.name, name.name),
-                );
-            }
-        }
-        self.catalog_mut().edit_table(name, |table| {
-            for mut constraint in inherited {
-                if let ConstraintKind::NotNull { column, .. } = &constraint.kind
-                    && let Some(known) = table.constraints.iter_mut().find(
-                        |known| matches!(&known.kind, ConstraintKind::NotNull { column: known, .. } if known == column),
-                    )
-                {
-                    known.inherited = true;
-                    continue;
-                }
-                if let Some(known) = table.constraints.iter_mut().find(|known| known.name == constraint.name) {
-                    (known.inherited, known.own) = (true, true);
-                } else {
-                    constraint.inherited = true;
-                    // There are no rows yet that it would not be valid for.
-                    constraint.valid = constraint.attributes.enforced;
-                    table.constraints.push(constraint);
-                }
-            }
-        });
-        Ok(())
-    }
-
     fn like(&mut self, table: &mut Table, parts: &mut Parts, source: &QualifiedName, options: &[String]) -> Step {
         if self.find(source).is_none()
             && let Some(attributes) = self.composite_attributes(source)
@@ -552,16 +426,16 @@ impl Run {
             table.columns.push(copy);
         }
         // The not-null constraints of 18 come along under their names.
-        for constraint in &original.constraints {
-            if let ConstraintKind::NotNull { column, no_inherit } = &constraint.kind {
-                parts.not_nulls.push(NotNull {
-                    name: Some(constraint.name.clone()),
-                    column: column.clone(),
-                    no_inherit: *no_inherit,
-                    valid: constraint.valid,
-                });
-            }
-        }
+        let not_nulls = original.constraints.iter().filter_map(|constraint| match &constraint.kind {
+            ConstraintKind::NotNull { column, no_inherit } => Some(NotNull {
+                name: Some(constraint.name.clone()),
+                column: column.clone(),
+                no_inherit: *no_inherit,
+                valid: true,
+            }),
+            _ => None,
+        });
+        parts.not_nulls.splice(0..0, not_nulls);
         if including("CONSTRAINTS") {
             for constraint in &original.constraints {
                 if let ConstraintKind::Check { expr, no_inherit } = &constraint.kind {
@@ -661,7 +535,7 @@ impl Run {
         Ok(())
     }
 
-    /// The column with its sequence made, its other constraints put into `parts`.
+    /// The column with its sequence made, its constraints but NOT NULL put into `parts`.
     pub(super) fn new_column(
         &mut self,
         table: &QualifiedName,
@@ -698,7 +572,6 @@ impl Run {
             let sequence = self.new_sequence(table, &column.name, options, false);
             column.default = Some(nextval(&sequence));
             column.not_null = true;
-            parts.not_nulls.push(NotNull { name: None, column: column.name.clone(), no_inherit: false, valid: true });
         }
         self.column_constraints(&mut column, table, parts, definition)?;
         Ok(column)
@@ -732,70 +605,11 @@ impl Run {
         parts: &mut Parts,
         definition: &ColumnDef,
     ) -> Step {
-        let mut defaults = u32::from(column.default.is_some() && !column.inherited);
         for constraint in &definition.constraints {
             let columns = || vec![column.name.clone()];
             match &constraint.kind {
-                ColumnConstraintKind::NotNull { no_inherit } => {
-                    if definition
-                        .constraints
-                        .iter()
-                        .any(|constraint| matches!(constraint.kind, ColumnConstraintKind::Null))
-                    {
-                        return refuse(
-                            "42601",
-                            format!(
-                                "conflicting NULL/NOT NULL declarations for column \"{}\" of table \"{}\"",
-                                column.name, table.name
-                            ),
-                        );
-                    }
-                    if !column.not_null || constraint.name.is_some() {
-                        parts.not_nulls.retain(|known| known.column != column.name);
-                        parts.not_nulls.push(NotNull {
-                            name: constraint.name.clone(),
-                            column: column.name.clone(),
-                            no_inherit: *no_inherit,
-                            valid: true,
-                        });
-                    }
-                    column.not_null = true;
-                }
-                ColumnConstraintKind::Null => {
-                    if column.not_null {
-                        return refuse(
-                            "42601",
-                            format!(
-                                "conflicting NULL/NOT NULL declarations for column \"{}\" of table \"{}\"",
-                                column.name, table.name
-                            ),
-                        );
-                    }
-                }
+                ColumnConstraintKind::NotNull { .. } | ColumnConstraintKind::Null => {}
                 ColumnConstraintKind::Default(expr) => {
-                    for (set, what) in
-                        [(column.generated.is_some(), "generation expression"), (column.identity.is_some(), "identity")]
-                    {
-                        if set {
-                            return refuse(
-                                "42601",
-                                format!(
-                                    "both default and {what} specified for column \"{}\" of table \"{}\"",
-                                    column.name, table.name
-                                ),
-                            );
-                        }
-                    }
-                    defaults += 1;
-                    if defaults > 1 {
-                        return refuse(
-                            "42601",
-                            format!(
-                                "multiple default values specified for column \"{}\" of table \"{}\"",
-                                column.name, table.name
-                            ),
-                        );
-                    }
                     self.check_expression(&expr.node, None, Place::Default)?;
                     let base = crate::cast::base_type(self.catalog(), &column.data_type);
                     check_literal(expr, &base)?;
@@ -803,9 +617,10 @@ impl Run {
                     self.check_default_type(expr, &column.name, &column.data_type)?;
                     let domain = self.is_domain(&column.data_type);
                     column.default = stored_default(&self.with_sequences(expr), &column.data_type, domain);
+                    // Before 16 a partition could say so of a column that its parent computes.
+                    column.generated = None;
                 }
                 ColumnConstraintKind::Check { expr, no_inherit } => {
-                    self.check_enforced(constraint.attributes)?;
                     parts.checks.push(Check {
                         name: constraint.name.clone(),
                         expr: expr.clone(),
@@ -816,7 +631,6 @@ impl Run {
                 ColumnConstraintKind::Unique { .. } | ColumnConstraintKind::PrimaryKey
                     if !constraint.attributes.enforced =>
                 {
-                    self.check_enforced(constraint.attributes)?;
                     return refuse("42601", "misplaced NOT ENFORCED clause");
                 }
                 ColumnConstraintKind::Unique { nulls_not_distinct } => parts.keys.push(Key {
@@ -844,7 +658,6 @@ impl Run {
                     parent: None,
                 }),
                 ColumnConstraintKind::References(references) => {
-                    self.check_enforced(constraint.attributes)?;
                     parts.foreign_keys.push(NewForeignKey {
                         name: constraint.name.clone(),
                         columns: columns(),
@@ -854,9 +667,6 @@ impl Run {
                     });
                 }
                 ColumnConstraintKind::Generated { expr, stored } => {
-                    if !stored {
-                        self.since(18, "VIRTUAL")?;
-                    }
                     if expr.node.certain_columns().contains(&column.name) {
                         return refuse(
                             "42P17",
@@ -869,15 +679,6 @@ impl Run {
                     }
                     let known = self.table(table);
                     self.check_expression(&expr.node, Some(&known), Place::Generated)?;
-                    if column.default.is_some() && !column.inherited {
-                        return refuse(
-                            "42601",
-                            format!(
-                                "both default and generation expression specified for column \"{}\" of table \"{}\"",
-                                column.name, table.name
-                            ),
-                        );
-                    }
                     column.generated = Some(Generated { expr: expr.clone(), stored: *stored });
                 }
                 ColumnConstraintKind::Identity { always, options } => {
@@ -890,14 +691,6 @@ impl Run {
                     super::other::check_extent(&options, options.data_type.as_ref())?;
                     let sequence = self.new_sequence(table, &column.name, options, true);
                     column.identity = Some(Identity { always: *always, sequence });
-                    if !column.not_null {
-                        parts.not_nulls.push(NotNull {
-                            name: None,
-                            column: column.name.clone(),
-                            no_inherit: false,
-                            valid: true,
-                        });
-                    }
                     column.not_null = true;
                 }
             }
@@ -1060,6 +853,9 @@ impl Run {
             let addition = if columns.len() == 1 { columns.first().map(Ident::as_str) } else { None };
             naming::constraint_name(self.catalog(), name, addition, "check", &[])
         };
+        if check.no_inherit && table.partition_by.is_some() {
+            return refuse("42P16", format!("cannot add NO INHERIT constraint to partitioned table \"{}\"", name.name));
+        }
         let constraint = Constraint {
             name: constraint_name.clone(),
             kind: ConstraintKind::Check { expr: check.expr.clone(), no_inherit: check.no_inherit },
@@ -1070,36 +866,6 @@ impl Run {
         };
         self.catalog_mut().edit_table(name, |table| table.constraints.push(constraint));
         Ok(constraint_name)
-    }
-
-    /// From 18 on every NOT NULL is a constraint with a name.
-    pub(super) fn name_not_nulls(&mut self, name: &QualifiedName, not_nulls: &[NotNull]) {
-        if !self.version.at_least(18) {
-            return;
-        }
-        let table = self.table(name);
-        let mut names: Vec<Ident> = Vec::new();
-        let mut made: Vec<Constraint> = Vec::new();
-        for not_null in not_nulls {
-            let here = |constraint: &Constraint| matches!(&constraint.kind, ConstraintKind::NotNull { column, .. } if *column == not_null.column);
-            if table.constraints.iter().chain(&made).any(here) {
-                continue;
-            }
-            let constraint = not_null_of(self.catalog(), name, not_null, &names, false);
-            names.push(constraint.name.clone());
-            made.push(constraint);
-        }
-        if !made.is_empty() {
-            self.catalog_mut().edit_table(name, |table| table.constraints.extend(made));
-        }
-    }
-
-    pub(super) fn name_not_null(&mut self, name: &QualifiedName, not_null: &NotNull, inherited: bool) {
-        if not_null_constraint(&self.table(name), &not_null.column).is_some() {
-            return;
-        }
-        let constraint = not_null_of(self.catalog(), name, not_null, &[], inherited);
-        self.catalog_mut().edit_table(name, |table| table.constraints.push(constraint));
     }
 
     /// Makes the index of a key with its constraint, on this table and its partitions.
@@ -1261,7 +1027,7 @@ impl Run {
         });
         if primary && self.version.at_least(18) {
             for column in &columns {
-                let not_null = NotNull { name: None, column: column.clone(), no_inherit: false, valid: true };
+                let not_null = NotNull::plain(column);
                 self.name_not_null(name, &not_null, false);
             }
         }
@@ -1695,42 +1461,6 @@ pub(super) fn column_element(column: Ident) -> IndexElement {
     IndexElement { key: IndexKey::Column(column), collation: None, opclass: None, descending: false, nulls_first: None }
 }
 
-pub(super) fn set_not_null(table: &mut Table, column: &Ident) {
-    if let Some(column) = table.columns.iter_mut().find(|known| known.name == *column) {
-        column.not_null = true;
-    }
-}
-
-/// The not-null constraint of a column (18).
-/// The constraint of one NOT NULL; `more` are names given in the same statement and not yet in the catalog.
-fn not_null_of(
-    catalog: &Catalog,
-    table: &QualifiedName,
-    not_null: &NotNull,
-    more: &[Ident],
-    inherited: bool,
-) -> Constraint {
-    let name = not_null.name.as_ref().map_or_else(
-        || naming::constraint_name(catalog, table, Some(not_null.column.as_str()), "not_null", more),
-        Ident::truncated,
-    );
-    Constraint {
-        name,
-        kind: ConstraintKind::NotNull { column: not_null.column.clone(), no_inherit: not_null.no_inherit },
-        valid: not_null.valid,
-        attributes: ConstraintAttributes::default(),
-        inherited,
-        own: false,
-    }
-}
-
-pub(super) fn not_null_constraint<'a>(table: &'a Table, column: &Ident) -> Option<&'a Constraint> {
-    table
-        .constraints
-        .iter()
-        .find(|constraint| matches!(&constraint.kind, ConstraintKind::NotNull { column: known, .. } if known == column))
-}
-
 pub(super) fn is_system_column(column: &Ident) -> bool {
     matches!(column.as_str(), "ctid" | "tableoid" | "xmin" | "xmax" | "cmin" | "cmax")
 }
@@ -1849,15 +1579,4 @@ pub(super) fn nextval(sequence: &QualifiedName) -> SqlExpr {
 
 fn quoted(name: &Ident) -> String {
     crate::data_type::quoted_if_needed(name)
-}
-
-/// What has its columns from elsewhere has no identity of its own.
-fn check_no_identity(definition: &ColumnDef, kind: &str) -> Step {
-    let identity = |constraint: &crate::statement::ColumnConstraint| {
-        matches!(constraint.kind, ColumnConstraintKind::Identity { .. })
-    };
-    if definition.constraints.iter().any(identity) {
-        return refuse("0A000", format!("identity columns are not supported on {kind}"));
-    }
-    Ok(())
 }

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::alter_table::Queue;
-use super::create_table::{Check, Key, KeyKind, not_null_constraint, of_ranges};
+use super::create_table::{Check, Key, KeyKind, of_ranges};
+use super::not_null::{hands_down, not_null_constraint};
 use super::other::same_constraint_name;
 use super::{Run, Step, not_for_relation, refuse};
 use crate::catalog::{Column, Constraint, ConstraintKind, ForeignKey, Index, Relation, Table};
@@ -116,8 +117,7 @@ impl Run {
         if self.version.at_least(14) {
             self.check_bound(&child, name, bound)?;
         }
-        self.check_inheritable_columns(&child_table, &table)?;
-        check_generated(&child_table, &table)?;
+        self.check_child_columns(&child_table, &table)?;
         self.check_inherited_constraints(&child, name)?;
         if !self.version.at_least(14) {
             self.check_bound(&child, name, bound)?;
@@ -185,9 +185,10 @@ impl Run {
             return Ok(());
         };
         check_form(partition_by, text)?;
+        check_items(text, partition_by.columns.len() + partition_by.expressions.len())?;
         let own = read_bound(text);
         self.check_bound_values(&own, &parent_table)?;
-        check_extent(&own, name, partition_by.columns.len() + partition_by.expressions.len())?;
+        check_extent(&own, name)?;
         if let Bound::Hash(modulus, _) = own {
             let fits = |other: u32| {
                 let (small, large) = (modulus.min(other), modulus.max(other));
@@ -294,100 +295,6 @@ impl Run {
         Ok(())
     }
 
-    /// `MergeAttributesIntoExisting`: the child has every column of the parent, of the same type.
-    fn check_inheritable_columns(&self, child: &Table, parent: &Table) -> Step {
-        for column in &parent.columns {
-            let Some(own) = child.column(column.name.as_str()) else {
-                if child.assumed {
-                    continue;
-                }
-                return refuse("42804", format!("child table is missing column \"{}\"", column.name));
-            };
-            if own.data_type != column.data_type {
-                return refuse(
-                    "42804",
-                    format!("child table \"{}\" has different type for column \"{}\"", child.name.name, column.name),
-                );
-            }
-            if !super::column_type::same_collation(own, column) {
-                return refuse(
-                    "42P21",
-                    format!(
-                        "child table \"{}\" has different collation for column \"{}\"",
-                        child.name.name, column.name
-                    ),
-                );
-            }
-            if column.not_null && !own.not_null {
-                return refuse(
-                    "42804",
-                    if self.version.at_least(18) {
-                        format!(
-                            "column \"{}\" in child table \"{}\" must be marked NOT NULL",
-                            column.name, child.name.name
-                        )
-                    } else {
-                        format!("column \"{}\" in child table must be marked NOT NULL", column.name)
-                    },
-                );
-            }
-        }
-        Ok(())
-    }
-
-    /// `MergeConstraintsIntoExisting`: the child has every CHECK of the parent, and in a form that it can inherit.
-    fn check_inherited_constraints(&self, child: &QualifiedName, parent: &QualifiedName) -> Step {
-        let (parent_table, table) = (self.table(parent), self.table(child));
-        if table.assumed {
-            return Ok(());
-        }
-        for constraint in &parent_table.constraints {
-            if let ConstraintKind::NotNull { column, no_inherit: false } = &constraint.kind
-                && let Some(own) = not_null_constraint(&table, column)
-                && matches!(own.kind, ConstraintKind::NotNull { no_inherit: true, .. })
-            {
-                return refuse(
-                    "42P17",
-                    format!(
-                        "constraint \"{}\" conflicts with non-inherited constraint on child table \"{}\"",
-                        own.name, child.name
-                    ),
-                );
-            }
-            let ConstraintKind::Check { expr, no_inherit: false } = &constraint.kind else { continue };
-            let Some(own) = table.constraint(constraint.name.as_str()) else {
-                return refuse("42804", format!("child table is missing constraint \"{}\"", constraint.name));
-            };
-            let ConstraintKind::Check { expr: own_expr, no_inherit } = &own.kind else { continue };
-            if own_expr.node != expr.node {
-                return refuse(
-                    "42804",
-                    format!(
-                        "child table \"{}\" has different definition for check constraint \"{}\"",
-                        child.name, own.name
-                    ),
-                );
-            }
-            let conflict = |what: &str| {
-                let message = format!(
-                    "constraint \"{}\" conflicts with {what} constraint on child table \"{}\"",
-                    own.name, child.name
-                );
-                refuse("42P17", message)
-            };
-            if *no_inherit {
-                return conflict("non-inherited");
-            }
-            if constraint.valid && own.attributes.enforced && !own.valid {
-                return conflict("NOT VALID");
-            }
-            if constraint.attributes.enforced && !own.attributes.enforced {
-                return conflict("NOT ENFORCED");
-            }
-        }
-        Ok(())
-    }
-
     /// Constraints of the child that the parent has too are inherited from now on.
     fn adopt_constraints(&mut self, child: &QualifiedName, parent: &QualifiedName) {
         let names: Vec<Ident> = self
@@ -401,7 +308,7 @@ impl Run {
             .table(parent)
             .columns
             .iter()
-            .filter(|column| column.not_null)
+            .filter(|column| hands_down(&self.table(parent), &column.name))
             .map(|column| column.name.clone())
             .collect();
         let partition = self.table(child).partition_of.is_some();
@@ -863,8 +770,7 @@ impl Run {
         if table.inherits.contains(&parent) {
             return refuse("42P07", format!("relation \"{}\" would be inherited from more than once", parent.name));
         }
-        self.check_inheritable_columns(&table, &parent_table)?;
-        check_generated(&table, &parent_table)?;
+        self.check_child_columns(&table, &parent_table)?;
         self.check_inherited_constraints(name, &parent)?;
         queue.entry(name.clone()).or_default();
         self.catalog_mut().edit_table(&parent, |table| table.children.push(name.clone()));
@@ -1075,14 +981,60 @@ fn range_order(from: &[Edge], to: &[Edge]) -> Option<std::cmp::Ordering> {
     Some(std::cmp::Ordering::Equal)
 }
 
-/// What a bound says by itself: as many values as the key has columns, and room for a row.
-fn check_extent(bound: &Bound, name: &QualifiedName, columns: usize) -> Step {
+/// `transformPartitionBound`: as many values as the key has columns, and none that is no constant.
+fn check_items(text: &str, columns: usize) -> Step {
+    let edges = range_items(text);
+    if let Some((from, to)) = &edges {
+        for (word, items) in [("FROM", from), ("TO", to)] {
+            if items.len() != columns {
+                return refuse("42P16", format!("{word} must specify exactly one value per partitioning column"));
+            }
+        }
+    }
+    let ranged = edges.is_some();
+    let items = edges.map(|(from, to)| [from, to].concat()).or_else(|| items_after(text, "IN"));
+    for item in items.unwrap_or_default() {
+        if is_column_reference(&item) {
+            return refuse("0A000", "cannot use column reference in partition bound expression");
+        }
+        if ranged && item.eq_ignore_ascii_case("null") {
+            return refuse("42P17", "cannot specify NULL in range bound");
+        }
+    }
+    Ok(())
+}
+
+/// Whether names alone are written, and none that the grammar keeps for itself.
+fn is_column_reference(item: &str) -> bool {
+    const RESERVED: [&str; 15] = [
+        "null",
+        "true",
+        "false",
+        "minvalue",
+        "maxvalue",
+        "current_catalog",
+        "current_date",
+        "current_role",
+        "current_schema",
+        "current_time",
+        "current_timestamp",
+        "current_user",
+        "localtime",
+        "localtimestamp",
+        "session_user",
+    ];
+    let lower = item.to_ascii_lowercase();
+    lower.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
+        && lower.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'))
+        && !RESERVED.contains(&lower.as_str())
+        && lower != "user"
+}
+
+/// What a bound says by itself: it has room for a row.
+fn check_extent(bound: &Bound, name: &QualifiedName) -> Step {
     match bound {
         Bound::Range(from, to) => {
-            for (word, edge) in [("FROM", from), ("TO", to)] {
-                if edge.len() != columns {
-                    return refuse("42P16", format!("{word} must specify exactly one value per partitioning column"));
-                }
+            for edge in [from, to] {
                 let endless = edge.iter().position(|edge| edge.value().is_none());
                 if let Some((first, rest)) = endless.and_then(|place| edge.get(place..)?.split_first())
                     && rest.iter().any(|other| other.rank() != first.rank())
@@ -1108,6 +1060,7 @@ fn check_extent(bound: &Bound, name: &QualifiedName, columns: usize) -> Step {
 
 /// Whether two bounds of one strategy share a value, as far as literals tell.
 fn overlap(left: &Bound, right: &Bound) -> bool {
+    let same = |one: &Literal, other: &Literal| one.compare(other) == Some(std::cmp::Ordering::Equal);
     match (left, right) {
         (Bound::Range(from, to), Bound::Range(other_from, other_to)) => {
             let below = |from, to| range_order(from, to).is_some_and(std::cmp::Ordering::is_lt);
@@ -1118,7 +1071,7 @@ fn overlap(left: &Bound, right: &Bound) -> bool {
             shared != 0 && remainder % shared == other_remainder % shared
         }
         (Bound::List(values, with_null), Bound::List(others, other_null)) => {
-            (*with_null && *other_null) || values.iter().any(|value| others.contains(value))
+            (*with_null && *other_null) || values.iter().any(|value| others.iter().any(|other| same(value, other)))
         }
         _ => false,
     }
@@ -1163,37 +1116,44 @@ fn implied_by_bound(terms: &[&ExprNode], partition_by: &PartitionBy, bound: &Bou
         })
 }
 
+/// The values in the parentheses behind a word, each as written.
+fn items_after(text: &str, word: &str) -> Option<Vec<String>> {
+    let start = text.to_ascii_uppercase().find(word)?;
+    let open = start + text.get(start..)?.find('(')?;
+    let mut items = vec![String::new()];
+    let mut quoted = false;
+    let mut depth = 0_u32;
+    for character in text.get(open + 1..)?.chars() {
+        match character {
+            '\'' => quoted = !quoted,
+            '(' if !quoted => depth += 1,
+            ')' if !quoted && depth == 0 => return Some(items.iter().map(|item| item.trim().to_owned()).collect()),
+            ')' if !quoted => depth -= 1,
+            ',' if !quoted && depth == 0 => {
+                items.push(String::new());
+                continue;
+            }
+            _ => {}
+        }
+        if let Some(item) = items.last_mut() {
+            item.push(character);
+        }
+    }
+    None
+}
+
+/// The values of `FROM (…) TO (…)`.
+fn range_items(text: &str) -> Option<(Vec<String>, Vec<String>)> {
+    Some((items_after(text, "FROM")?, items_after(text, "TO ").or_else(|| items_after(text, "TO("))?))
+}
+
 /// `FOR VALUES FROM (…) TO (…)` or `FOR VALUES IN (…)`, as far as it consists of literals.
 fn read_bound(text: &str) -> Bound {
-    let upper = text.to_ascii_uppercase();
-    let list_after = |word: &str| -> Option<Vec<String>> {
-        let start = upper.find(word)?;
-        let open = start + text[start..].find('(')?;
-        let mut items = vec![String::new()];
-        let mut quoted = false;
-        let mut depth = 0_u32;
-        for character in text[open + 1..].chars() {
-            match character {
-                '\'' => quoted = !quoted,
-                '(' if !quoted => depth += 1,
-                ')' if !quoted && depth == 0 => return Some(items.iter().map(|item| item.trim().to_owned()).collect()),
-                ')' if !quoted => depth -= 1,
-                ',' if !quoted && depth == 0 => {
-                    items.push(String::new());
-                    continue;
-                }
-                _ => {}
-            }
-            if let Some(item) = items.last_mut() {
-                item.push(character);
-            }
-        }
-        None
-    };
     let literal = |item: &String| -> Option<Literal> {
         let item = item.split("::").next().unwrap_or(item).trim();
         if let Some(inner) = item.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) {
-            return Some(Literal::Text(inner.replace("''", "'")));
+            let plain = inner.replace("''", "");
+            return (!plain.contains('\'')).then(|| Literal::Text(inner.replace("''", "'")));
         }
         item.parse().ok().map(Literal::Number)
     };
@@ -1207,13 +1167,13 @@ fn read_bound(text: &str) -> Bound {
             })
             .collect()
     };
-    if let (Some(from), Some(to)) = (list_after("FROM"), list_after("TO ").or_else(|| list_after("TO("))) {
+    if let Some((from, to)) = range_items(text) {
         return match (edge(&from), edge(&to)) {
             (Some(from), Some(to)) => Bound::Range(from, to),
             _ => Bound::Unknown,
         };
     }
-    if let Some(items) = list_after("WITH") {
+    if let Some(items) = items_after(text, "WITH") {
         let number = |word: &str| {
             let item = items
                 .iter()
@@ -1225,27 +1185,13 @@ fn read_bound(text: &str) -> Bound {
             _ => Bound::Unknown,
         };
     }
-    if let Some(items) = list_after("IN") {
+    if let Some(items) = items_after(text, "IN") {
         let with_null = items.iter().any(|item| item.eq_ignore_ascii_case("null"));
         let values: Option<Vec<Literal>> =
             items.iter().filter(|item| !item.eq_ignore_ascii_case("null")).map(literal).collect();
         return values.map_or(Bound::Unknown, |values| Bound::List(values, with_null));
     }
     Bound::Unknown
-}
-
-/// `MergeAttributesIntoExisting`: what the parent computes the child computes, too.
-fn check_generated(child: &crate::catalog::Table, parent: &crate::catalog::Table) -> Step {
-    for column in &parent.columns {
-        let Some(own) = child.column(column.name.as_str()) else { continue };
-        let message = match (column.generated.is_some(), own.generated.is_some()) {
-            (true, false) => "must be a generated column",
-            (false, true) => "must not be a generated column",
-            _ => continue,
-        };
-        return refuse("42804", format!("column \"{}\" in child table {message}", column.name));
-    }
-    Ok(())
 }
 
 /// Whether the parent has the constraint that a child has, and children have it too.
