@@ -3476,3 +3476,74 @@ CREATE TABLE sold_a PARTITION OF sold FOR VALUES IN (true); CREATE TABLE sold_b 
 CREATE TABLE sum_a PARTITION OF sum FOR VALUES IN (10); CREATE TABLE sum_b PARTITION OF sum FOR VALUES IN ('10')
 CREATE TABLE sum_a PARTITION OF sum FOR VALUES IN ('10'); CREATE TABLE sum_b PARTITION OF sum FOR VALUES IN (11, '12')
 >>>>>>> 89cde2d (NOT NULL constraints of 18, what children say beside their parents, keys and bounds of partitions are refused as the server refuses them)
+
+-- base depot
+CREATE TABLE ware (id int, k int, note text, PRIMARY KEY (id, k)) PARTITION BY LIST (k);
+CREATE TABLE ware_1 PARTITION OF ware FOR VALUES IN (1);
+CREATE TABLE crate (id int NOT NULL, k int NOT NULL, note text) PARTITION BY LIST (k);
+CREATE TABLE crate_1 (id int NOT NULL, k int NOT NULL, note text, PRIMARY KEY (id, k), UNIQUE (k, id));
+INSERT INTO crate_1 SELECT g, 1, 'x' FROM generate_series(1, 1500) g;
+CREATE TYPE dims AS (w int, h int);
+CREATE DOMAIN few AS int[] CHECK (array_length(VALUE, 1) < 5);
+CREATE TYPE tone AS ENUM ('low', 'high');
+CREATE TABLE cargo (id int, parts int[], size dims, small few, label text);
+CREATE TEMP TABLE passing (id int);
+-- cases
+ALTER TABLE crate ATTACH PARTITION crate_1 FOR VALUES IN (1) ==> CREATE UNIQUE INDEX crate_u ON crate (id, k)
+CREATE UNIQUE INDEX crate_u ON crate (id, k) ==> ALTER TABLE crate ATTACH PARTITION crate_1 FOR VALUES IN (1)
+CREATE INDEX crate_i ON crate (id, k) ==> ALTER TABLE crate ATTACH PARTITION crate_1 FOR VALUES IN (1)
+ALTER TABLE crate ADD PRIMARY KEY (id, k) ==> ALTER TABLE crate ATTACH PARTITION crate_1 FOR VALUES IN (1)
+ALTER TABLE crate ADD UNIQUE (id, k) ==> ALTER TABLE crate ATTACH PARTITION crate_1 FOR VALUES IN (1)
+ALTER TABLE crate ATTACH PARTITION crate_1 FOR VALUES IN (1); CREATE UNIQUE INDEX crate_u ON ONLY crate (id, k); ALTER INDEX crate_u ATTACH PARTITION crate_1_pkey
+ALTER TABLE crate ATTACH PARTITION crate_1 FOR VALUES IN (1); CREATE UNIQUE INDEX crate_u ON crate (k, id); ALTER TABLE crate DETACH PARTITION crate_1; DROP TABLE crate
+ALTER TABLE crate ATTACH PARTITION crate_1 FOR VALUES IN (1); CREATE UNIQUE INDEX crate_u ON crate (k, id); ALTER TABLE crate_1 DROP CONSTRAINT crate_1_k_id_key
+INSERT INTO cargo (id, parts[1], parts[2]) VALUES (1, 2, 3)
+INSERT INTO cargo (id, size.w, size.h) VALUES (1, 2, 3)
+INSERT INTO cargo (id, small[1]) VALUES (1, 2)
+INSERT INTO cargo (id, parts) VALUES (1, 2)
+UPDATE cargo SET parts[1] = 3, size.w = 4
+CREATE SEQUENCE q INCREMENT -1 MINVALUE 20
+CREATE SEQUENCE q MAXVALUE -20
+CREATE SEQUENCE q INCREMENT BY -1 START 10
+CREATE SEQUENCE q START -10
+CREATE SEQUENCE q CACHE 0
+CREATE SEQUENCE q AS smallint START 40000
+CREATE SEQUENCE q MINVALUE 5 START WITH 4
+CREATE SEQUENCE q INCREMENT BY -2 MAXVALUE 100 START WITH 100 CACHE 5
+CREATE TABLE n (id int GENERATED ALWAYS AS IDENTITY (START WITH 0))
+ALTER TABLE cargo ALTER COLUMN id SET NOT NULL, ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY (MAXVALUE 0)
+CREATE TABLE n (a text COMPRESSION pglz, b int)
+CREATE TABLE n (a int COMPRESSION pglz)
+CREATE TABLE n (a text COMPRESSION zip)
+CREATE TABLE n (a int COMPRESSION zip)
+CREATE TABLE n (a text COMPRESSION default, b int COMPRESSION default)
+ALTER TABLE cargo ADD COLUMN z date COMPRESSION pglz
+ALTER TABLE cargo ALTER COLUMN id SET COMPRESSION zip
+CREATE TABLE n (a int, b few GENERATED ALWAYS AS (ARRAY[a]) VIRTUAL)
+CREATE TABLE n (a int, b tone GENERATED ALWAYS AS ('low') VIRTUAL)
+CREATE TABLE n (a int, b dims GENERATED ALWAYS AS (NULL) VIRTUAL)
+CREATE TABLE n (a int, b few GENERATED ALWAYS AS (ARRAY[a]) STORED)
+ALTER TABLE cargo ADD COLUMN z few GENERATED ALWAYS AS (parts) VIRTUAL
+CREATE TEMP TABLE public.n (a int)
+CREATE TEMP TABLE s.n (a int)
+CREATE TEMP TABLE pg_temp.n (a int)
+CREATE UNLOGGED TABLE pg_temp.n (a int)
+CREATE TABLE n () INHERITS (passing)
+CREATE TEMP TABLE n () INHERITS (passing)
+CREATE TABLE n (a int) WITH (fillfactor = 'x')
+CREATE TABLE n (a int) WITH (fillfactor = true)
+CREATE TABLE n (a int) WITH (fillfactor)
+CREATE TABLE n (a int) WITH (fillfactor = 30.5)
+CREATE TABLE n (a int) WITH (fillfactor = 30, fillfactor = 40)
+CREATE TABLE n (a int) WITH (fillfactor = 30, toast.autovacuum_enabled = false, autovacuum_enabled = true)
+CREATE TABLE n (a int) WITH (autovacuum_enabled = 12)
+CREATE TABLE n (a int) WITH (autovacuum_enabled = 0)
+CREATE TABLE n (a int) WITH (autovacuum_enabled)
+CREATE TABLE n (a int) WITH (autovacuum_analyze_scale_factor = 'x')
+CREATE TABLE n (a int) WITH (autovacuum_vacuum_cost_delay = 'x')
+CREATE TABLE n (a int) WITH ("fillfactor" = 10)
+ALTER TABLE cargo SET (fillfactor = 'half')
+ALTER TABLE cargo SET (fillfactor = 20, fillfactor = 30)
+ALTER TABLE cargo RESET (fillfactor)
+CREATE INDEX ON cargo (id) WITH (fillfactor = 'x')
+CREATE INDEX ON cargo (id) WITH (fillfactor = 20, fillfactor = 30)

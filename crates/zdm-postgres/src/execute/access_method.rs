@@ -353,23 +353,40 @@ pub(super) fn check_index_options(method: &str, options: &[(String, String)]) ->
 
 /// Storage parameters with the bounds of those that are numbers; those without are Boolean or one of a few words.
 pub(super) fn check_options(options: &[(String, String)], known: &[(&str, Option<(f64, f64)>)]) -> Step {
-    for (option, value) in options {
-        let option = option.trim_matches('"').to_ascii_lowercase();
-        let value = value.trim_matches('\'');
+    for (place, (option, value)) in options.iter().enumerate() {
+        // A name in double quotes is the option's only if it is written as that one is.
+        let option =
+            if option.starts_with('"') { option.trim_matches('"').to_owned() } else { option.to_ascii_lowercase() };
+        let value = match value.trim_matches('\'') {
+            "" if !value.starts_with('\'') => "true",
+            value => value,
+        };
         let Some((_, bounds)) = known.iter().find(|(name, _)| *name == option) else {
             return refuse("22023", format!("unrecognized parameter \"{option}\""));
         };
+        let again = |(known, _): &(String, String)| known.trim_matches('"').eq_ignore_ascii_case(&option);
+        if options.iter().take(place).any(again) {
+            return refuse("22023", format!("parameter \"{option}\" specified more than once"));
+        }
         match (bounds, value.parse::<f64>()) {
             (Some((least, greatest)), Ok(number)) if !(*least..=*greatest).contains(&number) => {
                 return refuse("22023", format!("value {value} out of bounds for option \"{option}\""));
             }
-            (None, Err(_)) if is_boolean_option(&option) && !is_boolean(value) => {
+            (Some(_), Err(_)) => {
+                let kind = if is_fraction(&option) { "floating point" } else { "integer" };
+                return refuse("22023", format!("invalid value for {kind} option \"{option}\": {value}"));
+            }
+            (None, _) if is_boolean_option(&option) && !is_boolean(value) => {
                 return refuse("22023", format!("invalid value for boolean option \"{option}\": {value}"));
             }
             _ => {}
         }
     }
     Ok(())
+}
+
+fn is_fraction(option: &str) -> bool {
+    option.ends_with("_factor") || option.ends_with("_cost_delay")
 }
 
 fn is_boolean_option(option: &str) -> bool {

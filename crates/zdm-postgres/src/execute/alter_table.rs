@@ -590,25 +590,10 @@ impl Run {
             AlterTableAction::SetCompression { column, method } => {
                 self.since(14, "COMPRESSION")?;
                 self.edit_column(std::slice::from_ref(name), column, |_| Ok(()))?;
-                let fixed = self
-                    .table(name)
-                    .column(column.as_str())
-                    .and_then(|known| self.fixed_length(&known.data_type))
-                    .is_some_and(|fixed| fixed);
-                match method.as_str() {
-                    "default" => return Ok(()),
-                    "pglz" | "lz4" if fixed => {
-                        let data_type =
-                            self.table(name).column(column.as_str()).map(|known| self.shown(&known.data_type));
-                        let data_type = data_type.map(|data_type| data_type.to_string()).unwrap_or_default();
-                        return refuse("0A000", format!("column data type {data_type} does not support compression"));
-                    }
-                    "pglz" => return Ok(()),
-                    "lz4" => {}
-                    other => return refuse("22023", format!("invalid compression method \"{other}\"")),
+                match self.table(name).column(column.as_str()) {
+                    Some(known) => self.check_compression(&known.data_type, method),
+                    None => Ok(()),
                 }
-                self.may_fail_always("0A000", "the server is built without that method of compression");
-                Ok(())
             }
             AlterTableAction::AddConstraint(constraint) => {
                 self.add_constraint(name, constraint, only, mode, late, queue)
@@ -821,7 +806,7 @@ impl Run {
     }
 
     /// Whether the values of a type are never stored out of line; `None` where that is not known.
-    fn fixed_length(&self, data_type: &crate::DataType) -> Option<bool> {
+    pub(super) fn fixed_length(&self, data_type: &crate::DataType) -> Option<bool> {
         let base = crate::cast::base_type(self.catalog(), data_type);
         if base.array_dimensions > 0 {
             return Some(false);
@@ -1357,7 +1342,7 @@ impl Run {
         }
         let data_type = table.column(column.as_str()).map(|known| known.data_type.clone());
         let options = SequenceOptions { data_type, ..options.clone() };
-        super::other::check_extent(&options, options.data_type.as_ref())?;
+        super::other::check_new_sequence(&options, options.data_type.as_ref())?;
         let sequence = self.new_sequence(name, column, options, true);
         let tables = self.identity_tables(name, mode);
         self.edit_column(&tables, column, |known| {
@@ -1931,6 +1916,18 @@ impl Run {
                 format!("cannot drop inherited constraint \"{constraint}\" of relation \"{}\"", name.name),
             );
         }
+        if let Some(parent) = table.index(constraint.as_str()).and_then(|index| index.parent.as_ref())
+            && !matches!(known.kind, ConstraintKind::Check { .. } | ConstraintKind::NotNull { .. })
+        {
+            return refuse(
+                "2BP01",
+                format!(
+                    "cannot drop index {} because index {} requires it",
+                    quoted_if_needed(constraint),
+                    self.described(parent)
+                ),
+            );
+        }
         if only
             && matches!(known.kind, ConstraintKind::Check { no_inherit: false, .. } | ConstraintKind::NotNull { .. })
         {
@@ -2322,14 +2319,15 @@ const TABLE_OPTIONS: [(&str, Option<(f64, f64)>); 25] = [
 
 /// `transformRelOptions`, of what every version has by that name or by none.
 pub(super) fn check_table_options(options: &[(String, String)]) -> Step {
-    let bare: Vec<(String, String)> = options
-        .iter()
-        .map(|(option, value)| (option.strip_prefix("toast.").unwrap_or(option).to_owned(), value.clone()))
-        .collect();
+    let of_toast = options.iter().filter_map(|(option, value)| Some((option.strip_prefix("toast.")?, value)));
+    let of_toast: Vec<(String, String)> = of_toast.map(|(option, value)| (option.to_owned(), value.clone())).collect();
+    let bare: Vec<(String, String)> =
+        options.iter().filter(|(option, _)| !option.starts_with("toast.")).cloned().collect();
     if let Some((namespace, _)) = bare.iter().find_map(|(option, _)| option.split_once('.')) {
         return refuse("22023", format!("unrecognized parameter namespace \"{namespace}\""));
     }
-    super::access_method::check_options(&bare, &TABLE_OPTIONS)
+    super::access_method::check_options(&bare, &TABLE_OPTIONS)?;
+    super::access_method::check_options(&of_toast, &TABLE_OPTIONS)
 }
 
 /// Storage parameters that SHARE UPDATE EXCLUSIVE suffices for (manual, "ALTER TABLE", "Storage Parameters").

@@ -3,10 +3,12 @@
 
 use super::create_table::{NotNull, Parts};
 use super::{Run, Step, refuse};
+use crate::catalog::UserTypeKind;
 use crate::data_type::DataType;
 use crate::name::{Ident, QualifiedName};
 use crate::statement::{
     ColumnConstraint, ColumnConstraintKind, ColumnDef, CreateTable, TableConstraint, TableConstraintKind,
+    TypeDefinition,
 };
 
 /// Where a column is defined.
@@ -86,6 +88,37 @@ impl Run {
             }
         }
         Ok(())
+    }
+
+    /// `GetAttributeCompression`.
+    pub(super) fn check_compression(&mut self, data_type: &DataType, method: &Ident) -> Step {
+        if *method == "default" {
+            return Ok(());
+        }
+        if self.fixed_length(data_type) == Some(true) {
+            let data_type = self.shown(data_type);
+            return refuse("0A000", format!("column data type {data_type} does not support compression"));
+        }
+        match method.as_str() {
+            "pglz" => Ok(()),
+            "lz4" => {
+                self.may_fail_always("0A000", "the server is built without that method of compression");
+                Ok(())
+            }
+            other => refuse("22023", format!("invalid compression method \"{other}\"")),
+        }
+    }
+
+    /// `CheckAttributeType` of a column that is computed when it is read: its type is the server's own.
+    pub(super) fn check_virtual_type(&self, column: &Ident, data_type: &DataType) -> Step {
+        let name = &data_type.name;
+        let Some(known) = self.catalog().user_type(name) else { return Ok(()) };
+        let what = match &known.kind {
+            UserTypeKind::Domain(_) => "a domain type",
+            UserTypeKind::Defined(TypeDefinition::Enum(_) | TypeDefinition::Composite(_)) => "a user-defined type",
+            UserTypeKind::Defined(_) => return Ok(()),
+        };
+        refuse("0A000", format!("virtual generated column \"{column}\" cannot have {what}"))
     }
 
     fn transform_constraint(place: ColumnPlace, constraint: &TableConstraint) -> Step {

@@ -220,8 +220,14 @@ impl Run {
         let parent_table = self.table(parent);
         let wanted = parent_table.index(index.as_str())?;
         let child_table = self.table(child);
+        // Since 17 the constraints are of one kind, too.
+        let alike = self.version.at_least(17);
         let found = child_table.indexes.iter().find(|known| {
-            known.parent.is_none() && known.valid && matches(known, wanted) && known.constraint == wanted.constraint
+            known.parent.is_none()
+                && known.valid
+                && matches(known, wanted)
+                && (known.constraint || !wanted.constraint)
+                && (!alike || !wanted.constraint || known.primary == wanted.primary)
         });
         let found = found.map(|found| found.name.clone())?;
         let parent_index = parent.sibling(index.clone());
@@ -229,7 +235,8 @@ impl Run {
             for known in table.indexes.iter_mut().filter(|known| known.name == found) {
                 known.parent = Some(parent_index.clone());
             }
-            for constraint in table.constraints.iter_mut().filter(|constraint| constraint.name == found) {
+            let constraints = table.constraints.iter_mut().filter(|_| wanted.constraint);
+            for constraint in constraints.filter(|constraint| constraint.name == found) {
                 constraint.inherited = true;
             }
         });

@@ -12,11 +12,12 @@ use crate::catalog::{Column, Constraint, ConstraintKind, Generated, Identity, In
 use crate::data_type::DataType;
 use crate::expr::{ExprNode, SqlExpr};
 use crate::lock::LockMode;
-use crate::name::{Ident, QualifiedName};
+use crate::name::{Ident, QualifiedName, Written};
 use crate::naming;
 use crate::statement::{
     ColumnConstraintKind, ColumnDef, ConstraintAttributes, CreateTable, CreateTableAs, IndexElement, IndexKey,
-    KeyConstraint, PartitionBound, Query, References, SequenceOptions, TableConstraint, TableConstraintKind,
+    KeyConstraint, PartitionBound, Persistence, Query, References, SequenceOptions, TableConstraint,
+    TableConstraintKind,
 };
 use crate::typing::Place;
 
@@ -87,13 +88,15 @@ impl Run {
     pub(super) fn create_table(&mut self, create: &CreateTable) -> Step {
         let name = self.creation_name(&create.name, create.persistence);
         let own_schema = create.name.schema.as_ref().is_some_and(|schema| *schema == "pg_temp");
-        if let Some(schema) = &create.name.schema {
-            if create.persistence == crate::statement::Persistence::Temporary && !own_schema {
-                return refuse("42P16", "cannot create temporary relation in non-temporary schema");
-            }
-            if *schema == "pg_catalog" {
-                return refuse("42501", format!("permission denied to create \"pg_catalog.{}\"", name.name));
-            }
+        let elsewhere = create.name.schema.is_some() || create.name.written == Written::Default;
+        if create.persistence == Persistence::Temporary && elsewhere && !own_schema {
+            return refuse("42P16", "cannot create temporary relation in non-temporary schema");
+        }
+        if create.persistence == Persistence::Unlogged && own_schema {
+            return refuse("42P16", "only temporary relations may be created in temporary schemas");
+        }
+        if create.name.schema.as_ref().is_some_and(|schema| *schema == "pg_catalog") {
+            return refuse("42501", format!("permission denied to create \"pg_catalog.{}\"", name.name));
         }
         if let Some(schema) = &create.name.schema
             && !own_schema
@@ -130,10 +133,7 @@ impl Run {
         if !create.inherits.is_empty() && create.partition_by.is_some() {
             return refuse("42P17", "cannot create partitioned table as inheritance child");
         }
-        if create.partition_by.is_some()
-            && create.persistence == crate::statement::Persistence::Unlogged
-            && self.version.at_least(18)
-        {
+        if create.partition_by.is_some() && create.persistence == Persistence::Unlogged && self.version.at_least(18) {
             return refuse("0A000", "partitioned tables cannot be unlogged");
         }
         let mut table = Table::named(name.clone());
@@ -166,6 +166,9 @@ impl Run {
             if option == "vacuum_truncate" {
                 table.vacuum_truncate = Some(is_on(value));
             }
+        }
+        if create.foreign && !create.like.is_empty() && !self.version.at_least(18) {
+            return refuse("0A000", "LIKE is not supported for creating foreign tables");
         }
         for (source, options) in &create.like {
             self.like(&mut table, &mut parts, source, options)?;
@@ -305,6 +308,10 @@ impl Run {
             let parent = self.open(parent)?;
             self.lock(&parent, LockMode::ShareUpdateExclusive);
             self.check_parent(&parent)?;
+            if create.persistence != Persistence::Temporary && self.table(&parent).persistence == Persistence::Temporary
+            {
+                return refuse("42809", format!("cannot inherit from temporary relation \"{}\"", parent.name));
+            }
             if parents.contains(&parent) {
                 return refuse("42P07", format!("relation \"{}\" would be inherited from more than once", parent.name));
             }
@@ -419,6 +426,7 @@ impl Run {
             }
             if let Some(identity) = copy.identity.take()
                 && including("IDENTITY")
+                && !table.foreign
             {
                 let sequence = self.new_sequence(&table.name, &copy.name, SequenceOptions::default(), true);
                 copy.identity = Some(Identity { always: identity.always, sequence });
@@ -449,7 +457,7 @@ impl Run {
                 }
             }
         }
-        if including("INDEXES") {
+        if including("INDEXES") && !table.foreign {
             for constraint in &original.constraints {
                 let (kind, include, nulls_not_distinct) = match &constraint.kind {
                     ConstraintKind::PrimaryKey { columns, include } => {
@@ -484,7 +492,7 @@ impl Run {
                 });
             }
         }
-        if including("INDEXES") {
+        if including("INDEXES") && !table.foreign {
             // Plain indexes come after the table; they are made from a copy of their definition.
             for index in original.indexes.iter().filter(|index| !index.constraint) {
                 table.indexes.push(index.clone());
@@ -572,6 +580,9 @@ impl Run {
             let sequence = self.new_sequence(table, &column.name, options, false);
             column.default = Some(nextval(&sequence));
             column.not_null = true;
+        }
+        if let Some(method) = &definition.compression {
+            self.check_compression(&column.data_type, method)?;
         }
         self.column_constraints(&mut column, table, parts, definition)?;
         Ok(column)
@@ -679,6 +690,9 @@ impl Run {
                     }
                     let known = self.table(table);
                     self.check_expression(&expr.node, Some(&known), Place::Generated)?;
+                    if !stored {
+                        self.check_virtual_type(&column.name, &column.data_type)?;
+                    }
                     column.generated = Some(Generated { expr: expr.clone(), stored: *stored });
                 }
                 ColumnConstraintKind::Identity { always, options } => {
@@ -688,7 +702,7 @@ impl Run {
                         return refuse("22023", "identity column type must be smallint, integer, or bigint");
                     }
                     let options = SequenceOptions { data_type: Some(column.data_type.clone()), ..options.clone() };
-                    super::other::check_extent(&options, options.data_type.as_ref())?;
+                    super::other::check_new_sequence(&options, options.data_type.as_ref())?;
                     let sequence = self.new_sequence(table, &column.name, options, true);
                     column.identity = Some(Identity { always: *always, sequence });
                     column.not_null = true;

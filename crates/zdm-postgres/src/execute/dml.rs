@@ -497,6 +497,11 @@ impl Run {
                 None => table.columns.get(place),
             };
             let (Some(column), Some(given)) = (column, self.type_of_constant(&value.node)) else { continue };
+            let base = crate::cast::base_type(self.catalog(), &column.data_type);
+            let has_parts = base.is_array() || self.catalog().user_type(&base.name).is_some();
+            if parts && has_parts && !dml.columns.is_empty() {
+                continue;
+            }
             if !crate::cast::is_assignable(self.catalog(), &given, &column.data_type) {
                 let (wanted, given) = (self.shown(&column.data_type), self.shown(&given));
                 return refuse(

@@ -491,7 +491,7 @@ impl Run {
         if let Some(data_type) = &create.options.data_type {
             need_sequence_type(&self.resolve_type(data_type)?)?;
         }
-        check_extent(&create.options, create.options.data_type.as_ref())?;
+        check_new_sequence(&create.options, create.options.data_type.as_ref())?;
         let owned_by = self.owner_of(&name, &create.options)?;
         self.made(&name);
         let sequence = Sequence { name: name.clone(), options: create.options.clone(), owned_by, identity: false };
@@ -1367,6 +1367,39 @@ pub(super) fn check_extent(options: &SequenceOptions, data_type: Option<&DataTyp
         (Some(least), Some(most)) if least >= most => {
             refuse("22023", format!("MINVALUE ({least}) must be less than MAXVALUE ({most})"))
         }
+        _ => Ok(()),
+    }
+}
+
+/// `init_params` of a new sequence, with what is not said by its direction and its type.
+pub(super) fn check_new_sequence(options: &SequenceOptions, data_type: Option<&DataType>) -> Step {
+    check_extent(options, data_type)?;
+    let number = |words: &[&str]| {
+        let option = options.other.iter().find_map(|option| words.iter().find_map(|word| option.strip_prefix(word)))?;
+        option.replace(' ', "").parse::<i128>().ok()
+    };
+    let bound = match data_type.map(|data_type| data_type.name.name.as_str()) {
+        Some("int2") => i128::from(i16::MAX),
+        Some("int4") => i128::from(i32::MAX),
+        _ => i128::from(i64::MAX),
+    };
+    let ascending = number(&["INCREMENT BY", "INCREMENT"]).is_none_or(|step| step > 0);
+    let (usual_least, usual_most) = if ascending { (1, bound) } else { (-bound - 1, -1) };
+    let least = number(&["MINVALUE"]).unwrap_or(usual_least);
+    let most = number(&["MAXVALUE"]).unwrap_or(usual_most);
+    if least >= most {
+        return refuse("22023", format!("MINVALUE ({least}) must be less than MAXVALUE ({most})"));
+    }
+    if let Some(start) = number(&["START WITH", "START"]) {
+        if start < least {
+            return refuse("22023", format!("START value ({start}) cannot be less than MINVALUE ({least})"));
+        }
+        if start > most {
+            return refuse("22023", format!("START value ({start}) cannot be greater than MAXVALUE ({most})"));
+        }
+    }
+    match number(&["CACHE"]) {
+        Some(cache) if cache <= 0 => refuse("22023", format!("CACHE ({cache}) must be greater than zero")),
         _ => Ok(()),
     }
 }
