@@ -31,7 +31,7 @@ impl Run {
         }
         match create.repeated {
             Some(Repeated::Default) => return refuse("42601", "multiple default expressions"),
-            Some(Repeated::NotNull) if self.version.at_least(17) => {
+            Some(Repeated::NotNull) if self.version.at_least(18) => {
                 return refuse("42P17", "redundant NOT NULL constraint definition");
             }
             Some(Repeated::Nullability) => return refuse("42601", "conflicting NULL/NOT NULL constraints"),
