@@ -3078,7 +3078,6 @@ CREATE TYPE pair AS (a int, b int) ==> CREATE TABLE of_pair OF pair (a GENERATED
 CREATE TABLE of_kid (LIKE ev_2 INCLUDING IDENTITY) ==> ALTER TABLE of_kid ALTER COLUMN id DROP IDENTITY
 ALTER TABLE ev DETACH PARTITION ev_2; ALTER TABLE ev_2 ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY
 
-<<<<<<< HEAD
 
 -- base row types
 CREATE TYPE pair AS (a int, b text);
@@ -3312,7 +3311,7 @@ ALTER TYPE mood ADD VALUE 'plutoplutoplutoplutoplutoplutoplutoplutoplutoplutoplu
 ALTER TYPE mood RENAME VALUE 'nope' TO 'happy'
 ALTER TYPE mood RENAME VALUE 'sad' TO 'happy'
 ALTER TYPE mood RENAME VALUE 'sad' TO 'plutoplutoplutoplutoplutoplutoplutoplutoplutoplutoplutoplutoplutopluto'
-=======
+
 -- base shelves
 CREATE TABLE shelf (id int NOT NULL, room int, code text NOT NULL, sum int GENERATED ALWAYS AS (room * 2) STORED, CONSTRAINT shelf_room CHECK (room > 0));
 CREATE TABLE rack (id int, depth int NOT NULL);
@@ -3475,7 +3474,6 @@ CREATE TABLE sold_a PARTITION OF sold FOR VALUES IN (paid)
 CREATE TABLE sold_a PARTITION OF sold FOR VALUES IN (true); CREATE TABLE sold_b PARTITION OF sold FOR VALUES IN ('maybe')
 CREATE TABLE sum_a PARTITION OF sum FOR VALUES IN (10); CREATE TABLE sum_b PARTITION OF sum FOR VALUES IN ('10')
 CREATE TABLE sum_a PARTITION OF sum FOR VALUES IN ('10'); CREATE TABLE sum_b PARTITION OF sum FOR VALUES IN (11, '12')
->>>>>>> 89cde2d (NOT NULL constraints of 18, what children say beside their parents, keys and bounds of partitions are refused as the server refuses them)
 
 -- base depot
 CREATE TABLE ware (id int, k int, note text, PRIMARY KEY (id, k)) PARTITION BY LIST (k);
