@@ -3545,3 +3545,65 @@ ALTER TABLE cargo SET (fillfactor = 20, fillfactor = 30)
 ALTER TABLE cargo RESET (fillfactor)
 CREATE INDEX ON cargo (id) WITH (fillfactor = 'x')
 CREATE INDEX ON cargo (id) WITH (fillfactor = 20, fillfactor = 30)
+
+-- base periods and conflicts
+CREATE TABLE room (id int, during daterange, CONSTRAINT room_pk PRIMARY KEY (id, during WITHOUT OVERLAPS));
+CREATE TABLE plain (id int, during daterange, UNIQUE (id, during));
+CREATE TABLE stay (id int, room_id int, during daterange);
+CREATE TABLE other (id int, room_id int, during daterange);
+CREATE TABLE parted (id int, during daterange, CONSTRAINT parted_uq UNIQUE (id, during WITHOUT OVERLAPS)) PARTITION BY LIST (id);
+CREATE TABLE loose (id int, during daterange);
+INSERT INTO room SELECT i, daterange('2024-01-01', '2030-01-01') FROM generate_series(1, 1500) i;
+INSERT INTO stay SELECT i, i, daterange('2025-01-01', '2026-01-01') FROM generate_series(1, 1500) i;
+-- cases
+CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1)
+ALTER TABLE parted ATTACH PARTITION loose FOR VALUES IN (2)
+INSERT INTO room VALUES (1, daterange('2031-01-01', '2032-01-01')) ON CONFLICT (id, during) DO NOTHING
+INSERT INTO room VALUES (1, daterange('2031-01-01', '2032-01-01')) ON CONFLICT DO NOTHING
+INSERT INTO room VALUES (1, daterange('2031-01-01', '2032-01-01')) ON CONFLICT ON CONSTRAINT room_pk DO NOTHING
+INSERT INTO room VALUES (1, daterange('2031-01-01', '2032-01-01')) ON CONFLICT ON CONSTRAINT room_pk DO UPDATE SET id = 5
+INSERT INTO room VALUES (1, daterange('2031-01-01', '2032-01-01')) ON CONFLICT (id, during) DO UPDATE SET id = 5
+INSERT INTO plain VALUES (1, daterange('2031-01-01', '2032-01-01')) ON CONFLICT (id, during) DO UPDATE SET id = 5
+EXPLAIN INSERT INTO plain VALUES (1, daterange('2031-01-01', '2032-01-01')) ON CONFLICT (id, during) DO UPDATE SET id = 5
+EXPLAIN INSERT INTO plain VALUES (1, daterange('2031-01-01', '2032-01-01')) ON CONFLICT (id) DO NOTHING
+ALTER TABLE stay ADD CONSTRAINT stay_fk FOREIGN KEY (room_id, PERIOD during) REFERENCES room (id, PERIOD during)
+ALTER TABLE stay ADD CONSTRAINT stay_fk FOREIGN KEY (room_id, PERIOD during) REFERENCES room
+ALTER TABLE other ADD CONSTRAINT other_fk FOREIGN KEY (room_id, PERIOD during) REFERENCES room
+ALTER TABLE stay ADD CONSTRAINT stay_fk FOREIGN KEY (room_id, PERIOD during) REFERENCES room NOT VALID ==> ALTER TABLE stay VALIDATE CONSTRAINT stay_fk
+ALTER TABLE stay ADD FOREIGN KEY (room_id, PERIOD during) REFERENCES room (id, during)
+ALTER TABLE stay ADD FOREIGN KEY (room_id, during) REFERENCES room (id, PERIOD during)
+ALTER TABLE stay ADD FOREIGN KEY (room_id, during) REFERENCES room (id, during)
+ALTER TABLE stay ADD FOREIGN KEY (room_id, during) REFERENCES room
+ALTER TABLE stay ADD FOREIGN KEY (room_id) REFERENCES room
+ALTER TABLE stay ADD FOREIGN KEY (room_id) REFERENCES room (id, PERIOD during)
+ALTER TABLE stay ADD FOREIGN KEY (room_id, PERIOD during) REFERENCES room (id)
+ALTER TABLE stay ADD FOREIGN KEY (room_id, PERIOD during) REFERENCES plain (id, PERIOD during)
+ALTER TABLE stay ADD FOREIGN KEY (room_id, during) REFERENCES plain (id, during)
+ALTER TABLE stay ADD FOREIGN KEY (room_id, room_id) REFERENCES plain (id, id)
+
+-- base merges
+CREATE TABLE t (id int PRIMARY KEY, b int);
+CREATE TABLE s (id int PRIMARY KEY, b int);
+-- cases
+MERGE INTO t USING s ON t.id = s.id WHEN MATCHED THEN INSERT VALUES (1, 2)
+MERGE INTO t USING s ON t.id = s.id WHEN NOT MATCHED THEN UPDATE SET b = 1
+MERGE INTO t USING s ON t.id = s.id WHEN NOT MATCHED THEN DELETE
+MERGE INTO t USING s ON t.id = s.id WHEN MATCHED THEN DELETE WHEN MATCHED THEN UPDATE SET b = 1
+MERGE INTO t USING s ON t.id = s.id WHEN MATCHED AND s.b > 1 THEN DELETE WHEN MATCHED THEN UPDATE SET b = 1
+MERGE INTO t USING s ON t.id = s.id WHEN MATCHED THEN DELETE WHEN NOT MATCHED THEN INSERT VALUES (s.id, s.b)
+MERGE INTO t USING s ON t.id = s.id WHEN NOT MATCHED BY SOURCE THEN INSERT VALUES (1, 2)
+MERGE INTO t USING s ON t.id = s.id WHEN NOT MATCHED BY SOURCE THEN DELETE WHEN NOT MATCHED BY SOURCE THEN UPDATE SET b = 2
+MERGE INTO t USING s ON t.id = s.id WHEN NOT MATCHED THEN DO NOTHING WHEN NOT MATCHED THEN INSERT VALUES (s.id, s.b)
+
+-- base indexes of subtrees
+CREATE TABLE top (a int, b text) PARTITION BY RANGE (a);
+CREATE TABLE mid PARTITION OF top FOR VALUES FROM (0) TO (1000) PARTITION BY RANGE (a);
+CREATE TABLE low PARTITION OF mid FOR VALUES FROM (0) TO (500);
+CREATE INDEX top_a ON ONLY top (a);
+CREATE INDEX mid_a ON ONLY mid (a);
+CREATE INDEX low_a ON low (a);
+-- cases
+ALTER INDEX top_a ATTACH PARTITION mid_a
+ALTER INDEX mid_a ATTACH PARTITION low_a
+ALTER INDEX top_a ATTACH PARTITION mid_a; ALTER INDEX mid_a ATTACH PARTITION low_a
+ALTER INDEX mid_a ATTACH PARTITION low_a; ALTER INDEX top_a ATTACH PARTITION mid_a

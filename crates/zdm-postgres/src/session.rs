@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::catalog::{Catalog, Relation};
-use crate::effects::{Blocks, Effects, Held, Outcome, Refusal, TransactionUse};
+use crate::catalog::{Catalog, ConstraintKind, Relation};
+use crate::effects::{Blocks, Effects, Held, MayFail, Outcome, Refusal, TransactionUse};
 use crate::execute::Run;
 use crate::expr::ExprNode;
 use crate::lock::LockMode;
@@ -374,7 +374,9 @@ impl Session {
             }
             return self.done(TransactionUse::Outside);
         };
+        let mut put_off = Vec::new();
         if commit && !open.failed {
+            put_off = self.state.put_off();
             self.state.end_of_transaction();
         } else {
             self.state = open.before;
@@ -382,7 +384,9 @@ impl Session {
         if and_chain {
             self.open();
         }
-        self.done(TransactionUse::Inside)
+        let mut outcome = self.done(TransactionUse::Inside);
+        outcome.effects.may_fail = put_off;
+        outcome
     }
 
     fn savepoint(&mut self, name: &Ident) -> Outcome {
@@ -545,6 +549,28 @@ fn command_on_rows(statement: &Statement) -> Option<&'static str> {
 }
 
 impl State {
+    /// What the checks that wait for the end may find.
+    fn put_off(&self) -> Vec<MayFail> {
+        let owners = self.facts.pending.keys().filter_map(|(_, (owner, constraint))| {
+            let kind = &self.catalog.table(owner)?.constraint(constraint.as_str())?.kind;
+            Some(match kind {
+                ConstraintKind::ForeignKey(key) => {
+                    ("23503", format!("a row of {owner} references none of {}", key.table))
+                }
+                ConstraintKind::Exclude { .. } => ("23P01", format!("rows of {owner} exclude each other")),
+                _ => ("23505", format!("a key of {owner} is there twice")),
+            })
+        });
+        let mut found: Vec<MayFail> = Vec::new();
+        for (sqlstate, condition) in owners {
+            let may_fail = MayFail { sqlstate, condition };
+            if !found.contains(&may_fail) {
+                found.push(may_fail);
+            }
+        }
+        found
+    }
+
     fn end_of_transaction(&mut self) {
         self.facts = TransactionFacts::default();
         self.settings = self.lasting.clone();

@@ -504,6 +504,8 @@ pub struct References {
     pub table: QualifiedName,
     /// Empty: the primary key of the referenced table.
     pub columns: Vec<Ident>,
+    /// PERIOD is written before the last of the columns (18).
+    pub period: bool,
     /// `FULL` or `PARTIAL`; `None` is MATCH SIMPLE.
     pub match_type: Option<String>,
     pub on_delete: Option<String>,

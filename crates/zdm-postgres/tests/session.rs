@@ -73,6 +73,7 @@ fn foreign_key(name: &str, column: &str, table: &str) -> AlterTableAction {
             references: References {
                 table: QualifiedName::new(table),
                 columns: vec![Ident::new("id")],
+                period: false,
                 match_type: None,
                 on_delete: None,
                 on_update: None,

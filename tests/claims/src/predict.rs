@@ -122,7 +122,12 @@ pub fn predict_on(base: &Base, case: &Case<'_>) -> Prediction {
         }
         if let Statement::Truncate { tables, .. } = &statement {
             // Whether a file was made for no rows, or anew for none, cannot be told from one that is empty.
-            prediction.uncertain.rewrites.extend(tables.iter().map(ToString::to_string));
+            for table in tables {
+                prediction.uncertain.rewrites.insert(table.to_string());
+                let name = session.catalog().tables().find(|known| known.name.name == table.name);
+                let below = name.map(|known| session.catalog().descendants(&known.name)).unwrap_or_default();
+                prediction.uncertain.rewrites.extend(below.iter().map(plain));
+            }
         }
         if let Ok(start) = &base.session {
             follow_rename(&mut prediction.observed, &statement, [start, &middle]);

@@ -889,6 +889,8 @@ impl Run {
         let table = self.table(name);
         let (columns, label): (Vec<Ident>, &str) = match &key.kind {
             KeyKind::Primary(columns) => (columns.clone(), "pkey"),
+            // A key without overlaps is cloned as the exclusion constraint that it is.
+            KeyKind::Unique(columns) if key.without_overlaps && key.parent.is_some() => (columns.clone(), "excl"),
             KeyKind::Unique(columns) => (columns.clone(), "key"),
             KeyKind::Exclude { .. } => (Vec::new(), "excl"),
         };

@@ -8,7 +8,9 @@ use crate::effects::UncertainEffect;
 use crate::expr::{ExprNode, SqlExpr};
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
-use crate::statement::{ConflictTarget, ConstraintAttributes, Dml, DropBehavior, IndexKey, MergeAction, Query};
+use crate::statement::{
+    ConflictTarget, ConstraintAttributes, Dml, DropBehavior, IndexKey, MergeAction, MergeClause, MergeWhen, Query,
+};
 
 const SATISFIED: &str = "a row satisfies the condition";
 
@@ -514,7 +516,7 @@ impl Run {
     }
 
     /// An index or a constraint must tell the conflict.
-    fn check_conflict_target(&mut self, name: &QualifiedName, dml: &Dml) -> Step {
+    pub(super) fn check_conflict_target(&mut self, name: &QualifiedName, dml: &Dml) -> Step {
         let table = self.table(name);
         let known = !table.assumed && !table.uncertain;
         match &dml.conflict {
@@ -526,6 +528,14 @@ impl Run {
             {
                 refuse("42704", format!("constraint \"{constraint}\" for table \"{}\" does not exist", name.name))
             }
+            Some(ConflictTarget::Constraint(constraint))
+                if dml.on_conflict_update
+                    && table
+                        .index(constraint.as_str())
+                        .is_some_and(|index| index.method != "btree" || !index.unique) =>
+            {
+                refuse("42809", "ON CONFLICT DO UPDATE not supported with exclusion constraints")
+            }
             Some(ConflictTarget::Columns(columns)) if known => {
                 if let Some(missing) = columns.iter().find(|column| table.column(column.as_str()).is_none()) {
                     return refuse("42703", format!("column \"{missing}\" does not exist"));
@@ -536,6 +546,7 @@ impl Run {
                         .constraint(index.name.as_str())
                         .is_some_and(|constraint| index.constraint && constraint.attributes.deferrable);
                     index.unique
+                        && index.method == "btree"
                         && index.valid
                         && index.predicate.is_none()
                         && !deferrable
@@ -592,7 +603,7 @@ impl Run {
     }
 
     /// `infer_arbiter_indexes`: the planner opens one index after the other until it has found those that are meant.
-    fn lock_arbiters(&mut self, name: &QualifiedName, conflict: Option<&ConflictTarget>) {
+    pub(super) fn lock_arbiters(&mut self, name: &QualifiedName, conflict: Option<&ConflictTarget>) {
         let constraint = match conflict {
             None | Some(ConflictTarget::Any) => return,
             Some(ConflictTarget::Constraint(constraint)) => Some(constraint.clone()),
@@ -740,7 +751,7 @@ impl Run {
     }
 
     /// Some rows of the table are locked until the transaction ends.
-    fn lock_some_rows(&mut self, name: &QualifiedName, condition: impl Into<String>) {
+    pub(super) fn lock_some_rows(&mut self, name: &QualifiedName, condition: impl Into<String>) {
         if self.has_storage(name) && !self.is_empty(name) {
             self.maybe(name, UncertainEffect::RowLocks, condition);
         }
@@ -853,6 +864,7 @@ impl Run {
         if dml.query.says(&["returning"]) {
             self.since(17, "RETURNING")?;
         }
+        check_merge_clauses(&dml.merge)?;
         let target = self.open(&dml.table)?;
         if self.catalog().view(&target).is_some() && !self.version.at_least(17) {
             return refuse("0A000", format!("cannot execute MERGE on relation \"{}\"", target.name));
@@ -1584,6 +1596,27 @@ fn check_row_locking(query: &Query, is_aggregate: impl Fn(&QualifiedName) -> boo
 }
 
 /// Whether the one row that is inserted has such a value for the column.
+/// The grammar has one set of actions for rows that match and for those of the target, and one for the others; behind a
+/// clause without a condition no other of its kind is reached.
+fn check_merge_clauses(clauses: &[MergeClause]) -> Step {
+    for clause in clauses {
+        let word = match (clause.when, &clause.action) {
+            (MergeWhen::Matched | MergeWhen::NotMatchedBySource, MergeAction::Insert(_)) => "INSERT",
+            (MergeWhen::NotMatched, MergeAction::Update(_)) => "UPDATE",
+            (MergeWhen::NotMatched, MergeAction::Delete) => "DELETE",
+            _ => continue,
+        };
+        return refuse("42601", format!("syntax error at or near \"{word}\""));
+    }
+    let unreachable = clauses.iter().enumerate().any(|(place, clause)| {
+        clauses.iter().take(place).any(|earlier| earlier.when == clause.when && !earlier.condition)
+    });
+    if unreachable {
+        return refuse("42601", "unreachable WHEN clause specified after unconditional WHEN clause");
+    }
+    Ok(())
+}
+
 fn written_as(dml: &Dml, column: &Ident, is: &dyn Fn(&ExprNode) -> bool) -> bool {
     let place = dml.columns.iter().position(|known| known == column);
     place.and_then(|place| dml.values.get(place)).is_some_and(|value| is(&value.node))

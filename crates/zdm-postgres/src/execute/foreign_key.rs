@@ -3,14 +3,17 @@
 //! ADD takes SHARE ROW EXCLUSIVE on both tables. The check of existing rows is one query over both (`RI_Initial_Check`),
 //! whose planner opens every index of both with ACCESS SHARE.
 
-use super::create_table::NewForeignKey;
+use super::create_table::{NewForeignKey, of_ranges};
 use super::{Run, Step, refuse};
 use crate::catalog::{Constraint, ConstraintKind, ForeignKey, Table};
 use crate::data_type::{DataType, quoted_if_needed};
+use crate::effects::UncertainEffect;
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
 use crate::naming;
 use crate::statement::Persistence;
+
+const PERIOD_OF_REFERENCED: &str = "foreign key uses PERIOD on the referenced table but not the referencing table";
 
 impl Run {
     /// Adds a foreign key. Answers the referenced table and those whose rows are not known to fit.
@@ -64,6 +67,9 @@ impl Run {
         for column in &key.columns {
             need_key_column(&table, column)?;
         }
+        if key.references.period && !key.period {
+            return refuse("42830", PERIOD_OF_REFERENCED);
+        }
         if key.references.on_update.as_ref().is_some_and(|action| action.contains('(')) {
             return refuse("0A000", "a column list with SET NULL is only supported for ON DELETE actions");
         }
@@ -77,7 +83,7 @@ impl Run {
                 );
             }
         }
-        let references = self.referenced_columns(&referenced, &key.references.columns)?;
+        let references = self.referenced_columns(&referenced, key)?;
         check_actions_on_generated(&table, key)?;
         if key.period {
             for (event, action) in [("UPDATE", &key.references.on_update), ("DELETE", &key.references.on_delete)] {
@@ -206,9 +212,13 @@ impl Run {
     }
 
     /// The columns that a key references: its own list, checked against the keys of the table, or the primary key.
-    fn referenced_columns(&self, referenced: &QualifiedName, written: &[Ident]) -> Step<Vec<Ident>> {
+    fn referenced_columns(&self, referenced: &QualifiedName, key: &NewForeignKey) -> Step<Vec<Ident>> {
         let target = self.table(referenced);
+        let written = &key.references.columns;
         if written.is_empty() {
+            if target.primary_key().is_some_and(|primary| of_ranges(&target, primary)) && !key.period {
+                return refuse("42830", PERIOD_OF_REFERENCED);
+            }
             let primary = target.primary_key().and_then(|constraint| match &constraint.kind {
                 ConstraintKind::PrimaryKey { columns, .. } => Some(columns.clone()),
                 _ => None,
@@ -222,10 +232,16 @@ impl Run {
             };
         }
         if target.assumed {
-            return Ok(written.to_vec());
+            return Ok(written.clone());
         }
         for column in written {
             need_key_column(&target, column)?;
+        }
+        if key.period && !key.references.period {
+            return refuse("42830", "foreign key uses PERIOD on the referencing table but not the referenced table");
+        }
+        if written.iter().enumerate().any(|(place, column)| written.iter().take(place).any(|known| known == column)) {
+            return refuse("42830", "foreign key referenced-columns list must not contain duplicates");
         }
         let same_set =
             |columns: &[Ident]| columns.len() == written.len() && written.iter().all(|column| columns.contains(column));
@@ -249,14 +265,22 @@ impl Run {
                 columns.len() == index.elements.len() && same_set(&columns)
             }
         });
-        let immediate = target.constraints.iter().any(|constraint| match &constraint.kind {
+        let fitting = target.constraints.iter().find(|constraint| match &constraint.kind {
             ConstraintKind::PrimaryKey { columns, .. } | ConstraintKind::Unique { columns, .. } => {
-                !constraint.attributes.deferrable && same_set(columns)
+                // A key with PERIOD needs one without overlaps.
+                !constraint.attributes.deferrable
+                    && same_set(columns)
+                    && (!key.period || of_ranges(&target, constraint))
             }
             _ => false,
         });
-        if immediate || by_index {
-            return Ok(written.to_vec());
+        if fitting.is_some_and(|constraint| of_ranges(&target, constraint)) && !key.period {
+            let message = "foreign key must use PERIOD when referencing a primary key using WITHOUT OVERLAPS";
+            return refuse("42830", message);
+        }
+        let immediate = fitting.is_some();
+        if immediate || (by_index && !key.period) {
+            return Ok(written.clone());
         }
         if deferrable {
             return refuse(
@@ -297,7 +321,23 @@ impl Run {
             leaves = self.catalog().descendants(name);
             leaves.retain(|leaf| self.has_storage(leaf));
         }
+        // A key with PERIOD is looked up row by row.
+        let by_row = self.table(name).constraints.iter().any(|constraint| {
+            matches!(&constraint.kind, ConstraintKind::ForeignKey(key)
+                if key.period && key.columns == columns && key.table == *referenced)
+        });
         for leaf in leaves {
+            if by_row {
+                if !self.is_empty(&leaf) {
+                    self.scan(&leaf);
+                    self.may_fail(&leaf, "23503", format!("a row of {leaf} references none of {referenced}"));
+                    let condition = format!("{leaf} has rows to be looked up");
+                    self.maybe_lock_indexes(referenced, LockMode::RowShare, &condition);
+                    self.maybe(referenced, UncertainEffect::Scan, "as many keys are looked up");
+                    self.lock_some_rows(referenced, format!("rows of {leaf} reference them"));
+                }
+                continue;
+            }
             self.plan(&leaf, LockMode::AccessShare, false);
             self.plan(referenced, LockMode::AccessShare, self.table(referenced).partition_by.is_some());
             if self.is_empty(&leaf) {
@@ -314,6 +354,13 @@ impl Run {
                     }
                 }
             }
+        }
+    }
+
+    fn maybe_lock_indexes(&mut self, name: &QualifiedName, mode: LockMode, condition: &str) {
+        let indexes: Vec<Ident> = self.catalog().indexes_of(name).iter().map(|index| index.name.clone()).collect();
+        for index in indexes {
+            self.maybe(&name.sibling(index), UncertainEffect::Lock(mode), condition.to_owned());
         }
     }
 

@@ -339,6 +339,10 @@ impl Run {
                 } else {
                     self.lock(&name, LockMode::RowExclusive);
                 }
+                if planned && matches!(statement, Statement::Insert(_)) {
+                    self.check_conflict_target(&name, dml)?;
+                    self.lock_arbiters(&name, dml.conflict.as_ref());
+                }
                 if planned {
                     self.run_query(&dml.query)?;
                 } else {

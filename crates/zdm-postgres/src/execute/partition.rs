@@ -874,21 +874,29 @@ impl Run {
                 index.parent = Some(parent_index.clone());
             }
         });
-        // The parent's index is valid once every partition has its own.
-        let complete = self
-            .table(&parent)
-            .children
-            .iter()
-            .all(|child| self.table(child).indexes.iter().any(|index| index.parent.as_ref() == Some(parent_index)));
-        if complete {
-            let name = parent_index.name.clone();
-            self.catalog_mut().edit_table(&parent, |table| {
-                for index in table.indexes.iter_mut().filter(|index| index.name == name) {
-                    index.valid = true;
-                }
-            });
-        }
+        self.validate_partitioned_index(&parent, parent_index);
         Ok(())
+    }
+
+    /// `validatePartitionedIndex`: a partitioned index is valid once every partition has a valid one of its own, and then the
+    /// one above it may be.
+    fn validate_partitioned_index(&mut self, table: &QualifiedName, index: &QualifiedName) {
+        let known = self.table(table);
+        let own = |child: &QualifiedName| {
+            self.table(child).indexes.iter().any(|own| own.parent.as_ref() == Some(index) && own.valid)
+        };
+        if !known.children.iter().all(own) {
+            return;
+        }
+        self.catalog_mut().edit_table(table, |table| {
+            for known in table.indexes.iter_mut().filter(|known| known.name == index.name) {
+                known.valid = true;
+            }
+        });
+        let above = known.index(index.name.as_str()).and_then(|known| known.parent.clone());
+        if let (Some((parent, _)), Some(above)) = (&known.partition_of, above) {
+            self.validate_partitioned_index(parent, &above);
+        }
     }
 
     /// Whether the table's valid constraints imply the bound, so that no row has to be looked at.

@@ -371,8 +371,8 @@ fn index_parameters(cursor: &mut Cursor<'_>) -> Read<IndexParameters> {
 pub(super) fn references(cursor: &mut Cursor<'_>) -> Read<References> {
     cursor.expect("REFERENCES")?;
     let table = cursor.name()?;
-    let columns = if cursor.is_kind(Kind::LParen) { key_columns(cursor)?.0 } else { Vec::new() };
-    let mut references = References { table, columns, match_type: None, on_delete: None, on_update: None };
+    let (columns, period) = if cursor.is_kind(Kind::LParen) { key_columns(cursor)? } else { (Vec::new(), false) };
+    let mut references = References { table, columns, period, match_type: None, on_delete: None, on_update: None };
     loop {
         if cursor.accept("MATCH") {
             match cursor.accept_any(&["FULL", "PARTIAL", "SIMPLE"]) {
