@@ -31,8 +31,8 @@ pub struct Catalog {
     pub(crate) functions: RedBlackTreeMapSync<QualifiedName, Arc<Vec<Function>>>,
     pub(crate) schemas: RedBlackTreeMapSync<Ident, ()>,
     pub(crate) extensions: RedBlackTreeMapSync<Ident, ()>,
-    /// Extended statistics by name: the table of each.
-    pub(crate) statistics: RedBlackTreeMapSync<QualifiedName, QualifiedName>,
+    /// Extended statistics by name.
+    pub(crate) statistics: RedBlackTreeMapSync<QualifiedName, ExtendedStatistics>,
     /// Publications by name, with the tables that they name.
     pub(crate) publications: RedBlackTreeMapSync<Ident, Arc<Vec<PublishedPart>>>,
     /// Event triggers: they run with every change of the schema.
@@ -346,6 +346,19 @@ impl Catalog {
         tables.filter_map(|table| self.table(table))
     }
 
+    /// Extended statistics go with their relation, or with any of their columns.
+    pub(crate) fn drop_statistics_of(&mut self, relation: &QualifiedName, column: Option<&Ident>) {
+        let gone: Vec<QualifiedName> = self
+            .statistics
+            .iter()
+            .filter(|(_, known)| known.table == *relation && column.is_none_or(|column| known.columns.contains(column)))
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in gone {
+            self.statistics.remove_mut(&name);
+        }
+    }
+
     pub(crate) fn put_table(&mut self, table: Table) {
         self.put(table.name.clone(), Relation::Table(Arc::new(table)));
     }
@@ -621,6 +634,14 @@ impl Table {
         self.indexes.named(name)
     }
 
+    /// The place in the order in which the table's triggers, rules and policies were made, for the next one.
+    pub(crate) fn next_place(&self) -> u32 {
+        let triggers = self.triggers.iter().map(|trigger| trigger.place);
+        let rules = self.rules.iter().map(|rule| rule.place);
+        let policies = self.policies.iter().map(|policy| policy.place);
+        triggers.chain(rules).chain(policies).max().map_or(0, |place| place + 1)
+    }
+
     /// Whether policies or rules may read other relations.
     fn is_secured(&self) -> bool {
         !self.policies.is_empty() || !self.rules.is_empty()
@@ -837,6 +858,8 @@ impl Index {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Trigger {
     pub name: Ident,
+    /// See [`Table::next_place`].
+    pub place: u32,
     pub timing: String,
     pub events: Vec<String>,
     pub update_of: Vec<Ident>,
@@ -860,6 +883,8 @@ impl Trigger {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rule {
     pub name: Ident,
+    /// See [`Table::next_place`].
+    pub place: u32,
     /// `SELECT`, `INSERT`, `UPDATE` or `DELETE`.
     pub event: String,
     /// DO INSTEAD: what the statement would do is not done.
@@ -882,6 +907,10 @@ pub struct Rule {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     pub name: Ident,
+    /// See [`Table::next_place`].
+    pub place: u32,
+    /// In small letters; `None` where none is written.
+    pub command: Option<Ident>,
     pub using: PolicyCondition,
     pub with_check: PolicyCondition,
 }
@@ -911,6 +940,14 @@ fn depends_on(dependencies: &[(QualifiedName, Vec<Ident>)], relation: &Qualified
     dependencies
         .iter()
         .any(|(known, columns)| known == relation && column.is_none_or(|column| columns.contains(column)))
+}
+
+/// What CREATE STATISTICS made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ExtendedStatistics {
+    pub table: QualifiedName,
+    /// Those that its expressions name, too.
+    pub columns: Vec<Ident>,
 }
 
 /// What an expression of a policy depends on.
@@ -985,7 +1022,11 @@ pub struct DomainCheck {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Function {
+    pub procedure: bool,
     pub arguments: Vec<Option<DataType>>,
+    pub argument_names: Vec<Option<Ident>>,
+    /// How many arguments have a default.
+    pub defaults: usize,
     pub returns: Option<DataType>,
     pub returns_set: bool,
     pub language: Option<Ident>,

@@ -76,6 +76,18 @@ impl DataType {
     }
 }
 
+impl DataType {
+    /// As `format_type_be(oid)` prints it, in messages: without a length, and `bpchar` under its name of the standard.
+    pub(crate) fn in_messages(&self) -> String {
+        let bare = Self { modifiers: Vec::new(), fields: None, ..self.clone() };
+        let shown = bare.to_string();
+        match (shown.strip_prefix("bpchar"), &bare.name.schema) {
+            (Some(dimensions), None) if bare.name.name == "bpchar" => format!("character{dimensions}"),
+            _ => shown,
+        }
+    }
+}
+
 /// As `format_type(oid, typmod)` prints it: `character varying(50)`, `timestamp(3) with time zone`, `integer[]`.
 impl fmt::Display for DataType {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {

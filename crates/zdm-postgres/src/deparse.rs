@@ -1096,6 +1096,42 @@ pub(crate) fn decimal(text: &str) -> String {
 }
 
 /// `'value'::type`, numbers and booleans bare where the server prints them so.
+/// A constant that has its type's length, too, as the bounds of partitions have them.
+pub(crate) fn constant_of(value: &str, data_type: &DataType) -> String {
+    if data_type.modifiers.is_empty() {
+        return literal_of(value, data_type);
+    }
+    let value = output_of(value, data_type);
+    let bare = data_type.is("numeric") && value.contains('.') && !value.starts_with('-');
+    let value = if bare { value } else { quoted(&value) };
+    format!("{value}::{data_type}")
+}
+
+/// The text of a value of the type, as the server writes it.
+pub(crate) fn output_of(value: &str, data_type: &DataType) -> String {
+    match data_type.modifiers.as_slice() {
+        [length] if data_type.is("bpchar") => {
+            let length = usize::try_from(*length).unwrap_or_default();
+            format!("{value:length$}")
+        }
+        [_, scale] if data_type.is("numeric") => with_scale(value, usize::try_from(*scale).unwrap_or_default()),
+        _ => {
+            let bare =
+                if data_type.is_array() || data_type.name.schema.is_some() { "" } else { data_type.name.name.as_str() };
+            canonical(value, bare).unwrap_or_else(|| value.to_owned())
+        }
+    }
+}
+
+/// The number with that many digits behind its point, where it has no more.
+fn with_scale(value: &str, scale: usize) -> String {
+    let (whole, digits) = value.split_once('.').unwrap_or((value, ""));
+    if scale == 0 || digits.len() > scale {
+        return value.to_owned();
+    }
+    format!("{whole}.{digits:0<scale$}")
+}
+
 fn literal_of(value: &str, data_type: &DataType) -> String {
     let bare = if data_type.is_array() || data_type.name.schema.is_some() { "" } else { data_type.name.name.as_str() };
     match bare {

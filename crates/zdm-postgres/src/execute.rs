@@ -435,8 +435,13 @@ impl Run {
     // --- types ---
 
     /// The type as it stands in messages: without modifiers, and without a schema that is on the search path.
-    pub(crate) fn shown(&self, data_type: &DataType) -> DataType {
-        let mut shown = DataType { modifiers: Vec::new(), fields: None, ..data_type.clone() };
+    pub(crate) fn shown(&self, data_type: &DataType) -> String {
+        self.visible(data_type).in_messages()
+    }
+
+    /// The type with its schema only where the search path does not find it.
+    pub(crate) fn visible(&self, data_type: &DataType) -> DataType {
+        let mut shown = data_type.clone();
         let bare = QualifiedName::as_written(None, shown.name.name.clone());
         let visible = self.find_type(&bare).or_else(|| self.find(&bare));
         if visible.as_ref() == Some(&shown.name) {

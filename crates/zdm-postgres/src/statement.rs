@@ -126,13 +126,15 @@ pub enum Statement {
         in_schemas: bool,
         /// Of `tables`, those with a list of columns or a condition.
         parts: Vec<PublishedPart>,
+        options: Vec<(String, String)>,
     },
-    /// ADD, SET or DROP of tables.
+    /// ADD, SET or DROP of tables, or SET of options.
     AlterPublication {
         name: Ident,
         tables: Vec<QualifiedName>,
         change: PublicationChange,
         parts: Vec<PublishedPart>,
+        options: Vec<(String, String)>,
     },
     /// Another object's creation that takes no lock on user tables (roles, casts, operators, collations, subscriptions …).
     CreateOther {
@@ -309,6 +311,8 @@ pub enum PublicationChange {
     Add,
     Set,
     Drop,
+    /// `SET ( … )`.
+    SetOptions,
 }
 
 /// `ONLY name` or `name` with its descendants.
@@ -871,6 +875,8 @@ pub struct Query {
     pub columns: Vec<Ident>,
     /// The same, with the names that they stand behind; each pair once.
     pub qualified: Vec<(Option<Ident>, Ident)>,
+    /// Fields that are taken of composite values, as in `(column).field`.
+    pub fields: Vec<Ident>,
     /// What relations are called in it, by their aliases or own names.
     pub aliases: Vec<(Ident, QualifiedName)>,
     /// Functions called; each once.
@@ -1128,6 +1134,10 @@ pub struct CreateFunction {
     pub procedure: bool,
     /// The input arguments' types in order; `None` where a type was not understood.
     pub arguments: Vec<Option<DataType>>,
+    /// Their names.
+    pub argument_names: Vec<Option<Ident>>,
+    /// How many of them have a default.
+    pub defaults: usize,
     /// `None` for a procedure or where it was not understood; `trigger` is a type here.
     pub returns: Option<DataType>,
     /// RETURNS SETOF or TABLE.

@@ -482,10 +482,10 @@ impl Scope<'_> {
         if let ExprNode::Column { name, .. } = node
             && let Some(column) = self.table.and_then(|table| table.column(name.as_str()))
         {
-            return plain(&column.data_type).to_string();
+            return plain(&column.data_type).in_messages();
         }
         match value {
-            Value::Known(data_type) => data_type.to_string(),
+            Value::Known(data_type) => data_type.in_messages(),
             _ => "unknown".to_owned(),
         }
     }

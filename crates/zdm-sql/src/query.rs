@@ -231,7 +231,11 @@ impl Scan<'_> {
                 skip_type(cursor);
             }
             // An attribute of a value, or all of them.
-            Kind::Dot if cursor.at.checked_sub(1).is_some_and(|before| is_closing(cursor, before)) => cursor.at += 2,
+            Kind::Dot if cursor.at.checked_sub(1).is_some_and(|before| is_closing(cursor, before)) => {
+                let field = cursor.tokens.get(cursor.at + 1).and_then(|token| identifier(cursor.text, *token));
+                self.query.fields.extend(field);
+                cursor.at += 2;
+            }
             Kind::Operator if cursor.is_operator("*") => {
                 let selects = cursor.at.checked_sub(1).is_none_or(|before| {
                     cursor.tokens[before].kind == Kind::Comma

@@ -289,7 +289,7 @@ fn objects() {
         CreateSchema{name:"s", if_not_exists:true}
         CreateExtension{name:"uuid-ossp", if_not_exists:true, schema:"x"}
         CreateStatistics{name:st, table:t, elements:[Column("a"), Expr("b + 1")]}
-        CreatePublication{name:"p", tables:[a, b], in_schemas:true, parts:[PublishedPart{table:b, columns:["x"], filter:["y"], only:true}]}
+        CreatePublication{name:"p", tables:[a, b], in_schemas:true, parts:[PublishedPart{table:b, columns:["x"], filter:["y"], only:true}], options:[("publish", "insert")]}
         CreatePublication{name:"q", all_tables:true}
         AlterPublication{name:"p", tables:[a], change:Drop}
         "#,
@@ -342,15 +342,15 @@ fn routines() {
     check(
         "CREATE OR REPLACE FUNCTION s.f(a int, OUT b text, VARIADIC c int[] DEFAULT '{}', double precision, d t.a%TYPE) RETURNS SETOF t LANGUAGE plpgsql IMMUTABLE STRICT SECURITY DEFINER SET search_path = a, pg_temp COST 10 AS $$ BEGIN; END $$",
         r#"
-        CreateFunction{name:s.f, or_replace:true, arguments:[int4, int4[], float8, None], returns:t, returns_set:true, language:"plpgsql", volatility:Immutable, strict:true, body:" BEGIN; END "}
+        CreateFunction{name:s.f, or_replace:true, arguments:[int4, int4[], float8, None], argument_names:["a", "c", None, "d"], defaults:1, returns:t, returns_set:true, language:"plpgsql", volatility:Immutable, strict:true, body:" BEGIN; END "}
         "#,
     );
     check(
         "CREATE FUNCTION f() RETURNS TABLE (a int) BEGIN ATOMIC SELECT 1; SELECT 2; END; CREATE PROCEDURE p() LANGUAGE sql AS 'x'; CREATE FUNCTION g(int) RETURNS int RETURN $1 + 1",
         r#"
-        CreateFunction{name:f, returns:record, returns_set:true, volatility:Volatile, body:"BEGIN ATOMIC SELECT 1; SELECT 2; END", statements:[Select(Query{text:"SELECT 1", output:[OutputColumn{expr:"1"}]}), Select(Query{text:"SELECT 2", output:[OutputColumn{expr:"2"}]})], standard_body:true}
-        CreateFunction{name:p, procedure:true, language:"sql", volatility:Volatile, body:"x"}
-        CreateFunction{name:g, arguments:[int4], returns:int4, volatility:Volatile, body:"RETURN $1 + 1", statements:[Select(Query{text:"SELECT $1 + 1", output:[OutputColumn{expr:"$1 + 1"}]})], standard_body:true}
+        CreateFunction{name:f, defaults:0, returns:record, returns_set:true, volatility:Volatile, body:"BEGIN ATOMIC SELECT 1; SELECT 2; END", statements:[Select(Query{text:"SELECT 1", output:[OutputColumn{expr:"1"}]}), Select(Query{text:"SELECT 2", output:[OutputColumn{expr:"2"}]})], standard_body:true}
+        CreateFunction{name:p, procedure:true, defaults:0, language:"sql", volatility:Volatile, body:"x"}
+        CreateFunction{name:g, arguments:[int4], argument_names:[None], defaults:0, returns:int4, volatility:Volatile, body:"RETURN $1 + 1", statements:[Select(Query{text:"SELECT $1 + 1", output:[OutputColumn{expr:"$1 + 1"}]})], standard_body:true}
         "#,
     );
     check(

@@ -315,8 +315,12 @@ impl Bench {
             let changed = middle.get(oid).is_some_and(|old| old.file != relation.file);
             let name = name_of(oid).map_or_else(|| relation.name.clone(), |relation| relation.name.clone());
             match relation.kind.as_str() {
-                // TRUNCATE gives an empty file; nothing is written anew.
-                "r" | "m" if changed && !(relation.empty && middle.get(oid).is_some_and(|old| !old.empty)) => {
+                // TRUNCATE gives an empty file, and so does a materialized view's WITH NO DATA; nothing is written anew.
+                "r" | "m"
+                    if changed
+                        && !(relation.empty && middle.get(oid).is_some_and(|old| !old.empty))
+                        && !relation.without_data =>
+                {
                     observed.rewrites.insert(name);
                 }
                 "i" if changed => {
@@ -703,7 +707,7 @@ fn relations(session: &Client) -> BTreeMap<String, Relation> {
     let rows = session.sql(
         "SELECT c.oid::text, c.relname, c.relkind::text, coalesce(pg_relation_filenode(c.oid), 0)::text, \
                 n.nspname, CASE WHEN c.relkind IN ('r', 'm') THEN pg_relation_size(c.oid) ELSE 0 END::text, \
-                (c.relkind = 'r' AND NOT c.relhassubclass)::text \
+                (c.relkind = 'r' AND NOT c.relhassubclass)::text, (NOT c.relispopulated)::text \
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
          WHERE c.relkind <> 'c' AND n.nspname <> 'information_schema' \
           AND (n.nspname NOT LIKE 'pg\\_%' OR (n.nspname LIKE 'pg_temp%' AND c.relpersistence = 't'))",
@@ -713,13 +717,14 @@ fn relations(session: &Client) -> BTreeMap<String, Relation> {
             let mut values = row.into_iter().flatten();
             let (oid, name, kind) = (values.next()?, values.next()?, values.next()?);
             let (file, schema, size) = (values.next()?, values.next()?, values.next()?.parse::<u64>().ok()?);
-            let alone = values.next()? == "true";
+            let (alone, without_data) = (values.next()? == "true", values.next()? == "true");
             let name = match schema.as_str() {
                 "s" => name,
                 temporary if temporary.starts_with("pg_temp") => format!("pg_temp.{name}"),
                 _ => format!("{schema}.{name}"),
             };
-            Some((oid, Relation { name, kind, file, empty: size == 0, middle_page: alone.then_some(size / PAGE / 2) }))
+            let middle_page = alone.then_some(size / PAGE / 2);
+            Some((oid, Relation { name, kind, file, empty: size == 0, without_data, middle_page }))
         })
         .collect()
 }
@@ -730,6 +735,8 @@ struct Relation {
     kind: String,
     file: String,
     empty: bool,
+    /// Of a materialized view that waits to be filled.
+    without_data: bool,
     /// Of a table by itself, whose rows alone a query reads.
     middle_page: Option<u64>,
 }

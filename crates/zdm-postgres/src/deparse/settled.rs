@@ -250,7 +250,7 @@ impl Printer<'_> {
 
     fn shown(&self, node: &ExprNode) -> String {
         let data_type = self.print(node).data_type;
-        data_type.map_or_else(|| "unknown".to_owned(), |data_type| plain(&data_type).to_string())
+        data_type.map_or_else(|| "unknown".to_owned(), |data_type| data_type.in_messages())
     }
 }
 

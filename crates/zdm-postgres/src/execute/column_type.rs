@@ -313,17 +313,19 @@ impl Run {
         if self.catalog().views_on(name).iter().any(|(_, columns)| columns.contains(column)) {
             return refuse("0A000", "cannot alter type of a column used by a view or rule");
         }
-        if table.triggers.iter().any(|trigger| trigger.reads(column.as_str())) {
-            return refuse("0A000", "cannot alter type of a column used in a trigger definition");
+        let triggers = table.triggers.iter().filter(|trigger| trigger.reads(column.as_str()));
+        let triggers = triggers.map(|trigger| (trigger.place, "in a trigger definition"));
+        let policies = table.policies.iter().filter(|policy| policy.names(column) || policy.reads(name, Some(column)));
+        let policies = policies.map(|policy| (policy.place, "in a policy definition"));
+        let rules = table.rules.iter().filter(|rule| rule.columns.contains(column));
+        let rules = rules.map(|rule| (rule.place, "by a view or rule"));
+        if let Some((_, what)) = triggers.chain(policies).chain(rules).min() {
+            return refuse("0A000", format!("cannot alter type of a column used {what}"));
         }
-        if table.policies.iter().any(|policy| policy.names(column))
-            || !self.catalog().policies_reading(name, Some(column)).is_empty()
-        {
+        if !self.catalog().policies_reading(name, Some(column)).is_empty() {
             return refuse("0A000", "cannot alter type of a column used in a policy definition");
         }
-        if table.rules.iter().any(|rule| rule.columns.contains(column))
-            || !self.catalog().rules_naming(name, Some(column)).is_empty()
-        {
+        if !self.catalog().rules_naming(name, Some(column)).is_empty() {
             return refuse("0A000", "cannot alter type of a column used by a view or rule");
         }
         if !self.functions_on(name, Some(column)).is_empty() {
@@ -442,16 +444,15 @@ impl Run {
         let catalog = self.catalog();
         let before = crate::cast::operator_class_type(catalog, &old.data_type);
         let after = crate::cast::operator_class_type(catalog, &new.data_type);
-        // The keys of partitions are made anew without a word of what they were.
-        if before != after || self.table(referencing).partition_by.is_some() {
+        if before == after {
+            let kept = (referencing.clone(), key.columns.clone(), key.table.clone());
+            queue.entry(altered.clone()).or_default().kept_keys.push(kept);
+        } else {
             let entry = queue.entry(referencing.clone()).or_default();
             let check = (key.columns.clone(), key.table.clone());
             if !entry.foreign_keys.contains(&check) {
                 entry.foreign_keys.push(check);
             }
-        } else {
-            let kept = (referencing.clone(), key.columns.clone(), key.table.clone());
-            queue.entry(altered.clone()).or_default().kept_keys.push(kept);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Run, Step, refuse};
+use super::{Run, Step, refuse, written};
 use crate::catalog::{ConstraintKind, ForeignKey, Relation, Table, sequences_in};
 use crate::effects::UncertainEffect;
 use crate::expr::{ExprNode, SqlExpr};
@@ -207,9 +207,39 @@ impl Run {
                     local: *local,
                 });
             }
+            for written_name in sequences_in(&output.expr.node) {
+                self.need_sequence(&written_name)?;
+            }
             self.draw_from(&output.expr.node);
         }
         Ok(())
+    }
+
+    /// What `nextval` and its kin are given is looked up when the statement is read, and must be a sequence when they run.
+    fn need_sequence(&self, written_name: &QualifiedName) -> Step {
+        self.need_named(written_name)?;
+        match self.find(written_name) {
+            Some(name) if self.catalog().sequence(&name).is_none() && !self.is_assumed(&name) => refuse(
+                "42809",
+                if self.version.at_least(17) {
+                    format!("cannot open relation \"{}\"", name.name)
+                } else {
+                    format!("\"{}\" is not a sequence", name.name)
+                },
+            ),
+            _ => Ok(()),
+        }
+    }
+
+    /// A relation that a literal of `regclass` names. That of an assumed table's column is not known.
+    pub(super) fn need_named(&self, written_name: &QualifiedName) -> Step {
+        let of_assumed = |table: &Table| {
+            (table.assumed || table.uncertain) && written_name.name.as_str().starts_with(table.name.name.as_str())
+        };
+        let known = self.catalog().is_incomplete()
+            || self.find(written_name).is_some()
+            || self.catalog().tables().any(|table| of_assumed(table));
+        if known { Ok(()) } else { refuse("42P01", format!("relation \"{}\" does not exist", written(written_name))) }
     }
 
     pub(super) fn draw_from(&mut self, node: &ExprNode) {
@@ -382,6 +412,7 @@ impl Run {
             }
         }
         self.check_enum_values(&name, dml)?;
+        self.check_deferred_arbiters(&name, dml)?;
         let columns = self.valued_columns(&table, dml);
         // A query with a condition may give no row at all, and then no key is looked at.
         let certain = dml.values_rows.is_some() || reads_everything(&dml.query);
@@ -528,33 +559,29 @@ impl Run {
             {
                 refuse("42704", format!("constraint \"{constraint}\" for table \"{}\" does not exist", name.name))
             }
-            Some(ConflictTarget::Constraint(constraint))
-                if dml.on_conflict_update
-                    && table
-                        .index(constraint.as_str())
-                        .is_some_and(|index| index.method != "btree" || !index.unique) =>
-            {
-                refuse("42809", "ON CONFLICT DO UPDATE not supported with exclusion constraints")
+            Some(ConflictTarget::Constraint(constraint)) if known => {
+                let found = table.constraint(constraint.as_str());
+                let overlaps = found.is_some_and(|constraint| super::create_table::of_ranges(&table, constraint));
+                match found.map(|constraint| &constraint.kind) {
+                    Some(ConstraintKind::Unique { .. } | ConstraintKind::PrimaryKey { .. }) if !overlaps => Ok(()),
+                    Some(
+                        ConstraintKind::Exclude { .. }
+                        | ConstraintKind::Unique { .. }
+                        | ConstraintKind::PrimaryKey { .. },
+                    ) if dml.on_conflict_update => {
+                        refuse("42809", "ON CONFLICT DO UPDATE not supported with exclusion constraints")
+                    }
+                    Some(
+                        ConstraintKind::Check { .. } | ConstraintKind::NotNull { .. } | ConstraintKind::ForeignKey(_),
+                    ) => refuse("42809", "constraint in ON CONFLICT clause has no associated index"),
+                    _ => Ok(()),
+                }
             }
             Some(ConflictTarget::Columns(columns)) if known => {
                 if let Some(missing) = columns.iter().find(|column| table.column(column.as_str()).is_none()) {
                     return refuse("42703", format!("column \"{missing}\" does not exist"));
                 }
-                let tells = |index: &crate::catalog::Index| {
-                    let keys: Vec<&Ident> = index.key_columns().collect();
-                    let deferrable = table
-                        .constraint(index.name.as_str())
-                        .is_some_and(|constraint| index.constraint && constraint.attributes.deferrable);
-                    index.unique
-                        && index.method == "btree"
-                        && index.valid
-                        && index.predicate.is_none()
-                        && !deferrable
-                        && keys.len() == index.elements.len()
-                        && keys.iter().all(|key| columns.contains(key))
-                        && columns.iter().all(|column| keys.contains(&column))
-                };
-                if table.indexes.iter().any(tells) {
+                if table.indexes.iter().any(|index| is_on(index, columns)) {
                     return Ok(());
                 }
                 refuse("42P10", "there is no unique or exclusion constraint matching the ON CONFLICT specification")
@@ -600,6 +627,32 @@ impl Run {
             }
             _ => Ok(()),
         }
+    }
+
+    /// `ExecCheckIndexConstraints`: with a row, an index that is checked later can tell no conflict.
+    fn check_deferred_arbiters(&mut self, name: &QualifiedName, dml: &Dml) -> Step {
+        let Some(target) = &dml.conflict else { return Ok(()) };
+        let table = self.table(name);
+        let deferred = table.indexes.iter().any(|index| {
+            let meant = match target {
+                ConflictTarget::Any => true,
+                ConflictTarget::Constraint(constraint) => index.name == *constraint,
+                ConflictTarget::Columns(columns) => is_on(index, columns),
+                ConflictTarget::Expressions(_) | ConflictTarget::Other => false,
+            };
+            let constraint = table.constraint(index.name.as_str()).filter(|_| index.constraint);
+            meant && constraint.is_some_and(|constraint| constraint.attributes.deferrable)
+        });
+        if !deferred {
+            return Ok(());
+        }
+        let message = "ON CONFLICT does not support deferrable unique constraints/exclusion constraints as arbiters";
+        let kept = table.triggers.iter().any(|trigger| trigger.for_each_row && trigger.timing == "BEFORE");
+        if dml.values_rows.is_some() && !kept {
+            return refuse("55000", message);
+        }
+        self.may_fail_always("55000", message);
+        Ok(())
     }
 
     /// `infer_arbiter_indexes`: the planner opens one index after the other until it has found those that are meant.
@@ -1713,4 +1766,16 @@ fn reads_everything(query: &Query) -> bool {
     // What is joined with one relation alone is a function's rows or a list.
     let joined = query.relations.len() == 1 && query.says(&["join"]);
     !query.relations.is_empty() && !joined && !narrowed
+}
+
+/// Whether it is a unique index on these columns and nothing else.
+fn is_on(index: &crate::catalog::Index, columns: &[Ident]) -> bool {
+    let keys: Vec<&Ident> = index.key_columns().collect();
+    index.unique
+        && index.method == "btree"
+        && index.valid
+        && index.predicate.is_none()
+        && keys.len() == index.elements.len()
+        && keys.iter().all(|key| columns.contains(key))
+        && columns.iter().all(|column| keys.contains(&column))
 }

@@ -1,7 +1,7 @@
 //! What may stand in the expression of a default, a check, an index, a generated column or a change of type.
 
 use super::{Run, Step, refuse, written};
-use crate::catalog::{Table, UserTypeKind};
+use crate::catalog::{Table, UserTypeKind, sequences_in};
 use crate::data_type::DataType;
 use crate::expr::ExprNode;
 use crate::name::Ident;
@@ -12,6 +12,9 @@ use crate::volatility::Known;
 impl Run {
     /// Refuses what is certainly wrong in it; of functions that nobody here has heard of, it says that they may be missing.
     pub(super) fn check_expression(&mut self, node: &ExprNode, table: Option<&Table>, place: Place) -> Step {
+        for relation in sequences_in(node) {
+            self.need_named(&relation)?;
+        }
         self.check_functions_in(node, table, place)?;
         let mut unknown = Vec::new();
         node.walk(&mut |node| {

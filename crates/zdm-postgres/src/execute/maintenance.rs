@@ -519,6 +519,16 @@ impl Run {
             ObjectKind::Type | ObjectKind::Domain => {
                 self.resolve_type(&crate::data_type::DataType::user_defined(name.clone()))?;
             }
+            ObjectKind::Statistics => {
+                let mut candidates = super::candidates(self.catalog(), &self.state.settings, name);
+                if !candidates.any(|candidate| self.catalog().statistics.contains_key(&candidate)) {
+                    return refuse("42704", format!("statistics object \"{}\" does not exist", written(name)));
+                }
+            }
+            ObjectKind::Publication if self.catalog().publications.contains_key(&name.name) => {}
+            ObjectKind::Publication => {
+                return refuse("42704", format!("publication \"{}\" does not exist", name.name));
+            }
             ObjectKind::Function | ObjectKind::Procedure | ObjectKind::Routine | ObjectKind::Aggregate => {
                 // Which arguments it has to have, is not compared.
                 self.may_fail_always("42883", format!("{name} does not exist"));
@@ -681,7 +691,12 @@ impl Run {
                 return refuse("42701", format!("duplicate {what} in statistics definition"));
             }
         }
-        self.catalog_mut().statistics.insert_mut(name, table);
+        let columns = elements.iter().flat_map(|element| match element {
+            IndexKey::Column(column) => vec![column.clone()],
+            IndexKey::Expr(expr) => expr.node.columns(),
+        });
+        let statistics = crate::catalog::ExtendedStatistics { table, columns: columns.collect() };
+        self.catalog_mut().statistics.insert_mut(name, statistics);
         Ok(())
     }
 
@@ -695,8 +710,8 @@ impl Run {
                 }
                 return refuse("42704", format!("statistics object \"{}\" does not exist", written(written_name)));
             };
-            if let Some(table) = self.catalog().statistics.get(&name).cloned() {
-                self.lock(&table, LockMode::ShareUpdateExclusive);
+            if let Some(statistics) = self.catalog().statistics.get(&name).cloned() {
+                self.lock(&statistics.table, LockMode::ShareUpdateExclusive);
             }
             self.catalog_mut().statistics.remove_mut(&name);
         }
@@ -709,6 +724,7 @@ impl Run {
         tables: &[QualifiedName],
         change: PublicationChange,
         parts: &[PublishedPart],
+        options: &[(String, String)],
     ) -> Step {
         for part in parts.iter().filter(|part| !(part.columns.is_empty() && part.filter.is_empty())) {
             self.since(15, if part.columns.is_empty() { "WHERE" } else { "(" })?;
@@ -724,11 +740,13 @@ impl Run {
             (PublicationChange::Create, Some(_)) => {
                 return refuse("42710", format!("publication \"{publication}\" already exists"));
             }
+            (PublicationChange::SetOptions, Some(_)) => return self.check_publication_options(options),
             (PublicationChange::Add | PublicationChange::Drop, Some(known)) => known.as_ref().clone(),
             (PublicationChange::Create, None) | (PublicationChange::Set, Some(_)) => Vec::new(),
             (_, None) if self.catalog().is_incomplete() => Vec::new(),
             (_, None) => return refuse("42704", format!("publication \"{publication}\" does not exist")),
         };
+        self.check_publication_options(options)?;
         for table in tables {
             let name = self.open(table)?;
             if self.catalog().table(&name).is_none() && self.catalog().relation(&name).is_some() {
@@ -792,6 +810,48 @@ impl Run {
             all.push(PublishedPart { table: name, columns, filter, only: false });
         }
         self.catalog_mut().publications.insert_mut(publication.clone(), std::sync::Arc::new(all));
+        Ok(())
+    }
+
+    /// `parse_publication_options`.
+    fn check_publication_options(&self, options: &[(String, String)]) -> Step {
+        for (place, (name, value)) in options.iter().enumerate() {
+            let (name, value) = (name.as_str(), value.trim_matches('\''));
+            if options.iter().take(place).any(|(known, _)| known == name) {
+                return refuse("42601", "conflicting or redundant options");
+            }
+            match name {
+                "publish" => {
+                    for event in value.split(',').map(str::trim).filter(|event| !event.is_empty()) {
+                        if !matches!(event.to_ascii_lowercase().as_str(), "insert" | "update" | "delete" | "truncate") {
+                            return refuse(
+                                "42601",
+                                if self.version.at_least(15) {
+                                    format!("unrecognized value for publication option \"publish\": \"{event}\"")
+                                } else {
+                                    format!("unrecognized \"publish\" value: \"{event}\"")
+                                },
+                            );
+                        }
+                    }
+                }
+                "publish_via_partition_root" if self.version.at_least(13) => {
+                    if !matches!(value.to_ascii_lowercase().as_str(), "" | "true" | "false" | "on" | "off" | "1" | "0")
+                    {
+                        return refuse("42601", format!("{name} requires a Boolean value"));
+                    }
+                }
+                "publish_generated_columns" if self.version.at_least(18) => {
+                    if !matches!(value.to_ascii_lowercase().as_str(), "none" | "stored") {
+                        return refuse(
+                            "42601",
+                            format!("invalid value for publication parameter \"{name}\": \"{value}\""),
+                        );
+                    }
+                }
+                _ => return refuse("42601", format!("unrecognized publication parameter: \"{name}\"")),
+            }
+        }
         Ok(())
     }
 }

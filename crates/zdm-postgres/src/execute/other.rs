@@ -58,21 +58,27 @@ impl Run {
                 for role in roles {
                     self.need_role(role);
                 }
-                return self.create_policy(name, table, &[using, with_check], relations);
+                return self.create_policy(name, table, command, &[using, with_check], relations);
             }
             Statement::AlterPolicy { name, table, roles, using, with_check, relations } => {
                 for role in roles {
                     self.need_role(role);
                 }
                 let table = self.open(table)?;
-                self.lock(&table, LockMode::AccessExclusive);
-                for relation in relations {
-                    let relation = self.open(relation)?;
-                    self.lock(&relation, LockMode::AccessShare);
-                }
-                self.check_conditions(&[using, with_check], &table, Place::Policy)?;
+                self.check_policy(&table, &[using, with_check], relations)?;
                 if !self.has_object(&table, ObjectKind::Policy, name) {
                     return missing_object(ObjectKind::Policy, name, &table);
+                }
+                let known = self.table(&table);
+                let command = known.policies.iter().find(|policy| policy.name == *name);
+                match command.and_then(|policy| policy.command.as_ref()).map(Ident::as_str) {
+                    Some("select" | "delete") if with_check.is_some() => {
+                        return refuse("42601", "only USING expression allowed for SELECT, DELETE");
+                    }
+                    Some("insert") if using.is_some() => {
+                        return refuse("42601", "only WITH CHECK expression allowed for INSERT");
+                    }
+                    _ => {}
                 }
                 let conditions = [using, with_check]
                     .map(|condition| condition.as_ref().map(|condition| self.policy_condition(&table, condition)));
@@ -137,14 +143,14 @@ impl Run {
             Statement::CreateStatistics { name, table, if_not_exists, elements } => {
                 return self.create_statistics(name.as_ref(), table, *if_not_exists, elements);
             }
-            Statement::CreatePublication { name, tables, in_schemas, parts, .. } => {
+            Statement::CreatePublication { name, tables, in_schemas, parts, options, .. } => {
                 if *in_schemas {
                     self.since(15, "TABLES")?;
                 }
-                return self.publish(name, tables, PublicationChange::Create, parts);
+                return self.publish(name, tables, PublicationChange::Create, parts, options);
             }
-            Statement::AlterPublication { name, tables, change, parts } => {
-                return self.publish(name, tables, *change, parts);
+            Statement::AlterPublication { name, tables, change, parts, options } => {
+                return self.publish(name, tables, *change, parts, options);
             }
             Statement::CreateOther {
                 kind: ObjectKind::Operator | ObjectKind::OperatorClass | ObjectKind::Cast | ObjectKind::Other,
@@ -582,6 +588,7 @@ impl Run {
         let table = self.table(&name);
         let trigger = Trigger {
             name: create.name.truncated(),
+            place: table.next_place(),
             timing: create.timing.clone(),
             events: create.events.clone(),
             update_of: create.update_of.clone(),
@@ -594,10 +601,7 @@ impl Run {
         };
         let known = table.triggers.iter().find(|known| known.name == trigger.name);
         if known.is_some() && !create.or_replace {
-            return refuse(
-                "42710",
-                format!("trigger \"{}\" for relation \"{}\" already exists", trigger.name, name.name),
-            );
+            return existing_object(ObjectKind::Trigger, &trigger.name, &name);
         }
         if known.is_some_and(|known| known.constraint.is_some()) {
             return refuse(
@@ -634,8 +638,9 @@ impl Run {
         for name in tables {
             let trigger = trigger.clone();
             self.catalog_mut().edit_table(&name, |table| {
+                let place = table.next_place();
                 table.triggers.retain(|known| known.name != trigger.name);
-                table.triggers.push(trigger);
+                table.triggers.push(Trigger { place, ..trigger });
             });
         }
         Ok(())
@@ -764,7 +769,7 @@ impl Run {
         }
         let exists = known.rules.iter().any(|rule| rule.name == *name);
         if exists && !or_replace {
-            return refuse("42710", format!("rule \"{name}\" for relation \"{}\" already exists", table.name));
+            return existing_object(ObjectKind::Rule, name, &table);
         }
         let targets = actions.iter().filter_map(|action| match action {
             Statement::Insert(dml) | Statement::Update(dml) | Statement::Delete(dml) => self.find(&dml.table),
@@ -775,6 +780,7 @@ impl Run {
         let functions = actions.iter().filter_map(query_of).flat_map(|query| query.functions.iter().cloned()).collect();
         let rule = Rule {
             name: name.clone(),
+            place: known.next_place(),
             event: event.clone(),
             instead: *instead,
             conditional: *conditional,
@@ -863,19 +869,40 @@ impl Run {
         &mut self,
         name: &Ident,
         table: &QualifiedName,
+        command: Option<&str>,
         conditions: &[&Option<SqlExpr>; 2],
         relations: &[QualifiedName],
     ) -> Step {
         let table = self.open(table)?;
-        if self.catalog().table(&table).is_none() && self.catalog().relation(&table).is_some() {
+        self.check_policy(&table, conditions, relations)?;
+        if self.table(&table).policies.iter().any(|known| known.name == *name) {
+            return existing_object(ObjectKind::Policy, name, &table);
+        }
+        let [using, with_check] = conditions.map(|condition| {
+            condition.as_ref().map(|condition| self.policy_condition(&table, condition)).unwrap_or_default()
+        });
+        let place = self.table(&table).next_place();
+        let policy = Policy { name: name.clone(), place, command: command.map(Ident::from), using, with_check };
+        self.catalog_mut().edit_table(&table, |table| table.policies.push(policy));
+        Ok(())
+    }
+
+    /// What a new condition of a policy locks and what it may not name.
+    fn check_policy(
+        &mut self,
+        table: &QualifiedName,
+        conditions: &[&Option<SqlExpr>; 2],
+        relations: &[QualifiedName],
+    ) -> Step {
+        if self.catalog().table(table).is_none() && self.catalog().relation(table).is_some() {
             return refuse("42809", format!("\"{}\" is not a table", table.name));
         }
-        self.lock(&table, LockMode::AccessExclusive);
+        self.lock(table, LockMode::AccessExclusive);
         for relation in relations {
             let relation = self.open(relation)?;
             self.lock(&relation, LockMode::AccessShare);
         }
-        let known = self.table(&table);
+        let known = self.table(table);
         if relations.is_empty() && !known.assumed && !known.uncertain {
             let columns = conditions.iter().copied().flatten().flat_map(|condition| condition.node.columns());
             let mut missing = columns.filter(|column| {
@@ -885,16 +912,7 @@ impl Run {
                 return refuse("42703", format!("column \"{column}\" does not exist"));
             }
         }
-        self.check_conditions(conditions, &table, Place::Policy)?;
-        if self.table(&table).policies.iter().any(|known| known.name == *name) {
-            return refuse("42710", format!("policy \"{name}\" for table \"{}\" already exists", table.name));
-        }
-        let [using, with_check] = conditions.map(|condition| {
-            condition.as_ref().map(|condition| self.policy_condition(&table, condition)).unwrap_or_default()
-        });
-        let policy = Policy { name: name.clone(), using, with_check };
-        self.catalog_mut().edit_table(&table, |table| table.policies.push(policy));
-        Ok(())
+        self.check_conditions(conditions, table, Place::Policy)
     }
 
     /// What a policy's expression depends on. A name in a subquery that none of its relations has is the table's.
@@ -940,9 +958,19 @@ impl Run {
             return missing_object(kind, name, &table);
         }
         let Some(to) = rename_to.map(Ident::truncated) else { return Ok(()) };
+        let taken = self.table(&table);
+        // A trigger may keep its name since 15.
+        let same = kind == ObjectKind::Trigger && to == *name && self.version.at_least(15);
+        let taken = !taken.assumed && !same && self.has_object(&table, kind, &to);
+        if taken && kind != ObjectKind::Trigger {
+            return existing_object(kind, &to, &table);
+        }
         if kind == ObjectKind::Trigger && self.version.at_least(15) && self.is_cloned_trigger(&table, name) {
             let sqlstate = if self.version.at_least(18) { "0A000" } else { "XX000" };
             return refuse(sqlstate, format!("cannot rename trigger \"{name}\" on table \"{}\"", table.name));
+        }
+        if taken {
+            return existing_object(kind, &to, &table);
         }
         let mut tables = vec![table.clone()];
         if self.table(&table).partition_by.is_some() && kind == ObjectKind::Trigger {
@@ -1426,6 +1454,15 @@ pub(super) fn missing_object(kind: ObjectKind, name: &Ident, table: &QualifiedNa
         _ => format!("rule \"{name}\" for relation \"{}\" does not exist", table.name),
     };
     refuse("42704", message)
+}
+
+fn existing_object(kind: ObjectKind, name: &Ident, table: &QualifiedName) -> Step {
+    let message = match kind {
+        ObjectKind::Trigger => format!("trigger \"{name}\" for relation \"{}\" already exists", table.name),
+        ObjectKind::Policy => format!("policy \"{name}\" for table \"{}\" already exists", table.name),
+        _ => format!("rule \"{name}\" for relation \"{}\" already exists", table.name),
+    };
+    refuse("42710", message)
 }
 
 /// For the constraint of a trigger no name is looked for that is free.

@@ -7,7 +7,7 @@ use super::create_table::{Check, Key, KeyKind, of_ranges};
 use super::not_null::{hands_down, not_null_constraint};
 use super::other::same_constraint_name;
 use super::{Run, Step, not_for_relation, refuse};
-use crate::catalog::{Column, Constraint, ConstraintKind, ForeignKey, Index, Relation, Table};
+use crate::catalog::{Column, Constraint, ConstraintKind, ForeignKey, Index, Relation, Table, UserTypeKind};
 use crate::data_type::{DataType, quoted_if_needed};
 use crate::effects::{UncertainEffect, Waits};
 use crate::expr::ExprNode;
@@ -632,16 +632,32 @@ impl Run {
         };
         let key = || ExprNode::Column { qualifier: None, name: column.clone() };
         // A bound is a constant of the key's type.
-        let plain = self.table(parent).column(column.as_str()).is_none_or(|column| column.data_type.is("int4"));
+        let data_type = self.table(parent).column(column.as_str()).map(|column| column.data_type.clone());
+        let plain = data_type.as_ref().is_none_or(|data_type| data_type.is("int4"));
         let constant = |literal: &Literal| match literal {
             Literal::Number(number) if !plain => ExprNode::Text(number.to_string()),
             Literal::Number(number) => ExprNode::Number(number.to_string()),
             Literal::Text(text) => ExprNode::Text(text.clone()),
         };
-        let infix = |operator: &str, literal: &Literal| ExprNode::Infix {
-            operator: operator.to_owned(),
-            left: Box::new(key()),
-            right: Box::new(constant(literal)),
+        let bound_type = data_type.as_ref().filter(|data_type| {
+            !data_type.modifiers.is_empty()
+                || crate::cast::operator_class_type(self.catalog(), data_type).name != data_type.name
+        });
+        let infix = |operator: &str, literal: &Literal| match bound_type {
+            // With its length, or beside another type, the constant is none that could be written.
+            Some(data_type) => ExprNode::Other {
+                text: format!(
+                    "({} {operator} {})",
+                    self.shown_key(column, data_type),
+                    crate::deparse::constant_of(&text_of(literal), &self.visible(data_type))
+                ),
+                parts: vec![key()],
+            },
+            None => ExprNode::Infix {
+                operator: operator.to_owned(),
+                left: Box::new(key()),
+                right: Box::new(constant(literal)),
+            },
         };
         let is_null = |negated| ExprNode::IsNull { expr: Box::new(key()), negated };
         Some(match read_bound(text) {
@@ -684,6 +700,15 @@ impl Run {
         })
     }
 
+    /// The key of a partitioned table, taken for the type that its operators are for.
+    fn shown_key(&self, column: &Ident, data_type: &DataType) -> String {
+        let key = quoted_if_needed(column);
+        let class = crate::cast::operator_class_type(self.catalog(), data_type);
+        let own =
+            matches!(self.catalog().user_type(&class.name).map(|known| &known.kind), Some(UserTypeKind::Defined(_)));
+        if class.name == data_type.name || own { key } else { format!("({key})::{class}") }
+    }
+
     /// `key = ANY ('{…}')`: the constants of a list bound are folded into one array.
     fn among(&self, parent: &QualifiedName, column: &Ident, values: &[Literal]) -> ExprNode {
         let key = ExprNode::Column { qualifier: None, name: column.clone() };
@@ -692,21 +717,19 @@ impl Run {
                 && !text.eq_ignore_ascii_case("null")
                 && text.chars().all(|c| !c.is_whitespace() && !matches!(c, '{' | '}' | ',' | '"' | '\\'))
         };
-        let shown = |literal: &Literal| match literal {
-            Literal::Number(number) => number.to_string(),
-            Literal::Text(text) if plain(text) => text.clone(),
-            Literal::Text(text) => format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")),
+        let data_type = self.table(parent).column(column.as_str()).map(|column| column.data_type.clone());
+        let element = data_type.unwrap_or_else(|| DataType::named("text"));
+        let shown = |literal: &Literal| match crate::deparse::output_of(&text_of(literal), &element) {
+            text if plain(&text) => text,
+            text => format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")),
         };
         let list = values.iter().map(shown).collect::<Vec<_>>().join(",");
-        let data_type = self.table(parent).column(column.as_str()).map(|column| column.data_type.clone());
-        let varying = data_type.as_ref().is_none_or(|known| known.is("varchar"));
-        let shown_key = quoted_if_needed(column);
-        let (shown_key, element) = match data_type {
-            Some(element) if !varying => (shown_key, element),
-            _ => (format!("({shown_key})::text"), DataType::named("text")),
-        };
-        let text =
-            format!("({shown_key} = ANY ({}::{}))", crate::quote_literal(&format!("{{{list}}}")), element.array());
+        let shown_key = self.shown_key(column, &element);
+        let text = format!(
+            "({shown_key} = ANY ({}::{}))",
+            crate::quote_literal(&format!("{{{list}}}")),
+            self.visible(&element).array()
+        );
         ExprNode::Other { text, parts: vec![key] }
     }
 
@@ -1153,6 +1176,13 @@ fn items_after(text: &str, word: &str) -> Option<Vec<String>> {
 /// The values of `FROM (…) TO (…)`.
 fn range_items(text: &str) -> Option<(Vec<String>, Vec<String>)> {
     Some((items_after(text, "FROM")?, items_after(text, "TO ").or_else(|| items_after(text, "TO("))?))
+}
+
+fn text_of(literal: &Literal) -> String {
+    match literal {
+        Literal::Number(number) => number.to_string(),
+        Literal::Text(text) => text.clone(),
+    }
 }
 
 /// `FOR VALUES FROM (…) TO (…)` or `FOR VALUES IN (…)`, as far as it consists of literals.

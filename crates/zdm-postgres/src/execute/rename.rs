@@ -533,7 +533,7 @@ fn rename_references(catalog: &mut Catalog, from: &QualifiedName, to: &Qualified
     }
 }
 
-/// What bodies of functions, publications, policies and rules name.
+/// What bodies of functions, publications, statistics, policies and rules name.
 fn rename_named(catalog: &mut Catalog, rename: &dyn Fn(&mut QualifiedName, &mut Vec<Ident>)) {
     let functions: Vec<_> = catalog
         .functions
@@ -555,6 +555,11 @@ fn rename_named(catalog: &mut Catalog, rename: &dyn Fn(&mut QualifiedName, &mut 
             rename(&mut part.table, &mut part.filter);
         }
         catalog.publications.insert_mut(name, Arc::new(parts));
+    }
+    let statistics: Vec<_> = catalog.statistics.iter().map(|(name, known)| (name.clone(), known.clone())).collect();
+    for (name, mut known) in statistics {
+        rename(&mut known.table, &mut known.columns);
+        catalog.statistics.insert_mut(name, known);
     }
     for name in catalog.secured_tables() {
         catalog.edit_table(&name, |table| {

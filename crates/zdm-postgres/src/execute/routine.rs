@@ -69,7 +69,10 @@ impl Run {
         let returns = resolved(&create.returns);
         let dependencies = self.analyse_body(create)?;
         let function = Function {
+            procedure: create.procedure,
             arguments,
+            argument_names: create.argument_names.clone(),
+            defaults: create.defaults,
             returns,
             returns_set: create.returns_set,
             language: create.language.clone(),
@@ -82,10 +85,7 @@ impl Run {
         let mut overloads: Vec<Function> = self.catalog().functions(&name).to_vec();
         match overloads.iter_mut().find(|known| known.arguments == function.arguments) {
             Some(known) if create.or_replace => {
-                let changed = matches!((&known.returns, &function.returns), (Some(old), Some(new)) if old != new);
-                if changed {
-                    return refuse("42P13", "cannot change return type of existing function");
-                }
+                check_replacement(known, &function)?;
                 *known = function;
             }
             Some(known) if known.arguments.iter().all(Option::is_some) => {
@@ -281,6 +281,28 @@ impl Run {
     }
 }
 
+/// `ProcedureCreate`: what OR REPLACE leaves as it is.
+fn check_replacement(known: &Function, function: &Function) -> Step {
+    if known.procedure != function.procedure {
+        return refuse("42809", "cannot change routine kind");
+    }
+    let other_type = matches!((&known.returns, &function.returns), (Some(old), Some(new)) if old != new);
+    if other_type || known.returns_set != function.returns_set {
+        return refuse("42P13", "cannot change return type of existing function");
+    }
+    for (old, new) in known.argument_names.iter().zip(&function.argument_names) {
+        if let Some(old) = old
+            && new.as_ref() != Some(old)
+        {
+            return refuse("42P13", format!("cannot change name of input parameter \"{old}\""));
+        }
+    }
+    if function.defaults < known.defaults {
+        return refuse("42P13", "cannot remove parameter defaults from existing function");
+    }
+    Ok(())
+}
+
 // What depends on a function.
 impl Run {
     pub(super) fn drop_functions(&mut self, drop: &DropObjects) -> Step {
@@ -359,18 +381,18 @@ impl Run {
                 }
             }
         }
-        if drop.behavior == DropBehavior::Restrict && (!users.is_empty() || doomed.len() > roots) {
-            return if roots > 1 {
-                refuse("2BP01", "cannot drop desired object(s) because other objects depend on them")
-            } else {
-                let word = match drop.kind {
-                    ObjectKind::Procedure => "procedure",
-                    _ => "function",
-                };
-                refuse("2BP01", format!("cannot drop {word} {signature} because other objects depend on it"))
-            };
+        let word = match drop.kind {
+            ObjectKind::Procedure => "procedure",
+            _ => "function",
+        };
+        let message = || match roots {
+            0 | 1 => format!("cannot drop {word} {signature} because other objects depend on it"),
+            _ => "cannot drop desired object(s) because other objects depend on them".to_owned(),
+        };
+        if drop.behavior == DropBehavior::Restrict && doomed.len() > roots {
+            return refuse("2BP01", message());
         }
-        self.drop_users(&users)?;
+        self.drop_or_refuse(&users, drop.behavior, message)?;
         for name in doomed {
             self.catalog_mut().functions.remove_mut(&name);
         }
@@ -414,10 +436,27 @@ impl Run {
                 }
             }
         }
-        if !users.is_empty() && behavior == DropBehavior::Restrict {
-            return refuse("2BP01", format!("cannot drop extension {name} because other objects depend on it"));
+        self.drop_or_refuse(&users, behavior, || {
+            format!("cannot drop extension {name} because other objects depend on it")
+        })
+    }
+
+    /// Before 15 generated columns go with what they call, without CASCADE; what depends on them does not.
+    fn drop_or_refuse(&mut self, users: &[User], behavior: DropBehavior, message: impl Fn() -> String) -> Step {
+        if behavior == DropBehavior::Cascade {
+            return self.drop_users(users);
         }
-        self.drop_users(&users)
+        for user in users {
+            let User::Column(table, column) = user else { return refuse("2BP01", message()) };
+            if self.version.at_least(15) {
+                return refuse("2BP01", message());
+            }
+            self.lock(table, LockMode::AccessExclusive);
+            if self.drop_column_of(table, column, DropBehavior::Restrict).is_err() {
+                return refuse("2BP01", message());
+            }
+        }
+        Ok(())
     }
 
     /// What went with something else already is gone.
@@ -625,7 +664,7 @@ impl Run {
     fn signature(&self, name: &str, arguments: &[DataType]) -> String {
         let shown = |argument: &DataType| {
             let known = self.resolve_type(argument).unwrap_or_else(|_| argument.clone());
-            self.shown(&known).to_string()
+            self.shown(&known)
         };
         format!("{name}({})", arguments.iter().map(shown).collect::<Vec<_>>().join(","))
     }

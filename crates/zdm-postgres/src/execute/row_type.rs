@@ -216,6 +216,22 @@ impl Run {
 
     /// CASCADE drops what selects the attribute; otherwise 2BP01.
     fn drop_users_of_attribute(&mut self, of_type: &QualifiedName, attribute: &Ident, behavior: DropBehavior) -> Step {
+        let stored = self.columns_of_type(of_type);
+        let views: Vec<QualifiedName> = self
+            .catalog()
+            .views()
+            .filter(|(_, view)| view.query.fields.contains(attribute))
+            .filter(|(_, view)| {
+                stored.iter().any(|(table, column)| {
+                    view.dependencies.iter().any(|(relation, read)| relation == table && read.contains(column))
+                })
+            })
+            .map(|(name, _)| name.clone())
+            .collect();
+        if !views.is_empty() && behavior == DropBehavior::Restrict {
+            return self.attribute_is_used(of_type, attribute);
+        }
+        self.remove_relations(&views, DropBehavior::Cascade, "view")?;
         let tables: Vec<_> = self.catalog().tables().cloned().collect();
         for table in tables {
             let selects = |node: &ExprNode| self.selects(node, &table, of_type, attribute);
@@ -249,11 +265,10 @@ impl Run {
             if constraints.is_empty() && indexes.is_empty() && columns.is_empty() {
                 continue;
             }
-            if behavior == DropBehavior::Restrict {
-                let shown = self.shown(&DataType { name: of_type.clone(), ..DataType::named("record") });
-                let attribute = quoted_if_needed(attribute);
-                let object = format!("column {attribute} of composite type {shown}");
-                return refuse("2BP01", format!("cannot drop {object} because other objects depend on it"));
+            // Before 15 generated columns go without CASCADE.
+            let held = !(constraints.is_empty() && indexes.is_empty()) || self.version.at_least(15);
+            if behavior == DropBehavior::Restrict && held {
+                return self.attribute_is_used(of_type, attribute);
             }
             self.lock(&table.name, LockMode::AccessExclusive);
             for constraint in &constraints {
@@ -264,10 +279,18 @@ impl Run {
                 self.remove_index(&table.name, index);
             }
             for column in &columns {
-                self.drop_column_of(&table.name, column, behavior)?;
+                if self.drop_column_of(&table.name, column, behavior).is_err() {
+                    return self.attribute_is_used(of_type, attribute);
+                }
             }
         }
         Ok(())
+    }
+
+    fn attribute_is_used(&self, of_type: &QualifiedName, attribute: &Ident) -> Step {
+        let shown = self.shown(&DataType { name: of_type.clone(), ..DataType::named("record") });
+        let object = format!("column {} of composite type {shown}", quoted_if_needed(attribute));
+        refuse("2BP01", format!("cannot drop {object} because other objects depend on it"))
     }
 
     /// What selects the attribute finds it under its new name.

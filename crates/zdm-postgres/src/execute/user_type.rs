@@ -704,9 +704,9 @@ impl Run {
             let schema = to.schema.clone().unwrap_or_else(|| Ident::new("public"));
             return refuse("42710", format!("statistics object \"{}\" already exists in schema \"{schema}\"", to.name));
         }
-        if let Some(table) = self.catalog().statistics.get(&from).cloned() {
+        if let Some(statistics) = self.catalog().statistics.get(&from).cloned() {
             self.catalog_mut().statistics.remove_mut(&from);
-            self.catalog_mut().statistics.insert_mut(to, table);
+            self.catalog_mut().statistics.insert_mut(to, statistics);
         }
         Ok(())
     }

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use super::{Run, Step, refuse};
 use crate::catalog::{ConstraintKind, Relation, View};
-use crate::data_type::DataType;
 use crate::effects::UncertainEffect;
 use crate::expr::ExprNode;
 use crate::lock::LockMode;
@@ -56,8 +55,7 @@ impl Run {
                 if let (Some(before), Some(after)) = types
                     && before != after
                 {
-                    let whole = |known: DataType| DataType { name: self.shown(&known).name, ..known };
-                    let (before, after) = (whole(before), whole(after));
+                    let (before, after) = (self.visible(&before), self.visible(&after));
                     return refuse(
                         "42P16",
                         format!("cannot change data type of view column \"{name}\" from {before} to {after}"),

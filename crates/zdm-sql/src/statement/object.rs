@@ -429,7 +429,8 @@ pub(super) fn create(cursor: &mut Cursor<'_>) -> Read<Statement> {
             let name = cursor.ident()?;
             let all_tables = cursor.accept_all(&["FOR", "ALL", "TABLES"]);
             let (tables, in_schemas, parts) = publication_tables(cursor)?;
-            return Ok(Statement::CreatePublication { name, tables, all_tables, in_schemas, parts });
+            let options = if cursor.accept("WITH") { super::table::options(cursor)? } else { Vec::new() };
+            return Ok(Statement::CreatePublication { name, tables, all_tables, in_schemas, parts, options });
         }
         if cursor.accept("POLICY") {
             return create_policy(cursor);
@@ -504,7 +505,7 @@ fn create_statistics(cursor: &mut Cursor<'_>) -> Read<Statement> {
     Ok(Statement::CreateStatistics { name, table, if_not_exists, elements })
 }
 
-/// `FOR TABLE a (x) WHERE (…), TABLES IN SCHEMA s, TABLE b`, and WITH behind it; the cursor stands at the end afterwards.
+/// `FOR TABLE a (x) WHERE (…), TABLES IN SCHEMA s, TABLE b`.
 fn publication_tables(cursor: &mut Cursor<'_>) -> Read<(Vec<QualifiedName>, bool, Vec<PublishedPart>)> {
     let (mut tables, mut any_schema) = (Vec::new(), false);
     let mut parts = Vec::new();
@@ -536,10 +537,6 @@ fn publication_tables(cursor: &mut Cursor<'_>) -> Read<(Vec<QualifiedName>, bool
                 break;
             }
         }
-    }
-    if cursor.is("WITH") && cursor.is_kind_nth(1, Kind::LParen) {
-        cursor.at += 1;
-        cursor.skip_parenthesized()?;
     }
     Ok((tables, any_schema, parts))
 }
@@ -668,7 +665,13 @@ pub(super) fn alter(cursor: &mut Cursor<'_>) -> Read<Statement> {
 
 fn alter_publication(cursor: &mut Cursor<'_>) -> Read<Statement> {
     let name = cursor.ident()?;
-    if cursor.is_any(&["RENAME", "OWNER"]) || (cursor.is("SET") && cursor.is_kind_nth(1, Kind::LParen)) {
+    if cursor.is("SET") && cursor.is_kind_nth(1, Kind::LParen) {
+        cursor.at += 1;
+        let options = super::table::options(cursor)?;
+        let change = PublicationChange::SetOptions;
+        return Ok(Statement::AlterPublication { name, tables: Vec::new(), change, parts: Vec::new(), options });
+    }
+    if cursor.is_any(&["RENAME", "OWNER"]) {
         let rename_to = if cursor.accept_all(&["RENAME", "TO"]) { Some(cursor.ident()?) } else { None };
         if rename_to.is_none() {
             cursor.at = cursor.tokens.len();
@@ -690,7 +693,7 @@ fn alter_publication(cursor: &mut Cursor<'_>) -> Read<Statement> {
         None => return cursor.unexpected("ADD, SET or DROP"),
     };
     let (tables, _, parts) = publication_tables(cursor)?;
-    Ok(Statement::AlterPublication { name, tables, change, parts })
+    Ok(Statement::AlterPublication { name, tables, change, parts, options: Vec::new() })
 }
 
 /// IMPORT FOREIGN SCHEMA, SECURITY LABEL, REASSIGN OWNED.

@@ -20,7 +20,9 @@ pub(super) fn create_function(cursor: &mut Cursor<'_>) -> Read<Statement> {
         name,
         or_replace,
         procedure,
-        arguments: arguments(cursor)?,
+        arguments: Vec::new(),
+        argument_names: Vec::new(),
+        defaults: 0,
         returns: None,
         returns_set: false,
         language: None,
@@ -30,6 +32,11 @@ pub(super) fn create_function(cursor: &mut Cursor<'_>) -> Read<Statement> {
         statements: None,
         standard_body: false,
     };
+    for parameter in parameters(cursor)? {
+        function.arguments.push(parameter.data_type);
+        function.argument_names.push(parameter.name);
+        function.defaults += usize::from(parameter.has_default);
+    }
     if !procedure && cursor.is("RETURNS") && !cursor.is_nth(1, "NULL") {
         cursor.at += 1;
         function.returns_set = cursor.is_any(&["SETOF", "TABLE"]);
@@ -61,6 +68,17 @@ fn routine_type(cursor: &mut Cursor<'_>) -> Read<Option<DataType>> {
 
 /// The input arguments' types.
 pub(super) fn arguments(cursor: &mut Cursor<'_>) -> Read<Vec<Option<DataType>>> {
+    Ok(parameters(cursor)?.into_iter().map(|parameter| parameter.data_type).collect())
+}
+
+/// An input argument.
+struct Parameter {
+    name: Option<Ident>,
+    data_type: Option<DataType>,
+    has_default: bool,
+}
+
+fn parameters(cursor: &mut Cursor<'_>) -> Read<Vec<Parameter>> {
     let (start, end) = cursor.skip_parenthesized()?;
     let mut inside = Cursor::new(cursor.text, &cursor.tokens[start..end]);
     let mut arguments = Vec::new();
@@ -77,18 +95,18 @@ pub(super) fn arguments(cursor: &mut Cursor<'_>) -> Read<Vec<Option<DataType>>> 
         let mut argument = Cursor::new(inside.text, &inside.tokens[inside.at..type_end]);
         let mut output = mode(&mut argument);
         let mut unnamed = argument.clone();
-        let data_type = match routine_type(&mut unnamed) {
-            Ok(data_type) if unnamed.is_at_end() => data_type,
+        let (name, data_type) = match routine_type(&mut unnamed) {
+            Ok(data_type) if unnamed.is_at_end() => (None, data_type),
             _ => {
-                argument.label()?;
+                let name = argument.label()?;
                 output = mode(&mut argument).or(output);
                 let data_type = routine_type(&mut argument)?;
                 argument.expect_end()?;
-                data_type
+                (Some(name), data_type)
             }
         };
         if output != Some(true) {
-            arguments.push(data_type);
+            arguments.push(Parameter { name, data_type, has_default: type_end < argument_end });
         }
         inside.at = argument_end;
         if !inside.is_at_end() {
