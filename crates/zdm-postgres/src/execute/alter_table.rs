@@ -265,6 +265,15 @@ impl Run {
                 AlterTableAction::AlterConstraint { inherit: Some(_), .. } => self.since(18, "INHERIT")?,
                 AlterTableAction::AddConstraint(constraint) => {
                     self.check_period(constraint)?;
+                    let of_index = match &constraint.kind {
+                        TableConstraintKind::Unique(_) => Some("UNIQUE"),
+                        TableConstraintKind::PrimaryKey(_) => Some("PRIMARY KEY"),
+                        TableConstraintKind::Exclude { .. } => Some("EXCLUDE"),
+                        _ => None,
+                    };
+                    if let Some(kind) = of_index.filter(|_| constraint.attributes.not_valid) {
+                        return refuse("0A000", format!("{kind} constraints cannot be marked NOT VALID"));
+                    }
                     if matches!(constraint.kind, TableConstraintKind::NotNull { .. }) {
                         self.since(18, "NOT")?;
                     }

@@ -598,7 +598,9 @@ impl Run {
 
     /// When every column has its new type, the keys that were taken off are added again.
     fn check_remade_keys(&self, queue: &Queue) -> Step {
-        for (name, work) in queue {
+        // Those of the table itself are older than those of others that reference it.
+        let (own, others): (Vec<_>, Vec<_>) = queue.iter().partition(|(_, work)| !work.altered.is_empty());
+        for (name, work) in own.into_iter().chain(others) {
             let table = self.table(name);
             for constraint in work.remade_keys.iter().filter_map(|constraint| table.constraint(constraint.as_str())) {
                 let ConstraintKind::ForeignKey(key) = &constraint.kind else { continue };

@@ -526,6 +526,8 @@ impl Run {
         }
         for (place, value) in dml.values.iter().enumerate() {
             let column = match dml.columns.get(place) {
+                // A part of it has a type of its own.
+                Some(_) if parts => None,
                 Some(column) => table.column(column.as_str()),
                 None => table.columns.get(place),
             };

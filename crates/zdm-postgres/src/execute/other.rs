@@ -1055,6 +1055,15 @@ impl Run {
                         self.set_index_options(table, &name.name, options, reset);
                     }
                 }
+                AlterTableAction::SetDefault { column, .. } | AlterTableAction::DropDefault { column } => {
+                    self.lock(name, LockMode::AccessExclusive);
+                    if let Some(Relation::View(view)) = &relation
+                        && !view.columns.is_empty()
+                        && !view.columns.contains(column)
+                    {
+                        return Self::missing_column(name, column);
+                    }
+                }
                 AlterTableAction::SetStatistics { column, .. } => {
                     self.lock(name, LockMode::ShareUpdateExclusive);
                     self.check_statistics_of_index(name, column)?;

@@ -65,6 +65,13 @@ impl Run {
         let resolved = |data_type: &Option<DataType>| {
             data_type.as_ref().map(|data_type| self.resolve_type(data_type).unwrap_or_else(|_| data_type.clone()))
         };
+        for (place, argument) in create.argument_names.iter().enumerate() {
+            if let Some(name) = argument
+                && create.argument_names.iter().take(place).any(|known| known == argument)
+            {
+                return refuse("42P13", format!("parameter name \"{name}\" used more than once"));
+            }
+        }
         let arguments: Vec<Option<DataType>> = create.arguments.iter().map(resolved).collect();
         let returns = resolved(&create.returns);
         let dependencies = self.analyse_body(create)?;

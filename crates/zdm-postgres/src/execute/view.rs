@@ -44,6 +44,14 @@ impl Run {
         } else {
             create.columns.clone()
         };
+        if self.query_names(&create.query).is_some_and(|names| names.len() < create.columns.len()) {
+            let what = if create.materialized {
+                "too many column names were specified"
+            } else {
+                "CREATE VIEW specifies more column names than columns"
+            };
+            return refuse("42601", what);
+        }
         super::create_table::check_output_names(columns.iter())?;
         if let Some(old) = &replaced {
             check_replacement(&old.columns, &columns)?;
