@@ -257,6 +257,10 @@ impl Printer<'_> {
         }
         if let Some(opclass) = &element.opclass {
             let _ = write!(text, " {}", relation(opclass));
+            if !element.options.is_empty() {
+                let shown = |(name, value): &(String, String)| format!("{name}={}", crate::quote_literal(value));
+                let _ = write!(text, " ({})", element.options.iter().map(shown).collect::<Vec<_>>().join(", "));
+            }
         }
         match (element.descending, element.nulls_first) {
             (true, Some(false)) => text.push_str(" DESC NULLS LAST"),

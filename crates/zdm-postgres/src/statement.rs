@@ -785,6 +785,8 @@ pub struct IndexElement {
     pub key: IndexKey,
     pub collation: Option<QualifiedName>,
     pub opclass: Option<QualifiedName>,
+    /// The operator class's own.
+    pub options: Vec<(String, String)>,
     pub descending: bool,
     /// `None`: not written.
     pub nulls_first: Option<bool>,

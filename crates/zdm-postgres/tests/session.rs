@@ -171,6 +171,7 @@ fn locks_are_held_by_the_statement_that_took_them() {
             key: IndexKey::Column(Ident::new("n")),
             collation: None,
             opclass: None,
+            options: Vec::new(),
             descending: false,
             nulls_first: None,
         }],

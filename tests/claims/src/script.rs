@@ -222,9 +222,14 @@ impl Script {
         let before = self.model.clone();
         let outcome = self.model.execute(statement);
         let predicted = outcome.error.map(|refusal| (refusal.sqlstate.to_owned(), refusal.message));
+        let invalid = self.invalid_indexes();
         let measured = self.client.try_sql(text).err().map(|error| (error.sqlstate, error.message));
         if measured.is_some() {
             self.model = before;
+            // What was broken off leaves an index behind that is not valid.
+            for index in self.invalid_indexes().difference(&invalid) {
+                let _ = self.client.try_sql(&format!("DROP INDEX {index}"));
+            }
         }
         let announced = measured
             .as_ref()
@@ -237,6 +242,14 @@ impl Script {
             predicted: format!("{predicted:?}"),
             measured: format!("{measured:?}"),
         }])
+    }
+
+    fn invalid_indexes(&self) -> BTreeSet<String> {
+        let rows = self.client.try_sql(
+            "SELECT i.indexrelid::regclass FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid \
+             WHERE NOT i.indisvalid AND c.relkind = 'i'",
+        );
+        rows.unwrap_or_default().into_iter().filter_map(|row| row.into_iter().next().flatten()).collect()
     }
 
     /// The model, told which tables have no rows.

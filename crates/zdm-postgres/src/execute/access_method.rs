@@ -8,6 +8,7 @@ use std::sync::OnceLock;
 use super::{Run, Step, refuse};
 use crate::catalog::{Catalog, Column, Index, Table, UserTypeKind};
 use crate::data_type::DataType;
+use crate::expr::ExprNode;
 use crate::name::Ident;
 use crate::statement::{IndexElement, IndexKey};
 use crate::typing::{Place, Scope, Value};
@@ -66,6 +67,13 @@ const SCALARS: &str = "int2 int4 int8 float4 float8 numeric timestamp timestampt
 impl Run {
     /// `DefineIndex` and `ComputeIndexAttrs`, as far as method and types decide. `excluding`: the operators of EXCLUDE.
     pub(super) fn check_access_method(&mut self, index: &Index, table: Option<&Table>, excluding: &[&str]) -> Step {
+        self.check_method(index, !excluding.is_empty())?;
+        check_index_options(index.method.as_str(), &index.options)?;
+        self.check_elements(index, table, excluding)
+    }
+
+    /// What the method can.
+    pub(super) fn check_method(&mut self, index: &Index, excluding: bool) -> Step {
         let method = index.method.as_str();
         let Some(can) = abilities(method) else {
             self.may_fail_always("42704", format!("access method {method} does not exist"));
@@ -81,14 +89,28 @@ impl Run {
         if index.elements.len() > 1 && !can.multicolumn {
             return cannot("multicolumn indexes");
         }
-        if !excluding.is_empty() && !can.exclude {
+        if excluding && !can.exclude {
             return cannot("exclusion constraints");
         }
-        check_index_options(method, &index.options)?;
+        Ok(())
+    }
+
+    /// `ComputeIndexAttrs`: the operator class of each element, and how it is sorted.
+    pub(super) fn check_elements(&mut self, index: &Index, table: Option<&Table>, excluding: &[&str]) -> Step {
+        let method = index.method.as_str();
+        let Some(can) = abilities(method) else { return Ok(()) };
+        let cannot = |what: &str| refuse("0A000", format!("access method \"{method}\" does not support {what}"));
         for (place, element) in index.elements.iter().enumerate() {
+            if let (IndexKey::Expr(expr), None) = (&element.key, &element.opclass)
+                && matches!(&*expr.node, ExprNode::Text(_) | ExprNode::Null)
+            {
+                let message = format!("data type unknown has no default operator class for access method \"{method}\"");
+                return refuse("42704", message);
+            }
             let data_type = table.and_then(|table| self.type_of_element(element, table));
             if let Some(data_type) = &data_type {
                 self.check_class(method, element, data_type)?;
+                check_class_options(element)?;
                 if let Some(operator) = excluding.get(place) {
                     self.check_exclusion(method, element, operator, data_type)?;
                 }
@@ -218,6 +240,7 @@ impl Run {
     /// The same of one element.
     pub(super) fn drop_defaults(&self, method: &Ident, element: &mut IndexElement, table: &Table) {
         if let Some(opclass) = &element.opclass
+            && element.options.is_empty()
             && let Some(class) = classes().iter().find(|class| method == class.method && opclass.name == class.name)
             && class.default
             && opclass.schema.as_ref().is_none_or(|schema| schema == "pg_catalog")
@@ -277,6 +300,23 @@ impl Run {
             }
         }
     }
+}
+
+/// Options of the operator classes that have some (`amoptsprocnum`), with their bounds.
+fn check_class_options(element: &IndexElement) -> Step {
+    let Some(opclass) = element.opclass.as_ref().filter(|_| !element.options.is_empty()) else { return Ok(()) };
+    let known: &[(&str, Option<(f64, f64)>)] = match opclass.name.as_str() {
+        "tsvector_ops" => &[("siglen", Some((1.0, 2024.0)))],
+        name if name.ends_with("_bloom_ops") => {
+            &[("n_distinct_per_range", Some((-1.0, 2_147_483_647.0))), ("false_positive_rate", Some((0.0001, 0.25)))]
+        }
+        name if name.ends_with("_minmax_multi_ops") => &[("values_per_range", Some((8.0, 256.0)))],
+        name if classes().iter().any(|class| class.name == name) => {
+            return refuse("22023", format!("operator class {name} has no options"));
+        }
+        _ => return Ok(()),
+    };
+    check_options(&element.options, known)
 }
 
 /// The collation by which a column is sorted; `None` where its type does not say.

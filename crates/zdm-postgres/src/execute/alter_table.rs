@@ -120,6 +120,11 @@ impl Run {
         {
             return result;
         }
+        if alter.keyword == ObjectKind::Table
+            && matches!(alter.actions.as_slice(), [AlterTableAction::AttachPartition { bound: None, .. }])
+        {
+            return refuse("42601", "syntax error at end of input");
+        }
         let Some(name) = self.alter_target(alter)? else { return Ok(()) };
         match self.catalog().relation(&name) {
             Some(Relation::Table(_)) | None => {}
@@ -491,16 +496,10 @@ impl Run {
                     && not_null_constraint(&table, column).is_none_or(|constraint| constraint.valid)
                     && (table.partition_by.is_some() || self.version.at_least(18));
                 if only && !settled && table.partition_by.is_some() {
-                    // Before 18 it is enough that each partition has it already.
-                    let missing = |child: &QualifiedName| {
-                        self.version.at_least(18)
-                            || self.table(child).column(column.as_str()).is_some_and(|column| !column.not_null)
-                    };
-                    if table.column(column.as_str()).is_some() && self.partitions(name).iter().any(missing) {
-                        return refuse("42P16", "constraint must be added to child tables too");
-                    }
                     if !self.version.at_least(18) {
-                        self.tree(false, name, mode);
+                        self.need_not_null_below(name, std::slice::from_ref(column), mode)?;
+                    } else if table.column(column.as_str()).is_some() && !table.children.is_empty() {
+                        return refuse("42P16", "constraint must be added to child tables too");
                     }
                 }
                 let alone = only && !table.children.is_empty() && table.partition_by.is_none();
@@ -1528,6 +1527,10 @@ impl Run {
                 .collect();
             // Of a partitioned table the children cannot be nullable where the parent is not.
             let reaches_children = self.version.at_least(18) || !nullable.is_empty() || table.partition_by.is_none();
+            if key.only && table.partition_by.is_some() {
+                let checked = if self.version.at_least(18) { columns } else { &nullable };
+                self.need_not_null_below(name, checked, mode)?;
+            }
             let tables = self.tree(key.only || !reaches_children, name, mode);
             for column in &nullable {
                 // A column of this very statement was just made: its check of NULLs is the column's.
@@ -1535,6 +1538,38 @@ impl Run {
             }
         }
         self.add_key(name, key, false)?;
+        Ok(())
+    }
+
+    /// What ONLY makes NOT NULL in a partitioned table its partitions have to be already (`ATPrepSetNotNull`, since 18
+    /// `ATPrepAddPrimaryKey`).
+    fn need_not_null_below(&mut self, name: &QualifiedName, columns: &[Ident], mode: LockMode) -> Step {
+        if self.version.at_least(18) {
+            for child in self.table(name).children.clone() {
+                self.lock(&child, mode);
+                let table = self.table(&child);
+                let nullable = |column: &&Ident| table.column(column.as_str()).is_some_and(|column| !column.not_null);
+                if let Some(column) = columns.iter().find(nullable) {
+                    return refuse(
+                        "XX000",
+                        format!("column \"{column}\" of table \"{}\" is not marked NOT NULL", child.name),
+                    );
+                }
+            }
+            return Ok(());
+        }
+        if columns.is_empty() {
+            return Ok(());
+        }
+        let proved = |child: &QualifiedName, column: &Ident| {
+            let table = self.table(child);
+            table.column(column.as_str()).is_none_or(|column| column.not_null) || crate::proof::not_null(&table, column)
+        };
+        let below = self.catalog().descendants(name);
+        if below.iter().any(|child| columns.iter().any(|column| !proved(child, column))) {
+            return refuse("42P16", "constraint must be added to child tables too");
+        }
+        self.tree(false, name, mode);
         Ok(())
     }
 
@@ -1596,6 +1631,9 @@ impl Run {
             }
         }
         let primary = matches!(constraint.kind, TableConstraintKind::PrimaryKey(_));
+        if primary && index.nulls_not_distinct && self.version.at_least(16) {
+            return refuse("42P16", "primary keys cannot use NULLS NOT DISTINCT indexes");
+        }
         if primary && table.primary_key().is_some() {
             return super::create_table::multiple_primary_keys(name);
         }

@@ -1,12 +1,15 @@
 //! CREATE INDEX, plain and concurrent, on tables, partitioned tables and materialized views.
 
+use super::access_method::check_index_options;
+use super::create_table::is_system_column;
 use super::{Run, Step, refuse};
-use crate::catalog::{Index, Relation};
+use crate::catalog::{Index, Relation, Table};
 use crate::effects::{UncertainEffect, Waits};
+use crate::expr::ExprNode;
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
 use crate::naming;
-use crate::statement::{CreateIndex, IndexKey};
+use crate::statement::{CreateIndex, IndexElement, IndexKey, Persistence};
 use crate::typing::Place;
 
 impl Run {
@@ -18,7 +21,10 @@ impl Run {
             return refuse("42601", "syntax error at or near \"ON\"");
         }
         let name = self.open(&create.table)?;
-        let mode = if create.concurrently { LockMode::ShareUpdateExclusive } else { LockMode::Share };
+        // Nobody else sees a temporary table.
+        let temporary = self.table(&name).persistence == Persistence::Temporary;
+        let concurrently = create.concurrently && !temporary;
+        let mode = if concurrently { LockMode::ShareUpdateExclusive } else { LockMode::Share };
         let table = match self.catalog().relation(&name) {
             Some(Relation::Table(_)) | None => Some(self.table(&name)),
             Some(Relation::View(view)) if view.materialized => None,
@@ -45,7 +51,7 @@ impl Run {
         }
         self.lock(&name, mode);
         let partitioned = table.as_ref().is_some_and(|table| table.partition_by.is_some());
-        if partitioned && create.concurrently {
+        if partitioned && concurrently {
             return refuse("0A000", format!("cannot create index on partitioned table \"{}\" concurrently", name.name));
         }
         if create.nulls_not_distinct {
@@ -57,84 +63,21 @@ impl Run {
             }
         }
         self.check_not_in_use(&name, "CREATE INDEX")?;
+        self.check_index_expressions(create, table.as_deref())?;
+        self.need_tablespace(create.tablespace.as_ref())?;
         let index_name = match &create.name {
-            Some(given) => {
-                let given = name.sibling(given.name.truncated());
-                if self.catalog().relation(&given).is_some() {
-                    if create.if_not_exists {
-                        return Ok(());
-                    }
-                    return refuse("42P07", format!("relation \"{}\" already exists", given.name));
-                }
-                given
-            }
+            Some(given) => name.sibling(given.name.truncated()),
             None => self.chosen_index_name(&name, create),
         };
-        if let Some(table) = &table {
-            for element in &create.elements {
-                let columns: Vec<Ident> = match &element.key {
-                    IndexKey::Column(column) => vec![column.clone()],
-                    IndexKey::Expr(expr) => columns_of_row(table, &expr.node),
-                };
-                Self::need_columns(table, &columns)?;
-                if let IndexKey::Expr(expr) = &element.key {
-                    self.check_expression(&expr.node, Some(table), Place::IndexExpression)?;
-                }
-            }
-            Self::need_columns(table, &create.include)?;
-            if let Some(predicate) = &create.predicate {
-                Self::need_columns(table, &columns_of_row(table, &predicate.node))?;
-                self.check_expression(&predicate.node, Some(table), Place::IndexPredicate)?;
-                self.check_new_enum_expr(&predicate.node, Some(table), None)?;
-            }
-        }
-        for element in &create.elements {
-            if let IndexKey::Expr(expr) = &element.key
-                && table.as_ref().is_some_and(|table| self.is_surely_mutable(&expr.node, table))
-            {
-                return refuse("42P17", "functions in index expression must be marked IMMUTABLE");
-            }
-        }
-        if let (Some(predicate), Some(table)) = (&create.predicate, &table)
-            && self.is_surely_mutable(&predicate.node, table)
-        {
-            return refuse("42P17", "functions in index predicate must be marked IMMUTABLE");
-        }
-        if let (true, Some(partition_by)) =
-            (create.unique, table.as_ref().and_then(|table| table.partition_by.as_ref()))
-        {
-            let keyed = |column: &Ident| {
-                create.elements.iter().any(|element| matches!(&element.key, IndexKey::Column(key) if key == column))
-            };
-            if !partition_by.expressions.is_empty() {
-                return refuse("0A000", "unsupported UNIQUE constraint with partition key definition");
-            }
-            if partition_by.columns.iter().any(|column| !keyed(column)) {
-                return refuse("0A000", "unique constraint on partitioned table must include all partitioning columns");
-            }
-        }
-        if let Some(table) = &table {
-            let virtual_column = |column: &Ident| {
-                table
-                    .column(column.as_str())
-                    .is_some_and(|column| column.generated.as_ref().is_some_and(|generated| !generated.stored))
-            };
-            if create
-                .elements
-                .iter()
-                .any(|element| matches!(&element.key, IndexKey::Column(column) if virtual_column(column)))
-                || create.include.iter().any(virtual_column)
-            {
-                return refuse("0A000", "indexes on virtual generated columns are not supported");
-            }
-        }
+        let parts = table.as_ref().is_some_and(|table| !table.children.is_empty());
+        let method = create.method.clone().map_or_else(|| Ident::new("btree"), access_method);
         let mut index = Index {
             name: index_name.name.clone(),
             unique: create.unique,
             primary: false,
-            valid: !(partitioned && create.only.0),
+            valid: !(partitioned && create.only.0 && parts),
             constraint: false,
-            method: create.method.clone().unwrap_or_else(|| Ident::new("btree")),
+            method,
             elements: create.elements.clone(),
             include: create.include.clone(),
             nulls_not_distinct: create.nulls_not_distinct,
@@ -142,10 +85,14 @@ impl Run {
             predicate: create.predicate.clone(),
             parent: None,
         };
-        self.need_tablespace(create.tablespace.as_ref())?;
-        self.check_access_method(&index, table.as_deref(), &[])?;
-        self.without_defaults(&mut index, table.as_deref());
-        if create.concurrently {
+        self.check_index(&mut index, table.as_deref())?;
+        if create.name.is_some() && self.catalog().relation(&index_name).is_some() {
+            if create.if_not_exists {
+                return Ok(());
+            }
+            return refuse("42P07", format!("relation \"{}\" already exists", index_name.name));
+        }
+        if concurrently {
             self.effects.waits_for = Some(Waits::OldSnapshots);
             self.state.facts.created.insert(index_name.clone());
             self.scan(&name);
@@ -158,8 +105,57 @@ impl Run {
         Ok(())
     }
 
+    /// `transformIndexStmt`: expressions and the predicate are read before anything else is looked at.
+    fn check_index_expressions(&mut self, create: &CreateIndex, table: Option<&Table>) -> Step {
+        let Some(table) = table else { return Ok(()) };
+        for element in &create.elements {
+            if let IndexKey::Expr(expr) = &element.key {
+                Self::need_columns(table, &columns_of_row(table, &expr.node))?;
+                self.check_expression(&expr.node, Some(table), Place::IndexExpression)?;
+            }
+        }
+        if let Some(predicate) = &create.predicate {
+            Self::need_columns(table, &columns_of_row(table, &predicate.node))?;
+            self.check_expression(&predicate.node, Some(table), Place::IndexPredicate)?;
+            self.check_new_enum_expr(&predicate.node, Some(table), None)?;
+        }
+        Ok(())
+    }
+
+    /// `DefineIndex`: what the access method can, the columns and their operator classes, and what no index can have.
+    fn check_index(&mut self, index: &mut Index, table: Option<&Table>) -> Step {
+        self.check_method(index, false)?;
+        if let (Some(predicate), Some(table)) = (&index.predicate, table)
+            && self.is_surely_mutable(&predicate.node, table)
+        {
+            return refuse("42P17", "functions in index predicate must be marked IMMUTABLE");
+        }
+        check_index_options(index.method.as_str(), &index.options)?;
+        if let Some(table) = table {
+            for element in &index.elements {
+                match &element.key {
+                    IndexKey::Column(column) => Self::need_columns(table, std::slice::from_ref(column))?,
+                    IndexKey::Expr(expr) if self.is_surely_mutable(&expr.node, table) => {
+                        return refuse("42P17", "functions in index expression must be marked IMMUTABLE");
+                    }
+                    IndexKey::Expr(_) => {}
+                }
+            }
+            Self::need_columns(table, &index.include)?;
+        }
+        self.check_elements(index, table, &[])?;
+        if let Some(table) = table {
+            if index.unique {
+                check_partition_key(table, &index.elements, &[], "UNIQUE")?;
+            }
+            check_kinds_of_columns(index, table)?;
+        }
+        self.without_defaults(index, table);
+        Ok(())
+    }
+
     /// Whether the server refuses the expression where it wants an immutable one.
-    pub(super) fn is_surely_mutable(&self, node: &crate::expr::ExprNode, table: &crate::catalog::Table) -> bool {
+    pub(super) fn is_surely_mutable(&self, node: &crate::expr::ExprNode, table: &Table) -> bool {
         crate::mutability::is_surely_mutable(node, table, self.catalog(), self.version, &|name| {
             self.find_function(name)
         })
@@ -189,7 +185,7 @@ impl Run {
             if self.table(&child).foreign {
                 continue;
             }
-            if let Some(found) = self.matching_child_index(&child, name, &index.name) {
+            if let Some(found) = self.matching_child_index(&child, name, &index.name, false) {
                 self.lock(&child.sibling(found), LockMode::Share);
                 continue;
             }
@@ -199,6 +195,27 @@ impl Run {
             copy.name = naming::relation_name(self.catalog(), &child, Some(&addition), "idx", false).name;
             self.make_index(&child, &copy, true);
         }
+        self.invalidate_with_parts(name, &index.name);
+    }
+
+    /// An index of a partitioned table is not valid as long as one of its parts is not.
+    pub(super) fn invalidate_with_parts(&mut self, name: &QualifiedName, index: &Ident) {
+        let whole = name.sibling(index.clone());
+        let broken = |child: &QualifiedName| {
+            let of_child = self.table(child);
+            of_child.indexes.iter().any(|part| part.parent.as_ref() == Some(&whole) && !part.valid)
+        };
+        if self.table(name).children.iter().any(broken) {
+            self.set_valid(name, index, false);
+        }
+    }
+
+    pub(super) fn set_valid(&mut self, name: &QualifiedName, index: &Ident, valid: bool) {
+        self.catalog_mut().edit_table(name, |table| {
+            for known in table.indexes.iter_mut().filter(|known| known.name == *index) {
+                known.valid = valid;
+            }
+        });
     }
 
     pub(super) fn place_index(&mut self, name: &QualifiedName, index: Index) {
@@ -210,12 +227,14 @@ impl Run {
         }
     }
 
-    /// Attaches an index of the partition that equals the parent's, if there is one, and answers its name.
+    /// Attaches an index of the partition that equals the parent's, if there is one, and answers its name. A partition
+    /// that is attached brings valid ones only.
     pub(super) fn matching_child_index(
         &mut self,
         child: &QualifiedName,
         parent: &QualifiedName,
         index: &Ident,
+        only_valid: bool,
     ) -> Option<Ident> {
         let parent_table = self.table(parent);
         let wanted = parent_table.index(index.as_str())?;
@@ -224,7 +243,7 @@ impl Run {
         let alike = self.version.at_least(17);
         let found = child_table.indexes.iter().find(|known| {
             known.parent.is_none()
-                && known.valid
+                && (known.valid || !only_valid)
                 && matches(known, wanted)
                 && (known.constraint || !wanted.constraint)
                 && (!alike || !wanted.constraint || known.primary == wanted.primary)
@@ -249,12 +268,12 @@ impl Run {
         naming::relation_name(self.catalog(), name, Some(&addition), "idx", false)
     }
 
-    fn need_columns(table: &crate::catalog::Table, columns: &[Ident]) -> Step {
+    fn need_columns(table: &Table, columns: &[Ident]) -> Step {
         if table.assumed {
             return Ok(());
         }
         for column in columns {
-            if table.column(column.as_str()).is_none() && !super::create_table::is_system_column(column) {
+            if table.column(column.as_str()).is_none() && !is_system_column(column) {
                 return refuse("42703", format!("column \"{column}\" does not exist"));
             }
         }
@@ -262,9 +281,76 @@ impl Run {
     }
 }
 
-/// `CompareIndexInfo`: in which direction a column is sorted makes no difference.
+/// `DefineIndex`: what is unique in each partition is unique in the whole only if its key has every column that divides
+/// the table, compared by equality. `operators`: those of an exclusion constraint.
+pub(super) fn check_partition_key(table: &Table, elements: &[IndexElement], operators: &[&str], what: &str) -> Step {
+    let Some(partition_by) = &table.partition_by else { return Ok(()) };
+    if !partition_by.expressions.is_empty() {
+        return refuse("0A000", format!("unsupported {what} constraint with partition key definition"));
+    }
+    for column in &partition_by.columns {
+        let Some(place) = elements.iter().position(|element| element.key.column() == Some(column)) else {
+            return refuse("0A000", "unique constraint on partitioned table must include all partitioning columns");
+        };
+        if let Some(operator) = operators.get(place).filter(|operator| **operator != "=") {
+            return refuse(
+                "0A000",
+                format!(
+                    "cannot match partition key to index on column \"{column}\" using non-equal operator \"{operator}\""
+                ),
+            );
+        }
+    }
+    Ok(())
+}
+
+/// System columns cannot be indexed, and what is computed when it is read has no place to be indexed at.
+fn check_kinds_of_columns(index: &Index, table: &Table) -> Step {
+    if table.assumed {
+        return Ok(());
+    }
+    let mut named: Vec<Ident> = index.include.clone();
+    let expressions = index.elements.iter().filter_map(|element| match &element.key {
+        IndexKey::Column(column) => {
+            named.push(column.clone());
+            None
+        }
+        IndexKey::Expr(expr) => Some(expr),
+    });
+    let read: Vec<Ident> =
+        expressions.chain(&index.predicate).flat_map(|expr| columns_of_row(table, &expr.node)).collect();
+    named.extend(read);
+    if named.iter().any(|column| table.column(column.as_str()).is_none() && is_system_column(column)) {
+        return refuse("0A000", "index creation on system columns is not supported");
+    }
+    let computed = |column: &Ident| {
+        let generated = table.column(column.as_str()).and_then(|column| column.generated.as_ref());
+        generated.is_some_and(|generated| !generated.stored)
+    };
+    if named.iter().any(computed) {
+        return refuse("0A000", "indexes on virtual generated columns are not supported");
+    }
+    let row = |element: &IndexElement| matches!(&element.key, IndexKey::Expr(expr) if matches!(&*expr.node, ExprNode::Row(_)));
+    if let Some(place) = index.elements.iter().position(row) {
+        let names = naming::index_column_names(&index.elements, &index.include);
+        let name = names.get(place).map_or("row", String::as_str);
+        return refuse("42P16", format!("column \"{name}\" has pseudo-type record"));
+    }
+    Ok(())
+}
+
+/// `rtree` is an old name of `gist`.
+fn access_method(written: Ident) -> Ident {
+    if written == "rtree" { Ident::new("gist") } else { written }
+}
+
+/// `CompareIndexInfo`: in which direction a column is sorted makes no difference. What excludes by operators is like
+/// nothing else.
 pub(super) fn matches(known: &Index, wanted: &Index) -> bool {
-    known.unique == wanted.unique
+    let excludes = |index: &Index| index.constraint && (!index.unique || index.method == "gist");
+    !excludes(known)
+        && !excludes(wanted)
+        && known.unique == wanted.unique
         && known.method == wanted.method
         && known.elements.len() == wanted.elements.len()
         && known.elements.iter().zip(&wanted.elements).all(|(left, right)| same_element(left, right))
@@ -273,13 +359,13 @@ pub(super) fn matches(known: &Index, wanted: &Index) -> bool {
         && same_predicate(known, wanted)
 }
 
-fn same_element(left: &crate::statement::IndexElement, right: &crate::statement::IndexElement) -> bool {
+fn same_element(left: &IndexElement, right: &IndexElement) -> bool {
     let key = match (&left.key, &right.key) {
         (IndexKey::Column(left), IndexKey::Column(right)) => left == right,
         (IndexKey::Expr(left), IndexKey::Expr(right)) => left.node == right.node,
         _ => false,
     };
-    key && left.collation == right.collation && left.opclass == right.opclass
+    key && left.collation == right.collation && left.opclass == right.opclass && left.options == right.options
 }
 
 fn same_predicate(left: &Index, right: &Index) -> bool {
@@ -287,7 +373,7 @@ fn same_predicate(left: &Index, right: &Index) -> bool {
 }
 
 /// The columns that an expression names for certain. The table's own name is its whole row where no column has it.
-fn columns_of_row(table: &crate::catalog::Table, node: &crate::expr::ExprNode) -> Vec<Ident> {
+fn columns_of_row(table: &Table, node: &crate::expr::ExprNode) -> Vec<Ident> {
     let mut columns = node.certain_columns();
     columns.retain(|column| *column != table.name.name || table.column(column.as_str()).is_some());
     columns

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use super::create_index::check_partition_key;
 use super::maintenance::is_on;
 use super::not_null::set_not_null;
 use super::{Run, Step, candidates, refuse, written};
@@ -925,18 +926,8 @@ impl Run {
         if key.without_overlaps {
             self.check_overlaps(&table, &columns)?;
         }
-        if let Some(partition_by) = &table.partition_by {
-            if matches!(key.kind, KeyKind::Exclude { .. }) && !self.version.at_least(17) {
-                return refuse("0A000", "exclusion constraints are not supported on partitioned tables");
-            }
-            if !partition_by.expressions.is_empty() {
-                let word = match key.kind {
-                    KeyKind::Primary(_) => "PRIMARY KEY",
-                    KeyKind::Unique(_) => "UNIQUE",
-                    KeyKind::Exclude { .. } => "EXCLUDE",
-                };
-                return refuse("0A000", format!("unsupported {word} constraint with partition key definition"));
-            }
+        if table.partition_by.is_some() && matches!(key.kind, KeyKind::Exclude { .. }) && !self.version.at_least(17) {
+            return refuse("0A000", "exclusion constraints are not supported on partitioned tables");
         }
         if table.foreign {
             let word = match key.kind {
@@ -953,12 +944,6 @@ impl Run {
             KeyKind::Exclude { elements, .. } => elements.iter().map(|(element, _)| element.clone()).collect(),
             _ => columns.iter().map(|column| column_element(column.clone())).collect(),
         };
-        if let Some(partition_by) = &table.partition_by {
-            let keyed: Vec<&Ident> = elements.iter().filter_map(|element| element.key.column()).collect();
-            if partition_by.columns.iter().any(|column| !keyed.contains(&column)) {
-                return refuse("0A000", "unique constraint on partitioned table must include all partitioning columns");
-            }
-        }
         let constraint_name = if let Some(given) = &key.name {
             let given = given.truncated();
             if self.catalog().relation(&name.sibling(given.clone())).is_some() {
@@ -1004,6 +989,19 @@ impl Run {
         if !key.inherited && !key.without_overlaps {
             self.check_access_method(&index, Some(&table), &excluding)?;
         }
+        let (what, operators) = match &key.kind {
+            KeyKind::Primary(_) => ("PRIMARY KEY", Vec::new()),
+            KeyKind::Unique(_) => ("UNIQUE", Vec::new()),
+            KeyKind::Exclude { .. } => ("EXCLUDE", excluding),
+        };
+        let operators = if key.without_overlaps {
+            // All but the last column are compared by equality.
+            let last = columns.len().saturating_sub(1);
+            (0..columns.len()).map(|place| if place == last { "&&" } else { "=" }).collect()
+        } else {
+            operators
+        };
+        check_partition_key(&table, &index.elements, &operators, what)?;
         self.without_defaults(&mut index, Some(&table));
         let alone = key.only && table.partition_by.is_some();
         let index = Index { valid: !alone || table.children.is_empty(), ..index };
@@ -1059,7 +1057,7 @@ impl Run {
                 break;
             }
             self.lock(&child, LockMode::Share);
-            let attached = self.matching_child_index(&child, name, &constraint_name);
+            let attached = self.matching_child_index(&child, name, &constraint_name, false);
             if let Some(attached) = attached {
                 self.lock(&child.sibling(attached), LockMode::Share);
                 continue;
@@ -1067,6 +1065,7 @@ impl Run {
             let key = Key { name: None, inherited: true, parent: Some(index_name.clone()), ..key.clone() };
             self.add_key(&child, &key, new_table)?;
         }
+        self.invalidate_with_parts(name, &constraint_name);
         Ok(constraint_name)
     }
 
@@ -1474,7 +1473,14 @@ pub(super) fn merge_keys(table: &QualifiedName, keys: Vec<Key>) -> Step<Vec<Key>
 }
 
 pub(super) fn column_element(column: Ident) -> IndexElement {
-    IndexElement { key: IndexKey::Column(column), collation: None, opclass: None, descending: false, nulls_first: None }
+    IndexElement {
+        key: IndexKey::Column(column),
+        collation: None,
+        opclass: None,
+        options: Vec::new(),
+        descending: false,
+        nulls_first: None,
+    }
 }
 
 pub(super) fn is_system_column(column: &Ident) -> bool {

@@ -333,7 +333,10 @@ impl Run {
             };
             let index = self.catalog().indexes_of(&table_name).iter().find(|index| index.name == name.name).cloned();
             let Some(index) = index else { continue };
-            if self.table(&table_name).partition_by.is_some() && drop.concurrently {
+            // Nobody else sees a temporary table.
+            let temporary = self.table(&table_name).persistence == crate::statement::Persistence::Temporary;
+            let concurrently = drop.concurrently && !temporary;
+            if self.table(&table_name).partition_by.is_some() && concurrently {
                 return refuse("0A000", format!("cannot drop partitioned index \"{}\" concurrently", name.name));
             }
             if let Some(parent) = &index.parent {
@@ -357,8 +360,8 @@ impl Run {
                     ),
                 );
             }
-            let mode = if drop.concurrently { LockMode::ShareUpdateExclusive } else { LockMode::AccessExclusive };
-            if drop.concurrently {
+            let mode = if concurrently { LockMode::ShareUpdateExclusive } else { LockMode::AccessExclusive };
+            if concurrently {
                 self.effects.waits_for = Some(Waits::UsersOfTable);
             }
             self.lock(&table_name, mode);

@@ -18,6 +18,8 @@ pub(crate) fn is_on(value: &str) -> bool {
         && value != "0"
 }
 
+const SYSTEM_CONCURRENTLY: &str = "cannot reindex system catalogs concurrently";
+
 impl Run {
     pub(super) fn set_vacuum_truncate(&mut self, name: &QualifiedName, options: &[(String, String)]) {
         if let Some((_, value)) = options.iter().find(|(option, _)| option == "vacuum_truncate") {
@@ -229,22 +231,49 @@ impl Run {
             return refuse("0A000", "cannot cluster a partitioned table");
         }
 
-        match index {
-            Some(index) => self.need_cluster_index(&name, index)?,
-            None if known.clustered_on.is_none() && !known.assumed => {
-                return refuse("42704", format!("there is no previously clustered index for table \"{}\"", name.name));
-            }
-            _ => {}
+        if index.is_none() && known.clustered_on.is_none() && !known.assumed {
+            return refuse("42704", format!("there is no previously clustered index for table \"{}\"", name.name));
         }
         if known.partition_by.is_some() && self.in_block {
-            return refuse("25001", "CLUSTER cannot run inside a transaction block");
+            let exists = index.is_none_or(|index| self.catalog().relation(&name.sibling(index.clone())).is_some());
+            if exists {
+                return refuse("25001", "CLUSTER cannot run inside a transaction block");
+            }
+        }
+        if let Some(index) = index {
+            self.need_cluster_index(&name, index)?;
         }
         self.check_not_in_use(&name, "CLUSTER")?;
-        self.rewrite_all(&name);
-        if let Some(index) = index.cloned() {
-            self.catalog_mut().edit_table(&name, |table| table.clustered_on = Some(index));
+        let Some(index) = index else {
+            self.rewrite_all(&name);
+            return Ok(());
+        };
+        for (table, index) in self.clustered_with(&name, index) {
+            self.lock(&table, LockMode::AccessExclusive);
+            self.rewrite_all(&table);
+            self.catalog_mut().edit_table(&table, |table| table.clustered_on = Some(index));
         }
         Ok(())
+    }
+
+    /// The tables with rows that an index of a table orders, each with its own part of the index.
+    fn clustered_with(&self, name: &QualifiedName, index: &Ident) -> Vec<(QualifiedName, Ident)> {
+        if self.has_storage(name) {
+            return vec![(name.clone(), index.clone())];
+        }
+        let mut wholes = vec![name.sibling(index.clone())];
+        let mut leaves = Vec::new();
+        for child in self.catalog().descendants(name) {
+            for part in self.catalog().indexes_of(&child) {
+                if part.parent.as_ref().is_some_and(|parent| wholes.contains(parent)) {
+                    wholes.push(child.sibling(part.name.clone()));
+                    if self.has_storage(&child) {
+                        leaves.push((child.clone(), part.name.clone()));
+                    }
+                }
+            }
+        }
+        leaves
     }
 
     pub(super) fn reindex(&mut self, reindex: &Reindex) -> Step {
@@ -259,7 +288,12 @@ impl Run {
         match &reindex.target {
             ReindexTarget::Index(name) => {
                 let Some(name) = self.find(name) else {
-                    if self.catalog().is_incomplete() {
+                    let system = name.schema.as_ref().is_some_and(super::is_system_schema)
+                        || (name.schema.is_none() && name.name.as_str().starts_with("pg_"));
+                    if system && reindex.concurrently {
+                        self.may_fail_always("0A000", SYSTEM_CONCURRENTLY);
+                    }
+                    if self.catalog().is_incomplete() || system {
                         return Ok(());
                     }
                     return refuse("42P01", format!("relation \"{}\" does not exist", written(name)));
@@ -305,6 +339,9 @@ impl Run {
                 if !has_rows {
                     return refuse("42809", format!("\"{}\" is not a table or materialized view", name.name));
                 }
+                if reindex.concurrently && name.schema.as_ref().is_some_and(|schema| schema == "pg_catalog") {
+                    return refuse("0A000", SYSTEM_CONCURRENTLY);
+                }
                 if !self.has_storage(&name) && !self.version.at_least(14) {
                     // Not implemented there: a warning, and nothing is done.
                     self.lock(&name, LockMode::Share);
@@ -349,6 +386,7 @@ impl Run {
                     indexes.extend(all_of(self, &name));
                 }
             }
+            ReindexTarget::System(_) if reindex.concurrently => return refuse("0A000", SYSTEM_CONCURRENTLY),
             ReindexTarget::Database(_) | ReindexTarget::System(_) => {
                 let everything: Vec<QualifiedName> = self.catalog().relations().map(|(name, _)| name.clone()).collect();
                 if matches!(reindex.target, ReindexTarget::Database(_)) {

@@ -1030,7 +1030,9 @@ impl Run {
                 self.check_applies(action, relation, name)?;
             }
             match action {
-                AlterTableAction::AttachPartition { partition, .. } => self.attach_index(name, partition)?,
+                AlterTableAction::AttachPartition { partition, bound } => {
+                    self.attach_index(name, partition, bound.is_some())?;
+                }
                 AlterTableAction::SetOptions { .. } if matches!(&relation, Some(Relation::Index { table }) if !self.has_storage(table)) =>
                 {
                     return refuse(
@@ -1214,6 +1216,7 @@ impl Run {
             Action::ReplicaIdentity { .. } => {
                 ("REPLICA IDENTITY".into(), false, true, false, "table or materialized view")
             }
+            Action::DetachPartition { .. } => ("DETACH PARTITION".into(), false, false, false, "table"),
             Action::SetLogged => ("SET LOGGED".into(), false, false, false, "table"),
             Action::SetUnlogged => ("SET UNLOGGED".into(), false, false, false, "table"),
             _ => return Ok(()),

@@ -402,7 +402,7 @@ impl Run {
         for index in &parent_table.indexes {
             let parent_index = parent.sibling(index.name.clone());
             self.lock(&parent_index, LockMode::ShareUpdateExclusive);
-            if self.matching_child_index(child, parent, &index.name).is_some() {
+            if self.matching_child_index(child, parent, &index.name, true).is_some() {
                 continue;
             }
             if index.constraint {
@@ -848,7 +848,12 @@ impl Run {
     }
 
     /// `ALTER INDEX parent ATTACH PARTITION child`.
-    pub(super) fn attach_index(&mut self, parent_index: &QualifiedName, child_index: &QualifiedName) -> Step {
+    pub(super) fn attach_index(
+        &mut self,
+        parent_index: &QualifiedName,
+        child_index: &QualifiedName,
+        bounded: bool,
+    ) -> Step {
         if let Some(Relation::Index { table }) = self.catalog().relation(parent_index)
             && self.has_storage(table)
         {
@@ -861,6 +866,9 @@ impl Run {
                 },
             );
         }
+        if bounded {
+            return refuse("42P17", format!("\"{}\" is not a partitioned table", parent_index.name));
+        }
         let Some(child_index) = self.find(child_index) else {
             return refuse("42P01", format!("relation \"{}\" does not exist", child_index.name));
         };
@@ -869,7 +877,7 @@ impl Run {
             _ => None,
         };
         let (Some(parent), Some(child)) = (table_of(self, parent_index), table_of(self, &child_index)) else {
-            return refuse("42809", format!("\"{}\" is not an index", child_index.name));
+            return refuse("42P17", format!("\"{}\" is not an index", child_index.name));
         };
         self.lock(parent_index, LockMode::ShareUpdateExclusive);
         self.lock(&child_index, LockMode::AccessExclusive);
@@ -897,28 +905,27 @@ impl Run {
                 index.parent = Some(parent_index.clone());
             }
         });
-        self.validate_partitioned_index(&parent, parent_index);
+        self.validate_whole_index(&parent, &parent_index.name);
         Ok(())
     }
 
-    /// `validatePartitionedIndex`: a partitioned index is valid once every partition has a valid one of its own, and then the
-    /// one above it may be.
-    fn validate_partitioned_index(&mut self, table: &QualifiedName, index: &QualifiedName) {
-        let known = self.table(table);
-        let own = |child: &QualifiedName| {
-            self.table(child).indexes.iter().any(|own| own.parent.as_ref() == Some(index) && own.valid)
+    /// `validatePartitionedIndex`: it is valid once every partition has a valid one of its own, and so on upwards.
+    fn validate_whole_index(&mut self, name: &QualifiedName, index: &Ident) {
+        let whole = name.sibling(index.clone());
+        let has_part = |child: &QualifiedName| {
+            self.table(child).indexes.iter().any(|part| part.parent.as_ref() == Some(&whole) && part.valid)
         };
-        if !known.children.iter().all(own) {
+        let table = self.table(name);
+        if !table.children.iter().all(has_part) {
             return;
         }
-        self.catalog_mut().edit_table(table, |table| {
-            for known in table.indexes.iter_mut().filter(|known| known.name == index.name) {
-                known.valid = true;
-            }
-        });
-        let above = known.index(index.name.as_str()).and_then(|known| known.parent.clone());
-        if let (Some((parent, _)), Some(above)) = (&known.partition_of, above) {
-            self.validate_partitioned_index(parent, &above);
+        let Some(known) = table.index(index.as_str()).filter(|known| !known.valid) else { return };
+        self.set_valid(name, index, true);
+        if let Some(Relation::Index { table }) = known.parent.as_ref().and_then(|above| self.catalog().relation(above))
+            && let Some(above) = &known.parent
+        {
+            let table = table.clone();
+            self.validate_whole_index(&table, &above.name);
         }
     }
 

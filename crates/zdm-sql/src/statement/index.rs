@@ -1,6 +1,6 @@
 //! CREATE INDEX and REINDEX.
 
-use zdm_postgres::expr::ExprNode;
+use zdm_postgres::expr::{ExprNode, SqlExpr};
 use zdm_postgres::statement::{CreateIndex, IndexElement, IndexKey, Reindex, ReindexTarget};
 use zdm_postgres::{QualifiedName, Statement};
 
@@ -70,9 +70,7 @@ pub(super) fn element(cursor: &mut Cursor<'_>) -> Read<IndexElement> {
     } else {
         None
     };
-    if opclass.is_some() && cursor.is_kind(Kind::LParen) {
-        cursor.skip_parenthesized()?;
-    }
+    let options = if opclass.is_some() && cursor.is_kind(Kind::LParen) { options(cursor)? } else { Vec::new() };
     let descending = cursor.accept_any(&["ASC", "DESC"]) == Some("DESC");
     let nulls_first = if cursor.accept("NULLS") {
         match cursor.accept_any(&["FIRST", "LAST"]) {
@@ -82,7 +80,7 @@ pub(super) fn element(cursor: &mut Cursor<'_>) -> Read<IndexElement> {
     } else {
         None
     };
-    Ok(IndexElement { key, collation, opclass, descending, nulls_first })
+    Ok(IndexElement { key, collation, opclass, options, descending, nulls_first })
 }
 
 /// A column or an expression, with the collation that stands inside its parentheses.
@@ -90,7 +88,7 @@ pub(super) fn key(cursor: &mut Cursor<'_>) -> Read<(IndexKey, Option<QualifiedNa
     let mut written = None;
     let key = if cursor.is_kind(Kind::LParen) {
         let expr = cursor.parenthesized_expr()?;
-        // The server takes a column in parentheses, also with a collation, for the column.
+        // The server takes a column in parentheses for the column, and a collation around all of it for the element's.
         match &*expr.node {
             ExprNode::Column { qualifier: None, name } => IndexKey::Column(name.clone()),
             ExprNode::Collate { expr: column, collation } => match &**column {
@@ -98,7 +96,10 @@ pub(super) fn key(cursor: &mut Cursor<'_>) -> Read<(IndexKey, Option<QualifiedNa
                     written = Some(collation.clone());
                     IndexKey::Column(name.clone())
                 }
-                _ => IndexKey::Expr(expr),
+                inner => {
+                    written = Some(collation.clone());
+                    IndexKey::Expr(SqlExpr::new(expr.text.clone(), inner.clone()))
+                }
             },
             _ => IndexKey::Expr(expr),
         }
