@@ -16,7 +16,7 @@ use crate::expr::{ExprNode, SqlExpr};
 use crate::list::{List, Named};
 use crate::name::{Ident, QualifiedName};
 use crate::statement::{
-    ConstraintAttributes, IndexElement, PartitionBound, PartitionBy, Persistence, PublishedPart, Query,
+    ConstraintAttributes, IndexElement, IndexKey, PartitionBound, PartitionBy, Persistence, PublishedPart, Query,
     SequenceOptions, Statement, TypeDefinition, Volatility,
 };
 
@@ -32,7 +32,7 @@ pub struct Catalog {
     pub(crate) schemas: RedBlackTreeMapSync<Ident, ()>,
     pub(crate) extensions: RedBlackTreeMapSync<Ident, ()>,
     /// Extended statistics by name.
-    pub(crate) statistics: RedBlackTreeMapSync<QualifiedName, ExtendedStatistics>,
+    pub(crate) statistics: RedBlackTreeMapSync<QualifiedName, Statistics>,
     /// Publications by name, with the tables that they name.
     pub(crate) publications: RedBlackTreeMapSync<Ident, Arc<Vec<PublishedPart>>>,
     /// Event triggers: they run with every change of the schema.
@@ -344,19 +344,6 @@ impl Catalog {
     pub(crate) fn tables_with_constraint(&self, name: &Ident) -> impl Iterator<Item = &Arc<Table>> {
         let tables = self.constraint_names.get(name).into_iter().flat_map(|tables| tables.iter());
         tables.filter_map(|table| self.table(table))
-    }
-
-    /// Extended statistics go with their relation, or with any of their columns.
-    pub(crate) fn drop_statistics_of(&mut self, relation: &QualifiedName, column: Option<&Ident>) {
-        let gone: Vec<QualifiedName> = self
-            .statistics
-            .iter()
-            .filter(|(_, known)| known.table == *relation && column.is_none_or(|column| known.columns.contains(column)))
-            .map(|(name, _)| name.clone())
-            .collect();
-        for name in gone {
-            self.statistics.remove_mut(&name);
-        }
     }
 
     pub(crate) fn put_table(&mut self, table: Table) {
@@ -869,6 +856,10 @@ pub struct Trigger {
     /// CREATE CONSTRAINT TRIGGER: the name of its row in `pg_constraint`, which a renaming of either leaves alone.
     pub constraint: Option<Ident>,
     pub attributes: ConstraintAttributes,
+    /// The table that a constraint trigger names with FROM.
+    pub from: Option<QualifiedName>,
+    /// It names the rows that the statement changed.
+    pub transition_tables: bool,
     pub enabled: bool,
 }
 
@@ -878,6 +869,13 @@ impl Trigger {
         self.update_of.iter().any(|name| *name == *column)
             || self.when.as_ref().is_some_and(|when| when.node.columns().iter().any(|name| *name == *column))
     }
+}
+
+/// Extended statistics.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Statistics {
+    pub(crate) table: QualifiedName,
+    pub(crate) elements: Vec<IndexKey>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -940,14 +938,6 @@ fn depends_on(dependencies: &[(QualifiedName, Vec<Ident>)], relation: &Qualified
     dependencies
         .iter()
         .any(|(known, columns)| known == relation && column.is_none_or(|column| columns.contains(column)))
-}
-
-/// What CREATE STATISTICS made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct ExtendedStatistics {
-    pub table: QualifiedName,
-    /// Those that its expressions name, too.
-    pub columns: Vec<Ident>,
 }
 
 /// What an expression of a policy depends on.

@@ -24,6 +24,7 @@ mod partition_key;
 mod rename;
 mod routine;
 mod row_type;
+mod statistics;
 mod user_type;
 mod view;
 

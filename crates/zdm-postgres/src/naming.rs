@@ -63,6 +63,14 @@ pub(crate) fn relation_name(
     table.sibling(name)
 }
 
+/// A free name for statistics of `table` (`ChooseExtendedStatisticName`).
+pub(crate) fn statistics_name(catalog: &Catalog, table: &QualifiedName, addition: &str) -> QualifiedName {
+    let name = choose(table.name.as_str(), Some(addition), "stat", |name| {
+        catalog.statistics.contains_key(&table.sibling(name.clone()))
+    });
+    table.sibling(name)
+}
+
 /// A free name for a constraint of `table`; `more` are names given in the same statement and not yet in the catalog.
 pub(crate) fn constraint_name(
     catalog: &Catalog,

@@ -212,7 +212,7 @@ fn indexes() {
     check(
         r#"CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS i ON ONLY s.t USING gin (lower(a) COLLATE "C" gin_trgm_ops (siglen = 32), (b || c), d DESC NULLS LAST, ("e")) INCLUDE (f) NULLS NOT DISTINCT WITH (fillfactor = 70) TABLESPACE x WHERE g IS NULL AND h > 0"#,
         r#"
-        CreateIndex{name:i, table:s.t, only:true, unique:true, concurrently:true, if_not_exists:true, method:"gin", elements:[IndexElement{key:Expr("lower(a)"), collation:C, opclass:gin_trgm_ops}, IndexElement{key:Expr("b || c")}, IndexElement{key:Column("d"), descending:true, nulls_first:false}, IndexElement{key:Column("e")}], include:["f"], nulls_not_distinct:true, options:[("fillfactor", "70")], tablespace:"x", predicate:"g IS NULL AND h > 0"}
+        CreateIndex{name:i, table:s.t, only:true, unique:true, concurrently:true, if_not_exists:true, method:"gin", elements:[IndexElement{key:Expr("lower(a)"), collation:C, opclass:gin_trgm_ops, options:[("siglen", "32")]}, IndexElement{key:Expr("b || c")}, IndexElement{key:Column("d"), descending:true, nulls_first:false}, IndexElement{key:Column("e")}], include:["f"], nulls_not_distinct:true, options:[("fillfactor", "70")], tablespace:"x", predicate:"g IS NULL AND h > 0"}
         "#,
     );
     check(

@@ -281,7 +281,7 @@ impl Run {
             self.forget(&index);
         }
         self.unpublish(name);
-        self.catalog_mut().drop_statistics_of(name, None);
+        self.drop_statistics_of(name, None);
         self.catalog_mut().remove(name);
         self.forget(name);
     }
@@ -694,7 +694,7 @@ impl Run {
             }
         }
         self.forget_null_columns(|table, known| table == name && known == column);
-        self.catalog_mut().drop_statistics_of(name, Some(column));
+        self.drop_statistics_of(name, Some(column));
         self.catalog_mut().edit_table(name, |table| {
             table.columns.retain(|known| known.name != *column);
             table.triggers.retain(|trigger| !triggers.contains(&trigger.name));

@@ -1,13 +1,12 @@
-//! VACUUM, ANALYZE, CLUSTER, REINDEX, COPY, COMMENT, GRANT, statistics and publications.
+//! VACUUM, ANALYZE, CLUSTER, REINDEX, COPY, COMMENT, GRANT and publications.
 
 use super::{Run, Step, refuse, written};
 use crate::catalog::Relation;
 use crate::effects::{UncertainEffect, Waits};
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
-use crate::naming;
 use crate::statement::{
-    CommentText, IndexKey, ObjectKind, Persistence, PublicationChange, PublishedPart, Reindex, ReindexTarget,
+    CommentText, ObjectKind, Persistence, PublicationChange, PublishedPart, Reindex, ReindexTarget,
 };
 
 /// Whether the text of a Boolean parameter means on.
@@ -669,89 +668,6 @@ impl Run {
                     return refuse("0LP01", format!("invalid privilege type {word} for column"));
                 }
             }
-        }
-        Ok(())
-    }
-
-    pub(super) fn create_statistics(
-        &mut self,
-        name: Option<&QualifiedName>,
-        table: &QualifiedName,
-        if_not_exists: bool,
-        elements: &[IndexKey],
-    ) -> Step {
-        if name.is_none() {
-            self.since(16, "ON")?;
-        }
-        let table = self.open(table)?;
-        let kept = match self.catalog().relation(&table) {
-            Some(Relation::View(view)) => view.materialized,
-            Some(Relation::Index { .. } | Relation::Sequence(_)) => false,
-            _ => true,
-        };
-        if !kept {
-            return refuse(
-                "42809",
-                if self.version.at_least(15) {
-                    format!("cannot define statistics for relation \"{}\"", table.name)
-                } else {
-                    format!("relation \"{}\" is not a table, foreign table, or materialized view", table.name)
-                },
-            );
-        }
-        self.lock(&table, LockMode::ShareUpdateExclusive);
-        let name = match name {
-            Some(name) => self.creation_name(name, Persistence::Permanent),
-            None => table.sibling(naming::object_name(table.name.as_str(), None, Some("stat"))),
-        };
-        if self.catalog().statistics.contains_key(&name) {
-            if if_not_exists {
-                return Ok(());
-            }
-            return refuse("42710", format!("statistics object \"{}\" already exists", name.name));
-        }
-        let known = self.table(&table);
-        for column in elements.iter().filter_map(IndexKey::column) {
-            let system = super::create_table::is_system_column(column);
-            if system {
-                return refuse("0A000", "statistics creation on system columns is not supported");
-            }
-            if known.column(column.as_str()).is_none() && !known.assumed && self.catalog().view(&table).is_none() {
-                return refuse("42703", format!("column \"{column}\" does not exist"));
-            }
-        }
-        if let [IndexKey::Column(_)] = elements {
-            return refuse("42P17", "extended statistics require at least 2 columns");
-        }
-        for (place, element) in elements.iter().enumerate() {
-            if elements.iter().take(place).any(|known| known == element) {
-                let what = if element.column().is_some() { "column name" } else { "expression" };
-                return refuse("42701", format!("duplicate {what} in statistics definition"));
-            }
-        }
-        let columns = elements.iter().flat_map(|element| match element {
-            IndexKey::Column(column) => vec![column.clone()],
-            IndexKey::Expr(expr) => expr.node.columns(),
-        });
-        let statistics = crate::catalog::ExtendedStatistics { table, columns: columns.collect() };
-        self.catalog_mut().statistics.insert_mut(name, statistics);
-        Ok(())
-    }
-
-    pub(super) fn drop_statistics(&mut self, names: &[QualifiedName], if_exists: bool) -> Step {
-        for written_name in names {
-            let found = super::candidates(self.catalog(), &self.state.settings, written_name)
-                .find(|candidate| self.catalog().statistics.contains_key(candidate));
-            let Some(name) = found else {
-                if if_exists || self.catalog().is_incomplete() {
-                    continue;
-                }
-                return refuse("42704", format!("statistics object \"{}\" does not exist", written(written_name)));
-            };
-            if let Some(statistics) = self.catalog().statistics.get(&name).cloned() {
-                self.lock(&statistics.table, LockMode::ShareUpdateExclusive);
-            }
-            self.catalog_mut().statistics.remove_mut(&name);
         }
         Ok(())
     }

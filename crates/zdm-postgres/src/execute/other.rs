@@ -575,14 +575,22 @@ impl Run {
         if create.or_replace {
             self.since(14, "TRIGGER")?;
         }
+        check_trigger_events(create)?;
         let name = self.open(&create.table)?;
         self.lock(&name, LockMode::ShareRowExclusive);
-        if let Some(from) = &create.from {
-            let from = self.open(from)?;
-            self.lock(&from, LockMode::AccessShare);
-        }
+        let from = match &create.from {
+            Some(from) => {
+                let from = self.open(from)?;
+                self.lock(&from, LockMode::AccessShare);
+                Some(from)
+            }
+            None => None,
+        };
         self.check_trigger_target(create, &name)?;
         check_trigger_form(create)?;
+        if create.transition_tables {
+            self.check_transition_tables(create, &name)?;
+        }
         self.check_trigger_condition(create, &name)?;
         self.check_trigger_function(&create.function)?;
         let table = self.table(&name);
@@ -597,11 +605,17 @@ impl Run {
             function: create.function.clone(),
             constraint: create.constraint.then(|| create.name.truncated()),
             attributes: create.attributes,
+            from,
+            transition_tables: create.transition_tables,
             enabled: true,
         };
         let known = table.triggers.iter().find(|known| known.name == trigger.name);
         if known.is_some() && !create.or_replace {
             return existing_object(ObjectKind::Trigger, &trigger.name, &name);
+        }
+        if known.is_some() && self.is_cloned_trigger(&name, &trigger.name) {
+            let what = if self.version.at_least(15) { "an internal or a child trigger" } else { "an internal trigger" };
+            return refuse("42710", format!("trigger \"{}\" for relation \"{}\" is {what}", trigger.name, name.name));
         }
         if known.is_some_and(|known| known.constraint.is_some()) {
             return refuse(
@@ -632,6 +646,12 @@ impl Run {
         if table.partition_by.is_some() && create.for_each_row {
             for child in self.catalog().descendants(&name) {
                 self.lock(&child, LockMode::ShareRowExclusive);
+                if !create.or_replace && self.has_object(&child, ObjectKind::Trigger, &trigger.name) {
+                    if self.is_assumed(&child) {
+                        continue;
+                    }
+                    return existing_object(ObjectKind::Trigger, &trigger.name, &child);
+                }
                 tables.push(child);
             }
         }
@@ -644,6 +664,28 @@ impl Run {
             });
         }
         Ok(())
+    }
+
+    /// Only tables of their own pass rows on one by one with all rows of the statement.
+    fn check_transition_tables(&self, create: &CreateTrigger, name: &QualifiedName) -> Step {
+        let table = self.table(name);
+        if table.foreign {
+            return refuse("42809", format!("\"{}\" is a foreign table", name.name));
+        }
+        if self.catalog().view(name).is_some() {
+            return refuse("42809", format!("\"{}\" is a view", name.name));
+        }
+        let child = if table.partition_of.is_some() {
+            "partitions"
+        } else if !table.inherits.is_empty() {
+            "inheritance children"
+        } else {
+            return check_transition_form(create);
+        };
+        if create.for_each_row {
+            return refuse("0A000", format!("ROW triggers with transition tables are not supported on {child}"));
+        }
+        check_transition_form(create)
     }
 
     /// The rows that WHEN names are those of the events.
@@ -673,6 +715,11 @@ impl Run {
             }
         }
         self.check_conditions(&[&create.when], name, Place::TriggerWhen)?;
+        let lower = condition.text.to_ascii_lowercase();
+        let any_row = ["new.*", "old.*"].iter().any(|row| lower.contains(row));
+        if any_row && !create.for_each_row {
+            return refuse("42P17", "statement trigger's WHEN condition cannot reference column values");
+        }
         for (qualifier, column) in named {
             if !create.for_each_row {
                 return refuse("42P17", "statement trigger's WHEN condition cannot reference column values");
@@ -684,6 +731,10 @@ impl Run {
             if qualifier.as_str() == "new" {
                 if event("DELETE") {
                     return refuse("42P17", "DELETE trigger's WHEN condition cannot reference NEW values");
+                }
+                let system = table.column(column.as_str()).is_none();
+                if create.timing == "BEFORE" && system {
+                    return refuse("0A000", "BEFORE trigger's WHEN condition cannot reference NEW system columns");
                 }
                 let generated = table.column(column.as_str()).is_some_and(|column| column.generated.is_some());
                 if create.timing == "BEFORE" && generated {
@@ -719,6 +770,9 @@ impl Run {
         let kind = match self.catalog().relation(name) {
             Some(Relation::View(view)) if !view.materialized => {
                 if create.timing != "INSTEAD OF" && create.for_each_row {
+                    return refuse("42809", format!("\"{}\" is a view", name.name));
+                }
+                if create.events.iter().any(|event| event == "TRUNCATE") {
                     return refuse("42809", format!("\"{}\" is a view", name.name));
                 }
                 return Ok(());
@@ -905,8 +959,11 @@ impl Run {
         let known = self.table(table);
         if relations.is_empty() && !known.assumed && !known.uncertain {
             let columns = conditions.iter().copied().flatten().flat_map(|condition| condition.node.columns());
+            // The table's own name is its whole row.
             let mut missing = columns.filter(|column| {
-                known.column(column.as_str()).is_none() && !super::create_table::is_system_column(column)
+                known.column(column.as_str()).is_none()
+                    && !super::create_table::is_system_column(column)
+                    && *column != known.name.name
             });
             if let Some(column) = missing.next() {
                 return refuse("42703", format!("column \"{column}\" does not exist"));
@@ -976,11 +1033,26 @@ impl Run {
         if self.table(&table).partition_by.is_some() && kind == ObjectKind::Trigger {
             // Since 15 the partitions' triggers have the new name, too.
             if self.version.at_least(15) {
+                let known = self.table(&table);
+                let cloned = known.triggers.iter().any(|trigger| trigger.name == *name && trigger.for_each_row);
                 for child in self.catalog().descendants(&table) {
                     self.lock(&child, LockMode::AccessExclusive);
-                    tables.push(child);
+                    if cloned {
+                        tables.push(child);
+                    }
                 }
             }
+        }
+        let known = |table: &QualifiedName| self.catalog().table(table).is_some_and(|table| !table.assumed);
+        let taken = |table: &&QualifiedName| known(table) && self.has_object(table, kind, &to);
+        let unchanged = kind == ObjectKind::Trigger && self.version.at_least(15) && to == *name;
+        if let Some(table) = tables.iter().find(taken).filter(|_| !unchanged) {
+            let (word, of) = match kind {
+                ObjectKind::Trigger => ("trigger", "relation"),
+                ObjectKind::Policy => ("policy", "table"),
+                _ => ("rule", "relation"),
+            };
+            return refuse("42710", format!("{word} \"{to}\" for {of} \"{}\" already exists", table.name));
         }
         for table in tables {
             self.catalog_mut().edit_table(&table, |table| match kind {
@@ -1264,7 +1336,14 @@ impl Run {
     pub(super) fn check_view_options(&self, options: &[(String, String)]) -> Step {
         let known = [("security_barrier", None), ("check_option", None), ("security_invoker", None)];
         let known = if self.version.at_least(15) { &known[..] } else { &known[..2] };
-        super::access_method::check_options(options, known)
+        super::access_method::check_options(options, known)?;
+        let value = options.iter().find(|(name, _)| name.eq_ignore_ascii_case("check_option")).map(|(_, value)| value);
+        if let Some(value) = value.map(|value| value.trim_matches('\''))
+            && !["local", "cascaded"].iter().any(|known| value.eq_ignore_ascii_case(known))
+        {
+            return refuse("22023", format!("invalid value for enum option \"check_option\": {value}"));
+        }
+        Ok(())
     }
 
     fn set_index_options(&mut self, table: &QualifiedName, index: &Ident, options: &[String], reset: bool) {
@@ -1359,7 +1438,9 @@ impl Run {
             }
             self.lock(&table, LockMode::AccessExclusive);
             let mut tables = vec![table.clone()];
-            if drop.kind == ObjectKind::Trigger && self.table(&table).partition_by.is_some() {
+            let known = self.table(&table);
+            let cloned = known.triggers.iter().any(|trigger| trigger.name == name.name && trigger.for_each_row);
+            if drop.kind == ObjectKind::Trigger && known.partition_by.is_some() && (cloned || known.assumed) {
                 for child in self.catalog().descendants(&table) {
                     self.lock(&child, LockMode::AccessExclusive);
                     tables.push(child);
@@ -1468,7 +1549,7 @@ pub(super) fn missing_object(kind: ObjectKind, name: &Ident, table: &QualifiedNa
     refuse("42704", message)
 }
 
-fn existing_object(kind: ObjectKind, name: &Ident, table: &QualifiedName) -> Step {
+fn existing_object<T>(kind: ObjectKind, name: &Ident, table: &QualifiedName) -> Step<T> {
     let message = match kind {
         ObjectKind::Trigger => format!("trigger \"{name}\" for relation \"{}\" already exists", table.name),
         ObjectKind::Policy => format!("policy \"{name}\" for table \"{}\" already exists", table.name),
@@ -1480,6 +1561,39 @@ fn existing_object(kind: ObjectKind, name: &Ident, table: &QualifiedName) -> Ste
 /// For the constraint of a trigger no name is looked for that is free.
 pub(super) fn same_constraint_name() -> Step {
     refuse("23505", "duplicate key value violates unique constraint \"pg_constraint_conrelid_contypid_conname_index\"")
+}
+
+/// Each event once; the parser has read a token more behind UPDATE, which may be followed by OF.
+fn check_trigger_events(create: &CreateTrigger) -> Step {
+    for (place, event) in create.events.iter().enumerate() {
+        if !create.events.iter().take(place).any(|known| known == event) {
+            continue;
+        }
+        let token = match event.as_str() {
+            "UPDATE" if place + 1 < create.events.len() => "OR",
+            "UPDATE" => "ON",
+            event => event,
+        };
+        return refuse("42601", format!("duplicate trigger events specified at or near \"{token}\""));
+    }
+    Ok(())
+}
+
+fn check_transition_form(create: &CreateTrigger) -> Step {
+    let unsupported = |message: &str| refuse("0A000", message);
+    if create.timing != "AFTER" {
+        return refuse("42P17", "transition table name can only be specified for an AFTER trigger");
+    }
+    if create.events.iter().any(|event| event == "TRUNCATE") {
+        return unsupported("TRUNCATE triggers with transition tables are not supported");
+    }
+    if create.events.len() > 1 {
+        return unsupported("transition tables cannot be specified for triggers with more than one event");
+    }
+    if !create.update_of.is_empty() {
+        return unsupported("transition tables cannot be specified for triggers with column lists");
+    }
+    Ok(())
 }
 
 /// What `CreateTriggerFiringOn` refuses of any relation.
@@ -1498,20 +1612,6 @@ fn check_trigger_form(create: &CreateTrigger) -> Step {
         }
         if !create.update_of.is_empty() {
             return unsupported("INSTEAD OF triggers cannot have column lists");
-        }
-    }
-    if create.transition_tables {
-        if create.timing != "AFTER" {
-            return refuse("42P17", "transition table name can only be specified for an AFTER trigger");
-        }
-        if truncates {
-            return unsupported("TRUNCATE triggers with transition tables are not supported");
-        }
-        if create.events.len() > 1 {
-            return unsupported("transition tables cannot be specified for triggers with more than one event");
-        }
-        if !create.update_of.is_empty() {
-            return unsupported("transition tables cannot be specified for triggers with column lists");
         }
     }
     Ok(())

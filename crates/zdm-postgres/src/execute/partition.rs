@@ -7,7 +7,7 @@ use super::create_table::{Check, Key, KeyKind, of_ranges};
 use super::not_null::{hands_down, not_null_constraint};
 use super::other::same_constraint_name;
 use super::{Run, Step, not_for_relation, refuse};
-use crate::catalog::{Column, Constraint, ConstraintKind, ForeignKey, Index, Relation, Table, UserTypeKind};
+use crate::catalog::{Column, Constraint, ConstraintKind, ForeignKey, Index, Relation, Table, Trigger, UserTypeKind};
 use crate::data_type::{DataType, quoted_if_needed};
 use crate::effects::{UncertainEffect, Waits};
 use crate::expr::ExprNode;
@@ -114,6 +114,7 @@ impl Run {
                 );
             }
         }
+        self.check_transition_triggers(&child, "a partition")?;
         if self.version.at_least(14) {
             self.check_bound(&child, name, bound)?;
         }
@@ -378,10 +379,20 @@ impl Run {
     }
 
     pub(super) fn clone_parent_triggers(&mut self, child: &QualifiedName, parent: &QualifiedName) -> Step {
-        let triggers: Vec<_> =
+        let triggers: Vec<Trigger> =
             self.table(parent).triggers.iter().filter(|trigger| trigger.for_each_row).cloned().collect();
+        for from in triggers.iter().filter_map(|trigger| trigger.from.clone()) {
+            self.lock(&from, LockMode::AccessShare);
+        }
+        for table in std::iter::once(child.clone()).chain(self.catalog().descendants(child)) {
+            self.clone_triggers(&table, &triggers)?;
+        }
+        Ok(())
+    }
+
+    fn clone_triggers(&mut self, child: &QualifiedName, triggers: &[Trigger]) -> Step {
         let own = self.table(child);
-        for trigger in &triggers {
+        for trigger in triggers {
             if own.triggers.iter().any(|known| known.name == trigger.name) {
                 return refuse(
                     "42710",
@@ -392,8 +403,21 @@ impl Run {
                 return same_constraint_name();
             }
         }
-        self.catalog_mut().edit_table(child, |table| table.triggers.extend(triggers));
+        self.catalog_mut().edit_table(child, |table| table.triggers.extend(triggers.iter().cloned()));
         Ok(())
+    }
+
+    /// A trigger for each row that sees all rows of its statement is for tables that are no part of another one.
+    fn check_transition_triggers(&self, child: &QualifiedName, what: &str) -> Step {
+        let table = self.table(child);
+        let own = table.triggers.iter().find(|trigger| trigger.for_each_row && trigger.transition_tables);
+        match own {
+            Some(trigger) => refuse(
+                "0A000",
+                format!("trigger \"{}\" prevents table \"{}\" from becoming {what}", trigger.name, child.name),
+            ),
+            None => Ok(()),
+        }
     }
 
     /// Each index of the parent is attached where the partition has one like it, and built where it has not.
@@ -793,6 +817,7 @@ impl Run {
         if table.inherits.contains(&parent) {
             return refuse("42P07", format!("relation \"{}\" would be inherited from more than once", parent.name));
         }
+        self.check_transition_triggers(name, "an inheritance child")?;
         self.check_child_columns(&table, &parent_table)?;
         self.check_inherited_constraints(name, &parent)?;
         queue.entry(name.clone()).or_default();

@@ -166,6 +166,7 @@ impl Run {
         }
         rename_references(self.catalog_mut(), from, to);
         self.rename_type_in_users(from, to);
+        self.edit_statistics_of(from, |known| known.table = to.clone());
         self.follow(from, to);
     }
 
@@ -243,6 +244,15 @@ impl Run {
     }
 
     fn rename_column_of(&mut self, name: &QualifiedName, from: &Ident, to: &Ident) {
+        self.edit_statistics_of(name, |known| {
+            for element in &mut known.elements {
+                match element {
+                    IndexKey::Column(column) if column == from => *column = to.clone(),
+                    IndexKey::Column(_) => {}
+                    IndexKey::Expr(expr) => *expr = renamed(expr, from, to),
+                }
+            }
+        });
         self.catalog_mut().edit_table(name, |table| {
             let rename = |column: &mut Ident| {
                 if column == from {
@@ -533,7 +543,7 @@ fn rename_references(catalog: &mut Catalog, from: &QualifiedName, to: &Qualified
     }
 }
 
-/// What bodies of functions, publications, statistics, policies and rules name.
+/// What bodies of functions, publications, policies and rules name.
 fn rename_named(catalog: &mut Catalog, rename: &dyn Fn(&mut QualifiedName, &mut Vec<Ident>)) {
     let functions: Vec<_> = catalog
         .functions
@@ -555,11 +565,6 @@ fn rename_named(catalog: &mut Catalog, rename: &dyn Fn(&mut QualifiedName, &mut 
             rename(&mut part.table, &mut part.filter);
         }
         catalog.publications.insert_mut(name, Arc::new(parts));
-    }
-    let statistics: Vec<_> = catalog.statistics.iter().map(|(name, known)| (name.clone(), known.clone())).collect();
-    for (name, mut known) in statistics {
-        rename(&mut known.table, &mut known.columns);
-        catalog.statistics.insert_mut(name, known);
     }
     for name in catalog.secured_tables() {
         catalog.edit_table(&name, |table| {

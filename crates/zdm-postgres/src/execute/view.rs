@@ -7,12 +7,25 @@ use crate::catalog::{ConstraintKind, Relation, View};
 use crate::effects::UncertainEffect;
 use crate::expr::ExprNode;
 use crate::lock::LockMode;
-use crate::name::{Ident, QualifiedName};
+use crate::name::{Ident, QualifiedName, Written};
 use crate::statement::{CreateView, IndexKey, Persistence, Query};
 
 impl Run {
     pub(super) fn create_view(&mut self, create: &CreateView) -> Step {
-        let persistence = if create.temporary { Persistence::Temporary } else { Persistence::Permanent };
+        // What reads temporary relations is temporary itself (`DefineView`).
+        let reads_temporary = self.reads_temporary(&create.query);
+        if create.materialized && reads_temporary {
+            return refuse("0A000", "materialized views must not use temporary tables or views");
+        }
+        let temporary = create.temporary || reads_temporary;
+        let elsewhere = match &create.name.schema {
+            Some(schema) => !schema.as_str().starts_with("pg_temp"),
+            None => create.name.written == Written::Default,
+        };
+        if temporary && elsewhere {
+            return refuse("42P16", "cannot create temporary relation in non-temporary schema");
+        }
+        let persistence = if temporary { Persistence::Temporary } else { Persistence::Permanent };
         let name = self.creation_name(&create.name, persistence);
         let existing = self.catalog().relation(&name).cloned();
         let replaced = match &existing {
@@ -93,6 +106,12 @@ impl Run {
         };
         self.catalog_mut().put(name, Relation::View(Arc::new(view)));
         Ok(())
+    }
+
+    /// `isQueryUsingTempRelation`.
+    fn reads_temporary(&self, query: &Query) -> bool {
+        let found = query.relations.iter().filter_map(|name| self.find(name));
+        found.into_iter().any(|name| name.schema.as_ref().is_some_and(|schema| schema == "pg_temp"))
     }
 
     /// `check_functional_grouping`: whether columns of the table stand outside of aggregates that are not grouped, because

@@ -1,0 +1,147 @@
+//! Extended statistics: CREATE and DROP, and what becomes of them with their table and its columns.
+
+use super::create_table::is_system_column;
+use super::{Run, Step, refuse, written};
+use crate::catalog::{Relation, Statistics, Table};
+use crate::lock::LockMode;
+use crate::name::{Ident, QualifiedName};
+use crate::naming;
+use crate::statement::{IndexKey, Persistence};
+
+/// `STATS_MAX_DIMENSIONS`.
+const MOST_COLUMNS: usize = 8;
+
+impl Run {
+    /// `CreateStatistics`, in the order of its checks.
+    pub(super) fn create_statistics(
+        &mut self,
+        name: Option<&QualifiedName>,
+        table: &QualifiedName,
+        if_not_exists: bool,
+        elements: &[IndexKey],
+    ) -> Step {
+        if name.is_none() {
+            self.since(16, "ON")?;
+        }
+        let table = self.open(table)?;
+        let kept = match self.catalog().relation(&table) {
+            Some(Relation::View(view)) => view.materialized,
+            Some(Relation::Index { .. } | Relation::Sequence(_)) => false,
+            _ => true,
+        };
+        if !kept {
+            return refuse(
+                "42809",
+                if self.version.at_least(15) {
+                    format!("cannot define statistics for relation \"{}\"", table.name)
+                } else {
+                    format!("relation \"{}\" is not a table, foreign table, or materialized view", table.name)
+                },
+            );
+        }
+        self.lock(&table, LockMode::ShareUpdateExclusive);
+        let name = if let Some(name) = name {
+            self.creation_name(name, Persistence::Permanent)
+        } else {
+            let columns = elements.iter().map(|element| element.column().map_or("expr", Ident::as_str));
+            naming::statistics_name(self.catalog(), &table, &naming::columns_part(columns))
+        };
+        if self.catalog().statistics.contains_key(&name) {
+            if if_not_exists {
+                return Ok(());
+            }
+            return refuse("42710", format!("statistics object \"{}\" already exists", name.name));
+        }
+        if elements.len() > MOST_COLUMNS {
+            return refuse("54011", format!("cannot have more than {MOST_COLUMNS} columns in statistics"));
+        }
+        if let Some(known) = self.catalog().table(&table).cloned() {
+            for element in elements {
+                check_element(element, &known)?;
+            }
+        }
+        if let [IndexKey::Column(_)] = elements {
+            return refuse("42P17", "extended statistics require at least 2 columns");
+        }
+        for (place, element) in elements.iter().enumerate() {
+            if elements.iter().take(place).any(|known| known == element) {
+                let what = if element.column().is_some() { "column name" } else { "expression" };
+                return refuse("42701", format!("duplicate {what} in statistics definition"));
+            }
+        }
+        let statistics = Statistics { table, elements: elements.to_vec() };
+        self.catalog_mut().statistics.insert_mut(name, statistics);
+        Ok(())
+    }
+
+    pub(super) fn drop_statistics(&mut self, names: &[QualifiedName], if_exists: bool) -> Step {
+        for written_name in names {
+            let found = super::candidates(self.catalog(), &self.state.settings, written_name)
+                .find(|candidate| self.catalog().statistics.contains_key(candidate));
+            let Some(name) = found else {
+                if if_exists || self.catalog().is_incomplete() {
+                    continue;
+                }
+                return refuse("42704", format!("statistics object \"{}\" does not exist", written(written_name)));
+            };
+            if let Some(table) = self.catalog().statistics.get(&name).map(|known| known.table.clone()) {
+                self.lock(&table, LockMode::ShareUpdateExclusive);
+            }
+            self.catalog_mut().statistics.remove_mut(&name);
+        }
+        Ok(())
+    }
+
+    /// Statistics go with their table, and with any of the columns that they are about.
+    pub(super) fn drop_statistics_of(&mut self, table: &QualifiedName, column: Option<&Ident>) {
+        let concerned: Vec<QualifiedName> = self
+            .catalog()
+            .statistics
+            .iter()
+            .filter(|(_, known)| known.table == *table)
+            .filter(|(_, known)| column.is_none_or(|column| known.elements.iter().any(|element| element.uses(column))))
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in concerned {
+            self.catalog_mut().statistics.remove_mut(&name);
+        }
+    }
+
+    /// The statistics of a table are about what its expressions are changed to.
+    pub(super) fn edit_statistics_of(&mut self, table: &QualifiedName, edit: impl Fn(&mut Statistics)) {
+        let concerned: Vec<(QualifiedName, Statistics)> = self
+            .catalog()
+            .statistics
+            .iter()
+            .filter(|(_, known)| known.table == *table)
+            .map(|(name, known)| (name.clone(), known.clone()))
+            .collect();
+        for (name, mut known) in concerned {
+            edit(&mut known);
+            self.catalog_mut().statistics.insert_mut(name, known);
+        }
+    }
+}
+
+/// Columns are there, are the table's own, and have a value in its rows.
+fn check_element(element: &IndexKey, table: &Table) -> Step {
+    let columns = match element {
+        IndexKey::Column(column) => vec![column.clone()],
+        IndexKey::Expr(expr) => expr.node.certain_columns(),
+    };
+    for column in columns {
+        match table.column(column.as_str()) {
+            // The table's own name is its whole row, which counts as one of them.
+            None if is_system_column(&column) || (element.column().is_none() && column == table.name.name) => {
+                return refuse("0A000", "statistics creation on system columns is not supported");
+            }
+            None if table.assumed => {}
+            None => return refuse("42703", format!("column \"{column}\" does not exist")),
+            Some(known) if known.generated.as_ref().is_some_and(|generated| !generated.stored) => {
+                return refuse("0A000", "statistics creation on virtual generated columns is not supported");
+            }
+            Some(_) => {}
+        }
+    }
+    Ok(())
+}
