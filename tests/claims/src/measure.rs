@@ -94,7 +94,7 @@ END $$;
 
 /// Puts everything away that a case leaves behind.
 const CLEAN: &str = r"
-RESET ALL; SET client_min_messages = error;
+RESET ALL; DISCARD TEMP; SET client_min_messages = error;
 DO $$
 DECLARE name text;
 BEGIN
