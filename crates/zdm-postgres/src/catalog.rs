@@ -19,6 +19,7 @@ use crate::statement::{
     ConstraintAttributes, IndexElement, IndexKey, PartitionBound, PartitionBy, Persistence, PublishedPart, Query,
     SequenceOptions, Statement, TypeDefinition, Volatility,
 };
+use crate::version::PgVersion;
 
 /// The state of one database. See the module's description.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +44,8 @@ pub struct Catalog {
     owned: RedBlackTreeMapSync<QualifiedName, Arc<Vec<QualifiedName>>>,
     /// Derived: the tables with a column that draws from a sequence.
     drawing: RedBlackTreeMapSync<QualifiedName, Arc<Vec<QualifiedName>>>,
+    /// Derived: the tables whose columns or indexes name a type, without its schema, that is not the server's own.
+    naming_type: RedBlackTreeMapSync<Ident, Arc<Vec<QualifiedName>>>,
     /// Derived: all views.
     views: RedBlackTreeMapSync<QualifiedName, ()>,
     /// Derived: the tables with policies or rules.
@@ -247,6 +250,12 @@ impl Catalog {
         found
     }
 
+    /// The tables whose columns or indexes name a type of that name in whatever schema, sorted.
+    pub(crate) fn tables_naming_type(&self, name: &Ident) -> impl Iterator<Item = &Arc<Table>> {
+        let tables = self.naming_type.get(name).into_iter().flat_map(|tables| tables.iter());
+        tables.filter_map(|table| self.table(table))
+    }
+
     /// The tables with a column that draws from a sequence, sorted.
     pub fn tables_drawing_from(&self, sequence: &QualifiedName) -> impl Iterator<Item = &Arc<Table>> {
         let tables = self.drawing.get(sequence).into_iter().flat_map(|tables| tables.iter());
@@ -370,6 +379,7 @@ impl Catalog {
         let (constraints, triggers) = (table.constraints.clone(), table.triggers.clone());
         let secured = table.is_secured();
         let drawn = sequences_drawn(&table.columns);
+        let types = types_named(table);
         let own = Arc::make_mut(table);
         edit(own);
         own.columns.trim();
@@ -382,6 +392,7 @@ impl Catalog {
             self.enter_all(name, &before, &Derived::of_lists(&table.constraints, &table.triggers, now_secured));
         }
         self.enter_drawn(name, &drawn, &sequences_drawn(&table.columns));
+        self.enter_types(name, &types, &types_named(&table));
     }
 
     pub(crate) fn edit_view(&mut self, name: &QualifiedName, edit: impl FnOnce(&mut View)) {
@@ -405,6 +416,11 @@ impl Catalog {
             _ => Vec::new(),
         };
         self.enter_drawn(name, &drawn(before), &drawn(after));
+        let types = |relation: Option<&Relation>| match relation {
+            Some(Relation::Table(table)) => types_named(table),
+            _ => Vec::new(),
+        };
+        self.enter_types(name, &types(before), &types(after));
         let before = before.map(Derived::of).unwrap_or_default();
         let after = after.map(Derived::of).unwrap_or_default();
         self.enter_all(name, &before, &after);
@@ -416,6 +432,15 @@ impl Catalog {
         }
         for derived in after.iter().filter(|derived| !before.contains(derived)) {
             self.enter(name, *derived, true);
+        }
+    }
+
+    fn enter_types(&mut self, name: &QualifiedName, before: &[Ident], after: &[Ident]) {
+        for data_type in before.iter().filter(|data_type| !after.contains(data_type)) {
+            enter_name(&mut self.naming_type, data_type, name, false);
+        }
+        for data_type in after.iter().filter(|data_type| !before.contains(data_type)) {
+            enter_name(&mut self.naming_type, data_type, name, true);
         }
     }
 
@@ -474,6 +499,33 @@ impl<'a> Derived<'a> {
         let triggers = triggers.iter().filter_map(|trigger| trigger.constraint.as_ref());
         keys.chain(names).chain(triggers.map(Self::HasConstraint)).chain(secured.then_some(Self::Secured)).collect()
     }
+}
+
+/// The types that the columns of a table and the casts in its indexes name, but the server's own, each once.
+fn types_named(table: &Table) -> Vec<Ident> {
+    let mut found: Vec<Ident> = Vec::new();
+    let mut enter = |data_type: &DataType| {
+        let name = &data_type.name;
+        let own = name.schema.is_none() && crate::cast::is_builtin_type(name.name.as_str(), PgVersion::NEWEST);
+        if !own && !found.contains(&name.name) {
+            found.push(name.name.clone());
+        }
+    };
+    for column in &table.columns {
+        enter(&column.data_type);
+    }
+    let keys = table.indexes.iter().flat_map(|index| &index.elements).filter_map(|element| match &element.key {
+        IndexKey::Expr(expr) => Some(expr),
+        IndexKey::Column(_) => None,
+    });
+    for expr in keys {
+        expr.node.walk(&mut |node| {
+            if let ExprNode::Cast { data_type, .. } = node {
+                enter(data_type);
+            }
+        });
+    }
+    found
 }
 
 /// The sequences that columns draw from, each once.

@@ -30,7 +30,7 @@ impl Run {
         for array in [true, false] {
             let stores = |data_type: &DataType| data_type.name == *name && data_type.is_array() == array;
             if (array || direct)
-                && let Some(found) = self.column_that(&stores)
+                && let Some(found) = self.column_that(&name.name, &stores)
             {
                 return Some(found);
             }
@@ -50,18 +50,18 @@ impl Run {
         None
     }
 
-    /// A column of a table, or of an index, whose type is such.
-    fn column_that(&self, stores: &dyn Fn(&DataType) -> bool) -> Option<(Ident, Ident)> {
+    /// A column of a table, or of an index, whose type has that name and is such.
+    fn column_that(&self, name: &Ident, stores: &dyn Fn(&DataType) -> bool) -> Option<(Ident, Ident)> {
         // A parent was there before its children.
         let column_of = |inherited: bool| {
-            self.catalog().tables().filter(|table| !table.foreign).find_map(|table| {
+            self.catalog().tables_naming_type(name).filter(|table| !table.foreign).find_map(|table| {
                 let such = |column: &&Column| column.inherited == inherited && stores(&column.data_type);
                 let column = table.columns.iter().find(such)?;
                 Some((table.name.name.clone(), column.name.clone()))
             })
         };
         column_of(false).or_else(|| column_of(true)).or_else(|| {
-            let indexes = self.catalog().tables().flat_map(|table| table.indexes.iter());
+            let indexes = self.catalog().tables_naming_type(name).flat_map(|table| table.indexes.iter());
             indexes.into_iter().find_map(|index| {
                 let place = index.elements.iter().position(|element| match &element.key {
                     IndexKey::Expr(expr) => matches!(&*expr.node, ExprNode::Cast { data_type, .. }

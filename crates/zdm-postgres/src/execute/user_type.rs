@@ -65,13 +65,22 @@ impl Run {
     pub(super) fn columns_of_type(&self, name: &QualifiedName) -> Vec<(QualifiedName, Ident)> {
         let types = self.domains_over(name);
         let mut found: Vec<(bool, QualifiedName, Ident)> = Vec::new();
-        for table in self.catalog().tables() {
+        for table in self.tables_of_types(&types) {
             let columns = table.columns.iter().filter(|column| types.contains(&column.data_type.name));
             found.extend(columns.map(|column| (column.inherited, table.name.clone(), column.name.clone())));
         }
         // A parent was there before its children.
         found.sort_by_key(|(inherited, ..)| *inherited);
         found.into_iter().map(|(_, table, column)| (table, column)).collect()
+    }
+
+    /// The tables that name one of the types, sorted.
+    fn tables_of_types(&self, types: &[QualifiedName]) -> Vec<Arc<Table>> {
+        let mut tables: Vec<Arc<Table>> =
+            types.iter().flat_map(|name| self.catalog().tables_naming_type(&name.name)).cloned().collect();
+        tables.sort_by(|one, other| one.name.cmp(&other.name));
+        tables.dedup_by(|one, other| one.name == other.name);
+        tables
     }
 
     /// The type's catalog name; `None` where it may exist unknown to the catalog.
