@@ -1450,6 +1450,7 @@ CREATE FUNCTION lower(int) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT 'x':
 CREATE FUNCTION eqt(int, text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$ SELECT true $$; CREATE OPERATOR = (LEFTARG = int, RIGHTARG = text, FUNCTION = eqt); ALTER TABLE t ADD CHECK (i = txt)
 CREATE CAST (varchar AS mood) WITH INOUT AS ASSIGNMENT; ALTER TABLE t ALTER COLUMN vc TYPE mood
 INSERT INTO t (id, i) VALUES (1, 'x'::text)
+CREATE TABLE z (a timestamptz) PARTITION BY RANGE (date_trunc('day', a))
 
 -- not told, or in other words
 ALTER TABLE t ADD CHECK (avc && ARRAY['a'])
@@ -1503,7 +1504,6 @@ ALTER TABLE t ADD COLUMN z date GENERATED ALWAYS AS ((jb ->> 'a')::date) STORED
 CREATE INDEX ON t ((pr).a)
 CREATE INDEX ON t (noargs())
 CREATE DOMAIN z AS int DEFAULT 'x'::text
-CREATE TABLE z (a timestamptz) PARTITION BY RANGE (date_trunc('day', a))
 CREATE TABLE z (a point) PARTITION BY HASH (a)
 CREATE TABLE z (a json) PARTITION BY LIST (a)
 CREATE STATISTICS z (mcv) ON i, j FROM t
