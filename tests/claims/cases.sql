@@ -3767,36 +3767,36 @@ CREATE INDEX ON cargo (id) WITH (fillfactor = 'x')
 CREATE INDEX ON cargo (id) WITH (fillfactor = 20, fillfactor = 30)
 
 -- base periods and conflicts
-CREATE TABLE room (id int, during daterange, CONSTRAINT room_pk PRIMARY KEY (id, during WITHOUT OVERLAPS));
+CREATE TABLE room (id int NOT NULL, during daterange NOT NULL);
 CREATE TABLE plain (id int, during daterange, UNIQUE (id, during));
 CREATE TABLE stay (id int, room_id int, during daterange);
 CREATE TABLE other (id int, room_id int, during daterange);
-CREATE TABLE parted (id int, during daterange, CONSTRAINT parted_uq UNIQUE (id, during WITHOUT OVERLAPS)) PARTITION BY LIST (id);
+CREATE TABLE parted (id int, during daterange) PARTITION BY LIST (id);
 CREATE TABLE loose (id int, during daterange);
 INSERT INTO room SELECT i, daterange('2024-01-01', '2030-01-01') FROM generate_series(1, 1500) i;
 INSERT INTO stay SELECT i, i, daterange('2025-01-01', '2026-01-01') FROM generate_series(1, 1500) i;
 -- cases
-CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1)
-ALTER TABLE parted ATTACH PARTITION loose FOR VALUES IN (2)
-INSERT INTO room VALUES (1, daterange('2031-01-01', '2032-01-01')) ON CONFLICT (id, during) DO NOTHING
-INSERT INTO room VALUES (1, daterange('2031-01-01', '2032-01-01')) ON CONFLICT DO NOTHING
-INSERT INTO room VALUES (1, daterange('2031-01-01', '2032-01-01')) ON CONFLICT ON CONSTRAINT room_pk DO NOTHING
-INSERT INTO room VALUES (1, daterange('2031-01-01', '2032-01-01')) ON CONFLICT ON CONSTRAINT room_pk DO UPDATE SET id = 5
-INSERT INTO room VALUES (1, daterange('2031-01-01', '2032-01-01')) ON CONFLICT (id, during) DO UPDATE SET id = 5
+ALTER TABLE parted ADD CONSTRAINT parted_uq UNIQUE (id, during WITHOUT OVERLAPS) ==> CREATE TABLE parted_1 PARTITION OF parted FOR VALUES IN (1)
+ALTER TABLE parted ADD CONSTRAINT parted_uq UNIQUE (id, during WITHOUT OVERLAPS) ==> ALTER TABLE parted ATTACH PARTITION loose FOR VALUES IN (2)
+ALTER TABLE room ADD CONSTRAINT room_pk PRIMARY KEY (id, during WITHOUT OVERLAPS) ==> INSERT INTO room VALUES (1, daterange('2031-01-01', '2032-01-01')) ON CONFLICT (id, during) DO NOTHING
+ALTER TABLE room ADD CONSTRAINT room_pk PRIMARY KEY (id, during WITHOUT OVERLAPS) ==> INSERT INTO room VALUES (1, daterange('2031-01-01', '2032-01-01')) ON CONFLICT DO NOTHING
+ALTER TABLE room ADD CONSTRAINT room_pk PRIMARY KEY (id, during WITHOUT OVERLAPS) ==> INSERT INTO room VALUES (1, daterange('2031-01-01', '2032-01-01')) ON CONFLICT ON CONSTRAINT room_pk DO NOTHING
+ALTER TABLE room ADD CONSTRAINT room_pk PRIMARY KEY (id, during WITHOUT OVERLAPS) ==> INSERT INTO room VALUES (1, daterange('2031-01-01', '2032-01-01')) ON CONFLICT ON CONSTRAINT room_pk DO UPDATE SET id = 5
+ALTER TABLE room ADD CONSTRAINT room_pk PRIMARY KEY (id, during WITHOUT OVERLAPS) ==> INSERT INTO room VALUES (1, daterange('2031-01-01', '2032-01-01')) ON CONFLICT (id, during) DO UPDATE SET id = 5
 INSERT INTO plain VALUES (1, daterange('2031-01-01', '2032-01-01')) ON CONFLICT (id, during) DO UPDATE SET id = 5
 EXPLAIN INSERT INTO plain VALUES (1, daterange('2031-01-01', '2032-01-01')) ON CONFLICT (id, during) DO UPDATE SET id = 5
 EXPLAIN INSERT INTO plain VALUES (1, daterange('2031-01-01', '2032-01-01')) ON CONFLICT (id) DO NOTHING
-ALTER TABLE stay ADD CONSTRAINT stay_fk FOREIGN KEY (room_id, PERIOD during) REFERENCES room (id, PERIOD during)
-ALTER TABLE stay ADD CONSTRAINT stay_fk FOREIGN KEY (room_id, PERIOD during) REFERENCES room
-ALTER TABLE other ADD CONSTRAINT other_fk FOREIGN KEY (room_id, PERIOD during) REFERENCES room
-ALTER TABLE stay ADD CONSTRAINT stay_fk FOREIGN KEY (room_id, PERIOD during) REFERENCES room NOT VALID ==> ALTER TABLE stay VALIDATE CONSTRAINT stay_fk
-ALTER TABLE stay ADD FOREIGN KEY (room_id, PERIOD during) REFERENCES room (id, during)
-ALTER TABLE stay ADD FOREIGN KEY (room_id, during) REFERENCES room (id, PERIOD during)
-ALTER TABLE stay ADD FOREIGN KEY (room_id, during) REFERENCES room (id, during)
-ALTER TABLE stay ADD FOREIGN KEY (room_id, during) REFERENCES room
-ALTER TABLE stay ADD FOREIGN KEY (room_id) REFERENCES room
-ALTER TABLE stay ADD FOREIGN KEY (room_id) REFERENCES room (id, PERIOD during)
-ALTER TABLE stay ADD FOREIGN KEY (room_id, PERIOD during) REFERENCES room (id)
+ALTER TABLE room ADD CONSTRAINT room_pk PRIMARY KEY (id, during WITHOUT OVERLAPS) ==> ALTER TABLE stay ADD CONSTRAINT stay_fk FOREIGN KEY (room_id, PERIOD during) REFERENCES room (id, PERIOD during)
+ALTER TABLE room ADD CONSTRAINT room_pk PRIMARY KEY (id, during WITHOUT OVERLAPS) ==> ALTER TABLE stay ADD CONSTRAINT stay_fk FOREIGN KEY (room_id, PERIOD during) REFERENCES room
+ALTER TABLE room ADD CONSTRAINT room_pk PRIMARY KEY (id, during WITHOUT OVERLAPS) ==> ALTER TABLE other ADD CONSTRAINT other_fk FOREIGN KEY (room_id, PERIOD during) REFERENCES room
+ALTER TABLE room ADD CONSTRAINT room_pk PRIMARY KEY (id, during WITHOUT OVERLAPS); ALTER TABLE stay ADD CONSTRAINT stay_fk FOREIGN KEY (room_id, PERIOD during) REFERENCES room NOT VALID ==> ALTER TABLE stay VALIDATE CONSTRAINT stay_fk
+ALTER TABLE room ADD CONSTRAINT room_pk PRIMARY KEY (id, during WITHOUT OVERLAPS) ==> ALTER TABLE stay ADD FOREIGN KEY (room_id, PERIOD during) REFERENCES room (id, during)
+ALTER TABLE room ADD CONSTRAINT room_pk PRIMARY KEY (id, during WITHOUT OVERLAPS) ==> ALTER TABLE stay ADD FOREIGN KEY (room_id, during) REFERENCES room (id, PERIOD during)
+ALTER TABLE room ADD CONSTRAINT room_pk PRIMARY KEY (id, during WITHOUT OVERLAPS) ==> ALTER TABLE stay ADD FOREIGN KEY (room_id, during) REFERENCES room (id, during)
+ALTER TABLE room ADD CONSTRAINT room_pk PRIMARY KEY (id, during WITHOUT OVERLAPS) ==> ALTER TABLE stay ADD FOREIGN KEY (room_id, during) REFERENCES room
+ALTER TABLE room ADD CONSTRAINT room_pk PRIMARY KEY (id, during WITHOUT OVERLAPS) ==> ALTER TABLE stay ADD FOREIGN KEY (room_id) REFERENCES room
+ALTER TABLE room ADD CONSTRAINT room_pk PRIMARY KEY (id, during WITHOUT OVERLAPS) ==> ALTER TABLE stay ADD FOREIGN KEY (room_id) REFERENCES room (id, PERIOD during)
+ALTER TABLE room ADD CONSTRAINT room_pk PRIMARY KEY (id, during WITHOUT OVERLAPS) ==> ALTER TABLE stay ADD FOREIGN KEY (room_id, PERIOD during) REFERENCES room (id)
 ALTER TABLE stay ADD FOREIGN KEY (room_id, PERIOD during) REFERENCES plain (id, PERIOD during)
 ALTER TABLE stay ADD FOREIGN KEY (room_id, during) REFERENCES plain (id, during)
 ALTER TABLE stay ADD FOREIGN KEY (room_id, room_id) REFERENCES plain (id, id)
