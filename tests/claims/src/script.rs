@@ -121,7 +121,7 @@ impl Script {
         // Of a table without rows nothing shows whether it is read or written.
         let mut predicted = prediction.observed;
         for set in [&mut predicted.scans, &mut predicted.rewrites, &mut measured.scans, &mut measured.rewrites] {
-            set.retain(|name| !self.empty(&format!("ONLY {name}")));
+            set.retain(|name| !self.empty(name));
         }
         // The check of a foreign key finds the few rows that are referenced with or without their index.
         measured.scans.retain(|name| predicted.scans.contains(name) || !self.referenced(name));
@@ -283,7 +283,7 @@ impl Script {
         keys.into_iter().any(|table| same(table) || self.model.catalog().descendants(table).iter().any(same))
     }
 
-    /// Whether a query of it gives no row.
+    /// Whether the relation itself has no row; of a partitioned table, whether its partitions have none.
     fn empty(&self, name: &str) -> bool {
         let rows = format!(
             "SELECT 1 FROM {name} AS t WHERE t.tableoid = '{name}'::regclass \
