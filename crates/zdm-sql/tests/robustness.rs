@@ -1,6 +1,6 @@
 //! No text makes the reader panic, and what it says about places holds for every text.
 
-use zdm_postgres::Statement;
+use zdm_postgres::{Catalog, PgVersion, Session, Statement};
 use zdm_sql::{ParsedStatement, parse, parse_data_type, parse_expr};
 use zdm_testkit::Random;
 
@@ -222,4 +222,37 @@ fn depth_is_bounded() {
         }
     });
     thread.expect("a thread starts").join().expect("no text overflows the stack");
+}
+
+#[test]
+fn types_over_themselves_come_to_an_end() {
+    for types in [
+        "CREATE DOMAIN d AS d",
+        "CREATE DOMAIN d AS d[]",
+        "CREATE DOMAIN d AS e; CREATE DOMAIN e AS d",
+        "CREATE DOMAIN d AS e[]; CREATE DOMAIN e AS d[]",
+        "CREATE TYPE d AS (a d, b d[])",
+        "CREATE DOMAIN d AS e; CREATE TYPE e AS (a d)",
+        "CREATE TYPE d AS (a e); CREATE TYPE e AS (a d[])",
+    ] {
+        for change in [
+            "ALTER TABLE t ADD COLUMN x d DEFAULT NULL",
+            "ALTER TABLE t ALTER COLUMN c TYPE bigint",
+            "ALTER TABLE t ALTER COLUMN c TYPE d USING NULL",
+            "ALTER TABLE t ADD COLUMN x d[]; ALTER TABLE t ALTER COLUMN c TYPE bigint",
+            "ALTER TYPE d ADD ATTRIBUTE z d; ALTER TYPE d ALTER ATTRIBUTE a TYPE e; ALTER TYPE d DROP ATTRIBUTE a CASCADE",
+            "ALTER DOMAIN d ADD CHECK (VALUE IS NOT NULL)",
+            "ALTER TYPE d RENAME TO f; DROP TYPE f CASCADE",
+            "DROP TYPE d",
+            "DROP TYPE d CASCADE",
+            "DROP DOMAIN d CASCADE; DROP TABLE t CASCADE",
+        ] {
+            let mut catalog = Catalog::new();
+            catalog.mark_incomplete();
+            let mut session = Session::new(catalog, PgVersion::NEWEST);
+            for parsed in parse(&format!("CREATE TABLE t (c int); {types}; {change}")) {
+                session.execute(&parsed.statement);
+            }
+        }
+    }
 }

@@ -1069,7 +1069,7 @@ fn check_items(text: &str, columns: usize) -> Step {
 
 /// Whether names alone are written, and none that the grammar keeps for itself.
 fn is_column_reference(item: &str) -> bool {
-    const RESERVED: [&str; 15] = [
+    const RESERVED: [&str; 16] = [
         "null",
         "true",
         "false",
@@ -1085,12 +1085,12 @@ fn is_column_reference(item: &str) -> bool {
         "localtime",
         "localtimestamp",
         "session_user",
+        "user",
     ];
     let lower = item.to_ascii_lowercase();
     lower.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_')
         && lower.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'))
         && !RESERVED.contains(&lower.as_str())
-        && lower != "user"
 }
 
 /// What a bound says by itself: it has room for a row.

@@ -105,6 +105,16 @@ impl Run {
 
     /// `CheckAttributeType`: a row cannot have itself inside.
     pub(super) fn refuse_member_of_itself(&self, data_type: &DataType, containing: &[QualifiedName]) -> Step {
+        self.look_for_itself(data_type, containing, &mut Vec::new())
+    }
+
+    /// Each type is looked into once: what is over a type that nobody is known to have made may be over itself.
+    fn look_for_itself(
+        &self,
+        data_type: &DataType,
+        containing: &[QualifiedName],
+        seen: &mut Vec<QualifiedName>,
+    ) -> Step {
         let name = &data_type.name;
         if !data_type.is_array() && containing.contains(name) {
             return refuse(
@@ -113,10 +123,15 @@ impl Run {
             );
         }
         if data_type.is_array() {
-            return self.refuse_member_of_itself(&DataType { array_dimensions: 0, ..data_type.clone() }, containing);
+            let element = DataType { array_dimensions: 0, ..data_type.clone() };
+            return self.look_for_itself(&element, containing, seen);
         }
+        if seen.contains(name) {
+            return Ok(());
+        }
+        seen.push(name.clone());
         let members: Vec<DataType> = match self.catalog().user_type(name).map(|known| &known.kind) {
-            Some(UserTypeKind::Domain(domain)) => return self.refuse_member_of_itself(&domain.base, containing),
+            Some(UserTypeKind::Domain(domain)) => return self.look_for_itself(&domain.base, containing, seen),
             Some(UserTypeKind::Defined(TypeDefinition::Composite(attributes))) => {
                 attributes.iter().map(|(_, data_type)| data_type.clone()).collect()
             }
@@ -128,7 +143,7 @@ impl Run {
         };
         let mut containing = containing.to_vec();
         containing.push(name.clone());
-        members.iter().try_for_each(|member| self.refuse_member_of_itself(member, &containing))
+        members.iter().try_for_each(|member| self.look_for_itself(member, &containing, seen))
     }
 
     /// The actions of ALTER TYPE on the attributes of a composite type.

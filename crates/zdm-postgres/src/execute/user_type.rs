@@ -439,8 +439,8 @@ impl Run {
         self.remove_relations(&typed, DropBehavior::Cascade, "table")?;
         self.drop_columns(columns)?;
         for domain in domains {
-            self.drop_columns_of(&domain, behavior, word, object)?;
             self.catalog_mut().types.remove_mut(&domain);
+            self.drop_columns_of(&domain, behavior, word, object)?;
         }
         for (composite, attribute) in attributes {
             let drop = AlterTypeAction::DropAttribute { name: attribute, if_exists: true, behavior };
