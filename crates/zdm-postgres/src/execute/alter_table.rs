@@ -917,6 +917,14 @@ impl Run {
         Ok(())
     }
 
+    /// 42703 unless the table may have the column all the same; no system column can be altered.
+    pub(super) fn refuse_missing_column(&self, name: &QualifiedName, column: &Ident) -> Step {
+        if super::create_table::is_system_column(column) {
+            return refuse("0A000", format!("cannot alter system column \"{column}\""));
+        }
+        if self.table(name).assumed { Ok(()) } else { Self::missing_column(name, column) }
+    }
+
     /// Edits a column in each of the tables; 42703 where the first does not have it.
     fn edit_column(
         &mut self,
@@ -927,11 +935,8 @@ impl Run {
         for (position, name) in tables.iter().enumerate() {
             let table = self.table(name);
             let Some(known) = table.column(column.as_str()) else {
-                if position == 0 && super::create_table::is_system_column(column) {
-                    return refuse("0A000", format!("cannot alter system column \"{column}\""));
-                }
-                if position == 0 && !table.assumed {
-                    return Self::missing_column(name, column);
+                if position == 0 {
+                    self.refuse_missing_column(name, column)?;
                 }
                 continue;
             };

@@ -111,11 +111,8 @@ impl Run {
         for (position, name) in tables.iter().enumerate() {
             let table = self.table(name);
             let Some(known) = table.column(column.as_str()) else {
-                if position == 0 && super::create_table::is_system_column(column) {
-                    return refuse("0A000", format!("cannot alter system column \"{column}\""));
-                }
-                if position == 0 && !table.assumed {
-                    return Self::missing_column(name, column);
+                if position == 0 {
+                    self.refuse_missing_column(name, column)?;
                 }
                 if table.assumed {
                     queue.entry(name.clone()).or_default().verify = validate;
