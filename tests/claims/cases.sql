@@ -3999,3 +3999,469 @@ ALTER TABLE suit ADD EXCLUDE USING btree (room WITH &&)
 ALTER TABLE suit ADD CHECK (room && 'x'::char(3))
 ALTER TABLE suit ALTER COLUMN during TYPE char(5)
 ALTER TABLE suit ADD CONSTRAINT big CHECK (n < 1000000) NOT ENFORCED
+
+-- base selects
+CREATE SCHEMA far;
+CREATE TABLE c (id int PRIMARY KEY, name text, region text, at timestamptz, data jsonb, tags text[]);
+CREATE TABLE o (id int PRIMARY KEY, c_id int REFERENCES c, total numeric, name text, status text, day date);
+CREATE TABLE l (o_id int, no int, sku text, qty int, PRIMARY KEY (o_id, no));
+CREATE TABLE far.c (id int, other text);
+CREATE TYPE pair AS (a int, b text);
+CREATE TABLE withpair (id int, p pair);
+CREATE VIEW v AS SELECT o.id, c.name FROM o JOIN c ON c.id = o.c_id;
+CREATE FUNCTION twice(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 * 2';
+CREATE FUNCTION label(c) RETURNS text LANGUAGE sql STABLE AS 'SELECT $1.name';
+-- cases
+CREATE VIEW w AS SELECT region, count(*) FROM c GROUP BY region
+CREATE VIEW w AS SELECT region, name, count(*) FROM c GROUP BY region
+CREATE VIEW w AS SELECT c.*, count(o.id) FROM c LEFT JOIN o ON o.c_id = c.id GROUP BY c.id
+CREATE VIEW w AS SELECT c.*, count(*) AS n FROM c GROUP BY c.id
+CREATE VIEW w AS SELECT c.*, count(*) AS n FROM c GROUP BY c.region
+CREATE VIEW w AS SELECT c.id, c.name, o.total, count(*) FROM c JOIN o ON o.c_id = c.id GROUP BY c.id
+CREATE VIEW w AS SELECT c.id, c.name, o.status, count(*) FROM c JOIN o ON o.c_id = c.id GROUP BY c.id, o.status
+CREATE VIEW w AS SELECT upper(name) AS u, count(*) FROM c GROUP BY upper(name)
+CREATE VIEW w AS SELECT upper(name) AS u, count(*) FROM c GROUP BY u
+CREATE VIEW w AS SELECT upper(name) AS u, count(*) FROM c GROUP BY 1
+CREATE VIEW w AS SELECT upper(name) AS u, region, count(*) FROM c GROUP BY 1
+CREATE VIEW w AS SELECT region, max(name) FROM c GROUP BY 1 HAVING count(*) > 3 AND min(name) <> 'x'
+CREATE VIEW w AS SELECT region, max(name) FROM c GROUP BY 1 HAVING name <> 'x'
+CREATE VIEW w AS SELECT region FROM c GROUP BY region ORDER BY name
+CREATE VIEW w AS SELECT region FROM c GROUP BY region ORDER BY max(name)
+CREATE VIEW w AS SELECT region, count(*) AS n FROM c GROUP BY region ORDER BY n DESC, region
+CREATE VIEW w AS SELECT name FROM c HAVING count(*) > 1
+CREATE VIEW w AS SELECT count(*), name FROM c
+CREATE VIEW w AS SELECT count(*), 'x' AS k FROM c
+CREATE VIEW w AS SELECT sum(total) / count(*) AS mean, max(day) FROM o
+CREATE VIEW w AS SELECT c_id, sum(total) OVER (PARTITION BY c_id ORDER BY day) FROM o
+CREATE VIEW w AS SELECT c_id, rank() OVER (ORDER BY sum(total)) FROM o GROUP BY c_id
+CREATE VIEW w AS SELECT id, (SELECT count(*) FROM o WHERE o.c_id = c.id) AS n FROM c
+CREATE VIEW w AS SELECT id, (SELECT max(total) FROM o WHERE o.c_id = c.id) AS n FROM c GROUP BY id
+CREATE VIEW w AS SELECT name FROM c WHERE count(*) > 1
+CREATE VIEW w AS SELECT name FROM c WHERE id = (SELECT max(c_id) FROM o)
+CREATE VIEW w AS SELECT id FROM c JOIN o ON o.c_id = c.id
+CREATE VIEW w AS SELECT c.id FROM c JOIN o ON c_id = c.id
+CREATE VIEW w AS SELECT name FROM c, o
+CREATE VIEW w AS SELECT c.name FROM c, o WHERE id = 3
+CREATE VIEW w AS SELECT c.name FROM c JOIN o USING (id)
+CREATE VIEW w AS SELECT id, c.name FROM c JOIN o USING (id)
+CREATE VIEW w AS SELECT name FROM c JOIN o USING (id)
+CREATE VIEW w AS SELECT id, name, region FROM c NATURAL JOIN o
+CREATE VIEW w AS SELECT x.name FROM c
+CREATE VIEW w AS SELECT c.name FROM c AS x
+CREATE VIEW w AS SELECT x.name FROM c x
+CREATE VIEW w AS SELECT x.nope FROM c x
+CREATE VIEW w AS SELECT nope FROM c x
+CREATE VIEW w AS SELECT c.nope FROM c, o
+CREATE VIEW w AS SELECT nope FROM c, o
+CREATE VIEW w AS SELECT c.id FROM c WHERE o.total > 3
+CREATE VIEW w AS SELECT c.id FROM c WHERE nope > 3
+CREATE VIEW w AS SELECT c.id FROM c, o WHERE o.nope > 3
+CREATE VIEW w AS SELECT c.id FROM c JOIN o ON o.c_id = c.nope
+CREATE VIEW w AS SELECT c.id FROM c JOIN o ON o.c_id = x.id
+CREATE VIEW w AS SELECT c.id FROM l, c JOIN o ON o.id = l.o_id
+CREATE VIEW w AS SELECT c.id FROM c JOIN o ON o.c_id = l.no JOIN l ON l.o_id = o.id
+CREATE VIEW w AS SELECT c.id FROM c JOIN o ON o.c_id = c.id JOIN l ON l.o_id = o.id AND l.no = c.id
+CREATE VIEW w AS SELECT c.id FROM c JOIN c ON true
+CREATE VIEW w AS SELECT c.id FROM c, o c
+CREATE VIEW w AS SELECT c.other FROM c JOIN far.c ON true
+CREATE VIEW w AS SELECT a.id, b.id AS bid FROM c a JOIN c b ON a.id = b.id
+CREATE VIEW w AS SELECT a.id, b.id FROM c a JOIN c b ON a.id = b.id
+CREATE VIEW w AS SELECT c.id FROM c WHERE EXISTS (SELECT 1 FROM o WHERE o.c_id = c.id)
+CREATE VIEW w AS SELECT c.id FROM c WHERE EXISTS (SELECT 1 FROM o WHERE o.c_id = nope)
+CREATE VIEW w AS SELECT c.id FROM c WHERE EXISTS (SELECT 1 FROM o WHERE c_id = c.id AND name = region)
+CREATE VIEW w AS SELECT c.id FROM c WHERE EXISTS (SELECT 1 FROM o WHERE c_id = cc.id)
+CREATE VIEW w AS SELECT c.id FROM c WHERE id IN (SELECT nope FROM o)
+CREATE VIEW w AS SELECT c.id FROM c WHERE id IN (SELECT c_id FROM o GROUP BY c_id HAVING count(*) > 2)
+CREATE VIEW w AS SELECT c.id FROM c WHERE id IN (SELECT c_id FROM o GROUP BY status)
+CREATE VIEW w AS SELECT s.n FROM (SELECT c_id, count(*) AS n FROM o GROUP BY c_id) s
+CREATE VIEW w AS SELECT s.m FROM (SELECT c_id, count(*) AS n FROM o GROUP BY c_id) s
+CREATE VIEW w AS SELECT s.c_id, count FROM (SELECT c_id, count(*) FROM o GROUP BY c_id) s
+CREATE VIEW w AS SELECT s.c_id, n FROM (SELECT c_id, status, count(*) AS n FROM o GROUP BY c_id) s
+CREATE VIEW w AS SELECT c.id, s.n FROM c JOIN (SELECT o.c_id, count(*) AS n FROM o WHERE o.c_id = c.id GROUP BY o.c_id) s ON true
+CREATE VIEW w AS SELECT c.id, s.n FROM c CROSS JOIN LATERAL (SELECT count(*) AS n FROM o WHERE o.c_id = c.id) s
+CREATE VIEW w AS SELECT c.id, s.n FROM c LEFT JOIN LATERAL (SELECT count(*) AS n FROM o WHERE o.c_id = c.id) s ON true
+CREATE VIEW w AS SELECT s.n FROM (SELECT count(*) AS n FROM o WHERE o.c_id = c.id) s, c
+CREATE VIEW w AS SELECT s.a, s.b FROM (SELECT id, name FROM c) AS s (a, b)
+CREATE VIEW w AS SELECT s.id FROM (SELECT id, name FROM c) AS s (a, b)
+CREATE VIEW w AS SELECT x.a FROM c AS x (a, b)
+CREATE VIEW w AS SELECT x.id FROM c AS x (a, b)
+CREATE VIEW w AS SELECT x.region FROM c AS x (a, b)
+CREATE VIEW w AS WITH t AS (SELECT id, name FROM c) SELECT id FROM t
+CREATE VIEW w AS WITH t AS (SELECT id, nope FROM c) SELECT id FROM t
+CREATE VIEW w AS WITH c AS (SELECT id AS k FROM o) SELECT k FROM c
+CREATE VIEW w AS WITH c AS (SELECT id AS k FROM o) SELECT k, (SELECT max(k) FROM c) AS m FROM c
+CREATE VIEW w AS WITH t AS (SELECT c_id, count(*) FROM o) SELECT * FROM t
+CREATE VIEW w AS WITH RECURSIVE t (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM t WHERE n < 10) SELECT n FROM t
+CREATE VIEW w AS SELECT id FROM c UNION SELECT nope FROM o
+CREATE VIEW w AS SELECT id AS k FROM c UNION ALL SELECT c_id FROM o ORDER BY k
+CREATE VIEW w AS SELECT id, count(*) FROM c UNION ALL SELECT c_id, total FROM o
+CREATE VIEW w AS (SELECT id FROM c) EXCEPT (SELECT o.nope FROM o)
+CREATE VIEW w AS SELECT id AS k FROM c ORDER BY k
+CREATE VIEW w AS SELECT id AS k FROM c ORDER BY k + 1
+CREATE VIEW w AS SELECT id AS k FROM c ORDER BY nope
+CREATE VIEW w AS SELECT id AS k FROM c ORDER BY 1, name DESC NULLS LAST
+CREATE VIEW w AS SELECT id AS k FROM c WHERE k > 3
+CREATE VIEW w AS SELECT id AS k FROM c GROUP BY k
+CREATE VIEW w AS SELECT id AS k, count(*) FROM c GROUP BY k HAVING k > 1
+CREATE VIEW w AS SELECT c FROM c
+CREATE VIEW w AS SELECT count(c), count(c.*), max(region) FROM c
+CREATE VIEW w AS SELECT c.label, name FROM c
+CREATE VIEW w AS SELECT label(c), c.id FROM c
+CREATE VIEW w AS SELECT (p).a FROM withpair
+CREATE VIEW w AS SELECT (withpair.p).b FROM withpair
+CREATE VIEW w AS SELECT p.a FROM withpair
+CREATE VIEW w AS SELECT data->>'k' AS k, tags[1] AS t, at::date AS d, extract(year FROM at) AS y FROM c
+CREATE VIEW w AS SELECT data->>'k' AS k, count(*) FROM c GROUP BY data->>'k'
+CREATE VIEW w AS SELECT at::date AS d, count(*) FROM c GROUP BY at::date
+CREATE VIEW w AS SELECT at::date AS d, at, count(*) FROM c GROUP BY at::date
+CREATE VIEW w AS SELECT date_trunc('month', day) AS m, sum(total) FROM o GROUP BY date_trunc('month', day)
+CREATE VIEW w AS SELECT date_trunc('month', day) AS m, status, sum(total) FROM o GROUP BY date_trunc('month', day)
+CREATE VIEW w AS SELECT region, status, count(*) FROM c JOIN o ON o.c_id = c.id GROUP BY ROLLUP (region, status)
+CREATE VIEW w AS SELECT region, status, total FROM c JOIN o ON o.c_id = c.id GROUP BY CUBE (region, status)
+CREATE VIEW w AS SELECT region, count(*) FILTER (WHERE name <> 'x') AS n, string_agg(name, ',' ORDER BY id) AS names FROM c GROUP BY region
+CREATE VIEW w AS SELECT CASE WHEN id > 3 THEN name ELSE 'x' END AS k, count(*) FROM c GROUP BY CASE WHEN id > 3 THEN name ELSE 'x' END
+CREATE VIEW w AS SELECT CASE WHEN count(*) > 3 THEN region END AS k FROM c
+CREATE VIEW w AS SELECT coalesce(region, name), count(*) FROM c GROUP BY region
+CREATE VIEW w AS SELECT coalesce(max(region), 'x') FROM c
+CREATE VIEW w AS SELECT DISTINCT region FROM c ORDER BY region
+CREATE VIEW w AS SELECT DISTINCT ON (region) region, name FROM c ORDER BY region, at
+CREATE VIEW w AS SELECT id FROM v GROUP BY id
+CREATE VIEW w AS SELECT id, name FROM v GROUP BY id
+CREATE VIEW w AS SELECT v.nope FROM v
+CREATE VIEW w AS SELECT g FROM generate_series(1, 3) g
+CREATE VIEW w AS SELECT g, c.id FROM c, generate_series(1, c.id) g
+CREATE VIEW w AS SELECT t.x, t.y FROM unnest(ARRAY[1, 2], ARRAY[3, 4]) AS t (x, y)
+CREATE VIEW w AS SELECT c.id, t FROM c CROSS JOIN unnest(c.tags) AS t
+CREATE VIEW w AS SELECT c.id, k.value FROM c, jsonb_each_text(c.data) AS k
+CREATE VIEW w AS SELECT column1 FROM (VALUES (1), (2)) AS q
+CREATE VIEW w AS SELECT q.n FROM (VALUES (1), (2)) AS q (n)
+CREATE VIEW w AS SELECT tableoid, ctid, id FROM c
+CREATE VIEW w AS SELECT id FROM (c JOIN l ON l.o_id = c.id)
+CREATE VIEW w AS SELECT c.id FROM c JOIN (o JOIN l ON l.o_id = o.id) ON o.c_id = c.id
+CREATE VIEW w AS SELECT id FROM c WHERE id = ANY (SELECT c_id FROM o WHERE o.status = c.region)
+CREATE VIEW w AS SELECT id FROM c WHERE (id, name) IN (SELECT c_id, oo.name FROM o oo)
+CREATE VIEW w AS SELECT id FROM c WHERE (id, name) IN (SELECT c_id, o.name FROM o oo)
+CREATE VIEW w AS SELECT row_number() OVER w AS n, id FROM c WINDOW w AS (PARTITION BY region ORDER BY id)
+CREATE VIEW w AS SELECT array_agg(id), region FROM c GROUP BY 2
+CREATE VIEW w AS SELECT ARRAY(SELECT o.id FROM o WHERE o.c_id = c.id) AS ids, name FROM c
+CREATE VIEW w AS SELECT ARRAY(SELECT o.nope FROM o WHERE o.c_id = c.id) AS ids, name FROM c
+CREATE VIEW w AS SELECT count(DISTINCT region), count(DISTINCT name) FROM c
+CREATE VIEW w AS SELECT count(DISTINCT region), name FROM c
+CREATE VIEW w AS SELECT twice(count(*)::int) FROM c
+CREATE VIEW w AS SELECT twice(id), count(*) FROM c GROUP BY region
+CREATE VIEW w AS SELECT s.c.id FROM c
+CREATE VIEW w AS SELECT s.c.nope FROM c
+CREATE MATERIALIZED VIEW w AS SELECT region, name, count(*) FROM c GROUP BY region
+CREATE MATERIALIZED VIEW w AS SELECT region, count(*) FROM c GROUP BY region
+CREATE MATERIALIZED VIEW w AS SELECT c.nope FROM c, o WITH NO DATA
+CREATE TABLE w AS SELECT region, name, count(*) FROM c GROUP BY region
+CREATE TABLE w AS SELECT c.region, sum(o.total) AS total FROM c JOIN o ON o.c_id = c.id GROUP BY 1
+CREATE TABLE w AS SELECT id FROM c, o
+SELECT region, name, count(*) FROM c GROUP BY region
+SELECT c.id, x.id FROM c
+SELECT name INTO w FROM c, o
+INSERT INTO l (o_id, no) SELECT id, count(*) FROM o
+INSERT INTO l (o_id, no) SELECT o.id, nope FROM o, c
+INSERT INTO l (o_id, no) SELECT id, 1 FROM o JOIN c ON c.id = o.c_id
+INSERT INTO l (o_id, no) SELECT id, count(*) FROM o GROUP BY id ON CONFLICT (o_id, no) DO UPDATE SET qty = excluded.qty
+INSERT INTO l (o_id, no) SELECT id, 1 FROM o ON CONFLICT DO NOTHING
+UPDATE o SET total = (SELECT sum(qty) FROM l WHERE l.o_id = o.id)
+UPDATE o SET total = (SELECT qty FROM l WHERE l.o_id = x.id)
+UPDATE o SET total = (SELECT nope FROM l WHERE l.o_id = o.id)
+UPDATE o SET name = c.name FROM c WHERE c.id = o.c_id
+UPDATE o SET name = c.nope FROM c WHERE c.id = o.c_id
+UPDATE o SET name = name FROM c WHERE c.id = o.c_id
+UPDATE o SET name = c.name FROM c WHERE id = o.c_id
+UPDATE o oo SET name = 'x' WHERE o.id = 3
+UPDATE o SET name = 'x' WHERE id IN (SELECT nope FROM l)
+UPDATE o SET name = 'x' WHERE count(*) > 3
+UPDATE o SET name = 'x' WHERE EXISTS (SELECT 1 FROM c WHERE c.id = c_id AND c.region = status)
+DELETE FROM o USING c WHERE c.id = o.c_id AND c.nope = 3
+DELETE FROM o WHERE id IN (SELECT o_id FROM l GROUP BY no)
+DELETE FROM o WHERE id IN (SELECT o_id FROM l GROUP BY o_id HAVING count(*) > 1)
+DELETE FROM o WHERE o.nope = 3
+DELETE FROM o a USING o b WHERE a.id < b.id AND a.c_id = b.c_id
+DELETE FROM o a USING o b WHERE id < b.id
+DELETE FROM c WHERE NOT EXISTS (SELECT 1 FROM o WHERE o.c_id = cc.id)
+CREATE POLICY p ON o USING (EXISTS (SELECT 1 FROM c WHERE c.id = o.c_id AND c.region = 'x'))
+CREATE POLICY p ON o USING (EXISTS (SELECT 1 FROM c WHERE c.id = c_id AND c.nope = 'x'))
+CREATE POLICY p ON o USING (c_id IN (SELECT id FROM c GROUP BY region))
+CREATE POLICY p ON o USING (nope = 3)
+CREATE POLICY p ON o USING (c.id = 3)
+CREATE RULE r AS ON INSERT TO o DO ALSO INSERT INTO l (o_id, no) SELECT NEW.id, nope FROM c
+CREATE RULE r AS ON UPDATE TO o DO INSTEAD UPDATE c SET name = NEW.name WHERE c.id = OLD.c_id
+CREATE RULE r AS ON UPDATE TO o DO INSTEAD UPDATE c SET name = NEW.nope WHERE c.id = OLD.c_id
+CREATE FUNCTION f() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM c'
+CREATE FUNCTION f() RETURNS text LANGUAGE sql AS 'SELECT name FROM c GROUP BY region'
+CREATE FUNCTION f() RETURNS text LANGUAGE sql AS 'SELECT nope FROM c'
+CREATE FUNCTION f(k int) RETURNS text LANGUAGE sql AS 'SELECT name FROM c WHERE id = k'
+CREATE FUNCTION f(k int) RETURNS text LANGUAGE sql AS 'SELECT name FROM c WHERE id = f.k'
+CREATE FUNCTION f(k c) RETURNS text LANGUAGE sql AS 'SELECT name FROM o WHERE id = k.id'
+CREATE FUNCTION f(int) RETURNS text LANGUAGE sql AS 'SELECT c.name FROM c, o WHERE id = $1'
+CREATE FUNCTION f(int) RETURNS text LANGUAGE sql AS 'SELECT x.name FROM c WHERE id = $1'
+CREATE VIEW w AS SELECT region, status, count(*) FROM c JOIN o ON o.c_id = c.id GROUP BY GROUPING SETS ((region), (status), ())
+CREATE VIEW w AS SELECT region, status, count(*) FROM c JOIN o ON o.c_id = c.id GROUP BY (region, status)
+CREATE VIEW w AS SELECT region, count(*) OVER () FROM c GROUP BY region
+CREATE VIEW w AS SELECT row_number() OVER (), rank() OVER (ORDER BY id) FROM c
+CREATE VIEW w AS SELECT x.id FROM c x LEFT JOIN LATERAL (SELECT max(o.day) AS last FROM o WHERE o.c_id = x.id) m ON true WHERE m.last > now()
+CREATE VIEW w AS SELECT count(*) FROM c HAVING count(*) > (SELECT count(*) FROM o WHERE c_id = 3)
+CREATE VIEW w AS SELECT max((SELECT max(o.total) FROM o WHERE o.c_id = c.id)) FROM c
+CREATE VIEW w AS SELECT id FROM c LIMIT (SELECT count(*) FROM o)
+CREATE VIEW w AS SELECT id FROM c ORDER BY count(*)
+CREATE VIEW w AS SELECT id FROM c GROUP BY count(*)
+CREATE VIEW w AS SELECT c.id FROM c JOIN o ON count(*) = 3
+CREATE VIEW w AS SELECT data->'a'->>'b' AS x, (data->>'c')::int AS y, jsonb_array_length(data->'d') AS z FROM c
+CREATE VIEW w AS SELECT substring(name FROM 1 FOR 3) AS s, trim(BOTH 'x' FROM name) AS t, position('a' IN name) AS p, overlay(name PLACING 'x' FROM 2) AS o FROM c
+CREATE VIEW w AS SELECT name COLLATE "C" AS n, at AT TIME ZONE 'UTC' AS u, INTERVAL '1 day' AS i, DATE '2020-01-01' AS d FROM c
+CREATE VIEW w AS SELECT id FROM c WHERE name IS DISTINCT FROM region AND at IS NOT NULL AND name SIMILAR TO 'x%' AND id BETWEEN SYMMETRIC 3 AND 1
+CREATE VIEW w AS SELECT id FROM c WHERE (id, name) = (SELECT o.id, o.name FROM o LIMIT 1)
+CREATE VIEW w AS SELECT id FROM c WHERE (at, at) OVERLAPS (now(), now())
+CREATE VIEW w AS SELECT GREATEST(id, 3) AS g, NULLIF(name, '') AS n, current_date AS d, current_user AS u, localtimestamp AS l FROM c
+CREATE VIEW w AS TABLE c
+CREATE VIEW w AS VALUES (1, 'a'), (2, 'b')
+CREATE VIEW w (a, b) AS SELECT id, name FROM c
+CREATE VIEW w AS SELECT o.id AS a, l.* FROM o LEFT JOIN l ON l.o_id = o.id
+CREATE VIEW w AS SELECT o.*, l.sku FROM o LEFT JOIN l ON l.o_id = o.id
+CREATE VIEW w AS SELECT x.*, l.sku FROM o LEFT JOIN l ON l.o_id = o.id
+CREATE VIEW w AS SELECT "c"."id", "c"."name" AS "Name" FROM "c" WHERE "c"."region" = 'x'
+CREATE VIEW w AS SELECT "c"."Id" FROM "c"
+CREATE VIEW w AS SELECT C.ID FROM C
+CREATE VIEW w AS SELECT id FROM ONLY c
+CREATE VIEW w AS SELECT id FROM c TABLESAMPLE SYSTEM (10)
+CREATE VIEW w AS SELECT relname, nspname FROM pg_class JOIN pg_namespace n ON n.oid = relnamespace
+CREATE VIEW w AS SELECT pg_class.relname, count(*) FROM pg_class, c GROUP BY 1
+CREATE VIEW w AS SELECT table_name FROM information_schema.tables
+CREATE FUNCTION f(a int, b c) RETURNS text LANGUAGE sql AS 'SELECT b.name FROM c WHERE id = a AND region = f.a::text'
+CREATE FUNCTION f(a int) RETURNS text LANGUAGE sql AS 'SELECT nope FROM c WHERE id = a'
+CREATE FUNCTION f(a int, OUT b text) LANGUAGE sql AS 'SELECT name FROM c WHERE id = a'
+CREATE FUNCTION f(a int) RETURNS SETOF c LANGUAGE sql AS 'SELECT * FROM c WHERE id = a'
+CREATE FUNCTION f(a int) RETURNS TABLE (x int, y text) LANGUAGE sql AS 'SELECT id, name FROM c WHERE id = a ORDER BY region'
+CREATE FUNCTION f(a int) RETURNS void LANGUAGE sql AS 'UPDATE c SET name = nope WHERE id = a'
+CREATE FUNCTION f(a int) RETURNS void LANGUAGE sql AS 'UPDATE c SET name = a::text WHERE id = a'
+CREATE FUNCTION f(a int) RETURNS void LANGUAGE sql AS 'DELETE FROM c WHERE idd = a'
+CREATE FUNCTION f(a int) RETURNS void LANGUAGE sql AS 'INSERT INTO l (o_id, no) SELECT o.id, a FROM o WHERE x = a'
+CREATE FUNCTION f(a int) RETURNS void LANGUAGE sql AS 'INSERT INTO l (o_id, no) SELECT o.id, a FROM o WHERE id = a' ==> SELECT f(3)
+CREATE RULE r AS ON DELETE TO o DO ALSO DELETE FROM l WHERE o_id = OLD.id
+CREATE RULE r AS ON DELETE TO o DO ALSO DELETE FROM l WHERE o_id = NEW.id
+CREATE RULE r AS ON DELETE TO o DO ALSO DELETE FROM l WHERE o_id = id
+CREATE POLICY p ON o USING (EXISTS (SELECT 1 FROM l WHERE l.o_id = id AND no > 3))
+CREATE POLICY p ON o FOR INSERT WITH CHECK (status IN (SELECT region FROM c WHERE c.id = o.c_id))
+CREATE POLICY p ON o USING (o.c_id = 3 AND o.nope = 4)
+MERGE INTO o USING c ON c.id = o.c_id WHEN MATCHED THEN UPDATE SET name = c.name
+UPDATE o AS x SET total = 3 FROM c JOIN l ON l.no = c.id WHERE x.c_id = c.id
+UPDATE o AS x SET total = 3 FROM c JOIN l ON l.no = x.id WHERE x.c_id = c.id
+UPDATE o SET (total, name) = (SELECT max(qty), max(sku) FROM l WHERE l.o_id = o.id)
+UPDATE o SET (total, name) = (SELECT max(nope), max(sku) FROM l WHERE l.o_id = o.id)
+UPDATE o SET total = sum(total)
+UPDATE v SET name = 'x' WHERE id = 3 AND nope = 3
+WITH t AS (SELECT id FROM c) UPDATE o SET total = 3 FROM t WHERE t.id = o.c_id
+WITH t AS (DELETE FROM l RETURNING o_id) SELECT o_id FROM t
+
+-- base heights
+CREATE TABLE parent (id int, val text);
+CREATE TABLE child2 (id int, v text);
+CREATE SCHEMA alps;
+CREATE TABLE ridge (peak int);
+CREATE TABLE alps.ridge (bed int);
+-- cases
+WITH wcte AS ( INSERT INTO child2 VALUES ( 42, 'new2' ) RETURNING id AS newid ) DELETE FROM parent USING wcte WHERE id = newid
+WITH wcte AS ( INSERT INTO child2 VALUES ( 42, 'new2' ) RETURNING id AS newid ) UPDATE parent SET id = newid FROM wcte WHERE id = newid
+WITH wcte AS (SELECT 1 AS newid) DELETE FROM parent USING wcte WHERE id = newid
+select * from alps.ridge where exists (select 1 from ridge where alps.ridge.bed = ridge.peak)
+select alps.ridge.bed from alps.ridge
+select alps.ridge.peak from alps.ridge
+select ridge.bed from alps.ridge
+select s.ridge.peak from ridge
+select s.ridge.peak from ridge x
+update ridge set peak = ridge.peak
+update ridge set peak = s.ridge.peak where s.ridge.peak > 3
+update ridge set peak = s.ridge.f2 where s.ridge.peak > 3
+select 1 as one group by rollup(one) order by one nulls first
+select 1 as one, peak from ridge group by cube(one, peak), (peak, one)
+select 1 as one, peak from ridge group by grouping sets((one), (peak))
+select 1 from ridge t1 left join ((select 1 as x, * from ridge t2) s1 inner join (select * from ridge t3) s2 on s1.peak = s2.peak) on true where s1.x = 1
+select 1 from ridge t1 left join ((select 1 as x, * from ridge t2) as s1 cross join ridge) on true where s1.x = 1
+select 1 from ((select 1 as x) union (select 2)) as s1 where s1.x = 1
+select 1 from ((select 1 as x)) s1 where s1.x = 1
+select 1 from ((select 1 as x) order by 1) s1 where s1.x = 1
+select 1 from ((select 1 as x) limit 1) s1 where s1.y = 1
+-- base brood
+CREATE TABLE parent (id int PRIMARY KEY, val text, n int);
+CREATE TABLE child (id int, v text, parent_id int REFERENCES parent);
+CREATE TABLE batch (k int);
+CREATE VIEW pv AS SELECT id AS pid, val FROM parent;
+-- cases
+WITH batch AS (SELECT id FROM parent ORDER BY id LIMIT 10) UPDATE child SET v = 'x' FROM batch WHERE parent_id = batch.id
+WITH batch AS (SELECT id AS bid FROM parent ORDER BY id LIMIT 10) UPDATE child SET v = 'x' FROM batch WHERE parent_id = bid
+WITH batch AS (SELECT id AS bid FROM parent ORDER BY id LIMIT 10) UPDATE child SET v = 'x' FROM batch WHERE parent_id = bide
+WITH batch AS (SELECT id FROM parent ORDER BY id LIMIT 10) UPDATE child SET v = 'x' FROM batch WHERE parent_id = id
+WITH batch AS (SELECT id FROM parent ORDER BY id LIMIT 10) DELETE FROM child USING batch WHERE parent_id = batch.k
+WITH batch AS (SELECT id FROM parent ORDER BY id LIMIT 10) DELETE FROM child WHERE parent_id IN (SELECT id FROM batch)
+WITH batch AS (SELECT id AS x FROM parent ORDER BY id LIMIT 10) DELETE FROM child WHERE parent_id IN (SELECT k FROM batch)
+WITH batch(z) AS (SELECT id FROM parent ORDER BY id LIMIT 10) DELETE FROM child WHERE parent_id IN (SELECT z FROM batch)
+WITH batch(z) AS (SELECT id FROM parent ORDER BY id LIMIT 10) DELETE FROM child WHERE parent_id IN (SELECT batch.id FROM batch)
+WITH gone AS (DELETE FROM child RETURNING id, parent_id AS p) SELECT p FROM gone
+WITH gone AS (DELETE FROM child RETURNING id, parent_id AS p) SELECT parent_id FROM gone
+WITH gone AS (DELETE FROM child RETURNING *) SELECT parent_id FROM gone
+WITH gone AS (DELETE FROM child RETURNING *) SELECT parent_idx FROM gone
+WITH gone AS (DELETE FROM child RETURNING idd) SELECT * FROM gone
+WITH gone AS (DELETE FROM child RETURNING child.*) INSERT INTO batch SELECT id FROM gone
+WITH gone AS (DELETE FROM child RETURNING child.*) INSERT INTO batch SELECT idd FROM gone
+WITH up AS (UPDATE parent SET n = 1 WHERE id = 3 RETURNING id), ins AS (INSERT INTO child (parent_id) SELECT id FROM up RETURNING id AS cid) SELECT cid FROM ins
+WITH up AS (UPDATE parent SET n = 1 WHERE id = 3 RETURNING id), ins AS (INSERT INTO child (parent_id) SELECT uid FROM up RETURNING id AS cid) SELECT cid FROM ins
+WITH up AS (UPDATE parent SET n = 1 WHERE id = 3), ins AS (INSERT INTO child (parent_id) SELECT id FROM up RETURNING id AS cid) SELECT cid FROM ins
+WITH up AS (UPDATE parent SET n = 1 WHERE idd = 3 RETURNING id) SELECT id FROM up
+WITH RECURSIVE tree AS (SELECT id FROM parent UNION ALL SELECT c.id FROM child c JOIN tree t ON t.id = c.parent_id) SELECT id FROM tree
+WITH RECURSIVE tree AS (SELECT id FROM parent UNION ALL SELECT c.id FROM child c JOIN tree t ON t.id = c.parent_id) SELECT nope FROM tree
+WITH RECURSIVE tree(a) AS (SELECT id FROM parent UNION ALL SELECT c.id FROM child c JOIN tree t ON t.a = c.parent_id) UPDATE parent SET n = 0 FROM tree WHERE parent.id = tree.a
+WITH RECURSIVE tree(a) AS (SELECT id FROM parent UNION ALL SELECT c.idd FROM child c JOIN tree t ON t.a = c.parent_id) UPDATE parent SET n = 0 FROM tree WHERE parent.id = tree.a
+INSERT INTO parent (id, val) VALUES (1, 'a') ON CONFLICT (id) DO UPDATE SET val = excluded.val
+INSERT INTO parent (id, val) VALUES (1, 'a') ON CONFLICT (id) DO UPDATE SET val = excluded.vale
+INSERT INTO parent (id, val) VALUES (1, 'a') ON CONFLICT (id) DO UPDATE SET val = val
+INSERT INTO parent (id, val) VALUES (1, 'a') ON CONFLICT (id) DO UPDATE SET val = parent.val || excluded.val WHERE parent.n > 3
+INSERT INTO parent (id, val) VALUES (1, 'a') ON CONFLICT (id) DO UPDATE SET val = parent.val || excluded.val WHERE n > 3
+INSERT INTO parent (id, val) VALUES (1, 'a') ON CONFLICT (id) DO UPDATE SET vale = 'x'
+INSERT INTO parent AS p (id, val) VALUES (1, 'a') ON CONFLICT (id) DO UPDATE SET val = parent.val
+INSERT INTO parent AS p (id, val) VALUES (1, 'a') ON CONFLICT (id) DO UPDATE SET val = p.val RETURNING p.id
+INSERT INTO parent AS p (id, val) VALUES (1, 'a') RETURNING parent.id
+INSERT INTO parent (id, val) VALUES (1, 'a') RETURNING idd
+INSERT INTO parent (id, val) VALUES (1, 'a') RETURNING id, excluded.id
+INSERT INTO parent (id, val) SELECT id, v FROM child RETURNING v
+INSERT INTO parent (id, val) SELECT id, vv FROM child RETURNING v
+INSERT INTO parent (id, val) SELECT id, v FROM child ON CONFLICT (id) DO UPDATE SET val = v
+INSERT INTO parent (id, val) VALUES (1, count(*))
+UPDATE parent SET n = 3 WHERE id = 1 RETURNING old.n, new.n
+UPDATE parent SET n = 3 WHERE id = 1 RETURNING old.nn, new.n
+UPDATE parent SET n = 3 WHERE id = 1 RETURNING count(*)
+UPDATE parent SET n = 3 WHERE id = 1 RETURNING *, idd
+UPDATE parent SET n = count(*) WHERE id = 1
+UPDATE parent SET n = sum(n) WHERE idd = 1 RETURNING nope
+UPDATE parent SET n = nope WHERE id = 1 RETURNING nope2
+UPDATE parent SET (n, val) = (SELECT k, 'x' FROM batch WHERE k = id)
+UPDATE parent SET (n, val) = (SELECT k, 'x' FROM batch WHERE k = idd)
+UPDATE parent SET (n, val) = (nope, 'x')
+UPDATE parent SET n = c.id FROM child c WHERE c.parent_id = parent.id
+UPDATE parent SET n = c.id FROM child c WHERE c.parent_id = id
+UPDATE parent p SET n = c.id FROM child c WHERE c.parent_id = parent.id
+UPDATE parent p SET n = c.id FROM child c, batch WHERE c.parent_id = p.id AND k = p.n
+UPDATE parent p SET n = c.id FROM child c JOIN batch b ON b.k = p.id WHERE c.parent_id = p.id
+UPDATE parent p SET n = s.m FROM (SELECT max(id) AS m, parent_id FROM child GROUP BY parent_id) s WHERE s.parent_id = p.id
+UPDATE parent p SET n = s.m FROM (SELECT max(id) AS m, v, parent_id FROM child GROUP BY parent_id) s WHERE s.parent_id = p.id
+UPDATE parent p SET n = s.mm FROM (SELECT max(id) AS m, parent_id FROM child GROUP BY parent_id) s WHERE s.parent_id = p.id
+UPDATE parent p SET n = s.m FROM (SELECT max(id) AS m FROM child WHERE parent_id = p.id) s
+DELETE FROM child c USING parent p WHERE c.parent_id = p.id AND p.vall = 'x'
+DELETE FROM child c WHERE NOT EXISTS (SELECT 1 FROM parent p WHERE p.id = c.parent_id AND c.zzz > 1)
+DELETE FROM child WHERE child.v = 'x' AND parent.id = 3
+DELETE FROM pv WHERE pid = 3 AND id = 3
+UPDATE pv SET val = pid::text WHERE pid > 3
+UPDATE pv SET val = id::text WHERE pid > 3
+SELECT DISTINCT val FROM parent ORDER BY id
+SELECT DISTINCT val, id FROM parent ORDER BY id, val
+SELECT DISTINCT val AS x FROM parent ORDER BY val
+SELECT DISTINCT val AS x FROM parent ORDER BY x
+SELECT DISTINCT p.val FROM parent p ORDER BY val
+SELECT DISTINCT * FROM parent p ORDER BY val
+SELECT val FROM parent ORDER BY 2
+SELECT val FROM parent GROUP BY 2
+SELECT val, count(*) FROM parent GROUP BY 1 ORDER BY 2 DESC
+SELECT DISTINCT lower(val) FROM parent ORDER BY lower(val)
+SELECT id FROM parent UNION SELECT id, v FROM child
+SELECT id FROM parent UNION ALL SELECT parent_id FROM child ORDER BY nope
+SELECT id FROM parent UNION ALL SELECT parent_id FROM child ORDER BY parent_id
+SELECT p.id, (SELECT count(*) FROM child c WHERE c.parent_id = p.id) FROM parent p GROUP BY p.id
+SELECT val FROM parent TABLESAMPLE system (10) WHERE idd > 3
+SELECT val FROM parent TABLESAMPLE system (10) WHERE id > 3
+MERGE INTO parent p USING child c ON p.id = c.parent_id WHEN MATCHED THEN UPDATE SET val = c.v
+MERGE INTO parent p USING child c ON p.id = c.parent_id WHEN MATCHED THEN UPDATE SET val = c.vv
+MERGE INTO parent p USING child c ON p.id = c.parent_id WHEN MATCHED AND p.nope > 3 THEN DELETE
+MERGE INTO parent p USING child c ON p.id = c.parent_id WHEN NOT MATCHED THEN INSERT (id, val) VALUES (c.id, c.vv)
+MERGE INTO parent p USING child c ON p.id = c.parent_id WHEN NOT MATCHED THEN INSERT (id, val) VALUES (p.id, c.v)
+MERGE INTO parent p USING (SELECT parent_id, v FROM child) c ON p.id = c.parent_idd WHEN MATCHED THEN DELETE
+MERGE INTO parent p USING (SELECT parent_id, v FROM child) c ON id = parent_id WHEN MATCHED THEN UPDATE SET val = v
+CREATE TABLE x AS WITH q AS (SELECT id FROM parent) SELECT idd FROM q
+CREATE TABLE x AS SELECT id, count(*) FROM child
+CREATE MATERIALIZED VIEW mv AS SELECT c.v, p.val FROM child c LEFT JOIN parent p ON p.id = c.parent_idd
+CREATE VIEW vv AS SELECT id, val, row_number() OVER (PARTITION BY vall ORDER BY id) FROM parent
+CREATE VIEW vv AS SELECT id, val, row_number() OVER (PARTITION BY val ORDER BY id) AS rn FROM parent
+CREATE VIEW vv AS SELECT id, val, row_number() OVER w AS rn FROM parent WINDOW w AS (PARTITION BY val ORDER BY id)
+CREATE VIEW vv AS SELECT id, valx, row_number() OVER w AS rn FROM parent WINDOW w AS (PARTITION BY val ORDER BY id)
+CREATE VIEW vv AS SELECT CASE WHEN idd > 3 THEN 1 END FROM parent
+CREATE VIEW vv AS SELECT COALESCE(idd, 3), val::tex FROM parent
+CREATE VIEW vv AS SELECT id IN (1, 2, nope) FROM parent
+CREATE VIEW vv AS SELECT id BETWEEN nope AND 4 FROM parent
+CREATE VIEW vv AS SELECT nope IS NULL FROM parent
+CREATE VIEW vv AS SELECT val LIKE nope FROM parent
+CREATE VIEW vv AS SELECT EXTRACT(year FROM nope) FROM parent
+CREATE VIEW vv AS SELECT ARRAY(SELECT nope FROM child) FROM parent
+CREATE VIEW vv AS SELECT id = ANY(ARRAY[nope]) FROM parent
+CREATE VIEW vv AS SELECT count(*) FILTER (WHERE nope > 3) FROM parent
+CREATE VIEW vv AS SELECT string_agg(nope, ',' ORDER BY id) FROM parent
+CREATE VIEW vv AS SELECT string_agg(val, ',' ORDER BY nope) FROM parent
+CREATE VIEW vv AS SELECT substring(nope from 1 for 2) FROM parent
+CREATE VIEW vv AS SELECT nope AT TIME ZONE 'UTC' FROM parent
+CREATE VIEW vv AS SELECT (nope).x FROM parent
+CREATE VIEW vv AS SELECT parent.nope FROM parent
+CREATE VIEW vv AS SELECT val COLLATE "C", nope COLLATE "C" FROM parent
+CREATE VIEW vv AS SELECT NOT nope FROM parent
+CREATE VIEW vv AS SELECT trim(both ' ' from nope) FROM parent
+CREATE VIEW vv AS SELECT nope IS DISTINCT FROM id FROM parent
+CREATE VIEW vv AS SELECT EXISTS (SELECT 1 FROM child WHERE parent_id = nope) FROM parent
+CREATE VIEW vv AS SELECT id FROM parent WHERE id = (SELECT max(nope) FROM child)
+CREATE VIEW vv AS SELECT id FROM parent WHERE (id, nope) IN (SELECT 1, 2)
+CREATE VIEW vv AS SELECT id FROM parent WHERE id IN (SELECT nope FROM child)
+-- base sayings
+CREATE TABLE e (id int, v text, q text);
+CREATE TABLE f (id int, v text);
+INSERT INTO f SELECT g, 'a' FROM generate_series(1, 1500) g;
+-- cases
+CREATE TABLE g (id int, v text) ==> UPDATE g SET v = '' WHERE v IS NULL; ALTER TABLE g ALTER v SET NOT NULL
+CREATE TABLE g (id int, v text) ==> DELETE FROM g; ALTER TABLE g ALTER v SET NOT NULL
+CREATE TABLE g (id int, v text) ==> INSERT INTO g SELECT * FROM f; UPDATE g SET v = ''; CREATE INDEX ON g (v)
+ALTER TABLE e ADD COLUMN sv tsvector GENERATED ALWAYS AS (setweight(to_tsvector('english', coalesce(v, '')), 'A') || setweight(to_tsvector('english', q), 'B')) STORED
+ALTER TABLE e ADD COLUMN sv tsvector GENERATED ALWAYS AS (setweight(to_tsvector('english', v), 'A')) STORED
+CREATE INDEX ON e USING gin (setweight(to_tsvector('english', v), 'A'))
+ALTER TABLE e ADD CHECK (ts_rank('{0.1,0.2,0.4,1}', to_tsvector('english', v), to_tsquery('english', 'x')) > 0.5)
+ALTER TABLE e ADD COLUMN c "char" DEFAULT 'x', ADD CHECK (c = 'x')
+ALTER TABLE e ADD CHECK (age('2020-01-01', now()) > '1 day')
+ALTER TABLE e ADD CHECK (date_part('year', now()) > 2000)
+ALTER TABLE e ADD CHECK (make_date(2020, 1, id) > '2020-01-01')
+ALTER TABLE e ADD CHECK (array_length(string_to_array(v, ','), 1) > 2)
+ALTER TABLE e ADD CHECK (split_part(v, '-', 2) <> '')
+ALTER TABLE e ADD CHECK (position('x' in v) > 0)
+ALTER TABLE e ADD CHECK (regexp_replace(v, '[a-z]', '') = '')
+ALTER TABLE e ADD CHECK (starts_with(v, 'x'))
+ALTER TABLE e ADD CHECK (to_char(now(), 'YYYY') > '2000')
+ALTER TABLE e ADD CHECK (to_number(v, '99') > 3)
+ALTER TABLE e ADD CHECK (to_date(v, 'YYYY') > '2020-01-01')
+ALTER TABLE e ADD CHECK (jsonb_typeof(v::jsonb) = 'object')
+ALTER TABLE e ADD CHECK (num_nonnulls(id, v) = 1)
+ALTER TABLE e ADD CHECK (isfinite('2020-01-01'::date))
+ALTER TABLE e ADD CHECK (array_position(ARRAY['a','b'], v) > 0)
+ALTER TABLE e ADD CHECK (cardinality(ARRAY[id]) > 0)
+ALTER TABLE e ADD CHECK (host('10.0.0.1') = v)
+ALTER TABLE e ADD CHECK (masklen('10.0.0.1/8') = id)
+ALTER TABLE e ADD CHECK (daterange('2020-01-01', '2021-01-01') @> current_date)
+ALTER TABLE e ADD CHECK (lower(int4range(1, id)) = 1)
+ALTER TABLE e ADD CHECK (char_length(v) < 3 AND pg_column_size(v) < 100)
+ALTER TABLE e ADD CHECK (sqrt(id) > 2 AND power(id, 2) > 3 AND mod(id, 2) = 0)
+ALTER TABLE e ADD CHECK (ts_rank_cd(to_tsvector(v), plainto_tsquery('x')) > 1)
+ALTER TABLE e ADD CHECK (setweight(to_tsvector(v), 'A', '{a,b}') IS NOT NULL)
+ALTER TABLE e ADD CHECK (decode(v, 'hex') <> '' AND encode('abc', 'hex') = v AND md5('x') = v)
+ALTER TABLE e ADD CHECK (extract(dow from '2020-01-01'::date) > 2)
+ALTER TABLE e ADD CHECK (timezone('UTC', now()) > '2020-01-01')
+ALTER TABLE e ADD CHECK (bit_length('abc') > 2 AND ascii('x') = id AND chr(65) = v)
+ALTER TABLE e ADD CHECK (jsonb_set('{}', '{a}', '1') IS NOT NULL)
+ALTER TABLE e ADD CHECK (overlay(v placing 'x' from 2) = 'y')
+ALTER TABLE e ADD CHECK (inet_same_family('10.0.0.1', '::1'))
+ALTER TABLE e ADD CHECK (lpad(v, 3, '0') = right('abc', 2))
+ALTER TABLE e ADD CHECK (round(1.5) = 2 AND round(id / 2.0, 2) > 1 AND trunc(1.5::float8) > 1)
+ALTER TABLE e ADD CHECK (unistr('a') = v AND quote_ident('x') = v AND concat_ws(',', v, 'a') = v)
+ALTER TABLE e ADD CHECK (position('x' in v::varchar(3)) > 0 AND strpos(v, 'x') > 0)
+ALTER TABLE e ADD CHECK (overlay(v placing q from 2 for 3) = 'y')
+ALTER TABLE e ADD CHECK (substring(v from 2 for 3) = 'y')
+ALTER TABLE e ADD CHECK (substring(v from 2) = 'y')
+ALTER TABLE e ADD CHECK (substring(v for 2) = 'y')
+ALTER TABLE e ADD CHECK (substring(v from '[a-z]+') = 'y')
+ALTER TABLE e ADD CHECK (substring(v, 2, 3) = 'y' AND substr(v, 2) = 'x')
+CREATE INDEX ON e (substring(v from 1 for 3), (position('a' in v)))
+ALTER TABLE e ADD CHECK (overlay(v, 'x', 2) = 'y')

@@ -694,6 +694,33 @@ impl Printer<'_> {
         named.next().filter(|only| only.arguments.len() == arguments && named.next().is_none())
     }
 
+    /// An operand of a call in the standard's form, where the server hides the casts that it added itself.
+    fn as_written(&self, node: &ExprNode) -> String {
+        let typed = self.print(node);
+        if typed.literal.is_some() { format!("{}::text", typed.text) } else { typed.text }
+    }
+
+    /// `POSITION(part IN whole)` and its kin, as 14 and later print them (`get_func_sql_syntax`).
+    fn standard_call(&self, function: &str, args: &[ExprNode]) -> Option<Typed> {
+        let count = |rest: &[ExprNode]| rest.first().map(|count| format!(" FOR {}", self.as_written(count)));
+        let (text, result) = match (function, args) {
+            ("position", [whole, part]) => {
+                (format!("POSITION(({}) IN ({}))", self.as_written(part), self.as_written(whole)), "int4")
+            }
+            ("overlay", [whole, part, start, rest @ ..]) => {
+                let [whole, part, start] = [whole, part, start].map(|arg| self.as_written(arg));
+                (format!("OVERLAY({whole} PLACING {part} FROM {start}{})", count(rest).unwrap_or_default()), "text")
+            }
+            // With a pattern it is another function.
+            ("substring", [whole, from, rest @ ..]) if self.print(from).is("int4") => {
+                let [whole, from] = [whole, from].map(|arg| self.as_written(arg));
+                (format!("SUBSTRING({whole} FROM {from}{})", count(rest).unwrap_or_default()), "text")
+            }
+            _ => return None,
+        };
+        Some(Typed::new(text, Some(DataType::named(result))))
+    }
+
     fn call(&self, function: &QualifiedName, args: &[ExprNode], keyword: bool) -> Typed {
         let lower = function.name.as_str().to_ascii_lowercase();
         if keyword && args.is_empty() {
@@ -721,10 +748,10 @@ impl Printer<'_> {
         if keyword && let (Some(side), [whole, rest @ ..]) = (trimmed_side(&lower), args) {
             let text = DataType::named("text");
             let characters = rest.first().map(|arg| format!("{} ", self.operand(arg, &text))).unwrap_or_default();
-            // The server hides the casts that it added itself there.
-            let whole = self.print(whole);
-            let whole = if whole.literal.is_some() { format!("{}::text", whole.text) } else { whole.text };
-            return Typed::new(format!("TRIM({side} {characters}FROM {whole})"), Some(text));
+            return Typed::new(format!("TRIM({side} {characters}FROM {})", self.as_written(whole)), Some(text));
+        }
+        if keyword && let Some(call) = self.standard_call(&lower, args) {
+            return call;
         }
         // As 14 and later print it.
         if let ("extract", [ExprNode::Text(field), operand]) = (lower.as_str(), args) {
@@ -736,12 +763,14 @@ impl Printer<'_> {
         let own = self.function(function, args.len());
         let wanted: Vec<Option<DataType>> = (0..args.len()).map(|place| argument(own, &lower, &types, place)).collect();
         let result = match lower.as_str() {
-            name if is_alternative(name) => common_of(types).or_else(|| Some(DataType::named("text"))),
+            name if is_alternative(name) => common_of(types.iter().copied()).or_else(|| Some(DataType::named("text"))),
             "date_trunc" => wanted.get(1).cloned().flatten(),
             name if takes_text_and_counts(name) => Some(DataType::named("text")),
             name => numeric_signature(name, &types).map_or_else(|| signature(name).1, |(_, result)| Some(result)),
         };
-        let result = result.or_else(|| own?.returns.clone());
+        let result = result
+            .or_else(|| own?.returns.clone())
+            .or_else(|| if own.is_none() { crate::typing::settled_result(&lower, &known_types(&types)) } else { None });
         let items: Vec<String> = args
             .into_iter()
             .zip(wanted)
@@ -836,6 +865,9 @@ fn built_in_argument(function: &str, args: &[&Typed], place: usize) -> Option<Da
     ) {
         return None;
     }
+    if function == "concat_ws" && place > 0 {
+        return None;
+    }
     // The configuration comes first where there are two arguments.
     let text_search = function.ends_with("to_tsvector") || function.ends_with("to_tsquery");
     if text_search && args.len() == 2 && place == 0 {
@@ -844,7 +876,12 @@ fn built_in_argument(function: &str, args: &[&Typed], place: usize) -> Option<Da
     if takes_text_and_counts(function) {
         return text();
     }
-    signature(function).0.or_else(|| arg.literal.as_ref().and_then(|_| text()))
+    let settled = || crate::typing::settled_argument(function, &known_types(args), place);
+    signature(function).0.or_else(|| arg.literal.as_ref().and_then(|_| settled().or_else(text)))
+}
+
+fn known_types<'e>(args: &[&'e Typed]) -> Vec<Option<&'e DataType>> {
+    args.iter().map(|arg| arg.data_type.as_ref()).collect()
 }
 
 /// Whether the function's value is that of one of its arguments.

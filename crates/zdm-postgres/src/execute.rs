@@ -24,6 +24,7 @@ mod partition_key;
 mod rename;
 mod routine;
 mod row_type;
+mod select;
 mod statistics;
 mod user_type;
 mod view;

@@ -35,8 +35,8 @@ pub enum ExprNode {
     },
     /// `DEFAULT` where a value is expected.
     Default,
-    /// A function call. `keyword`: `CURRENT_TIMESTAMP` and its kin, and `TRIM(… FROM …)`, which the server prints as
-    /// they were written.
+    /// A function call. `keyword`: `CURRENT_TIMESTAMP` and its kin, and those of the standard with words between their
+    /// arguments, as `TRIM(… FROM …)`, which the server prints as they were written.
     Call {
         function: QualifiedName,
         args: Vec<ExprNode>,
@@ -139,6 +139,8 @@ pub enum ExprNode {
     Other {
         text: String,
         parts: Vec<ExprNode>,
+        /// The form was not read: the parts are what stands in it, of which a name may be a word of the form.
+        words: bool,
     },
 }
 
@@ -239,7 +241,7 @@ impl ExprNode {
     pub(crate) fn certain_columns(&self) -> Vec<Ident> {
         fn collect(node: &ExprNode, columns: &mut Vec<Ident>) {
             match node {
-                ExprNode::Other { .. } => {}
+                ExprNode::Other { words: true, .. } => {}
                 ExprNode::Column { name, .. } if columns.contains(name) => {}
                 ExprNode::Column { name, .. } => columns.push(name.clone()),
                 node => node.children().into_iter().for_each(|child| collect(child, columns)),

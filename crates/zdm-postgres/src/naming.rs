@@ -144,10 +144,32 @@ pub(crate) fn figure_name(node: &ExprNode) -> Option<(String, u8)> {
             _ => Some(("case".to_owned(), 1)),
         },
         ExprNode::Field { name, .. } => Some((name.as_str().to_owned(), 2)),
+        ExprNode::Other { text, parts, .. } => called(text, parts).map(|name| (name, 2)),
         ExprNode::Array(_) => Some(("array".to_owned(), 2)),
         ExprNode::Row(_) => Some(("row".to_owned(), 2)),
         _ => None,
     }
+}
+
+/// The function's name in an aggregate with DISTINCT, ORDER BY or FILTER, and in a call of a window function.
+fn called(text: &str, parts: &[ExprNode]) -> Option<String> {
+    let Some(ExprNode::Call { function, .. }) = parts.first() else { return None };
+    let name = function.name.as_str();
+    let lower = text.trim().to_ascii_lowercase();
+    let arguments = lower.strip_prefix(name)?.trim_start();
+    let mut depth = 0_usize;
+    let end = arguments.char_indices().find_map(|(at, character)| {
+        match character {
+            '(' => depth += 1,
+            ')' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        (depth == 0).then_some(at + 1)
+    })?;
+    let behind = arguments.get(end..)?.trim_start();
+    let whole = arguments.starts_with('(')
+        && (behind.is_empty() || ["filter", "within", "over"].iter().any(|word| behind.starts_with(word)));
+    whole.then(|| name.to_owned())
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 //! Django's operations and the SQL of `RunSQL` both end here. Whatever is not understood is [`Statement::Opaque`]
 //! with the reason; it is never dropped. The forms follow the manual's "SQL Commands".
 
+use std::ops::Range;
+
 use crate::data_type::DataType;
 use crate::expr::SqlExpr;
 use crate::name::{Ident, QualifiedName};
@@ -895,6 +897,86 @@ pub struct Query {
     pub grouped: Vec<(Option<Ident>, Ident)>,
     /// Data-modifying common table expressions.
     pub modifies: Vec<Statement>,
+    /// The SELECT, or those that a set operation joins, where all of it was read; else none.
+    pub selects: Vec<Select>,
+    /// With `selects`: the common table expressions.
+    pub with: Vec<CommonTable>,
+    /// WITH RECURSIVE.
+    pub recursive: bool,
+    /// With several `selects`: what each of the others is joined to the first with, where that is one and the same.
+    pub set_operation: Option<&'static str>,
+    /// With several `selects`: the order of all.
+    pub order: Vec<SqlExpr>,
+}
+
+/// An item of a WITH clause.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommonTable {
+    pub name: Ident,
+    /// Names for its first columns.
+    pub columns: Vec<Ident>,
+    /// What it reads or changes; without SELECTs where that is not understood.
+    pub query: Query,
+    /// It changes rows, and returns none.
+    pub silent: bool,
+}
+
+/// One SELECT by its parts.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Select {
+    pub distinct: bool,
+    /// The part of a change of rows that it is, as the server calls it: UPDATE, VALUES, RETURNING, MERGE WHEN conditions.
+    /// The output are its values, the first source is the target.
+    pub changes: Option<&'static str>,
+    /// What a change returns.
+    pub returning: Vec<SelectOutput>,
+    pub output: Vec<SelectOutput>,
+    /// What FROM names, left to right.
+    pub sources: Vec<SelectSource>,
+    /// The conditions of joins, each with the places of the sources that it sees.
+    pub joins: Vec<(Range<usize>, SqlExpr)>,
+    /// The columns that USING makes one of two.
+    pub merged: Vec<Ident>,
+    /// There is a NATURAL join, which finds such columns itself.
+    pub natural: bool,
+    pub predicate: Option<SqlExpr>,
+    /// GROUP BY is written.
+    pub groups: bool,
+    pub group: Vec<SqlExpr>,
+    pub having: Option<SqlExpr>,
+    pub order: Vec<SqlExpr>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SelectOutput {
+    /// `*`, or `name.*`.
+    Star(Option<Ident>),
+    Column(OutputColumn),
+}
+
+/// An item of FROM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SelectSource {
+    /// What it is called in the query; only a subquery can be without a name.
+    pub alias: Option<Ident>,
+    /// The name is written behind it, and is not its own.
+    pub aliased: bool,
+    pub kind: SourceKind,
+    /// Names for its first columns.
+    pub columns: Vec<Ident>,
+    /// It is there, but cannot be named: the target of a MERGE where a row has no match.
+    pub hidden: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SourceKind {
+    Relation(QualifiedName),
+    Query {
+        query: Box<Query>,
+        lateral: bool,
+    },
+    /// A function, or a query that is not read.
+    Unknown,
 }
 
 impl Query {
@@ -960,6 +1042,8 @@ pub struct Dml {
     pub query: Query,
     /// INSERT … ON CONFLICT DO UPDATE.
     pub on_conflict_update: bool,
+    /// The columns that it sets.
+    pub conflict_columns: Vec<Ident>,
     /// INSERT … ON CONFLICT.
     pub conflict: Option<ConflictTarget>,
     /// The number of rows of INSERT … VALUES.

@@ -187,6 +187,38 @@ pub(crate) fn commutes(operator: &str, data_type: &DataType) -> Option<bool> {
     found.map(|candidate| candidate.kind == b'c')
 }
 
+/// The functions of the name that take as many arguments, of these types where they are known: `None` where that leaves
+/// more than one type for what `part` takes of them.
+fn settled(
+    function: &str,
+    given: &[Option<&DataType>],
+    part: impl Fn(&'static Candidate) -> Option<&'static DataType>,
+) -> Option<DataType> {
+    let fits = |argument: &DataType, given: Option<&DataType>| {
+        given.is_none_or(|given| *argument == plain(given) || (argument.is("text") && given.is("varchar")))
+    };
+    let candidates = functions().get(function)?.iter().filter(|candidate| {
+        !candidate.variadic
+            && (candidate.arguments.len().saturating_sub(candidate.defaults)..=candidate.arguments.len())
+                .contains(&given.len())
+            && candidate.arguments.iter().zip(given).all(|(argument, given)| fits(argument, *given))
+    });
+    let mut found = candidates.map(part);
+    let first = found.next()??;
+    // What stands for any type is settled by the others.
+    (found.all(|other| other == Some(first)) && !first.name.name.as_str().starts_with("any")).then(|| first.clone())
+}
+
+/// The type of an argument whose own is not known, as of a literal.
+pub(crate) fn settled_argument(function: &str, given: &[Option<&DataType>], place: usize) -> Option<DataType> {
+    settled(function, given, |candidate| candidate.arguments.get(place))
+}
+
+/// The type of the result.
+pub(crate) fn settled_result(function: &str, given: &[Option<&DataType>]) -> Option<DataType> {
+    settled(function, given, |candidate| Some(&candidate.result))
+}
+
 /// Operators that no extension of the server's adds for PostgreSQL's own types, but for `intarray`.
 const WHOLLY_KNOWN: [&str; 19] =
     ["=", "<>", "<", "<=", ">", ">=", "+", "-", "*", "/", "||", "~~", "!~~", "~~*", "!~~*", "~", "!~", "~*", "!~*"];
@@ -418,7 +450,7 @@ impl Scope<'_> {
                 }
                 Ok(Value::Open)
             }
-            ExprNode::Other { text, parts } => {
+            ExprNode::Other { text, parts, .. } => {
                 for part in parts {
                     let over = text.split(|c: char| !c.is_alphanumeric()).any(|word| word.eq_ignore_ascii_case("over"));
                     if let ExprNode::Call { function, .. } = part
@@ -827,6 +859,7 @@ mod tests {
         let constructor = |args| ExprNode::Other {
             text: "JSON_OBJECT(… VALUE … RETURNING JSONB)".to_owned(),
             parts: vec![call("json_object", args)],
+            words: false,
         };
         check(&constructor(values()), Ok("Open"));
         check(&call("json_object", vec![]), Ok("Open"));

@@ -31,12 +31,17 @@ pub(crate) const KEYWORD_FUNCTIONS: [&str; 12] = [
 /// How many nodes deep an expression may be. Readers of expressions recurse: their stack holds many times this.
 const DEPTH: usize = 300;
 
-/// How many productions deep the reader may go.
-const NESTING: usize = 100;
+/// How many productions deep the reader may go, through queries as well.
+pub(crate) const NESTING: usize = 100;
 
 /// The expression of these tokens, all of them.
 pub(crate) fn read(text: &str, tokens: &[Token]) -> SqlExpr {
-    let mut reader = Reader { cursor: Cursor::new(text, tokens), nesting: 0 };
+    read_at(text, tokens, 0)
+}
+
+/// The same, so many productions deep already.
+pub(crate) fn read_at(text: &str, tokens: &[Token], nesting: usize) -> SqlExpr {
+    let mut reader = Reader { cursor: Cursor::new(text, tokens), nesting };
     let node = match reader.expr(0, Grammar::A) {
         Ok(parsed) if reader.cursor.is_at_end() => parsed.node,
         _ => other(&reader.cursor, 0, tokens.len()),
@@ -67,7 +72,7 @@ fn other(cursor: &Cursor<'_>, from: usize, to: usize) -> ExprNode {
     if !found.relations.is_empty() {
         parts.push(ExprNode::Subquery { query: Box::new(found) });
     }
-    ExprNode::Other { text: cursor.source_of(from, to).to_owned(), parts }
+    ExprNode::Other { text: cursor.source_of(from, to).to_owned(), parts, words: true }
 }
 
 /// A node with its depth.
@@ -236,7 +241,7 @@ impl Reader<'_> {
 
     /// What was read from `start` to here, understood in its parts only.
     fn other_from(&self, start: usize, parts: Vec<ExprNode>) -> ExprNode {
-        ExprNode::Other { text: self.cursor.source_of(start, self.cursor.at).to_owned(), parts }
+        ExprNode::Other { text: self.cursor.source_of(start, self.cursor.at).to_owned(), parts, words: false }
     }
 
     fn infix_word(&mut self, start: usize, left: &mut Parsed, power: u8, grammar: Grammar) -> Read<Option<Parsed>> {
@@ -450,7 +455,7 @@ impl Reader<'_> {
 
     fn whole_subquery(&mut self) -> Read<Box<Query>> {
         let (start, end) = self.cursor.skip_parenthesized()?;
-        Ok(Box::new(query::names(self.cursor.text, &self.cursor.tokens[start..end])))
+        Ok(Box::new(query::nested(self.cursor.text, &self.cursor.tokens[start..end], self.nesting)))
     }
 
     /// A subquery, a row, or an expression in parentheses.
@@ -476,7 +481,10 @@ impl Reader<'_> {
                 if !query::begins(&self.cursor) {
                     return Err(unread);
                 }
-                Ok(Parsed::leaf(ExprNode::Subquery { query: self.whole_subquery()? }))
+                // It was read once already: its SELECTs are not taken apart again at each parenthesis.
+                let (start, end) = self.cursor.skip_parenthesized()?;
+                let query = query::names(self.cursor.text, &self.cursor.tokens[start..end]);
+                Ok(Parsed::leaf(ExprNode::Subquery { query: Box::new(query) }))
             }
         }
     }
@@ -531,12 +539,12 @@ impl Reader<'_> {
                 self.cursor.at += 1;
                 Ok(Parsed::leaf(match literal::string_value(self.cursor.text, token) {
                     Some(value) => ExprNode::Text(value),
-                    None => ExprNode::Other { text: source.to_owned(), parts: Vec::new() },
+                    None => ExprNode::Other { text: source.to_owned(), parts: Vec::new(), words: false },
                 }))
             }
             Kind::BitString | Kind::Parameter | Kind::Placeholder => {
                 self.cursor.at += 1;
-                Ok(Parsed::leaf(ExprNode::Other { text: source.to_owned(), parts: Vec::new() }))
+                Ok(Parsed::leaf(ExprNode::Other { text: source.to_owned(), parts: Vec::new(), words: false }))
             }
             Kind::LParen => self.parenthesized(),
             Kind::Quoted | Kind::UnicodeQuoted => self.name(),
@@ -758,7 +766,7 @@ impl Reader<'_> {
         let mut parts = Vec::new();
         if self.cursor.is_operator("*") && self.cursor.is_kind_nth(1, Kind::RParen) {
             self.cursor.at += 1;
-            args.push(ExprNode::Other { text: "*".to_owned(), parts: Vec::new() });
+            args.push(ExprNode::Other { text: "*".to_owned(), parts: Vec::new(), words: false });
         } else if !self.cursor.is_kind(Kind::RParen) {
             if self.cursor.accept("DISTINCT") {
                 plain = false;
@@ -820,7 +828,10 @@ impl Reader<'_> {
         if let Some((from, to)) = self.over()? {
             plain = false;
             if from < to {
-                parts.push(other(&self.cursor, from, to));
+                match self.window(from, to) {
+                    Ok(window) => parts.extend(window),
+                    Err(_) => parts.push(other(&self.cursor, from, to)),
+                }
             }
         }
         let call = ExprNode::Call { function, args, keyword: false };
@@ -843,6 +854,35 @@ impl Reader<'_> {
         }
         self.cursor.at += 1;
         Ok(Some((0, 0)))
+    }
+
+    /// `[name] [PARTITION BY …] [ORDER BY …] [frame]`: the expressions of the two lists.
+    fn window(&self, from: usize, to: usize) -> Read<Vec<ExprNode>> {
+        let tokens = self.cursor.tokens.get(..to).unwrap_or_default();
+        let mut reader =
+            Reader { cursor: Cursor { at: from, tokens, ..self.cursor.clone() }, nesting: self.nesting + 1 };
+        let clauses = ["PARTITION", "ORDER", "RANGE", "ROWS", "GROUPS"];
+        if !reader.cursor.is_any(&clauses) {
+            reader.cursor.ident()?;
+        }
+        let (mut parts, mut depth) = (Vec::new(), 0);
+        if reader.cursor.accept_all(&["PARTITION", "BY"]) {
+            loop {
+                let key = reader.expr(0, Grammar::A)?;
+                depth = depth.max(key.depth);
+                parts.push(key.node);
+                if !reader.cursor.accept_kind(Kind::Comma) {
+                    break;
+                }
+            }
+        }
+        if reader.cursor.accept_all(&["ORDER", "BY"]) {
+            reader.order_by(&mut parts, &mut depth)?;
+        }
+        if depth > DEPTH || !(reader.cursor.is_at_end() || reader.cursor.is_any(&["RANGE", "ROWS", "GROUPS"])) {
+            return reader.cursor.unexpected("a window");
+        }
+        Ok(parts)
     }
 
     /// `expr`, `name => expr`, `VARIADIC expr`.
@@ -891,6 +931,18 @@ impl Reader<'_> {
         Parsed { node: ExprNode::Call { function: QualifiedName::new(name), args, keyword: false }, depth }
     }
 
+    fn standard_call(&self, name: &str, args: Vec<Parsed>) -> Parsed {
+        Self::in_standard_form(self.call_of(name, args))
+    }
+
+    /// The server keeps that it was written in the standard's way.
+    const fn in_standard_form(mut parsed: Parsed) -> Parsed {
+        if let ExprNode::Call { keyword, .. } = &mut parsed.node {
+            *keyword = true;
+        }
+        parsed
+    }
+
     /// What may follow the values of `JSON_OBJECT` and its kin; whether anything did.
     fn json_clauses(&mut self) -> Read<bool> {
         let start = self.cursor.at;
@@ -929,7 +981,7 @@ impl Reader<'_> {
                 let part = self.expr(0, Grammar::B)?;
                 self.cursor.expect("IN")?;
                 let whole = self.expr(0, Grammar::B)?;
-                self.call_of("position", vec![whole, part])
+                self.standard_call("position", vec![whole, part])
             }
             "OVERLAY" => {
                 let whole = self.expr(0, Grammar::A)?;
@@ -940,19 +992,15 @@ impl Reader<'_> {
                     if self.cursor.accept("FOR") {
                         args.push(self.expr(0, Grammar::A)?);
                     }
-                    self.call_of("overlay", args)
+                    self.standard_call("overlay", args)
                 } else {
                     self.plain_arguments("overlay", whole)?
                 }
             }
             "SUBSTRING" => self.substring()?,
             "TRIM" => {
-                let mut parsed = self.trim()?;
-                // The server keeps that it was written in the standard's way.
-                if let ExprNode::Call { keyword, .. } = &mut parsed.node {
-                    *keyword = true;
-                }
-                parsed
+                let parsed = self.trim()?;
+                Self::in_standard_form(parsed)
             }
             _ => {
                 // NORMALIZE: its form is a word.
@@ -1006,7 +1054,7 @@ impl Reader<'_> {
                 vec![whole, Parsed::leaf(ExprNode::Number("1".to_owned())), Parsed { node, depth }]
             }
         };
-        Ok(self.call_of("substring", args))
+        Ok(self.standard_call("substring", args))
     }
 
     fn trim(&mut self) -> Read<Parsed> {

@@ -23,6 +23,8 @@ mod expr;
 
 mod query;
 
+mod select;
+
 mod statement;
 
 use zdm_postgres::{DataType, Ident, SqlExpr, Statement};

@@ -11,6 +11,7 @@ use zdm_postgres::{Ident, QualifiedName, Statement};
 use crate::cursor::{Cursor, Read, identifier};
 use crate::expr;
 use crate::lexer::{Kind, Token};
+use crate::select;
 use crate::statement;
 
 /// Whether a query begins here: SELECT, VALUES, TABLE, WITH, EXECUTE, or one of them in parentheses.
@@ -60,6 +61,9 @@ pub(crate) fn read_parts(cursor: &Cursor<'_>, parts: &[(usize, usize)]) -> Query
     query.words = words(cursor);
     output(&Cursor { at: 0, ..cursor.clone() }, &mut query);
     grouped(cursor, &mut query);
+    if let [(start, end)] = parts {
+        select::read(cursor.text, cursor.tokens.get(*start..*end).unwrap_or_default(), 0, &mut query);
+    }
     query
 }
 
@@ -120,6 +124,13 @@ fn words(cursor: &Cursor<'_>) -> String {
 /// What the tokens name, without the expressions and statements inside them: those may hold queries again.
 pub(crate) fn names(text: &str, tokens: &[Token]) -> Query {
     scan(&Cursor::new(text, tokens), &[(0, tokens.len())], true)
+}
+
+/// The same of a query inside another one, with its SELECTs.
+pub(crate) fn nested(text: &str, tokens: &[Token], nesting: usize) -> Query {
+    let mut query = names(text, tokens);
+    select::read(text, tokens, nesting, &mut query);
+    query
 }
 
 fn scan(cursor: &Cursor<'_>, parts: &[(usize, usize)], nested: bool) -> Query {
@@ -965,7 +976,7 @@ fn output(cursor: &Cursor<'_>, query: &mut Query) {
         if end == cursor.at {
             return;
         }
-        if let Some(column) = output_column(&cursor, end) {
+        if let Some(column) = output_column(&cursor, end, 0) {
             query.output.push(column);
         }
         cursor.at = end;
@@ -1007,7 +1018,7 @@ fn values_output(cursor: &mut Cursor<'_>, query: &mut Query) {
 }
 
 /// `expr [[AS] name]`; `None` for `*`.
-fn output_column(cursor: &Cursor<'_>, end: usize) -> Option<OutputColumn> {
+pub(crate) fn output_column(cursor: &Cursor<'_>, end: usize, nesting: usize) -> Option<OutputColumn> {
     let start = cursor.at;
     let last = end - 1;
     if cursor.source(cursor.tokens[last]) == "*" && (last == start || cursor.tokens[last - 1].kind == Kind::Dot) {
@@ -1027,7 +1038,7 @@ fn output_column(cursor: &Cursor<'_>, end: usize) -> Option<OutputColumn> {
     if expr_end <= start {
         return None;
     }
-    let expr = expr::read(cursor.text, &cursor.tokens[start..expr_end]);
+    let expr = expr::read_at(cursor.text, &cursor.tokens[start..expr_end], nesting);
     let name = name.or_else(|| column_name(&expr.node));
     Some(OutputColumn { name, expr })
 }

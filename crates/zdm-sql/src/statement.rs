@@ -24,6 +24,8 @@ use crate::lexer::{Kind, Token};
 use crate::query;
 use crate::split::Piece;
 
+pub(crate) use data::{next_clause, set_list};
+
 /// Reads one statement. What is not understood is opaque.
 pub(crate) fn read(text: &str, piece: Piece<'_>) -> Statement {
     read_cursor(&Cursor::new(text, piece.tokens), piece.unfinished)

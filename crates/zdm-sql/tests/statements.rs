@@ -187,9 +187,9 @@ fn create_table() {
     check(
         "CREATE TABLE t AS SELECT a, b AS c FROM u WITH NO DATA; CREATE TABLE t (x, y) AS TABLE u; SELECT a INTO TEMP x FROM t",
         r#"
-        CreateTableAs{name:t, query:Query{text:"SELECT a, b AS c FROM u", relations:[u], columns:["a", "b"], qualified:[(None, "a"), (None, "b")], aliases:[("u", u)], output:[OutputColumn{name:"a", expr:"a"}, OutputColumn{name:"c", expr:"b"}]}}
+        CreateTableAs{name:t, query:Query{text:"SELECT a, b AS c FROM u", relations:[u], columns:["a", "b"], qualified:[(None, "a"), (None, "b")], aliases:[("u", u)], output:[OutputColumn{name:"a", expr:"a"}, OutputColumn{name:"c", expr:"b"}], selects:[Select{output:[Column(OutputColumn{name:"a", expr:"a"}), Column(OutputColumn{name:"c", expr:"b"})], sources:[SelectSource{alias:"u", kind:Relation(u)}]}]}}
         CreateTableAs{name:t, with_data:true, columns:["x", "y"], query:Query{text:"TABLE u", relations:[u], aliases:[("u", u)], star:true}}
-        CreateTableAs{name:x, persistence:Temporary, with_data:true, query:Query{text:"SELECT a INTO TEMP x FROM t", relations:[t], columns:["a"], qualified:[(None, "a")], aliases:[("t", t)], output:[OutputColumn{name:"a", expr:"a"}]}}
+        CreateTableAs{name:x, persistence:Temporary, with_data:true, query:Query{text:"SELECT a INTO TEMP x FROM t", relations:[t], columns:["a"], qualified:[(None, "a")], aliases:[("t", t)], output:[OutputColumn{name:"a", expr:"a"}], selects:[Select{output:[Column(OutputColumn{name:"a", expr:"a"})], sources:[SelectSource{alias:"t", kind:Relation(t)}]}]}}
         "#,
     );
     check(
@@ -248,8 +248,8 @@ fn objects() {
     check(
         "CREATE OR REPLACE VIEW v (x) AS SELECT a FROM t WITH CASCADED CHECK OPTION; CREATE MATERIALIZED VIEW m AS SELECT * FROM t, u WITH NO DATA; REFRESH MATERIALIZED VIEW CONCURRENTLY m",
         r#"
-        CreateView{name:v, or_replace:true, with_data:true, columns:["x"], query:Query{text:"SELECT a FROM t", relations:[t], columns:["a"], qualified:[(None, "a")], aliases:[("t", t)], output:[OutputColumn{name:"a", expr:"a"}]}, check_option:true}
-        CreateView{name:m, materialized:true, query:Query{text:"SELECT * FROM t, u", relations:[t, u], aliases:[("t", t), ("u", u)], star:true}}
+        CreateView{name:v, or_replace:true, with_data:true, columns:["x"], query:Query{text:"SELECT a FROM t", relations:[t], columns:["a"], qualified:[(None, "a")], aliases:[("t", t)], output:[OutputColumn{name:"a", expr:"a"}], selects:[Select{output:[Column(OutputColumn{name:"a", expr:"a"})], sources:[SelectSource{alias:"t", kind:Relation(t)}]}]}, check_option:true}
+        CreateView{name:m, materialized:true, query:Query{text:"SELECT * FROM t, u", relations:[t, u], aliases:[("t", t), ("u", u)], star:true, selects:[Select{output:[Star(None)], sources:[SelectSource{alias:"t", kind:Relation(t)}, SelectSource{alias:"u", kind:Relation(u)}]}]}}
         RefreshMaterializedView{name:m, concurrently:true, with_data:true}
         "#,
     );
@@ -348,9 +348,9 @@ fn routines() {
     check(
         "CREATE FUNCTION f() RETURNS TABLE (a int) BEGIN ATOMIC SELECT 1; SELECT 2; END; CREATE PROCEDURE p() LANGUAGE sql AS 'x'; CREATE FUNCTION g(int) RETURNS int RETURN $1 + 1",
         r#"
-        CreateFunction{name:f, defaults:0, returns:record, returns_set:true, volatility:Volatile, body:"BEGIN ATOMIC SELECT 1; SELECT 2; END", statements:[Select(Query{text:"SELECT 1", output:[OutputColumn{expr:"1"}]}), Select(Query{text:"SELECT 2", output:[OutputColumn{expr:"2"}]})], standard_body:true}
+        CreateFunction{name:f, defaults:0, returns:record, returns_set:true, volatility:Volatile, body:"BEGIN ATOMIC SELECT 1; SELECT 2; END", statements:[Select(Query{text:"SELECT 1", output:[OutputColumn{expr:"1"}], selects:[Select{output:[Column(OutputColumn{expr:"1"})]}]}), Select(Query{text:"SELECT 2", output:[OutputColumn{expr:"2"}], selects:[Select{output:[Column(OutputColumn{expr:"2"})]}]})], standard_body:true}
         CreateFunction{name:p, procedure:true, defaults:0, language:"sql", volatility:Volatile, body:"x"}
-        CreateFunction{name:g, arguments:[int4], argument_names:[None], defaults:0, returns:int4, volatility:Volatile, body:"RETURN $1 + 1", statements:[Select(Query{text:"SELECT $1 + 1", output:[OutputColumn{expr:"$1 + 1"}]})], standard_body:true}
+        CreateFunction{name:g, arguments:[int4], argument_names:[None], defaults:0, returns:int4, volatility:Volatile, body:"RETURN $1 + 1", statements:[Select(Query{text:"SELECT $1 + 1", output:[OutputColumn{expr:"$1 + 1"}], selects:[Select{output:[Column(OutputColumn{expr:"$1 + 1"})]}]})], standard_body:true}
         "#,
     );
     check(
@@ -363,7 +363,7 @@ fn routines() {
     check(
         "CREATE RULE r AS ON INSERT TO t WHERE new.a > 0 DO INSTEAD (DELETE FROM a; DELETE FROM b); DO LANGUAGE plpgsql $x$ BEGIN END $x$; CALL s.p(1, 2)",
         r#"
-        CreateRule{name:"r", table:t, event:"INSERT", instead:true, conditional:true, columns:["a"], actions:[Delete(Dml{table:a, query:Query{text:"DELETE FROM a"}}), Delete(Dml{table:b, query:Query{text:"DELETE FROM b"}})]}
+        CreateRule{name:"r", table:t, event:"INSERT", instead:true, conditional:true, columns:["a"], actions:[Delete(Dml{table:a, query:Query{text:"DELETE FROM a", selects:[Select{changes:"UPDATE", sources:[SelectSource{alias:"a", kind:Relation(a)}]}]}}), Delete(Dml{table:b, query:Query{text:"DELETE FROM b", selects:[Select{changes:"UPDATE", sources:[SelectSource{alias:"b", kind:Relation(b)}]}]}})]}
         Do{language:"plpgsql", body:" BEGIN END "}
         Call{procedure:s.p}
         "#,
@@ -375,34 +375,34 @@ fn data() {
     check(
         "INSERT INTO t AS x (a, b[1]) VALUES (1, f(2)), (3, (SELECT max(c) FROM u)) ON CONFLICT (a) DO UPDATE SET b = excluded.b RETURNING *; INSERT INTO t DEFAULT VALUES; INSERT INTO t SELECT * FROM u",
         r#"
-        Insert(Dml{table:t, columns:["a", "b"], query:Query{text:"INSERT INTO t AS x (a, b[1]) VALUES (1, f(2)), (3, (SELECT max(c) FROM u)) ON CONFLICT (a) DO UPDATE SET b = excluded.b RETURNING *", relations:[u], columns:["c", "a", "b"], qualified:[(None, "c"), (None, "a"), ("excluded", "b")], aliases:[("u", u)], functions:[f, max], star:true}, on_conflict_update:true, conflict:Columns(["a"]), values_rows:2})
+        Insert(Dml{table:t, columns:["a", "b"], query:Query{text:"INSERT INTO t AS x (a, b[1]) VALUES (1, f(2)), (3, (SELECT max(c) FROM u)) ON CONFLICT (a) DO UPDATE SET b = excluded.b RETURNING *", relations:[u], columns:["c", "a", "b"], qualified:[(None, "c"), (None, "a"), ("excluded", "b")], aliases:[("u", u)], functions:[f, max], star:true, selects:[Select{changes:"UPDATE", output:[Column(OutputColumn{expr:"excluded.b"})], sources:[SelectSource{alias:"x", aliased:true, kind:Relation(t)}, SelectSource{alias:"excluded", aliased:true, kind:Relation(t)}]}, Select{changes:"RETURNING", returning:[Star(None)], sources:[SelectSource{alias:"x", aliased:true, kind:Relation(t)}]}]}, on_conflict_update:true, conflict_columns:["b"], conflict:Columns(["a"]), values_rows:2})
         Insert(Dml{table:t, query:Query{text:"INSERT INTO t DEFAULT VALUES"}, values_rows:1})
-        Insert(Dml{table:t, query:Query{text:"INSERT INTO t SELECT * FROM u", relations:[u], aliases:[("u", u)], star:true}})
+        Insert(Dml{table:t, query:Query{text:"INSERT INTO t SELECT * FROM u", relations:[u], aliases:[("u", u)], star:true, selects:[Select{output:[Star(None)], sources:[SelectSource{alias:"u", kind:Relation(u)}]}]}})
         "#,
     );
     check(
         "UPDATE ONLY t x SET a = 1, (b, c) = (SELECT 1, 2) FROM u JOIN v USING (id) WHERE x.id = u.id AND u.d IS DISTINCT FROM 1 RETURNING a",
         r#"
-        Update(Dml{table:t, only:true, columns:["a", "b", "c"], predicate:"x.id = u.id AND u.d IS DISTINCT FROM 1", query:Query{text:"UPDATE ONLY t x SET a = 1, (b, c) = (SELECT 1, 2) FROM u JOIN v USING (id) WHERE x.id = u.id AND u.d IS DISTINCT FROM 1 RETURNING a", relations:[u, v], columns:["b", "c", "id", "d", "a"], qualified:[(None, "b"), (None, "c"), (None, "id"), ("x", "id"), ("u", "id"), ("u", "d"), (None, "a")], aliases:[("u", u), ("v", v)]}})
+        Update(Dml{table:t, only:true, columns:["a", "b", "c"], predicate:"x.id = u.id AND u.d IS DISTINCT FROM 1", query:Query{text:"UPDATE ONLY t x SET a = 1, (b, c) = (SELECT 1, 2) FROM u JOIN v USING (id) WHERE x.id = u.id AND u.d IS DISTINCT FROM 1 RETURNING a", relations:[u, v], columns:["b", "c", "id", "d", "a"], qualified:[(None, "b"), (None, "c"), (None, "id"), ("x", "id"), ("u", "id"), ("u", "d"), (None, "a")], aliases:[("u", u), ("v", v)], selects:[Select{changes:"UPDATE", returning:[Column(OutputColumn{name:"a", expr:"a"})], output:[Column(OutputColumn{expr:"1"}), Column(OutputColumn{expr:"(SELECT 1, 2)"})], sources:[SelectSource{alias:"x", aliased:true, kind:Relation(t)}, SelectSource{alias:"u", kind:Relation(u)}, SelectSource{alias:"v", kind:Relation(v)}], merged:["id"], predicate:"x.id = u.id AND u.d IS DISTINCT FROM 1"}]}})
         "#,
     );
     check(
         "DELETE FROM t USING u AS w, LATERAL (SELECT * FROM v) z WHERE t.id = w.id; WITH x AS (SELECT 1 FROM y), z AS (DELETE FROM a USING x WHERE b RETURNING *) INSERT INTO c SELECT * FROM z",
         r#"
-        Delete(Dml{table:t, predicate:"t.id = w.id", query:Query{text:"DELETE FROM t USING u AS w, LATERAL (SELECT * FROM v) z WHERE t.id = w.id", relations:[u, v], columns:["id"], qualified:[("t", "id"), ("w", "id")], aliases:[("w", u), ("v", v), ("z", v)], star:true}})
-        Insert(Dml{table:c, query:Query{text:"WITH x AS (SELECT 1 FROM y), z AS (DELETE FROM a USING x WHERE b RETURNING *) INSERT INTO c SELECT * FROM z", relations:[y], aliases:[("y", y)], star:true, modifies:[Delete(Dml{table:a, predicate:"b", query:Query{text:"DELETE FROM a USING x WHERE b RETURNING *", columns:["b"], qualified:[(None, "b")], aliases:[("x", x)], star:true}})]}})
+        Delete(Dml{table:t, predicate:"t.id = w.id", query:Query{text:"DELETE FROM t USING u AS w, LATERAL (SELECT * FROM v) z WHERE t.id = w.id", relations:[u, v], columns:["id"], qualified:[("t", "id"), ("w", "id")], aliases:[("w", u), ("v", v), ("z", v)], star:true, selects:[Select{changes:"UPDATE", sources:[SelectSource{alias:"t", kind:Relation(t)}, SelectSource{alias:"w", aliased:true, kind:Relation(u)}, SelectSource{alias:"z", aliased:true, kind:Query{query:Query{text:"", selects:[Select{output:[Star(None)], sources:[SelectSource{alias:"v", kind:Relation(v)}]}]}, lateral:true}}], predicate:"t.id = w.id"}]}})
+        Insert(Dml{table:c, query:Query{text:"WITH x AS (SELECT 1 FROM y), z AS (DELETE FROM a USING x WHERE b RETURNING *) INSERT INTO c SELECT * FROM z", relations:[y], aliases:[("y", y)], star:true, modifies:[Delete(Dml{table:a, predicate:"b", query:Query{text:"DELETE FROM a USING x WHERE b RETURNING *", columns:["b"], qualified:[(None, "b")], aliases:[("x", x)], star:true}})], selects:[Select{output:[Star(None)], sources:[SelectSource{alias:"z", kind:Relation(z)}]}], with:[CommonTable{name:"x", query:Query{text:"", selects:[Select{output:[Column(OutputColumn{expr:"1"})], sources:[SelectSource{alias:"y", kind:Relation(y)}]}]}}, CommonTable{name:"z", query:Query{text:"", selects:[Select{changes:"UPDATE", returning:[Star(None)], sources:[SelectSource{alias:"a", kind:Relation(a)}, SelectSource{alias:"x", kind:Relation(x)}], predicate:"b"}]}}]}})
         "#,
     );
     check(
         "MERGE INTO t USING s ON t.id = s.id WHEN MATCHED THEN UPDATE SET a = s.a WHEN NOT MATCHED THEN INSERT (a, b) VALUES (1, 2)",
         r#"
-        Merge(Dml{table:t, columns:["a"], query:Query{text:"MERGE INTO t USING s ON t.id = s.id WHEN MATCHED THEN UPDATE SET a = s.a WHEN NOT MATCHED THEN INSERT (a, b) VALUES (1, 2)", relations:[s], columns:["id", "a"], qualified:[("t", "id"), ("s", "id"), ("s", "a")], aliases:[("s", s)]}, merge:[MergeClause{when:Matched, action:Update(["a"])}, MergeClause{when:NotMatched, action:Insert(["a", "b"])}], merge_on:[("t", t, "id"), ("s", s, "id")]})
+        Merge(Dml{table:t, columns:["a"], query:Query{text:"MERGE INTO t USING s ON t.id = s.id WHEN MATCHED THEN UPDATE SET a = s.a WHEN NOT MATCHED THEN INSERT (a, b) VALUES (1, 2)", relations:[s], columns:["id", "a"], qualified:[("t", "id"), ("s", "id"), ("s", "a")], aliases:[("s", s)], selects:[Select{changes:"MERGE", sources:[SelectSource{alias:"t", kind:Relation(t)}, SelectSource{alias:"s", kind:Relation(s)}], joins:[(0..2, "t.id = s.id")]}, Select{changes:"MERGE WHEN conditions", sources:[SelectSource{alias:"t", kind:Relation(t)}, SelectSource{alias:"s", kind:Relation(s)}]}, Select{changes:"UPDATE", output:[Column(OutputColumn{expr:"s.a"})], sources:[SelectSource{alias:"t", kind:Relation(t)}, SelectSource{alias:"s", kind:Relation(s)}]}, Select{changes:"MERGE WHEN conditions", sources:[SelectSource{alias:"t", kind:Relation(t), hidden:true}, SelectSource{alias:"s", kind:Relation(s)}]}, Select{changes:"UPDATE", output:[Column(OutputColumn{expr:"1"}), Column(OutputColumn{expr:"2"})], sources:[SelectSource{alias:"t", kind:Relation(t), hidden:true}, SelectSource{alias:"s", kind:Relation(s)}]}]}, merge:[MergeClause{when:Matched, action:Update(["a"])}, MergeClause{when:NotMatched, action:Insert(["a", "b"])}], merge_on:[("t", t, "id"), ("s", s, "id")]})
         "#,
     );
     check(
         "SELECT a.b AS c, count(*), d::int, e + 1 f FROM s.t a LEFT JOIN public.u ON a.x = u.x, generate_series(1, 2) g WHERE EXISTS (SELECT 1 FROM w) FOR UPDATE OF a SKIP LOCKED; TABLE t; VALUES (1), (2)",
         r#"
-        Select(Query{text:"SELECT a.b AS c, count(*), d::int, e + 1 f FROM s.t a LEFT JOIN public.u ON a.x = u.x, generate_series(1, 2) g WHERE EXISTS (SELECT 1 FROM w) FOR UPDATE OF a SKIP LOCKED", relations:[s.t, u, w], columns:["b", "d", "e", "x"], qualified:[("a", "b"), (None, "d"), (None, "e"), ("a", "x"), ("u", "x")], aliases:[("a", s.t), ("u", u), ("w", w)], functions:[count, generate_series], locked:[s.t], output:[OutputColumn{name:"c", expr:"a.b"}, OutputColumn{name:"count", expr:"count(*)"}, OutputColumn{name:"d", expr:"d::int"}, OutputColumn{name:"f", expr:"e + 1"}]})
+        Select(Query{text:"SELECT a.b AS c, count(*), d::int, e + 1 f FROM s.t a LEFT JOIN public.u ON a.x = u.x, generate_series(1, 2) g WHERE EXISTS (SELECT 1 FROM w) FOR UPDATE OF a SKIP LOCKED", relations:[s.t, u, w], columns:["b", "d", "e", "x"], qualified:[("a", "b"), (None, "d"), (None, "e"), ("a", "x"), ("u", "x")], aliases:[("a", s.t), ("u", u), ("w", w)], functions:[count, generate_series], locked:[s.t], output:[OutputColumn{name:"c", expr:"a.b"}, OutputColumn{name:"count", expr:"count(*)"}, OutputColumn{name:"d", expr:"d::int"}, OutputColumn{name:"f", expr:"e + 1"}], selects:[Select{output:[Column(OutputColumn{name:"c", expr:"a.b"}), Column(OutputColumn{name:"count", expr:"count(*)"}), Column(OutputColumn{name:"d", expr:"d::int"}), Column(OutputColumn{name:"f", expr:"e + 1"})], sources:[SelectSource{alias:"a", aliased:true, kind:Relation(s.t)}, SelectSource{alias:"u", kind:Relation(u)}, SelectSource{alias:"g", aliased:true, kind:Unknown}], joins:[(0..2, "a.x = u.x")], predicate:"EXISTS (SELECT 1 FROM w)"}]})
         Select(Query{text:"TABLE t", relations:[t], aliases:[("t", t)], star:true})
         Select(Query{text:"VALUES (1), (2)", output:[OutputColumn{name:"column1", expr:"1"}]})
         "#,
@@ -410,9 +410,9 @@ fn data() {
     check(
         "WITH t AS (SELECT * FROM t) SELECT * FROM t; WITH RECURSIVE r AS (SELECT 1 UNION ALL SELECT n FROM r) SELECT * FROM r; SELECT extract(year FROM d), trim(both FROM e), x IS DISTINCT FROM y FROM t",
         r#"
-        Select(Query{text:"WITH t AS (SELECT * FROM t) SELECT * FROM t", relations:[t], aliases:[("t", t)], star:true})
-        Select(Query{text:"WITH RECURSIVE r AS (SELECT 1 UNION ALL SELECT n FROM r) SELECT * FROM r", columns:["n"], qualified:[(None, "n")], star:true})
-        Select(Query{text:"SELECT extract(year FROM d), trim(both FROM e), x IS DISTINCT FROM y FROM t", relations:[t], columns:["d", "e", "x", "y"], qualified:[(None, "d"), (None, "e"), (None, "x"), (None, "y")], aliases:[("t", t)], functions:[extract, btrim], output:[OutputColumn{name:"extract", expr:"extract(year FROM d)"}, OutputColumn{name:"btrim", expr:"trim(both FROM e)"}, OutputColumn{expr:"x IS DISTINCT FROM y"}]})
+        Select(Query{text:"WITH t AS (SELECT * FROM t) SELECT * FROM t", relations:[t], aliases:[("t", t)], star:true, selects:[Select{output:[Star(None)], sources:[SelectSource{alias:"t", kind:Relation(t)}]}], with:[CommonTable{name:"t", query:Query{text:"", selects:[Select{output:[Star(None)], sources:[SelectSource{alias:"t", kind:Relation(t)}]}]}}]})
+        Select(Query{text:"WITH RECURSIVE r AS (SELECT 1 UNION ALL SELECT n FROM r) SELECT * FROM r", columns:["n"], qualified:[(None, "n")], star:true, selects:[Select{output:[Star(None)], sources:[SelectSource{alias:"r", kind:Relation(r)}]}], with:[CommonTable{name:"r", query:Query{text:"", selects:[Select{output:[Column(OutputColumn{expr:"1"})]}, Select{output:[Column(OutputColumn{name:"n", expr:"n"})], sources:[SelectSource{alias:"r", kind:Relation(r)}]}], set_operation:"UNION"}}], recursive:true})
+        Select(Query{text:"SELECT extract(year FROM d), trim(both FROM e), x IS DISTINCT FROM y FROM t", relations:[t], columns:["d", "e", "x", "y"], qualified:[(None, "d"), (None, "e"), (None, "x"), (None, "y")], aliases:[("t", t)], functions:[extract, btrim], output:[OutputColumn{name:"extract", expr:"extract(year FROM d)"}, OutputColumn{name:"btrim", expr:"trim(both FROM e)"}, OutputColumn{expr:"x IS DISTINCT FROM y"}], selects:[Select{output:[Column(OutputColumn{name:"extract", expr:"extract(year FROM d)"}), Column(OutputColumn{name:"btrim", expr:"trim(both FROM e)"}), Column(OutputColumn{expr:"x IS DISTINCT FROM y"})], sources:[SelectSource{alias:"t", kind:Relation(t)}]}]})
         "#,
     );
     check(
@@ -420,7 +420,7 @@ fn data() {
         r#"
         Truncate{tables:[a, b], only:[b], restart_identity:true, behavior:Cascade}
         Copy{table:t, from:true, columns:["a"]}
-        Copy{query:Select(Query{text:"SELECT 1", output:[OutputColumn{expr:"1"}]})}
+        Copy{query:Select(Query{text:"SELECT 1", output:[OutputColumn{expr:"1"}], selects:[Select{output:[Column(OutputColumn{expr:"1"})]}]})}
         "#,
     );
 }
@@ -468,7 +468,7 @@ fn session() {
         Analyze{tables:[s.t]}
         Cluster{table:t, index:"i"}
         Checkpoint
-        Session{command:"EXPLAIN", statement:Select(Query{text:"SELECT 1", output:[OutputColumn{expr:"1"}]})}
+        Session{command:"EXPLAIN", statement:Select(Query{text:"SELECT 1", output:[OutputColumn{expr:"1"}], selects:[Select{output:[Column(OutputColumn{expr:"1"})]}]})}
         Session{command:"SHOW", name:"x"}
         Session{command:"NOTIFY"}
         "#,
@@ -543,7 +543,7 @@ fn expressions() {
         ("a NOT IN (1, 2)", r#"InList{expr:Column{name:"a"}, list:[Number("1"), Number("2")], negated:true}"#),
         (
             "a IN (SELECT b FROM s.t)",
-            r#"Other{text:"a IN (SELECT b FROM s.t)", parts:[Column{name:"a"}, Subquery{query:Query{text:"", relations:[s.t], columns:["b"], qualified:[(None, "b")], aliases:[("t", s.t)]}}]}"#,
+            r#"Other{text:"a IN (SELECT b FROM s.t)", parts:[Column{name:"a"}, Subquery{query:Query{text:"", relations:[s.t], columns:["b"], qualified:[(None, "b")], aliases:[("t", s.t)], selects:[Select{output:[Column(OutputColumn{name:"b", expr:"b"})], sources:[SelectSource{alias:"t", kind:Relation(s.t)}]}]}}]}"#,
         ),
         (
             "a BETWEEN 1 AND 2 AND c",
@@ -599,7 +599,7 @@ fn expressions() {
         ("ARRAY[[1], [2]]", r#"Array([Array([Number("1")]), Array([Number("2")])])"#),
         (
             "ARRAY(SELECT 1 FROM t)",
-            r#"Other{text:"ARRAY(SELECT 1 FROM t)", parts:[Subquery{query:Query{text:"", relations:[t], aliases:[("t", t)]}}]}"#,
+            r#"Other{text:"ARRAY(SELECT 1 FROM t)", parts:[Subquery{query:Query{text:"", relations:[t], aliases:[("t", t)], selects:[Select{output:[Column(OutputColumn{expr:"1"})], sources:[SelectSource{alias:"t", kind:Relation(t)}]}]}}]}"#,
         ),
         ("ROW(1, a)", r#"Row([Number("1"), Column{name:"a"}])"#),
         (
@@ -610,11 +610,17 @@ fn expressions() {
             "(a, b) OVERLAPS (c, d)",
             r#"Infix{operator:"OVERLAPS", left:Row([Column{name:"a"}, Column{name:"b"}]), right:Row([Column{name:"c"}, Column{name:"d"}])}"#,
         ),
-        ("EXISTS (SELECT 1 FROM t)", r#"Subquery{query:Query{text:"", relations:[t], aliases:[("t", t)]}}"#),
-        ("NOT EXISTS (SELECT 1 FROM t)", r#"Not(Subquery{query:Query{text:"", relations:[t], aliases:[("t", t)]}})"#),
+        (
+            "EXISTS (SELECT 1 FROM t)",
+            r#"Subquery{query:Query{text:"", relations:[t], aliases:[("t", t)], selects:[Select{output:[Column(OutputColumn{expr:"1"})], sources:[SelectSource{alias:"t", kind:Relation(t)}]}]}}"#,
+        ),
+        (
+            "NOT EXISTS (SELECT 1 FROM t)",
+            r#"Not(Subquery{query:Query{text:"", relations:[t], aliases:[("t", t)], selects:[Select{output:[Column(OutputColumn{expr:"1"})], sources:[SelectSource{alias:"t", kind:Relation(t)}]}]}})"#,
+        ),
         (
             "(SELECT max(a) FROM t)",
-            r#"Subquery{query:Query{text:"", relations:[t], columns:["a"], qualified:[(None, "a")], aliases:[("t", t)], functions:[max]}}"#,
+            r#"Subquery{query:Query{text:"", relations:[t], columns:["a"], qualified:[(None, "a")], aliases:[("t", t)], functions:[max], selects:[Select{output:[Column(OutputColumn{name:"max", expr:"max(a)"})], sources:[SelectSource{alias:"t", kind:Relation(t)}]}]}}"#,
         ),
         (
             "((SELECT 1 FROM t) UNION (SELECT 2 FROM u))",
@@ -622,18 +628,21 @@ fn expressions() {
         ),
         ("COALESCE(a, 0)", r#"Call{function:coalesce, args:[Column{name:"a"}, Number("0")]}"#),
         ("EXTRACT(YEAR FROM a)", r#"Call{function:extract, args:[Text("year"), Column{name:"a"}]}"#),
-        ("SUBSTRING(a FROM 1 FOR 2)", r#"Call{function:substring, args:[Column{name:"a"}, Number("1"), Number("2")]}"#),
+        (
+            "SUBSTRING(a FROM 1 FOR 2)",
+            r#"Call{function:substring, args:[Column{name:"a"}, Number("1"), Number("2")], keyword:true}"#,
+        ),
         (
             "SUBSTRING(a FOR 2)",
-            r#"Call{function:substring, args:[Column{name:"a"}, Number("1"), Cast{expr:Number("2"), data_type:int4}]}"#,
+            r#"Call{function:substring, args:[Column{name:"a"}, Number("1"), Cast{expr:Number("2"), data_type:int4}], keyword:true}"#,
         ),
-        ("POSITION('a' IN b)", r#"Call{function:position, args:[Column{name:"b"}, Text("a")]}"#),
+        ("POSITION('a' IN b)", r#"Call{function:position, args:[Column{name:"b"}, Text("a")], keyword:true}"#),
         ("TRIM(LEADING 'x' FROM a)", r#"Call{function:ltrim, args:[Column{name:"a"}, Text("x")], keyword:true}"#),
         ("TRIM(a)", r#"Call{function:btrim, args:[Column{name:"a"}], keyword:true}"#),
         ("btrim(a)", r#"Call{function:btrim, args:[Column{name:"a"}]}"#),
         (
             "OVERLAY(a PLACING b FROM 1 FOR 2)",
-            r#"Call{function:overlay, args:[Column{name:"a"}, Column{name:"b"}, Number("1"), Number("2")]}"#,
+            r#"Call{function:overlay, args:[Column{name:"a"}, Column{name:"b"}, Number("1"), Number("2")], keyword:true}"#,
         ),
         ("count(*)", r#"Call{function:count, args:[Other{text:"*"}]}"#),
         (
@@ -646,7 +655,7 @@ fn expressions() {
         ),
         (
             "sum(a) OVER (PARTITION BY b ORDER BY c)",
-            r#"Other{text:"sum(a) OVER (PARTITION BY b ORDER BY c)", parts:[Call{function:sum, args:[Column{name:"a"}]}, Other{text:"PARTITION BY b ORDER BY c", parts:[Column{name:"b"}, Column{name:"c"}]}]}"#,
+            r#"Other{text:"sum(a) OVER (PARTITION BY b ORDER BY c)", parts:[Call{function:sum, args:[Column{name:"a"}]}, Column{name:"b"}, Column{name:"c"}]}"#,
         ),
         (
             "string_agg(a, ',' ORDER BY b)",
@@ -740,7 +749,7 @@ fn spans_leave_out_blanks_comments_and_semicolons() {
 fn placeholders_of_the_driver_are_operands() {
     check(
         "UPDATE t SET a = %s WHERE b >%s AND c IN %(ids)s",
-        r#"Update(Dml{table:t, columns:["a"], predicate:"b >%s AND c IN %(ids)s", query:Query{text:"UPDATE t SET a = %s WHERE b >%s AND c IN %(ids)s", columns:["b", "c"], qualified:[(None, "b"), (None, "c")]}, values:["%s"]})"#,
+        r#"Update(Dml{table:t, columns:["a"], predicate:"b >%s AND c IN %(ids)s", query:Query{text:"UPDATE t SET a = %s WHERE b >%s AND c IN %(ids)s", columns:["b", "c"], qualified:[(None, "b"), (None, "c")], selects:[Select{changes:"UPDATE", output:[Column(OutputColumn{expr:"%s"})], sources:[SelectSource{alias:"t", kind:Relation(t)}], predicate:"b >%s AND c IN %(ids)s"}]}, values:["%s"]})"#,
     );
     check_expr("b >%s", r#"Infix{operator:">", left:Column{name:"b"}, right:Other{text:"%s"}}"#);
     check_expr("a %% b", r#"Infix{operator:"%%", left:Column{name:"a"}, right:Column{name:"b"}}"#);
@@ -751,16 +760,19 @@ fn placeholders_of_the_driver_are_operands() {
 #[test]
 fn what_looks_like_something_else() {
     // EXPLAIN ANALYZE executes its statement.
-    check("EXPLAIN (ANALYZE, COSTS OFF) DELETE FROM t", r#"Delete(Dml{table:t, query:Query{text:"DELETE FROM t"}})"#);
+    check(
+        "EXPLAIN (ANALYZE, COSTS OFF) DELETE FROM t",
+        r#"Delete(Dml{table:t, query:Query{text:"DELETE FROM t", selects:[Select{changes:"UPDATE", sources:[SelectSource{alias:"t", kind:Relation(t)}]}]}})"#,
+    );
     check(
         "EXPLAIN (ANALYZE off) DELETE FROM t",
-        r#"Session{command:"EXPLAIN", statement:Delete(Dml{table:t, query:Query{text:"EXPLAIN (ANALYZE off) DELETE FROM t"}})}"#,
+        r#"Session{command:"EXPLAIN", statement:Delete(Dml{table:t, query:Query{text:"EXPLAIN (ANALYZE off) DELETE FROM t", selects:[Select{changes:"UPDATE", sources:[SelectSource{alias:"t", kind:Relation(t)}]}]}})}"#,
     );
     check(
         "DECLARE c CURSOR FOR SELECT 1; PREPARE p (int) AS SELECT 2; PREPARE TRANSACTION 'x'; EXPLAIN EXPLAIN SELECT 1",
         r#"
-        Session{command:"DECLARE", name:"c", statement:Select(Query{text:"SELECT 1", output:[OutputColumn{expr:"1"}]})}
-        Session{command:"PREPARE", name:"p", statement:Select(Query{text:"SELECT 2", output:[OutputColumn{expr:"2"}]})}
+        Session{command:"DECLARE", name:"c", statement:Select(Query{text:"SELECT 1", output:[OutputColumn{expr:"1"}], selects:[Select{output:[Column(OutputColumn{expr:"1"})]}]})}
+        Session{command:"PREPARE", name:"p", statement:Select(Query{text:"SELECT 2", output:[OutputColumn{expr:"2"}], selects:[Select{output:[Column(OutputColumn{expr:"2"})]}]})}
         Session{command:"PREPARE TRANSACTION"}
         Session{command:"EXPLAIN"}
     "#,
@@ -773,20 +785,20 @@ fn what_looks_like_something_else() {
     // A recursive view reads itself, which is no relation yet.
     check(
         "CREATE RECURSIVE VIEW v (n) AS SELECT 1 UNION ALL SELECT n FROM v, t",
-        r#"CreateView{name:v, with_data:true, columns:["n"], query:Query{text:"SELECT 1 UNION ALL SELECT n FROM v, t", relations:[t], columns:["n"], qualified:[(None, "n")], aliases:[("v", v), ("t", t)], output:[OutputColumn{expr:"1"}]}}"#,
+        r#"CreateView{name:v, with_data:true, columns:["n"], query:Query{text:"SELECT 1 UNION ALL SELECT n FROM v, t", relations:[t], columns:["n"], qualified:[(None, "n")], aliases:[("v", v), ("t", t)], output:[OutputColumn{expr:"1"}], selects:[Select{output:[Column(OutputColumn{expr:"1"})]}, Select{output:[Column(OutputColumn{name:"n", expr:"n"})], sources:[SelectSource{alias:"v", kind:Relation(v)}, SelectSource{alias:"t", kind:Relation(t)}]}], set_operation:"UNION"}}"#,
     );
     // Each name of a recursive list is visible in all of it; a plain list's only behind it.
     check(
         "WITH RECURSIVE a AS (SELECT 1 FROM b), b AS (SELECT 2 FROM t) SELECT 1 FROM a; WITH a AS (SELECT 1 FROM b), b AS (SELECT 2 FROM t) SELECT 1 FROM a",
         r#"
-        Select(Query{text:"WITH RECURSIVE a AS (SELECT 1 FROM b), b AS (SELECT 2 FROM t) SELECT 1 FROM a", relations:[t], aliases:[("t", t)], output:[OutputColumn{expr:"1"}]})
-        Select(Query{text:"WITH a AS (SELECT 1 FROM b), b AS (SELECT 2 FROM t) SELECT 1 FROM a", relations:[b, t], aliases:[("b", b), ("t", t)], output:[OutputColumn{expr:"1"}]})
+        Select(Query{text:"WITH RECURSIVE a AS (SELECT 1 FROM b), b AS (SELECT 2 FROM t) SELECT 1 FROM a", relations:[t], aliases:[("t", t)], output:[OutputColumn{expr:"1"}], selects:[Select{output:[Column(OutputColumn{expr:"1"})], sources:[SelectSource{alias:"a", kind:Relation(a)}]}], with:[CommonTable{name:"a", query:Query{text:"", selects:[Select{output:[Column(OutputColumn{expr:"1"})], sources:[SelectSource{alias:"b", kind:Relation(b)}]}]}}, CommonTable{name:"b", query:Query{text:"", selects:[Select{output:[Column(OutputColumn{expr:"2"})], sources:[SelectSource{alias:"t", kind:Relation(t)}]}]}}], recursive:true})
+        Select(Query{text:"WITH a AS (SELECT 1 FROM b), b AS (SELECT 2 FROM t) SELECT 1 FROM a", relations:[b, t], aliases:[("b", b), ("t", t)], output:[OutputColumn{expr:"1"}], selects:[Select{output:[Column(OutputColumn{expr:"1"})], sources:[SelectSource{alias:"a", kind:Relation(a)}]}], with:[CommonTable{name:"a", query:Query{text:"", selects:[Select{output:[Column(OutputColumn{expr:"1"})], sources:[SelectSource{alias:"b", kind:Relation(b)}]}]}}, CommonTable{name:"b", query:Query{text:"", selects:[Select{output:[Column(OutputColumn{expr:"2"})], sources:[SelectSource{alias:"t", kind:Relation(t)}]}]}}]})
         "#,
     );
     // The words FROM, FOR and USING inside an expression or a join.
     check(
         "SELECT substring(a FROM 2 FOR 3) FROM t JOIN u USING (id) WHERE a IS DISTINCT FROM b",
-        r#"Select(Query{text:"SELECT substring(a FROM 2 FOR 3) FROM t JOIN u USING (id) WHERE a IS DISTINCT FROM b", relations:[t, u], columns:["a", "id", "b"], qualified:[(None, "a"), (None, "id"), (None, "b")], aliases:[("t", t), ("u", u)], functions:[substring], output:[OutputColumn{name:"substring", expr:"substring(a FROM 2 FOR 3)"}]})"#,
+        r#"Select(Query{text:"SELECT substring(a FROM 2 FOR 3) FROM t JOIN u USING (id) WHERE a IS DISTINCT FROM b", relations:[t, u], columns:["a", "id", "b"], qualified:[(None, "a"), (None, "id"), (None, "b")], aliases:[("t", t), ("u", u)], functions:[substring], output:[OutputColumn{name:"substring", expr:"substring(a FROM 2 FOR 3)"}], selects:[Select{output:[Column(OutputColumn{name:"substring", expr:"substring(a FROM 2 FOR 3)"})], sources:[SelectSource{alias:"t", kind:Relation(t)}, SelectSource{alias:"u", kind:Relation(u)}], merged:["id"], predicate:"a IS DISTINCT FROM b"}]})"#,
     );
     // COPY's data are not SQL, and a table may have the name of a kind.
     check(
@@ -841,6 +853,6 @@ fn merge() {
         "MERGE INTO t USING u ON t.a = CASE WHEN u.b THEN 1 ELSE 2 END WHEN MATCHED AND u.c = 'THEN DELETE' THEN DO NOTHING \
          WHEN MATCHED AND (CASE WHEN u.d THEN true END) THEN UPDATE SET a = CASE WHEN u.b THEN 1 END, (b, c) = (1, 2) \
          WHEN NOT MATCHED BY SOURCE THEN DELETE WHEN NOT MATCHED BY TARGET THEN INSERT (a, b) VALUES (1, 'WHEN') RETURNING *",
-        r#"Merge(Dml{table:t, columns:["a", "b", "c"], query:Query{text:"MERGE INTO t USING u ON t.a = CASE WHEN u.b THEN 1 ELSE 2 END WHEN MATCHED AND u.c = 'THEN DELETE' THEN DO NOTHING WHEN MATCHED AND (CASE WHEN u.d THEN true END) THEN UPDATE SET a = CASE WHEN u.b THEN 1 END, (b, c) = (1, 2) WHEN NOT MATCHED BY SOURCE THEN DELETE WHEN NOT MATCHED BY TARGET THEN INSERT (a, b) VALUES (1, 'WHEN') RETURNING *", relations:[u], columns:["a", "b", "c", "d"], qualified:[("t", "a"), ("u", "b"), ("u", "c"), ("u", "d"), (None, "b"), (None, "c")], aliases:[("u", u)], star:true}, merge:[MergeClause{when:Matched, condition:true, action:Nothing}, MergeClause{when:Matched, condition:true, action:Update(["a", "b", "c"])}, MergeClause{when:NotMatchedBySource, by:true, action:Delete}, MergeClause{when:NotMatched, by:true, action:Insert(["a", "b"])}], merge_on:[("t", t, "a"), ("u", u, "b")]})"#,
+        r#"Merge(Dml{table:t, columns:["a", "b", "c"], query:Query{text:"MERGE INTO t USING u ON t.a = CASE WHEN u.b THEN 1 ELSE 2 END WHEN MATCHED AND u.c = 'THEN DELETE' THEN DO NOTHING WHEN MATCHED AND (CASE WHEN u.d THEN true END) THEN UPDATE SET a = CASE WHEN u.b THEN 1 END, (b, c) = (1, 2) WHEN NOT MATCHED BY SOURCE THEN DELETE WHEN NOT MATCHED BY TARGET THEN INSERT (a, b) VALUES (1, 'WHEN') RETURNING *", relations:[u], columns:["a", "b", "c", "d"], qualified:[("t", "a"), ("u", "b"), ("u", "c"), ("u", "d"), (None, "b"), (None, "c")], aliases:[("u", u)], star:true, selects:[Select{changes:"MERGE", sources:[SelectSource{alias:"t", kind:Relation(t)}, SelectSource{alias:"u", kind:Relation(u)}], joins:[(0..2, "t.a = CASE WHEN u.b THEN 1 ELSE 2 END")]}, Select{changes:"MERGE WHEN conditions", sources:[SelectSource{alias:"t", kind:Relation(t)}, SelectSource{alias:"u", kind:Relation(u)}], predicate:"u.c = 'THEN DELETE'"}, Select{changes:"UPDATE", sources:[SelectSource{alias:"t", kind:Relation(t)}, SelectSource{alias:"u", kind:Relation(u)}]}, Select{changes:"MERGE WHEN conditions", sources:[SelectSource{alias:"t", kind:Relation(t)}, SelectSource{alias:"u", kind:Relation(u)}], predicate:"(CASE WHEN u.d THEN true END)"}, Select{changes:"UPDATE", output:[Column(OutputColumn{expr:"CASE WHEN u.b THEN 1 END"}), Column(OutputColumn{expr:"(1, 2)"})], sources:[SelectSource{alias:"t", kind:Relation(t)}, SelectSource{alias:"u", kind:Relation(u)}]}, Select{changes:"MERGE WHEN conditions", sources:[SelectSource{alias:"t", kind:Relation(t)}, SelectSource{alias:"u", kind:Relation(u), hidden:true}]}, Select{changes:"UPDATE", sources:[SelectSource{alias:"t", kind:Relation(t)}, SelectSource{alias:"u", kind:Relation(u), hidden:true}]}, Select{changes:"MERGE WHEN conditions", sources:[SelectSource{alias:"t", kind:Relation(t), hidden:true}, SelectSource{alias:"u", kind:Relation(u)}]}, Select{changes:"UPDATE", output:[Column(OutputColumn{expr:"1"}), Column(OutputColumn{expr:"'WHEN'"})], sources:[SelectSource{alias:"t", kind:Relation(t), hidden:true}, SelectSource{alias:"u", kind:Relation(u)}]}, Select{changes:"RETURNING", returning:[Star(None)], sources:[SelectSource{alias:"t", kind:Relation(t)}, SelectSource{alias:"u", kind:Relation(u)}]}]}, merge:[MergeClause{when:Matched, condition:true, action:Nothing}, MergeClause{when:Matched, condition:true, action:Update(["a", "b", "c"])}, MergeClause{when:NotMatchedBySource, by:true, action:Delete}, MergeClause{when:NotMatched, by:true, action:Insert(["a", "b"])}], merge_on:[("t", t, "a"), ("u", u, "b")]})"#,
     );
 }

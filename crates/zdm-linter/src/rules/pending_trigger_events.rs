@@ -114,6 +114,7 @@ fn change(cx: &Cx<'_>, index: usize, fact: &CodeFact) -> Option<(Statement, Stri
         predicate: None,
         query: zdm_postgres::statement::Query::default(),
         on_conflict_update: false,
+        conflict_columns: Vec::new(),
         conflict: None,
         values_rows: Some(1),
         values: Vec::new(),

@@ -242,7 +242,7 @@ fn names_key(term: &ExprNode, key: &[&Ident]) -> bool {
             is_key(expr) && !list.iter().any(|item| matches!(item, ExprNode::Subquery { .. }))
         }
         // `id IN (SELECT … LIMIT 1000)`, as batches have it.
-        ExprNode::Other { text, parts } => {
+        ExprNode::Other { text, parts, .. } => {
             let by_row = matches!(parts.first(), Some(ExprNode::Column { name, .. }) if name.as_str() == "ctid");
             parts.first().is_some_and(|first| by_row || is_key(first)) && is_limited(text)
         }

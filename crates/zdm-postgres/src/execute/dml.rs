@@ -32,8 +32,16 @@ impl Run {
 
     /// The relations of a query that is planned and run.
     pub(super) fn run_query(&mut self, query: &Query) -> Step {
-        self.need_query_columns(query)?;
+        self.check_query_names(query)?;
         self.run_read_query(query)
+    }
+
+    /// What a query names is looked up before it is planned. In the body of a function it may be a parameter.
+    pub(super) fn check_query_names(&mut self, query: &Query) -> Step {
+        for written_name in &query.relations {
+            self.open(written_name)?;
+        }
+        if self.depth > 0 { Ok(()) } else { self.check_names(query) }
     }
 
     /// Of a query whose columns were found when it was read, however they are called now.
@@ -106,48 +114,6 @@ impl Run {
     fn plan_only_one(&mut self, name: &QualifiedName, mode: LockMode) {
         self.lock(name, mode);
         self.lock_indexes(name, mode);
-    }
-
-    /// A query over one table and nothing else names that table's columns.
-    fn need_query_columns(&self, query: &Query) -> Step {
-        let [relation] = query.relations.as_slice() else { return Ok(()) };
-        // The columns of UPDATE and DELETE are those of their target.
-        if !query.words.starts_with("select ") {
-            return Ok(());
-        }
-        let Some(name) = self.find(relation) else { return Ok(()) };
-        let text = &query.words;
-        let words: Vec<&str> = text.split(|character: char| !character.is_alphanumeric() && character != '_').collect();
-        let count = |wanted: &str| words.iter().filter(|word| **word == wanted).count();
-        let behind_from = words.iter().skip_while(|word| **word != "from").skip(1);
-        // An alias, a name of an output column or a second item of FROM may be what a name means.
-        let others = ["join", "with", "as", "order", "group", "having", "lateral", "window", "extract", "for"];
-        let one_item = text.split_once("from").is_some_and(|(_, behind)| {
-            let item = behind.split("where").next().unwrap_or(behind);
-            !item.contains([',', '(', '"'])
-        });
-        let no_alias = behind_from
-            .filter(|word| !word.is_empty())
-            .nth(usize::from(relation.schema.is_some()) + 1)
-            .is_none_or(|word| matches!(*word, "where" | "limit" | "offset"));
-        let simple = count("select") == 1 && count("from") == 1 && others.iter().all(|word| count(word) == 0);
-        if !simple || !one_item || !no_alias {
-            return Ok(());
-        }
-        match self.catalog().relation(&name) {
-            Some(Relation::Table(table)) if !table.assumed && !table.uncertain => {
-                need_columns_of(table, &query.columns)
-            }
-            Some(Relation::View(view)) if !view.columns.is_empty() => {
-                let missing = query.columns.iter().find(|column| {
-                    !view.columns.contains(column)
-                        && **column != name.name
-                        && !super::create_table::is_system_column(column)
-                });
-                missing.map_or(Ok(()), |column| refuse("42703", format!("column \"{column}\" does not exist")))
-            }
-            _ => Ok(()),
-        }
     }
 
     /// The relations of a query that is only parsed: ACCESS SHARE, no indexes.
@@ -330,11 +296,12 @@ impl Run {
             return Ok(());
         }
         self.lock(&name, LockMode::RowExclusive);
-        self.run_query(&dml.query)?;
         if name == written_to {
             self.need_written_columns(&name, &dml.columns)?;
         }
+        self.run_query(&dml.query)?;
         if name == written_to {
+            self.need_written_columns(&name, &dml.conflict_columns)?;
             self.check_row(&name, dml)?;
             self.check_conflict_target(&name, dml)?;
         } else if let Some(view) = self.catalog().view(&written_to).filter(|view| !view.instead).cloned() {
@@ -867,7 +834,7 @@ impl Run {
             self.fire_triggers(&table, "UPDATE", &dml.columns);
         }
         self.perhaps = outer;
-        self.written_in_tree(&name);
+        self.changed_in_tree(&name);
         Ok(())
     }
 
@@ -938,19 +905,6 @@ impl Run {
             return self.run_query(&dml.query);
         }
         let name = self.change_rows(dml)?;
-        for (qualifier, relation, column) in &dml.merge_on {
-            let missing =
-                self.find(relation).and_then(|relation| self.catalog().table(&relation)).is_some_and(|table| {
-                    !table.assumed
-                        && !table.uncertain
-                        && table.column(column.as_str()).is_none()
-                        && !super::create_table::is_system_column(column)
-                });
-            // A common table expression may have the relation's name.
-            if missing && !dml.query.words.starts_with("with ") {
-                return refuse("42703", format!("column {qualifier}.{column} does not exist"));
-            }
-        }
         if self.find(&dml.table).as_ref() == Some(&name) {
             for clause in &dml.merge {
                 if let MergeAction::Insert(columns) | MergeAction::Update(columns) = &clause.action {
@@ -989,7 +943,11 @@ impl Run {
                 self.fire_triggers(&name, event, &dml.columns);
             }
         }
-        self.written_in_tree(&name);
+        if inserts {
+            self.written_in_tree(&name);
+        } else {
+            self.changed_in_tree(&name);
+        }
         Ok(())
     }
 
@@ -1067,6 +1025,14 @@ impl Run {
         !self.is_empty(name) && (!dml.only.0 || self.has_storage(name))
     }
 
+    /// Rows that were there may have other values, or stand in another partition.
+    fn changed_in_tree(&mut self, name: &QualifiedName) {
+        let has_rows = |table: &QualifiedName| self.has_storage(table) && !self.is_empty(table);
+        if has_rows(name) || self.catalog().descendants(name).iter().any(has_rows) {
+            self.written_in_tree(name);
+        }
+    }
+
     fn written_in_tree(&mut self, name: &QualifiedName) {
         self.written_to(name);
         for child in self.catalog().descendants(name) {
@@ -1097,20 +1063,17 @@ impl Run {
                 refuse("0A000", format!("cannot execute MERGE on relation \"{}\"", name.name))
             };
         }
+        self.check_query_names(&dml.query)?;
         if let (Some(predicate), Some(table), false) =
             (&dml.predicate, self.catalog().table(&name), reads_rows(&dml.query))
             && !table.assumed
             && !table.uncertain
+            && let ExprNode::Column { qualifier: None, name: column } = &*predicate.node
+            && let Some(known) = table.column(column.as_str())
+            && !crate::cast::base_type(self.catalog(), &known.data_type).is("bool")
         {
-            let table = table.clone();
-            need_columns_of(&table, &plain_columns(&predicate.node))?;
-            if let ExprNode::Column { qualifier: None, name: column } = &*predicate.node
-                && let Some(known) = table.column(column.as_str())
-                && !crate::cast::base_type(self.catalog(), &known.data_type).is("bool")
-            {
-                let shown = self.shown(&known.data_type);
-                return refuse("42804", format!("argument of WHERE must be type boolean, not type {shown}"));
-            }
+            let shown = self.shown(&known.data_type);
+            return refuse("42804", format!("argument of WHERE must be type boolean, not type {shown}"));
         }
         let name = self.under_view(name);
         self.warn_of_publication(&name);
@@ -1675,29 +1638,6 @@ fn check_merge_clauses(clauses: &[MergeClause]) -> Step {
 fn written_as(dml: &Dml, column: &Ident, is: &dyn Fn(&ExprNode) -> bool) -> bool {
     let place = dml.columns.iter().position(|known| known == column);
     place.and_then(|place| dml.values.get(place)).is_some_and(|value| is(&value.node))
-}
-
-/// The columns of an expression that are not qualified; none where a subquery may have its own.
-fn plain_columns(node: &ExprNode) -> Vec<Ident> {
-    let (mut columns, mut known) = (Vec::new(), true);
-    node.walk(&mut |node| match node {
-        ExprNode::Column { qualifier: None, name } => columns.push(name.clone()),
-        ExprNode::Subquery { .. } | ExprNode::Other { .. } => known = false,
-        _ => {}
-    });
-    if known { columns } else { Vec::new() }
-}
-
-fn need_columns_of(table: &Table, columns: &[Ident]) -> Step {
-    let missing = columns.iter().find(|column| {
-        table.column(column.as_str()).is_none()
-            && !super::create_table::is_system_column(column)
-            && **column != table.name.name
-    });
-    match missing {
-        Some(column) => refuse("42703", format!("column \"{column}\" does not exist")),
-        None => Ok(()),
-    }
 }
 
 /// How the rows of a predicate are found, best last.

@@ -820,6 +820,9 @@ impl Run {
         self.catalog_mut().edit_view(&table, |view| view.instead = true);
         for action in actions {
             self.lock_as_parsed(action)?;
+            if let Some(query) = query_of(action) {
+                self.check_names_of_action(query, &table, event)?;
+            }
         }
         let exists = known.rules.iter().any(|rule| rule.name == *name);
         if exists && !or_replace {
@@ -956,18 +959,8 @@ impl Run {
             let relation = self.open(relation)?;
             self.lock(&relation, LockMode::AccessShare);
         }
-        let known = self.table(table);
-        if relations.is_empty() && !known.assumed && !known.uncertain {
-            let columns = conditions.iter().copied().flatten().flat_map(|condition| condition.node.columns());
-            // The table's own name is its whole row.
-            let mut missing = columns.filter(|column| {
-                known.column(column.as_str()).is_none()
-                    && !super::create_table::is_system_column(column)
-                    && *column != known.name.name
-            });
-            if let Some(column) = missing.next() {
-                return refuse("42703", format!("column \"{column}\" does not exist"));
-            }
+        for condition in conditions.iter().copied().flatten() {
+            self.check_names_of_condition(&condition.node, table)?;
         }
         self.check_conditions(conditions, table, Place::Policy)
     }

@@ -676,6 +676,7 @@ impl Run {
                     crate::deparse::constant_of(&text_of(literal), &self.visible(data_type))
                 ),
                 parts: vec![key()],
+                words: false,
             },
             None => ExprNode::Infix {
                 operator: operator.to_owned(),
@@ -754,7 +755,7 @@ impl Run {
             crate::quote_literal(&format!("{{{list}}}")),
             self.visible(&element).array()
         );
-        ExprNode::Other { text, parts: vec![key] }
+        ExprNode::Other { text, parts: vec![key], words: false }
     }
 
     /// Rows elsewhere that reference the partition forbid its leaving, so they are looked for.

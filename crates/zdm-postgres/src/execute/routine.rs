@@ -129,6 +129,7 @@ impl Run {
                 dependencies.push((table, columns.clone()));
             }
             self.parse_query(query)?;
+            self.check_names_of_body(query, create)?;
             for relation in &query.relations {
                 let relation = self.open(relation)?;
                 let columns = self.columns_read(&relation, query);

@@ -47,6 +47,7 @@ impl Run {
             let columns = self.columns_read(&under, &create.query);
             dependencies.push((under, columns));
         }
+        self.check_names(&create.query)?;
         if create.materialized && create.with_data {
             self.run_query(&create.query)?;
         } else {
@@ -88,7 +89,7 @@ impl Run {
             self.made(&name);
         }
         // It goes on to mean the relations that it has found.
-        let mut query = create.query.clone();
+        let mut query = Query { selects: Vec::new(), with: Vec::new(), ..create.query.clone() };
         query.rename_relations(&|name| *name = self.find(name).unwrap_or_else(|| name.clone()));
         let keyed = create.query.relations.iter().filter_map(|name| self.find(name));
         let keyed = keyed.filter(|name| self.groups_by_key(&create.query, name)).collect();

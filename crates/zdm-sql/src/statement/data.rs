@@ -1,7 +1,9 @@
 //! Queries and data: SELECT, INSERT, UPDATE, DELETE, MERGE, TRUNCATE, COPY.
 
 use zdm_postgres::expr::ExprNode;
-use zdm_postgres::statement::{ConflictTarget, CreateTableAs, Dml, MergeAction, MergeClause, MergeWhen, Query};
+use zdm_postgres::statement::{
+    ConflictTarget, CreateTableAs, Dml, MergeAction, MergeClause, MergeWhen, Query, Select, SelectSource,
+};
 use zdm_postgres::{Ident, QualifiedName, SqlExpr, Statement};
 
 use super::alter_table::{behavior, only};
@@ -9,6 +11,7 @@ use super::table::persistence;
 use crate::cursor::{Cursor, Read};
 use crate::lexer::Kind;
 use crate::query;
+use crate::select::{self, Change};
 
 /// SELECT, VALUES, TABLE, WITH; SELECT … INTO creates a table.
 pub(super) fn select(cursor: &mut Cursor<'_>) -> Read<Statement> {
@@ -85,6 +88,7 @@ fn dml(table: QualifiedName) -> Dml {
         predicate: None,
         query: Query::default(),
         on_conflict_update: false,
+        conflict_columns: Vec::new(),
         conflict: None,
         values_rows: None,
         values: Vec::new(),
@@ -99,9 +103,7 @@ pub(super) fn insert(cursor: &mut Cursor<'_>, start: usize) -> Read<Statement> {
     let head = cursor.at;
     cursor.expect_all(&["INSERT", "INTO"])?;
     let mut insert = dml(cursor.name()?);
-    if cursor.accept("AS") {
-        cursor.ident()?;
-    }
+    let alias = if cursor.accept("AS") { Some(cursor.ident()?) } else { None };
     // A value of a part of a column is none of the column.
     let mut whole = true;
     if cursor.is_kind(Kind::LParen) && !is_query_in_parentheses(cursor) {
@@ -150,6 +152,7 @@ pub(super) fn insert(cursor: &mut Cursor<'_>, start: usize) -> Read<Statement> {
         cursor.at = tail;
     }
     let query_end = cursor.at;
+    let mut conflict = None;
     if cursor.accept_all(&["ON", "CONFLICT"]) {
         let action = cursor.find_outside(|cursor, index| cursor.word_at(index, &["DO"]));
         insert.conflict = Some(conflict_target(cursor, action));
@@ -157,13 +160,44 @@ pub(super) fn insert(cursor: &mut Cursor<'_>, start: usize) -> Read<Statement> {
         cursor.expect("DO")?;
         if cursor.accept("UPDATE") {
             insert.on_conflict_update = true;
+            if let Some((columns, select)) =
+                conflict_update(cursor.clone(), select::target(&insert.table, alias.clone()))
+            {
+                insert.conflict_columns = columns;
+                conflict = Some(select);
+            }
         } else {
             cursor.expect("NOTHING")?;
         }
     }
     insert.query = whole_query(cursor, start, head, &[(source, query_end), (query_end, cursor.tokens.len())]);
+    let source = insert.values_rows.is_none().then_some((source, query_end));
+    let values = (!insert.values.is_empty()).then(|| Select {
+        changes: Some("VALUES"),
+        output: select::unnamed(insert.values.clone()),
+        ..Select::default()
+    });
+    let target = select::target(&insert.table, alias);
+    let changes = values.into_iter().chain(conflict).collect();
+    select::read_insert(cursor, (start, head), source, changes, target, &mut insert.query);
     cursor.at = cursor.tokens.len();
     Ok(Statement::Insert(insert))
+}
+
+/// What ON CONFLICT DO UPDATE names, beside the row that was to be inserted; the cursor is behind UPDATE.
+fn conflict_update(mut cursor: Cursor<'_>, target: SelectSource) -> Option<(Vec<Ident>, Select)> {
+    cursor.expect("SET").ok()?;
+    let set = set_list(&mut cursor).ok()?;
+    let excluded = Ident::new("excluded");
+    let source = SelectSource { alias: Some(excluded), aliased: true, ..target.clone() };
+    let select = Select {
+        changes: Some("UPDATE"),
+        output: select::unnamed(set.values),
+        sources: vec![target, source],
+        predicate: predicate(&mut cursor).ok()?,
+        ..Select::default()
+    };
+    Some((set.columns, select))
 }
 
 /// What stands between ON CONFLICT and DO.
@@ -215,47 +249,26 @@ pub(super) fn update(cursor: &mut Cursor<'_>, start: usize) -> Read<Statement> {
     let only = only(cursor);
     let mut update = Dml { only, ..dml(cursor.name()?) };
     cursor.accept_operator("*");
-    if cursor.accept("AS") || !cursor.is("SET") {
-        cursor.ident()?;
-    }
+    let alias = if cursor.accept("AS") || !cursor.is("SET") { Some(cursor.ident()?) } else { None };
     cursor.expect("SET")?;
     let body = cursor.at;
-    // A value of a whole row, or of a part of a column's value, is none of a column.
-    let mut whole = true;
-    loop {
-        let target = cursor.at;
-        if cursor.is_kind(Kind::LParen) {
-            update.columns.extend(cursor.parenthesized(target_column)?);
-        } else {
-            update.columns.push(target_column(cursor)?);
-        }
-        whole &= cursor.at == target + 1;
-        if !cursor.accept_operator("=") {
-            return cursor.unexpected("=");
-        }
-        let value = cursor.at;
-        cursor.at = cursor.find_outside(|cursor, index| {
-            cursor.tokens[index].kind == Kind::Comma
-                || cursor.word_at(index, &["WHERE", "RETURNING"])
-                || (cursor.word_at(index, &["FROM"]) && !cursor.word_at(index.saturating_sub(1), &["DISTINCT"]))
-        });
-        if cursor.at == value {
-            return cursor.unexpected("a value");
-        }
-        if whole {
-            let end = cursor.at;
-            cursor.at = value;
-            update.values.push(cursor.expr_until(end)?);
-        }
-        if !cursor.accept_kind(Kind::Comma) {
-            break;
-        }
+    let set = set_list(cursor)?;
+    update.columns = set.columns;
+    if set.whole {
+        update.values.clone_from(&set.values);
     }
-    if !whole {
-        update.values.clear();
-    }
+    let from = cursor.at + usize::from(cursor.is("FROM"));
     update.predicate = predicate(cursor)?;
     update.query = whole_query(cursor, start, head, &[(body, cursor.tokens.len())]);
+    let change = Change {
+        cursor,
+        with: (start, head),
+        items: (from, end_of_items(cursor, from)),
+        target: select::target(&update.table, alias),
+        predicate: update.predicate.clone(),
+        values: set.values,
+    };
+    change.read(&mut update.query);
     cursor.at = cursor.tokens.len();
     Ok(Statement::Update(update))
 }
@@ -268,17 +281,69 @@ pub(super) fn delete(cursor: &mut Cursor<'_>, start: usize) -> Read<Statement> {
     let only = only(cursor);
     let mut delete = Dml { only, ..dml(cursor.name()?) };
     cursor.accept_operator("*");
-    if cursor.accept("AS") || (cursor.is_ident() && !cursor.is_any(&["USING", "WHERE", "RETURNING"])) {
-        cursor.ident()?;
-    }
+    let aliased = cursor.accept("AS") || (cursor.is_ident() && !cursor.is_any(&["USING", "WHERE", "RETURNING"]));
+    let alias = if aliased { Some(cursor.ident()?) } else { None };
     if !cursor.is_at_end() && !cursor.is_any(&["USING", "WHERE", "RETURNING"]) {
         return cursor.unexpected("USING, WHERE or RETURNING");
     }
     let body = cursor.at;
+    let using = body + usize::from(cursor.is("USING"));
     delete.predicate = predicate(cursor)?;
     delete.query = whole_query(cursor, start, head, &[(body, cursor.tokens.len())]);
+    let change = Change {
+        cursor,
+        with: (start, head),
+        items: (using, end_of_items(cursor, using)),
+        target: select::target(&delete.table, alias),
+        predicate: delete.predicate.clone(),
+        values: Vec::new(),
+    };
+    change.read(&mut delete.query);
     cursor.at = cursor.tokens.len();
     Ok(Statement::Delete(delete))
+}
+
+/// What stands behind SET.
+pub(crate) struct SetList {
+    pub(crate) columns: Vec<Ident>,
+    pub(crate) values: Vec<SqlExpr>,
+    /// Each value is one of a column, and none of a row or of a part of a column.
+    whole: bool,
+}
+
+pub(crate) fn set_list(cursor: &mut Cursor<'_>) -> Read<SetList> {
+    let mut list = SetList { columns: Vec::new(), values: Vec::new(), whole: true };
+    loop {
+        let target = cursor.at;
+        if cursor.is_kind(Kind::LParen) {
+            list.columns.extend(cursor.parenthesized(target_column)?);
+        } else {
+            list.columns.push(target_column(cursor)?);
+        }
+        list.whole &= cursor.at == target + 1;
+        if !cursor.accept_operator("=") {
+            return cursor.unexpected("=");
+        }
+        let value = cursor.at;
+        let end = cursor.find_outside(|cursor, index| {
+            cursor.tokens[index].kind == Kind::Comma
+                || cursor.word_at(index, &["WHERE", "RETURNING"])
+                || (cursor.word_at(index, &["FROM"]) && !cursor.word_at(index.saturating_sub(1), &["DISTINCT"]))
+        });
+        if end == value {
+            return cursor.unexpected("a value");
+        }
+        list.values.push(cursor.expr_until(end)?);
+        if !cursor.accept_kind(Kind::Comma) {
+            return Ok(list);
+        }
+    }
+}
+
+/// Where the items of FROM or USING end that begin at `from`.
+fn end_of_items(cursor: &Cursor<'_>, from: usize) -> usize {
+    let ahead = Cursor { at: from, ..cursor.clone() };
+    ahead.find_outside(|cursor, index| cursor.word_at(index, &["WHERE", "RETURNING"]))
 }
 
 /// Passes over everything before WHERE and reads its expression; WHERE CURRENT OF has none that is known.
@@ -290,7 +355,7 @@ fn predicate(cursor: &mut Cursor<'_>) -> Read<Option<SqlExpr>> {
     if cursor.are(&["CURRENT", "OF"]) {
         // The one row at which the cursor stands.
         let text = cursor.source_of(cursor.at, cursor.tokens.len()).to_owned();
-        return Ok(Some(SqlExpr::new(text.clone(), ExprNode::Other { text, parts: Vec::new() })));
+        return Ok(Some(SqlExpr::new(text.clone(), ExprNode::Other { text, parts: Vec::new(), words: false })));
     }
     let end = cursor.find_outside(|cursor, index| cursor.word_at(index, &["RETURNING"]));
     cursor.expr_until(end).map(Some)
@@ -309,13 +374,15 @@ pub(super) fn merge(cursor: &mut Cursor<'_>, start: usize) -> Read<Statement> {
         return cursor.unexpected("USING");
     }
     let body = cursor.at;
+    let named = alias.clone();
     let target = (alias.unwrap_or_else(|| merge.table.name.clone()), merge.table.clone());
     merge.merge_on = join_names(cursor.clone(), target).unwrap_or_default();
     merge.query = whole_query(cursor, start, head, &[(body, cursor.tokens.len())]);
-    cursor.at = next_clause(cursor)?;
+    select::read_merge(cursor, (start, head), select::target(&merge.table, named), &mut merge.query);
+    cursor.at = next_clause(cursor);
     while cursor.accept("WHEN") {
         merge.merge.push(merge_clause(cursor)?);
-        cursor.at = next_clause(cursor)?;
+        cursor.at = next_clause(cursor);
     }
     if merge.merge.is_empty() {
         return cursor.unexpected("WHEN");
@@ -353,7 +420,7 @@ fn join_names(mut cursor: Cursor<'_>, target: (Ident, QualifiedName)) -> Read<Ve
     }
     cursor.expect("ON")?;
     let mut names = Vec::new();
-    let end = next_clause(&cursor)?;
+    let end = next_clause(&cursor);
     cursor.expr_until(end)?.node.walk(&mut |node| {
         if let zdm_postgres::expr::ExprNode::Column { qualifier: Some(qualifier), name } = node
             && let Some((alias, relation)) = relations.iter().find(|(alias, _)| alias == qualifier)
@@ -365,23 +432,8 @@ fn join_names(mut cursor: Cursor<'_>, target: (Ident, QualifiedName)) -> Read<Ve
 }
 
 /// The next WHEN of MERGE itself: one of a CASE is none, nor is one in parentheses.
-fn next_clause(cursor: &Cursor<'_>) -> Read<usize> {
-    let mut ahead = cursor.clone();
-    let mut cases = 0_usize;
-    while !ahead.is_at_end() {
-        if ahead.is("CASE") {
-            cases += 1;
-        } else if ahead.is("END") {
-            cases = cases.saturating_sub(1);
-        } else if cases == 0 && ahead.is_any(&["WHEN", "RETURNING"]) {
-            return Ok(ahead.at);
-        }
-        match ahead.peek().map(|token| token.kind) {
-            Some(Kind::LParen | Kind::LBracket) => ahead.at = ahead.after_closing(ahead.at)?,
-            _ => ahead.at += 1,
-        }
-    }
-    Ok(ahead.at)
+pub(crate) fn next_clause(cursor: &Cursor<'_>) -> usize {
+    cursor.find_outside(|cursor, index| cursor.word_at(index, &["WHEN", "RETURNING"]))
 }
 
 /// `[NOT] MATCHED [BY SOURCE | TARGET] [AND …] THEN …` behind WHEN.
@@ -400,19 +452,7 @@ fn merge_clause(cursor: &mut Cursor<'_>) -> Read<MergeClause> {
     };
     let condition = cursor.accept("AND");
     if condition {
-        // The THEN behind a CASE that ended.
-        let mut cases = 0_usize;
-        while !(cursor.is_at_end() || cases == 0 && cursor.is("THEN")) {
-            if cursor.is("CASE") {
-                cases += 1;
-            } else if cursor.is("END") {
-                cases = cases.saturating_sub(1);
-            }
-            match cursor.peek().map(|token| token.kind) {
-                Some(Kind::LParen | Kind::LBracket) => cursor.at = cursor.after_closing(cursor.at)?,
-                _ => cursor.at += 1,
-            }
-        }
+        cursor.at = cursor.find_outside(|cursor, index| cursor.word_at(index, &["THEN"]));
     }
     cursor.expect("THEN")?;
     let action = if cursor.accept_all(&["DO", "NOTHING"]) {
@@ -431,7 +471,7 @@ fn merge_clause(cursor: &mut Cursor<'_>) -> Read<MergeClause> {
             } else {
                 columns.push(target_column(cursor)?);
             }
-            let end = next_clause(cursor)?;
+            let end = next_clause(cursor);
             cursor.at = cursor.find_outside(|cursor, index| cursor.tokens[index].kind == Kind::Comma).min(end);
             if !cursor.accept_kind(Kind::Comma) {
                 break;
