@@ -4,6 +4,7 @@
 //! `parse_utilcmd.c`), because which error comes first and which lock is taken before it both show.
 
 mod access_method;
+mod alter_constraint;
 mod alter_table;
 mod column;
 mod column_type;

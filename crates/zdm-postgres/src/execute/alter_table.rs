@@ -7,18 +7,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::column::ColumnPlace;
-use super::create_table::{Check, Key, KeyKind, NewForeignKey, NotNull, Parts, merge_keys};
-use super::not_null::{NewNotNull, not_null_constraint, set_not_null};
+use super::create_table::{Check, Key, NewForeignKey, NotNull, Parts, merge_keys};
+use super::not_null::{not_null_constraint, not_valid, set_not_null};
 use super::{Run, Step, not_for_relation, refuse};
-use crate::catalog::{ConstraintKind, ForeignKey, Generated, Identity, Relation};
-use crate::data_type::quoted_if_needed;
+use crate::catalog::{ConstraintKind, Generated, Identity, Relation};
 use crate::effects::UncertainEffect;
 use crate::expr::{ExprNode, SqlExpr};
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
 use crate::statement::{
-    AlterTable, AlterTableAction, ColumnConstraintKind, ColumnDef, DropBehavior, KeyConstraint, ObjectKind,
-    SequenceOptions, TableConstraint, TableConstraintKind,
+    AlterTable, AlterTableAction, ColumnConstraintKind, ColumnDef, KeyConstraint, ObjectKind, SequenceOptions,
+    TableConstraint, TableConstraintKind,
 };
 use crate::typing::Place;
 use crate::volatility::ExprVolatility;
@@ -53,16 +52,16 @@ pub(super) type Queue = BTreeMap<QualifiedName, Work>;
 
 /// What the passes over columns leave to later ones.
 #[derive(Debug, Default)]
-struct Late {
+pub(super) struct Late {
     /// Keys of new columns.
     keys: Vec<Key>,
-    constraints: Vec<LateConstraint>,
+    pub(super) constraints: Vec<LateConstraint>,
     /// Before 13: some action of the statement keeps every foreign key of it from being taken for valid.
     validate: bool,
 }
 
 #[derive(Debug)]
-enum LateConstraint {
+pub(super) enum LateConstraint {
     Check {
         check: Check,
         only: bool,
@@ -489,33 +488,8 @@ impl Run {
                     Ok(())
                 })
             }
-            AlterTableAction::SetNotNull { column } => {
-                // Nothing reaches the children where the parent's column is settled; since 18 of plain parents as well.
-                let table = self.table(name);
-                let settled = table.column(column.as_str()).is_some_and(|column| column.not_null)
-                    && not_null_constraint(&table, column).is_none_or(|constraint| constraint.valid)
-                    && (table.partition_by.is_some() || self.version.at_least(18));
-                if only && !settled && table.partition_by.is_some() {
-                    if !self.version.at_least(18) {
-                        self.need_not_null_below(name, std::slice::from_ref(column), mode)?;
-                    } else if table.column(column.as_str()).is_some() && !table.children.is_empty() {
-                        return refuse("42P16", "constraint must be added to child tables too");
-                    }
-                }
-                let alone = only && !table.children.is_empty() && table.partition_by.is_none();
-                let tables = self.tree(only || settled, name, mode);
-                self.set_column_not_null(&tables, column, &NewNotNull::Flag { only, alone }, queue)
-            }
-            AlterTableAction::DropNotNull { column } => {
-                // Since 18 nothing reaches the children where the parent's column is nullable already.
-                let settled = self.version.at_least(18)
-                    && self.table(name).column(column.as_str()).is_some_and(|column| !column.not_null);
-                if only && !settled && self.table(name).partition_by.is_some() {
-                    self.leave_to_partitions(name, mode, false)?;
-                }
-                let tables = self.tree(only || settled, name, mode);
-                self.drop_not_null(&tables, column)
-            }
+            AlterTableAction::SetNotNull { column } => self.set_not_null(name, column, only, mode, queue),
+            AlterTableAction::DropNotNull { column } => self.drop_not_null(name, column, only, mode),
             AlterTableAction::SetExpression { column, expr } => {
                 self.since(17, "EXPRESSION")?;
                 let tables = self.tree(only, name, mode);
@@ -606,7 +580,7 @@ impl Run {
             AlterTableAction::AddConstraint(constraint) => {
                 self.add_constraint(name, constraint, only, mode, late, queue)
             }
-            AlterTableAction::AlterConstraint { .. } => self.alter_constraint(name, action, only, queue),
+            AlterTableAction::AlterConstraint { .. } => self.alter_constraint(name, action, only, mode, queue),
             AlterTableAction::ValidateConstraint { name: constraint } => {
                 self.validate_constraint(name, constraint, only, mode, queue)
             }
@@ -1152,103 +1126,6 @@ impl Run {
         crate::volatility::expression(node, self.catalog(), self.version, &|name| self.find_function(name))
     }
 
-    fn drop_not_null(&mut self, tables: &[QualifiedName], column: &Ident) -> Step {
-        let Some(name) = tables.first() else { return Ok(()) };
-        let table = self.table(name);
-        match table.column(column.as_str()) {
-            None if table.assumed => return Ok(()),
-            None => return Self::missing_column(name, column),
-            Some(known) if known.identity.is_some() => {
-                return refuse(
-                    "42601",
-                    format!("column \"{column}\" of relation \"{}\" is an identity column", name.name),
-                );
-            }
-            Some(_) => {}
-        }
-        let by_parent = table.partition_of.as_ref().is_some_and(|(parent, _)| {
-            self.table(parent).column(column.as_str()).is_some_and(|column| column.not_null)
-        });
-        if self.version.at_least(18)
-            && table.partition_of.is_none()
-            && let Some(inherited) = not_null_constraint(&table, column).filter(|constraint| constraint.inherited)
-        {
-            return refuse(
-                "42P16",
-                format!("cannot drop inherited constraint \"{}\" of relation \"{}\"", inherited.name, name.name),
-            );
-        }
-        let of_parent = || refuse("42P16", format!("column \"{column}\" is marked NOT NULL in parent table"));
-        if by_parent && self.version.at_least(18) {
-            return of_parent();
-        }
-        for name in tables {
-            let table = self.table(name);
-            if let Some(ConstraintKind::PrimaryKey { columns, .. }) = table.primary_key().map(|key| &key.kind)
-                && columns.contains(column)
-            {
-                return refuse("42P16", format!("column \"{column}\" is in a primary key"));
-            }
-            let identity = table.replica_identity_index.as_ref().and_then(|index| table.index(index.as_str()));
-            if identity.is_some_and(|index| {
-                index
-                    .elements
-                    .iter()
-                    .any(|element| matches!(&element.key, crate::statement::IndexKey::Column(key) if key == column))
-            }) {
-                return refuse("42P16", format!("column \"{column}\" is in index used as replica identity"));
-            }
-        }
-        if by_parent {
-            return of_parent();
-        }
-        let mut kept: Vec<QualifiedName> = Vec::new();
-        for (place, name) in tables.iter().enumerate() {
-            // Since 18 a child keeps what it has from another parent, too.
-            let elsewhere = self.table(name).inherits.iter().any(|parent| {
-                kept.contains(parent)
-                    || (!tables.contains(parent)
-                        && self.table(parent).column(column.as_str()).is_some_and(|column| column.not_null))
-            });
-            if place > 0 && elsewhere && self.version.at_least(18) {
-                kept.push(name.clone());
-                continue;
-            }
-            let column = column.clone();
-            self.catalog_mut().edit_table(name, |table| {
-                if let Some(known) = table.columns.iter_mut().find(|known| known.name == column) {
-                    known.not_null = false;
-                }
-                table.constraints.retain(|constraint| {
-                    !matches!(&constraint.kind, ConstraintKind::NotNull { column: known, .. } if *known == column)
-                });
-            });
-        }
-        Ok(())
-    }
-
-    /// A constraint dropped of ONLY a partitioned table: its partitions keep it since 18, and before it is refused.
-    fn leave_to_partitions(&mut self, name: &QualifiedName, mode: LockMode, all: bool) -> Step {
-        let table = self.table(name);
-        if table.partition_by.is_none() {
-            for child in &table.children {
-                self.lock(child, mode);
-            }
-            return Ok(());
-        }
-        if table.children.is_empty() {
-            return Ok(());
-        }
-        if !self.version.at_least(18) {
-            return refuse("42P16", "cannot remove constraint from only the partitioned table when partitions exist");
-        }
-        let below = if all { self.catalog().descendants(name) } else { table.children.clone() };
-        for child in below {
-            self.lock(&child, mode);
-        }
-        Ok(())
-    }
-
     /// DROP COLUMN of ONLY the parent: the children keep the column as their own.
     fn leave_column_to_children(&mut self, name: &QualifiedName, column: &Ident, mode: LockMode) -> Step {
         let table = self.table(name);
@@ -1330,6 +1207,18 @@ impl Run {
                 {
                     return refuse("22023", "identity column type must be smallint, integer, or bigint");
                 }
+                if !known.not_null {
+                    return refuse(
+                        "55000",
+                        format!(
+                            "column \"{column}\" of relation \"{}\" must be declared NOT NULL before identity can be added",
+                            name.name
+                        ),
+                    );
+                }
+                if let Some(invalid) = not_null_constraint(&table, column).filter(|known| !known.valid) {
+                    return not_valid(name, invalid);
+                }
                 if known.identity.is_some() {
                     return refuse(
                         "55000",
@@ -1340,15 +1229,6 @@ impl Run {
                     return refuse(
                         "55000",
                         format!("column \"{column}\" of relation \"{}\" already has a default value", name.name),
-                    );
-                }
-                if !known.not_null {
-                    return refuse(
-                        "55000",
-                        format!(
-                            "column \"{column}\" of relation \"{}\" must be declared NOT NULL before identity can be added",
-                            name.name
-                        ),
                     );
                 }
             }
@@ -1410,640 +1290,6 @@ impl Run {
         })
     }
 
-    fn add_constraint(
-        &mut self,
-        name: &QualifiedName,
-        constraint: &TableConstraint,
-        only: bool,
-        mode: LockMode,
-        late: &mut Late,
-        queue: &mut Queue,
-    ) -> Step {
-        self.check_enforced(constraint.attributes)?;
-        let mut parts = Parts::default();
-        if self.version.at_least(18) {
-            self.tree(only, name, mode);
-        }
-        match &constraint.kind {
-            TableConstraintKind::Check { expr, .. } => {
-                self.check_new_enum_expr(&expr.node, Some(&self.table(name)), None)?;
-                Self::table_constraint(&mut parts, constraint);
-                late.constraints.extend(parts.checks.into_iter().map(|check| LateConstraint::Check { check, only }));
-                Ok(())
-            }
-            TableConstraintKind::Unique(key) | TableConstraintKind::PrimaryKey(key) if key.using_index.is_some() => {
-                self.add_key_using_index(name, constraint, key, only, queue)
-            }
-            TableConstraintKind::Unique(_)
-            | TableConstraintKind::PrimaryKey(_)
-            | TableConstraintKind::Exclude { .. } => {
-                Self::table_constraint(&mut parts, constraint);
-                for key in parts.keys {
-                    self.add_key_to(name, &Key { only, ..key }, mode, queue)?;
-                }
-                Ok(())
-            }
-            TableConstraintKind::ForeignKey { .. } => {
-                Self::table_constraint(&mut parts, constraint);
-                late.constraints.extend(parts.foreign_keys.into_iter().map(|key| LateConstraint::ForeignKey {
-                    key,
-                    only,
-                    validate: true,
-                }));
-                Ok(())
-            }
-            TableConstraintKind::NotNull { column, no_inherit } => {
-                self.since(18, "NOT")?;
-                let not_null = NotNull {
-                    name: constraint.name.clone(),
-                    column: column.clone(),
-                    no_inherit: *no_inherit,
-                    valid: !constraint.attributes.not_valid,
-                };
-                let has_children = !self.table(name).children.is_empty();
-                if only && !no_inherit && has_children && self.table(name).column(column.as_str()).is_some() {
-                    return refuse("42P16", "constraint must be added to child tables too");
-                }
-                let tables = self.tree(only || *no_inherit, name, mode);
-                self.set_column_not_null(&tables, column, &NewNotNull::Constraint(not_null), queue)
-            }
-        }
-    }
-
-    pub(super) fn add_check_to_tree(
-        &mut self,
-        name: &QualifiedName,
-        check: &Check,
-        mode: LockMode,
-        queue: &mut Queue,
-        descend: bool,
-    ) -> Step {
-        let inherited = check.name.as_ref().and_then(|given| {
-            let table = self.table(name);
-            let known = table.constraint(given.truncated().as_str()).filter(|known| known.inherited && !known.own)?;
-            (table.partition_of.is_none() && matches!(known.kind, ConstraintKind::Check { .. })).then(|| known.clone())
-        });
-        if let Some(inherited) = inherited {
-            // A definition of its own beside the one that it has from its parent.
-            return self.merge_check(name, check, &inherited, true);
-        }
-        let chosen = self.add_check(name, check)?;
-        let checks_rows = !check.attributes.not_valid && check.attributes.enforced;
-        if checks_rows {
-            queue.entry(name.clone()).or_default().verify = true;
-        }
-        if check.no_inherit || !descend {
-            return Ok(());
-        }
-        let below = Check { name: Some(chosen), ..check.clone() };
-        for child in self.catalog().descendants(name) {
-            self.lock(&child, mode);
-            let table = self.table(&child);
-            if let Some(existing) = below.name.as_ref().and_then(|name| table.constraint(name.as_str())) {
-                self.merge_check(&child, &below, &existing.clone(), false)?;
-                continue;
-            }
-            self.add_check(&child, &below)?;
-            let constraint = below.name.clone();
-            self.catalog_mut().edit_table(&child, |table| {
-                if let Some(added) = table.constraints.last_mut()
-                    && Some(&added.name) == constraint.as_ref()
-                {
-                    added.inherited = true;
-                }
-            });
-            if checks_rows {
-                queue.entry(child).or_default().verify = true;
-            }
-        }
-        Ok(())
-    }
-
-    fn add_key_to(&mut self, name: &QualifiedName, key: &Key, mode: LockMode, queue: &mut Queue) -> Step {
-        if let KeyKind::Primary(columns) = &key.kind {
-            let table = self.table(name);
-            if self.version.at_least(18) {
-                self.check_not_nulls_of_key(&table, columns, key.only)?;
-            }
-            let nullable: Vec<Ident> = columns
-                .iter()
-                .filter(|column| table.column(column.as_str()).is_some_and(|column| !column.not_null))
-                .cloned()
-                .collect();
-            // Of a partitioned table the children cannot be nullable where the parent is not.
-            let reaches_children = self.version.at_least(18) || !nullable.is_empty() || table.partition_by.is_none();
-            if key.only && table.partition_by.is_some() {
-                let checked = if self.version.at_least(18) { columns } else { &nullable };
-                self.need_not_null_below(name, checked, mode)?;
-            }
-            let tables = self.tree(key.only || !reaches_children, name, mode);
-            for column in &nullable {
-                // A column of this very statement was just made: its check of NULLs is the column's.
-                self.set_column_not_null(&tables, column, &NewNotNull::Constraint(NotNull::plain(column)), queue)?;
-            }
-        }
-        self.add_key(name, key, false)?;
-        Ok(())
-    }
-
-    /// What ONLY makes NOT NULL in a partitioned table its partitions have to be already (`ATPrepSetNotNull`, since 18
-    /// `ATPrepAddPrimaryKey`).
-    fn need_not_null_below(&mut self, name: &QualifiedName, columns: &[Ident], mode: LockMode) -> Step {
-        if self.version.at_least(18) {
-            for child in self.table(name).children.clone() {
-                self.lock(&child, mode);
-                let table = self.table(&child);
-                let nullable = |column: &&Ident| table.column(column.as_str()).is_some_and(|column| !column.not_null);
-                if let Some(column) = columns.iter().find(nullable) {
-                    return refuse(
-                        "XX000",
-                        format!("column \"{column}\" of table \"{}\" is not marked NOT NULL", child.name),
-                    );
-                }
-            }
-            return Ok(());
-        }
-        if columns.is_empty() {
-            return Ok(());
-        }
-        let proved = |child: &QualifiedName, column: &Ident| {
-            let table = self.table(child);
-            table.column(column.as_str()).is_none_or(|column| column.not_null) || crate::proof::not_null(&table, column)
-        };
-        let below = self.catalog().descendants(name);
-        if below.iter().any(|child| columns.iter().any(|column| !proved(child, column))) {
-            return refuse("42P16", "constraint must be added to child tables too");
-        }
-        self.tree(false, name, mode);
-        Ok(())
-    }
-
-    fn add_key_using_index(
-        &mut self,
-        name: &QualifiedName,
-        constraint: &TableConstraint,
-        key: &KeyConstraint,
-        only: bool,
-        queue: &mut Queue,
-    ) -> Step {
-        let Some(index_name) = &key.using_index else { return Ok(()) };
-        let table = self.table(name);
-        let Some(index) = table.index(index_name.as_str()).cloned() else {
-            if table.assumed {
-                return Ok(());
-            }
-            return match self.find(&name.sibling(index_name.clone())) {
-                Some(_) => {
-                    refuse("55000", format!("index \"{index_name}\" does not belong to table \"{}\"", name.name))
-                }
-                None => refuse("42704", format!("index \"{index_name}\" does not exist")),
-            };
-        };
-        if index.constraint {
-            return refuse("55000", format!("index \"{index_name}\" is already associated with a constraint"));
-        }
-        if !index.valid {
-            return refuse("55000", format!("index \"{index_name}\" is not valid"));
-        }
-        if !index.unique {
-            return refuse("42809", format!("\"{index_name}\" is not a unique index"));
-        }
-        let mut columns = Vec::new();
-        for element in &index.elements {
-            match &element.key {
-                crate::statement::IndexKey::Column(column) => columns.push(column.clone()),
-                crate::statement::IndexKey::Expr(_) => {
-                    return refuse("42809", format!("index \"{index_name}\" contains expressions"));
-                }
-            }
-        }
-        if index.predicate.is_some() {
-            return refuse("42809", format!("\"{index_name}\" is a partial index"));
-        }
-        if index.method != "btree" {
-            return refuse("42809", format!("index \"{index_name}\" is not a btree"));
-        }
-        for (position, element) in index.elements.iter().enumerate() {
-            let sorted_otherwise = element.descending || element.nulls_first == Some(true);
-            if sorted_otherwise || element.opclass.is_some() || element.collation.is_some() {
-                return refuse(
-                    "42809",
-                    format!(
-                        "index \"{index_name}\" column number {} does not have default sorting behavior",
-                        position + 1
-                    ),
-                );
-            }
-        }
-        let primary = matches!(constraint.kind, TableConstraintKind::PrimaryKey(_));
-        if primary && index.nulls_not_distinct && self.version.at_least(16) {
-            return refuse("42P16", "primary keys cannot use NULLS NOT DISTINCT indexes");
-        }
-        if primary && table.primary_key().is_some() {
-            return super::create_table::multiple_primary_keys(name);
-        }
-        if table.partition_by.is_some() {
-            return refuse("0A000", "ALTER TABLE / ADD CONSTRAINT USING INDEX is not supported on partitioned tables");
-        }
-        let new_name = constraint.name.as_ref().map_or_else(|| index_name.clone(), Ident::truncated);
-        let old_name = name.sibling(index_name.clone());
-        if new_name == *index_name {
-            self.lock(&old_name, LockMode::AccessShare);
-        } else {
-            if self.catalog().relation(&name.sibling(new_name.clone())).is_some() {
-                return refuse("42P07", format!("relation \"{new_name}\" already exists"));
-            }
-            self.lock(&old_name, LockMode::ShareUpdateExclusive);
-            self.rename_index(name, index_name, &new_name);
-        }
-        if primary {
-            let tables = self.tree(only, name, LockMode::AccessExclusive);
-            for column in &columns {
-                self.set_column_not_null(&tables, column, &NewNotNull::Constraint(NotNull::plain(column)), queue)?;
-            }
-        }
-        let kind = if primary {
-            ConstraintKind::PrimaryKey { columns, include: index.include.clone() }
-        } else {
-            ConstraintKind::Unique {
-                columns,
-                include: index.include.clone(),
-                nulls_not_distinct: index.nulls_not_distinct,
-            }
-        };
-        let added = crate::catalog::Constraint {
-            name: new_name.clone(),
-            kind,
-            valid: true,
-            attributes: constraint.attributes,
-            inherited: false,
-            own: false,
-        };
-        self.catalog_mut().edit_table(name, |table| {
-            table.constraints.push(added);
-            if let Some(index) = table.indexes.iter_mut().find(|index| index.name == new_name) {
-                index.constraint = true;
-                index.primary = primary;
-            }
-        });
-        Ok(())
-    }
-
-    fn alter_constraint(
-        &mut self,
-        name: &QualifiedName,
-        action: &AlterTableAction,
-        only: bool,
-        queue: &mut Queue,
-    ) -> Step {
-        let AlterTableAction::AlterConstraint {
-            name: constraint,
-            deferrable,
-            initially_deferred,
-            enforced,
-            inherit,
-            ..
-        } = action
-        else {
-            return Ok(());
-        };
-        let (deferrable, initially_deferred, enforced, inherit) =
-            (*deferrable, *initially_deferred, *enforced, *inherit);
-        if enforced.is_some() {
-            self.since(18, "ENFORCED")?;
-        }
-        if inherit.is_some() {
-            self.since(18, "INHERIT")?;
-        }
-        let table = self.table(name);
-        if enforced.is_some()
-            && let Some(known) = table.constraint(constraint.as_str())
-            && !matches!(known.kind, ConstraintKind::ForeignKey(_))
-        {
-            return refuse(
-                "42809",
-                format!("cannot alter enforceability of constraint \"{constraint}\" of relation \"{}\"", name.name),
-            );
-        }
-        if only && table.partition_by.is_some() && self.version.at_least(18) {
-            return refuse("42P16", "constraint must be altered in child tables too");
-        }
-        let Some(known) = table.constraint(constraint.as_str()) else {
-            if table.assumed {
-                return Ok(());
-            }
-            if table.constraint_trigger(constraint.as_str()).is_some() {
-                let message = format!(
-                    "constraint \"{constraint}\" of relation \"{}\" is not a foreign key constraint",
-                    name.name
-                );
-                return refuse("42809", message);
-            }
-            return refuse(
-                "42704",
-                format!("constraint \"{constraint}\" of relation \"{}\" does not exist", name.name),
-            );
-        };
-        if let (ConstraintKind::NotNull { .. }, Some(inherit)) = (&known.kind, inherit) {
-            let constraint = constraint.clone();
-            self.catalog_mut().edit_table(name, |table| {
-                for known in &mut table.constraints {
-                    if known.name == constraint
-                        && let ConstraintKind::NotNull { no_inherit, .. } = &mut known.kind
-                    {
-                        *no_inherit = !inherit;
-                    }
-                }
-            });
-            return Ok(());
-        }
-        if inherit.is_some() {
-            return refuse(
-                "42809",
-                format!("constraint \"{constraint}\" of relation \"{}\" is not a not-null constraint", name.name),
-            );
-        }
-        let ConstraintKind::ForeignKey(key) = known.kind.clone() else {
-            return refuse(
-                "42809",
-                format!("constraint \"{constraint}\" of relation \"{}\" is not a foreign key constraint", name.name),
-            );
-        };
-        if known.inherited {
-            let sqlstate = if self.version.at_least(18) { "55000" } else { "XX000" };
-            return refuse(sqlstate, format!("cannot alter constraint \"{constraint}\" on relation \"{}\"", name.name));
-        }
-        let was_enforced = known.attributes.enforced;
-        let partitions = self.partitions(name);
-        let mut changed = known.attributes;
-        changed.alter(deferrable, initially_deferred);
-        // Since 18 the partitions are only reached where something changes.
-        let changes = changed != known.attributes || enforced.is_some_and(|enforced| enforced != was_enforced);
-        if changes || !self.version.at_least(18) {
-            for partition in &partitions {
-                self.lock(partition, LockMode::AccessExclusive);
-            }
-        }
-        let mut referenced = self.partitions(&key.table);
-        referenced.push(key.table.clone());
-        match enforced {
-            Some(true) if !was_enforced => {
-                for table in &referenced {
-                    self.lock(table, LockMode::ShareRowExclusive);
-                }
-                queue.entry(name.clone()).or_default().foreign_keys.push((key.columns.clone(), key.table));
-            }
-            Some(false) if was_enforced => {
-                for table in &referenced {
-                    self.lock(table, LockMode::AccessExclusive);
-                }
-            }
-            _ => {}
-        }
-        let original = known.kind.clone();
-        for table in std::iter::once(name).chain(&partitions) {
-            self.catalog_mut().edit_table(table, |table| {
-                for known in table
-                    .constraints
-                    .iter_mut()
-                    .filter(|known| known.name == *constraint || (known.inherited && known.kind == original))
-                {
-                    known.attributes.alter(deferrable, initially_deferred);
-                    if let Some(enforced) = enforced {
-                        known.attributes.enforced = enforced;
-                        known.valid = enforced;
-                    }
-                }
-            });
-        }
-        Ok(())
-    }
-
-    fn validate_constraint(
-        &mut self,
-        name: &QualifiedName,
-        constraint: &Ident,
-        only: bool,
-        mode: LockMode,
-        queue: &mut Queue,
-    ) -> Step {
-        let table = self.table(name);
-        let Some(known) = table.constraint(constraint.as_str()).cloned() else {
-            if table.assumed {
-                queue.entry(name.clone()).or_default().verify = true;
-                return Ok(());
-            }
-            if table.constraint_trigger(constraint.as_str()).is_some() {
-                return self.not_to_be_validated(name, constraint);
-            }
-            return refuse(
-                "42704",
-                format!("constraint \"{constraint}\" of relation \"{}\" does not exist", name.name),
-            );
-        };
-        if !known.attributes.enforced {
-            return refuse("55000", "cannot validate NOT ENFORCED constraint");
-        }
-        match &known.kind {
-            ConstraintKind::ForeignKey(key) => {
-                if !known.valid {
-                    self.validate_key_of_tree(name, key, mode, queue);
-                }
-            }
-            ConstraintKind::Check { no_inherit, .. } | ConstraintKind::NotNull { no_inherit, .. } => {
-                if !known.valid {
-                    if only && !no_inherit && !table.children.is_empty() {
-                        return refuse("42P16", "constraint must be validated on child tables too");
-                    }
-                    queue.entry(name.clone()).or_default().verify = true;
-                    if !no_inherit && !only {
-                        for child in self.catalog().descendants(name) {
-                            self.lock(&child, mode);
-                            let child_table = self.table(&child);
-                            let child_constraint = match &known.kind {
-                                ConstraintKind::NotNull { column, .. } => not_null_constraint(&child_table, column),
-                                _ => child_table.constraint(constraint.as_str()),
-                            };
-                            let Some(child_constraint) = child_constraint else { continue };
-                            if !child_constraint.valid {
-                                queue.entry(child.clone()).or_default().verify = true;
-                                let child_name = child_constraint.name.clone();
-                                self.mark_valid(&child, &child_name);
-                            }
-                        }
-                    }
-                }
-            }
-            _ => return self.not_to_be_validated(name, constraint),
-        }
-        self.mark_valid(name, constraint);
-        Ok(())
-    }
-
-    /// `QueueFKConstraintValidation`: of a partitioned table the partitions are looked at whose copies are not valid yet.
-    fn validate_key_of_tree(&mut self, name: &QualifiedName, key: &ForeignKey, mode: LockMode, queue: &mut Queue) {
-        let check = (key.columns.clone(), key.table.clone());
-        if self.has_storage(name) {
-            self.lock(&key.table, LockMode::RowShare);
-            queue.entry(name.clone()).or_default().foreign_keys.push(check);
-            return;
-        }
-        for partition in self.partitions(name) {
-            let mut fresh = false;
-            self.catalog_mut().edit_table(&partition, |table| {
-                for copy in table.constraints.iter_mut().filter(|copy| copy.inherited && !copy.valid) {
-                    if matches!(&copy.kind, ConstraintKind::ForeignKey(own) if own == key) {
-                        (copy.valid, fresh) = (true, true);
-                    }
-                }
-            });
-            if fresh {
-                self.lock(&partition, mode);
-                if self.has_storage(&partition) {
-                    self.lock(&key.table, LockMode::RowShare);
-                    queue.entry(partition).or_default().foreign_keys.push(check.clone());
-                }
-            }
-        }
-    }
-
-    fn not_to_be_validated(&self, name: &QualifiedName, constraint: &Ident) -> Step {
-        refuse(
-            "42809",
-            if self.version.at_least(18) {
-                format!("cannot validate constraint \"{constraint}\" of relation \"{}\"", name.name)
-            } else {
-                format!(
-                    "constraint \"{constraint}\" of relation \"{}\" is not a foreign key or check constraint",
-                    name.name
-                )
-            },
-        )
-    }
-
-    fn mark_valid(&mut self, name: &QualifiedName, constraint: &Ident) {
-        let constraint = constraint.clone();
-        self.catalog_mut().edit_table(name, |table| {
-            for known in table.constraints.iter_mut().filter(|known| known.name == constraint) {
-                known.valid = true;
-            }
-        });
-    }
-
-    fn drop_constraint(
-        &mut self,
-        name: &QualifiedName,
-        constraint: &Ident,
-        if_exists: bool,
-        behavior: DropBehavior,
-        only: bool,
-        mode: LockMode,
-    ) -> Step {
-        let table = self.table(name);
-        let Some(known) = table.constraint(constraint.as_str()).cloned() else {
-            if table.constraint_trigger(constraint.as_str()).is_none() && if_exists || table.assumed {
-                // The partitions are looked at before the constraint is looked for; inheritance children are not.
-                self.tree(only || table.partition_by.is_none(), name, mode);
-                return Ok(());
-            }
-            if let Some(trigger) = table.constraint_trigger(constraint.as_str()) {
-                return refuse(
-                    "2BP01",
-                    format!(
-                        "cannot drop constraint {0} on table {2} because trigger {1} on table {2} requires it",
-                        quoted_if_needed(constraint),
-                        quoted_if_needed(&trigger.name),
-                        self.described(name)
-                    ),
-                );
-            }
-            return refuse(
-                "42704",
-                format!("constraint \"{constraint}\" of relation \"{}\" does not exist", name.name),
-            );
-        };
-        if known.inherited {
-            return refuse(
-                "42P16",
-                format!("cannot drop inherited constraint \"{constraint}\" of relation \"{}\"", name.name),
-            );
-        }
-        if let Some(parent) = table.index(constraint.as_str()).and_then(|index| index.parent.as_ref())
-            && !matches!(known.kind, ConstraintKind::Check { .. } | ConstraintKind::NotNull { .. })
-        {
-            return refuse(
-                "2BP01",
-                format!(
-                    "cannot drop index {} because index {} requires it",
-                    quoted_if_needed(constraint),
-                    self.described(parent)
-                ),
-            );
-        }
-        if only
-            && matches!(known.kind, ConstraintKind::Check { no_inherit: false, .. } | ConstraintKind::NotNull { .. })
-        {
-            self.leave_to_partitions(name, mode, true)?;
-        }
-        if let ConstraintKind::NotNull { column, .. } = &known.kind {
-            let tables = self.tree(only, name, mode);
-            return self.drop_not_null(&tables, column);
-        }
-        // `ATExecDropConstraint` opens the referenced table itself.
-        if let ConstraintKind::ForeignKey(key) = &known.kind {
-            self.lock(&key.table, LockMode::AccessExclusive);
-            if key.table != *name {
-                self.check_not_in_use(&key.table, "ALTER TABLE")?;
-            }
-        }
-        self.drop_constraint_of(name, &known, behavior)?;
-        let mut dropped_indexes = vec![name.sibling(constraint.clone())];
-        // Keys of inheritance parents are theirs alone.
-        let inherits = match &known.kind {
-            ConstraintKind::Check { no_inherit, .. } => !no_inherit,
-            _ => table.partition_by.is_some(),
-        };
-        if !only && inherits {
-            let mut kept: Vec<QualifiedName> = Vec::new();
-            for child in self.catalog().descendants(name) {
-                self.lock(&child, mode);
-                if self.inherits_check(&child, constraint, &kept) {
-                    kept.push(child);
-                    continue;
-                }
-                let table = self.table(&child);
-                let of_index = |index: &Ident| {
-                    table
-                        .index(index.as_str())
-                        .and_then(|index| index.parent.as_ref())
-                        .is_some_and(|parent| dropped_indexes.contains(parent))
-                };
-                let inherited = table
-                    .constraints
-                    .iter()
-                    .find(|known| known.inherited && (known.name == *constraint || of_index(&known.name)))
-                    .cloned();
-                if let Some(inherited) = inherited.as_ref().filter(|inherited| inherited.own) {
-                    let own = inherited.name.clone();
-                    self.catalog_mut().edit_table(&child, |table| {
-                        for known in table.constraints.iter_mut().filter(|known| known.name == own) {
-                            (known.inherited, known.own) = (false, false);
-                        }
-                    });
-                    kept.push(child);
-                    continue;
-                }
-                if let Some(inherited) = &inherited {
-                    dropped_indexes.push(child.sibling(inherited.name.clone()));
-                }
-                if let Some(inherited) = inherited {
-                    self.drop_constraint_of(&child, &inherited, behavior)?;
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// `pg_get_indexdef_string` knows no ONLY: an index that is made again has one in every partition.
     fn complete_index(&mut self, name: &QualifiedName, index: &Ident) {
         let table = self.table(name);
@@ -2067,18 +1313,6 @@ impl Run {
                 known.valid = true;
             }
         });
-    }
-
-    /// Whether another parent still gives the table a CHECK of that name, or it stays because a table in between keeps its own.
-    fn inherits_check(&self, name: &QualifiedName, constraint: &Ident, kept: &[QualifiedName]) -> bool {
-        let table = self.table(name);
-        table.inherits.iter().any(|parent| {
-            kept.contains(parent)
-                || self
-                    .table(parent)
-                    .constraint(constraint.as_str())
-                    .is_some_and(|known| matches!(known.kind, ConstraintKind::Check { no_inherit: false, .. }))
-        })
     }
 
     fn set_persistence(&mut self, name: &QualifiedName, logged: bool, queue: &mut Queue) -> Step {

@@ -276,7 +276,7 @@ pub(super) fn conflicting_inheritance<T>(column: &Ident) -> Step<T> {
     refuse("42601", format!("conflicting NO INHERIT declaration for not-null constraint on column \"{column}\""))
 }
 
-fn not_for_partitioned<T>() -> Step<T> {
+pub(super) fn not_for_partitioned<T>() -> Step<T> {
     refuse("0A000", "not-null constraints on partitioned tables cannot be NO INHERIT")
 }
 

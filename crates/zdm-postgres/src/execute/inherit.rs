@@ -2,9 +2,10 @@
 //! child later `MergeAttributesIntoExisting`, `MergeConstraintsIntoExisting`).
 
 use super::create_table::Check;
-use super::not_null::{hands_down, not_null_constraint};
+use super::not_null::{hands_down, is_handed_down, not_null_constraint};
 use super::{Run, Step, refuse};
 use crate::catalog::{Column, Constraint, ConstraintKind, Generated, Table};
+use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
 use crate::statement::{ColumnConstraintKind, CreateTable};
 
@@ -311,6 +312,85 @@ impl Run {
         });
         Ok(())
     }
+
+    /// Whether a parent of the table still has such a constraint for its children.
+    pub(super) fn inherits_constraint(&self, table: &Table, constraint: &Constraint) -> bool {
+        let mut parents = table.partition_of.iter().map(|(parent, _)| parent).chain(&table.inherits);
+        parents.any(|parent| match &constraint.kind {
+            ConstraintKind::NotNull { column, .. } => {
+                not_null_constraint(&self.table(parent), column).is_some_and(is_handed_down)
+            }
+            _ => self
+                .table(parent)
+                .constraint(constraint.name.as_str())
+                .is_some_and(|known| matches!(known.kind, ConstraintKind::Check { no_inherit: false, .. })),
+        })
+    }
+
+    /// `dropconstraint_internal` of what children have from their parents: one level after the other, since a child that
+    /// has it from elsewhere, too, keeps it, and nothing below it is looked at. `recurse`: not of ONLY the table.
+    pub(super) fn drop_inheritable(
+        &mut self,
+        name: &QualifiedName,
+        constraint: &Constraint,
+        recurse: bool,
+        mode: LockMode,
+    ) -> Step {
+        let newest = self.version.at_least(18);
+        if constraint.inherited {
+            return refuse(
+                "42P16",
+                format!("cannot drop inherited constraint \"{}\" of relation \"{}\"", constraint.name, name.name),
+            );
+        }
+        let mut reached = vec![(name.clone(), constraint.clone(), true)];
+        while let Some((name, constraint, top)) = reached.pop() {
+            let table = self.table(&name);
+            if !top {
+                let Some(known) = table.constraints.iter().find(|known| same_constraint(known, &constraint)) else {
+                    continue;
+                };
+                if self.inherits_constraint(&table, known) {
+                    continue;
+                }
+                if known.own || !recurse {
+                    self.edit_same(&name, &constraint, |known| (known.inherited, known.own) = (false, false));
+                    continue;
+                }
+            }
+            if let ConstraintKind::NotNull { column, .. } = &constraint.kind {
+                self.check_nullable(&name, column)?;
+                self.forget_not_null(&name, column);
+            } else {
+                self.catalog_mut().edit_table(&name, |table| {
+                    table.constraints.retain(|known| !same_constraint(known, &constraint));
+                });
+            }
+            if matches!(
+                constraint.kind,
+                ConstraintKind::Check { no_inherit: true, .. } | ConstraintKind::NotNull { no_inherit: true, .. }
+            ) {
+                continue;
+            }
+            if !recurse && !newest && table.partition_by.is_some() && !table.children.is_empty() {
+                let message = "cannot remove constraint from only the partitioned table when partitions exist";
+                return refuse("42P16", message);
+            }
+            for child in table.children.iter().rev() {
+                self.lock(child, mode);
+                reached.push((child.clone(), constraint.clone(), false));
+            }
+        }
+        Ok(())
+    }
+
+    fn edit_same(&mut self, name: &QualifiedName, constraint: &Constraint, edit: impl Fn(&mut Constraint)) {
+        self.catalog_mut().edit_table(name, |table| {
+            for known in table.constraints.iter_mut().filter(|known| same_constraint(known, constraint)) {
+                edit(known);
+            }
+        });
+    }
 }
 
 fn must_be_not_null<T>(child: &Table, column: &Ident) -> Step<T> {
@@ -336,4 +416,12 @@ fn merge_values(known: &Column, other: &Column) -> Step {
         return refuse("42611", format!("column \"{}\" inherits conflicting default values", known.name));
     }
     Ok(())
+}
+
+/// NOT NULL constraints are the same by their column, others by their name.
+fn same_constraint(one: &Constraint, other: &Constraint) -> bool {
+    match (&one.kind, &other.kind) {
+        (ConstraintKind::NotNull { column: one, .. }, ConstraintKind::NotNull { column: other, .. }) => one == other,
+        _ => one.name == other.name,
+    }
 }

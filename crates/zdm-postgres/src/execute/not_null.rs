@@ -6,9 +6,10 @@ use super::column::conflicting_inheritance;
 use super::create_table::NotNull;
 use super::{Run, Step, refuse};
 use crate::catalog::{Catalog, Constraint, ConstraintKind, Table};
+use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
 use crate::naming;
-use crate::statement::ConstraintAttributes;
+use crate::statement::{ConstraintAttributes, IndexKey};
 
 impl NotNull {
     pub(super) fn plain(column: &Ident) -> Self {
@@ -98,136 +99,361 @@ impl Run {
         self.catalog_mut().edit_table(name, |table| table.constraints.push(constraint));
     }
 
-    /// On the table and, in order, on those below it.
-    pub(super) fn set_column_not_null(
+    /// SET NOT NULL.
+    pub(super) fn set_not_null(
         &mut self,
-        tables: &[QualifiedName],
+        name: &QualifiedName,
         column: &Ident,
-        how: &NewNotNull,
+        only: bool,
+        mode: LockMode,
         queue: &mut Queue,
     ) -> Step {
-        let validate = how.is_valid();
-        let mut settled: Vec<QualifiedName> = Vec::new();
+        if self.version.at_least(18) {
+            return self.set_not_null_in_tree(name, column, None, !only, mode, queue);
+        }
+        // Nothing reaches the partitions where the parent's column is settled.
+        let table = self.table(name);
+        let partitioned = table.partition_by.is_some();
+        let settled = partitioned && table.column(column.as_str()).is_some_and(|column| column.not_null);
+        if only && !settled && partitioned {
+            self.need_not_null_below(name, std::slice::from_ref(column), mode)?;
+        }
+        let tables = self.tree(only || settled, name, mode);
+        self.set_not_null_flags(&tables, column, queue)
+    }
+
+    /// What ONLY makes NOT NULL in a partitioned table its partitions have to be already (`ATPrepSetNotNull`, before 18).
+    pub(super) fn need_not_null_below(&mut self, name: &QualifiedName, columns: &[Ident], mode: LockMode) -> Step {
+        if columns.is_empty() {
+            return Ok(());
+        }
+        let proved = |child: &QualifiedName, column: &Ident| {
+            let table = self.table(child);
+            table.column(column.as_str()).is_none_or(|column| column.not_null) || crate::proof::not_null(&table, column)
+        };
+        let below = self.catalog().descendants(name);
+        if below.iter().any(|child| columns.iter().any(|column| !proved(child, column))) {
+            return refuse("42P16", "constraint must be added to child tables too");
+        }
+        self.tree(false, name, mode);
+        Ok(())
+    }
+
+    /// Before 18: the flag of the column, on the table and, in order, on those below it.
+    pub(super) fn set_not_null_flags(&mut self, tables: &[QualifiedName], column: &Ident, queue: &mut Queue) -> Step {
         for (position, name) in tables.iter().enumerate() {
-            let table = self.table(name);
-            let Some(known) = table.column(column.as_str()) else {
-                if position == 0 {
-                    self.refuse_missing_column(name, column)?;
-                }
-                if table.assumed {
-                    queue.entry(name.clone()).or_default().verify = validate;
-                }
-                continue;
-            };
-            if let Some(existing) = not_null_constraint(&table, column) {
-                let parents = table.inherits.iter().chain(table.partition_of.iter().map(|(parent, _)| parent));
-                let above: Vec<&QualifiedName> = parents.filter(|parent| tables.contains(parent)).collect();
-                let existing = existing.clone();
-                if position > 0 && !above.is_empty() && above.iter().all(|parent| settled.contains(parent)) {
-                    settled.push(name.clone());
-                    continue;
-                }
-                if self.settle_not_null(name, &existing, how, position > 0)? {
-                    settled.push(name.clone());
-                    continue;
-                }
-                // The constraint and those below it that are not valid yet are validated.
-                self.validate_not_nulls(tables.get(position..).unwrap_or_default(), column, queue);
-                return Ok(());
-            }
-            if known.not_null {
-                if self.version.at_least(18) {
-                    self.name_not_null(name, &how.constraint(column), position > 0);
-                }
-                continue;
-            }
-            if validate && !crate::proof::not_null(&table, column) {
-                queue.entry(name.clone()).or_default().verify = true;
-            }
-            self.catalog_mut().edit_table(name, |table| set_not_null(table, column));
-            if self.version.at_least(18) {
-                let name_it = how.constraint(column);
-                let root = tables.first().filter(|_| position > 0).and_then(|root| {
-                    not_null_constraint(&self.table(root), column).map(|constraint| constraint.name.clone())
-                });
-                let name_it = if root.is_some() { NotNull { name: root, ..name_it } } else { name_it };
-                self.name_not_null(name, &name_it, position > 0);
+            if self.has_column(name, column, position == 0, true, queue)? {
+                self.mark_not_null(name, column, true, queue);
             }
         }
         Ok(())
     }
 
-    /// There is a constraint already (18). Answers `false` where it is not valid and has to be made so.
-    fn settle_not_null(
+    /// Whether the table has the column. Of an assumed table nobody knows, and its rows are looked at.
+    fn has_column(
         &mut self,
         name: &QualifiedName,
-        existing: &Constraint,
-        how: &NewNotNull,
-        from_parent: bool,
+        column: &Ident,
+        named: bool,
+        validate: bool,
+        queue: &mut Queue,
     ) -> Step<bool> {
-        let alone = !is_handed_down(existing);
-        let cannot_change = |sqlstate| {
-            refuse(
-                sqlstate,
-                format!(
-                    "cannot change NO INHERIT status of NOT NULL constraint \"{}\" on relation \"{}\"",
-                    existing.name, name.name
-                ),
-            )
-        };
-        match how {
-            NewNotNull::Flag { only, .. } => {
-                if alone && !only {
-                    return cannot_change("0A000");
-                }
-                if !from_parent && !existing.valid && (!existing.inherited || existing.own) {
-                    return Ok(false);
-                }
-            }
-            NewNotNull::Constraint(new) => {
-                if new.no_inherit != alone {
-                    return cannot_change("55000");
-                }
-                if new.valid && !existing.valid {
-                    return refuse(
-                        "55000",
-                        format!(
-                            "incompatible NOT VALID constraint \"{}\" on relation \"{}\"",
-                            existing.name, name.name
-                        ),
-                    );
-                }
-                if let Some(given) = new.name.as_ref().filter(|given| !from_parent && **given != existing.name) {
-                    return refuse(
-                        "55000",
-                        format!(
-                            "cannot create not-null constraint \"{given}\" on column \"{}\" of table \"{}\"",
-                            new.column, name.name
-                        ),
-                    );
-                }
-            }
+        let table = self.table(name);
+        if table.column(column.as_str()).is_some() {
+            return Ok(true);
         }
-        self.catalog_mut().edit_table(name, |table| {
-            for known in table.constraints.iter_mut().filter(|known| known.name == existing.name) {
-                known.own = if from_parent { known.own || !known.inherited } else { known.inherited };
-                known.inherited |= from_parent;
-            }
-        });
-        Ok(true)
+        if named {
+            self.refuse_missing_column(name, column)?;
+        }
+        if table.assumed {
+            queue.entry(name.clone()).or_default().verify = validate;
+        }
+        Ok(false)
     }
 
-    /// `ATPrepAddPrimaryKey`: what stands for NOT NULL already has to be good enough for a primary key.
-    pub(super) fn check_not_nulls_of_key(&self, table: &Table, columns: &[Ident], only: bool) -> Step {
-        for column in columns {
-            let known = not_null_constraint(table, column);
-            if let Some(known) = known {
-                check_compatible(known, column)?;
+    /// `set_attnotnull`: rows are looked at where no constraint proves that none is NULL.
+    fn mark_not_null(&mut self, name: &QualifiedName, column: &Ident, validate: bool, queue: &mut Queue) {
+        let table = self.table(name);
+        if table.column(column.as_str()).is_none_or(|known| known.not_null) {
+            return;
+        }
+        if validate && !crate::proof::not_null(&table, column) {
+            queue.entry(name.clone()).or_default().verify = true;
+        }
+        self.catalog_mut().edit_table(name, |table| set_not_null(table, column));
+    }
+
+    /// `ATExecSetNotNull` (18). What is below a table is reached only where the table gets the constraint by this.
+    /// `from_parent` is the name of the parent's constraint, where the table is reached from there.
+    fn set_not_null_in_tree(
+        &mut self,
+        name: &QualifiedName,
+        column: &Ident,
+        from_parent: Option<&Ident>,
+        recurse: bool,
+        mode: LockMode,
+        queue: &mut Queue,
+    ) -> Step {
+        let mut reached = vec![(name.clone(), from_parent.is_some())];
+        let mut chosen = from_parent.cloned();
+        while let Some((name, recursing)) = reached.pop() {
+            if !self.has_column(&name, column, !recursing, true, queue)? {
+                continue;
             }
-            if known.is_some() || !only {
+            let table = self.table(&name);
+            if let Some(existing) = not_null_constraint(&table, column) {
+                if !is_handed_down(existing) && recurse {
+                    return cannot_change_inheritance("0A000", existing, &name);
+                }
+                let settled = recursing || (existing.inherited && !existing.own) || existing.valid;
+                if !settled {
+                    return self.validate_constraint(&name, &existing.name.clone(), !recurse, mode, queue);
+                }
+                self.define_again(&name, &existing.name.clone(), recursing);
+                continue;
+            }
+            let alone = !recurse && !table.children.is_empty();
+            if alone && table.partition_by.is_some() {
+                return refuse("42P16", "constraint must be added to child tables too");
+            }
+            let not_null = NotNull { name: chosen.clone(), no_inherit: alone, ..NotNull::plain(column) };
+            chosen = Some(self.make_not_null(&name, &not_null, recursing, queue)?);
+            self.reach_children(&name, recurse, mode, &mut reached);
+        }
+        Ok(())
+    }
+
+    /// `ATAddCheckNNConstraint` of a NOT NULL (18).
+    pub(super) fn add_not_null_constraint(
+        &mut self,
+        name: &QualifiedName,
+        not_null: &NotNull,
+        recurse: bool,
+        mode: LockMode,
+        queue: &mut Queue,
+    ) -> Step {
+        let mut not_null = not_null.clone();
+        let mut reached = vec![(name.clone(), false)];
+        while let Some((name, recursing)) = reached.pop() {
+            let system = super::create_table::is_system_column(&not_null.column);
+            if system && self.table(&name).column(not_null.column.as_str()).is_none() {
+                let message = format!("cannot add not-null constraint on system column \"{}\"", not_null.column);
+                return refuse("0A000", message);
+            }
+            if !self.has_column(&name, &not_null.column, !recursing, not_null.valid, queue)? {
+                continue;
+            }
+            let table = self.table(&name);
+            if let Some(existing) = not_null_constraint(&table, &not_null.column) {
+                check_adjustable(&name, existing, &not_null, recursing)?;
+                self.define_again(&name, &existing.name.clone(), recursing);
+                continue;
+            }
+            not_null.name = Some(self.make_not_null(&name, &not_null, recursing, queue)?);
+            if not_null.no_inherit {
+                continue;
+            }
+            if !recurse && !table.children.is_empty() {
+                return refuse("42P16", "constraint must be added to child tables too");
+            }
+            self.reach_children(&name, recurse, mode, &mut reached);
+        }
+        Ok(())
+    }
+
+    /// The children, to be gone through in their order.
+    fn reach_children(
+        &mut self,
+        name: &QualifiedName,
+        recurse: bool,
+        mode: LockMode,
+        reached: &mut Vec<(QualifiedName, bool)>,
+    ) {
+        let children = if recurse { self.table(name).children.clone() } else { Vec::new() };
+        for child in children.into_iter().rev() {
+            self.lock(&child, mode);
+            reached.push((child, true));
+        }
+    }
+
+    /// A constraint where there was none; answers its name.
+    fn make_not_null(
+        &mut self,
+        name: &QualifiedName,
+        not_null: &NotNull,
+        inherited: bool,
+        queue: &mut Queue,
+    ) -> Step<Ident> {
+        if let Some(given) = &not_null.name
+            && self.table(name).has_constraint(given.truncated().as_str())
+        {
+            let message = format!("constraint \"{given}\" for relation \"{}\" already exists", name.name);
+            return refuse("42710", message);
+        }
+        let constraint = not_null_of(self.catalog(), name, not_null, &[], inherited);
+        let chosen = constraint.name.clone();
+        self.catalog_mut().edit_table(name, |table| table.constraints.push(constraint));
+        self.mark_not_null(name, &not_null.column, not_null.valid, queue);
+        Ok(chosen)
+    }
+
+    /// A constraint is said once more: by a parent, or by the table itself.
+    fn define_again(&mut self, name: &QualifiedName, constraint: &Ident, by_parent: bool) {
+        self.catalog_mut().edit_table(name, |table| {
+            for known in table.constraints.iter_mut().filter(|known| known.name == *constraint) {
+                known.own = if by_parent { known.own || !known.inherited } else { known.inherited };
+                known.inherited |= by_parent;
+            }
+        });
+    }
+
+    /// ALTER CONSTRAINT … INHERIT and NO INHERIT (`ATExecAlterConstrInheritability`, 18).
+    pub(super) fn alter_inheritance(
+        &mut self,
+        name: &QualifiedName,
+        constraint: &Constraint,
+        column: &Ident,
+        inherit: bool,
+        mode: LockMode,
+        queue: &mut Queue,
+    ) -> Step {
+        if !inherit && constraint.inherited {
+            let message =
+                format!("cannot alter inherited constraint \"{}\" on relation \"{}\"", constraint.name, name.name);
+            return refuse("55000", message);
+        }
+        if is_handed_down(constraint) == inherit {
+            return Ok(());
+        }
+        self.catalog_mut().edit_table(name, |table| {
+            for known in table.constraints.iter_mut().filter(|known| known.name == constraint.name) {
+                if let ConstraintKind::NotNull { no_inherit, .. } = &mut known.kind {
+                    *no_inherit = !inherit;
+                }
+            }
+        });
+        let children = self.table(name).children.clone();
+        for child in &children {
+            self.lock(child, mode);
+        }
+        for child in &children {
+            if inherit {
+                self.set_not_null_in_tree(child, column, Some(&constraint.name), true, mode, queue)?;
+                continue;
+            }
+            let table = self.table(child);
+            let Some(known) = not_null_constraint(&table, column) else { continue };
+            let elsewhere = self.inherits_constraint(&table, known);
+            self.catalog_mut().edit_table(child, |table| {
+                for known in table.constraints.iter_mut().filter(|known| is_of(known, column)) {
+                    (known.inherited, known.own) = (elsewhere, elsewhere);
+                }
+            });
+        }
+        Ok(())
+    }
+
+    /// DROP NOT NULL.
+    pub(super) fn drop_not_null(&mut self, name: &QualifiedName, column: &Ident, only: bool, mode: LockMode) -> Step {
+        let table = self.table(name);
+        let newest = self.version.at_least(18);
+        let nullable = table.column(column.as_str()).is_some_and(|column| !column.not_null);
+        if !newest {
+            if only && table.partition_by.is_some() && !table.children.is_empty() {
+                return refuse(
+                    "42P16",
+                    "cannot remove constraint from only the partitioned table when partitions exist",
+                );
+            }
+            self.tree(only, name, mode);
+        }
+        match table.column(column.as_str()) {
+            None => return self.refuse_missing_column(name, column),
+            // Nothing reaches the children where the column is nullable already.
+            Some(_) if newest && nullable => return Ok(()),
+            Some(known) if known.identity.is_some() => {
+                return refuse(
+                    "42601",
+                    format!("column \"{column}\" of relation \"{}\" is an identity column", name.name),
+                );
+            }
+            Some(_) => {}
+        }
+        let by_parent = table.partition_of.as_ref().is_some_and(|(parent, _)| {
+            self.table(parent).column(column.as_str()).is_some_and(|column| column.not_null)
+        });
+        let of_parent = || refuse("42P16", format!("column \"{column}\" is marked NOT NULL in parent table"));
+        if newest {
+            if by_parent {
+                return of_parent();
+            }
+            if let Some(known) = not_null_constraint(&table, column) {
+                return self.drop_inheritable(name, &known.clone(), !only, mode);
+            }
+        }
+        let tables = self.tree(only || newest, name, mode);
+        for table in &tables {
+            self.check_nullable(table, column)?;
+        }
+        if by_parent {
+            return of_parent();
+        }
+        for name in &tables {
+            self.forget_not_null(name, column);
+        }
+        Ok(())
+    }
+
+    /// What needs the column to be NOT NULL.
+    pub(super) fn check_nullable(&self, name: &QualifiedName, column: &Ident) -> Step {
+        let table = self.table(name);
+        if let Some(ConstraintKind::PrimaryKey { columns, .. }) = table.primary_key().map(|key| &key.kind)
+            && columns.contains(column)
+        {
+            return refuse("42P16", format!("column \"{column}\" is in a primary key"));
+        }
+        let identity = table.replica_identity_index.as_ref().and_then(|index| table.index(index.as_str()));
+        if identity.is_some_and(|index| {
+            index.elements.iter().any(|element| matches!(&element.key, IndexKey::Column(key) if key == column))
+        }) {
+            return refuse("42P16", format!("column \"{column}\" is in index used as replica identity"));
+        }
+        if self.version.at_least(18) && table.column(column.as_str()).is_some_and(|known| known.identity.is_some()) {
+            let message = format!("column \"{column}\" of relation \"{}\" is an identity column", name.name);
+            return refuse("55000", message);
+        }
+        Ok(())
+    }
+
+    /// The flag and, since 18, the constraint are gone.
+    pub(super) fn forget_not_null(&mut self, name: &QualifiedName, column: &Ident) {
+        self.catalog_mut().edit_table(name, |table| {
+            if let Some(known) = table.columns.iter_mut().find(|known| known.name == *column) {
+                known.not_null = false;
+            }
+            table.constraints.retain(|constraint| !is_of(constraint, column));
+        });
+    }
+
+    /// `ATPrepAddPrimaryKey` (18): what stands for NOT NULL already has to be good enough for a primary key. Of ONLY the
+    /// table no constraint is made; the children are looked at for one where the table lacks it.
+    pub(super) fn check_not_nulls_of_key(
+        &mut self,
+        table: &Table,
+        columns: &[Ident],
+        only: bool,
+        mode: LockMode,
+    ) -> Step {
+        for column in columns {
+            if let Some(known) = not_null_constraint(table, column) {
+                check_compatible(known, column)?;
+                continue;
+            }
+            if !only {
                 continue;
             }
             for child in &table.children {
+                self.lock(child, mode);
                 let child = self.table(child);
                 match not_null_constraint(&child, column) {
                     Some(known) => check_compatible(known, column)?,
@@ -243,51 +469,38 @@ impl Run {
         }
         Ok(())
     }
-
-    /// `QueueNNConstraintValidation`.
-    fn validate_not_nulls(&mut self, tables: &[QualifiedName], column: &Ident, queue: &mut Queue) {
-        for name in tables {
-            let table = self.table(name);
-            if not_null_constraint(&table, column).is_none_or(|known| known.valid) {
-                continue;
-            }
-            queue.entry(name.clone()).or_default().verify = true;
-            self.catalog_mut().edit_table(name, |table| {
-                set_not_null(table, column);
-                for known in table.constraints.iter_mut().filter(|known| is_of(known, column)) {
-                    known.valid = true;
-                }
-            });
-        }
-    }
 }
 
-/// How a column is to become NOT NULL.
-#[derive(Clone, Debug)]
-pub(super) enum NewNotNull {
-    /// SET NOT NULL; `only`: of ONLY the table; `alone`: children that it has are left as they are.
-    Flag {
-        only: bool,
-        alone: bool,
-    },
-    Constraint(NotNull),
+/// `AdjustNotNullInheritance`: what a further definition of the constraint must agree in.
+fn check_adjustable(name: &QualifiedName, existing: &Constraint, new: &NotNull, from_parent: bool) -> Step {
+    if new.no_inherit == is_handed_down(existing) {
+        return cannot_change_inheritance("55000", existing, name);
+    }
+    if new.valid && !existing.valid {
+        return not_valid(name, existing);
+    }
+    if let Some(given) = new.name.as_ref().filter(|given| !from_parent && **given != existing.name) {
+        return refuse(
+            "55000",
+            format!(
+                "cannot create not-null constraint \"{given}\" on column \"{}\" of table \"{}\"",
+                new.column, name.name
+            ),
+        );
+    }
+    Ok(())
 }
 
-impl NewNotNull {
-    const fn is_valid(&self) -> bool {
-        match self {
-            Self::Flag { .. } => true,
-            Self::Constraint(not_null) => not_null.valid,
-        }
-    }
+pub(super) fn not_valid(name: &QualifiedName, existing: &Constraint) -> Step {
+    refuse("55000", format!("incompatible NOT VALID constraint \"{}\" on relation \"{}\"", existing.name, name.name))
+}
 
-    /// What is made where there is none. Without its children a parent's constraint is one of its own.
-    fn constraint(&self, column: &Ident) -> NotNull {
-        match self {
-            Self::Flag { alone, .. } => NotNull { no_inherit: *alone, ..NotNull::plain(column) },
-            Self::Constraint(not_null) => not_null.clone(),
-        }
-    }
+fn cannot_change_inheritance(sqlstate: &'static str, existing: &Constraint, name: &QualifiedName) -> Step {
+    let message = format!(
+        "cannot change NO INHERIT status of NOT NULL constraint \"{}\" on relation \"{}\"",
+        existing.name, name.name
+    );
+    refuse(sqlstate, message)
 }
 
 /// `verifyNotNullPKCompatible`.
@@ -299,7 +512,7 @@ fn check_compatible(constraint: &Constraint, column: &Ident) -> Step {
 }
 
 /// Whether children have it too.
-fn is_handed_down(constraint: &Constraint) -> bool {
+pub(super) fn is_handed_down(constraint: &Constraint) -> bool {
     matches!(constraint.kind, ConstraintKind::NotNull { no_inherit: false, .. })
 }
 
