@@ -120,19 +120,26 @@ fn casts() -> &'static Casts {
     })
 }
 
-const BUILTIN_TYPES: &str = "aclitem any anyarray anycompatible anyelement anyenum anynonarray anyrange bit bool box \
-    bpchar bytea char cid cidr circle cstring date daterange event_trigger float4 float8 gtsvector inet int2 \
-    int2vector int4 int4range int8 int8range internal interval json jsonb jsonpath line lseg macaddr macaddr8 money \
-    name numeric numrange oid oidvector path pg_lsn point polygon record refcursor regclass regconfig regdictionary \
-    regnamespace regoper regoperator regproc regprocedure regrole regtype text tid time timestamp timestamptz timetz \
-    trigger tsquery tsrange tstzrange tsvector txid_snapshot unknown uuid varbit varchar void xid xml serial bigserial \
+const BUILTIN_TYPES: &str = "aclitem any anyarray anycompatible anycompatiblearray \
+    anycompatiblenonarray anycompatiblerange anyelement anyenum anynonarray anyrange bit bool box \
+    bpchar bytea char cid cidr circle cstring date daterange event_trigger fdw_handler float4 float8 gtsvector index_am_handler inet int2 \
+    int2vector int4 int4range int8 int8range internal interval json jsonb jsonpath language_handler line lseg macaddr macaddr8 money \
+    name numeric numrange oid oidvector path pg_ddl_command pg_dependencies pg_lsn pg_mcv_list pg_ndistinct pg_node_tree point polygon record refcursor regclass regconfig regdictionary \
+    regnamespace regoper regoperator regproc regprocedure regrole regtype table_am_handler text tid time timestamp timestamptz timetz \
+    trigger tsm_handler tsquery tsrange tstzrange tsvector txid_snapshot unknown uuid varbit varchar void xid xml serial bigserial \
     smallserial";
 
 pub(crate) fn is_builtin_type(name: &str, version: PgVersion) -> bool {
     match name {
         "xid8" | "pg_snapshot" | "regcollation" => version.at_least(13),
-        "int4multirange" | "int8multirange" | "nummultirange" | "tsmultirange" | "tstzmultirange"
-        | "datemultirange" | "anymultirange" => version.at_least(14),
+        "int4multirange"
+        | "int8multirange"
+        | "nummultirange"
+        | "tsmultirange"
+        | "tstzmultirange"
+        | "datemultirange"
+        | "anymultirange"
+        | "anycompatiblemultirange" => version.at_least(14),
         _ => {
             static TYPES: OnceLock<BTreeSet<&str>> = OnceLock::new();
             TYPES.get_or_init(|| BUILTIN_TYPES.split_whitespace().collect()).contains(name)

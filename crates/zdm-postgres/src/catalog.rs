@@ -17,7 +17,7 @@ use crate::list::{List, Named};
 use crate::name::{Ident, QualifiedName};
 use crate::statement::{
     ConstraintAttributes, IndexElement, IndexKey, PartitionBound, PartitionBy, Persistence, PublishedPart, Query,
-    SequenceOptions, Statement, TypeDefinition, Volatility,
+    ReplicaIdentity, SequenceOptions, Statement, TypeDefinition, Volatility,
 };
 use crate::version::PgVersion;
 
@@ -612,7 +612,7 @@ pub struct Table {
     pub access_method: Option<Ident>,
     /// The composite type of a typed table.
     pub of_type: Option<QualifiedName>,
-    pub replica_identity_index: Option<Ident>,
+    pub replica_identity: ReplicaIdentity,
     pub clustered_on: Option<Ident>,
     /// The storage parameter of that name.
     pub vacuum_truncate: Option<bool>,
@@ -643,7 +643,7 @@ impl Table {
             key_triggers_off: false,
             access_method: None,
             of_type: None,
-            replica_identity_index: None,
+            replica_identity: ReplicaIdentity::Default,
             clustered_on: None,
             vacuum_truncate: None,
             assumed: false,

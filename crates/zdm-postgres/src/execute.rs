@@ -475,13 +475,20 @@ impl Run {
         {
             return Ok(data_type.clone());
         }
+        // The name of an array type, as `pg_type` has it.
+        if let (None, Some(element)) = (&data_type.name.schema, name.strip_prefix('_'))
+            && crate::cast::is_builtin_type(element, self.version)
+            && !data_type.is_array()
+        {
+            return Ok(DataType { array_dimensions: 1, ..normalised(&DataType::named(element)) });
+        }
         // The row type of a relation is a type as well.
         let row_type =
             |name: &QualifiedName| matches!(catalog.relation(name), Some(Relation::Table(_) | Relation::View(_)));
         if let Some(name) = self.find(&data_type.name).filter(row_type) {
             return Ok(DataType { name, ..data_type.clone() });
         }
-        if catalog.is_incomplete() || !self.extensions_are_known() {
+        if catalog.is_incomplete() || !self.extensions_are_known() || is_system_type(&data_type.name) {
             return Ok(data_type.clone());
         }
         refuse("42704", format!("type \"{}\" does not exist", written(&data_type.name)))
@@ -553,6 +560,11 @@ fn normalised(data_type: &DataType) -> DataType {
 
 pub(crate) fn is_system_schema(schema: &Ident) -> bool {
     matches!(schema.as_str(), "pg_catalog" | "information_schema" | "pg_toast")
+}
+
+/// The row types of the system's relations, and the types of its views.
+fn is_system_type(name: &QualifiedName) -> bool {
+    name.schema.as_ref().map_or(name.name.as_str().starts_with("pg_"), is_system_schema)
 }
 
 /// The name as it stands in messages.

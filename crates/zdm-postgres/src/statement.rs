@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use crate::data_type::DataType;
+use crate::effects::Refusal;
 use crate::expr::SqlExpr;
 use crate::name::{Ident, QualifiedName};
 
@@ -117,6 +118,8 @@ pub enum Statement {
         name: Option<QualifiedName>,
         table: QualifiedName,
         if_not_exists: bool,
+        /// `ndistinct` and its kin; empty: all of them.
+        kinds: Vec<Ident>,
         /// The columns and expressions that are named, in order.
         elements: Vec<IndexKey>,
     },
@@ -461,6 +464,7 @@ pub struct ColumnConstraint {
     /// Storage parameters of a key's index, as of `CREATE INDEX`.
     pub options: Vec<(String, String)>,
     pub attributes: ConstraintAttributes,
+    pub words: AttributeWords,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -483,6 +487,36 @@ pub struct ConstraintAttributes {
     pub initially_deferred: bool,
     pub not_valid: bool,
     pub enforced: bool,
+}
+
+/// What is written behind a constraint and is not kept of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AttributeWords {
+    /// `[NOT] ENFORCED` (18).
+    pub enforcement: bool,
+    /// The words contradict each other, or no such constraint has them.
+    pub fault: Option<Box<Refusal>>,
+}
+
+/// What tells the rows of a published table apart.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum ReplicaIdentity {
+    /// The primary key.
+    #[default]
+    Default,
+    Nothing,
+    /// The whole row.
+    Full,
+    Index(Ident),
+}
+
+impl ReplicaIdentity {
+    pub const fn index(&self) -> Option<&Ident> {
+        match self {
+            Self::Index(index) => Some(index),
+            _ => None,
+        }
+    }
 }
 
 impl ConstraintAttributes {
@@ -523,6 +557,7 @@ pub struct TableConstraint {
     pub name: Option<Ident>,
     pub kind: TableConstraintKind,
     pub attributes: ConstraintAttributes,
+    pub words: AttributeWords,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -666,6 +701,7 @@ pub enum AlterTableAction {
         inherit: Option<bool>,
         /// NOT VALID, which the grammar has and every version refuses.
         not_valid: bool,
+        words: AttributeWords,
     },
     ValidateConstraint {
         name: Ident,
@@ -720,9 +756,7 @@ pub enum AlterTableAction {
     OwnerTo {
         role: Ident,
     },
-    ReplicaIdentity {
-        index: Option<Ident>,
-    },
+    ReplicaIdentity(ReplicaIdentity),
     /// On a table: a partition with its bound; on an index: the index of a partition, `bound` is `None`.
     AttachPartition {
         partition: QualifiedName,
@@ -1256,6 +1290,7 @@ pub struct CreateTrigger {
     pub when: Option<SqlExpr>,
     pub from: Option<QualifiedName>,
     pub attributes: ConstraintAttributes,
+    pub words: AttributeWords,
     pub function: QualifiedName,
 }
 

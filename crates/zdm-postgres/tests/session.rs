@@ -22,6 +22,7 @@ fn column(name: &str, data_type: DataType, constraints: Vec<ColumnConstraintKind
                 kind,
                 options: Vec::new(),
                 attributes: ConstraintAttributes::default(),
+                words: AttributeWords::default(),
             })
             .collect(),
     }
@@ -79,6 +80,7 @@ fn foreign_key(name: &str, column: &str, table: &str) -> AlterTableAction {
                 on_update: None,
             },
         },
+        words: AttributeWords::default(),
         attributes: ConstraintAttributes {
             deferrable: true,
             initially_deferred: true,

@@ -2,6 +2,8 @@
 //!
 //! Each form has a typed reader; it must use up the statement, else the statement is opaque with the place that was not expected.
 
+mod attribute;
+
 mod table;
 
 mod alter_table;

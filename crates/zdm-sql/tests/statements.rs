@@ -94,7 +94,7 @@ fn alter_table() {
     check(
         "ALTER TABLE t CLUSTER ON i, SET WITHOUT CLUSTER, SET LOGGED, SET TABLESPACE x, SET ACCESS METHOD heap, SET (fillfactor = 70, autovacuum_enabled = false), RESET (fillfactor), REPLICA IDENTITY USING INDEX i, OWNER TO CURRENT_USER",
         r#"
-        AlterTable{keyword:Table, name:t, actions:[ClusterOn{index:"i"}, SetWithoutCluster, SetLogged, SetTablespace{tablespace:"x"}, SetAccessMethod{method:"heap"}, SetOptions{options:["fillfactor = 70", "autovacuum_enabled = false"]}, ResetOptions{options:["fillfactor"]}, ReplicaIdentity{index:"i"}, OwnerTo{role:"current_user"}]}
+        AlterTable{keyword:Table, name:t, actions:[ClusterOn{index:"i"}, SetWithoutCluster, SetLogged, SetTablespace{tablespace:"x"}, SetAccessMethod{method:"heap"}, SetOptions{options:["fillfactor = 70", "autovacuum_enabled = false"]}, ResetOptions{options:["fillfactor"]}, ReplicaIdentity(Index("i")), OwnerTo{role:"current_user"}]}
         "#,
     );
     check(

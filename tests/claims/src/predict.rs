@@ -372,7 +372,7 @@ pub fn statements(text: &str) -> Vec<Statement> {
     zdm_sql::parse(text).into_iter().map(|parsed| parsed.statement).collect()
 }
 
-/// Tables that the setup made and never filled, directly or through a parent.
+/// Tables that the setup made and never filled, directly or as partitions.
 fn empty_tables(session: &Session, setup: &str) -> Vec<QualifiedName> {
     let mut filled: BTreeSet<QualifiedName> = BTreeSet::new();
     for statement in statements(setup) {
@@ -382,7 +382,9 @@ fn empty_tables(session: &Session, setup: &str) -> Vec<QualifiedName> {
             _ => continue,
         };
         let name = in_schema(target);
-        filled.extend(session.catalog().descendants(&name));
+        if session.catalog().table(&name).is_none_or(|table| table.partition_by.is_some()) {
+            filled.extend(session.catalog().descendants(&name));
+        }
         filled.insert(name);
     }
     session.catalog().tables().map(|table| table.name.clone()).filter(|name| !filled.contains(name)).collect()

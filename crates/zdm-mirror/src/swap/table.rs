@@ -422,8 +422,10 @@ impl<'a> Builder<'a> {
     /// Replica identity and CLUSTER are said of an index, and follow to the one that takes its place.
     fn chosen_indexes(&mut self, of: &Of<'_>) -> Result<(), Refusal> {
         let table = of.table();
-        let chosen =
-            [(&table.replica_identity_index, "REPLICA IDENTITY USING INDEX"), (&table.clustered_on, "CLUSTER ON")];
+        let chosen = [
+            (table.replica_identity.index(), "REPLICA IDENTITY USING INDEX"),
+            (table.clustered_on.as_ref(), "CLUSTER ON"),
+        ];
         for (index, action) in chosen {
             let Some(index) = index else { continue };
             if table.index(index.as_str()).is_some_and(|index| of.touched(&columns_of_index(index))) {

@@ -130,7 +130,10 @@ impl Run {
             return None;
         }
         match &element.key {
-            IndexKey::Column(column) => Some(table.column(column.as_str())?.data_type.clone()),
+            IndexKey::Column(column) => match table.column(column.as_str()) {
+                Some(column) => Some(column.data_type.clone()),
+                None => type_of_system_column(column).map(DataType::named),
+            },
             IndexKey::Expr(expr) => {
                 let scope = Scope {
                     catalog: self.catalog(),
@@ -449,4 +452,15 @@ fn is_boolean(value: &str) -> bool {
     let words = ["true", "false", "yes", "no"];
     !value.is_empty()
         && (words.iter().any(|word| word.starts_with(&value)) || ["on", "off", "of", "1", "0"].contains(&&*value))
+}
+
+/// `SystemAttributeByName`.
+fn type_of_system_column(column: &Ident) -> Option<&'static str> {
+    match column.as_str() {
+        "ctid" => Some("tid"),
+        "tableoid" => Some("oid"),
+        "xmin" | "xmax" => Some("xid"),
+        "cmin" | "cmax" => Some("cid"),
+        _ => None,
+    }
 }

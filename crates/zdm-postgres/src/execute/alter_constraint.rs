@@ -22,7 +22,6 @@ impl Run {
         late: &mut Late,
         queue: &mut Queue,
     ) -> Step {
-        self.check_enforced(constraint.attributes)?;
         let mut parts = Parts::default();
         if self.version.at_least(18) {
             self.tree(only, name, mode);
@@ -293,12 +292,6 @@ impl Run {
         };
         let (deferrable, initially_deferred, enforced, inherit) =
             (*deferrable, *initially_deferred, *enforced, *inherit);
-        if enforced.is_some() {
-            self.since(18, "ENFORCED")?;
-        }
-        if inherit.is_some() {
-            self.since(18, "INHERIT")?;
-        }
         let table = self.table(name);
         if only && table.partition_by.is_some() && self.version.at_least(18) {
             return refuse("42P16", "constraint must be altered in child tables too");
@@ -321,7 +314,12 @@ impl Run {
         };
         let deferrability = deferrable.is_some() || initially_deferred.is_some();
         let no_key = !matches!(known.kind, ConstraintKind::ForeignKey(_));
-        if no_key && (deferrability || (enforced.is_none() && inherit.is_none())) {
+        // Since 18 nothing is asked for where nothing is said.
+        let nothing = !deferrability && enforced.is_none() && inherit.is_none();
+        if no_key && nothing && self.version.at_least(18) {
+            return Ok(());
+        }
+        if no_key && (deferrability || nothing) {
             return refuse(
                 "42809",
                 format!("constraint \"{constraint}\" of relation \"{}\" is not a foreign key constraint", name.name),

@@ -231,6 +231,9 @@ impl Run {
             if let Some(word) = alone.filter(|_| actions.len() > 1) {
                 return refuse("42601", format!("syntax error at or near \"{}\"", if place == 0 { "," } else { word }));
             }
+            if let AlterTableAction::AlterConstraint { words, .. } = action {
+                self.check_words(words)?;
+            }
             match action {
                 AlterTableAction::SetExpression { .. } => self.since(17, "EXPRESSION")?,
                 AlterTableAction::Unknown { text } => {
@@ -262,25 +265,16 @@ impl Run {
                 AlterTableAction::SetAccessMethod { .. } => self.since(15, "ACCESS")?,
                 AlterTableAction::DetachPartition { concurrently: true, .. } => self.since(14, "CONCURRENTLY")?,
                 AlterTableAction::DetachPartition { finalize: true, .. } => self.since(14, "FINALIZE")?,
-                AlterTableAction::AlterConstraint { enforced: Some(_), .. } => self.since(18, "ENFORCED")?,
                 AlterTableAction::AlterConstraint { inherit: Some(false), .. } if !self.version.at_least(18) => {
                     return refuse("0A000", "FOREIGN KEY constraints cannot be marked NO INHERIT");
                 }
-                AlterTableAction::AlterConstraint { inherit: Some(_), .. } => self.since(18, "INHERIT")?,
+                AlterTableAction::AlterConstraint { inherit: Some(true), .. } => self.since(18, "INHERIT")?,
                 AlterTableAction::AddConstraint(constraint) => {
                     self.check_period(constraint)?;
-                    let of_index = match &constraint.kind {
-                        TableConstraintKind::Unique(_) => Some("UNIQUE"),
-                        TableConstraintKind::PrimaryKey(_) => Some("PRIMARY KEY"),
-                        TableConstraintKind::Exclude { .. } => Some("EXCLUDE"),
-                        _ => None,
-                    };
-                    if let Some(kind) = of_index.filter(|_| constraint.attributes.not_valid) {
-                        return refuse("0A000", format!("{kind} constraints cannot be marked NOT VALID"));
-                    }
                     if matches!(constraint.kind, TableConstraintKind::NotNull { .. }) {
                         self.since(18, "NOT")?;
                     }
+                    self.check_words(&constraint.words)?;
                     if let TableConstraintKind::Unique(key) | TableConstraintKind::PrimaryKey(key) = &constraint.kind
                         && key.without_overlaps
                     {
@@ -291,7 +285,6 @@ impl Run {
                     {
                         self.since(15, "NULLS")?;
                     }
-                    self.check_enforced(constraint.attributes)?;
                 }
                 AlterTableAction::Trigger { which, mode } if mode.contains(' ') => {
                     let word = match which {
@@ -318,7 +311,7 @@ impl Run {
                         match &constraint.kind {
                             ColumnConstraintKind::Generated { stored: false, .. } => self.since(18, "VIRTUAL")?,
                             ColumnConstraintKind::Unique { nulls_not_distinct: true } => self.since(15, "NULLS")?,
-                            _ => self.check_enforced(constraint.attributes)?,
+                            _ => self.check_enforcement(&constraint.words)?,
                         }
                     }
                 }
@@ -708,13 +701,13 @@ impl Run {
                 }
                 Ok(())
             }
-            AlterTableAction::ReplicaIdentity { index } => {
-                if let Some(index) = index {
+            AlterTableAction::ReplicaIdentity(identity) => {
+                if let Some(index) = identity.index() {
                     self.need_identity_index(name, index)?;
                     self.lock(&name.sibling(index.clone()), LockMode::Share);
                 }
-                let index = index.clone();
-                self.catalog_mut().edit_table(name, |table| table.replica_identity_index = index);
+                let identity = identity.clone();
+                self.catalog_mut().edit_table(name, |table| table.replica_identity = identity);
                 Ok(())
             }
             AlterTableAction::AttachPartition { .. } | AlterTableAction::DetachPartition { .. } => {
@@ -1086,21 +1079,20 @@ impl Run {
         Ok(())
     }
 
-    /// The table and those below it, but not below one that has such a column already.
+    /// The table and those below it, each before its own children, but not below one that has such a column already.
     fn tables_to_extend(&mut self, name: &QualifiedName, column: &Ident, mode: LockMode) -> Vec<QualifiedName> {
-        let mut tables = vec![name.clone()];
-        let mut next = 0;
-        while let Some(current) = tables.get(next).cloned() {
-            next += 1;
-            let table = self.table(&current);
-            if next > 1 && table.column(column.as_str()).is_some() {
+        let mut tables: Vec<QualifiedName> = Vec::new();
+        let mut reached = vec![name.clone()];
+        while let Some(current) = reached.pop() {
+            if tables.contains(&current) {
                 continue;
             }
-            for child in &table.children {
-                if !tables.contains(child) {
-                    self.lock(child, mode);
-                    tables.push(child.clone());
-                }
+            let table = self.table(&current);
+            let extended = tables.is_empty() || table.column(column.as_str()).is_none();
+            tables.push(current);
+            for child in table.children.iter().rev().filter(|_| extended) {
+                self.lock(child, mode);
+                reached.push(child.clone());
             }
         }
         tables
@@ -1180,6 +1172,18 @@ impl Run {
                 queue.entry(name.clone()).or_default().rewrite = true;
             } else if known.not_null || checks_name(&table, column) {
                 queue.entry(name.clone()).or_default().verify = true;
+            }
+        }
+        if let Some(name) = tables.first() {
+            let table = self.table(name);
+            if let Some(known) = table.column(column.as_str()).filter(|known| known.generated.is_some()) {
+                let stored = known.generated.as_ref().is_none_or(|generated| generated.stored);
+                let generated = Some(Generated { expr: expr.clone(), stored });
+                self.check_generation(
+                    &table,
+                    &crate::catalog::Column { generated, inherited: false, ..known.clone() },
+                )?;
+                self.check_default_type(expr, column, &known.data_type)?;
             }
         }
         self.edit_column(tables, column, |known| {

@@ -1,7 +1,7 @@
 //! What is said about the columns of a new table, and about a new column, before anything is made of it
 //! (`transformColumnDefinition`, `transformTableConstraint`).
 
-use super::create_table::{NotNull, Parts};
+use super::create_table::{NotNull, Parts, check_fault};
 use super::{Run, Step, refuse};
 use crate::catalog::UserTypeKind;
 use crate::data_type::DataType;
@@ -45,9 +45,6 @@ impl Run {
         for definition in &create.columns {
             self.check_column_grammar(definition)?;
         }
-        for constraint in &create.constraints {
-            self.check_enforced(constraint.attributes)?;
-        }
         for definition in &create.columns {
             parts.not_nulls.extend(self.transform_column(name, place, definition)?);
         }
@@ -80,7 +77,7 @@ impl Run {
     /// What the grammar of older versions does not have.
     pub(super) fn check_column_grammar(&self, definition: &ColumnDef) -> Step {
         for constraint in &definition.constraints {
-            self.check_enforced(constraint.attributes)?;
+            self.check_enforcement(&constraint.words)?;
             match constraint.kind {
                 ColumnConstraintKind::NotNull { no_inherit: true } => self.since(18, "NO")?,
                 ColumnConstraintKind::Generated { stored: false, .. } => self.since(18, "VIRTUAL")?,
@@ -139,6 +136,9 @@ impl Run {
         place: ColumnPlace,
         definition: &ColumnDef,
     ) -> Step<Option<NotNull>> {
+        for constraint in &definition.constraints {
+            check_fault(&constraint.words)?;
+        }
         let column = definition.name.truncated();
         let serial = definition.data_type.as_ref().is_some_and(DataType::is_serial);
         let kinds = || definition.constraints.iter().map(|constraint| &constraint.kind);

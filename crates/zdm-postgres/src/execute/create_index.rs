@@ -304,6 +304,13 @@ pub(super) fn check_partition_key(table: &Table, elements: &[IndexElement], oper
     Ok(())
 }
 
+pub(super) fn check_system_columns(table: &Table, columns: &[Ident]) -> Step {
+    if columns.iter().any(|column| table.column(column.as_str()).is_none() && is_system_column(column)) {
+        return refuse("0A000", "index creation on system columns is not supported");
+    }
+    Ok(())
+}
+
 /// System columns cannot be indexed, and what is computed when it is read has no place to be indexed at.
 fn check_kinds_of_columns(index: &Index, table: &Table) -> Step {
     if table.assumed {
@@ -320,9 +327,7 @@ fn check_kinds_of_columns(index: &Index, table: &Table) -> Step {
     let read: Vec<Ident> =
         expressions.chain(&index.predicate).flat_map(|expr| columns_of_row(table, &expr.node)).collect();
     named.extend(read);
-    if named.iter().any(|column| table.column(column.as_str()).is_none() && is_system_column(column)) {
-        return refuse("0A000", "index creation on system columns is not supported");
-    }
+    check_system_columns(table, &named)?;
     let computed = |column: &Ident| {
         let generated = table.column(column.as_str()).and_then(|column| column.generated.as_ref());
         generated.is_some_and(|generated| !generated.stored)

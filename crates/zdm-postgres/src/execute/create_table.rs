@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::create_index::check_partition_key;
+use super::create_index::{check_partition_key, check_system_columns};
 use super::maintenance::is_on;
 use super::not_null::set_not_null;
 use super::{Run, Step, candidates, refuse, written};
@@ -16,8 +16,8 @@ use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName, Written};
 use crate::naming;
 use crate::statement::{
-    ColumnConstraintKind, ColumnDef, ConstraintAttributes, CreateTable, CreateTableAs, IndexElement, IndexKey,
-    KeyConstraint, PartitionBound, Persistence, Query, References, SequenceOptions, TableConstraint,
+    AttributeWords, ColumnConstraintKind, ColumnDef, ConstraintAttributes, CreateTable, CreateTableAs, IndexElement,
+    IndexKey, KeyConstraint, PartitionBound, Persistence, Query, References, SequenceOptions, TableConstraint,
     TableConstraintKind,
 };
 use crate::typing::Place;
@@ -119,6 +119,7 @@ impl Run {
             if matches!(constraint.kind, TableConstraintKind::NotNull { .. }) {
                 self.since(18, "NOT")?;
             }
+            self.check_words(&constraint.words)?;
             if let TableConstraintKind::Unique(key) | TableConstraintKind::PrimaryKey(key) = &constraint.kind
                 && key.without_overlaps
             {
@@ -713,8 +714,13 @@ impl Run {
         Ok(())
     }
 
-    pub(super) fn check_enforced(&self, attributes: ConstraintAttributes) -> Step {
-        if attributes.enforced { Ok(()) } else { self.since(18, "ENFORCED") }
+    pub(super) fn check_enforcement(&self, words: &AttributeWords) -> Step {
+        if words.enforcement { self.since(18, "ENFORCED") } else { Ok(()) }
+    }
+
+    pub(super) fn check_words(&self, words: &AttributeWords) -> Step {
+        self.check_enforcement(words)?;
+        check_fault(words)
     }
 
     /// The sequences of `nextval('…')` under their catalog names: from now on the default means these, whatever their names.
@@ -902,7 +908,7 @@ impl Run {
             self.since(18, "WITHOUT")?;
         }
         for (position, column) in columns.iter().chain(&key.include).enumerate() {
-            if table.column(column.as_str()).is_none() && !table.assumed {
+            if table.column(column.as_str()).is_none() && !table.assumed && !is_system_column(column) {
                 // A primary key's columns are made NOT NULL first.
                 if matches!(key.kind, KeyKind::Primary(_)) && !new_table && !key.include.contains(column) {
                     return Self::missing_column(name, column);
@@ -1002,6 +1008,8 @@ impl Run {
             operators
         };
         check_partition_key(&table, &index.elements, &operators, what)?;
+        check_system_columns(&table, &columns)?;
+        check_system_columns(&table, &key.include)?;
         self.without_defaults(&mut index, Some(&table));
         let alone = key.only && table.partition_by.is_some();
         let index = Index { valid: !alone || table.children.is_empty(), ..index };
@@ -1601,4 +1609,9 @@ pub(super) fn nextval(sequence: &QualifiedName) -> SqlExpr {
 
 fn quoted(name: &Ident) -> String {
     crate::data_type::quoted_if_needed(name)
+}
+
+/// What the words behind a constraint are refused for.
+pub(super) fn check_fault(words: &AttributeWords) -> Step {
+    words.fault.as_deref().map_or(Ok(()), |refusal| Err(refusal.clone()))
 }

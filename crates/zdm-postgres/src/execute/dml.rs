@@ -10,6 +10,7 @@ use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
 use crate::statement::{
     ConflictTarget, ConstraintAttributes, Dml, DropBehavior, IndexKey, MergeAction, MergeClause, MergeWhen, Query,
+    ReplicaIdentity,
 };
 
 const SATISFIED: &str = "a row satisfies the condition";
@@ -482,7 +483,7 @@ impl Run {
             }
         }
         if dml.values.is_empty() {
-            return Ok(());
+            return if parts { Ok(()) } else { self.check_all_columns(&table, dml) };
         }
         let columns = if dml.columns.is_empty() { table.columns.len() } else { dml.columns.len() };
         if dml.values.len() > columns {
@@ -506,6 +507,34 @@ impl Run {
             }
             if !crate::cast::is_assignable(self.catalog(), &given, &column.data_type) {
                 let (wanted, given) = (self.shown(&column.data_type), self.shown(&given));
+                return refuse(
+                    "42804",
+                    format!("column \"{}\" is of type {wanted} but expression is of type {given}", column.name),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// `INSERT … SELECT * FROM` one relation: as many columns as the list or the table has, each of a type that is assigned.
+    fn check_all_columns(&self, table: &Table, dml: &Dml) -> Step {
+        let source = all_columns_of(&dml.query).and_then(|source| self.find(source));
+        let Some(given) = source.and_then(|source| self.columns_of_relation(&source, 0)) else { return Ok(()) };
+        let columns = if dml.columns.is_empty() { table.columns.len() } else { dml.columns.len() };
+        if given.len() > columns {
+            return refuse("42601", "INSERT has more expressions than target columns");
+        }
+        if given.len() < dml.columns.len() {
+            return refuse("42601", "INSERT has more target columns than expressions");
+        }
+        for (place, given) in given.iter().enumerate() {
+            let column = match dml.columns.get(place) {
+                Some(column) => table.column(column.as_str()),
+                None => table.columns.get(place),
+            };
+            let Some(column) = column else { continue };
+            if !crate::cast::is_assignable(self.catalog(), &given.data_type, &column.data_type) {
+                let (wanted, given) = (self.shown(&column.data_type), self.shown(&given.data_type));
                 return refuse(
                     "42804",
                     format!("column \"{}\" is of type {wanted} but expression is of type {given}", column.name),
@@ -1014,9 +1043,20 @@ impl Run {
 
     /// What a subscriber has to find is told by the primary key, unless REPLICA IDENTITY says otherwise.
     pub(super) fn warn_of_publication(&mut self, name: &QualifiedName) {
-        let published = self.catalog().publications.values().any(|parts| parts.iter().any(|part| part.table == *name));
-        if published && self.table(name).primary_key().is_none() {
-            self.may_fail_always("55000", format!("{name} is published and has no replica identity"));
+        let mut above = vec![name.clone()];
+        let mut published = false;
+        while let Some(current) = above.pop() {
+            published |=
+                self.catalog().publications.values().any(|parts| parts.iter().any(|part| part.table == current));
+            above.extend(self.table(&current).partition_of.iter().map(|(parent, _)| parent.clone()));
+        }
+        let tables: Vec<QualifiedName> =
+            std::iter::once(name.clone()).chain(self.catalog().descendants(name)).collect();
+        for name in tables {
+            let below = self.catalog().publications.values().any(|parts| parts.iter().any(|part| part.table == name));
+            if (published || below) && self.has_storage(&name) && !has_replica_identity(&self.table(&name)) {
+                self.may_fail_always("55000", format!("{name} is published and has no replica identity"));
+            }
         }
     }
 
@@ -1708,6 +1748,24 @@ fn reads_everything(query: &Query) -> bool {
     // What is joined with one relation alone is a function's rows or a list.
     let joined = query.relations.len() == 1 && query.says(&["join"]);
     !query.relations.is_empty() && !joined && !narrowed
+}
+
+/// The relation all of whose columns, and nothing else, a query gives.
+fn all_columns_of(query: &Query) -> Option<&QualifiedName> {
+    let (_, source) = query.words.split_once("select * from ")?;
+    let source = source.split(" on conflict").next().unwrap_or(source);
+    let more = ["select", "union", "intersect", "except", "join", "returning", "with", "values", "(", ","];
+    let alone = !source.split(' ').any(|word| more.contains(&word)) && !query.says(&["with"]);
+    query.relations.first().filter(|_| alone && query.relations.len() == 1)
+}
+
+/// `RelationGetReplicaIndex`, or the whole row.
+fn has_replica_identity(table: &Table) -> bool {
+    match &table.replica_identity {
+        ReplicaIdentity::Full | ReplicaIdentity::Index(_) => true,
+        ReplicaIdentity::Nothing => false,
+        ReplicaIdentity::Default => table.primary_key().is_some_and(|key| !key.attributes.deferrable),
+    }
 }
 
 /// Whether it is a unique index on these columns and nothing else.

@@ -10,7 +10,7 @@ use crate::data_type::quoted_if_needed;
 use crate::effects::Waits;
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
-use crate::statement::{DropBehavior, DropObjects, ObjectKind, PartitionBound, PublishedPart};
+use crate::statement::{DropBehavior, DropObjects, ObjectKind, PartitionBound, PublishedPart, ReplicaIdentity};
 
 impl Run {
     pub(super) fn drop_objects(&mut self, drop: &DropObjects) -> Step {
@@ -448,8 +448,8 @@ impl Run {
                 if table.clustered_on.as_ref() == Some(index) {
                     table.clustered_on = None;
                 }
-                if table.replica_identity_index.as_ref() == Some(index) {
-                    table.replica_identity_index = None;
+                if table.replica_identity.index() == Some(index) {
+                    table.replica_identity = ReplicaIdentity::Nothing;
                 }
             });
         }

@@ -412,7 +412,7 @@ impl Run {
         {
             return refuse("42P16", format!("column \"{column}\" is in a primary key"));
         }
-        let identity = table.replica_identity_index.as_ref().and_then(|index| table.index(index.as_str()));
+        let identity = table.replica_identity.index().and_then(|index| table.index(index.as_str()));
         if identity.is_some_and(|index| {
             index.elements.iter().any(|element| matches!(&element.key, IndexKey::Column(key) if key == column))
         }) {

@@ -140,8 +140,8 @@ impl Run {
                     self.may_fail_always("55000", format!("it is not a member of extension {extension}"));
                 }
             }
-            Statement::CreateStatistics { name, table, if_not_exists, elements } => {
-                return self.create_statistics(name.as_ref(), table, *if_not_exists, elements);
+            Statement::CreateStatistics { name, table, if_not_exists, kinds, elements } => {
+                return self.create_statistics(name.as_ref(), table, *if_not_exists, kinds, elements);
             }
             Statement::CreatePublication { name, tables, in_schemas, parts, options, .. } => {
                 if *in_schemas {
@@ -575,6 +575,7 @@ impl Run {
         if create.or_replace {
             self.since(14, "TRIGGER")?;
         }
+        self.check_words(&create.words)?;
         check_trigger_events(create)?;
         let name = self.open(&create.table)?;
         self.lock(&name, LockMode::ShareRowExclusive);
@@ -1278,9 +1279,7 @@ impl Run {
             Action::NoInherit { .. } => ("NO INHERIT".into(), false, false, false, "table or foreign table"),
             Action::OfType { .. } => ("OF".into(), false, false, false, "table"),
             Action::NotOf => ("NOT OF".into(), false, false, false, "table"),
-            Action::ReplicaIdentity { .. } => {
-                ("REPLICA IDENTITY".into(), false, true, false, "table or materialized view")
-            }
+            Action::ReplicaIdentity(_) => ("REPLICA IDENTITY".into(), false, true, false, "table or materialized view"),
             Action::DetachPartition { .. } => ("DETACH PARTITION".into(), false, false, false, "table"),
             Action::SetLogged => ("SET LOGGED".into(), false, false, false, "table"),
             Action::SetUnlogged => ("SET UNLOGGED".into(), false, false, false, "table"),

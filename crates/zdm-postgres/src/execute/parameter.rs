@@ -103,6 +103,9 @@ impl Run {
                 }
                 _ => invalid(),
             },
+            _ if name == "timezone" && is_no_zone(value) => {
+                refuse("22023", format!("invalid value for parameter \"TimeZone\": \"{value}\""))
+            }
             "real" => match number(value, parameter.unit) {
                 Some(number) => self.check_range(&name, parameter, number, |value| value.to_string()),
                 None => invalid(),
@@ -170,6 +173,88 @@ fn number(value: &str, unit: &str) -> Option<f64> {
     };
     let ((from, kind), (to, wanted)) = (size(given).filter(|_| given != "8kB")?, size(unit)?);
     (kind == wanted).then_some(number * from / to)
+}
+
+/// Whether there is certainly no time zone of that name: one with a digit may be written in the form of POSIX, and a place
+/// of a known region may be known to the server's own tables.
+fn is_no_zone(value: &str) -> bool {
+    const REGIONS: [&str; 16] = [
+        "africa",
+        "america",
+        "antarctica",
+        "arctic",
+        "asia",
+        "atlantic",
+        "australia",
+        "brazil",
+        "canada",
+        "chile",
+        "etc",
+        "europe",
+        "indian",
+        "mexico",
+        "pacific",
+        "us",
+    ];
+    // Names without a region (the file `backward` of the tz database, and its own), and words that are none.
+    const NAMES: [&str; 48] = [
+        "utc",
+        "gmt",
+        "uct",
+        "zulu",
+        "universal",
+        "greenwich",
+        "cuba",
+        "egypt",
+        "eire",
+        "gb",
+        "gb-eire",
+        "hongkong",
+        "iceland",
+        "iran",
+        "israel",
+        "jamaica",
+        "japan",
+        "kwajalein",
+        "libya",
+        "met",
+        "nz",
+        "nz-chat",
+        "navajo",
+        "prc",
+        "poland",
+        "portugal",
+        "roc",
+        "rok",
+        "singapore",
+        "turkey",
+        "w-su",
+        "wet",
+        "cet",
+        "eet",
+        "est",
+        "mst",
+        "hst",
+        "factory",
+        "localtime",
+        "posixrules",
+        "local",
+        "default",
+        "systemv",
+        "gmt0",
+        "gmt+0",
+        "gmt-0",
+        "leapseconds",
+        "tzdata",
+    ];
+    let value = value.to_ascii_lowercase();
+    let plain = !value.is_empty()
+        && value.chars().all(|character| character.is_ascii_alphabetic() || "/_-".contains(character));
+    plain
+        && match value.split_once('/') {
+            Some((region, _)) => !REGIONS.contains(&region),
+            None => !NAMES.contains(&value.as_str()),
+        }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use crate::catalog::{Catalog, ConstraintKind, Index, Policy, Relation};
 use crate::expr::{ExprNode, SqlExpr};
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
-use crate::statement::{AlterTable, AlterTableAction, IndexKey, ObjectKind};
+use crate::statement::{AlterTable, AlterTableAction, IndexKey, ObjectKind, ReplicaIdentity};
 
 impl Run {
     /// RENAME and SET SCHEMA are statements of their own; `None` for every other action.
@@ -88,10 +88,11 @@ impl Run {
         } else {
             self.catalog_mut().edit_table(table, |table| {
                 rename(&mut table.indexes);
-                for slot in [&mut table.clustered_on, &mut table.replica_identity_index] {
-                    if slot.as_ref() == Some(from) {
-                        *slot = Some(to.clone());
-                    }
+                if table.clustered_on.as_ref() == Some(from) {
+                    table.clustered_on = Some(to.clone());
+                }
+                if table.replica_identity.index() == Some(from) {
+                    table.replica_identity = ReplicaIdentity::Index(to.clone());
                 }
             });
         }

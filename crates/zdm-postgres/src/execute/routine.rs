@@ -62,8 +62,12 @@ impl Run {
             self.since(14, "BEGIN")?;
         }
         let name = self.creation_name(&create.name, Persistence::Permanent);
-        let resolved = |data_type: &Option<DataType>| {
-            data_type.as_ref().map(|data_type| self.resolve_type(data_type).unwrap_or_else(|_| data_type.clone()))
+        // A function in C may come before its type.
+        let named = create.language.as_ref().is_some_and(|language| !matches!(language.as_str(), "c" | "internal"));
+        let resolved = |data_type: &Option<DataType>| match data_type {
+            Some(data_type) if named => self.resolve_type(data_type).map(Some),
+            Some(data_type) => Ok(Some(self.resolve_type(data_type).unwrap_or_else(|_| data_type.clone()))),
+            None => Ok(None),
         };
         for (place, argument) in create.argument_names.iter().enumerate() {
             if let Some(name) = argument
@@ -72,8 +76,19 @@ impl Run {
                 return refuse("42P13", format!("parameter name \"{name}\" used more than once"));
             }
         }
-        let arguments: Vec<Option<DataType>> = create.arguments.iter().map(resolved).collect();
-        let returns = resolved(&create.returns);
+        let arguments = create.arguments.iter().map(|argument| match (resolved(argument), argument) {
+            (Err(refusal), Some(argument)) if refusal.sqlstate == "42704" => {
+                refuse("42704", format!("type {} does not exist", name_of_type(argument)))
+            }
+            (resolved, _) => resolved,
+        });
+        let arguments: Vec<Option<DataType>> = arguments.collect::<Step<_>>()?;
+        let returns = match (resolved(&create.returns), &create.returns) {
+            (Err(refusal), Some(returns)) if refusal.sqlstate == "42704" => {
+                return refuse("42704", format!("type \"{}\" does not exist", name_of_type(returns)));
+            }
+            (resolved, _) => resolved?,
+        };
         let dependencies = self.analyse_body(create)?;
         let function = Function {
             procedure: create.procedure,
@@ -761,4 +776,9 @@ fn rename_in(expr: &mut SqlExpr, is_meant: &dyn Fn(&QualifiedName) -> bool, to: 
         }
         pending.extend(node.children_mut());
     }
+}
+
+/// `TypeNameToString`.
+fn name_of_type(data_type: &DataType) -> String {
+    format!("{}{}", written(&data_type.name), if data_type.is_array() { "[]" } else { "" })
 }

@@ -18,10 +18,11 @@ impl Run {
         name: Option<&QualifiedName>,
         table: &QualifiedName,
         if_not_exists: bool,
+        kinds: &[Ident],
         elements: &[IndexKey],
     ) -> Step {
         if name.is_none() {
-            self.since(16, "ON")?;
+            self.since(16, if kinds.is_empty() { "ON" } else { "(" })?;
         }
         let table = self.open(table)?;
         let kept = match self.catalog().relation(&table) {
@@ -59,6 +60,16 @@ impl Run {
             for element in elements {
                 check_element(element, &known)?;
             }
+        }
+        if let ([IndexKey::Expr(_)], [_, ..]) = (elements, kinds) {
+            return refuse(
+                "0A000",
+                "when building statistics on a single expression, statistics kinds may not be specified",
+            );
+        }
+        let known = |kind: &&Ident| matches!(kind.as_str(), "ndistinct" | "dependencies" | "mcv");
+        if let Some(unknown) = kinds.iter().find(|kind| !known(kind)) {
+            return refuse("42601", format!("unrecognized statistics kind \"{unknown}\""));
         }
         if let [IndexKey::Column(_)] = elements {
             return refuse("42P17", "extended statistics require at least 2 columns");

@@ -1,10 +1,12 @@
 //! ALTER TABLE and the table-like forms of ALTER INDEX, VIEW, MATERIALIZED VIEW, SEQUENCE and FOREIGN TABLE.
 
 use zdm_postgres::statement::{
-    AlterTable, AlterTableAction as Action, DropBehavior, ObjectKind, Only, SequenceOptions, TriggerSelection,
+    AlterTable, AlterTableAction as Action, DropBehavior, ObjectKind, Only, ReplicaIdentity, SequenceOptions,
+    TriggerSelection,
 };
 use zdm_postgres::{Ident, Statement};
 
+use super::attribute::{self, Word};
 use super::{object, table};
 use crate::cursor::{Cursor, Read};
 use crate::lexer::Kind;
@@ -135,12 +137,15 @@ fn action(cursor: &mut Cursor<'_>, keyword: ObjectKind) -> Read<Action> {
         "REPLICA" => {
             cursor.expect("IDENTITY")?;
             if cursor.accept_all(&["USING", "INDEX"]) {
-                return Ok(Action::ReplicaIdentity { index: Some(cursor.ident()?) });
+                return Ok(Action::ReplicaIdentity(ReplicaIdentity::Index(cursor.ident()?)));
             }
-            if cursor.accept_any(&["FULL", "NOTHING", "DEFAULT"]).is_none() {
-                return cursor.unexpected("USING INDEX, FULL, NOTHING or DEFAULT");
-            }
-            Ok(Action::ReplicaIdentity { index: None })
+            let identity = match cursor.accept_any(&["FULL", "NOTHING", "DEFAULT"]) {
+                Some("FULL") => ReplicaIdentity::Full,
+                Some("NOTHING") => ReplicaIdentity::Nothing,
+                Some(_) => ReplicaIdentity::Default,
+                None => return cursor.unexpected("USING INDEX, FULL, NOTHING or DEFAULT"),
+            };
+            Ok(Action::ReplicaIdentity(identity))
         }
         "ATTACH" => {
             cursor.expect("PARTITION")?;
@@ -441,35 +446,18 @@ fn set_identity(cursor: &mut Cursor<'_>, column: Ident) -> Read<Action> {
 
 fn alter_constraint(cursor: &mut Cursor<'_>) -> Read<Action> {
     let name = cursor.ident()?;
-    let mut deferrable = None;
-    let mut initially_deferred = None;
-    let mut enforced = None;
-    let mut inherit = None;
-    let mut not_valid = false;
-    let start = cursor.at;
-    loop {
-        if cursor.accept_all(&["NOT", "DEFERRABLE"]) {
-            deferrable = Some(false);
-        } else if cursor.accept("DEFERRABLE") {
-            deferrable = Some(true);
-        } else if cursor.accept_all(&["INITIALLY", "DEFERRED"]) {
-            initially_deferred = Some(true);
-        } else if cursor.accept_all(&["INITIALLY", "IMMEDIATE"]) {
-            initially_deferred = Some(false);
-        } else if cursor.accept_all(&["NOT", "ENFORCED"]) {
-            enforced = Some(false);
-        } else if cursor.accept("ENFORCED") {
-            enforced = Some(true);
-        } else if cursor.accept_all(&["NO", "INHERIT"]) {
-            inherit = Some(false);
-        } else if cursor.accept("INHERIT") {
-            inherit = Some(true);
-        } else if cursor.accept_all(&["NOT", "VALID"]) {
-            not_valid = true;
-        } else if cursor.at == start {
-            return cursor.unexpected("a constraint's attribute");
-        } else {
-            return Ok(Action::AlterConstraint { name, deferrable, initially_deferred, enforced, inherit, not_valid });
-        }
-    }
+    let written = attribute::words(cursor);
+    let inherit = (written.is_empty() && cursor.accept("INHERIT")).then_some(true);
+    // What the last of the words about the same says.
+    let either =
+        |on: Word, off: Word| written.iter().rev().find(|word| [on, off].contains(word)).map(|word| *word == on);
+    Ok(Action::AlterConstraint {
+        name,
+        deferrable: either(Word::Deferrable, Word::NotDeferrable),
+        initially_deferred: either(Word::InitiallyDeferred, Word::InitiallyImmediate),
+        enforced: either(Word::Enforced, Word::NotEnforced),
+        inherit: inherit.or_else(|| written.contains(&Word::NoInherit).then_some(false)),
+        not_valid: written.contains(&Word::NotValid),
+        words: attribute::conflicting(&written),
+    })
 }

@@ -8,6 +8,7 @@ use zdm_postgres::statement::{
 use zdm_postgres::{DataType, Ident, QualifiedName, Statement};
 
 use super::alter_table::{self, behavior};
+use super::attribute;
 use super::table::{self, options, persistence};
 use crate::cursor::{Cursor, Read, Unread};
 use crate::lexer::Kind;
@@ -373,8 +374,8 @@ pub(super) fn alter_domain(cursor: &mut Cursor<'_>) -> Read<Statement> {
             // A domain's values have no column; its pseudo-column is `value`.
             TableConstraintKind::NotNull { column: Ident::from("value"), no_inherit: false }
         };
-        let (attributes, _) = table::attributes(cursor)?;
-        AlterDomainAction::AddConstraint { name, kind, not_valid: attributes.not_valid }
+        let written = attribute::words(cursor);
+        AlterDomainAction::AddConstraint { name, kind, not_valid: written.contains(&attribute::Word::NotValid) }
     } else if cursor.accept_all(&["DROP", "CONSTRAINT"]) {
         let if_exists = cursor.accept_all(&["IF", "EXISTS"]);
         let name = cursor.ident()?;
@@ -495,14 +496,12 @@ fn create_statistics(cursor: &mut Cursor<'_>) -> Read<Statement> {
     let if_not_exists = cursor.accept_all(&["IF", "NOT", "EXISTS"]);
     let named = !cursor.is_kind(Kind::LParen) && !cursor.is("ON");
     let name = if named { Some(cursor.name()?) } else { None };
-    if cursor.is_kind(Kind::LParen) {
-        cursor.skip_parenthesized()?;
-    }
+    let kinds = if cursor.is_kind(Kind::LParen) { cursor.column_list()? } else { Vec::new() };
     cursor.expect("ON")?;
     let elements = cursor.list(|cursor| super::index::key(cursor).map(|(key, _)| key))?;
     cursor.expect("FROM")?;
     let table = cursor.name()?;
-    Ok(Statement::CreateStatistics { name, table, if_not_exists, elements })
+    Ok(Statement::CreateStatistics { name, table, if_not_exists, kinds, elements })
 }
 
 /// `FOR TABLE a (x) WHERE (…), TABLES IN SCHEMA s, TABLE b`.

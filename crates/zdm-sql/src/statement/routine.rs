@@ -3,7 +3,7 @@
 use zdm_postgres::statement::{CreateFunction, CreateTrigger, Volatility};
 use zdm_postgres::{DataType, Ident, Statement};
 
-use super::table;
+use super::attribute;
 use crate::cursor::{Cursor, Read};
 use crate::data_type;
 use crate::lexer::Kind;
@@ -264,7 +264,13 @@ pub(super) fn create_trigger(cursor: &mut Cursor<'_>) -> Read<Statement> {
     cursor.expect("ON")?;
     let table = cursor.name()?;
     let from = if cursor.accept("FROM") { Some(cursor.name()?) } else { None };
-    let (attributes, _) = table::attributes(cursor)?;
+    let start = cursor.at;
+    let written = attribute::words(cursor);
+    let words = if constraint || written.is_empty() {
+        attribute::of_trigger(&written)
+    } else {
+        attribute::unexpected(cursor.source_of(start, start + 1))
+    };
     let mut transition_tables = false;
     if cursor.accept("REFERENCING") {
         while cursor.accept_any(&["NEW", "OLD"]).is_some() {
@@ -303,7 +309,8 @@ pub(super) fn create_trigger(cursor: &mut Cursor<'_>) -> Read<Statement> {
         transition_tables,
         when,
         from,
-        attributes,
+        attributes: attribute::attributes(&written),
+        words,
         function,
     }))
 }

@@ -1,13 +1,13 @@
 //! CREATE TABLE in all its forms, with columns and constraints, which ALTER TABLE and ALTER DOMAIN use too.
 
 use zdm_postgres::statement::{
-    ColumnConstraint, ColumnConstraintKind, ColumnDef, ConstraintAttributes, CreateTable, CreateTableAs, KeyConstraint,
-    PartitionBound, PartitionBy, Persistence, References, SequenceOptions, TableConstraint, TableConstraintKind,
+    ColumnConstraint, ColumnConstraintKind, ColumnDef, CreateTable, CreateTableAs, KeyConstraint, PartitionBound,
+    PartitionBy, Persistence, References, SequenceOptions, TableConstraint, TableConstraintKind,
 };
 use zdm_postgres::{Ident, SqlExpr, Statement};
 
 use super::alter_table::word;
-use super::{index, object};
+use super::{attribute, index, object};
 use crate::cursor::{Cursor, Read};
 use crate::expr;
 use crate::lexer::Kind;
@@ -271,8 +271,9 @@ fn column_constraint(cursor: &mut Cursor<'_>) -> Read<Option<ColumnConstraint>> 
     } else {
         return Ok(None);
     };
-    let (attributes, _) = attributes(cursor)?;
-    Ok(Some(ColumnConstraint { name, kind, options, attributes }))
+    let written = attribute::words(cursor);
+    let (attributes, words) = (attribute::attributes(&written), attribute::of_column(&kind, &written));
+    Ok(Some(ColumnConstraint { name, kind, options, attributes, words }))
 }
 
 fn nulls_distinct(cursor: &mut Cursor<'_>) -> Read<bool> {
@@ -405,34 +406,6 @@ fn referential_action(cursor: &mut Cursor<'_>) -> Read<String> {
     cursor.unexpected("a referential action")
 }
 
-/// The attributes behind a constraint, and whether NO INHERIT stood among them.
-pub(super) fn attributes(cursor: &mut Cursor<'_>) -> Read<(ConstraintAttributes, bool)> {
-    let mut attributes = ConstraintAttributes::default();
-    let mut no_inherit = false;
-    let mut not_deferrable = false;
-    loop {
-        if cursor.accept_all(&["NOT", "DEFERRABLE"]) {
-            not_deferrable = true;
-        } else if cursor.accept("DEFERRABLE") {
-            attributes.deferrable = true;
-        } else if cursor.accept_all(&["INITIALLY", "DEFERRED"]) {
-            // It implies DEFERRABLE.
-            attributes.initially_deferred = true;
-            attributes.deferrable |= !not_deferrable;
-        } else if cursor.accept_all(&["INITIALLY", "IMMEDIATE"]) {
-        } else if cursor.accept_all(&["NOT", "VALID"]) {
-            attributes.not_valid = true;
-        } else if cursor.accept_all(&["NOT", "ENFORCED"]) {
-            attributes.enforced = false;
-        } else if cursor.accept("ENFORCED") {
-        } else if cursor.accept_all(&["NO", "INHERIT"]) {
-            no_inherit = true;
-        } else {
-            return Ok((attributes, no_inherit));
-        }
-    }
-}
-
 pub(super) fn is_table_constraint(cursor: &Cursor<'_>) -> bool {
     cursor.is_any(&["CONSTRAINT", "CHECK", "UNIQUE", "PRIMARY", "FOREIGN"])
         // The word is not reserved: a column may have this name.
@@ -443,13 +416,14 @@ pub(super) fn is_table_constraint(cursor: &Cursor<'_>) -> bool {
 pub(super) fn table_constraint(cursor: &mut Cursor<'_>) -> Read<TableConstraint> {
     let name = if cursor.accept("CONSTRAINT") { Some(cursor.ident()?) } else { None };
     let mut kind = table_constraint_kind(cursor)?;
-    let (attributes, no_inherit) = attributes(cursor)?;
+    let written = attribute::words(cursor);
     if let TableConstraintKind::Check { no_inherit: flag, .. } | TableConstraintKind::NotNull { no_inherit: flag, .. } =
         &mut kind
     {
-        *flag = no_inherit;
+        *flag = written.contains(&attribute::Word::NoInherit);
     }
-    Ok(TableConstraint { name, kind, attributes })
+    let (attributes, words) = (attribute::attributes(&written), attribute::of_table(&kind, &written));
+    Ok(TableConstraint { name, kind, attributes, words })
 }
 
 fn table_constraint_kind(cursor: &mut Cursor<'_>) -> Read<TableConstraintKind> {

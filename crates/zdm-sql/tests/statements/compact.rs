@@ -103,7 +103,7 @@ impl Tree {
                 "ConstraintAttributes" => fields
                     .iter()
                     .all(|(name, value)| value.says_nothing() || (name == "enforced" && value.to_text() == "true")),
-                "SequenceOptions" => fields.iter().all(|(_, value)| value.says_nothing()),
+                "SequenceOptions" | "AttributeWords" => fields.iter().all(|(_, value)| value.says_nothing()),
                 _ => false,
             },
         }
