@@ -736,7 +736,7 @@ impl Run {
 
     /// The checks and triggers of new rows. `columns`: those that may be something else than NULL, where that is known.
     pub(super) fn rows_inserted(&mut self, name: &QualifiedName, columns: Option<&[Ident]>, many: bool) {
-        self.written_in_tree(name);
+        self.written_in_tree(name, true);
         self.run_functions_of_rows(name);
         self.check_keys_of(name, Change::Insert, columns, many);
         self.put_off_uniqueness(name, None);
@@ -863,7 +863,7 @@ impl Run {
             self.fire_triggers(&table, "UPDATE", &dml.columns);
         }
         self.perhaps = outer;
-        self.changed_in_tree(&name);
+        self.written_in_tree(&name, false);
         Ok(())
     }
 
@@ -972,11 +972,7 @@ impl Run {
                 self.fire_triggers(&name, event, &dml.columns);
             }
         }
-        if inserts {
-            self.written_in_tree(&name);
-        } else {
-            self.changed_in_tree(&name);
-        }
+        self.written_in_tree(&name, inserts);
         Ok(())
     }
 
@@ -1065,18 +1061,20 @@ impl Run {
         !self.is_empty(name) && (!dml.only.0 || self.has_storage(name))
     }
 
-    /// Rows that were there may have other values, or stand in another partition.
-    fn changed_in_tree(&mut self, name: &QualifiedName) {
+    /// Rows are changed, or new ones come: to a partitioned table into whichever partition, else into the table itself.
+    fn written_in_tree(&mut self, name: &QualifiedName, inserted: bool) {
+        let tables: Vec<QualifiedName> = std::iter::once(name.clone()).chain(self.catalog().descendants(name)).collect();
         let has_rows = |table: &QualifiedName| self.has_storage(table) && !self.is_empty(table);
-        if has_rows(name) || self.catalog().descendants(name).iter().any(has_rows) {
-            self.written_in_tree(name);
+        let anywhere = self.table(name).partition_by.is_some() && (inserted || tables.iter().any(has_rows));
+        if anywhere || inserted {
+            self.written_to(name);
         }
-    }
-
-    fn written_in_tree(&mut self, name: &QualifiedName) {
-        self.written_to(name);
-        for child in self.catalog().descendants(name) {
-            self.written_to(&child);
+        for table in tables {
+            if anywhere {
+                self.written_to(&table);
+            } else {
+                self.forget_null_columns(|known, _| *known == table);
+            }
         }
     }
 
