@@ -4925,3 +4925,65 @@ CREATE TABLE x (a information_schema.sql_identifier, b _text, c pg_class, d pg_n
 CREATE TABLE x (a _nope)
 CREATE TABLE x (a int, UNIQUE (ctid))
 CREATE TABLE x (a int, UNIQUE (a, xmin))
+
+-- base museum
+CREATE TYPE era AS ENUM ('old', 'new');
+CREATE DOMAIN year_of AS int CHECK (VALUE > 0);
+CREATE TYPE spot AS (x int, y int);
+CREATE TABLE statue (id int, name text, made era, year year_of);
+CREATE FUNCTION age_of(a int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'begin return 1; end';
+CREATE FUNCTION age_of(a era) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'begin return 1; end';
+CREATE FUNCTION era_of(a int) RETURNS era LANGUAGE plpgsql IMMUTABLE AS 'begin return ''old''; end';
+CREATE FUNCTION years(a year_of) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'begin return 1; end';
+CREATE FUNCTION near(a spot) RETURNS int LANGUAGE plpgsql IMMUTABLE AS 'begin return 1; end';
+CREATE INDEX statue_years ON statue (years(year));
+CREATE VIEW ages AS SELECT id, years(year) AS y FROM statue;
+CREATE TABLE hall (id int CHECK (id <> 5), part int) PARTITION BY LIST (part);
+CREATE TABLE hall_1 PARTITION OF hall FOR VALUES IN (1);
+CREATE TABLE hall_2 PARTITION OF hall FOR VALUES IN (2, 3);
+CREATE TABLE floor (id int CHECK (id <> 5), part int CHECK (part > 3));
+CREATE TABLE cellar (id int CHECK (id <> 5), part int NOT NULL CHECK (part > 2));
+CREATE TABLE attic (id int CHECK (id <> 5), part int CHECK (part NOT IN (1, 2, 3)));
+CREATE TABLE roof (id int CHECK (id <> 5), part int CHECK (part IN (7, 8)));
+CREATE TABLE span (a int) PARTITION BY RANGE (a);
+CREATE TABLE span_1 PARTITION OF span FOR VALUES FROM (1) TO (10);
+CREATE TABLE far (a int CHECK (a >= 10));
+CREATE TABLE far_nn (a int NOT NULL CHECK (a >= 10));
+CREATE TABLE near_far (a int NOT NULL CHECK (a < 1 OR a >= 10));
+CREATE TABLE solo (a int) PARTITION BY LIST (a);
+CREATE TABLE single (a int);
+INSERT INTO statue SELECT g, g, 'old', g FROM generate_series(1, 1500) g;
+INSERT INTO floor SELECT 100, 7 FROM generate_series(1, 1500) g;
+INSERT INTO cellar SELECT 100, 7 FROM generate_series(1, 1500) g;
+INSERT INTO attic SELECT 100, 7 FROM generate_series(1, 1500) g;
+INSERT INTO roof SELECT 100, 7 FROM generate_series(1, 1500) g;
+INSERT INTO far SELECT 100 FROM generate_series(1, 1500) g;
+INSERT INTO far_nn SELECT 100 FROM generate_series(1, 1500) g;
+INSERT INTO near_far SELECT 100 FROM generate_series(1, 1500) g;
+INSERT INTO single SELECT 100 FROM generate_series(1, 1500) g;
+-- cases
+DROP TYPE era
+DROP TYPE era CASCADE
+DROP TYPE era CASCADE; SELECT age_of(5)
+DROP TYPE era CASCADE; DROP FUNCTION age_of
+DROP TYPE era CASCADE; CREATE FUNCTION age_of(a int) RETURNS int LANGUAGE sql AS 'SELECT 1'
+DROP TYPE era CASCADE; CREATE FUNCTION era_of(a int) RETURNS int LANGUAGE sql AS 'SELECT 1'
+DROP DOMAIN year_of
+DROP DOMAIN year_of CASCADE
+DROP DOMAIN year_of CASCADE; CREATE FUNCTION years(a int) RETURNS int LANGUAGE sql AS 'SELECT 1'; DROP FUNCTION years
+DROP TYPE spot CASCADE
+DROP TYPE spot CASCADE; DROP FUNCTION near
+ALTER TABLE statue ALTER COLUMN year TYPE int; DROP INDEX statue_years
+ALTER TABLE hall ATTACH PARTITION floor DEFAULT
+ALTER TABLE hall ATTACH PARTITION cellar DEFAULT
+ALTER TABLE hall ATTACH PARTITION attic DEFAULT
+ALTER TABLE hall ATTACH PARTITION roof DEFAULT
+ALTER TABLE hall ATTACH PARTITION floor FOR VALUES IN (7)
+ALTER TABLE hall ATTACH PARTITION roof FOR VALUES IN (7, 8)
+ALTER TABLE span ATTACH PARTITION far DEFAULT
+ALTER TABLE span ATTACH PARTITION far_nn DEFAULT
+ALTER TABLE span ATTACH PARTITION near_far DEFAULT
+ALTER TABLE solo ATTACH PARTITION single DEFAULT
+ALTER TABLE hall_2 RENAME COLUMN part TO p; ALTER TABLE hall ATTACH PARTITION cellar DEFAULT
+CREATE TABLE hall_n PARTITION OF hall FOR VALUES IN (NULL) ==> ALTER TABLE hall ATTACH PARTITION floor DEFAULT
+CREATE TABLE hall_n PARTITION OF hall FOR VALUES IN (NULL) ==> ALTER TABLE hall DETACH PARTITION hall_2; ALTER TABLE hall ATTACH PARTITION attic DEFAULT

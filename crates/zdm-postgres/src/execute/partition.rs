@@ -126,13 +126,12 @@ impl Run {
         // Rows that belong to the new partition are looked for in the default one.
         // The bounds of the parents are the partition's, too.
         self.read_bound_of(name);
-        let mut proved = !matches!(bound, PartitionBound::Default) && self.rows_fit(&child, name, bound);
+        let mut proved = self.rows_fit(&child, name, bound);
         let mut current = name.clone();
         while let Some((above, bound)) = self.table(&current).partition_of.clone() {
             proved = proved && self.rows_fit(&child, &above, &bound);
             current = above;
         }
-        let default_only = matches!(bound, PartitionBound::Default) && table.children.is_empty();
         self.check_default_partition(name, bound);
         self.catalog_mut().edit_table(name, |table| table.children.push(child.clone()));
         let parent_name = name.clone();
@@ -147,7 +146,7 @@ impl Run {
         self.adopt_constraints(&child, name);
         self.clone_parent_indexes(&child, name)?;
         self.clone_parent_triggers(&child, name)?;
-        if !proved && !default_only {
+        if !proved {
             self.may_fail(&child, "23514", format!("a row of {child} does not fit the bound"));
             self.scan(&child);
             for below in self.catalog().descendants(&child) {
@@ -957,6 +956,9 @@ impl Run {
 
     /// Whether the table's valid constraints imply the bound, so that no row has to be looked at.
     fn rows_fit(&self, table: &QualifiedName, parent: &QualifiedName, bound: &PartitionBound) -> bool {
+        if matches!(bound, PartitionBound::Default) {
+            return self.rows_fit_nowhere_else(table, parent);
+        }
         let (Some(partition_by), PartitionBound::Values(text)) = (&self.table(parent).partition_by, bound) else {
             return false;
         };
@@ -968,6 +970,14 @@ impl Run {
                 || proof::not_null(&known, column)
         };
         fits(&facts, &not_null, partition_by, &read_bound(text))
+    }
+
+    /// The bound of a default partition: the rows belong to none of the others.
+    fn rows_fit_nowhere_else(&self, table: &QualifiedName, parent: &QualifiedName) -> bool {
+        let others = self.table(parent).children.clone();
+        let mut bounds =
+            others.iter().filter(|other| *other != table).filter_map(|other| self.table(other).partition_of.clone());
+        bounds.all(|(_, bound)| self.default_excludes(table, parent, &bound))
     }
 
     /// Whether the default partition's valid constraints exclude every row of the bound.

@@ -382,28 +382,13 @@ impl Run {
         for (name, arguments) in overloaded {
             let mut left: Vec<Function> = self.catalog().functions(&name).to_vec();
             left.retain(|function| function.arguments.iter().map(Option::as_ref).ne(arguments.iter().map(Some)));
-            let used = !self.function_users(&name).is_empty();
-            if used {
+            if !self.function_users(&name).is_empty() {
                 self.may_fail_always("2BP01", format!("something depends on that function {name}()"));
-                self.unread(format!("what depends on that function {name}()"));
-                self.catalog_mut().mark_incomplete();
             }
-            self.catalog_mut().functions.insert_mut(name, Arc::new(left));
+            self.leave_overloads(&name, left);
         }
         let roots = doomed.len();
-        let mut users: Vec<User> = Vec::new();
-        let mut next = 0;
-        while let Some(name) = doomed.get(next).cloned() {
-            next += 1;
-            for user in self.function_users(&name) {
-                match user {
-                    User::Function(other) if doomed.contains(&other) => {}
-                    User::Function(other) => doomed.push(other),
-                    user if users.contains(&user) => {}
-                    user => users.push(user),
-                }
-            }
-        }
+        let users = self.users_of_all(&mut doomed);
         let word = match drop.kind {
             ObjectKind::Procedure => "procedure",
             _ => "function",
@@ -419,6 +404,51 @@ impl Run {
         for name in doomed {
             self.catalog_mut().functions.remove_mut(&name);
         }
+        Ok(())
+    }
+
+    /// What depends on the functions; functions that do are added to them.
+    fn users_of_all(&self, doomed: &mut Vec<QualifiedName>) -> Vec<User> {
+        let mut users: Vec<User> = Vec::new();
+        let mut next = 0;
+        while let Some(name) = doomed.get(next).cloned() {
+            next += 1;
+            for user in self.function_users(&name) {
+                match user {
+                    User::Function(other) if doomed.contains(&other) => {}
+                    User::Function(other) => doomed.push(other),
+                    user if users.contains(&user) => {}
+                    user => users.push(user),
+                }
+            }
+        }
+        users
+    }
+
+    /// Some of the functions of a name are gone; which of them something calls, the name alone does not say.
+    fn leave_overloads(&mut self, name: &QualifiedName, left: Vec<Function>) {
+        if !self.function_users(name).is_empty() {
+            self.unread(format!("what depends on that function {name}()"));
+            self.catalog_mut().mark_incomplete();
+        }
+        self.catalog_mut().functions.insert_mut(name.clone(), Arc::new(left));
+    }
+
+    /// DROP TYPE … CASCADE of a type that some of the functions take or give.
+    pub(super) fn drop_functions_over(&mut self, data_type: &QualifiedName, names: &[QualifiedName]) -> Step {
+        let mut doomed = Vec::new();
+        for name in names {
+            let mut left = self.catalog().functions(name).to_vec();
+            left.retain(|function| !self.takes_or_gives(function, data_type));
+            if left.is_empty() {
+                doomed.push(name.clone());
+            } else {
+                self.leave_overloads(name, left);
+            }
+        }
+        let users = self.users_of_all(&mut doomed);
+        self.drop_users(&users)?;
+        self.remove_functions(&doomed);
         Ok(())
     }
 

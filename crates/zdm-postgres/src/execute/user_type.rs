@@ -439,15 +439,14 @@ impl Run {
         self.remove_relations(&typed, DropBehavior::Cascade, "table")?;
         self.drop_columns(columns)?;
         for domain in domains {
-            self.catalog_mut().types.remove_mut(&domain);
             self.drop_columns_of(&domain, behavior, word, object)?;
+            self.catalog_mut().types.remove_mut(&domain);
         }
         for (composite, attribute) in attributes {
             let drop = AlterTypeAction::DropAttribute { name: attribute, if_exists: true, behavior };
             self.alter_type(&composite, &drop)?;
         }
-        self.remove_functions(&functions);
-        Ok(())
+        self.drop_functions_over(name, &functions)
     }
 
     /// What is defined over a type: domains, attributes of composite types, and functions that take or give it.
@@ -466,10 +465,14 @@ impl Run {
                 _ => {}
             }
         }
-        let names = |data_type: &DataType| self.find_type(&data_type.name).as_ref() == Some(name);
-        let uses = |function: &Function| function.arguments.iter().flatten().chain(&function.returns).any(names);
+        let uses = |function: &Function| self.takes_or_gives(function, name);
         let functions = self.catalog().functions.iter().filter(|(_, overloads)| overloads.iter().any(uses));
         (domains, attributes, functions.map(|(name, _)| name.clone()).collect())
+    }
+
+    pub(super) fn takes_or_gives(&self, function: &Function, name: &QualifiedName) -> bool {
+        let names = |data_type: &DataType| self.find_type(&data_type.name).as_ref() == Some(name);
+        function.arguments.iter().flatten().chain(&function.returns).any(names)
     }
 
     pub(super) fn drop_columns(&mut self, columns: Vec<(QualifiedName, Ident)>) -> Step {
