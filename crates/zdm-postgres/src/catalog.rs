@@ -598,6 +598,8 @@ pub struct Table {
     pub policies: Vec<Policy>,
     pub row_security: bool,
     pub persistence: Persistence,
+    /// ON COMMIT DROP.
+    pub dropped_on_commit: bool,
     pub partition_by: Option<PartitionBy>,
     /// The parent of a partition and its bound.
     pub partition_of: Option<(QualifiedName, PartitionBound)>,
@@ -635,6 +637,7 @@ impl Table {
             policies: Vec::new(),
             row_security: false,
             persistence: Persistence::Permanent,
+            dropped_on_commit: false,
             partition_by: None,
             partition_of: None,
             inherits: Vec::new(),

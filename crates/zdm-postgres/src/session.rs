@@ -13,7 +13,7 @@ use crate::execute::Run;
 use crate::expr::ExprNode;
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
-use crate::statement::{ObjectKind, Persistence, SetParameter, Statement};
+use crate::statement::{DropBehavior, ObjectKind, Persistence, SetParameter, Statement};
 use crate::version::PgVersion;
 
 /// One connection to one database of one server version. See the module's description.
@@ -48,6 +48,8 @@ pub(crate) struct State {
 pub(crate) struct TransactionFacts {
     /// Relations that no other session sees yet.
     pub(crate) created: BTreeSet<QualifiedName>,
+    /// There are tables among them that COMMIT drops.
+    pub(crate) drops_on_commit: bool,
     /// Of those, tables that nothing was written to.
     pub(crate) empty: BTreeSet<QualifiedName>,
     /// Columns added without a default, on tables that nothing was written to since.
@@ -281,6 +283,7 @@ impl Session {
                 let held = self.hold(&effects, number);
                 self.rename_held(&renames);
                 if self.transaction.is_none() {
+                    self.drop_on_commit();
                     self.state.end_of_transaction();
                 }
                 Outcome { effects, error: None, transaction: transaction_use, held }
@@ -377,6 +380,7 @@ impl Session {
         let mut put_off = Vec::new();
         if commit && !open.failed {
             put_off = self.state.put_off();
+            self.drop_on_commit();
             self.state.end_of_transaction();
         } else {
             self.state = open.before;
@@ -387,6 +391,19 @@ impl Session {
         let mut outcome = self.done(TransactionUse::Inside);
         outcome.effects.may_fail = put_off;
         outcome
+    }
+
+    /// Temporary tables that last as long as the transaction.
+    fn drop_on_commit(&mut self) {
+        if !self.state.facts.drops_on_commit {
+            return;
+        }
+        let tables = self.state.catalog.tables().filter(|table| table.dropped_on_commit);
+        let doomed: Vec<QualifiedName> = tables.map(|table| table.name.clone()).collect();
+        let mut run = Run::new(self.state.clone(), self.version, true);
+        if run.remove_relations(&doomed, DropBehavior::Cascade, "table").is_ok() {
+            self.state = run.state;
+        }
     }
 
     fn savepoint(&mut self, name: &Ident) -> Outcome {

@@ -395,6 +395,7 @@ pub struct CreateTable {
     pub partition_by: Option<PartitionBy>,
     pub of_type: Option<QualifiedName>,
     pub tablespace: Option<Ident>,
+    pub on_commit: Option<OnCommit>,
     pub access_method: Option<Ident>,
     pub options: Vec<(String, String)>,
 }
@@ -420,6 +421,7 @@ pub struct CreateTableAs {
     pub if_not_exists: bool,
     pub persistence: Persistence,
     pub with_data: bool,
+    pub on_commit: Option<OnCommit>,
     pub columns: Vec<Ident>,
     pub query: Query,
 }
@@ -496,6 +498,14 @@ pub struct AttributeWords {
     pub enforcement: bool,
     /// The words contradict each other, or no such constraint has them.
     pub fault: Option<Box<Refusal>>,
+}
+
+/// ON COMMIT of a temporary table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnCommit {
+    PreserveRows,
+    DeleteRows,
+    Drop,
 }
 
 /// What tells the rows of a published table apart.

@@ -51,6 +51,7 @@ fn create(name: &str, columns: Vec<ColumnDef>) -> Statement {
         of_type: None,
         tablespace: None,
         access_method: None,
+        on_commit: None,
         options: Vec::new(),
     })
 }

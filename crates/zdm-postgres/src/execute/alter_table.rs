@@ -765,17 +765,22 @@ impl Run {
 
     /// `GetAttributeStorage`.
     fn check_storage(&self, name: &QualifiedName, column: &Ident, storage: &Ident) -> Step {
+        let known = self.table(name).column(column.as_str()).map(|column| column.data_type.clone());
+        self.check_storage_of(known.as_ref(), storage)
+    }
+
+    /// The same of the type.
+    pub(super) fn check_storage_of(&self, data_type: Option<&crate::DataType>, storage: &Ident) -> Step {
         let storage = storage.as_str().to_ascii_lowercase();
         if !matches!(storage.as_str(), "plain" | "external" | "extended" | "main" | "default") {
             return refuse("22023", format!("invalid storage type \"{storage}\""));
         }
-        let table = self.table(name);
-        let Some(known) = table.column(column.as_str()) else { return Ok(()) };
-        if !matches!(storage.as_str(), "plain" | "default") && self.fixed_length(&known.data_type) == Some(true) {
-            return refuse(
-                "0A000",
-                format!("column data type {} can only have storage PLAIN", self.shown(&known.data_type)),
-            );
+        if let Some(data_type) = data_type
+            && !matches!(storage.as_str(), "plain" | "default")
+            && self.fixed_length(data_type) == Some(true)
+        {
+            let data_type = self.shown(data_type);
+            return refuse("0A000", format!("column data type {data_type} can only have storage PLAIN"));
         }
         Ok(())
     }

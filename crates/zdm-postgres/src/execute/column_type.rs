@@ -60,6 +60,7 @@ impl Run {
         for name in tables {
             self.alter_column_type_of(name, column, &new_type, collation, using, queue)?;
         }
+        self.rename_not_nulls_below(tables, column);
         Ok(())
     }
 

@@ -17,8 +17,8 @@ use crate::name::{Ident, QualifiedName, Written};
 use crate::naming;
 use crate::statement::{
     AttributeWords, ColumnConstraintKind, ColumnDef, ConstraintAttributes, CreateTable, CreateTableAs, IndexElement,
-    IndexKey, KeyConstraint, PartitionBound, Persistence, Query, References, SequenceOptions, TableConstraint,
-    TableConstraintKind,
+    IndexKey, KeyConstraint, OnCommit, PartitionBound, Persistence, Query, References, SequenceOptions,
+    TableConstraint, TableConstraintKind,
 };
 use crate::typing::Place;
 
@@ -126,6 +126,7 @@ impl Run {
                 self.since(18, "WITHOUT")?;
             }
         }
+        self.check_on_commit(create.on_commit, create.persistence)?;
         let exists = self.catalog().relation(&name).is_some() && !self.is_assumed(&name);
         if exists && create.if_not_exists {
             return Ok(());
@@ -140,6 +141,7 @@ impl Run {
         }
         let mut table = Table::named(name.clone());
         table.persistence = create.persistence;
+        table.dropped_on_commit = create.on_commit == Some(OnCommit::Drop);
         table.foreign = create.foreign;
         table.partition_by.clone_from(&create.partition_by);
         if create.partition_by.is_none() {
@@ -582,6 +584,9 @@ impl Run {
             let sequence = self.new_sequence(table, &column.name, options, false);
             column.default = Some(nextval(&sequence));
             column.not_null = true;
+        }
+        if let Some(storage) = &definition.storage {
+            self.check_storage_of(Some(&column.data_type), storage)?;
         }
         if let Some(method) = &definition.compression {
             self.check_compression(&column.data_type, method)?;
@@ -1118,6 +1123,7 @@ impl Run {
         if create.columns.is_empty() {
             check_output_names(columns.as_deref().unwrap_or_default().iter().map(|column| &column.name))?;
         }
+        self.check_on_commit(create.on_commit, create.persistence)?;
         if create.with_data {
             self.run_query(&create.query)?;
         } else {
@@ -1126,6 +1132,7 @@ impl Run {
         self.made(&name);
         let mut table = Table::named(name);
         table.persistence = create.persistence;
+        table.dropped_on_commit = create.on_commit == Some(OnCommit::Drop);
         match columns {
             Some(columns) => table.columns = columns.into(),
             None => table.assumed = true,
@@ -1134,6 +1141,14 @@ impl Run {
             column.name = given.truncated();
         }
         self.catalog_mut().put_table(table);
+        Ok(())
+    }
+
+    fn check_on_commit(&mut self, on_commit: Option<OnCommit>, persistence: Persistence) -> Step {
+        if on_commit.is_some() && persistence != Persistence::Temporary {
+            return refuse("42P16", "ON COMMIT can only be used on temporary tables");
+        }
+        self.state.facts.drops_on_commit |= on_commit == Some(OnCommit::Drop);
         Ok(())
     }
 

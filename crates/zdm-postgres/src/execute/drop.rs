@@ -89,7 +89,7 @@ impl Run {
     }
 
     /// Removes relations with everything that belongs to them; what merely depends on them needs CASCADE.
-    pub(super) fn remove_relations(&mut self, roots: &[QualifiedName], behavior: DropBehavior, word: &str) -> Step {
+    pub(crate) fn remove_relations(&mut self, roots: &[QualifiedName], behavior: DropBehavior, word: &str) -> Step {
         let cascade = behavior == DropBehavior::Cascade;
         let mut doomed: Vec<QualifiedName> = Vec::new();
         let mut queue: Vec<QualifiedName> = roots.to_vec();

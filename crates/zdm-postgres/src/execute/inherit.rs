@@ -5,6 +5,7 @@ use super::create_table::Check;
 use super::not_null::{hands_down, is_handed_down, not_null_constraint};
 use super::{Run, Step, refuse};
 use crate::catalog::{Column, Constraint, ConstraintKind, Generated, Table};
+use crate::data_type::DataType;
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
 use crate::statement::{ColumnConstraintKind, CreateTable};
@@ -27,9 +28,12 @@ impl Run {
             let not_null = if self.version.at_least(18) { hands_down(&parent, &column.name) } else { column.not_null };
             if let Some(existing) = table.columns.iter_mut().find(|existing| existing.name == column.name) {
                 let of_parents = existing.inherited && !existing.own;
-                if existing.data_type.name != column.data_type.name {
-                    let whose = if of_parents { "inherited column" } else { "column" };
+                let whose = if of_parents { "inherited column" } else { "column" };
+                if !same_type(&existing.data_type, &column.data_type) {
                     return refuse("42804", format!("{whose} \"{}\" has a type conflict", column.name));
+                }
+                if !same_collation(existing, column) {
+                    return refuse("42P21", format!("{whose} \"{}\" has a collation conflict", column.name));
                 }
                 if of_parents {
                     merge_values(existing, column)?;
@@ -391,6 +395,23 @@ impl Run {
             }
         });
     }
+}
+
+/// How many dimensions an array is declared with says nothing.
+fn same_type(one: &DataType, other: &DataType) -> bool {
+    let plain =
+        |data_type: &DataType| DataType { array_dimensions: data_type.array_dimensions.min(1), ..data_type.clone() };
+    plain(one) == plain(other)
+}
+
+/// Of the types whose collation is the database's where none is written.
+fn same_collation(one: &Column, other: &Column) -> bool {
+    let plain = ["text", "varchar", "bpchar"].iter().any(|name| one.data_type.is(name));
+    let written = |column: &Column| match &column.collation {
+        Some(collation) if collation.name.as_str() != "default" => Some(collation.name.clone()),
+        _ => None,
+    };
+    !plain || written(one) == written(other)
 }
 
 fn must_be_not_null<T>(child: &Table, column: &Ident) -> Step<T> {

@@ -353,6 +353,22 @@ impl Run {
         Ok(())
     }
 
+    /// A column's new type makes its constraints anew: what a child has from its parent alone is the parent's then, by name,
+    /// too (18).
+    pub(super) fn rename_not_nulls_below(&mut self, tables: &[QualifiedName], column: &Ident) {
+        let Some((root, below)) = tables.split_first() else { return };
+        let Some(name) = not_null_constraint(&self.table(root), column).map(|known| known.name.clone()) else { return };
+        for table in below {
+            self.catalog_mut().edit_table(table, |table| {
+                for known in table.constraints.iter_mut().filter(|known| is_of(known, column)) {
+                    if known.inherited && !known.own {
+                        known.name.clone_from(&name);
+                    }
+                }
+            });
+        }
+    }
+
     /// DROP NOT NULL.
     pub(super) fn drop_not_null(&mut self, name: &QualifiedName, column: &Ident, only: bool, mode: LockMode) -> Step {
         let table = self.table(name);

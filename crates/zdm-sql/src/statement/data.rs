@@ -75,6 +75,7 @@ fn select_into(cursor: &mut Cursor<'_>, start: usize, into: usize) -> Read<State
         if_not_exists: false,
         persistence,
         with_data: true,
+        on_commit: None,
         columns: Vec::new(),
         query,
     }))

@@ -1,8 +1,8 @@
 //! CREATE TABLE in all its forms, with columns and constraints, which ALTER TABLE and ALTER DOMAIN use too.
 
 use zdm_postgres::statement::{
-    ColumnConstraint, ColumnConstraintKind, ColumnDef, CreateTable, CreateTableAs, KeyConstraint, PartitionBound,
-    PartitionBy, Persistence, References, SequenceOptions, TableConstraint, TableConstraintKind,
+    ColumnConstraint, ColumnConstraintKind, ColumnDef, CreateTable, CreateTableAs, KeyConstraint, OnCommit,
+    PartitionBound, PartitionBy, Persistence, References, SequenceOptions, TableConstraint, TableConstraintKind,
 };
 use zdm_postgres::{Ident, SqlExpr, Statement};
 
@@ -33,6 +33,7 @@ pub(super) fn create(cursor: &mut Cursor<'_>) -> Read<Statement> {
         of_type: None,
         tablespace: None,
         access_method: None,
+        on_commit: None,
         options: Vec::new(),
     };
     if let Some(columns) = as_columns(cursor) {
@@ -118,6 +119,7 @@ fn create_as(cursor: &mut Cursor<'_>, mut table: CreateTable, columns: Vec<Ident
         if_not_exists: table.if_not_exists,
         persistence: table.persistence,
         with_data,
+        on_commit: table.on_commit,
         columns,
         query,
     }))
@@ -133,12 +135,15 @@ fn tail(cursor: &mut Cursor<'_>, table: &mut CreateTable) -> Read<()> {
             table.options = options(cursor)?;
         } else if cursor.accept_all(&["WITHOUT", "OIDS"]) {
         } else if cursor.accept_all(&["ON", "COMMIT"]) {
-            if !cursor.accept("DROP") {
-                if cursor.accept_any(&["PRESERVE", "DELETE"]).is_none() {
-                    return cursor.unexpected("PRESERVE, DELETE or DROP");
+            let action = match cursor.accept_any(&["PRESERVE", "DELETE", "DROP"]) {
+                Some("DROP") => OnCommit::Drop,
+                Some(word) => {
+                    cursor.expect("ROWS")?;
+                    if word == "DELETE" { OnCommit::DeleteRows } else { OnCommit::PreserveRows }
                 }
-                cursor.expect("ROWS")?;
-            }
+                None => return cursor.unexpected("PRESERVE, DELETE or DROP"),
+            };
+            table.on_commit = Some(action);
         } else if cursor.accept("TABLESPACE") {
             table.tablespace = Some(cursor.ident()?);
         } else {
