@@ -1063,7 +1063,8 @@ impl Run {
 
     /// Rows are changed, or new ones come: to a partitioned table into whichever partition, else into the table itself.
     fn written_in_tree(&mut self, name: &QualifiedName, inserted: bool) {
-        let tables: Vec<QualifiedName> = std::iter::once(name.clone()).chain(self.catalog().descendants(name)).collect();
+        let tables: Vec<QualifiedName> =
+            std::iter::once(name.clone()).chain(self.catalog().descendants(name)).collect();
         let has_rows = |table: &QualifiedName| self.has_storage(table) && !self.is_empty(table);
         let anywhere = self.table(name).partition_by.is_some() && (inserted || tables.iter().any(has_rows));
         if anywhere || inserted {
