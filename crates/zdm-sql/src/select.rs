@@ -590,7 +590,11 @@ impl<'t, 'm> Reader<'t, 'm> {
     /// Whether the parenthesis holds a query: one in parentheses of its own may as well be the first item of a join.
     fn is_query(&self) -> bool {
         let mut ahead = self.cursor.clone();
-        while ahead.is_kind(Kind::LParen) {
+        // What is deeper is not read.
+        for _ in 0..expr::NESTING {
+            if !ahead.is_kind(Kind::LParen) {
+                break;
+            }
             ahead.at += 1;
             let mut behind = ahead.clone();
             let behind = behind.skip_parenthesized().is_ok().then_some(behind);

@@ -1,5 +1,6 @@
 //! Types, domains, functions, schemas and extensions: objects that tables depend on.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::{Run, Step, candidates, refuse, written};
@@ -425,6 +426,20 @@ impl Run {
 
     /// CASCADE drops the columns; otherwise 2BP01 if there are any.
     fn drop_columns_of(&mut self, name: &QualifiedName, behavior: DropBehavior, word: &str, object: &str) -> Step {
+        self.drop_over(name, behavior, (word, object), &mut BTreeSet::new())
+    }
+
+    /// `done`: the types whose users go already. A type that nobody is known to have made may be defined over itself.
+    fn drop_over(
+        &mut self,
+        name: &QualifiedName,
+        behavior: DropBehavior,
+        (word, object): (&str, &str),
+        done: &mut BTreeSet<QualifiedName>,
+    ) -> Step {
+        if !done.insert(name.clone()) {
+            return Ok(());
+        }
         let columns = self.columns_of_type(name);
         // The tables of a type go with it.
         let typed = self.tables_of(name);
@@ -439,7 +454,7 @@ impl Run {
         self.remove_relations(&typed, DropBehavior::Cascade, "table")?;
         self.drop_columns(columns)?;
         for domain in domains {
-            self.drop_columns_of(&domain, behavior, word, object)?;
+            self.drop_over(&domain, behavior, (word, object), done)?;
             self.catalog_mut().types.remove_mut(&domain);
         }
         for (composite, attribute) in attributes {
