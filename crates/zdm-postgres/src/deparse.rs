@@ -277,7 +277,7 @@ impl Printer<'_> {
             ExprNode::Bool(value) => Typed::new(value.to_string(), Some(DataType::named("bool"))),
             ExprNode::Number(text) => {
                 let data_type = number_type(text);
-                let text = match text.as_str() {
+                let text = match without_leading_zeros(text) {
                     text if data_type.is("int8") => format!("'{text}'::bigint"),
                     text if data_type.is("numeric") => numeric_of(text),
                     text => text.to_owned(),
@@ -309,7 +309,8 @@ impl Printer<'_> {
                     && let ExprNode::Number(text) = &**expr
                 {
                     let data_type = number_type(text);
-                    let digits = if data_type.is("numeric") { decimal(text) } else { text.clone() };
+                    let text = without_leading_zeros(text);
+                    let digits = if data_type.is("numeric") { decimal(text) } else { text.to_owned() };
                     return Typed::new(format!("'-{digits}'::{data_type}"), Some(data_type));
                 }
                 let operand = self.print(expr);
@@ -946,7 +947,8 @@ fn canonical(value: &str, data_type: &str) -> Option<String> {
                 parts.join("-")
             })
         }
-        "timestamp" => time_stamp(value),
+        // A zone is read and passed over.
+        "timestamp" => time_stamp(without_zone(value)),
         // As a session in UTC writes it.
         "timestamptz" => {
             let local = ["+00:00", "+00", "Z", "z"].iter().find_map(|zone| value.strip_suffix(zone)).unwrap_or(value);
@@ -972,6 +974,28 @@ fn unbounded_range(value: &str) -> Option<String> {
     };
     let endless = from.trim().is_empty() || to.trim().is_empty();
     endless.then(|| format!("{open}{},{}{close}", edge(from.trim()), edge(to.trim())))
+}
+
+fn without_leading_zeros(number: &str) -> &str {
+    let first = number.bytes().position(|digit| digit != b'0').unwrap_or(number.len());
+    let digit = |place: usize| number.as_bytes().get(place).is_some_and(u8::is_ascii_digit);
+    // The last digit before the point stays, and `0x1F` is no decimal number.
+    let kept = if digit(first) { first } else { first.saturating_sub(1) };
+    if kept > 0 && (digit(first) || !number[first..].starts_with(|character: char| character.is_ascii_alphabetic())) {
+        &number[kept..]
+    } else {
+        number
+    }
+}
+
+/// `2024-05-01 10:00:00+02` without the last part.
+fn without_zone(value: &str) -> &str {
+    let value = value.trim();
+    let Some(clock) = value.find(':') else { return value };
+    let end = value[clock..].find(['+', '-', 'Z', 'z']).map_or(value.len(), |place| clock + place);
+    let zone = &value[end..];
+    let plain = zone.len() <= 1 || zone[1..].chars().all(|character| character.is_ascii_digit() || character == ':');
+    if plain { value[..end].trim_end() } else { value }
 }
 
 /// `2024-05-01`, with a time or without, as the server prints it in the style ISO.

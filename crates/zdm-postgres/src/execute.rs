@@ -224,7 +224,7 @@ impl Run {
         if nowhere && name.schema.is_none() && name.written == Written::Bare {
             return refuse("3F000", "no schema has been selected to create in");
         }
-        Ok(())
+        self.need_schema_of(name)
     }
 
     /// Whether the name is a composite type's, which stands among the relations, too.
@@ -234,18 +234,34 @@ impl Run {
         })
     }
 
+    /// 3F000 where the schema that is written is missing.
+    pub(crate) fn need_schema_of(&self, name: &QualifiedName) -> Step {
+        match &name.schema {
+            Some(schema)
+                if !self.catalog().is_incomplete()
+                    && !self.catalog().has_schema(schema.as_str())
+                    && !is_system_schema(schema) =>
+            {
+                refuse("3F000", format!("schema \"{schema}\" does not exist"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// What a query names (`parserOpenTable`): 42P01 as well where it is the schema that is missing.
+    pub(crate) fn open_in_query(&mut self, name: &QualifiedName) -> Step<QualifiedName> {
+        match self.need_schema_of(name) {
+            Ok(()) => self.open(name),
+            Err(_) => refuse("42P01", format!("relation \"{}\" does not exist", written(name))),
+        }
+    }
+
     /// The existing relation, or an assumed table where absence proves nothing, or 42P01.
     pub(crate) fn open(&mut self, name: &QualifiedName) -> Step<QualifiedName> {
         if let Some(found) = self.find(name) {
             return Ok(found);
         }
-        if let Some(schema) = &name.schema
-            && !self.catalog().has_schema(schema.as_str())
-            && !self.catalog().is_incomplete()
-            && !is_system_schema(schema)
-        {
-            return refuse("3F000", format!("schema \"{schema}\" does not exist"));
-        }
+        self.need_schema_of(name)?;
         let system = name.schema.as_ref().is_some_and(is_system_schema)
             || (name.schema.is_none() && name.name.as_str().starts_with("pg_"));
         if self.catalog().is_incomplete() || system {
@@ -491,6 +507,7 @@ impl Run {
         if catalog.is_incomplete() || !self.extensions_are_known() || is_system_type(&data_type.name) {
             return Ok(data_type.clone());
         }
+        self.need_schema_of(&data_type.name)?;
         refuse("42704", format!("type \"{}\" does not exist", written(&data_type.name)))
     }
 

@@ -302,6 +302,7 @@ impl Run {
         if self.catalog().is_incomplete() {
             return Ok(written_name.clone());
         }
+        self.need_schema_of(written_name)?;
         refuse("42704", format!("type \"{}\" does not exist", written(written_name)))
     }
 
@@ -1585,7 +1586,9 @@ pub(super) fn check_literal(expr: &SqlExpr, data_type: &DataType) -> Step {
         }
         "date" | "timestamp" | "timestamptz" | "time" | "timetz" | "interval" => {
             let special = ["now", "today", "tomorrow", "yesterday", "epoch", "infinity", "-infinity", "allballs"];
-            let wrong = no_digits && !special.contains(&word.as_str());
+            // Punctuation separates and is passed over (`ParseDateTime`), as in `now()`.
+            let bare = word.trim_end_matches(|character: char| character.is_ascii_punctuation());
+            let wrong = no_digits && !special.contains(&bare);
             let name = match data_type.name.name.as_str() {
                 "timestamp" => "timestamp",
                 "timestamptz" => "timestamp with time zone",

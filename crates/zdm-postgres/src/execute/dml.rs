@@ -40,7 +40,7 @@ impl Run {
     /// What a query names is looked up before it is planned. In the body of a function it may be a parameter.
     pub(super) fn check_query_names(&mut self, query: &Query) -> Step {
         for written_name in &query.relations {
-            self.open(written_name)?;
+            self.open_in_query(written_name)?;
         }
         if self.depth > 0 { Ok(()) } else { self.check_names(query) }
     }
@@ -62,7 +62,7 @@ impl Run {
         })?;
         self.run_functions_of(query);
         for written_name in &query.relations {
-            let name = self.open(written_name)?;
+            let name = self.open_in_query(written_name)?;
             if locked.contains(&name) {
                 // FOR KEY SHARE lets changes of other columns pass.
                 let update = !query.says(&["for", "key", "share"]);
@@ -120,7 +120,7 @@ impl Run {
     /// The relations of a query that is only parsed: ACCESS SHARE, no indexes.
     pub(super) fn parse_query(&mut self, query: &Query) -> Step {
         for written_name in &query.relations {
-            let name = self.open(written_name)?;
+            let name = self.open_in_query(written_name)?;
             self.lock(&name, LockMode::AccessShare);
         }
         Ok(())
@@ -206,7 +206,14 @@ impl Run {
         let known = self.catalog().is_incomplete()
             || self.find(written_name).is_some()
             || self.catalog().tables().any(|table| of_assumed(table));
-        if known { Ok(()) } else { refuse("42P01", format!("relation \"{}\" does not exist", written(written_name))) }
+        if known {
+            return Ok(());
+        }
+        // `regclassin` knows soft errors since 16.
+        if !self.version.at_least(16) {
+            self.need_schema_of(written_name)?;
+        }
+        refuse("42P01", format!("relation \"{}\" does not exist", written(written_name)))
     }
 
     pub(super) fn draw_from(&mut self, node: &ExprNode) {
@@ -287,7 +294,7 @@ impl Run {
     }
 
     pub(super) fn insert(&mut self, dml: &Dml) -> Step {
-        let written_to = self.open(&dml.table)?;
+        let written_to = self.open_in_query(&dml.table)?;
         if self.catalog().view(&written_to).is_some_and(|view| view.materialized) {
             return refuse("42809", format!("cannot change materialized view \"{}\"", written_to.name));
         }
@@ -809,7 +816,7 @@ impl Run {
     }
 
     pub(super) fn update(&mut self, dml: &Dml) -> Step {
-        let target = self.open(&dml.table)?;
+        let target = self.open_in_query(&dml.table)?;
         if self.replaced_by_rule(&target, dml, "UPDATE")? {
             return Ok(());
         }
@@ -868,7 +875,7 @@ impl Run {
     }
 
     pub(super) fn delete(&mut self, dml: &Dml) -> Step {
-        let target = self.open(&dml.table)?;
+        let target = self.open_in_query(&dml.table)?;
         if self.replaced_by_rule(&target, dml, "DELETE")? {
             return Ok(());
         }
@@ -916,7 +923,7 @@ impl Run {
             self.since(17, "RETURNING")?;
         }
         check_merge_clauses(&dml.merge)?;
-        let target = self.open(&dml.table)?;
+        let target = self.open_in_query(&dml.table)?;
         if self.catalog().view(&target).is_some() && !self.version.at_least(17) {
             return refuse("0A000", format!("cannot execute MERGE on relation \"{}\"", target.name));
         }
@@ -1094,7 +1101,7 @@ impl Run {
 
     /// UPDATE and DELETE plan over the target: ROW EXCLUSIVE on the tables below and on every index.
     fn change_rows(&mut self, dml: &Dml) -> Step<QualifiedName> {
-        let name = self.open(&dml.table)?;
+        let name = self.open_in_query(&dml.table)?;
         if self.catalog().view(&name).is_some_and(|view| view.materialized) {
             return if dml.merge.is_empty() {
                 refuse("42809", format!("cannot change materialized view \"{}\"", name.name))

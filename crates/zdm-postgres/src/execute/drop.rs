@@ -24,16 +24,6 @@ impl Run {
         }
     }
 
-    /// 3F000 where the schema that is written is missing.
-    fn need_schema_of(&self, name: &QualifiedName) -> Step {
-        match &name.schema {
-            Some(schema) if !self.catalog().has_schema(schema.as_str()) && !super::is_system_schema(schema) => {
-                refuse("3F000", format!("schema \"{schema}\" does not exist"))
-            }
-            _ => Ok(()),
-        }
-    }
-
     fn drop_relations(&mut self, drop: &DropObjects, word: &str) -> Step {
         let mut roots = Vec::new();
         for written_name in &drop.names {

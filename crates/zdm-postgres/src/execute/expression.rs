@@ -22,11 +22,12 @@ impl Run {
                 && self.find_function(function).is_none()
                 && self.function_volatility(function, args.len()) == Known::Unknown
             {
-                unknown.push(written(function));
+                unknown.push(function.clone());
             }
         });
         for function in unknown {
-            self.may_fail_always("42883", format!("function {function}() does not exist"));
+            self.need_schema_of(&function)?;
+            self.may_fail_always("42883", format!("function {}() does not exist", written(&function)));
         }
         Ok(())
     }

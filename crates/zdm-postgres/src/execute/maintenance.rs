@@ -559,6 +559,7 @@ impl Run {
             ObjectKind::Statistics => {
                 let mut candidates = super::candidates(self.catalog(), &self.state.settings, name);
                 if !candidates.any(|candidate| self.catalog().statistics.contains_key(&candidate)) {
+                    self.need_schema_of(name)?;
                     return refuse("42704", format!("statistics object \"{}\" does not exist", written(name)));
                 }
             }

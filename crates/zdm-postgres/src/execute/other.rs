@@ -101,6 +101,7 @@ impl Run {
                 let known = super::candidates(self.catalog(), &self.state.settings, name)
                     .any(|candidate| self.catalog().statistics.contains_key(&candidate));
                 if !known && !if_exists && !self.catalog().is_incomplete() {
+                    self.need_schema_of(name)?;
                     return refuse("42704", format!("statistics object \"{}\" does not exist", written(name)));
                 }
             }
@@ -538,6 +539,7 @@ impl Run {
                 self.lock(&name, LockMode::ShareRowExclusive);
                 return Ok(());
             }
+            self.need_schema_of(name)?;
             return refuse("42P01", format!("relation \"{}\" does not exist", written(name)));
         };
         if self.catalog().sequence(&name).is_none() && !self.is_assumed(&name) {
@@ -749,6 +751,7 @@ impl Run {
     /// A function that is known returns `trigger`; one that is not known may be there all the same.
     fn check_trigger_function(&mut self, written_name: &QualifiedName) -> Step {
         let Some(found) = self.find_function(written_name) else {
+            self.need_schema_of(written_name)?;
             if self.function_volatility(written_name, 0) == crate::volatility::Known::Unknown {
                 self.may_fail_always("42883", format!("function {}() does not exist", written(written_name)));
             }
@@ -1376,6 +1379,7 @@ impl Run {
                 Ok(())
             }
             ObjectKind::Aggregate if !drop.if_exists => {
+                drop.names.iter().try_for_each(|name| self.need_schema_of(name))?;
                 self.may_fail_always("42883", "the aggregate does not exist");
                 Ok(())
             }

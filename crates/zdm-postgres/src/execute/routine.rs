@@ -361,6 +361,7 @@ impl Run {
                 && self.overload(&name, arguments).as_ref() != Some(known)
             {
                 if !drop.if_exists {
+                    self.need_schema_of(written_name)?;
                     return refuse(
                         "42883",
                         format!("function {} does not exist", self.signature(&written(written_name), arguments)),
@@ -728,6 +729,7 @@ impl Run {
         if self.catalog().is_incomplete() || !self.extensions_are_known() || known != Known::Unknown {
             return Ok(());
         }
+        self.need_schema_of(name)?;
         let word = if kind == ObjectKind::Procedure { "procedure" } else { "function" };
         match arguments {
             Some(arguments) => {

@@ -93,6 +93,7 @@ impl Run {
                 if if_exists || self.catalog().is_incomplete() {
                     continue;
                 }
+                self.need_schema_of(written_name)?;
                 return refuse("42704", format!("statistics object \"{}\" does not exist", written(written_name)));
             };
             if let Some(table) = self.catalog().statistics.get(&name).map(|known| known.table.clone()) {

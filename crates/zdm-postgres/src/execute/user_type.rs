@@ -89,7 +89,10 @@ impl Run {
         match self.find_type(name) {
             Some(name) => Ok(Some(name)),
             None if self.catalog().is_incomplete() => Ok(None),
-            None => refuse("42704", format!("type \"{}\" does not exist", written(name))),
+            None => {
+                self.need_schema_of(name)?;
+                refuse("42704", format!("type \"{}\" does not exist", written(name)))
+            }
         }
     }
 
@@ -103,6 +106,7 @@ impl Run {
                 | AlterTypeAction::Several(_)
         );
         if attribute && self.find_type(name).is_none() && !self.catalog().is_incomplete() {
+            self.need_schema_of(name)?;
             return refuse("42P01", format!("relation \"{}\" does not exist", written(name)));
         }
         let Some(name) = self.known_type(name)? else { return Ok(()) };
@@ -411,6 +415,7 @@ impl Run {
                 if drop.if_exists || self.catalog().is_incomplete() || !self.extensions_are_known() {
                     continue;
                 }
+                self.need_schema_of(written_name)?;
                 return refuse("42704", format!("type \"{}\" does not exist", written(written_name)));
             };
             let domain =
@@ -717,6 +722,7 @@ impl Run {
             if self.catalog().is_incomplete() {
                 return Ok(());
             }
+            self.need_schema_of(name)?;
             return refuse("42704", format!("statistics object \"{}\" does not exist", super::written(name)));
         };
         let to = match (rename_to, set_schema) {

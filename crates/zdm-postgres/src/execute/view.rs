@@ -43,7 +43,7 @@ impl Run {
         }
         let mut dependencies: Vec<(QualifiedName, Vec<Ident>)> = Vec::new();
         for written_name in &create.query.relations {
-            let under = self.open(written_name)?;
+            let under = self.open_in_query(written_name)?;
             let columns = self.columns_read(&under, &create.query);
             dependencies.push((under, columns));
         }
@@ -86,6 +86,7 @@ impl Run {
             }
             self.lock(&name, LockMode::AccessExclusive);
         } else {
+            self.need_schema_of(&create.name)?;
             self.made(&name);
         }
         // It goes on to mean the relations that it has found.
