@@ -5151,3 +5151,68 @@ ALTER TABLE j ALTER ts SET DEFAULT '1970-01-01T00:00:00.000Z'
 ALTER TABLE j ALTER ts SET DEFAULT '1970-01-01 00:00:00 -08'
 ALTER TABLE j ALTER ts SET DEFAULT '1970-01-01'
 CREATE TABLE nowadays (at timestamptz) ==> INSERT INTO nowadays VALUES ('now()'); SELECT * FROM nowadays WHERE at > 'today()'
+
+-- base chores
+CREATE TYPE mood AS ENUM ('todo', 'doing', 'done');
+CREATE TABLE j (id int, m mood, v text, w varchar(10), a int[], b bigint, n numeric);
+-- cases
+CREATE INDEX ON j (id) WHERE m = ANY (ARRAY['todo'::mood, 'doing'::mood])
+CREATE INDEX ON j (id) WHERE m = ANY ('{todo,doing}')
+CREATE INDEX ON j (id) WHERE m = ANY ('{todo,doing}'::mood[])
+CREATE INDEX ON j (id) WHERE id = ANY (ARRAY[1, 2])
+CREATE INDEX ON j (id) WHERE v = ANY (ARRAY['a', 'b'])
+CREATE INDEX ON j (id) WHERE w = ANY (ARRAY['a', 'b']::text[])
+CREATE INDEX ON j (id) WHERE w = ANY (ARRAY['a', 'b'])
+CREATE INDEX ON j (id) WHERE w = ANY (ARRAY['a', 'b']::varchar[])
+CREATE INDEX ON j (id) WHERE w = ANY ('{a,b}')
+CREATE INDEX ON j (id) WHERE v <> ALL (ARRAY['a', 'b'])
+CREATE INDEX ON j (id) WHERE id > SOME (ARRAY[1, 2]) AND v LIKE ANY (ARRAY['a%', 'b%'])
+CREATE INDEX ON j (id) WHERE v NOT LIKE ALL (ARRAY['a%', 'b%']) OR v ILIKE ANY (ARRAY['c'])
+ALTER TABLE j ADD CHECK (m = ANY (ARRAY['todo'::mood, 'doing'::mood]))
+ALTER TABLE j ADD CHECK (id = ANY (ARRAY[1, 2]) OR v IS NULL)
+ALTER TABLE j ADD CHECK (id = ANY (a))
+ALTER TABLE j ADD CHECK (1 = ANY (a))
+ALTER TABLE j ADD CHECK (b = ANY (a))
+ALTER TABLE j ADD CHECK (b = ANY (ARRAY[1, 2]))
+ALTER TABLE j ADD CHECK (n = ANY (ARRAY[1, 2]))
+ALTER TABLE j ADD CHECK (id = ANY (ARRAY[1.5, 2]))
+ALTER TABLE j ADD CHECK (0 < ALL (a))
+ALTER TABLE j ADD CHECK (v = ANY (id))
+ALTER TABLE j ADD CHECK (id = ANY (3))
+ALTER TABLE j ADD CHECK (id = ANY (ARRAY['a', 'b']))
+ALTER TABLE j ADD CHECK (v = ANY (ARRAY[1, 2]))
+ALTER TABLE j ADD CHECK (id = ANY ('{1,2}'))
+ALTER TABLE j ADD CHECK (id = ANY (string_to_array(v, ',')::int[]))
+ALTER TABLE j ADD CHECK (v = ANY (string_to_array(w, ',')))
+UPDATE j SET id = 3 WHERE id = ANY (ARRAY[1, 2])
+SELECT * FROM j WHERE nope = ANY (ARRAY[1, 2])
+SELECT * FROM j WHERE id = ANY (SELECT 1)
+ALTER TABLE j ADD COLUMN g boolean GENERATED ALWAYS AS (id = ANY (ARRAY[1, 2])) STORED
+ALTER TABLE j RENAME COLUMN m TO k ==> CREATE INDEX ON j (id) WHERE k = ANY (ARRAY['todo'::mood, 'doing'::mood])
+CREATE INDEX ON j (id) WHERE m = ANY (ARRAY['todo'::mood, 'doing'::mood]) ==> ALTER TABLE j DROP COLUMN m
+CREATE INDEX jx ON j (id) WHERE w = ANY (ARRAY['a', 'b']) ==> ALTER TABLE j ALTER w TYPE varchar(20)
+CREATE INDEX jx ON j (id) WHERE b = ANY (ARRAY[1, 2]) ==> ALTER TABLE j ALTER b TYPE int
+ALTER TABLE j ADD CHECK (id = ANY (ARRAY[NULL, 'b']))
+ALTER TABLE j ADD CHECK (id = ANY (ARRAY[1, '2']))
+ALTER TABLE j ADD CHECK (v = ANY (ARRAY['todo', 'x']))
+ALTER TABLE j ADD CHECK (w = ANY (ARRAY['todo', w]))
+
+-- base renamed
+CREATE TABLE old (id int CONSTRAINT old_pk PRIMARY KEY, updated date);
+CREATE INDEX old_ix ON old (updated);
+-- cases
+CREATE TABLE q (id int CONSTRAINT q_pk PRIMARY KEY) ==> ALTER TABLE q RENAME TO r
+CREATE TABLE q (id int CONSTRAINT q_pk PRIMARY KEY); ALTER TABLE q RENAME TO r ==> ALTER INDEX q_pk RENAME TO r_pk
+CREATE TABLE q (id int CONSTRAINT q_pk PRIMARY KEY); ALTER TABLE q RENAME TO r ==> SELECT 1
+CREATE TABLE q (id int CONSTRAINT q_pk PRIMARY KEY); ALTER TABLE q RENAME TO r; ALTER INDEX q_pk RENAME TO r_pk ==> SELECT 1
+CREATE TABLE q (id int CONSTRAINT q_pk PRIMARY KEY); ALTER TABLE q RENAME TO r; ALTER INDEX q_pk RENAME TO r_pk ==> ALTER TABLE r RENAME id TO k
+ALTER TABLE old RENAME TO r; ALTER INDEX old_pk RENAME TO r_pk ==> ALTER TABLE r RENAME id TO k
+ALTER TABLE old RENAME TO r; ALTER INDEX old_pk RENAME TO r_pk ==> SELECT 1
+CREATE TABLE q (id int CONSTRAINT q_pk PRIMARY KEY); ALTER TABLE q RENAME TO r; CREATE TABLE q (id int CONSTRAINT q_pkk PRIMARY KEY) ==> SELECT 1
+ALTER TABLE old RENAME TO r; CREATE TABLE old (id int) ==> SELECT 1
+WITH w AS (SELECT * FROM nowhere) UPDATE missing SET a = 1 FROM w
+WITH w AS (SELECT * FROM nowhere) DELETE FROM missing USING w
+WITH w AS (SELECT * FROM nowhere) INSERT INTO missing SELECT * FROM w
+WITH w AS (SELECT * FROM old), x AS (SELECT * FROM w, nowhere) INSERT INTO missing SELECT * FROM w
+WITH w AS (SELECT nope FROM old) UPDATE missing SET a = 1 FROM w
+WITH w AS (SELECT nope FROM old) UPDATE old SET updated = NULL FROM w

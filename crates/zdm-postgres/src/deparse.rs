@@ -345,6 +345,7 @@ impl Printer<'_> {
                 Typed::new(if *negated { format!("(NOT {text})") } else { text }, Some(DataType::named("bool")))
             }
             ExprNode::InList { expr, list, negated } => self.in_list(expr, list, *negated),
+            ExprNode::Quantified { operator, left, right, all } => self.quantified(operator, left, right, *all),
             ExprNode::Between { expr, low, high, negated } => {
                 let operand = self.print(expr);
                 if operand.text.len() > LONGEST_REPEATED {
@@ -628,6 +629,44 @@ impl Printer<'_> {
         Typed::new(format!("({operand} {quantifier} (ARRAY[{}]))", items.join(", ")), Some(DataType::named("bool")))
     }
 
+    /// The array takes the type of what it is compared with, where it has none of its own.
+    fn quantified(&self, operator: &str, left: &ExprNode, right: &ExprNode, all: bool) -> Typed {
+        let operand = self.of_base_type(self.print(left));
+        let text = |element: DataType| if element.is("varchar") { DataType::named("text") } else { element };
+        let of_operand = operand.data_type.as_ref().map(plain).map(text);
+        let mut array = match right {
+            ExprNode::Array(items) => {
+                let printed = self.printed(items);
+                let known = common_of(printed.iter().map(|(typed, _)| typed));
+                let element = known.or(of_operand).unwrap_or_else(|| DataType::named("text"));
+                self.cast(right, &element.array())
+            }
+            _ => match (self.print(right), of_operand) {
+                (Typed { literal: Some(value), .. }, Some(element)) => {
+                    let array = element.array();
+                    Typed::new(literal_of(&value, &array), Some(array))
+                }
+                (typed, _) => typed,
+            },
+        };
+        let of_array = array.data_type.clone().filter(DataType::is_array);
+        let element = of_array.map(|array| DataType { array_dimensions: 0, ..array });
+        let operand = match element
+            .and_then(|element| Some((self.common(&operand, &Typed::new("", Some(element.clone())))?, element)))
+        {
+            Some((wanted, element)) => {
+                if plain(&wanted) != plain(&element) {
+                    array.text = format!("({})::{}", array.text, plain(&wanted).array());
+                }
+                self.coerced(operand, left, &wanted)
+            }
+            None => operand.text,
+        };
+        let symbol = if operator == "!=" { "<>" } else { operator };
+        let word = if all { "ALL" } else { "ANY" };
+        Typed::new(format!("({operand} {symbol} {word} ({}))", array.text), Some(DataType::named("bool")))
+    }
+
     fn cast(&self, expr: &ExprNode, data_type: &DataType) -> Typed {
         if let (ExprNode::Array(items), true) = (expr, data_type.is_array()) {
             if items.is_empty() {
@@ -878,7 +917,7 @@ fn built_in_argument(function: &str, args: &[&Typed], place: usize) -> Option<Da
         return text();
     }
     let settled = || crate::typing::settled_argument(function, &known_types(args), place);
-    signature(function).0.or_else(|| arg.literal.as_ref().and_then(|_| settled().or_else(text)))
+    signature(function).0.or_else(settled).or_else(|| arg.literal.as_ref().and_then(|_| text()))
 }
 
 fn known_types<'e>(args: &[&'e Typed]) -> Vec<Option<&'e DataType>> {

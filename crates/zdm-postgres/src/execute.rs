@@ -240,7 +240,8 @@ impl Run {
             Some(schema)
                 if !self.catalog().is_incomplete()
                     && !self.catalog().has_schema(schema.as_str())
-                    && !is_system_schema(schema) =>
+                    && !is_system_schema(schema)
+                    && !schema.as_str().starts_with("pg_temp") =>
             {
                 refuse("3F000", format!("schema \"{schema}\" does not exist"))
             }

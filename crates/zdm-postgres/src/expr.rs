@@ -87,6 +87,13 @@ pub enum ExprNode {
         list: Vec<ExprNode>,
         negated: bool,
     },
+    /// `left operator ANY | ALL (right)` with an array on the right; `LIKE` as its operator.
+    Quantified {
+        operator: String,
+        left: Box<ExprNode>,
+        right: Box<ExprNode>,
+        all: bool,
+    },
     /// `expr [NOT] BETWEEN low AND high`.
     Between {
         expr: Box<ExprNode>,
@@ -172,7 +179,9 @@ impl ExprNode {
             | Self::Field { expr, .. }
             | Self::Collate { expr, .. } => vec![expr],
             Self::And(list) | Self::Or(list) | Self::Array(list) | Self::Row(list) => list.iter().collect(),
-            Self::Infix { left, right, .. } | Self::IsDistinctFrom { left, right, .. } => vec![left, right],
+            Self::Infix { left, right, .. }
+            | Self::Quantified { left, right, .. }
+            | Self::IsDistinctFrom { left, right, .. } => vec![left, right],
             Self::InList { expr, list, .. } => std::iter::once(&**expr).chain(list).collect(),
             Self::Between { expr, low, high, .. } => vec![expr, low, high],
             Self::Like { expr, pattern, .. } => vec![expr, pattern],
@@ -207,7 +216,9 @@ impl ExprNode {
             | Self::Field { expr, .. }
             | Self::Collate { expr, .. } => vec![expr],
             Self::And(list) | Self::Or(list) | Self::Array(list) | Self::Row(list) => list.iter_mut().collect(),
-            Self::Infix { left, right, .. } | Self::IsDistinctFrom { left, right, .. } => vec![left, right],
+            Self::Infix { left, right, .. }
+            | Self::Quantified { left, right, .. }
+            | Self::IsDistinctFrom { left, right, .. } => vec![left, right],
             Self::InList { expr, list, .. } => std::iter::once(&mut **expr).chain(list).collect(),
             Self::Between { expr, low, high, .. } => vec![expr, low, high],
             Self::Like { expr, pattern, .. } => vec![expr, pattern],
@@ -254,7 +265,7 @@ impl ExprNode {
 }
 
 /// The operator behind LIKE and ILIKE; SIMILAR TO has none of its own.
-pub(crate) fn like_operator(operator: &str, negated: bool) -> Option<&'static str> {
+pub fn like_operator(operator: &str, negated: bool) -> Option<&'static str> {
     Some(match (operator, negated) {
         ("LIKE", false) => "~~",
         ("LIKE", true) => "!~~",

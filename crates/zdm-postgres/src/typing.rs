@@ -363,6 +363,27 @@ impl Scope<'_> {
                 }
                 known("bool")
             }
+            ExprNode::Quantified { operator, left, right, .. } => {
+                let value = self.read(left)?;
+                if let ExprNode::Array(items) = &**right {
+                    // Literals alone make an array of text.
+                    let text = items.iter().all(|item| matches!(item, ExprNode::Text(_) | ExprNode::Null));
+                    for item in items {
+                        let item_value = match self.read(item)? {
+                            Value::Literal if text => Value::Known(DataType::named("text")),
+                            item_value => item_value,
+                        };
+                        self.operator(operator, &[(left, value.clone()), (item, item_value)])?;
+                    }
+                    return known("bool");
+                }
+                match self.read(right)? {
+                    Value::Known(data_type) if !data_type.is_array() => {
+                        Err(("42809", "op ANY/ALL (array) requires array on right side".to_owned()))
+                    }
+                    _ => known("bool"),
+                }
+            }
             ExprNode::Between { expr, low, high, negated } => {
                 let (first, second) = if *negated { ("<", ">") } else { (">=", "<=") };
                 let (value, low_value, high_value) = (self.read(expr)?, self.read(low)?, self.read(high)?);

@@ -3,7 +3,7 @@
 //! Source: PostgreSQL manual, "Value Expressions" and "Operator Precedence". What cannot be read is `Other`, with the columns, calls
 //! and relations that it names; inside a call it takes only that call with it.
 
-use zdm_postgres::expr::ExprNode;
+use zdm_postgres::expr::{ExprNode, like_operator};
 use zdm_postgres::statement::Query;
 use zdm_postgres::{DataType, Ident, QualifiedName, SqlExpr};
 
@@ -218,7 +218,7 @@ impl Reader<'_> {
         strength: u8,
         grammar: Grammar,
     ) -> Read<Parsed> {
-        if let Some(parsed) = self.quantified(start, left)? {
+        if let Some(parsed) = self.quantified(start, left, &operator)? {
             return Ok(parsed);
         }
         let right = self.expr(strength + 1, grammar)?;
@@ -228,15 +228,21 @@ impl Reader<'_> {
     }
 
     /// `{ ANY | SOME | ALL } ( … )`.
-    fn quantified(&mut self, start: usize, left: &mut Parsed) -> Read<Option<Parsed>> {
+    fn quantified(&mut self, start: usize, left: &mut Parsed, operator: &str) -> Read<Option<Parsed>> {
         if !(self.cursor.is_any(&["ANY", "SOME", "ALL"]) && self.cursor.is_kind_nth(1, Kind::LParen)) {
             return Ok(None);
         }
+        let all = self.cursor.is("ALL");
         self.cursor.at += 1;
         let operand = self.parenthesized()?;
         let depth = left.depth.max(operand.depth) + 1;
         let (left, _) = Self::take(left);
-        Ok(Some(Parsed { node: self.other_from(start, vec![*left, operand.node]), depth }))
+        let node = if operator.is_empty() || matches!(operand.node, ExprNode::Subquery { .. }) {
+            self.other_from(start, vec![*left, operand.node])
+        } else {
+            ExprNode::Quantified { operator: operator.to_owned(), left, right: Box::new(operand.node), all }
+        };
+        Ok(Some(Parsed { node, depth }))
     }
 
     /// What was read from `start` to here, understood in its parts only.
@@ -321,7 +327,8 @@ impl Reader<'_> {
                 } else {
                     keyword
                 };
-                if let Some(parsed) = self.quantified(start, left)? {
+                let symbol = like_operator(&operator, negated).unwrap_or_default();
+                if let Some(parsed) = self.quantified(start, left, symbol)? {
                     return Ok(Some(parsed));
                 }
                 let pattern = self.expr(MATCH + 1, grammar)?;

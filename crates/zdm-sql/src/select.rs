@@ -295,8 +295,7 @@ impl<'t, 'm> Reader<'t, 'm> {
 
     /// A query inside this one, which is understood.
     fn nested(&self, start: usize, end: usize) -> Option<Query> {
-        let mut query = Query::default();
-        read(self.cursor.text, self.cursor.tokens.get(start..end)?, self.nesting, &mut query);
+        let query = query::nested(self.cursor.text, self.cursor.tokens.get(start..end)?, self.nesting);
         (!query.selects.is_empty()).then_some(query)
     }
 

@@ -167,7 +167,7 @@ fn create_table() {
     check(
         "CREATE TEMP TABLE t (a int) ON COMMIT DROP",
         r#"
-        CreateTable{name:t, persistence:Temporary, columns:[ColumnDef{name:"a", data_type:int4}]}
+        CreateTable{name:t, persistence:Temporary, columns:[ColumnDef{name:"a", data_type:int4}], on_commit:Drop}
         "#,
     );
     check(
@@ -288,7 +288,7 @@ fn objects() {
         r#"
         CreateSchema{name:"s", if_not_exists:true}
         CreateExtension{name:"uuid-ossp", if_not_exists:true, schema:"x"}
-        CreateStatistics{name:st, table:t, elements:[Column("a"), Expr("b + 1")]}
+        CreateStatistics{name:st, table:t, kinds:["ndistinct"], elements:[Column("a"), Expr("b + 1")]}
         CreatePublication{name:"p", tables:[a, b], in_schemas:true, parts:[PublishedPart{table:b, columns:["x"], filter:["y"], only:true}], options:[("publish", "insert")]}
         CreatePublication{name:"q", all_tables:true}
         AlterPublication{name:"p", tables:[a], change:Drop}
@@ -389,8 +389,8 @@ fn data() {
     check(
         "DELETE FROM t USING u AS w, LATERAL (SELECT * FROM v) z WHERE t.id = w.id; WITH x AS (SELECT 1 FROM y), z AS (DELETE FROM a USING x WHERE b RETURNING *) INSERT INTO c SELECT * FROM z",
         r#"
-        Delete(Dml{table:t, predicate:"t.id = w.id", query:Query{text:"DELETE FROM t USING u AS w, LATERAL (SELECT * FROM v) z WHERE t.id = w.id", relations:[u, v], columns:["id"], qualified:[("t", "id"), ("w", "id")], aliases:[("w", u), ("v", v), ("z", v)], star:true, selects:[Select{changes:"UPDATE", sources:[SelectSource{alias:"t", kind:Relation(t)}, SelectSource{alias:"w", aliased:true, kind:Relation(u)}, SelectSource{alias:"z", aliased:true, kind:Query{query:Query{text:"", selects:[Select{output:[Star(None)], sources:[SelectSource{alias:"v", kind:Relation(v)}]}]}, lateral:true}}], predicate:"t.id = w.id"}]}})
-        Insert(Dml{table:c, query:Query{text:"WITH x AS (SELECT 1 FROM y), z AS (DELETE FROM a USING x WHERE b RETURNING *) INSERT INTO c SELECT * FROM z", relations:[y], aliases:[("y", y)], star:true, modifies:[Delete(Dml{table:a, predicate:"b", query:Query{text:"DELETE FROM a USING x WHERE b RETURNING *", columns:["b"], qualified:[(None, "b")], aliases:[("x", x)], star:true}})], selects:[Select{output:[Star(None)], sources:[SelectSource{alias:"z", kind:Relation(z)}]}], with:[CommonTable{name:"x", query:Query{text:"", selects:[Select{output:[Column(OutputColumn{expr:"1"})], sources:[SelectSource{alias:"y", kind:Relation(y)}]}]}}, CommonTable{name:"z", query:Query{text:"", selects:[Select{changes:"UPDATE", returning:[Star(None)], sources:[SelectSource{alias:"a", kind:Relation(a)}, SelectSource{alias:"x", kind:Relation(x)}], predicate:"b"}]}}]}})
+        Delete(Dml{table:t, predicate:"t.id = w.id", query:Query{text:"DELETE FROM t USING u AS w, LATERAL (SELECT * FROM v) z WHERE t.id = w.id", relations:[u, v], columns:["id"], qualified:[("t", "id"), ("w", "id")], aliases:[("w", u), ("v", v), ("z", v)], star:true, selects:[Select{changes:"UPDATE", sources:[SelectSource{alias:"t", kind:Relation(t)}, SelectSource{alias:"w", aliased:true, kind:Relation(u)}, SelectSource{alias:"z", aliased:true, kind:Query{query:Query{text:"", relations:[v], aliases:[("v", v)], star:true, selects:[Select{output:[Star(None)], sources:[SelectSource{alias:"v", kind:Relation(v)}]}]}, lateral:true}}], predicate:"t.id = w.id"}]}})
+        Insert(Dml{table:c, query:Query{text:"WITH x AS (SELECT 1 FROM y), z AS (DELETE FROM a USING x WHERE b RETURNING *) INSERT INTO c SELECT * FROM z", relations:[y], aliases:[("y", y)], star:true, modifies:[Delete(Dml{table:a, predicate:"b", query:Query{text:"DELETE FROM a USING x WHERE b RETURNING *", columns:["b"], qualified:[(None, "b")], aliases:[("x", x)], star:true}})], selects:[Select{output:[Star(None)], sources:[SelectSource{alias:"z", kind:Relation(z)}]}], with:[CommonTable{name:"x", query:Query{text:"", relations:[y], aliases:[("y", y)], selects:[Select{output:[Column(OutputColumn{expr:"1"})], sources:[SelectSource{alias:"y", kind:Relation(y)}]}]}}, CommonTable{name:"z", query:Query{text:"", selects:[Select{changes:"UPDATE", returning:[Star(None)], sources:[SelectSource{alias:"a", kind:Relation(a)}, SelectSource{alias:"x", kind:Relation(x)}], predicate:"b"}]}}]}})
         "#,
     );
     check(
@@ -410,8 +410,8 @@ fn data() {
     check(
         "WITH t AS (SELECT * FROM t) SELECT * FROM t; WITH RECURSIVE r AS (SELECT 1 UNION ALL SELECT n FROM r) SELECT * FROM r; SELECT extract(year FROM d), trim(both FROM e), x IS DISTINCT FROM y FROM t",
         r#"
-        Select(Query{text:"WITH t AS (SELECT * FROM t) SELECT * FROM t", relations:[t], aliases:[("t", t)], star:true, selects:[Select{output:[Star(None)], sources:[SelectSource{alias:"t", kind:Relation(t)}]}], with:[CommonTable{name:"t", query:Query{text:"", selects:[Select{output:[Star(None)], sources:[SelectSource{alias:"t", kind:Relation(t)}]}]}}]})
-        Select(Query{text:"WITH RECURSIVE r AS (SELECT 1 UNION ALL SELECT n FROM r) SELECT * FROM r", columns:["n"], qualified:[(None, "n")], star:true, selects:[Select{output:[Star(None)], sources:[SelectSource{alias:"r", kind:Relation(r)}]}], with:[CommonTable{name:"r", query:Query{text:"", selects:[Select{output:[Column(OutputColumn{expr:"1"})]}, Select{output:[Column(OutputColumn{name:"n", expr:"n"})], sources:[SelectSource{alias:"r", kind:Relation(r)}]}], set_operation:"UNION"}}], recursive:true})
+        Select(Query{text:"WITH t AS (SELECT * FROM t) SELECT * FROM t", relations:[t], aliases:[("t", t)], star:true, selects:[Select{output:[Star(None)], sources:[SelectSource{alias:"t", kind:Relation(t)}]}], with:[CommonTable{name:"t", query:Query{text:"", relations:[t], aliases:[("t", t)], star:true, selects:[Select{output:[Star(None)], sources:[SelectSource{alias:"t", kind:Relation(t)}]}]}}]})
+        Select(Query{text:"WITH RECURSIVE r AS (SELECT 1 UNION ALL SELECT n FROM r) SELECT * FROM r", columns:["n"], qualified:[(None, "n")], star:true, selects:[Select{output:[Star(None)], sources:[SelectSource{alias:"r", kind:Relation(r)}]}], with:[CommonTable{name:"r", query:Query{text:"", relations:[r], columns:["n"], qualified:[(None, "n")], aliases:[("r", r)], selects:[Select{output:[Column(OutputColumn{expr:"1"})]}, Select{output:[Column(OutputColumn{name:"n", expr:"n"})], sources:[SelectSource{alias:"r", kind:Relation(r)}]}], set_operation:"UNION"}}], recursive:true})
         Select(Query{text:"SELECT extract(year FROM d), trim(both FROM e), x IS DISTINCT FROM y FROM t", relations:[t], columns:["d", "e", "x", "y"], qualified:[(None, "d"), (None, "e"), (None, "x"), (None, "y")], aliases:[("t", t)], functions:[extract, btrim], output:[OutputColumn{name:"extract", expr:"extract(year FROM d)"}, OutputColumn{name:"btrim", expr:"trim(both FROM e)"}, OutputColumn{expr:"x IS DISTINCT FROM y"}], selects:[Select{output:[Column(OutputColumn{name:"extract", expr:"extract(year FROM d)"}), Column(OutputColumn{name:"btrim", expr:"trim(both FROM e)"}), Column(OutputColumn{expr:"x IS DISTINCT FROM y"})], sources:[SelectSource{alias:"t", kind:Relation(t)}]}]})
         "#,
     );
@@ -559,7 +559,7 @@ fn expressions() {
             r#"Other{text:"a LIKE b ESCAPE 'x'", parts:[Column{name:"a"}, Column{name:"b"}, Text("x")]}"#,
         ),
         ("a SIMILAR TO b", r#"Like{operator:"SIMILAR TO", expr:Column{name:"a"}, pattern:Column{name:"b"}}"#),
-        ("a = ANY (b)", r#"Other{text:"a = ANY (b)", parts:[Column{name:"a"}, Column{name:"b"}]}"#),
+        ("a = ANY (b)", r#"Quantified{operator:"=", left:Column{name:"a"}, right:Column{name:"b"}}"#),
         ("a::varchar(10)[]", r#"Cast{expr:Column{name:"a"}, data_type:varchar(10)[]}"#),
         ("'1 day'::interval", r#"Cast{expr:Text("1 day"), data_type:interval}"#),
         ("interval '1' day to second(3)", r#"Cast{expr:Text("1"), data_type:interval day to second(3)}"#),
@@ -791,8 +791,8 @@ fn what_looks_like_something_else() {
     check(
         "WITH RECURSIVE a AS (SELECT 1 FROM b), b AS (SELECT 2 FROM t) SELECT 1 FROM a; WITH a AS (SELECT 1 FROM b), b AS (SELECT 2 FROM t) SELECT 1 FROM a",
         r#"
-        Select(Query{text:"WITH RECURSIVE a AS (SELECT 1 FROM b), b AS (SELECT 2 FROM t) SELECT 1 FROM a", relations:[t], aliases:[("t", t)], output:[OutputColumn{expr:"1"}], selects:[Select{output:[Column(OutputColumn{expr:"1"})], sources:[SelectSource{alias:"a", kind:Relation(a)}]}], with:[CommonTable{name:"a", query:Query{text:"", selects:[Select{output:[Column(OutputColumn{expr:"1"})], sources:[SelectSource{alias:"b", kind:Relation(b)}]}]}}, CommonTable{name:"b", query:Query{text:"", selects:[Select{output:[Column(OutputColumn{expr:"2"})], sources:[SelectSource{alias:"t", kind:Relation(t)}]}]}}], recursive:true})
-        Select(Query{text:"WITH a AS (SELECT 1 FROM b), b AS (SELECT 2 FROM t) SELECT 1 FROM a", relations:[b, t], aliases:[("b", b), ("t", t)], output:[OutputColumn{expr:"1"}], selects:[Select{output:[Column(OutputColumn{expr:"1"})], sources:[SelectSource{alias:"a", kind:Relation(a)}]}], with:[CommonTable{name:"a", query:Query{text:"", selects:[Select{output:[Column(OutputColumn{expr:"1"})], sources:[SelectSource{alias:"b", kind:Relation(b)}]}]}}, CommonTable{name:"b", query:Query{text:"", selects:[Select{output:[Column(OutputColumn{expr:"2"})], sources:[SelectSource{alias:"t", kind:Relation(t)}]}]}}]})
+        Select(Query{text:"WITH RECURSIVE a AS (SELECT 1 FROM b), b AS (SELECT 2 FROM t) SELECT 1 FROM a", relations:[t], aliases:[("t", t)], output:[OutputColumn{expr:"1"}], selects:[Select{output:[Column(OutputColumn{expr:"1"})], sources:[SelectSource{alias:"a", kind:Relation(a)}]}], with:[CommonTable{name:"a", query:Query{text:"", relations:[b], aliases:[("b", b)], selects:[Select{output:[Column(OutputColumn{expr:"1"})], sources:[SelectSource{alias:"b", kind:Relation(b)}]}]}}, CommonTable{name:"b", query:Query{text:"", relations:[t], aliases:[("t", t)], selects:[Select{output:[Column(OutputColumn{expr:"2"})], sources:[SelectSource{alias:"t", kind:Relation(t)}]}]}}], recursive:true})
+        Select(Query{text:"WITH a AS (SELECT 1 FROM b), b AS (SELECT 2 FROM t) SELECT 1 FROM a", relations:[b, t], aliases:[("b", b), ("t", t)], output:[OutputColumn{expr:"1"}], selects:[Select{output:[Column(OutputColumn{expr:"1"})], sources:[SelectSource{alias:"a", kind:Relation(a)}]}], with:[CommonTable{name:"a", query:Query{text:"", relations:[b], aliases:[("b", b)], selects:[Select{output:[Column(OutputColumn{expr:"1"})], sources:[SelectSource{alias:"b", kind:Relation(b)}]}]}}, CommonTable{name:"b", query:Query{text:"", relations:[t], aliases:[("t", t)], selects:[Select{output:[Column(OutputColumn{expr:"2"})], sources:[SelectSource{alias:"t", kind:Relation(t)}]}]}}]})
         "#,
     );
     // The words FROM, FOR and USING inside an expression or a join.

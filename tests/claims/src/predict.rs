@@ -262,6 +262,10 @@ fn run(session: &mut Session, statement: &Statement, prediction: &mut Prediction
     let plain = |name: &QualifiedName| plain(before.committed_name(name));
     let outcome = session.execute(statement);
     let observed = &mut prediction.observed;
+    // What the transaction has made itself is called as it was renamed last.
+    for (name, held) in before.held().iter().filter(|(name, _)| *name == before.committed_name(name)) {
+        observed.locks.entry(self::plain(name)).or_insert_with(|| held.mode.initials().to_owned());
+    }
     if matches!(statement, Statement::RollbackToSavepoint(_) | Statement::Commit { .. } | Statement::Rollback { .. }) {
         // What was taken before, or after the savepoint, is given back.
         observed.locks =

@@ -32,7 +32,9 @@ pub(crate) fn is_understood(catalog: &Catalog, table: &Table, expr: &SqlExpr) ->
         ExprNode::Call { function, .. } => {
             understood &= signature(&function.name.as_str().to_ascii_lowercase()).0.is_some();
         }
-        ExprNode::Prefix { .. } | ExprNode::Other { .. } | ExprNode::Subquery { .. } => understood = false,
+        ExprNode::Prefix { .. } | ExprNode::Quantified { .. } | ExprNode::Other { .. } | ExprNode::Subquery { .. } => {
+            understood = false;
+        }
         ExprNode::Infix { operator, .. } => understood &= COMPARISONS.contains(&operator.as_str()),
         _ => {}
     });

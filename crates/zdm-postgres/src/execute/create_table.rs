@@ -1265,6 +1265,7 @@ impl Run {
             | ExprNode::IsTruth { .. }
             | ExprNode::IsDistinctFrom { .. }
             | ExprNode::InList { .. }
+            | ExprNode::Quantified { .. }
             | ExprNode::Between { .. }
             | ExprNode::Like { .. } => Some(DataType::named("bool")),
             ExprNode::Infix { operator, .. } if matches!(operator.as_str(), "=" | "<>" | "<" | "<=" | ">" | ">=") => {

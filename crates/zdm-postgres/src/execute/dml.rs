@@ -293,7 +293,18 @@ impl Run {
         found
     }
 
+    /// WITH is read before the target is opened (`transformInsertStmt` and its kin).
+    fn open_with(&mut self, query: &Query) -> Step {
+        let defined =
+            |name: &QualifiedName| name.schema.is_none() && query.with.iter().any(|table| table.name == name.name);
+        for name in query.with.iter().flat_map(|table| &table.query.relations).filter(|name| !defined(name)) {
+            self.open_in_query(name)?;
+        }
+        if self.depth > 0 { Ok(()) } else { self.check_names_of_with(query) }
+    }
+
     pub(super) fn insert(&mut self, dml: &Dml) -> Step {
+        self.open_with(&dml.query)?;
         let written_to = self.open_in_query(&dml.table)?;
         if self.catalog().view(&written_to).is_some_and(|view| view.materialized) {
             return refuse("42809", format!("cannot change materialized view \"{}\"", written_to.name));
@@ -816,6 +827,7 @@ impl Run {
     }
 
     pub(super) fn update(&mut self, dml: &Dml) -> Step {
+        self.open_with(&dml.query)?;
         let target = self.open_in_query(&dml.table)?;
         if self.replaced_by_rule(&target, dml, "UPDATE")? {
             return Ok(());
@@ -875,6 +887,7 @@ impl Run {
     }
 
     pub(super) fn delete(&mut self, dml: &Dml) -> Step {
+        self.open_with(&dml.query)?;
         let target = self.open_in_query(&dml.table)?;
         if self.replaced_by_rule(&target, dml, "DELETE")? {
             return Ok(());
@@ -923,6 +936,7 @@ impl Run {
             self.since(17, "RETURNING")?;
         }
         check_merge_clauses(&dml.merge)?;
+        self.open_with(&dml.query)?;
         let target = self.open_in_query(&dml.table)?;
         if self.catalog().view(&target).is_some() && !self.version.at_least(17) {
             return refuse("0A000", format!("cannot execute MERGE on relation \"{}\"", target.name));

@@ -89,6 +89,11 @@ impl Run {
         self.check_names_in(query, Around::default())
     }
 
+    /// The same of what WITH defines alone.
+    pub(super) fn check_names_of_with(&self, query: &Query) -> Step {
+        self.check_with(query, Around::default()).map(|_| ())
+    }
+
     fn check_names_in(&self, query: &Query, around: Around<'_>) -> Step {
         if query.with.is_empty() {
             query.selects.iter().try_for_each(|select| self.check_select(select, around))?;

@@ -82,6 +82,9 @@ fn canonical(node: &ExprNode) -> String {
         ExprNode::InList { expr, list: items, negated } => {
             format!("({}in {} {})", not(*negated), canonical(expr), list(items))
         }
+        ExprNode::Quantified { operator, left, right, all } => {
+            format!("({operator} {} {} {})", if *all { "all" } else { "any" }, canonical(left), canonical(right))
+        }
         ExprNode::Between { expr, low, high, negated } => {
             format!("({}between {} {} {})", not(*negated), canonical(expr), canonical(low), canonical(high))
         }
