@@ -5216,3 +5216,69 @@ WITH w AS (SELECT * FROM nowhere) INSERT INTO missing SELECT * FROM w
 WITH w AS (SELECT * FROM old), x AS (SELECT * FROM w, nowhere) INSERT INTO missing SELECT * FROM w
 WITH w AS (SELECT nope FROM old) UPDATE missing SET a = 1 FROM w
 WITH w AS (SELECT nope FROM old) UPDATE old SET updated = NULL FROM w
+
+-- base league
+CREATE TABLE club (id int, part int, PRIMARY KEY (id, part)) PARTITION BY LIST (part);
+CREATE TABLE club_1 PARTITION OF club FOR VALUES IN (1) PARTITION BY LIST (id);
+CREATE TABLE club_1_1 PARTITION OF club_1 FOR VALUES IN (1);
+CREATE TABLE club_2 PARTITION OF club FOR VALUES IN (2);
+CREATE TABLE player (id int, club int, part int, CONSTRAINT plays FOREIGN KEY (club, part) REFERENCES club);
+CREATE TABLE coach (id int, club int, part int, FOREIGN KEY (club, part) REFERENCES club);
+CREATE TABLE fan (id int, club int, part int, FOREIGN KEY (club, part) REFERENCES club) PARTITION BY LIST (id);
+CREATE TABLE fan_1 PARTITION OF fan FOR VALUES IN (1);
+CREATE TABLE fan_2 (id int, club int, part int, CONSTRAINT fan_club_part_fkey CHECK (id > 0));
+-- cases
+ALTER TABLE player DROP CONSTRAINT plays_1
+ALTER TABLE player DROP CONSTRAINT plays_2
+ALTER TABLE player DROP CONSTRAINT plays_3
+ALTER TABLE player DROP CONSTRAINT plays_4
+ALTER TABLE player DROP CONSTRAINT IF EXISTS plays_1
+ALTER TABLE player DROP CONSTRAINT player_club_part_fkey
+ALTER TABLE player DROP CONSTRAINT player_club_part_fkey1
+ALTER TABLE player DROP CONSTRAINT player_club_part_fkey2
+ALTER TABLE player DROP CONSTRAINT player_club_part_fkey3
+ALTER TABLE coach DROP CONSTRAINT coach_club_part_fkey_1
+ALTER TABLE coach DROP CONSTRAINT coach_club_part_fkey1
+ALTER TABLE coach DROP CONSTRAINT coach_club_part_fkey3
+ALTER TABLE coach ALTER CONSTRAINT coach_club_part_fkey_1 DEFERRABLE
+ALTER TABLE coach ALTER CONSTRAINT coach_club_part_fkey1 DEFERRABLE
+ALTER TABLE coach RENAME CONSTRAINT coach_club_part_fkey_1 TO x
+ALTER TABLE coach RENAME CONSTRAINT coach_club_part_fkey1 TO x
+ALTER TABLE coach VALIDATE CONSTRAINT coach_club_part_fkey_1
+ALTER TABLE coach VALIDATE CONSTRAINT coach_club_part_fkey1
+COMMENT ON CONSTRAINT coach_club_part_fkey_1 ON coach IS 'x'
+ALTER TABLE coach ADD CONSTRAINT coach_club_part_fkey_1 CHECK (id > 0)
+ALTER TABLE coach ADD CONSTRAINT coach_club_part_fkey1 CHECK (id > 0)
+ALTER TABLE coach RENAME CONSTRAINT coach_club_part_fkey TO k ==> ALTER TABLE coach DROP CONSTRAINT coach_club_part_fkey_1
+ALTER TABLE coach RENAME CONSTRAINT coach_club_part_fkey TO k ==> ALTER TABLE coach DROP CONSTRAINT k_1
+ALTER TABLE coach DROP CONSTRAINT coach_club_part_fkey ==> ALTER TABLE coach DROP CONSTRAINT coach_club_part_fkey_1
+ALTER TABLE fan DROP CONSTRAINT fan_club_part_fkey_1
+ALTER TABLE fan DROP CONSTRAINT fan_club_part_fkey1
+ALTER TABLE fan_1 DROP CONSTRAINT fan_club_part_fkey_1
+ALTER TABLE fan_1 DROP CONSTRAINT fan_club_part_fkey
+ALTER TABLE fan ATTACH PARTITION fan_2 FOR VALUES IN (2)
+ALTER TABLE fan ATTACH PARTITION fan_2 FOR VALUES IN (2) ==> ALTER TABLE fan_2 DROP CONSTRAINT fan_club_part_fkey
+CREATE TABLE fan_3 PARTITION OF fan FOR VALUES IN (3) ==> ALTER TABLE fan_3 DROP CONSTRAINT fan_club_part_fkey
+CREATE TABLE club_3 PARTITION OF club FOR VALUES IN (3) ==> ALTER TABLE player DROP CONSTRAINT plays_4
+CREATE TABLE club_3 PARTITION OF club FOR VALUES IN (3) ==> ALTER TABLE player DROP CONSTRAINT player_club_part_fkey3
+ALTER TABLE club DETACH PARTITION club_2 ==> ALTER TABLE player DROP CONSTRAINT plays_3
+ALTER TABLE club DETACH PARTITION club_2 ==> ALTER TABLE player DROP CONSTRAINT plays_1
+ALTER TABLE player ADD FOREIGN KEY (club, part) REFERENCES club
+ALTER TABLE coach ADD FOREIGN KEY (club, part) REFERENCES club
+ALTER TABLE coach ADD FOREIGN KEY (club, part) REFERENCES club; ALTER TABLE coach ADD FOREIGN KEY (club, part) REFERENCES club
+SET CONSTRAINTS plays_1 DEFERRED
+SET CONSTRAINTS plays DEFERRED
+ALTER TABLE player ALTER CONSTRAINT plays DEFERRABLE; SET CONSTRAINTS plays_1 DEFERRED
+ALTER TABLE fan DETACH PARTITION fan_1; ALTER TABLE fan_1 DROP CONSTRAINT fan_club_part_fkey_4
+ALTER TABLE fan DETACH PARTITION fan_1; ALTER TABLE fan_1 DROP CONSTRAINT fan_club_part_fkey
+ALTER TABLE club_2 RENAME TO club_two; ALTER TABLE club DETACH PARTITION club_two; ALTER TABLE player DROP CONSTRAINT player_club_part_fkey2
+ALTER TABLE club DETACH PARTITION club_1; ALTER TABLE player DROP CONSTRAINT plays_1
+ALTER TABLE club DETACH PARTITION club_1; ALTER TABLE player DROP CONSTRAINT plays_3
+CREATE TABLE club_3 (id int, part int, PRIMARY KEY (id, part)) ==> ALTER TABLE club ATTACH PARTITION club_3 FOR VALUES IN (3); ALTER TABLE coach ADD CONSTRAINT coach_club_part_fkey_4 CHECK (id > 0)
+ALTER TABLE player DROP CONSTRAINT plays; ALTER TABLE player ADD CONSTRAINT plays_1 CHECK (id > 0)
+ALTER TABLE player ADD CONSTRAINT player_club_part_fkey CHECK (id > 0)
+ALTER TABLE player ADD CONSTRAINT player_club_part_fkey3 CHECK (id > 0)
+CREATE TABLE self (id int, up int, PRIMARY KEY (id), FOREIGN KEY (up) REFERENCES self) PARTITION BY LIST (id); CREATE TABLE self_1 PARTITION OF self FOR VALUES IN (1); CREATE TABLE self_2 PARTITION OF self FOR VALUES IN (2); ALTER TABLE self ADD FOREIGN KEY (up) REFERENCES self
+CREATE TABLE self (id int, up int, PRIMARY KEY (id), FOREIGN KEY (up) REFERENCES self) PARTITION BY LIST (id); CREATE TABLE self_1 (id int PRIMARY KEY, up int, CONSTRAINT self_up_fkey CHECK (id > 0)); ALTER TABLE self ATTACH PARTITION self_1 FOR VALUES IN (1)
+DROP TABLE club_2 CASCADE
+DROP TABLE club_2 CASCADE; ALTER TABLE player DROP CONSTRAINT plays

@@ -377,6 +377,7 @@ impl Catalog {
         // Only the lists are kept that something is derived from: a table that no other version shares is changed in
         // its place.
         let (constraints, triggers) = (table.constraints.clone(), table.triggers.clone());
+        let parts = table.part_keys.clone();
         let secured = table.is_secured();
         let drawn = sequences_drawn(&table.columns);
         let types = types_named(table);
@@ -387,9 +388,14 @@ impl Catalog {
         own.indexes.trim();
         let table = table.clone();
         let now_secured = table.is_secured();
-        if !constraints.is_same(&table.constraints) || !triggers.is_same(&table.triggers) || secured != now_secured {
-            let before = Derived::of_lists(&constraints, &triggers, secured);
-            self.enter_all(name, &before, &Derived::of_lists(&table.constraints, &table.triggers, now_secured));
+        let changed = !constraints.is_same(&table.constraints)
+            || !triggers.is_same(&table.triggers)
+            || secured != now_secured
+            || parts != table.part_keys;
+        if changed {
+            let before = Derived::of_lists(&constraints, &triggers, &parts, secured);
+            let after = Derived::of_lists(&table.constraints, &table.triggers, &table.part_keys, now_secured);
+            self.enter_all(name, &before, &after);
         }
         self.enter_drawn(name, &drawn, &sequences_drawn(&table.columns));
         self.enter_types(name, &types, &types_named(&table));
@@ -483,19 +489,27 @@ enum Derived<'a> {
 impl<'a> Derived<'a> {
     fn of(relation: &'a Relation) -> Vec<Self> {
         match relation {
-            Relation::Table(table) => Self::of_lists(&table.constraints, &table.triggers, table.is_secured()),
+            Relation::Table(table) => {
+                Self::of_lists(&table.constraints, &table.triggers, &table.part_keys, table.is_secured())
+            }
             Relation::Sequence(sequence) => sequence.owned_by.iter().map(|(table, _)| Self::OwnedBy(table)).collect(),
             Relation::View(_) => vec![Self::View],
             Relation::Index { .. } => Vec::new(),
         }
     }
 
-    fn of_lists(constraints: &'a [Constraint], triggers: &'a [Trigger], secured: bool) -> Vec<Self> {
+    fn of_lists(
+        constraints: &'a [Constraint],
+        triggers: &'a [Trigger],
+        parts: &'a [PartKey],
+        secured: bool,
+    ) -> Vec<Self> {
         let keys = constraints.iter().filter_map(|constraint| match &constraint.kind {
             ConstraintKind::ForeignKey(key) => Some(Self::References(&key.table)),
             _ => None,
         });
-        let names = constraints.iter().map(|constraint| Self::HasConstraint(&constraint.name));
+        let names = constraints.iter().map(|constraint| &constraint.name).chain(parts.iter().map(|part| &part.name));
+        let names = names.map(Self::HasConstraint);
         let triggers = triggers.iter().filter_map(|trigger| trigger.constraint.as_ref());
         keys.chain(names).chain(triggers.map(Self::HasConstraint)).chain(secured.then_some(Self::Secured)).collect()
     }
@@ -594,6 +608,8 @@ pub struct Table {
     pub constraints: List<Constraint>,
     pub indexes: List<Index>,
     pub triggers: List<Trigger>,
+    /// Constraints beside those of its foreign keys to partitioned tables: one for each partition there.
+    pub part_keys: Vec<PartKey>,
     pub rules: Vec<Rule>,
     pub policies: Vec<Policy>,
     pub row_security: bool,
@@ -633,6 +649,7 @@ impl Table {
             constraints: List::new(),
             indexes: List::new(),
             triggers: List::new(),
+            part_keys: Vec::new(),
             rules: Vec::new(),
             policies: Vec::new(),
             row_security: false,
@@ -669,7 +686,11 @@ impl Table {
 
     /// Whether `pg_constraint` has a row of that name for the table: those of constraint triggers count.
     pub fn has_constraint(&self, name: &str) -> bool {
-        self.constraint(name).is_some() || self.constraint_trigger(name).is_some()
+        self.constraint(name).is_some() || self.constraint_trigger(name).is_some() || self.part_key(name).is_some()
+    }
+
+    pub fn part_key(&self, name: &str) -> Option<&PartKey> {
+        self.part_keys.iter().find(|part| part.name == *name)
     }
 
     pub fn index(&self, name: &str) -> Option<&Index> {
@@ -856,6 +877,16 @@ impl ConstraintKind {
             Self::NotNull { .. } => "not null",
         }
     }
+}
+
+/// What a foreign key has for a partition of the table that it references: a constraint that nobody wrote, whose name is
+/// taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartKey {
+    pub name: Ident,
+    /// The foreign key.
+    pub key: Ident,
+    pub partition: QualifiedName,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -84,6 +84,18 @@ pub(crate) fn constraint_name(
     })
 }
 
+/// A free name for a constraint beside one of a name that is taken (18).
+pub(crate) fn numbered_constraint_name(catalog: &Catalog, table: &QualifiedName, taken: &Ident) -> Ident {
+    let mut number: u32 = 1;
+    loop {
+        let name = object_name(taken.as_str(), None, Some(&number.to_string()));
+        if !catalog.has_constraint_name(table.schema.as_ref(), &name) || number == u32::MAX {
+            return name;
+        }
+        number += 1;
+    }
+}
+
 /// The columns' part of a chosen name: joined by `_`, no longer than one identifier needs.
 pub(crate) fn columns_part<'a>(columns: impl IntoIterator<Item = &'a str>) -> String {
     let mut joined = String::new();

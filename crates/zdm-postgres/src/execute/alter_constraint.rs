@@ -307,6 +307,9 @@ impl Run {
                 );
                 return refuse("42809", message);
             }
+            if table.part_key(constraint.as_str()).is_some() {
+                return self.not_to_be_altered(name, constraint);
+            }
             return refuse(
                 "42704",
                 format!("constraint \"{constraint}\" of relation \"{}\" does not exist", name.name),
@@ -347,8 +350,7 @@ impl Run {
             );
         };
         if known.inherited {
-            let sqlstate = if self.version.at_least(18) { "55000" } else { "XX000" };
-            return refuse(sqlstate, format!("cannot alter constraint \"{constraint}\" on relation \"{}\"", name.name));
+            return self.not_to_be_altered(name, constraint);
         }
         let was_enforced = known.attributes.enforced;
         let partitions = self.partitions(name);
@@ -408,6 +410,10 @@ impl Run {
         let Some(known) = table.constraint(constraint.as_str()).cloned() else {
             if table.assumed {
                 queue.entry(name.clone()).or_default().verify = true;
+                return Ok(());
+            }
+            // It was valid from the start.
+            if table.part_key(constraint.as_str()).is_some() {
                 return Ok(());
             }
             if table.constraint_trigger(constraint.as_str()).is_some() {
@@ -484,6 +490,11 @@ impl Run {
         }
     }
 
+    fn not_to_be_altered(&self, name: &QualifiedName, constraint: &Ident) -> Step {
+        let sqlstate = if self.version.at_least(18) { "55000" } else { "XX000" };
+        refuse(sqlstate, format!("cannot alter constraint \"{constraint}\" on relation \"{}\"", name.name))
+    }
+
     fn not_to_be_validated(&self, name: &QualifiedName, constraint: &Ident) -> Step {
         refuse(
             "42809",
@@ -519,7 +530,14 @@ impl Run {
         let table = self.table(name);
         // The partitions are looked at before the constraint is looked for; inheritance children are not.
         self.tree(table.partition_by.is_none(), name, mode);
+        let inherited = || {
+            let message = format!("cannot drop inherited constraint \"{constraint}\" of relation \"{}\"", name.name);
+            refuse("42P16", message)
+        };
         let Some(known) = table.constraint(constraint.as_str()).cloned() else {
+            if table.part_key(constraint.as_str()).is_some() {
+                return inherited();
+            }
             if table.constraint_trigger(constraint.as_str()).is_none() && if_exists || table.assumed {
                 return Ok(());
             }
@@ -543,10 +561,7 @@ impl Run {
             return self.drop_inheritable(name, &known, !only, mode);
         }
         if known.inherited {
-            return refuse(
-                "42P16",
-                format!("cannot drop inherited constraint \"{constraint}\" of relation \"{}\"", name.name),
-            );
+            return inherited();
         }
         if let Some(parent) = table.index(constraint.as_str()).and_then(|index| index.parent.as_ref()) {
             return refuse(

@@ -1532,6 +1532,9 @@ impl Run {
                 .filter(|table| table.name.schema == schema)
                 .flat_map(|table| {
                     let constraints = table.constraints.iter().filter(|known| known.name == written_name.name);
+                    let part = table.part_key(written_name.name.as_str());
+                    let of_part = part.and_then(|part| table.constraint(part.key.as_str()));
+                    let constraints = constraints.chain(of_part);
                     let triggers =
                         table.triggers.iter().filter(|trigger| trigger.constraint.as_ref() == Some(&written_name.name));
                     let attributes =

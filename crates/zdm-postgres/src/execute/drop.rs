@@ -490,7 +490,10 @@ impl Run {
             ConstraintKind::Check { .. } | ConstraintKind::NotNull { .. } => {}
         }
         let dropped = constraint.name.clone();
-        self.catalog_mut().edit_table(name, |table| table.constraints.retain(|known| known.name != dropped));
+        self.catalog_mut().edit_table(name, |table| {
+            table.constraints.retain(|known| known.name != dropped);
+            table.part_keys.retain(|part| part.key != dropped);
+        });
         Ok(())
     }
 

@@ -5,7 +5,7 @@
 
 use super::create_table::{NewForeignKey, of_ranges};
 use super::{Run, Step, refuse};
-use crate::catalog::{Constraint, ConstraintKind, ForeignKey, Table};
+use crate::catalog::{Constraint, ConstraintKind, ForeignKey, PartKey, Table};
 use crate::data_type::{DataType, quoted_if_needed};
 use crate::effects::UncertainEffect;
 use crate::lock::LockMode;
@@ -102,8 +102,7 @@ impl Run {
             given
         } else {
             let joined = naming::columns_part(key.columns.iter().map(Ident::as_str));
-            let taken = self.names_of_partition_keys(name);
-            naming::constraint_name(self.catalog(), name, Some(&joined), "fkey", &taken)
+            naming::constraint_name(self.catalog(), name, Some(&joined), "fkey", &[])
         };
         for (from, to) in key.columns.iter().zip(&references) {
             if let (Some(from), Some(to)) = (table.column(from.as_str()), target.column(to.as_str()))
@@ -130,6 +129,9 @@ impl Run {
         };
         self.catalog_mut().edit_table(name, |table| table.constraints.push(constraint.clone()));
         self.lock_referenced(&referenced);
+        for partition in self.partitions_in_turn(&referenced) {
+            self.add_part_key(name, &constraint.name, &partition);
+        }
         let mut unchecked = vec![name.clone()];
         if table.partition_by.is_some() {
             unchecked = self.catalog().descendants(name);
@@ -193,22 +195,6 @@ impl Run {
             }
         });
         Ok(Some(existing.valid))
-    }
-
-    /// Before 18 a key to a partitioned table has one more for each partition, whose names are numbered on.
-    fn names_of_partition_keys(&self, name: &QualifiedName) -> Vec<Ident> {
-        let mut names = Vec::new();
-        if self.version.at_least(18) {
-            return names;
-        }
-        for constraint in &self.table(name).constraints {
-            let ConstraintKind::ForeignKey(key) = &constraint.kind else { continue };
-            let joined = naming::columns_part(key.columns.iter().map(Ident::as_str));
-            for _ in self.partitions(&key.table) {
-                names.push(naming::constraint_name(self.catalog(), name, Some(&joined), "fkey", &names));
-            }
-        }
-        names
     }
 
     /// The columns that a key references: its own list, checked against the keys of the table, or the primary key.
@@ -409,6 +395,24 @@ impl Run {
         if self.table(name).partition_by.is_some() { self.catalog().descendants(name) } else { Vec::new() }
     }
 
+    /// The same, each before its own partitions and these before the next one.
+    fn partitions_in_turn(&self, name: &QualifiedName) -> Vec<QualifiedName> {
+        let mut found: Vec<QualifiedName> = Vec::new();
+        let mut reached = vec![name.clone()];
+        while let Some(current) = reached.pop() {
+            let table = self.table(&current);
+            if table.partition_by.is_some() {
+                reached.extend(
+                    table.children.iter().rev().filter(|child| !found.contains(child) && *child != name).cloned(),
+                );
+            }
+            if current != *name {
+                found.push(current);
+            }
+        }
+        found
+    }
+
     /// Takes a foreign key off its table and the table's partitions.
     pub(super) fn forget_foreign_key(&mut self, name: &QualifiedName, constraint: &Ident, key: &ForeignKey) {
         for partition in self.partitions(name) {
@@ -418,7 +422,10 @@ impl Run {
                 });
             });
         }
-        self.catalog_mut().edit_table(name, |table| table.constraints.retain(|known| known.name != *constraint));
+        self.catalog_mut().edit_table(name, |table| {
+            table.constraints.retain(|known| known.name != *constraint);
+            table.part_keys.retain(|part| part.key != *constraint);
+        });
     }
 
     /// The foreign keys that reference a table by itself or as a partition of a referenced one, as they were declared.
@@ -434,10 +441,53 @@ impl Run {
     }
 
     /// Keys that reference the parent reach into a new partition. Before 15 their tables are only read for it.
-    pub(super) fn hook_keys_into(&mut self, parent: &QualifiedName) {
+    pub(super) fn hook_keys_into(&mut self, parent: &QualifiedName, child: &QualifiedName) {
         let mode = if self.version.at_least(15) { LockMode::ShareRowExclusive } else { LockMode::AccessShare };
-        for (referencing, _, _) in self.keys_into(parent) {
+        for (referencing, constraint, _) in self.keys_into(parent) {
             self.lock(&referencing, mode);
+            for partition in std::iter::once(child.clone()).chain(self.partitions_in_turn(child)) {
+                self.add_part_key(&referencing, &constraint.name, &partition);
+            }
+        }
+    }
+
+    /// What a key has for a partition of the table that it references (`addFkRecurseReferenced`).
+    fn add_part_key(&mut self, name: &QualifiedName, key: &Ident, partition: &QualifiedName) {
+        let table = self.table(name);
+        let Some(ConstraintKind::ForeignKey(known)) = table.constraint(key.as_str()).map(|known| &known.kind) else {
+            return;
+        };
+        let chosen = self.beside_foreign_key(name, key, known);
+        let part = PartKey { name: chosen, key: key.clone(), partition: partition.clone() };
+        self.catalog_mut().edit_table(name, |table| table.part_keys.push(part));
+    }
+
+    /// The name of a constraint that could not have the key's.
+    pub(super) fn beside_foreign_key(&self, name: &QualifiedName, constraint: &Ident, key: &ForeignKey) -> Ident {
+        if self.version.at_least(18) {
+            return naming::numbered_constraint_name(self.catalog(), name, constraint);
+        }
+        let joined = naming::columns_part(key.columns.iter().map(Ident::as_str));
+        naming::constraint_name(self.catalog(), name, Some(&joined), "fkey", &[])
+    }
+
+    /// A partition leaves the table that keys reference.
+    pub(super) fn forget_part_keys(&mut self, child: &QualifiedName) {
+        let gone: Vec<QualifiedName> = std::iter::once(child.clone()).chain(self.partitions(child)).collect();
+        for (referencing, _, _) in self.keys_into(child) {
+            self.catalog_mut().edit_table(&referencing, |table| {
+                table.part_keys.retain(|part| !gone.contains(&part.partition));
+            });
+        }
+    }
+
+    /// What was a part of its parent's key is one of its own.
+    pub(super) fn add_part_keys_of(&mut self, name: &QualifiedName) {
+        for constraint in &self.table(name).constraints {
+            let ConstraintKind::ForeignKey(key) = &constraint.kind else { continue };
+            for partition in self.partitions_in_turn(&key.table) {
+                self.add_part_key(name, &constraint.name, &partition);
+            }
         }
     }
 }

@@ -154,7 +154,7 @@ impl Run {
             }
         }
         self.attach_foreign_keys(&child, name)?;
-        self.hook_keys_into(name);
+        self.hook_keys_into(name, &child);
         Ok(())
     }
 
@@ -356,23 +356,18 @@ impl Run {
 
     /// A new partition gets the parent's foreign keys; there are no rows to check.
     pub(super) fn clone_parent_foreign_keys(&mut self, child: &QualifiedName, parent: &QualifiedName) {
+        self.hook_keys_into(parent, child);
         for constraint in &self.table(parent).constraints {
             let ConstraintKind::ForeignKey(key) = &constraint.kind else { continue };
             self.lock_referenced(&key.table);
             self.copy_foreign_key(child, constraint, key);
         }
-        self.hook_keys_into(parent);
     }
 
     /// `CloneFkReferencing`: the parent's name is taken where it is free.
     fn copy_foreign_key(&mut self, child: &QualifiedName, constraint: &Constraint, key: &ForeignKey) {
         let taken = self.table(child).has_constraint(constraint.name.as_str());
-        let name = if taken {
-            let joined = naming::columns_part(key.columns.iter().map(Ident::as_str));
-            naming::constraint_name(self.catalog(), child, Some(&joined), "fkey", &[])
-        } else {
-            constraint.name.clone()
-        };
+        let name = if taken { self.beside_foreign_key(child, &constraint.name, key) } else { constraint.name.clone() };
         let copy = Constraint { name, inherited: true, ..constraint.clone() };
         self.catalog_mut().edit_table(child, |table| table.constraints.push(copy));
     }
@@ -559,6 +554,7 @@ impl Run {
                 table.constraints.retain(|constraint| !(constraint.inherited && lost.contains(&constraint.name)));
             });
         }
+        self.forget_part_keys(&child);
         self.catalog_mut().edit_table(name, |table| table.children.retain(|known| *known != child));
         self.share_identity(&child, &[]);
         self.catalog_mut().edit_table(&child, |table| {
@@ -573,6 +569,7 @@ impl Run {
                 index.parent = None;
             }
         });
+        self.add_part_keys_of(&child);
         Ok(())
     }
 

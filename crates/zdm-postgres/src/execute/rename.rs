@@ -393,6 +393,17 @@ impl Run {
                 });
                 return Ok(());
             }
+            if table.part_key(from.as_str()).is_some() {
+                if table.has_constraint(to.as_str()) {
+                    return taken();
+                }
+                self.catalog_mut().edit_table(&name, |table| {
+                    for part in table.part_keys.iter_mut().filter(|part| part.name == *from) {
+                        part.name = to.clone();
+                    }
+                });
+                return Ok(());
+            }
             return refuse("42704", format!("constraint \"{from}\" for table \"{}\" does not exist", name.name));
         };
         let goes_down = matches!(constraint.kind, ConstraintKind::Check { .. } | ConstraintKind::NotNull { .. });
@@ -431,6 +442,9 @@ impl Run {
             self.catalog_mut().edit_table(&name, |table| {
                 for constraint in table.constraints.iter_mut().filter(|constraint| constraint.name == *from) {
                     constraint.name = to.clone();
+                }
+                for part in table.part_keys.iter_mut().filter(|part| part.key == *from) {
+                    part.key = to.clone();
                 }
             });
         }
@@ -482,6 +496,7 @@ fn rename_references(catalog: &mut Catalog, from: &QualifiedName, to: &Qualified
                     || table.inherits.contains(from)
                     || table.partition_of.as_ref().is_some_and(|(parent, _)| parent == from)
                     || table.columns.iter().any(|column| column.draws_from(from))
+                    || table.part_keys.iter().any(|part| part.partition == *from)
                     || table.constraints.iter().any(
                         |constraint| matches!(&constraint.kind, ConstraintKind::ForeignKey(key) if key.table == *from),
                     );
@@ -496,6 +511,9 @@ fn rename_references(catalog: &mut Catalog, from: &QualifiedName, to: &Qualified
                         && parent == from
                     {
                         *parent = to.clone();
+                    }
+                    for part in table.part_keys.iter_mut().filter(|part| part.partition == *from) {
+                        part.partition = to.clone();
                     }
                     for constraint in &mut table.constraints {
                         if let ConstraintKind::ForeignKey(key) = &mut constraint.kind
