@@ -587,6 +587,10 @@ impl Run {
             for child in self.catalog().descendants(name) {
                 self.lock(&child, mode);
                 let table = self.table(&child);
+                // A partition's own key that became a part of this one has another name.
+                let is_key = |own: &crate::catalog::Constraint| {
+                    matches!(own.kind, ConstraintKind::ForeignKey(_)) && own.kind == known.kind
+                };
                 let of_index = |index: &Ident| {
                     table
                         .index(index.as_str())
@@ -596,7 +600,7 @@ impl Run {
                 let inherited = table
                     .constraints
                     .iter()
-                    .find(|known| known.inherited && (known.name == *constraint || of_index(&known.name)))
+                    .find(|own| own.inherited && (own.name == *constraint || of_index(&own.name) || is_key(own)))
                     .cloned();
                 if let Some(inherited) = &inherited {
                     dropped_indexes.push(child.sibling(inherited.name.clone()));

@@ -135,10 +135,17 @@ impl Run {
         let mut unchecked = vec![name.clone()];
         if table.partition_by.is_some() {
             unchecked = self.catalog().descendants(name);
+            // Of a partition that has the key already its own partitions have it, too.
+            let mut adopted: Vec<QualifiedName> = Vec::new();
             for partition in unchecked.clone() {
+                if adopted.contains(&partition) {
+                    continue;
+                }
                 self.lock(&partition, LockMode::ShareRowExclusive);
                 if let Some(valid) = self.adopt_foreign_key(&partition, &constraint)? {
-                    unchecked.retain(|name| !valid || *name != partition);
+                    let below = self.partitions(&partition);
+                    unchecked.retain(|name| !valid || (*name != partition && !below.contains(name)));
+                    adopted.extend(below);
                     continue;
                 }
                 let copy = Constraint { inherited: true, ..constraint.clone() };
