@@ -155,7 +155,7 @@ impl Run {
         if alter.actions.iter().filter(persistence).count() > 1 {
             return refuse("0A000", "cannot change persistence setting twice");
         }
-        self.check_typed(&name, &alter.actions)?;
+        self.check_kind(&name, &alter.actions)?;
         self.prepare_actions(&name, &alter.actions, alter.only.0)?;
         let mut queue = Queue::new();
         let mut passes: Vec<(Pass, usize)> =
@@ -198,17 +198,25 @@ impl Run {
         self.rewrite_tables(&queue)
     }
 
-    /// The type decides which columns a typed table has.
-    fn check_typed(&self, name: &QualifiedName, actions: &[AlterTableAction]) -> Step {
-        if self.table(name).of_type.is_none() {
-            return Ok(());
-        }
+    /// What no table of the kind can have done to it (`ATPrepAddColumn` and its kin): the type decides which columns a typed
+    /// table has.
+    fn check_kind(&self, name: &QualifiedName, actions: &[AlterTableAction]) -> Step {
+        let table = self.table(name);
+        let typed = table.of_type.is_some();
         for action in actions {
             let what = match action {
-                AlterTableAction::AddColumn { .. } => "add column to",
-                AlterTableAction::DropColumn { .. } => "drop column from",
-                AlterTableAction::AlterColumnType { .. } => "alter column type of",
-                AlterTableAction::Inherit { .. } => return refuse("42809", "cannot change inheritance of typed table"),
+                AlterTableAction::Inherit { .. } => {
+                    let kind = match (typed, table.partition_of.is_some(), table.partition_by.is_some()) {
+                        (true, _, _) => "typed table",
+                        (_, true, _) => "a partition",
+                        (_, _, true) => "partitioned table",
+                        _ => continue,
+                    };
+                    return refuse("42809", format!("cannot change inheritance of {kind}"));
+                }
+                AlterTableAction::AddColumn { .. } if typed => "add column to",
+                AlterTableAction::DropColumn { .. } if typed => "drop column from",
+                AlterTableAction::AlterColumnType { .. } if typed => "alter column type of",
                 _ => continue,
             };
             return refuse("42809", format!("cannot {what} typed table"));

@@ -1040,10 +1040,11 @@ impl Run {
 
     /// Columns that an INSERT of MERGE gives no value draw from their sequences.
     fn draw_for_merge(&mut self, name: &QualifiedName, dml: &Dml) {
+        let drawn_anyway = dml.query.says(&["overriding", "user"]);
         for clause in &dml.merge {
             let MergeAction::Insert(columns) = &clause.action else { continue };
             for column in &self.table(name).columns {
-                if columns.contains(&column.name) {
+                if columns.contains(&column.name) && !(drawn_anyway && column.identity.is_some()) {
                     continue;
                 }
                 let mut sequences: Vec<QualifiedName> =

@@ -789,12 +789,6 @@ impl Run {
 
     pub(super) fn inherit(&mut self, name: &QualifiedName, parent: &QualifiedName, queue: &mut Queue) -> Step {
         let table = self.table(name);
-        if table.partition_of.is_some() {
-            return refuse("42809", "cannot change inheritance of a partition");
-        }
-        if table.partition_by.is_some() {
-            return refuse("42809", "cannot change inheritance of partitioned table");
-        }
         let parent = self.open(parent)?;
         self.lock(&parent, LockMode::ShareUpdateExclusive);
         self.check_parent(&parent).map_err(|refusal| {
@@ -839,9 +833,14 @@ impl Run {
         self.lock(&parent, LockMode::AccessShare);
         let table = self.table(name);
         if !table.inherits.contains(&parent) && !table.assumed {
+            let (child, parent, partitioned) = (&name.name, &parent.name, self.table(&parent).partition_by.is_some());
             return refuse(
                 "42P01",
-                format!("relation \"{}\" is not a parent of relation \"{}\"", parent.name, name.name),
+                if partitioned {
+                    format!("relation \"{child}\" is not a partition of relation \"{parent}\"")
+                } else {
+                    format!("relation \"{parent}\" is not a parent of relation \"{child}\"")
+                },
             );
         }
         self.catalog_mut().edit_table(&parent, |table| table.children.retain(|child| child != name));
