@@ -6,7 +6,7 @@ use super::column::not_for_partitioned;
 use super::create_table::{Check, Key, KeyKind, NotNull, Parts};
 use super::not_null::not_null_constraint;
 use super::{Run, Step, refuse};
-use crate::catalog::{ConstraintKind, ForeignKey};
+use crate::catalog::{ConstraintKind, ForeignKey, Relation};
 use crate::data_type::quoted_if_needed;
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
@@ -164,7 +164,15 @@ impl Run {
             if table.assumed {
                 return Ok(());
             }
-            return match self.find(&name.sibling(index_name.clone())) {
+            let other = self.find(&name.sibling(index_name.clone()));
+            let of_constraint = other.as_ref().and_then(|other| self.catalog().index(other));
+            if of_constraint.is_some_and(|(_, index)| index.constraint) {
+                return refuse("55000", format!("index \"{index_name}\" is already associated with a constraint"));
+            }
+            return match other {
+                Some(other) if !matches!(self.catalog().relation(&other), Some(Relation::Index { .. })) => {
+                    refuse("42809", format!("\"{index_name}\" is not an index"))
+                }
                 Some(_) => {
                     refuse("55000", format!("index \"{index_name}\" does not belong to table \"{}\"", name.name))
                 }

@@ -524,6 +524,7 @@ impl Run {
                 };
                 index.name = chosen;
                 index.parent = None;
+                index.valid = true;
                 placed.push(index);
             }
             for index in &placed {

@@ -141,6 +141,7 @@ impl Run {
                 if adopted.contains(&partition) {
                     continue;
                 }
+                refuse_itself(&partition, &referenced)?;
                 self.lock(&partition, LockMode::ShareRowExclusive);
                 if let Some(valid) = self.adopt_foreign_key(&partition, &constraint)? {
                     let below = self.partitions(&partition);
@@ -497,6 +498,15 @@ impl Run {
             }
         }
     }
+}
+
+/// `CheckAlterTableIsSafe`: the key's own table is open while its partitions get the key.
+pub(super) fn refuse_itself(partition: &QualifiedName, referenced: &QualifiedName) -> Step {
+    if partition != referenced {
+        return Ok(());
+    }
+    let name = &partition.name;
+    refuse("55006", format!("cannot ALTER TABLE \"{name}\" because it is being used by active queries in this session"))
 }
 
 /// `transformColumnNameList`.

@@ -345,6 +345,7 @@ impl Run {
                 continue;
             }
             for table in std::iter::once(child.clone()).chain(self.catalog().descendants(child)) {
+                super::foreign_key::refuse_itself(&table, &key.table)?;
                 self.copy_foreign_key(&table, constraint, key);
             }
             if constraint.valid {
