@@ -5371,3 +5371,39 @@ ALTER TABLE stone ADD CONSTRAINT u UNIQUE USING INDEX stone
 ALTER TABLE stone ADD CONSTRAINT u UNIQUE USING INDEX stone_b_key
 ALTER TABLE stone ADD CONSTRAINT u PRIMARY KEY USING INDEX nope
 CREATE TABLE new_rock (a int, id int, k int, pit int, PRIMARY KEY (a)) ==> ALTER TABLE rock ATTACH PARTITION new_rock FOR VALUES IN (1)
+
+-- base meadow
+CREATE TABLE grass (id int, n int);
+CREATE TABLE clover (id int);
+CREATE FUNCTION tall() RETURNS bigint LANGUAGE sql STABLE AS 'SELECT count(*) FROM grass';
+CREATE FUNCTION tall_sure(i int) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT count(*) FROM clover WHERE id = i';
+CREATE FUNCTION tall_named(i int) RETURNS bigint LANGUAGE sql STABLE AS 'SELECT count(*) FROM s.clover WHERE id = i';
+CREATE FUNCTION tall_named_sure(i int) RETURNS bigint LANGUAGE sql IMMUTABLE AS 'SELECT count(*) FROM s.clover WHERE id = i';
+CREATE FUNCTION low(i int) RETURNS int LANGUAGE sql STABLE AS 'SELECT i + 1';
+CREATE FUNCTION low_sure(i int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT i + 1';
+CREATE FUNCTION twice(i int) RETURNS int LANGUAGE sql VOLATILE AS 'SELECT 1; SELECT 2';
+CREATE FUNCTION plp(i int) RETURNS bigint LANGUAGE plpgsql IMMUTABLE AS 'begin return (select count(*) from clover); end';
+INSERT INTO grass SELECT g, g FROM generate_series(1, 1500) g;
+-- cases
+CREATE INDEX ON grass (tall())
+CREATE INDEX ON clover (tall())
+CREATE INDEX ON grass (tall_sure(id))
+CREATE INDEX ON clover (tall_sure(id))
+CREATE INDEX ON grass (tall_named(id))
+CREATE INDEX ON grass (tall_named_sure(id))
+CREATE INDEX ON grass (low(id))
+CREATE INDEX ON grass (low_sure(id))
+CREATE INDEX ON grass (twice(id))
+CREATE INDEX ON grass (id) WHERE tall() > 5
+CREATE INDEX ON grass (id) WHERE tall_sure(id) > 5
+CREATE INDEX ON grass (id) WHERE low(id) > 5
+ALTER TABLE grass ADD COLUMN m bigint GENERATED ALWAYS AS (tall()) STORED
+ALTER TABLE clover ADD COLUMN m bigint GENERATED ALWAYS AS (tall_named(id)) STORED
+ALTER TABLE clover ADD COLUMN m int GENERATED ALWAYS AS (low(id)) STORED
+ALTER TABLE clover ADD COLUMN m int GENERATED ALWAYS AS (twice(id)) STORED
+CREATE TABLE x (id int) PARTITION BY RANGE (tall_named(id))
+CREATE TABLE x (id int) PARTITION BY RANGE (low(id))
+ALTER TABLE clover ADD EXCLUDE USING btree (tall_named(id) WITH =)
+ALTER TABLE clover ADD COLUMN m bigint DEFAULT tall()
+ALTER TABLE clover ADD EXCLUDE USING btree (id WITH =) WHERE (tall_named(id) > 5)
+ALTER TABLE clover ADD EXCLUDE USING btree (low(id) WITH =)

@@ -3,10 +3,10 @@
 //!
 //! Only what is certain counts: an argument whose type is not known leaves an overloaded function in doubt.
 
-use crate::catalog::{Catalog, Table, UserTypeKind};
+use crate::catalog::{Catalog, Function, Table, UserTypeKind};
 use crate::data_type::DataType;
 use crate::expr::ExprNode;
-use crate::statement::{TypeDefinition, Volatility};
+use crate::statement::{Statement, TypeDefinition, Volatility};
 use crate::version::PgVersion;
 use crate::volatility;
 
@@ -26,11 +26,9 @@ pub(crate) fn is_surely_mutable(
                     let overloads = catalog.functions(&user);
                     let matching = overloads.iter().filter(|overload| overload.arguments.len() == args.len());
                     let mut count = 0;
-                    // An SQL function that is inlined counts as its body.
-                    let all = matching.inspect(|_| count += 1).all(|overload| {
-                        overload.volatility != Volatility::Immutable
-                            && overload.language.as_ref().is_some_and(|language| *language != "sql")
-                    });
+                    let all = matching
+                        .inspect(|_| count += 1)
+                        .all(|overload| overload.volatility != Volatility::Immutable && !may_be_inlined(overload));
                     all && count > 0
                 }
                 None if function.schema.as_ref().is_none_or(|schema| *schema == "pg_catalog") => {
@@ -59,6 +57,18 @@ pub(crate) fn is_surely_mutable(
         };
     });
     mutable
+}
+
+/// `inline_function`: an SQL function of one query without tables counts as its body.
+fn may_be_inlined(function: &Function) -> bool {
+    if function.language.as_ref().is_some_and(|language| *language != "sql") {
+        return false;
+    }
+    match function.statements.as_deref().map(Vec::as_slice) {
+        Some([Statement::Select(query)]) => query.relations.is_empty(),
+        Some(_) => false,
+        None => true,
+    }
 }
 
 /// The type of a column, of a cast, or of a time in a zone; others are not known here.

@@ -17,7 +17,7 @@ use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
 use crate::statement::{
     AlterTable, AlterTableAction, ColumnConstraintKind, ColumnDef, KeyConstraint, ObjectKind, SequenceOptions,
-    TableConstraint, TableConstraintKind,
+    TableConstraint, TableConstraintKind, Volatility,
 };
 use crate::typing::Place;
 use crate::volatility::ExprVolatility;
@@ -1025,12 +1025,15 @@ impl Run {
             if generated.as_ref().is_some_and(|generated| generated.stored) || identity || constrained_domain {
                 work.rewrite = true;
             } else if let Some(default) = &default {
-                if !self.is_empty(target) {
+                let volatility = self.expression_volatility(&default.node);
+                // What does not change is computed once, rows or not.
+                let once = matches!(volatility, ExprVolatility::Known(known) if known != Volatility::Volatile);
+                if !self.is_empty(target) || (once && self.has_storage(target)) {
                     self.run_functions_in(&default.node);
                 }
-                match self.expression_volatility(&default.node) {
+                match volatility {
                     ExprVolatility::Known(volatility) => {
-                        if volatility == crate::statement::Volatility::Volatile {
+                        if volatility == Volatility::Volatile {
                             if !self.is_empty(target) {
                                 self.draw_from(&default.node);
                             }

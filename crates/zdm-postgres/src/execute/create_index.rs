@@ -7,9 +7,9 @@ use crate::catalog::{Index, Relation, Table};
 use crate::effects::{UncertainEffect, Waits};
 use crate::expr::ExprNode;
 use crate::lock::LockMode;
-use crate::name::{Ident, QualifiedName};
+use crate::name::{Ident, QualifiedName, Written};
 use crate::naming;
-use crate::statement::{CreateIndex, IndexElement, IndexKey, Persistence};
+use crate::statement::{CreateIndex, IndexElement, IndexKey, Persistence, Statement};
 use crate::typing::Place;
 
 impl Run {
@@ -125,20 +125,13 @@ impl Run {
     /// `DefineIndex`: what the access method can, the columns and their operator classes, and what no index can have.
     fn check_index(&mut self, index: &mut Index, table: Option<&Table>) -> Step {
         self.check_method(index, false)?;
-        if let (Some(predicate), Some(table)) = (&index.predicate, table)
-            && self.is_surely_mutable(&predicate.node, table)
-        {
-            return refuse("42P17", "functions in index predicate must be marked IMMUTABLE");
-        }
+        self.check_index_predicate(index, table)?;
         check_index_options(index.method.as_str(), &index.options)?;
         if let Some(table) = table {
             for element in &index.elements {
                 match &element.key {
                     IndexKey::Column(column) => Self::need_columns(table, std::slice::from_ref(column))?,
-                    IndexKey::Expr(expr) if self.is_surely_mutable(&expr.node, table) => {
-                        return refuse("42P17", "functions in index expression must be marked IMMUTABLE");
-                    }
-                    IndexKey::Expr(_) => {}
+                    IndexKey::Expr(expr) => self.check_immutable(&expr.node, table, "expression")?,
                 }
             }
             Self::need_columns(table, &index.include)?;
@@ -152,6 +145,57 @@ impl Run {
         }
         self.without_defaults(index, table);
         Ok(())
+    }
+
+    /// `CheckPredicate`.
+    pub(super) fn check_index_predicate(&self, index: &Index, table: Option<&Table>) -> Step {
+        match (&index.predicate, table) {
+            (Some(predicate), Some(table)) => self.check_immutable(&predicate.node, table, "predicate"),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn check_immutable(&self, node: &ExprNode, table: &Table, what: &str) -> Step {
+        self.check_inlined(node)?;
+        if self.is_surely_mutable(node, table) {
+            return refuse("42P17", format!("functions in index {what} must be marked IMMUTABLE"));
+        }
+        Ok(())
+    }
+
+    /// Since 17 what an SQL function names is looked for in `pg_catalog` and among the temporary relations alone, while the
+    /// expressions of an index are planned (`RestrictSearchPath`).
+    fn check_inlined(&self, node: &ExprNode) -> Step {
+        if !self.version.at_least(17) {
+            return Ok(());
+        }
+        let mut missing: Option<QualifiedName> = None;
+        node.walk(&mut |node| {
+            let ExprNode::Call { function, args, .. } = node else { return };
+            let Some(name) = self.find_function(function).filter(|_| missing.is_none()) else { return };
+            let mut fitting =
+                self.catalog().functions(&name).iter().filter(|function| function.arguments.len() == args.len());
+            let (Some(only), None) = (fitting.next(), fitting.next()) else { return };
+            let sql = only.language.as_ref().is_some_and(|language| *language == "sql") && !only.standard_body;
+            let (true, Some([Statement::Select(query)])) = (sql, only.statements.as_deref().map(Vec::as_slice)) else {
+                return;
+            };
+            missing = query.relations.iter().find(|relation| self.is_beyond(relation)).cloned();
+        });
+        match missing {
+            Some(relation) => refuse("42P01", format!("relation \"{}\" does not exist", relation.name)),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether a relation is only found by a search path, and not among the server's or the temporary ones.
+    fn is_beyond(&self, relation: &QualifiedName) -> bool {
+        let temporary = QualifiedName::with_schema("pg_temp", relation.name.clone());
+        relation.schema.is_none()
+            && relation.written == Written::Bare
+            && !relation.name.as_str().starts_with("pg_")
+            && self.catalog().relation(&temporary).is_none()
+            && self.find(relation).is_some_and(|found| self.catalog().relation(&found).is_some())
     }
 
     /// Whether the server refuses the expression where it wants an immutable one.

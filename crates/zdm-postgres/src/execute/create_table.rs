@@ -1000,6 +1000,12 @@ impl Run {
             parent: key.parent.clone(),
         };
         if !key.inherited && !key.without_overlaps {
+            self.check_index_predicate(&index, Some(&table))?;
+            for element in &index.elements {
+                if let IndexKey::Expr(expr) = &element.key {
+                    self.check_immutable(&expr.node, &table, "expression")?;
+                }
+            }
             self.check_access_method(&index, Some(&table), &excluding)?;
         }
         let (what, operators) = match &key.kind {
