@@ -123,6 +123,12 @@ impl Script {
         for set in [&mut predicted.scans, &mut predicted.rewrites, &mut measured.scans, &mut measured.rewrites] {
             set.retain(|name| !self.empty(name));
         }
+        // A session that has read the bound of a partition does not look at its parents again.
+        if fresh.is_none() {
+            predicted
+                .locks
+                .retain(|name, mode| mode != "AS" || measured.locks.contains_key(name) || !self.is_partitioned(name));
+        }
         // The check of a foreign key finds the few rows that are referenced with or without their index.
         measured.scans.retain(|name| predicted.scans.contains(name) || !self.referenced(name));
         let found = differences(&predicted, &prediction.uncertain, &measured, scope);
@@ -271,7 +277,14 @@ impl Script {
         tables.map(|table| table.name.name.as_str().to_owned()).collect()
     }
 
-    /// Whether the table has no rows of its own; of a partitioned one, its partitions.
+    fn is_partitioned(&self, name: &str) -> bool {
+        let same = |table: &QualifiedName| {
+            table.to_string() == name
+                || (*table.name.as_str() == *name && table.schema.as_ref().is_some_and(|schema| *schema == "s"))
+        };
+        self.model.catalog().tables().any(|table| table.partition_by.is_some() && same(&table.name))
+    }
+
     /// Whether a foreign key references the table or one that it is a part of.
     fn referenced(&self, name: &str) -> bool {
         let tables = self.model.catalog().tables();

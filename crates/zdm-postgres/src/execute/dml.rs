@@ -1344,7 +1344,12 @@ impl Run {
             } else {
                 LockMode::RowExclusive
             };
-            self.plan(&referencing, mode, true);
+            // The key's values leave partitions out.
+            let prunes = self.partition_keys(&referencing).iter().any(|column| key.columns.contains(column));
+            self.plan(&referencing, mode, !prunes);
+            if prunes {
+                self.maybe_read_partitions(&referencing, mode, "rows of it may reference them");
+            }
             let sqlstate = if action == "RESTRICT" && self.version.at_least(18) { "23001" } else { "23503" };
             self.may_fail(name, sqlstate, format!("a row of {referencing} references a row that goes"));
             self.lock_some_rows(&referencing, format!("rows of {referencing} reference them"));
@@ -1364,7 +1369,7 @@ impl Run {
             }
             let by_index = self.finds_by_index(&referencing, &key);
             for table in std::iter::once(referencing.clone()).chain(self.catalog().descendants(&referencing)) {
-                if !by_index {
+                if !by_index && !prunes {
                     self.scan(&table);
                 } else if self.has_storage(&table) && !self.is_empty(&table) {
                     self.maybe(&table, UncertainEffect::Scan, "as many rows reference those that go");
