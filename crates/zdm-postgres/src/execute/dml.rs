@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Run, Step, refuse, written};
-use crate::catalog::{ConstraintKind, ForeignKey, Relation, Table, sequences_in};
+use crate::catalog::{Constraint, ConstraintKind, ForeignKey, Relation, Table, sequences_in};
 use crate::effects::UncertainEffect;
 use crate::expr::{ExprNode, SqlExpr};
 use crate::lock::LockMode;
@@ -1323,57 +1323,82 @@ impl Run {
         if self.is_replica() || self.table(name).key_triggers_off {
             return;
         }
-        for (referencing, constraint, key) in self.keys_into(name) {
-            if !constraint.attributes.enforced {
-                continue;
-            }
-            if change == Change::Update && !key.references.iter().any(|column| columns.contains(column)) {
-                continue;
-            }
-            let action = match change {
-                Change::Delete => key.on_delete.as_deref(),
-                _ => key.on_update.as_deref(),
-            };
-            let action = action.unwrap_or("NO ACTION").to_ascii_uppercase();
-            if action == "NO ACTION" && self.is_deferred(&referencing, &constraint.name, constraint.attributes) {
-                self.put_off(name, &referencing, &constraint.name);
-                continue;
-            }
-            let mode = if matches!(action.as_str(), "NO ACTION" | "RESTRICT") {
-                LockMode::RowShare
-            } else {
-                LockMode::RowExclusive
-            };
-            // The key's values leave partitions out.
-            let prunes = self.partition_keys(&referencing).iter().any(|column| key.columns.contains(column));
-            self.plan(&referencing, mode, !prunes);
-            if prunes {
-                self.maybe_read_partitions(&referencing, mode, "rows of it may reference them");
-            }
-            let sqlstate = if action == "RESTRICT" && self.version.at_least(18) { "23001" } else { "23503" };
-            self.may_fail(name, sqlstate, format!("a row of {referencing} references a row that goes"));
-            self.lock_some_rows(&referencing, format!("rows of {referencing} reference them"));
-            let event = match action.as_str() {
-                "NO ACTION" | "RESTRICT" => None,
-                "CASCADE" if change == Change::Delete => Some("DELETE"),
-                _ => Some("UPDATE"),
-            };
-            if let Some(event) = event {
-                self.fire_triggers(&referencing, event, &[]);
-                if followed.insert((referencing.clone(), constraint.name.clone())) {
-                    let change = if event == "DELETE" { Change::Delete } else { Change::Update };
-                    self.if_a_row("rows are referenced", |run| {
-                        run.check_keys_through(&referencing, change, &key.columns, followed);
+        for found in self.keys_into(name) {
+            self.check_key_through(name, &found, change, columns, followed);
+        }
+        // Keys to one of its partitions.
+        for partition in self.partitions(name) {
+            for found in self.catalog().foreign_keys_to(&partition) {
+                if !found.1.inherited {
+                    self.if_a_row("rows of that partition are among them", |run| {
+                        run.check_key_through(&partition, &found, change, columns, followed);
                     });
                 }
             }
-            let by_index = self.finds_by_index(&referencing, &key);
-            for table in std::iter::once(referencing.clone()).chain(self.catalog().descendants(&referencing)) {
-                if !by_index && !prunes {
-                    self.scan(&table);
-                } else if self.has_storage(&table) && !self.is_empty(&table) {
-                    self.maybe(&table, UncertainEffect::Scan, "as many rows reference those that go");
-                }
+        }
+    }
+
+    fn check_key_through(
+        &mut self,
+        name: &QualifiedName,
+        (referencing, constraint, key): &(QualifiedName, Constraint, ForeignKey),
+        change: Change,
+        columns: &[Ident],
+        followed: &mut BTreeSet<(QualifiedName, Ident)>,
+    ) {
+        if !constraint.attributes.enforced {
+            return;
+        }
+        if change == Change::Update && !key.references.iter().any(|column| columns.contains(column)) {
+            return;
+        }
+        let action = match change {
+            Change::Delete => key.on_delete.as_deref(),
+            _ => key.on_update.as_deref(),
+        };
+        let action = action.unwrap_or("NO ACTION").to_ascii_uppercase();
+        if action == "NO ACTION" && self.is_deferred(referencing, &constraint.name, constraint.attributes) {
+            self.put_off(name, referencing, &constraint.name);
+            return;
+        }
+        let mode = if matches!(action.as_str(), "NO ACTION" | "RESTRICT") {
+            LockMode::RowShare
+        } else {
+            LockMode::RowExclusive
+        };
+        // The key's values leave partitions out.
+        let prunes = self.partition_keys(referencing).iter().any(|column| key.columns.contains(column));
+        self.plan(referencing, mode, !prunes);
+        if prunes {
+            self.maybe_read_partitions(referencing, mode, "rows of it may reference them");
+        }
+        let sqlstate = if action == "RESTRICT" && self.version.at_least(18) { "23001" } else { "23503" };
+        self.may_fail(name, sqlstate, format!("a row of {referencing} references a row that goes"));
+        self.lock_some_rows(referencing, format!("rows of {referencing} reference them"));
+        let event = match action.as_str() {
+            "NO ACTION" | "RESTRICT" => None,
+            "CASCADE" if change == Change::Delete => Some("DELETE"),
+            _ => Some("UPDATE"),
+        };
+        if let Some(event) = event {
+            self.fire_triggers(referencing, event, &[]);
+            if followed.insert((referencing.clone(), constraint.name.clone())) {
+                let change = if event == "DELETE" { Change::Delete } else { Change::Update };
+                self.if_a_row("rows are referenced", |run| {
+                    run.check_keys_through(referencing, change, &key.columns, followed);
+                    // A new value is looked up in turn.
+                    if change == Change::Update && !action.starts_with("SET NULL") {
+                        run.check_keys_of(referencing, change, Some(&key.columns), false);
+                    }
+                });
+            }
+        }
+        let by_index = self.finds_by_index(referencing, key);
+        for table in std::iter::once(referencing.clone()).chain(self.catalog().descendants(referencing)) {
+            if !by_index && !prunes {
+                self.scan(&table);
+            } else if self.has_storage(&table) && !self.is_empty(&table) {
+                self.maybe(&table, UncertainEffect::Scan, "as many rows reference those that go");
             }
         }
     }

@@ -340,7 +340,7 @@ impl Run {
             self.lock_referenced(&key.table);
             if let Some(valid) = self.adopt_foreign_key(child, constraint)? {
                 if constraint.valid && !valid {
-                    self.validate_foreign_key(child, &key.columns, &key.table);
+                    self.validate_adopted_key(child, constraint, key);
                 }
                 continue;
             }
@@ -353,6 +353,22 @@ impl Run {
             }
         }
         Ok(())
+    }
+
+    /// A key that was not valid in the partition is so now. Partitions below whose own was valid are not read.
+    fn validate_adopted_key(&mut self, child: &QualifiedName, constraint: &Constraint, key: &ForeignKey) {
+        for table in std::iter::once(child.clone()).chain(self.partitions(child)) {
+            let stale = |own: &Constraint| own.kind == constraint.kind && !own.valid;
+            let checked = table == *child || self.table(&table).constraints.iter().any(stale);
+            if checked && self.has_storage(&table) {
+                self.validate_foreign_key(&table, &key.columns, &key.table);
+            }
+            self.catalog_mut().edit_table(&table, |table| {
+                for own in table.constraints.iter_mut().filter(|own| stale(own)) {
+                    own.valid = true;
+                }
+            });
+        }
     }
 
     /// A new partition gets the parent's foreign keys; there are no rows to check.
