@@ -295,6 +295,8 @@ pub struct Opaque {
     pub kind: String,
     pub text: String,
     pub reason: String,
+    /// The message with which every server refuses it as no SQL, where that is certain.
+    pub refusal: Option<String>,
 }
 
 /// A published table and how much of it is published.
@@ -1092,6 +1094,12 @@ pub struct Dml {
     pub conflict: Option<ConflictTarget>,
     /// The number of rows of INSERT … VALUES.
     pub values_rows: Option<u32>,
+    /// Of each place in the rows of INSERT … VALUES, what stands there.
+    pub given: Vec<Given>,
+    /// The rows are not all as long as the first one.
+    pub uneven: bool,
+    /// INSERT … OVERRIDING … VALUE.
+    pub overriding: Option<Overriding>,
     /// The values of INSERT … VALUES with one row; of UPDATE those of its columns, where each has one of its own.
     pub values: Vec<SqlExpr>,
     /// The WHEN clauses of MERGE, in order; of nothing else.
@@ -1122,10 +1130,37 @@ pub enum MergeWhen {
     NotMatchedBySource,
 }
 
+/// What stands at one place of rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Given {
+    /// A row has something else than DEFAULT there.
+    pub value: bool,
+    /// A row has DEFAULT there.
+    pub default: bool,
+}
+
+/// Which values an identity column takes where rows have some for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Overriding {
+    /// Those of the rows.
+    System,
+    /// Those of its sequence.
+    User,
+}
+
+/// `INSERT … VALUES …` of MERGE.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MergeInsert {
+    /// The columns that are named; none where all are meant.
+    pub columns: Vec<Ident>,
+    pub overriding: Option<Overriding>,
+    /// Of each value, what it is.
+    pub given: Vec<Given>,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MergeAction {
-    /// The columns that are named; none where all are meant.
-    Insert(Vec<Ident>),
+    Insert(MergeInsert),
     Update(Vec<Ident>),
     Delete,
     Nothing,

@@ -9,8 +9,36 @@ use crate::literal;
 use crate::query;
 
 /// Why a form could not be read.
+/// Small, because readers recurse with it in their hands.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Unread(pub(crate) String);
+pub(crate) struct Unread(Box<Failure>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Failure {
+    pub(crate) reason: String,
+    /// The message with which the server refuses it, where nothing but an error can be read there.
+    pub(crate) refusal: Option<String>,
+}
+
+impl Unread {
+    pub(crate) fn new(reason: impl Into<String>) -> Self {
+        Self(Box::new(Failure { reason: reason.into(), refusal: None }))
+    }
+
+    /// The grammar itself has this message for it.
+    pub(crate) fn refused(message: impl Into<String>) -> Self {
+        let message = message.into();
+        Self(Box::new(Failure { reason: message.clone(), refusal: Some(message) }))
+    }
+
+    pub(crate) fn is_refused(&self) -> bool {
+        self.0.refusal.is_some()
+    }
+
+    pub(crate) fn into_failure(self) -> Failure {
+        *self.0
+    }
+}
 
 pub(crate) type Read<T> = Result<T, Unread>;
 
@@ -66,7 +94,7 @@ impl<'t> Cursor<'t> {
             }
             None => "unexpected end".to_owned(),
         };
-        Err(Unread(format!("{found}, expected {expected}")))
+        Err(Unread::new(format!("{found}, expected {expected}")))
     }
 
     pub(crate) fn expect_end(&self) -> Read<()> {
@@ -159,7 +187,19 @@ impl<'t> Cursor<'t> {
     /// An identifier as the server stores it, of a column or of an object: no key word that is reserved there (the grammar's
     /// `ColId`).
     pub(crate) fn ident(&mut self) -> Read<Ident> {
-        if self.is_reserved_name() { self.unexpected("a name") } else { self.label() }
+        self.refuse_reserved()?;
+        self.label()
+    }
+
+    /// A key word cannot stand where nothing but a name can.
+    fn refuse_reserved(&self) -> Read<()> {
+        let Some(token) = self.peek().filter(|_| self.is_reserved_name()) else { return Ok(()) };
+        let word = self.source(token);
+        let refusal = (!word.eq_ignore_ascii_case(NOT_YET)).then(|| format!("syntax error at or near \"{word}\""));
+        self.unexpected("a name").map_err(|mut unread: Unread| {
+            unread.0.refusal = refusal;
+            unread
+        })
     }
 
     fn is_reserved_name(&self) -> bool {
@@ -191,7 +231,8 @@ impl<'t> Cursor<'t> {
 
     /// `name`, `schema.name` or `database.schema.name` of an object.
     pub(crate) fn name(&mut self) -> Read<QualifiedName> {
-        if self.is_reserved_name() { self.unexpected("a name") } else { self.any_name() }
+        self.refuse_reserved()?;
+        self.any_name()
     }
 
     /// The same of a function or a type, whose names are reserved otherwise; key words are not told apart.
@@ -274,7 +315,7 @@ impl<'t> Cursor<'t> {
                 _ => {}
             }
         }
-        Err(Unread("missing `)`".to_owned()))
+        Err(Unread::new("missing `)`"))
     }
 
     /// Passes over `( … )` and answers with the tokens between the parentheses.
@@ -349,12 +390,13 @@ impl<'t> Cursor<'t> {
     }
 }
 
+/// Reserved from 16 on only.
+const NOT_YET: &str = "SYSTEM_USER";
+
 /// Whether a word without quotes names neither a column nor an object: the key words that are reserved, and those that may
 /// name functions or types only. Source: PostgreSQL manual, "SQL Key Words".
 fn is_reserved_name(word: &str) -> bool {
     const NAMES_OF_COLUMNS: [&str; 3] = ["BETWEEN", "EXISTS", "VALUES"];
-    // Reserved from 16 on only.
-    const NOT_YET: &str = "SYSTEM_USER";
     let is_one_of = |words: &[&str]| words.iter().any(|other| other.eq_ignore_ascii_case(word));
     (query::is_reserved(word) && !is_one_of(&NAMES_OF_COLUMNS))
         || is_one_of(&["COLLATION"])

@@ -120,13 +120,13 @@ impl Reader<'_> {
     fn expr(&mut self, power: u8, grammar: Grammar) -> Read<Parsed> {
         self.nesting += 1;
         if self.nesting > NESTING {
-            return Err(Unread("the expression is too deep".to_owned()));
+            return Err(Unread::new("the expression is too deep".to_owned()));
         }
         let start = self.cursor.at;
         let mut left = self.prefix(grammar)?;
         while let Some(found) = self.infix(start, &mut left, power, grammar)? {
             if found.depth > DEPTH {
-                return Err(Unread("the expression is too deep".to_owned()));
+                return Err(Unread::new("the expression is too deep".to_owned()));
             }
             left = found;
         }
@@ -529,7 +529,7 @@ impl Reader<'_> {
                 return Ok(parsed);
             }
             if parsed.depth > DEPTH {
-                return Err(Unread("the expression is too deep".to_owned()));
+                return Err(Unread::new("the expression is too deep".to_owned()));
             }
         }
     }
@@ -708,7 +708,7 @@ impl Reader<'_> {
     fn array_items(&mut self) -> Read<Parsed> {
         self.nesting += 1;
         if self.nesting > NESTING {
-            return Err(Unread("the expression is too deep".to_owned()));
+            return Err(Unread::new("the expression is too deep".to_owned()));
         }
         self.cursor.expect_kind(Kind::LBracket, "[")?;
         let (list, depth) = if self.cursor.is_kind(Kind::LBracket) {

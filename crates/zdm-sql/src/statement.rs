@@ -35,14 +35,14 @@ pub(crate) fn read(text: &str, piece: Piece<'_>) -> Statement {
 
 fn read_cursor(cursor: &Cursor<'_>, unfinished: Option<&'static str>) -> Statement {
     let result = match unfinished {
-        Some(reason) => Err(Unread(reason.to_owned())),
+        Some(reason) => Err(Unread::new(reason.to_owned())),
         None if cursor.is_kind(Kind::Meta) => session::meta_command(cursor),
         None => {
             let mut cursor = cursor.clone();
             dispatch(&mut cursor).and_then(|statement| cursor.expect_end().map(|()| statement))
         }
     };
-    result.unwrap_or_else(|Unread(reason)| opaque(cursor, reason))
+    result.unwrap_or_else(|unread| opaque(cursor, unread))
 }
 
 /// Reads a statement inside another one.
@@ -66,8 +66,14 @@ pub(super) fn read_body(text: &str) -> Vec<Statement> {
 }
 
 /// The statement as far as nothing of it is understood.
-fn opaque(cursor: &Cursor<'_>, reason: String) -> Statement {
-    Statement::Opaque(Opaque { kind: kind(cursor), text: cursor.source_of(0, cursor.tokens.len()).to_owned(), reason })
+fn opaque(cursor: &Cursor<'_>, unread: Unread) -> Statement {
+    let failure = unread.into_failure();
+    Statement::Opaque(Opaque {
+        kind: kind(cursor),
+        text: cursor.source_of(0, cursor.tokens.len()).to_owned(),
+        reason: failure.reason,
+        refusal: failure.refusal,
+    })
 }
 
 /// Words of a form's name behind its verb.
@@ -178,7 +184,7 @@ fn dispatch(cursor: &mut Cursor<'_>) -> Read<Statement> {
     let start = cursor.at;
     // The longest of the words below.
     if word.len() > 10 {
-        return Err(Unread(format!("`{word}` begins no statement")));
+        return Err(Unread::new(format!("`{word}` begins no statement")));
     }
     match word.to_ascii_uppercase().as_str() {
         "ALTER" => alter(cursor),
@@ -215,7 +221,7 @@ fn dispatch(cursor: &mut Cursor<'_>) -> Read<Statement> {
         "DECLARE" | "PREPARE" => Ok(declare_or_prepare(cursor)),
         "SHOW" | "LISTEN" | "UNLISTEN" | "NOTIFY" | "DISCARD" | "EXECUTE" | "DEALLOCATE" | "FETCH" | "MOVE"
         | "CLOSE" | "LOAD" => Ok(session::command(cursor)),
-        other => Err(Unread(format!("`{other}` begins no statement"))),
+        other => Err(Unread::new(format!("`{other}` begins no statement"))),
     }
 }
 

@@ -1,6 +1,6 @@
 //! ZDM902: SQL that is not understood, or is opaque inside.
 
-use zdm_postgres::statement::{AlterTableAction, Query, Volatility};
+use zdm_postgres::statement::{AlterTableAction, Opaque, Query, Volatility};
 use zdm_postgres::{QualifiedName, Statement};
 use zdm_replay::Step;
 use zdm_source::Diagnostic;
@@ -11,6 +11,8 @@ use crate::context::{Cx, shortened};
 pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
     for step in cx.steps() {
         let diagnostic = match &step.statement {
+            // That it is refused is told elsewhere.
+            Statement::Opaque(Opaque { refusal: Some(_), .. }) => continue,
             Statement::Opaque(opaque) => {
                 cx.at_step(step, format!("`{}` is not understood: {}", shortened(&opaque.text, 60), opaque.reason))
             }

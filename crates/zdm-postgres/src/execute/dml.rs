@@ -1,5 +1,7 @@
 //! Queries and changes of rows: what the planner and the executor open, and which rows are read.
 
+mod computed;
+
 use std::collections::BTreeSet;
 
 use super::{Run, Step, refuse, written};
@@ -9,8 +11,8 @@ use crate::expr::{ExprNode, SqlExpr};
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
 use crate::statement::{
-    ConflictTarget, ConstraintAttributes, Dml, DropBehavior, IndexKey, MergeAction, MergeClause, MergeWhen, Query,
-    ReplicaIdentity,
+    ConflictTarget, ConstraintAttributes, Dml, DropBehavior, IndexKey, MergeAction, MergeClause, MergeInsert,
+    MergeWhen, Query, ReplicaIdentity,
 };
 
 const SATISFIED: &str = "a row satisfies the condition";
@@ -349,7 +351,7 @@ impl Run {
                 self.check_conflict_target(&name, dml)?;
             }
         }
-        self.check_computed_columns(&name, dml)?;
+        self.check_computed_columns(&written_to, &name, dml)?;
         self.lock_arbiters(&name, dml.conflict.as_ref());
         if dml.on_conflict_update {
             for table in std::iter::once(name.clone()).chain(self.catalog().descendants(&name)) {
@@ -360,38 +362,7 @@ impl Run {
             }
         }
         let table = self.table(&name);
-        // Without a list of columns the first ones are given, as many as there are values.
-        let counted = !dml.columns.is_empty() || dml.query.says(&["default", "values"]);
-        let drawn_anyway = dml.query.says(&["overriding", "user"]);
-        let given = |column: &crate::catalog::Column| {
-            dml.columns.contains(&column.name)
-                && !written_as(dml, &column.name, &|node| *node == ExprNode::Default)
-                && !(drawn_anyway && column.identity.is_some())
-        };
-        for column in table.columns.iter().filter(|column| !given(column)) {
-            let default = self.effective_default(column);
-            if let Some(default) = &default {
-                self.run_functions_in(&default.node);
-            }
-            let sequences: Vec<QualifiedName> = match (&column.identity, &default) {
-                (Some(identity), _) => vec![identity.sequence.clone()],
-                (None, Some(default)) => {
-                    sequences_in(&default.node).iter().filter_map(|sequence| self.find(sequence)).collect()
-                }
-                (None, None) => Vec::new(),
-            };
-            for sequence in sequences {
-                if counted {
-                    self.lock(&sequence, LockMode::RowExclusive);
-                } else {
-                    self.maybe(
-                        &sequence,
-                        UncertainEffect::Lock(LockMode::RowExclusive),
-                        format!("no value is given for {}", column.name),
-                    );
-                }
-            }
-        }
+        self.draw_for_insert(&written_to, &name, dml);
         if table.partition_by.is_some() {
             for child in self.catalog().descendants(&name) {
                 self.maybe(&child, UncertainEffect::Lock(LockMode::RowExclusive), format!("rows go to {child}"));
@@ -500,15 +471,18 @@ impl Run {
                 return refuse("42701", format!("column \"{column}\" specified more than once"));
             }
         }
-        if dml.values.is_empty() {
+        if dml.given.is_empty() {
             return if parts { Ok(()) } else { self.check_all_columns(&table, dml) };
         }
         let columns = if dml.columns.is_empty() { table.columns.len() } else { dml.columns.len() };
-        if dml.values.len() > columns {
+        if dml.given.len() > columns {
             return refuse("42601", "INSERT has more expressions than target columns");
         }
-        if dml.values.len() < dml.columns.len() {
+        if dml.given.len() < dml.columns.len() {
             return refuse("42601", "INSERT has more target columns than expressions");
+        }
+        if dml.uneven {
+            return refuse("42601", "VALUES lists must all be the same length");
         }
         for (place, value) in dml.values.iter().enumerate() {
             let column = match dml.columns.get(place) {
@@ -685,71 +659,6 @@ impl Run {
                 return;
             }
         }
-    }
-
-    /// No value can be given for a column that is computed.
-    fn check_computed_columns(&self, name: &QualifiedName, dml: &Dml) -> Step {
-        let table = self.table(name);
-        // VALUES may hold DEFAULT; a query gives values.
-        if dml.values_rows.is_some() {
-            let overriding = dml.query.says(&["overriding"]);
-            for (place, _) in dml.values.iter().enumerate().filter(|(_, value)| *value.node != ExprNode::Default) {
-                let column = match dml.columns.get(place) {
-                    Some(column) => table.column(column.as_str()),
-                    None if dml.columns.is_empty() => table.columns.get(place),
-                    None => None,
-                };
-                let Some(column) = column else { continue };
-                let always = column.identity.as_ref().is_some_and(|identity| identity.always) && !overriding;
-                if always || column.generated.is_some() {
-                    let sqlstate = if always || self.version.at_least(14) { "428C9" } else { "42601" };
-                    let message = if self.version.at_least(14) {
-                        format!("cannot insert a non-DEFAULT value into column \"{}\"", column.name)
-                    } else {
-                        format!("cannot insert into column \"{}\"", column.name)
-                    };
-                    return refuse(sqlstate, message);
-                }
-            }
-            return Ok(());
-        }
-        let given: Vec<Ident> = if !dml.columns.is_empty() {
-            dml.columns.clone()
-        } else if let Some(columns) = self.query_columns(&dml.query) {
-            table.columns.iter().take(columns.len()).map(|column| column.name.clone()).collect()
-        } else {
-            return Ok(());
-        };
-        for column in table.columns.iter().filter(|column| given.contains(&column.name)) {
-            if column.generated.is_none() {
-                continue;
-            }
-            return if self.version.at_least(14) {
-                refuse("428C9", format!("cannot insert a non-DEFAULT value into column \"{}\"", column.name))
-            } else {
-                refuse("42601", format!("cannot insert into column \"{}\"", column.name))
-            };
-        }
-        Ok(())
-    }
-
-    /// A computed column can only be set to DEFAULT.
-    fn check_updated_columns(&self, name: &QualifiedName, dml: &Dml) -> Step {
-        // Which of the columns a DEFAULT is for is not always read.
-        if dml.values.is_empty() && dml.query.says(&["default"]) {
-            return Ok(());
-        }
-        let table = self.table(name);
-        let written =
-            |name: &Ident| dml.columns.contains(name) && !written_as(dml, name, &|node| *node == ExprNode::Default);
-        for column in table.columns.iter().filter(|column| written(&column.name)) {
-            let always = column.identity.as_ref().is_some_and(|identity| identity.always);
-            if always || column.generated.is_some() {
-                let sqlstate = if always || self.version.at_least(14) { "428C9" } else { "42601" };
-                return refuse(sqlstate, format!("column \"{}\" can only be updated to DEFAULT", column.name));
-            }
-        }
-        Ok(())
     }
 
     /// The checks and triggers of new rows. `columns`: those that may be something else than NULL, where that is known.
@@ -957,8 +866,11 @@ impl Run {
         let name = self.change_rows(dml)?;
         if self.find(&dml.table).as_ref() == Some(&name) {
             for clause in &dml.merge {
-                if let MergeAction::Insert(columns) | MergeAction::Update(columns) = &clause.action {
-                    self.need_written_columns(&name, columns)?;
+                match &clause.action {
+                    MergeAction::Insert(MergeInsert { columns, .. }) | MergeAction::Update(columns) => {
+                        self.need_written_columns(&name, columns)?;
+                    }
+                    MergeAction::Delete | MergeAction::Nothing => {}
                 }
             }
         }
@@ -995,68 +907,6 @@ impl Run {
         }
         self.written_in_tree(&name, inserts);
         Ok(())
-    }
-
-    /// No value can be given for a column that is computed; which of the values are DEFAULT is not read.
-    fn check_merged_columns(&self, name: &QualifiedName, dml: &Dml) -> Step {
-        if dml.query.says(&["default"]) || dml.query.says(&["overriding"]) {
-            return Ok(());
-        }
-        for clause in &dml.merge {
-            let MergeAction::Insert(columns) = &clause.action else { continue };
-            let table = self.table(name);
-            let computed = table.columns.iter().find(|column| {
-                columns.contains(&column.name)
-                    && (column.generated.is_some() || column.identity.as_ref().is_some_and(|identity| identity.always))
-            });
-            if let Some(column) = computed {
-                return refuse("428C9", format!("cannot insert a non-DEFAULT value into column \"{}\"", column.name));
-            }
-        }
-        Ok(())
-    }
-
-    /// `SET column = DEFAULT` of a column that draws from a sequence.
-    fn draw_set_defaults(&mut self, name: &QualifiedName, dml: &Dml) {
-        if !dml.query.says(&["=", "default"])
-            && !dml.query.says(&["default", ","])
-            && !dml.query.says(&["(", "default"])
-        {
-            return;
-        }
-        let table = self.table(name);
-        for column in dml.columns.iter().filter_map(|column| table.column(column.as_str())) {
-            let mut sequences: Vec<QualifiedName> =
-                column.identity.iter().map(|identity| identity.sequence.clone()).collect();
-            if let Some(default) = &column.default {
-                sequences.extend(sequences_in(&default.node).iter().filter_map(|sequence| self.find(sequence)));
-            }
-            for sequence in sequences {
-                let condition = format!("{} is set to its default in a row", column.name);
-                self.maybe(&sequence, UncertainEffect::Lock(LockMode::RowExclusive), condition);
-            }
-        }
-    }
-
-    /// Columns that an INSERT of MERGE gives no value draw from their sequences.
-    fn draw_for_merge(&mut self, name: &QualifiedName, dml: &Dml) {
-        let drawn_anyway = dml.query.says(&["overriding", "user"]);
-        for clause in &dml.merge {
-            let MergeAction::Insert(columns) = &clause.action else { continue };
-            for column in &self.table(name).columns {
-                if columns.contains(&column.name) && !(drawn_anyway && column.identity.is_some()) {
-                    continue;
-                }
-                let mut sequences: Vec<QualifiedName> =
-                    column.identity.iter().map(|identity| identity.sequence.clone()).collect();
-                if let Some(default) = &column.default {
-                    sequences.extend(sequences_in(&default.node).iter().filter_map(|sequence| self.find(sequence)));
-                }
-                for sequence in sequences {
-                    self.maybe(&sequence, UncertainEffect::Lock(LockMode::RowExclusive), "a row is inserted");
-                }
-            }
-        }
     }
 
     /// What a subscriber has to find is told by the primary key, unless REPLICA IDENTITY says otherwise.

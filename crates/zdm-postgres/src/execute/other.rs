@@ -10,7 +10,7 @@ use crate::expr::{ExprNode, SqlExpr};
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
 use crate::statement::{
-    AlterTable, AlterTableAction, CreateSequence, CreateTrigger, DropObjects, ObjectKind, PublicationChange,
+    AlterTable, AlterTableAction, CreateSequence, CreateTrigger, DropObjects, ObjectKind, Opaque, PublicationChange,
     SequenceOptions, Statement,
 };
 use crate::typing::Place;
@@ -225,6 +225,7 @@ impl Run {
             }
             Statement::Reindex(reindex) => return self.reindex(reindex),
             // Whatever these do, the catalog does not know of it.
+            Statement::Opaque(Opaque { refusal: Some(refusal), .. }) => return refuse("42601", refusal.clone()),
             Statement::Opaque(opaque) => {
                 self.unread("a statement that is not understood");
                 self.catalog_mut().mark_incomplete();

@@ -41,6 +41,7 @@ pub(super) fn read(cursor: &mut Cursor<'_>) -> Read<Statement> {
         // A lone failure must not take the statement's other actions with it.
         match action(cursor, keyword) {
             Ok(action) if cursor.is_at_end() || cursor.is_kind(Kind::Comma) => actions.push(action),
+            Err(unread) if unread.is_refused() => return Err(unread),
             outcome => {
                 cursor.at = start;
                 let end = cursor.find_outside(|cursor, index| cursor.tokens[index].kind == Kind::Comma);

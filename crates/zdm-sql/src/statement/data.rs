@@ -2,7 +2,8 @@
 
 use zdm_postgres::expr::ExprNode;
 use zdm_postgres::statement::{
-    ConflictTarget, CreateTableAs, Dml, MergeAction, MergeClause, MergeWhen, Query, Select, SelectSource,
+    ConflictTarget, CreateTableAs, Dml, Given, MergeAction, MergeClause, MergeInsert, MergeWhen, Overriding, Query,
+    Select, SelectSource,
 };
 use zdm_postgres::{Ident, QualifiedName, SqlExpr, Statement};
 
@@ -92,6 +93,9 @@ fn dml(table: QualifiedName) -> Dml {
         conflict_columns: Vec::new(),
         conflict: None,
         values_rows: None,
+        given: Vec::new(),
+        uneven: false,
+        overriding: None,
         values: Vec::new(),
         merge: Vec::new(),
         merge_on: Vec::new(),
@@ -112,12 +116,7 @@ pub(super) fn insert(cursor: &mut Cursor<'_>, start: usize) -> Read<Statement> {
         insert.columns = cursor.parenthesized(target_column)?;
         whole = cursor.at == list + 2 * insert.columns.len() + 1;
     }
-    if cursor.accept("OVERRIDING") {
-        if cursor.accept_any(&["SYSTEM", "USER"]).is_none() {
-            return cursor.unexpected("SYSTEM or USER");
-        }
-        cursor.expect("VALUE")?;
-    }
+    insert.overriding = overriding(cursor)?;
     let source = cursor.at;
     let tail = cursor.find_outside(|cursor, index| {
         cursor.word_at(index, &["RETURNING"])
@@ -130,8 +129,19 @@ pub(super) fn insert(cursor: &mut Cursor<'_>, start: usize) -> Read<Statement> {
         let mut rows = 0_u32;
         loop {
             let before = cursor.at;
-            cursor.skip_parenthesized()?;
+            let (start, end) = cursor.skip_parenthesized()?;
             rows = rows.saturating_add(1);
+            let given = given_values(cursor, start, end);
+            if rows == 1 {
+                insert.given = given;
+            } else if insert.given.len() == given.len() {
+                insert.given.iter_mut().zip(given).for_each(|(all, one)| {
+                    all.value |= one.value;
+                    all.default |= one.default;
+                });
+            } else {
+                insert.uneven = true;
+            }
             if rows == 1 && whole && !cursor.is_kind(Kind::Comma) {
                 let mut row = cursor.clone();
                 row.at = before;
@@ -150,6 +160,7 @@ pub(super) fn insert(cursor: &mut Cursor<'_>, start: usize) -> Read<Statement> {
     if insert.values_rows.is_some() && cursor.at != tail {
         // VALUES with ORDER BY or LIMIT.
         insert.values_rows = None;
+        insert.given.clear();
         cursor.at = tail;
     }
     let query_end = cursor.at;
@@ -199,6 +210,21 @@ fn conflict_update(mut cursor: Cursor<'_>, target: SelectSource) -> Option<(Vec<
         ..Select::default()
     };
     Some((set.columns, select))
+}
+
+/// What the values between the commas of a row are.
+fn given_values(cursor: &Cursor<'_>, start: usize, end: usize) -> Vec<Given> {
+    let mut row = Cursor { at: start, ..cursor.clone() };
+    let mut given = Vec::new();
+    loop {
+        let value = row.at;
+        row.at = row.find_outside(|row, index| row.tokens[index].kind == Kind::Comma).min(end);
+        let default = row.at == value + 1 && row.word_at(value, &["DEFAULT"]);
+        given.push(Given { value: !default, default });
+        if row.at >= end || !row.accept_kind(Kind::Comma) {
+            return given;
+        }
+    }
 }
 
 /// What stands between ON CONFLICT and DO.
@@ -461,8 +487,7 @@ fn merge_clause(cursor: &mut Cursor<'_>) -> Read<MergeClause> {
     } else if cursor.accept("DELETE") {
         MergeAction::Delete
     } else if cursor.accept("INSERT") {
-        let columns = if cursor.is_kind(Kind::LParen) { cursor.parenthesized(target_column)? } else { Vec::new() };
-        MergeAction::Insert(columns)
+        MergeAction::Insert(merge_insert(cursor)?)
     } else {
         cursor.expect_all(&["UPDATE", "SET"])?;
         let mut columns = Vec::new();
@@ -481,6 +506,34 @@ fn merge_clause(cursor: &mut Cursor<'_>) -> Read<MergeClause> {
         MergeAction::Update(columns)
     };
     Ok(MergeClause { when, by, condition, action })
+}
+
+/// `[( columns )] [OVERRIDING …] { VALUES ( … ) | DEFAULT VALUES }` behind INSERT.
+fn merge_insert(cursor: &mut Cursor<'_>) -> Read<MergeInsert> {
+    let columns = if cursor.is_kind(Kind::LParen) { cursor.parenthesized(target_column)? } else { Vec::new() };
+    let overriding = overriding(cursor)?;
+    let mut given = Vec::new();
+    if cursor.accept("VALUES") {
+        let (start, end) = cursor.skip_parenthesized()?;
+        given = given_values(cursor, start, end);
+    } else {
+        cursor.expect_all(&["DEFAULT", "VALUES"])?;
+    }
+    Ok(MergeInsert { columns, overriding, given })
+}
+
+/// `[OVERRIDING { SYSTEM | USER } VALUE]`.
+fn overriding(cursor: &mut Cursor<'_>) -> Read<Option<Overriding>> {
+    if !cursor.accept("OVERRIDING") {
+        return Ok(None);
+    }
+    let overriding = match cursor.accept_any(&["SYSTEM", "USER"]) {
+        Some("SYSTEM") => Overriding::System,
+        Some(_) => Overriding::User,
+        None => return cursor.unexpected("SYSTEM or USER"),
+    };
+    cursor.expect("VALUE")?;
+    Ok(Some(overriding))
 }
 
 /// What a data statement reads: its WITH clause (`start..head`) and the given parts; the text is the whole statement's.

@@ -487,7 +487,7 @@ fn schema_elements(cursor: &mut Cursor<'_>) -> Read<Vec<Statement>> {
         cursor.at = end;
     }
     if let Some(Statement::Opaque(opaque)) = elements.iter().find(|element| matches!(element, Statement::Opaque(_))) {
-        return Err(Unread(format!("in the schema: {}", opaque.reason)));
+        return Err(Unread::new(format!("in the schema: {}", opaque.reason)));
     }
     Ok(elements)
 }

@@ -56,7 +56,7 @@ pub(super) fn meta_command(cursor: &Cursor<'_>) -> Read<Statement> {
     {
         return Ok(statement.clone());
     }
-    Err(Unread("a psql meta-command".to_owned()))
+    Err(Unread::new("a psql meta-command".to_owned()))
 }
 
 pub(super) fn begin(cursor: &mut Cursor<'_>) -> Read<Statement> {

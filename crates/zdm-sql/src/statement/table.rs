@@ -8,7 +8,7 @@ use zdm_postgres::{Ident, SqlExpr, Statement};
 
 use super::alter_table::word;
 use super::{attribute, index, object};
-use crate::cursor::{Cursor, Read};
+use crate::cursor::{Cursor, Read, Unread};
 use crate::expr;
 use crate::lexer::Kind;
 use crate::query;
@@ -306,6 +306,13 @@ fn generated(cursor: &mut Cursor<'_>) -> Read<ColumnConstraintKind> {
         return Ok(ColumnConstraintKind::Identity { always, options });
     }
     let expr = cursor.parenthesized_expr()?;
+    // Before 18 there is an error at the next word.
+    if !always && cursor.is("STORED") {
+        return Err(Unread::refused("for a generated column, GENERATED ALWAYS must be specified"));
+    }
+    if !always {
+        return cursor.unexpected("STORED");
+    }
     // Without either word version 18 takes VIRTUAL; before it STORED had to be written.
     let stored = cursor.accept("STORED");
     if !stored {
