@@ -756,27 +756,43 @@ impl Column {
         if self.identity.as_ref().is_some_and(|identity| identity.sequence == *sequence) {
             return true;
         }
-        self.default.as_ref().is_some_and(|default| sequences_in(&default.node).contains(sequence))
+        self.default.as_ref().is_some_and(|default| sequences_meant(&default.node).contains(sequence))
     }
+}
+
+/// Those of them that it means by more than the text of their names, which is looked up anew each time.
+pub(crate) fn sequences_meant(node: &ExprNode) -> Vec<QualifiedName> {
+    let mut found = Vec::new();
+    node.walk(&mut |node| {
+        let ExprNode::Call { args, .. } = node else { return };
+        let by_text = |node: &ExprNode| matches!(node, ExprNode::Cast { data_type, .. } if !data_type.is("regclass"));
+        if !args.first().is_some_and(by_text) {
+            found.extend(sequence_of(node));
+        }
+    });
+    found
 }
 
 /// The sequences that an expression names in `nextval('…')`, `currval('…')` or `setval('…', …)`.
 pub(crate) fn sequences_in(node: &ExprNode) -> Vec<QualifiedName> {
     let mut found = Vec::new();
-    node.walk(&mut |node| {
-        let ExprNode::Call { function, args, .. } = node else { return };
-        if !matches!(function.name.as_str(), "nextval" | "setval" | "currval") {
-            return;
-        }
-        let mut argument = args.first();
-        while let Some(ExprNode::Cast { expr, .. }) = argument {
-            argument = Some(&**expr);
-        }
-        if let Some(ExprNode::Text(text)) = argument {
-            found.push(regclass(text));
-        }
-    });
+    node.walk(&mut |node| found.extend(sequence_of(node)));
     found
+}
+
+fn sequence_of(node: &ExprNode) -> Option<QualifiedName> {
+    let ExprNode::Call { function, args, .. } = node else { return None };
+    if !matches!(function.name.as_str(), "nextval" | "setval" | "currval") {
+        return None;
+    }
+    let mut argument = args.first();
+    while let Some(ExprNode::Cast { expr, .. }) = argument {
+        argument = Some(&**expr);
+    }
+    match argument {
+        Some(ExprNode::Text(text)) => Some(regclass(text)),
+        _ => None,
+    }
 }
 
 /// The relation that the text of a `regclass` literal names.

@@ -487,7 +487,12 @@ impl Printer<'_> {
         let wider = matches!((number_rank(&actual_base), number_rank(wanted)), (Some(from), Some(to)) if from < to);
         let stamp = wanted.is("timestamptz") && (actual_base.is("timestamp") || actual_base.is("date"))
             || wanted.is("timestamp") && actual_base.is("date");
-        if text_like || wider || stamp { cast_below_collations(&typed.text, node, wanted) } else { typed.text }
+        let regclass = wanted.is("regclass") && string(&actual_base);
+        if text_like || wider || stamp || regclass {
+            cast_below_collations(&typed.text, node, wanted)
+        } else {
+            typed.text
+        }
     }
 
     /// The type in which an operator compares two values.

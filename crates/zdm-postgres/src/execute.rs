@@ -26,6 +26,7 @@ mod rename;
 mod routine;
 mod row_type;
 mod select;
+mod sequence;
 mod statistics;
 mod user_type;
 mod view;

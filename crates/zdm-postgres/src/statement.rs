@@ -425,6 +425,8 @@ pub struct CreateTableAs {
     pub with_data: bool,
     pub on_commit: Option<OnCommit>,
     pub columns: Vec<Ident>,
+    /// Storage parameters, as CREATE TABLE has them.
+    pub options: Vec<(String, String)>,
     pub query: Query,
 }
 
@@ -1193,6 +1195,8 @@ pub struct SequenceOptions {
     /// `Some(None)` is OWNED BY NONE.
     pub owned_by: Option<Option<(QualifiedName, Ident)>>,
     pub restart: bool,
+    /// RESTART WITH a number.
+    pub restart_with: Option<i64>,
     /// `SEQUENCE NAME`, of an identity column's sequence.
     pub name: Option<QualifiedName>,
     /// The other options as written, in upper case: `INCREMENT BY 5`, `NO CYCLE`.

@@ -528,7 +528,7 @@ impl Run {
                     Some(known) => match &known.identity {
                         Some(identity) => {
                             self.lock(&identity.sequence.clone(), LockMode::ShareRowExclusive);
-                            super::other::check_extent(options, Some(&known.data_type))?;
+                            self.change_sequence(&identity.sequence, options)?;
                             let Some(always) = *always else { return Ok(()) };
                             let tables = self.identity_tables(name, mode);
                             self.edit_column(&tables, column, |known| {
@@ -974,6 +974,7 @@ impl Run {
         parts.not_nulls.extend(self.transform_column(name, place, definition)?);
         let mut column = self.new_column(name, &mut parts, definition)?;
         column.not_null |= !parts.not_nulls.is_empty();
+        super::domain::refuse_pseudo_type(&column.name, &column.data_type)?;
         self.check_generation(&table, &column)?;
         self.refuse_member_of_itself(&column.data_type, std::slice::from_ref(name))?;
         let default = self.effective_default(&column);
@@ -1255,7 +1256,7 @@ impl Run {
         }
         let data_type = table.column(column.as_str()).map(|known| known.data_type.clone());
         let options = SequenceOptions { data_type, ..options.clone() };
-        super::other::check_new_sequence(&options, options.data_type.as_ref())?;
+        super::sequence::check_new_sequence(&options, options.data_type.as_ref())?;
         let sequence = self.new_sequence(name, column, options, true);
         let tables = self.identity_tables(name, mode);
         self.edit_column(&tables, column, |known| {

@@ -96,6 +96,7 @@ impl Run {
             if collation {
                 self.need_collatable(&target)?;
             }
+            super::domain::refuse_pseudo_type(&column.name, &target)?;
             self.refuse_member_of_itself(&target, std::slice::from_ref(name))?;
             if using.is_none() && !crate::cast::is_assignable(self.catalog(), &column.data_type, &target) {
                 return refuse(

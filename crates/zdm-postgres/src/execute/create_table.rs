@@ -148,13 +148,7 @@ impl Run {
             let method = create.access_method.clone().or_else(|| self.default_access_method());
             table.access_method = method.filter(|method| *method != "heap");
         }
-        if let Some((_, value)) = create.options.iter().find(|(option, _)| option == "oids")
-            && is_on(value)
-        {
-            return refuse("0A000", "tables declared WITH OIDS are not supported");
-        }
-        let options: Vec<(String, String)> =
-            create.options.iter().filter(|(option, _)| option != "oids").cloned().collect();
+        let options = without_oids(&create.options)?;
         match options.first() {
             Some((option, _)) if create.partition_by.is_some() => {
                 return if self.version.at_least(16) {
@@ -197,6 +191,9 @@ impl Run {
             self.add_to_columns(create, &mut table, &mut parts)?;
         } else {
             table.inherits.clone_from(&parents);
+        }
+        for column in &table.columns {
+            super::domain::refuse_pseudo_type(&column.name, &column.data_type)?;
         }
         if let Some(of_type) = &create.of_type {
             let of_type = self.type_of_table(of_type)?;
@@ -629,6 +626,8 @@ impl Run {
             let columns = || vec![column.name.clone()];
             match &constraint.kind {
                 ColumnConstraintKind::NotNull { .. } | ColumnConstraintKind::Null => {}
+                // The column itself is refused later.
+                ColumnConstraintKind::Default(_) if super::domain::is_pseudo_type(&column.data_type) => {}
                 ColumnConstraintKind::Default(expr) => {
                     self.check_expression(&expr.node, None, Place::Default)?;
                     let base = crate::cast::base_type(self.catalog(), &column.data_type);
@@ -711,7 +710,7 @@ impl Run {
                         return refuse("22023", "identity column type must be smallint, integer, or bigint");
                     }
                     let options = SequenceOptions { data_type: Some(column.data_type.clone()), ..options.clone() };
-                    super::other::check_new_sequence(&options, options.data_type.as_ref())?;
+                    super::sequence::check_new_sequence(&options, options.data_type.as_ref())?;
                     let sequence = self.new_sequence(table, &column.name, options, true);
                     column.identity = Some(Identity { always: *always, sequence });
                     column.not_null = true;
@@ -1128,6 +1127,7 @@ impl Run {
         {
             return refuse("42601", "too many column names were specified");
         }
+        super::alter_table::check_table_options(&without_oids(&create.options)?)?;
         if create.columns.is_empty() {
             check_output_names(columns.as_deref().unwrap_or_default().iter().map(|column| &column.name))?;
         }
@@ -1640,4 +1640,13 @@ fn quoted(name: &Ident) -> String {
 /// What the words behind a constraint are refused for.
 pub(super) fn check_fault(words: &AttributeWords) -> Step {
     words.fault.as_deref().map_or(Ok(()), |refusal| Err(refusal.clone()))
+}
+
+/// The options but that of tables of old, which can only be switched off.
+fn without_oids(options: &[(String, String)]) -> Step<Vec<(String, String)>> {
+    let on = |value: &str| value.is_empty() || is_on(value);
+    if options.iter().any(|(option, value)| option == "oids" && on(value)) {
+        return refuse("0A000", "tables declared WITH OIDS are not supported");
+    }
+    Ok(options.iter().filter(|(option, _)| option != "oids").cloned().collect())
 }

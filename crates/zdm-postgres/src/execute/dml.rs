@@ -62,6 +62,7 @@ impl Run {
                 casts
             })
         })?;
+        self.check_output_casts(query)?;
         self.run_functions_of(query);
         for written_name in &query.relations {
             let name = self.open_in_query(written_name)?;
@@ -179,6 +180,7 @@ impl Run {
             for written_name in sequences_in(&output.expr.node) {
                 self.need_sequence(&written_name)?;
             }
+            self.check_set_values(&output.expr.node)?;
             self.draw_from(&output.expr.node);
         }
         Ok(())
@@ -188,14 +190,9 @@ impl Run {
     fn need_sequence(&self, written_name: &QualifiedName) -> Step {
         self.need_named(written_name)?;
         match self.find(written_name) {
-            Some(name) if self.catalog().sequence(&name).is_none() && !self.is_assumed(&name) => refuse(
-                "42809",
-                if self.version.at_least(17) {
-                    format!("cannot open relation \"{}\"", name.name)
-                } else {
-                    format!("\"{}\" is not a sequence", name.name)
-                },
-            ),
+            Some(name) if self.catalog().sequence(&name).is_none() && !self.is_assumed(&name) => {
+                self.no_sequence(&name)
+            }
             _ => Ok(()),
         }
     }

@@ -261,11 +261,39 @@ fn numbered_name(domain_name: &QualifiedName, domain: &Domain, kind: &str) -> Id
 
 /// `typtype` is `p`: types of arguments and results only.
 pub(super) fn is_pseudo_type(data_type: &DataType) -> bool {
+    const OTHERS: [&str; 13] = [
+        "record",
+        "cstring",
+        "internal",
+        "trigger",
+        "event_trigger",
+        "void",
+        "unknown",
+        "language_handler",
+        "fdw_handler",
+        "index_am_handler",
+        "table_am_handler",
+        "tsm_handler",
+        "pg_ddl_command",
+    ];
     let name = data_type.name.name.as_str();
-    !data_type.is_array()
-        && data_type.name.schema.is_none()
-        && (name.starts_with("any")
-            || matches!(name, "record" | "cstring" | "internal" | "trigger" | "event_trigger" | "void" | "unknown"))
+    if data_type.name.schema.is_some() {
+        return false;
+    }
+    if data_type.is_array() {
+        matches!(name, "record" | "cstring")
+    } else {
+        name.starts_with("any") || OTHERS.contains(&name)
+    }
+}
+
+/// `CheckAttributeType`: no column is of such a type.
+pub(super) fn refuse_pseudo_type(column: &Ident, data_type: &DataType) -> Step {
+    if !is_pseudo_type(data_type) {
+        return Ok(());
+    }
+    let shown = if data_type.is("any") { "\"any\"".to_owned() } else { data_type.to_string() };
+    refuse("42P16", format!("column \"{column}\" has pseudo-type {shown}"))
 }
 
 /// A table whose only column is what the checks of a domain call VALUE.

@@ -5,7 +5,7 @@ use crate::catalog::{Table, UserTypeKind, sequences_in};
 use crate::data_type::DataType;
 use crate::expr::ExprNode;
 use crate::name::Ident;
-use crate::statement::TypeDefinition;
+use crate::statement::{Query, TypeDefinition};
 use crate::typing::{Place, Scope};
 use crate::volatility::Known;
 
@@ -61,6 +61,26 @@ impl Run {
             && !values.contains(value)
         {
             return refuse("22P02", format!("invalid input value for enum {}: \"{value}\"", self.shown(data_type)));
+        }
+        Ok(())
+    }
+
+    /// Of an explicit cast in what a query gives: a text that is no value of the enum, and a domain's constraints.
+    pub(super) fn check_output_casts(&mut self, query: &Query) -> Step {
+        let mut casts = Vec::new();
+        for output in &query.output {
+            output.expr.node.walk(&mut |node| {
+                if let ExprNode::Cast { expr, data_type } = node {
+                    casts.push((expr.clone(), data_type.clone()));
+                }
+            });
+        }
+        for (expr, data_type) in casts {
+            let Ok(data_type) = self.resolve_type(&data_type) else { continue };
+            self.check_enum_literal(&expr, &crate::cast::base_type(self.catalog(), &data_type))?;
+            if crate::cast::domain_has_constraints(self.catalog(), &data_type) {
+                self.may_fail_always("23000", format!("a value is none of domain {}", data_type.name));
+            }
         }
         Ok(())
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Run, Step, not_for_relation, refuse, written};
 use crate::catalog::{Policy, PolicyCondition, Relation, Rule, Sequence, Trigger};
-use crate::data_type::{DataType, quoted_if_needed};
+use crate::data_type::quoted_if_needed;
 use crate::effects::UncertainEffect;
 use crate::expr::{ExprNode, SqlExpr};
 use crate::lock::LockMode;
@@ -501,9 +501,9 @@ impl Run {
             return refuse("0A000", "unlogged sequences are not supported");
         }
         if let Some(data_type) = &create.options.data_type {
-            need_sequence_type(&self.resolve_type(data_type)?)?;
+            super::sequence::need_sequence_type(&self.resolve_type(data_type)?)?;
         }
-        check_new_sequence(&create.options, create.options.data_type.as_ref())?;
+        super::sequence::check_new_sequence(&create.options, create.options.data_type.as_ref())?;
         let owned_by = self.owner_of(&name, &create.options)?;
         self.made(&name);
         let sequence = Sequence { name: name.clone(), options: create.options.clone(), owned_by, identity: false };
@@ -544,33 +544,22 @@ impl Run {
             return refuse("42P01", format!("relation \"{}\" does not exist", written(name)));
         };
         if self.catalog().sequence(&name).is_none() && !self.is_assumed(&name) {
-            return refuse("42809", format!("\"{}\" is not a sequence", name.name));
+            return self.no_sequence(&name);
         }
         self.lock(&name, LockMode::ShareRowExclusive);
-        let known = self.catalog().sequence(&name).and_then(|sequence| sequence.options.data_type.clone());
-        if let Some(data_type) = &options.data_type {
-            need_sequence_type(&self.resolve_type(data_type)?)?;
-        }
-        check_extent(options, options.data_type.as_ref().or(known.as_ref()))?;
+        self.change_sequence(&name, options)?;
         let says =
             |words: &[&str]| options.other.iter().any(|option| words.iter().any(|word| option.starts_with(word)));
-        if (options.data_type.is_some() || says(&["MINVALUE", "MAXVALUE"])) && !says(&["RESTART"]) {
+        if (options.data_type.is_some() || says(&["MINVALUE", "MAXVALUE"])) && !options.restart {
             self.may_fail_always("22023", format!("the value of {name} is outside of its new bounds"));
         }
         if options.owned_by.is_some() && self.catalog().sequence(&name).is_some_and(|sequence| sequence.identity) {
             return refuse("0A000", "cannot change ownership of identity sequence");
         }
         let owner = self.owner_of(&name, options)?;
-        let data_type = options.data_type.clone();
-        let change_owner = options.owned_by.is_some();
-        self.catalog_mut().edit_sequence(&name, |sequence| {
-            if change_owner {
-                sequence.owned_by = owner;
-            }
-            if data_type.is_some() {
-                sequence.options.data_type = data_type;
-            }
-        });
+        if options.owned_by.is_some() {
+            self.catalog_mut().edit_sequence(&name, |sequence| sequence.owned_by = owner);
+        }
         Ok(())
     }
 
@@ -1453,76 +1442,6 @@ impl Run {
             }
         }
         Ok(())
-    }
-}
-
-fn need_sequence_type(base: &DataType) -> Step {
-    if matches!(base.name.name.as_str(), "int2" | "int4" | "int8") {
-        return Ok(());
-    }
-    refuse("22023", "sequence type must be smallint, integer, or bigint")
-}
-
-/// `init_params`: the increment, and the values' bounds, as far as they are written.
-pub(super) fn check_extent(options: &SequenceOptions, data_type: Option<&DataType>) -> Step {
-    let number = |words: &[&str]| {
-        let option = options.other.iter().find_map(|option| words.iter().find_map(|word| option.strip_prefix(word)))?;
-        option.trim().parse::<i128>().ok()
-    };
-    if number(&["INCREMENT BY", "INCREMENT"]) == Some(0) {
-        return refuse("22023", "INCREMENT must not be zero");
-    }
-    let (name, bound) = match data_type.map(|data_type| data_type.name.name.as_str()) {
-        Some("int2") => ("smallint", i128::from(i16::MAX)),
-        Some("int4") => ("integer", i128::from(i32::MAX)),
-        _ => ("bigint", i128::from(i64::MAX)),
-    };
-    let (least, most) = (number(&["MINVALUE"]), number(&["MAXVALUE"]));
-    let fits = |value: i128| (-bound - 1..=bound).contains(&value);
-    if let Some(most) = most.filter(|most| !fits(*most)) {
-        return refuse("22023", format!("MAXVALUE ({most}) is out of range for sequence data type {name}"));
-    }
-    if let Some(least) = least.filter(|least| !fits(*least)) {
-        return refuse("22023", format!("MINVALUE ({least}) is out of range for sequence data type {name}"));
-    }
-    match (least, most) {
-        (Some(least), Some(most)) if least >= most => {
-            refuse("22023", format!("MINVALUE ({least}) must be less than MAXVALUE ({most})"))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// `init_params` of a new sequence, with what is not said by its direction and its type.
-pub(super) fn check_new_sequence(options: &SequenceOptions, data_type: Option<&DataType>) -> Step {
-    check_extent(options, data_type)?;
-    let number = |words: &[&str]| {
-        let option = options.other.iter().find_map(|option| words.iter().find_map(|word| option.strip_prefix(word)))?;
-        option.replace(' ', "").parse::<i128>().ok()
-    };
-    let bound = match data_type.map(|data_type| data_type.name.name.as_str()) {
-        Some("int2") => i128::from(i16::MAX),
-        Some("int4") => i128::from(i32::MAX),
-        _ => i128::from(i64::MAX),
-    };
-    let ascending = number(&["INCREMENT BY", "INCREMENT"]).is_none_or(|step| step > 0);
-    let (usual_least, usual_most) = if ascending { (1, bound) } else { (-bound - 1, -1) };
-    let least = number(&["MINVALUE"]).unwrap_or(usual_least);
-    let most = number(&["MAXVALUE"]).unwrap_or(usual_most);
-    if least >= most {
-        return refuse("22023", format!("MINVALUE ({least}) must be less than MAXVALUE ({most})"));
-    }
-    if let Some(start) = number(&["START WITH", "START"]) {
-        if start < least {
-            return refuse("22023", format!("START value ({start}) cannot be less than MINVALUE ({least})"));
-        }
-        if start > most {
-            return refuse("22023", format!("START value ({start}) cannot be greater than MAXVALUE ({most})"));
-        }
-    }
-    match number(&["CACHE"]) {
-        Some(cache) if cache <= 0 => refuse("22023", format!("CACHE ({cache}) must be greater than zero")),
-        _ => Ok(()),
     }
 }
 

@@ -166,6 +166,7 @@ impl Run {
                     return taken(attribute);
                 }
                 let data_type = self.resolve_type(data_type)?;
+                super::domain::refuse_pseudo_type(attribute, &data_type)?;
                 self.refuse_member_of_itself(&data_type, std::slice::from_ref(name))?;
                 attributes.push((attribute.truncated(), data_type));
             }
@@ -180,6 +181,7 @@ impl Run {
             AlterTypeAction::AlterAttribute { name: attribute, data_type, .. } => {
                 let Some(place) = place(attribute) else { return missing(attribute) };
                 let data_type = self.resolve_type(data_type)?;
+                super::domain::refuse_pseudo_type(attribute, &data_type)?;
                 self.refuse_member_of_itself(&data_type, std::slice::from_ref(name))?;
                 self.refuse_stored(name, true)?;
                 if let Some((_, known)) = attributes.get_mut(place) {

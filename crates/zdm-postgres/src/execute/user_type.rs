@@ -37,6 +37,9 @@ impl Run {
             for (_, data_type) in attributes.iter_mut() {
                 *data_type = self.resolve_type(data_type)?;
             }
+            for (attribute, data_type) in attributes.iter() {
+                super::domain::refuse_pseudo_type(attribute, data_type)?;
+            }
         }
         self.put_type(&name, UserTypeKind::Defined(definition));
         self.state.facts.created_types.insert(name);

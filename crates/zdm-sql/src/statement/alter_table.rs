@@ -347,10 +347,7 @@ fn alter(cursor: &mut Cursor<'_>) -> Read<Action> {
         cursor.skip_parenthesized()?;
         return Ok(Action::SetColumnOptions { column });
     }
-    if cursor.accept("RESTART") {
-        if cursor.accept("WITH") || !at_action_end(cursor) {
-            signed_number(cursor)?;
-        }
+    if cursor.is("RESTART") {
         return set_identity(cursor, column);
     }
     cursor.unexpected("TYPE, SET, DROP, ADD or RESET")
@@ -436,8 +433,11 @@ fn set_identity(cursor: &mut Cursor<'_>, column: Ident) -> Read<Action> {
                 return cursor.unexpected("a sequence option");
             }
         } else if cursor.accept("RESTART") {
+            options.restart = true;
             if cursor.accept("WITH") || !at_action_end(cursor) {
+                let start = cursor.at;
                 signed_number(cursor)?;
+                options.restart_with = cursor.source_of(start, cursor.at).replace(' ', "").parse().ok();
             }
         } else {
             return Ok(Action::SetIdentity { column, always: when, options });

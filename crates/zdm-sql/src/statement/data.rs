@@ -78,6 +78,7 @@ fn select_into(cursor: &mut Cursor<'_>, start: usize, into: usize) -> Read<State
         with_data: true,
         on_commit: None,
         columns: Vec::new(),
+        options: Vec::new(),
         query,
     }))
 }

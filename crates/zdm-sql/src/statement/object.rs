@@ -162,7 +162,9 @@ pub(super) fn sequence_option(cursor: &mut Cursor<'_>, options: &mut SequenceOpt
     if cursor.accept("RESTART") {
         options.restart = true;
         if cursor.accept("WITH") || is_number(cursor) {
+            let start = cursor.at;
             number(cursor)?;
+            options.restart_with = cursor.source_of(start, cursor.at).replace(' ', "").parse().ok();
         }
         return Ok(true);
     }

@@ -121,6 +121,7 @@ fn create_as(cursor: &mut Cursor<'_>, mut table: CreateTable, columns: Vec<Ident
         with_data,
         on_commit: table.on_commit,
         columns,
+        options: table.options,
         query,
     }))
 }
@@ -152,11 +153,15 @@ fn tail(cursor: &mut Cursor<'_>, table: &mut CreateTable) -> Read<()> {
     }
 }
 
-/// `( name [= value], … )`: names in lower case, values as written without their quotes.
+/// `( name [= value], … )`: names in lower case, or in quotes where they are written so, values as written without their quotes.
 pub(super) fn options(cursor: &mut Cursor<'_>) -> Read<Vec<(String, String)>> {
     cursor.parenthesized(|cursor| {
         let name = cursor.dotted()?;
-        let name: Vec<&str> = name.iter().map(Ident::as_str).collect();
+        let folded = |part: &Ident| {
+            let part = part.as_str();
+            if part.bytes().any(|byte| byte.is_ascii_uppercase()) { format!("\"{part}\"") } else { part.to_owned() }
+        };
+        let name: Vec<String> = name.iter().map(folded).collect();
         let name = name.join(".");
         if !cursor.accept_operator("=") {
             return Ok((name, String::new()));
