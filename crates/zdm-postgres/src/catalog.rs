@@ -16,8 +16,8 @@ use crate::expr::{ExprNode, SqlExpr};
 use crate::list::{List, Named};
 use crate::name::{Ident, QualifiedName};
 use crate::statement::{
-    ConstraintAttributes, IndexElement, IndexKey, PartitionBound, PartitionBy, Persistence, PublishedPart, Query,
-    ReplicaIdentity, SequenceOptions, Statement, TypeDefinition, Volatility,
+    ConstraintAttributes, IndexElement, IndexKey, PartitionBound, PartitionBy, Persistence, Query, ReplicaIdentity,
+    SequenceOptions, Statement, TypeDefinition, Volatility,
 };
 use crate::version::PgVersion;
 
@@ -34,8 +34,7 @@ pub struct Catalog {
     pub(crate) extensions: RedBlackTreeMapSync<Ident, ()>,
     /// Extended statistics by name.
     pub(crate) statistics: RedBlackTreeMapSync<QualifiedName, Statistics>,
-    /// Publications by name, with the tables that they name.
-    pub(crate) publications: RedBlackTreeMapSync<Ident, Arc<Vec<PublishedPart>>>,
+    pub(crate) publications: RedBlackTreeMapSync<Ident, Arc<Publication>>,
     /// Event triggers: they run with every change of the schema.
     pub(crate) event_triggers: RedBlackTreeMapSync<Ident, ()>,
     /// Derived from the above, kept by every change: the tables whose foreign keys reference a table.
@@ -1060,6 +1059,39 @@ pub struct Sequence {
     pub owned_by: Option<(QualifiedName, Ident)>,
     /// Belongs to an identity column.
     pub identity: bool,
+}
+
+/// What subscribers are told of.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Publication {
+    pub(crate) all_tables: bool,
+    pub(crate) schemas: Vec<Ident>,
+    pub(crate) parts: Vec<PublishedPart>,
+    pub(crate) updates: bool,
+    pub(crate) deletes: bool,
+    /// `publish_via_partition_root`.
+    pub(crate) via_root: bool,
+    /// `publish_generated_columns`.
+    pub(crate) generated: bool,
+}
+
+/// A published table and how much of it is published.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct PublishedPart {
+    pub(crate) table: QualifiedName,
+    /// The list of columns; empty where all are published.
+    pub(crate) columns: Vec<Ident>,
+    /// It has a WHERE.
+    pub(crate) filtered: bool,
+    /// The columns that its WHERE names.
+    pub(crate) filter: Vec<Ident>,
+}
+
+impl Publication {
+    /// Whether the table is named by itself.
+    pub(crate) fn names(&self, table: &QualifiedName) -> bool {
+        self.parts.iter().any(|part| part.table == *table)
+    }
 }
 
 #[derive(Clone, Debug, PartialEq)]

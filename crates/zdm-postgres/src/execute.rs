@@ -22,6 +22,7 @@ mod other;
 mod parameter;
 mod partition;
 mod partition_key;
+mod publication;
 mod rename;
 mod routine;
 mod row_type;

@@ -125,20 +125,15 @@ pub enum Statement {
     },
     CreatePublication {
         name: Ident,
-        tables: Vec<QualifiedName>,
         all_tables: bool,
-        /// TABLES IN SCHEMA.
-        in_schemas: bool,
-        /// Of `tables`, those with a list of columns or a condition.
-        parts: Vec<PublishedPart>,
+        objects: PublicationObjects,
         options: Vec<(String, String)>,
     },
     /// ADD, SET or DROP of tables, or SET of options.
     AlterPublication {
         name: Ident,
-        tables: Vec<QualifiedName>,
         change: PublicationChange,
-        parts: Vec<PublishedPart>,
+        objects: PublicationObjects,
         options: Vec<(String, String)>,
     },
     /// Another object's creation that takes no lock on user tables (roles, casts, operators, collations, subscriptions …).
@@ -299,16 +294,23 @@ pub struct Opaque {
     pub refusal: Option<String>,
 }
 
-/// A published table and how much of it is published.
+/// What is added to a publication or taken from it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PublicationObjects {
+    pub tables: Vec<PublishedTable>,
+    /// TABLES IN SCHEMA; `None` is CURRENT_SCHEMA.
+    pub schemas: Vec<Option<Ident>>,
+}
+
+/// A table of a publication and how much of it is published.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PublishedPart {
+pub struct PublishedTable {
     pub table: QualifiedName,
-    /// The list of columns; empty where all are published.
-    pub columns: Vec<Ident>,
-    /// The columns that its WHERE names.
-    pub filter: Vec<Ident>,
     /// ONLY is written: its children are not published with it.
     pub only: bool,
+    /// The list of columns; empty where all are published.
+    pub columns: Vec<Ident>,
+    pub filter: Option<SqlExpr>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -26,6 +26,8 @@ pub(crate) enum Place {
     Policy,
     TriggerWhen,
     PartitionKey,
+    /// WHERE of a publication.
+    Published,
 }
 
 impl Place {
@@ -40,7 +42,12 @@ impl Place {
             Self::Policy => "policy expression",
             Self::TriggerWhen => "trigger WHEN condition",
             Self::PartitionKey => "partition key expression",
+            Self::Published => "WHERE",
         }
+    }
+
+    fn plural(self) -> String {
+        if self == Self::Published { self.name().to_owned() } else { format!("{}s", self.name()) }
     }
 }
 
@@ -294,6 +301,7 @@ impl Scope<'_> {
             Place::IndexPredicate => "WHERE",
             Place::Policy => "POLICY",
             Place::TriggerWhen => "WHEN",
+            Place::Published => "PUBLICATION WHERE",
             _ => return None,
         };
         self.need_truth(node, &value, word).err()
@@ -317,7 +325,7 @@ impl Scope<'_> {
                 self.read(expr)?;
                 Ok(self.value_of(data_type))
             }
-            ExprNode::Subquery { .. } if self.place == Place::Policy => Ok(Value::Open),
+            ExprNode::Subquery { .. } if matches!(self.place, Place::Policy | Place::Published) => Ok(Value::Open),
             ExprNode::Subquery { .. } => Err(("0A000", format!("cannot use subquery in {}", self.place.name()))),
             ExprNode::Call { function, args, .. } => self.call(function, args),
             ExprNode::Not(expr) => {
@@ -478,7 +486,7 @@ impl Scope<'_> {
                         && over
                         && matches!(self.kind(function), Some(b'a' | b'w'))
                     {
-                        return Err(("42P20", format!("window functions are not allowed in {}s", self.place.name())));
+                        return Err(("42P20", format!("window functions are not allowed in {}", self.place.plural())));
                     }
                     // `json_object` is a function too; with `VALUE` or clauses it is the constructor of the standard.
                     if let ExprNode::Call { function, args, .. } = part
@@ -590,7 +598,7 @@ impl Scope<'_> {
     fn call(&self, function: &QualifiedName, args: &[ExprNode]) -> Result<Value, Mistake> {
         let values = args.iter().map(|arg| self.read(arg)).collect::<Result<Vec<_>, _>>()?;
         let name = function.name.as_str();
-        let places = |what: &str| format!("{what} functions are not allowed in {}s", self.place.name());
+        let places = |what: &str| format!("{what} functions are not allowed in {}", self.place.plural());
         let foreign = function.schema.as_ref().is_some_and(|schema| *schema != "pg_catalog");
         if let Some(own) = (self.find_function)(function) {
             return if self.catalog.functions(&own).iter().all(|function| function.returns_set) {

@@ -289,9 +289,9 @@ fn objects() {
         CreateSchema{name:"s", if_not_exists:true}
         CreateExtension{name:"uuid-ossp", if_not_exists:true, schema:"x"}
         CreateStatistics{name:st, table:t, kinds:["ndistinct"], elements:[Column("a"), Expr("b + 1")]}
-        CreatePublication{name:"p", tables:[a, b], in_schemas:true, parts:[PublishedPart{table:b, columns:["x"], filter:["y"], only:true}], options:[("publish", "insert")]}
-        CreatePublication{name:"q", all_tables:true}
-        AlterPublication{name:"p", tables:[a], change:Drop}
+        CreatePublication{name:"p", objects:PublicationObjects{tables:[PublishedTable{table:a}, PublishedTable{table:b, only:true, columns:["x"], filter:"y > 0"}], schemas:["s"]}, options:[("publish", "insert")]}
+        CreatePublication{name:"q", all_tables:true, objects:PublicationObjects{}}
+        AlterPublication{name:"p", change:Drop, objects:PublicationObjects{tables:[PublishedTable{table:a}]}}
         "#,
     );
     check(

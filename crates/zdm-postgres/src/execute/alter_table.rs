@@ -145,7 +145,7 @@ impl Run {
         }
         let persistence =
             |action: &&AlterTableAction| matches!(action, AlterTableAction::SetLogged | AlterTableAction::SetUnlogged);
-        let published = self.catalog().publications.values().any(|parts| parts.iter().any(|part| part.table == name));
+        let published = self.catalog().publications.values().any(|publication| publication.names(&name));
         if published && matches!(alter.actions.iter().find(persistence), Some(AlterTableAction::SetUnlogged)) {
             return refuse(
                 "55000",
@@ -1353,7 +1353,7 @@ impl Run {
         if table.persistence == wanted {
             return Ok(());
         }
-        let published = self.catalog().publications.values().any(|parts| parts.iter().any(|part| part.table == *name));
+        let published = self.catalog().publications.values().any(|publication| publication.names(name));
         if !logged && published {
             return refuse(
                 "55000",

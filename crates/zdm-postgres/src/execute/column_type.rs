@@ -333,11 +333,9 @@ impl Run {
         if !self.functions_on(name, Some(column)).is_empty() {
             return refuse("0A000", "cannot alter type of a column used by a function or procedure");
         }
-        let filtered = self
-            .catalog()
-            .publications
-            .values()
-            .any(|parts| parts.iter().any(|part| part.table == *name && part.filter.contains(column)));
+        let filtered = self.catalog().publications.values().any(|publication| {
+            publication.parts.iter().any(|part| part.table == *name && part.filter.contains(column))
+        });
         if filtered {
             return refuse("0A000", "cannot alter type of a column used by a publication WHERE clause");
         }

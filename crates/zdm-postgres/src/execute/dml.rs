@@ -4,6 +4,7 @@ mod computed;
 
 use std::collections::BTreeSet;
 
+use super::publication::Told;
 use super::{Run, Step, refuse, written};
 use crate::catalog::{Constraint, ConstraintKind, ForeignKey, Relation, Table, sequences_in};
 use crate::effects::UncertainEffect;
@@ -12,7 +13,7 @@ use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
 use crate::statement::{
     ConflictTarget, ConstraintAttributes, Dml, DropBehavior, IndexKey, MergeAction, MergeClause, MergeInsert,
-    MergeWhen, Query, ReplicaIdentity,
+    MergeWhen, Query,
 };
 
 const SATISFIED: &str = "a row satisfies the condition";
@@ -351,6 +352,7 @@ impl Run {
         self.check_computed_columns(&written_to, &name, dml)?;
         self.lock_arbiters(&name, dml.conflict.as_ref());
         if dml.on_conflict_update {
+            self.warn_of_publication(&name);
             for table in std::iter::once(name.clone()).chain(self.catalog().descendants(&name)) {
                 self.lock_some_rows(&table, "a row exists already");
                 if dml.values_rows.is_none() && self.has_storage(&table) && !self.is_empty(&table) {
@@ -747,6 +749,7 @@ impl Run {
         }
         self.draw_set_defaults(&name, dml);
         self.check_enum_values(&name, dml)?;
+        self.check_told(&name, dml, Told::Update)?;
         // A row may have the value already, and then its key is not looked at.
         let outer = std::mem::replace(&mut self.perhaps, true);
         // What is set to itself does not change.
@@ -799,6 +802,7 @@ impl Run {
             return Ok(());
         }
         let name = self.change_rows(dml)?;
+        self.check_told(&name, dml, Told::Delete)?;
         let outer = std::mem::replace(&mut self.perhaps, true);
         for table in self.with_own_triggers(&name, dml) {
             self.for_changed_rows(&table, dml, |run| {
@@ -811,6 +815,16 @@ impl Run {
         }
         self.perhaps = outer;
         Ok(())
+    }
+
+    /// Which partitions a condition leaves to be changed is the planner's affair.
+    fn check_told(&mut self, name: &QualifiedName, dml: &Dml, told: Told) -> Step {
+        let mut tables = vec![name.clone()];
+        if !dml.only.0 {
+            tables.extend(self.catalog().descendants(name));
+        }
+        let certain = self.table(name).partition_by.is_none() || changes_every_row(dml);
+        self.check_replica_identity(&tables, told, certain)
     }
 
     /// The tables whose own triggers and keys an UPDATE or DELETE meets: partitions have those of their root, inheritance
@@ -906,25 +920,6 @@ impl Run {
         Ok(())
     }
 
-    /// What a subscriber has to find is told by the primary key, unless REPLICA IDENTITY says otherwise.
-    pub(super) fn warn_of_publication(&mut self, name: &QualifiedName) {
-        let mut above = vec![name.clone()];
-        let mut published = false;
-        while let Some(current) = above.pop() {
-            published |=
-                self.catalog().publications.values().any(|parts| parts.iter().any(|part| part.table == current));
-            above.extend(self.table(&current).partition_of.iter().map(|(parent, _)| parent.clone()));
-        }
-        let tables: Vec<QualifiedName> =
-            std::iter::once(name.clone()).chain(self.catalog().descendants(name)).collect();
-        for name in tables {
-            let below = self.catalog().publications.values().any(|parts| parts.iter().any(|part| part.table == name));
-            if (published || below) && self.has_storage(&name) && !has_replica_identity(&self.table(&name)) {
-                self.may_fail_always("55000", format!("{name} is published and has no replica identity"));
-            }
-        }
-    }
-
     /// A partitioned table by itself has no rows.
     fn touches_rows(&self, name: &QualifiedName, dml: &Dml) -> bool {
         !self.is_empty(name) && (!dml.only.0 || self.has_storage(name))
@@ -984,7 +979,9 @@ impl Run {
             return refuse("42804", format!("argument of WHERE must be type boolean, not type {shown}"));
         }
         let name = self.under_view(name);
-        self.warn_of_publication(&name);
+        if !dml.merge.is_empty() {
+            self.warn_of_publication(&name);
+        }
         let target = self.find(&dml.table);
         let joined = dml.merge_on.iter().filter(|(_, relation, _)| self.find(relation) == target);
         let joined: Vec<&Ident> = joined.map(|(_, _, column)| column).collect();
@@ -1658,15 +1655,6 @@ fn all_columns_of(query: &Query) -> Option<&QualifiedName> {
     let more = ["select", "union", "intersect", "except", "join", "returning", "with", "values", "(", ","];
     let alone = !source.split(' ').any(|word| more.contains(&word)) && !query.says(&["with"]);
     query.relations.first().filter(|_| alone && query.relations.len() == 1)
-}
-
-/// `RelationGetReplicaIndex`, or the whole row.
-fn has_replica_identity(table: &Table) -> bool {
-    match &table.replica_identity {
-        ReplicaIdentity::Full | ReplicaIdentity::Index(_) => true,
-        ReplicaIdentity::Nothing => false,
-        ReplicaIdentity::Default => table.primary_key().is_some_and(|key| !key.attributes.deferrable),
-    }
 }
 
 /// Whether it is a unique index on these columns and nothing else.

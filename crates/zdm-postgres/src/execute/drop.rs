@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::column_type::index_uses;
 use super::{Run, Step, refuse};
-use crate::catalog::{Constraint, ConstraintKind, Relation};
+use crate::catalog::{Constraint, ConstraintKind, Publication, PublishedPart, Relation};
 use crate::data_type::quoted_if_needed;
 use crate::effects::Waits;
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
-use crate::statement::{DropBehavior, DropObjects, ObjectKind, PartitionBound, PublishedPart, ReplicaIdentity};
+use crate::statement::{DropBehavior, DropObjects, ObjectKind, PartitionBound, ReplicaIdentity};
 
 impl Run {
     pub(super) fn drop_objects(&mut self, drop: &DropObjects) -> Step {
@@ -718,16 +718,16 @@ impl Run {
     }
 
     fn unpublish(&mut self, name: &QualifiedName) {
-        let publications: Vec<(Ident, Vec<PublishedPart>)> = self
+        let publications: Vec<(Ident, Publication)> = self
             .catalog()
             .publications
             .iter()
-            .filter(|(_, parts)| parts.iter().any(|part| part.table == *name))
-            .map(|(publication, parts)| (publication.clone(), parts.as_ref().clone()))
+            .filter(|(_, publication)| publication.names(name))
+            .map(|(name, publication)| (name.clone(), publication.as_ref().clone()))
             .collect();
-        for (publication, mut parts) in publications {
-            parts.retain(|part| part.table != *name);
-            self.catalog_mut().publications.insert_mut(publication, Arc::new(parts));
+        for (known, mut publication) in publications {
+            publication.parts.retain(|part| part.table != *name);
+            self.catalog_mut().publications.insert_mut(known, Arc::new(publication));
         }
     }
 
@@ -736,19 +736,19 @@ impl Run {
         let names = |part: &PublishedPart| {
             part.table == *name && (part.columns.contains(column) || part.filter.contains(column))
         };
-        let publications: Vec<(Ident, Vec<PublishedPart>)> = self
+        let publications: Vec<(Ident, Publication)> = self
             .catalog()
             .publications
             .iter()
-            .filter(|(_, parts)| parts.iter().any(names))
-            .map(|(publication, parts)| (publication.clone(), parts.as_ref().clone()))
+            .filter(|(_, publication)| publication.parts.iter().any(names))
+            .map(|(name, publication)| (name.clone(), publication.as_ref().clone()))
             .collect();
         if !publications.is_empty() && !cascade {
             return false;
         }
-        for (publication, mut parts) in publications {
-            parts.retain(|part| !names(part));
-            self.catalog_mut().publications.insert_mut(publication, Arc::new(parts));
+        for (known, mut publication) in publications {
+            publication.parts.retain(|part| !names(part));
+            self.catalog_mut().publications.insert_mut(known, Arc::new(publication));
         }
         true
     }

@@ -1,13 +1,11 @@
-//! VACUUM, ANALYZE, CLUSTER, REINDEX, COPY, COMMENT, GRANT and publications.
+//! VACUUM, ANALYZE, CLUSTER, REINDEX, COPY, COMMENT and GRANT.
 
 use super::{Run, Step, refuse, written};
 use crate::catalog::Relation;
 use crate::effects::{UncertainEffect, Waits};
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
-use crate::statement::{
-    CommentText, ObjectKind, Persistence, PublicationChange, PublishedPart, Reindex, ReindexTarget,
-};
+use crate::statement::{CommentText, ObjectKind, Reindex, ReindexTarget};
 
 /// Whether the text of a Boolean parameter means on.
 pub(crate) fn is_on(value: &str) -> bool {
@@ -668,143 +666,6 @@ impl Run {
                 if !columns.is_empty() && !["SELECT", "INSERT", "UPDATE", "REFERENCES"].contains(&word.as_str()) {
                     return refuse("0LP01", format!("invalid privilege type {word} for column"));
                 }
-            }
-        }
-        Ok(())
-    }
-
-    pub(super) fn publish(
-        &mut self,
-        publication: &Ident,
-        tables: &[QualifiedName],
-        change: PublicationChange,
-        parts: &[PublishedPart],
-        options: &[(String, String)],
-    ) -> Step {
-        for part in parts.iter().filter(|part| !(part.columns.is_empty() && part.filter.is_empty())) {
-            self.since(15, if part.columns.is_empty() { "WHERE" } else { "(" })?;
-        }
-        let known = self.catalog().publications.get(publication).cloned();
-        // What is published and not named any more is locked, too.
-        if let (PublicationChange::Set, Some(known)) = (change, &known) {
-            for part in known.iter() {
-                self.lock(&part.table, LockMode::ShareUpdateExclusive);
-            }
-        }
-        let mut all = match (change, known) {
-            (PublicationChange::Create, Some(_)) => {
-                return refuse("42710", format!("publication \"{publication}\" already exists"));
-            }
-            (PublicationChange::SetOptions, Some(_)) => return self.check_publication_options(options),
-            (PublicationChange::Add | PublicationChange::Drop, Some(known)) => known.as_ref().clone(),
-            (PublicationChange::Create, None) | (PublicationChange::Set, Some(_)) => Vec::new(),
-            (_, None) if self.catalog().is_incomplete() => Vec::new(),
-            (_, None) => return refuse("42704", format!("publication \"{publication}\" does not exist")),
-        };
-        self.check_publication_options(options)?;
-        for table in tables {
-            let name = self.open(table)?;
-            if self.catalog().table(&name).is_none() && self.catalog().relation(&name).is_some() {
-                return refuse(
-                    "22023",
-                    if self.version.at_least(15) {
-                        format!("cannot add relation \"{}\" to publication", name.name)
-                    } else {
-                        format!("\"{}\" is not a table", name.name)
-                    },
-                );
-            }
-            if self.table(&name).persistence != Persistence::Permanent && change != PublicationChange::Drop {
-                return refuse(
-                    "22023",
-                    if self.version.at_least(15) {
-                        format!("cannot add relation \"{}\" to publication", name.name)
-                    } else {
-                        format!("table \"{}\" cannot be replicated", name.name)
-                    },
-                );
-            }
-            self.lock(&name, LockMode::ShareUpdateExclusive);
-            // A partitioned table stands for its partitions.
-            let only = parts.iter().any(|part| part.table == *table && part.only);
-            let children = if self.table(&name).partition_by.is_none() && !only {
-                self.catalog().descendants(&name)
-            } else {
-                Vec::new()
-            };
-            for child in &children {
-                self.lock(child, LockMode::ShareUpdateExclusive);
-            }
-            if change == PublicationChange::Drop {
-                if !all.iter().any(|part| part.table == name) && !self.catalog().is_incomplete() {
-                    return refuse("42704", format!("relation \"{}\" is not part of the publication", name.name));
-                }
-                all.retain(|part| part.table != name && !children.contains(&part.table));
-                continue;
-            }
-            if change == PublicationChange::Add && all.iter().any(|part| part.table == name) {
-                return refuse(
-                    "42710",
-                    format!("relation \"{}\" is already member of publication \"{publication}\"", name.name),
-                );
-            }
-            let part = parts.iter().find(|part| part.table == *table);
-            // Only columns of the server's own types can be compared for a publication.
-            let known = self.table(&name);
-            let own_type = |column: &Ident| {
-                let column = known.column(column.as_str());
-                column.is_some_and(|column| self.catalog().user_type(&column.data_type.name).is_some())
-            };
-            if part.is_some_and(|part| part.filter.iter().any(own_type)) {
-                return refuse("0A000", "invalid publication WHERE expression");
-            }
-            let (columns, filter) = part.map(|part| (part.columns.clone(), part.filter.clone())).unwrap_or_default();
-            for child in children {
-                all.push(PublishedPart { table: child, columns: columns.clone(), filter: filter.clone(), only: false });
-            }
-            all.push(PublishedPart { table: name, columns, filter, only: false });
-        }
-        self.catalog_mut().publications.insert_mut(publication.clone(), std::sync::Arc::new(all));
-        Ok(())
-    }
-
-    /// `parse_publication_options`.
-    fn check_publication_options(&self, options: &[(String, String)]) -> Step {
-        for (place, (name, value)) in options.iter().enumerate() {
-            let (name, value) = (name.as_str(), value.trim_matches('\''));
-            if options.iter().take(place).any(|(known, _)| known == name) {
-                return refuse("42601", "conflicting or redundant options");
-            }
-            match name {
-                "publish" => {
-                    for event in value.split(',').map(str::trim).filter(|event| !event.is_empty()) {
-                        if !matches!(event.to_ascii_lowercase().as_str(), "insert" | "update" | "delete" | "truncate") {
-                            return refuse(
-                                "42601",
-                                if self.version.at_least(15) {
-                                    format!("unrecognized value for publication option \"publish\": \"{event}\"")
-                                } else {
-                                    format!("unrecognized \"publish\" value: \"{event}\"")
-                                },
-                            );
-                        }
-                    }
-                }
-                "publish_via_partition_root" if self.version.at_least(13) => {
-                    if !matches!(value.to_ascii_lowercase().as_str(), "" | "true" | "false" | "on" | "off" | "1" | "0")
-                    {
-                        return refuse("42601", format!("{name} requires a Boolean value"));
-                    }
-                }
-                "publish_generated_columns" if self.version.at_least(18) => {
-                    if !matches!(value.to_ascii_lowercase().as_str(), "none" | "stored") {
-                        return refuse(
-                            "42601",
-                            format!("invalid value for publication parameter \"{name}\": \"{value}\""),
-                        );
-                    }
-                }
-                _ => return refuse("42601", format!("unrecognized publication parameter: \"{name}\"")),
             }
         }
         Ok(())

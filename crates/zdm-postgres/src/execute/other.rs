@@ -10,8 +10,8 @@ use crate::expr::{ExprNode, SqlExpr};
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
 use crate::statement::{
-    AlterTable, AlterTableAction, CreateSequence, CreateTrigger, DropObjects, ObjectKind, Opaque, PublicationChange,
-    SequenceOptions, Statement,
+    AlterTable, AlterTableAction, CreateSequence, CreateTrigger, DropObjects, ObjectKind, Opaque, SequenceOptions,
+    Statement,
 };
 use crate::typing::Place;
 
@@ -144,14 +144,11 @@ impl Run {
             Statement::CreateStatistics { name, table, if_not_exists, kinds, elements } => {
                 return self.create_statistics(name.as_ref(), table, *if_not_exists, kinds, elements);
             }
-            Statement::CreatePublication { name, tables, in_schemas, parts, options, .. } => {
-                if *in_schemas {
-                    self.since(15, "TABLES")?;
-                }
-                return self.publish(name, tables, PublicationChange::Create, parts, options);
+            Statement::CreatePublication { name, all_tables, objects, options } => {
+                return self.create_publication(name, *all_tables, objects, options);
             }
-            Statement::AlterPublication { name, tables, change, parts, options } => {
-                return self.publish(name, tables, *change, parts, options);
+            Statement::AlterPublication { name, change, objects, options } => {
+                return self.alter_publication(name, *change, objects, options);
             }
             Statement::CreateOther {
                 kind: ObjectKind::Operator | ObjectKind::OperatorClass | ObjectKind::Cast | ObjectKind::Other,

@@ -577,13 +577,13 @@ fn rename_named(catalog: &mut Catalog, rename: &dyn Fn(&mut QualifiedName, &mut 
         catalog.functions.insert_mut(name, Arc::new(overloads));
     }
     let publications: Vec<_> =
-        catalog.publications.iter().map(|(name, parts)| (name.clone(), parts.as_ref().clone())).collect();
-    for (name, mut parts) in publications {
-        for part in &mut parts {
+        catalog.publications.iter().map(|(name, publication)| (name.clone(), publication.as_ref().clone())).collect();
+    for (name, mut publication) in publications {
+        for part in &mut publication.parts {
             rename(&mut part.table, &mut part.columns);
             rename(&mut part.table, &mut part.filter);
         }
-        catalog.publications.insert_mut(name, Arc::new(parts));
+        catalog.publications.insert_mut(name, Arc::new(publication));
     }
     for name in catalog.secured_tables() {
         catalog.edit_table(&name, |table| {

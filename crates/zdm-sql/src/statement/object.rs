@@ -3,7 +3,8 @@
 use zdm_postgres::expr::SqlExpr;
 use zdm_postgres::statement::{
     AlterDomainAction, AlterTypeAction, CommentText, CreateDomain, CreateSequence, CreateView, DropObjects, ObjectKind,
-    PublicationChange, PublishedPart, Repeated, SequenceOptions, TableConstraintKind, TypeDefinition,
+    PublicationChange, PublicationObjects, PublishedTable, Repeated, SequenceOptions, TableConstraintKind,
+    TypeDefinition,
 };
 use zdm_postgres::{DataType, Ident, QualifiedName, Statement};
 
@@ -431,9 +432,9 @@ pub(super) fn create(cursor: &mut Cursor<'_>) -> Read<Statement> {
         if cursor.accept("PUBLICATION") {
             let name = cursor.ident()?;
             let all_tables = cursor.accept_all(&["FOR", "ALL", "TABLES"]);
-            let (tables, in_schemas, parts) = publication_tables(cursor)?;
+            let objects = publication_objects(cursor)?;
             let options = if cursor.accept("WITH") { super::table::options(cursor)? } else { Vec::new() };
-            return Ok(Statement::CreatePublication { name, tables, all_tables, in_schemas, parts, options });
+            return Ok(Statement::CreatePublication { name, all_tables, objects, options });
         }
         if cursor.accept("POLICY") {
             return create_policy(cursor);
@@ -507,39 +508,37 @@ fn create_statistics(cursor: &mut Cursor<'_>) -> Read<Statement> {
 }
 
 /// `FOR TABLE a (x) WHERE (…), TABLES IN SCHEMA s, TABLE b`.
-fn publication_tables(cursor: &mut Cursor<'_>) -> Read<(Vec<QualifiedName>, bool, Vec<PublishedPart>)> {
-    let (mut tables, mut any_schema) = (Vec::new(), false);
-    let mut parts = Vec::new();
-    if cursor.accept("FOR") || cursor.is("TABLE") || cursor.are(&["TABLES", "IN", "SCHEMA"]) {
-        let mut in_schemas = false;
-        loop {
-            if cursor.accept_all(&["TABLES", "IN", "SCHEMA"]) {
-                in_schemas = true;
-                any_schema = true;
-            } else if cursor.accept("TABLE") {
-                in_schemas = false;
+fn publication_objects(cursor: &mut Cursor<'_>) -> Read<PublicationObjects> {
+    let mut objects = PublicationObjects::default();
+    if !(cursor.accept("FOR") || cursor.is("TABLE") || cursor.are(&["TABLES", "IN", "SCHEMA"])) {
+        return Ok(objects);
+    }
+    let mut in_schemas = false;
+    loop {
+        if cursor.accept_all(&["TABLES", "IN", "SCHEMA"]) {
+            in_schemas = true;
+        } else if cursor.accept("TABLE") {
+            in_schemas = false;
+        }
+        if in_schemas {
+            let current = cursor.accept("CURRENT_SCHEMA");
+            objects.schemas.push(if current { None } else { Some(cursor.ident()?) });
+        } else {
+            // The grammar takes it here and refuses it in words of its own.
+            if cursor.is("CURRENT_SCHEMA") {
+                return cursor.unexpected("a table");
             }
-            if in_schemas {
-                // CURRENT_SCHEMA may stand here.
-                cursor.label()?;
-            } else {
-                let only = alter_table::only(cursor).0;
-                let table = cursor.name()?;
-                tables.push(table.clone());
-                cursor.accept_operator("*");
-                let columns = if cursor.is_kind(Kind::LParen) { cursor.column_list()? } else { Vec::new() };
-                let filter =
-                    if cursor.accept("WHERE") { cursor.parenthesized_expr()?.node.columns() } else { Vec::new() };
-                if only || !(columns.is_empty() && filter.is_empty()) {
-                    parts.push(PublishedPart { table, columns, filter, only });
-                }
-            }
-            if !cursor.accept_kind(Kind::Comma) {
-                break;
-            }
+            let only = alter_table::only(cursor).0;
+            let table = cursor.name()?;
+            cursor.accept_operator("*");
+            let columns = if cursor.is_kind(Kind::LParen) { cursor.column_list()? } else { Vec::new() };
+            let filter = if cursor.accept("WHERE") { Some(cursor.parenthesized_expr()?) } else { None };
+            objects.tables.push(PublishedTable { table, only, columns, filter });
+        }
+        if !cursor.accept_kind(Kind::Comma) {
+            return Ok(objects);
         }
     }
-    Ok((tables, any_schema, parts))
 }
 
 /// `name ON table [AS …] [FOR …] [TO …] [USING ( … )] [WITH CHECK ( … )]`.
@@ -670,7 +669,7 @@ fn alter_publication(cursor: &mut Cursor<'_>) -> Read<Statement> {
         cursor.at += 1;
         let options = super::table::options(cursor)?;
         let change = PublicationChange::SetOptions;
-        return Ok(Statement::AlterPublication { name, tables: Vec::new(), change, parts: Vec::new(), options });
+        return Ok(Statement::AlterPublication { name, change, objects: PublicationObjects::default(), options });
     }
     if cursor.is_any(&["RENAME", "OWNER"]) {
         let rename_to = if cursor.accept_all(&["RENAME", "TO"]) { Some(cursor.ident()?) } else { None };
@@ -693,8 +692,8 @@ fn alter_publication(cursor: &mut Cursor<'_>) -> Read<Statement> {
         Some(_) => PublicationChange::Drop,
         None => return cursor.unexpected("ADD, SET or DROP"),
     };
-    let (tables, _, parts) = publication_tables(cursor)?;
-    Ok(Statement::AlterPublication { name, tables, change, parts, options: Vec::new() })
+    let objects = publication_objects(cursor)?;
+    Ok(Statement::AlterPublication { name, change, objects, options: Vec::new() })
 }
 
 /// IMPORT FOREIGN SCHEMA, SECURITY LABEL, REASSIGN OWNED.
