@@ -5780,3 +5780,51 @@ CREATE PUBLICATION feed FOR ALL TABLES; ALTER PUBLICATION feed ADD TABLES IN SCH
 CREATE TABLE told (id int, g int GENERATED ALWAYS AS (id * 2) STORED, PRIMARY KEY (id, g)); CREATE PUBLICATION feed FOR TABLE told; UPDATE told SET id = 1
 CREATE TABLE told (id int, g int GENERATED ALWAYS AS (id * 2) STORED); ALTER TABLE told REPLICA IDENTITY FULL; CREATE PUBLICATION feed FOR TABLE told; DELETE FROM told
 CREATE PUBLICATION feed FOR TABLE keyed, CURRENT_SCHEMA
+
+-- base windows on tables
+CREATE TABLE base_row (a int PRIMARY KEY, b int, c text DEFAULT 'c');
+CREATE TABLE below_row () INHERITS (base_row);
+CREATE VIEW plain AS SELECT a, b FROM base_row;
+CREATE VIEW only_own AS SELECT a, b FROM ONLY base_row;
+CREATE VIEW sums AS SELECT a, a + b AS s, c FROM base_row;
+CREATE VIEW over_sums AS SELECT s, c, a AS k FROM sums;
+CREATE VIEW star_sums AS SELECT * FROM sums;
+CREATE VIEW with_ctid AS SELECT ctid, a FROM base_row;
+CREATE VIEW distinct_rows AS SELECT DISTINCT a FROM base_row;
+INSERT INTO base_row SELECT g, g FROM generate_series(1, 2000) g;
+INSERT INTO below_row SELECT g, g FROM generate_series(1, 2000) g;
+-- cases
+SELECT * FROM plain
+SELECT * FROM ONLY plain
+SELECT * FROM only_own
+UPDATE plain SET b = 1
+UPDATE ONLY plain SET b = 1
+UPDATE only_own SET b = 1
+UPDATE ONLY only_own SET b = 1
+DELETE FROM ONLY plain WHERE a = 1
+DELETE FROM only_own WHERE a = 1
+INSERT INTO only_own VALUES (3001, 1)
+INSERT INTO sums VALUES (3001, 1)
+INSERT INTO sums VALUES (3001)
+INSERT INTO sums (a, c) VALUES (3001, 'x')
+INSERT INTO sums (c, s) VALUES ('x', 1)
+INSERT INTO over_sums (s) VALUES (1)
+INSERT INTO over_sums (c, k) VALUES ('x', 3001)
+INSERT INTO over_sums VALUES (1)
+INSERT INTO star_sums VALUES (3001, 1)
+INSERT INTO star_sums (a) VALUES (3001)
+UPDATE over_sums SET s = 1
+UPDATE over_sums SET c = 'y'
+UPDATE star_sums SET s = 1
+UPDATE star_sums SET c = 'y' WHERE a = 1
+INSERT INTO with_ctid VALUES ('(0,1)', 3)
+UPDATE with_ctid SET ctid = '(0,1)'
+UPDATE with_ctid SET a = 3001 WHERE a = 1
+EXPLAIN UPDATE plain SET b = 1
+EXPLAIN UPDATE over_sums SET c = 'y'
+EXPLAIN DELETE FROM only_own
+EXPLAIN INSERT INTO plain VALUES (3001, 1)
+EXPLAIN INSERT INTO plain VALUES (3001, 1) ON CONFLICT (a) DO NOTHING
+EXPLAIN CREATE TABLE nt AS SELECT * FROM base_row WITH NO DATA
+EXPLAIN CREATE MATERIALIZED VIEW nt AS SELECT * FROM plain
+EXPLAIN SELECT * FROM over_sums

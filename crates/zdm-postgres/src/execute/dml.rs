@@ -2,18 +2,19 @@
 
 mod computed;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use super::publication::Told;
 use super::{Run, Step, refuse, written};
-use crate::catalog::{Constraint, ConstraintKind, ForeignKey, Relation, Table, sequences_in};
+use crate::catalog::{Constraint, ConstraintKind, ForeignKey, Relation, Table, View, sequences_in};
 use crate::effects::UncertainEffect;
 use crate::expr::{ExprNode, SqlExpr};
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
 use crate::statement::{
     ConflictTarget, ConstraintAttributes, Dml, DropBehavior, IndexKey, MergeAction, MergeClause, MergeInsert,
-    MergeWhen, Query,
+    MergeWhen, Only, Query,
 };
 
 const SATISFIED: &str = "a row satisfies the condition";
@@ -24,6 +25,15 @@ enum Change {
     Insert,
     Update,
     Delete,
+}
+
+/// What a column of a view is.
+enum Shown {
+    /// A column of the relation under it.
+    Column(Ident),
+    Computed,
+    /// Not told from here.
+    Open,
 }
 
 impl Run {
@@ -98,13 +108,9 @@ impl Run {
                 }
                 continue;
             }
-            if query.only.contains(written_name) {
-                self.plan_only_one(&name, mode);
-                if whole {
-                    self.scan(&name);
-                } else if self.has_storage(&name) && !self.is_empty(&name) {
-                    self.maybe(&name, UncertainEffect::Scan, "the planner uses no index");
-                }
+            // Of a view it says nothing.
+            if query.only.contains(written_name) && !self.is_view(&name) {
+                self.read_only_one(&name, mode, whole);
                 continue;
             }
             self.read(&name, mode, whole, 0);
@@ -113,6 +119,20 @@ impl Run {
             self.execute(statement)?;
         }
         self.used_sequences(query)
+    }
+
+    /// A table without those under it.
+    fn read_only_one(&mut self, name: &QualifiedName, mode: LockMode, whole: bool) {
+        self.plan_only_one(name, mode);
+        if whole {
+            self.scan(name);
+        } else if self.has_storage(name) && !self.is_empty(name) {
+            self.maybe(name, UncertainEffect::Scan, "the planner uses no index");
+        }
+    }
+
+    fn is_view(&self, name: &QualifiedName) -> bool {
+        self.catalog().view(name).is_some_and(|view| !view.materialized)
     }
 
     /// The planner opens a table by itself with its indexes, partitioned or not.
@@ -137,8 +157,10 @@ impl Run {
                 self.lock(name, mode);
                 let whole = whole && reads_everything(&view.query);
                 for (under, _) in &view.dependencies {
-                    // Views over views end; only a broken history could make a circle of them.
-                    if depth < 64 {
+                    if view.query.only.contains(under) && self.has_storage(under) {
+                        self.read_only_one(under, mode, whole);
+                    } else if depth < 64 {
+                        // Views over views end; only a broken history could make a circle of them.
                         self.read(under, mode, whole, depth + 1);
                     }
                 }
@@ -251,7 +273,7 @@ impl Run {
 
     /// The table under a view that rows are written through, with the same lock on every view above it; a table is
     /// itself. Where a view has more than one relation, triggers or rules do the work.
-    fn under_view(&mut self, name: QualifiedName) -> QualifiedName {
+    pub(super) fn under_view(&mut self, name: QualifiedName) -> QualifiedName {
         let mut current = name;
         for _ in 0..64 {
             let Some(view) = self.catalog().view(&current).filter(|view| !view.materialized).cloned() else { break };
@@ -310,7 +332,11 @@ impl Run {
             return refuse("42809", format!("cannot change materialized view \"{}\"", written_to.name));
         }
         let name = self.under_view(written_to.clone());
-        self.check_view_columns(&written_to, &dml.columns, "insert into")?;
+        let named = match self.catalog().view(&written_to) {
+            Some(view) if dml.columns.is_empty() => view.columns.iter().take(dml.given.len()).cloned().collect(),
+            _ => dml.columns.clone(),
+        };
+        self.check_view_columns(&written_to, &named, "insert into")?;
         if self.replaced_by_rule(&name, dml, "INSERT")? {
             return Ok(());
         }
@@ -734,9 +760,23 @@ impl Run {
         }
     }
 
+    /// ONLY before a view says nothing; what its own query says of the table under it counts.
+    pub(super) fn through_views<'d>(&self, target: &QualifiedName, dml: &'d Dml) -> Cow<'d, Dml> {
+        let mut current = target.clone();
+        let mut only = dml.only;
+        for _ in 0..64 {
+            let Some(view) = self.catalog().view(&current).filter(|view| !view.materialized) else { break };
+            let [(under, _)] = view.dependencies.as_slice() else { break };
+            only = Only(view.query.only.contains(under));
+            current = under.clone();
+        }
+        if only == dml.only { Cow::Borrowed(dml) } else { Cow::Owned(Dml { only, ..dml.clone() }) }
+    }
+
     pub(super) fn update(&mut self, dml: &Dml) -> Step {
         self.open_with(&dml.query)?;
         let target = self.open_in_query(&dml.table)?;
+        let dml = &*self.through_views(&target, dml);
         if self.replaced_by_rule(&target, dml, "UPDATE")? {
             return Ok(());
         }
@@ -798,6 +838,7 @@ impl Run {
     pub(super) fn delete(&mut self, dml: &Dml) -> Step {
         self.open_with(&dml.query)?;
         let target = self.open_in_query(&dml.table)?;
+        let dml = &*self.through_views(&target, dml);
         if self.replaced_by_rule(&target, dml, "DELETE")? {
             return Ok(());
         }
@@ -858,6 +899,7 @@ impl Run {
         check_merge_clauses(&dml.merge)?;
         self.open_with(&dml.query)?;
         let target = self.open_in_query(&dml.table)?;
+        let dml = &*self.through_views(&target, dml);
         if self.catalog().view(&target).is_some() && !self.version.at_least(17) {
             return refuse("0A000", format!("cannot execute MERGE on relation \"{}\"", target.name));
         }
@@ -1283,22 +1325,55 @@ impl Run {
         self.perhaps = outer;
     }
 
-    /// What is computed by a view cannot be written through it.
+    /// What is computed by a view, or by one under it, cannot be written through it.
     fn check_view_columns(&self, name: &QualifiedName, columns: &[Ident], what: &str) -> Step {
-        let Some(view) = self.catalog().view(name).filter(|view| !view.instead && !view.materialized) else {
-            return Ok(());
-        };
-        if view.query.output.len() != view.columns.len() || view.dependencies.len() != 1 {
-            return Ok(());
-        }
-        for column in columns {
-            let place = view.columns.iter().position(|known| known == column);
-            let output = place.and_then(|place| view.query.output.get(place));
-            if output.is_some_and(|output| !matches!(&*output.expr.node, ExprNode::Column { .. })) {
-                return refuse("0A000", format!("cannot {what} column \"{column}\" of view \"{}\"", name.name));
+        let (mut name, mut columns) = (name.clone(), columns.to_vec());
+        for _ in 0..64 {
+            let Some(view) = self.catalog().view(&name).filter(|view| !view.instead && !view.materialized) else {
+                return Ok(());
+            };
+            let [(under, _)] = view.dependencies.as_slice() else { return Ok(()) };
+            let mut targets = Vec::new();
+            for column in view.columns.iter().filter(|column| columns.contains(column)) {
+                match self.column_under(view, under, column) {
+                    Shown::Column(column) => targets.push(column),
+                    Shown::Computed => {
+                        return refuse("0A000", format!("cannot {what} column \"{column}\" of view \"{}\"", name.name));
+                    }
+                    Shown::Open => return Ok(()),
+                }
             }
+            (name, columns) = (under.clone(), targets);
         }
         Ok(())
+    }
+
+    /// What a view's column shows of the one relation under it.
+    fn column_under(&self, view: &View, under: &QualifiedName, column: &Ident) -> Shown {
+        let Some(place) = view.columns.iter().position(|known| known == column) else { return Shown::Open };
+        if view.query.star && view.query.output.is_empty() {
+            let columns = self.catalog().view(under).map(|under| &under.columns);
+            return match columns.filter(|columns| columns.len() == view.columns.len()) {
+                Some(columns) => columns.get(place).cloned().map_or(Shown::Open, Shown::Column),
+                None => Shown::Open,
+            };
+        }
+        if view.query.star || view.query.output.len() != view.columns.len() {
+            return Shown::Open;
+        }
+        match view.query.output.get(place).map(|output| &*output.expr.node) {
+            Some(ExprNode::Column { name, .. }) => {
+                let table = self.table(under);
+                let system = super::create_table::is_system_column(name) && table.column(name.as_str()).is_none();
+                if system && self.catalog().view(under).is_none() {
+                    Shown::Computed
+                } else {
+                    Shown::Column(name.clone())
+                }
+            }
+            Some(_) => Shown::Computed,
+            None => Shown::Open,
+        }
     }
 
     /// With `session_replication_role = replica` the triggers of foreign keys do not fire.

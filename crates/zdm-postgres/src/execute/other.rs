@@ -339,13 +339,17 @@ impl Run {
             Statement::Insert(dml) | Statement::Update(dml) | Statement::Delete(dml) | Statement::Merge(dml) => {
                 let name = self.open(&dml.table)?;
                 let planned = command.eq_ignore_ascii_case("EXPLAIN");
+                let dml = &*self.through_views(&name, dml);
+                let name = if planned { self.under_view(name) } else { name };
                 if planned && !matches!(statement, Statement::Insert(_)) {
                     self.plan(&name, LockMode::RowExclusive, !dml.only.0);
                 } else {
                     self.lock(&name, LockMode::RowExclusive);
                 }
                 if planned && matches!(statement, Statement::Insert(_)) {
-                    self.check_conflict_target(&name, dml)?;
+                    if self.find(&dml.table).as_ref() == Some(&name) {
+                        self.check_conflict_target(&name, dml)?;
+                    }
                     self.lock_arbiters(&name, dml.conflict.as_ref());
                 }
                 if planned {
@@ -355,8 +359,9 @@ impl Run {
                 }
             }
             Statement::Session { command, .. } if command == "EXECUTE" => self.unread("the prepared statement"),
-            Statement::CreateTableAs(create) if create.with_data => self.run_query(&create.query)?,
-            Statement::CreateTableAs(create) => self.parse_query(&create.query)?,
+            // The planner sees the query, WITH NO DATA or not.
+            Statement::CreateTableAs(create) => self.run_query(&create.query)?,
+            Statement::CreateView(create) if create.materialized => self.run_query(&create.query)?,
             _ => {}
         }
         let cursor = command.eq_ignore_ascii_case("DECLARE");
