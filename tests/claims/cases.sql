@@ -5828,3 +5828,35 @@ EXPLAIN INSERT INTO plain VALUES (3001, 1) ON CONFLICT (a) DO NOTHING
 EXPLAIN CREATE TABLE nt AS SELECT * FROM base_row WITH NO DATA
 EXPLAIN CREATE MATERIALIZED VIEW nt AS SELECT * FROM plain
 EXPLAIN SELECT * FROM over_sums
+
+-- base parcels
+CREATE SCHEMA ops;
+CREATE DOMAIN ops.weight AS numeric(10,3);
+CREATE TYPE ops.kind AS ENUM ('a', 'b');
+CREATE FUNCTION ops.twice(i int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT i * 2';
+CREATE TABLE parcel (id int, c char(2), code varchar(8), w ops.weight, k ops.kind DEFAULT 'a', meta jsonb, raw json);
+CREATE INDEX parcel_twice ON parcel (ops.twice(id));
+CREATE TABLE ops.bag (id int PRIMARY KEY, w ops.weight);
+-- cases
+ALTER SCHEMA ops RENAME TO operations
+ALTER SCHEMA ops RENAME TO operations; ALTER TABLE parcel ADD COLUMN v operations.weight, ALTER COLUMN k TYPE text
+ALTER SCHEMA ops RENAME TO operations; ALTER TABLE parcel ADD COLUMN v ops.weight
+ALTER SCHEMA ops RENAME TO operations; SELECT operations.twice(2)
+ALTER SCHEMA ops RENAME TO operations; DROP FUNCTION operations.twice(int)
+ALTER SCHEMA ops RENAME TO operations; DROP TYPE operations.kind
+ALTER SCHEMA ops RENAME TO operations; CREATE INDEX ON parcel (operations.twice(id + 1))
+ALTER TABLE parcel ADD COLUMN f text GENERATED ALWAYS AS (c || '-' || code) STORED
+ALTER TABLE parcel ADD CHECK (c || c = 'aabb')
+ALTER TABLE parcel ADD CHECK (c || code <> '')
+ALTER TABLE parcel ADD CHECK (c || '' <> 'x ')
+ALTER TABLE parcel ADD CHECK ('x' || c <> '')
+ALTER TABLE parcel ADD CHECK (code || c <> '')
+ALTER TABLE parcel ALTER COLUMN meta SET DEFAULT '{'
+ALTER TABLE parcel ALTER COLUMN meta SET DEFAULT '{"a": 1'
+ALTER TABLE parcel ALTER COLUMN meta SET DEFAULT '{"a": [1, 2}'
+ALTER TABLE parcel ALTER COLUMN meta SET DEFAULT '{"a": "}"}'
+ALTER TABLE parcel ALTER COLUMN meta SET DEFAULT '{"a": "\""}'
+ALTER TABLE parcel ALTER COLUMN meta SET DEFAULT '{"a": "x}'
+ALTER TABLE parcel ALTER COLUMN raw SET DEFAULT '[[]'
+ALTER TABLE parcel ALTER COLUMN raw SET DEFAULT '[[]]'
+ALTER TABLE parcel ADD COLUMN j jsonb NOT NULL DEFAULT '[}'

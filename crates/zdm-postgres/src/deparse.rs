@@ -563,7 +563,10 @@ impl Printer<'_> {
             let wanted = match operator {
                 "->" | "->>" | "?" | "~" | "~*" | "!~" | "!~*" => DataType::named("text"),
                 "#>" | "#>>" | "?|" | "?&" => DataType::named("text").array(),
-                "||" if typed_left.data_type.as_ref().is_none_or(|left| left.is("varchar") || left.is("text"))
+                "||" if typed_left
+                    .data_type
+                    .as_ref()
+                    .is_none_or(|left| ["varchar", "text", "bpchar"].iter().any(|name| left.is(name)))
                     || joined_to(&typed_right, &typed_left) =>
                 {
                     DataType::named("text")

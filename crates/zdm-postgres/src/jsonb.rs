@@ -18,6 +18,31 @@ pub(crate) fn canonical(text: &str) -> Option<String> {
     reader.rest.is_empty().then_some(printed)
 }
 
+/// Whether it is no JSON for certain: a string without its end, or brackets that do not match.
+pub(crate) fn is_broken(text: &str) -> bool {
+    let mut open = Vec::new();
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        match character {
+            '"' => loop {
+                match characters.next() {
+                    Some('"') => break,
+                    Some('\\') => {
+                        characters.next();
+                    }
+                    Some(_) => {}
+                    None => return true,
+                }
+            },
+            '{' => open.push('}'),
+            '[' => open.push(']'),
+            '}' | ']' if open.pop() != Some(character) => return true,
+            _ => {}
+        }
+    }
+    !open.is_empty()
+}
+
 struct Reader<'t> {
     rest: &'t str,
 }

@@ -1585,7 +1585,7 @@ pub(super) fn check_literal(expr: &SqlExpr, data_type: &DataType) -> Step {
         "inet" => (no_digits && !word.contains(':'), "22P02", "inet"),
         "jsonb" | "json" => {
             let starts = word.starts_with(['{', '[', '"', 't', 'f', 'n', '-']);
-            (no_digits && !starts, "22P02", "json")
+            ((no_digits && !starts) || crate::jsonb::is_broken(text), "22P02", "json")
         }
         "bool" => {
             let truth = ["true", "false", "yes", "no", "on", "off", "1", "0"];
@@ -1609,7 +1609,12 @@ pub(super) fn check_literal(expr: &SqlExpr, data_type: &DataType) -> Step {
         }
         _ => return Ok(()),
     };
-    if wrong { refuse(sqlstate, format!("invalid input syntax for type {name}: \"{text}\"")) } else { Ok(()) }
+    if !wrong {
+        return Ok(());
+    }
+    // Of JSON the detail tells where.
+    let shown = if name == "json" { String::new() } else { format!(": \"{text}\"") };
+    refuse(sqlstate, format!("invalid input syntax for type {name}{shown}"))
 }
 
 fn regclass_text(sequence: &QualifiedName) -> String {

@@ -597,7 +597,6 @@ impl Run {
         Ok(())
     }
 
-    /// Renames and moves of objects that no table names: functions and schemas; others have no entry.
     /// ALTER FUNCTION … IMMUTABLE and the like: what uses it already is not looked at.
     pub(super) fn set_volatility(
         &mut self,
@@ -623,6 +622,14 @@ impl Run {
         self.catalog_mut().functions.insert_mut(name, Arc::new(overloads));
     }
 
+    fn rename_function(&mut self, from: &QualifiedName, to: QualifiedName) {
+        let Some(overloads) = self.catalog().functions.get(from).cloned().filter(|_| to != *from) else { return };
+        self.rename_calls(from, &to);
+        self.catalog_mut().functions.remove_mut(from);
+        self.catalog_mut().functions.insert_mut(to, overloads);
+    }
+
+    /// Renames and moves of objects that no table names: functions and schemas; others have no entry.
     pub(super) fn alter_other_object(
         &mut self,
         kind: ObjectKind,
@@ -639,13 +646,7 @@ impl Run {
                     (None, Some(schema)) => QualifiedName::with_schema(schema.clone(), from.name.clone()),
                     (None, None) => return Ok(()),
                 };
-                let Some(overloads) = self.catalog().functions.get(&from).cloned() else { return Ok(()) };
-                if to == from {
-                    return Ok(());
-                }
-                self.rename_calls(&from, &to);
-                self.catalog_mut().functions.remove_mut(&from);
-                self.catalog_mut().functions.insert_mut(to, overloads);
+                self.rename_function(&from, to);
                 Ok(())
             }
             ObjectKind::Publication => {
@@ -689,6 +690,17 @@ impl Run {
                 for relation in inside {
                     let moved = QualifiedName::with_schema(to.clone(), relation.name.clone());
                     self.move_relation(&relation, &moved);
+                }
+                let of_schema = |name: &&QualifiedName| name.schema.as_ref() == Some(from);
+                let types: Vec<QualifiedName> = self.catalog().types.keys().filter(of_schema).cloned().collect();
+                for data_type in types {
+                    self.move_type(&data_type, to)?;
+                }
+                let functions: Vec<QualifiedName> =
+                    self.catalog().functions.keys().filter(of_schema).cloned().collect();
+                for function in functions {
+                    let moved = QualifiedName::with_schema(to.clone(), function.name.clone());
+                    self.rename_function(&function, moved);
                 }
                 Ok(())
             }
