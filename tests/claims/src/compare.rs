@@ -11,8 +11,8 @@ use crate::predict::{Base, Case, predict_on};
 pub enum Comparison {
     /// Empty where model and server say the same.
     Compared(Vec<Difference>),
-    /// Both refuse the setup: the case does not apply to the version.
-    NotApplicable,
+    /// Both refuse the setup, and what the server says: the case does not apply to the version.
+    NotApplicable(String),
     /// Only one of them refuses the setup, and what it says.
     SetupDiffers(String),
 }
@@ -39,7 +39,7 @@ impl Pair {
         self.base = Some(base);
         let answer = self.bench.measure(case);
         match (answer, prediction.setup_error) {
-            (Answer::SetupFails(_), Some(_)) => Comparison::NotApplicable,
+            (Answer::SetupFails(error), Some(_)) => Comparison::NotApplicable(error),
             (Answer::SetupFails(error), None) => {
                 Comparison::SetupDiffers(format!("only the server refuses the setup: {error}"))
             }

@@ -23,7 +23,7 @@ fn servers_do_what_the_model_says() {
                     report.compared((&own.name, &own.statement, &own.statement), major, &found, OWN);
                 }
                 Comparison::SetupDiffers(error) => report.fail(&own.name, major, &error),
-                Comparison::NotApplicable => report.fail(&own.name, major, "the setup fails"),
+                Comparison::NotApplicable(error) => report.fail(&own.name, major, &format!("the setup fails: {error}")),
             }
         }
     });

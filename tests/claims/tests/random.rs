@@ -39,7 +39,7 @@ fn servers_do_what_the_model_says() {
             let name = format!("{kind} {current}");
             let case = generated.clone().case();
             match pair.compare(&case.case()) {
-                Comparison::NotApplicable => {}
+                Comparison::NotApplicable(_) => {}
                 Comparison::SetupDiffers(error) => report.fail(&name, major, &format!("{error}\n{}", generated.setup)),
                 Comparison::Compared(found) => {
                     let text = format!("{}    {} ==> {}", generated.setup, generated.pre, generated.statement);

@@ -101,6 +101,11 @@ impl Run {
             self.may_corrupt(&index_name);
             return Ok(());
         }
+        if index.unique && partitioned && !create.only.0 {
+            for child in self.catalog().descendants(&name) {
+                check_partition_key(&self.table(&child), &index.elements, &[], "UNIQUE")?;
+            }
+        }
         self.make_index(&name, &index, !create.only.0);
         Ok(())
     }
