@@ -5883,3 +5883,57 @@ ALTER TABLE road ATTACH PARTITION lane_3 FOR VALUES FROM (1) TO (5)
 CREATE UNIQUE INDEX ON road (b)
 CREATE UNIQUE INDEX ON lane_1 (b)
 CREATE UNIQUE INDEX ON lane_1 (a)
+
+-- base detached
+CREATE TABLE owner (id int PRIMARY KEY);
+CREATE TABLE seg (id int, o int REFERENCES owner) PARTITION BY LIST (id);
+CREATE TABLE seg_a PARTITION OF seg FOR VALUES IN (1);
+CREATE TABLE seg_b PARTITION OF seg FOR VALUES IN (2) PARTITION BY LIST (o);
+CREATE TABLE seg_b1 PARTITION OF seg_b FOR VALUES IN (1);
+CREATE TABLE plain (id int) PARTITION BY LIST (id);
+CREATE TABLE plain_a PARTITION OF plain FOR VALUES IN (1);
+CREATE TABLE plain_b PARTITION OF plain FOR VALUES IN (2) PARTITION BY LIST (id);
+CREATE TABLE plain_b1 PARTITION OF plain_b FOR VALUES IN (2);
+CREATE TABLE keyed (id int PRIMARY KEY, v int) PARTITION BY LIST (id);
+CREATE TABLE keyed_a PARTITION OF keyed FOR VALUES IN (1);
+CREATE TABLE keyed_b PARTITION OF keyed FOR VALUES IN (2) PARTITION BY LIST (id);
+CREATE TABLE keyed_b1 PARTITION OF keyed_b FOR VALUES IN (2);
+CREATE TABLE reader (k int REFERENCES keyed);
+INSERT INTO owner SELECT g FROM generate_series(1, 20) g;
+INSERT INTO seg SELECT 1, g FROM generate_series(1, 20) g;
+INSERT INTO seg SELECT 2, 1 FROM generate_series(1, 1500) g;
+INSERT INTO plain SELECT 1 FROM generate_series(1, 1500) g;
+INSERT INTO plain SELECT 2 FROM generate_series(1, 1500) g;
+INSERT INTO keyed VALUES (1, 1), (2, 2);
+INSERT INTO reader SELECT NULL FROM generate_series(1, 1500) g;
+-- cases
+ALTER TABLE seg DETACH PARTITION seg_a
+ALTER TABLE seg DETACH PARTITION seg_b
+ALTER TABLE plain DETACH PARTITION plain_a
+ALTER TABLE plain DETACH PARTITION plain_b
+ALTER TABLE keyed DETACH PARTITION keyed_a
+ALTER TABLE keyed DETACH PARTITION keyed_b
+DELETE FROM ONLY plain_a
+DELETE FROM plain_a
+DELETE FROM plain_b
+DELETE FROM plain_b1 WHERE id = 2
+UPDATE keyed_a SET v = 1 WHERE id = 1
+UPDATE ONLY keyed_a SET v = 1 WHERE id = 1
+UPDATE keyed_b1 SET v = 1 WHERE id = 2
+UPDATE keyed_b SET v = 1 WHERE id = 2
+INSERT INTO keyed_a VALUES (1, 2)
+SELECT * FROM plain_a
+SELECT * FROM ONLY plain_a
+TRUNCATE plain_a
+COPY plain_a FROM '/dev/null'
+
+-- base excluded
+CREATE TABLE excluded (key int PRIMARY KEY, data text);
+CREATE TABLE counted (a int PRIMARY KEY, b text);
+CREATE RULE stop AS ON UPDATE TO counted DO INSTEAD NOTHING;
+-- cases
+INSERT INTO excluded VALUES (1, '2') ON CONFLICT (key) DO UPDATE SET data = excluded.data
+INSERT INTO excluded AS target VALUES (1, '2') ON CONFLICT (key) DO UPDATE SET data = excluded.data RETURNING *
+INSERT INTO excluded AS target VALUES (1, '2') ON CONFLICT (key) DO UPDATE SET data = target.data
+INSERT INTO excluded VALUES (1, '2') ON CONFLICT (key) DO UPDATE SET data = 3 RETURNING excluded.*
+ALTER TABLE counted DISABLE RULE stop ==> UPDATE counted SET b = 'x'

@@ -1018,6 +1018,13 @@ pub struct SelectSource {
     pub hidden: bool,
 }
 
+impl SelectSource {
+    /// The row that ON CONFLICT DO UPDATE could not insert.
+    pub fn is_excluded(&self) -> bool {
+        self.alias.as_ref().is_some_and(|alias| *alias == "excluded")
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SourceKind {
     Relation(QualifiedName),

@@ -903,7 +903,7 @@ impl Run {
         if self.catalog().view(&target).is_some() && !self.version.at_least(17) {
             return refuse("0A000", format!("cannot execute MERGE on relation \"{}\"", target.name));
         }
-        if self.table(&target).rules.iter().any(|rule| rule.event != "SELECT") {
+        if self.table(&target).rules.iter().any(|rule| rule.enabled && rule.event != "SELECT") {
             return refuse("0A000", format!("cannot execute MERGE on relation \"{}\"", target.name));
         }
         let idle = dml.merge.iter().all(|clause| clause.action == MergeAction::Nothing);
@@ -1034,6 +1034,10 @@ impl Run {
             self.plan_only_one(&name, LockMode::RowExclusive);
         } else {
             self.plan(&name, LockMode::RowExclusive, !prunes);
+        }
+        // Before 14 the bound is read whether it is needed or not (`InitResultRelInfo`).
+        if !self.version.at_least(14) && self.has_storage(&name) {
+            self.read_bound_of(&name);
         }
         let mut tables = vec![name.clone()];
         if prunes {

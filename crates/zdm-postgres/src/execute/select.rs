@@ -167,7 +167,10 @@ impl Run {
                 return refuse("0A000", format!("WITH query \"{name}\" does not have a RETURNING clause"));
             }
             let visible = self.seen(source, around);
-            check_alias(&level, &visible)?;
+            // The row that was to be inserted stands beside whatever the target is called.
+            if select.changes.is_none() || !source.is_excluded() {
+                check_alias(&level, &visible)?;
+            }
             level.sources.push(visible);
             while let Some((seen, condition)) = joins.next_if(|(seen, _)| seen.end == level.sources.len()) {
                 // A join sees what it joins; the other items of FROM are there, and are not seen.
