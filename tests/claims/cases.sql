@@ -5937,3 +5937,19 @@ INSERT INTO excluded AS target VALUES (1, '2') ON CONFLICT (key) DO UPDATE SET d
 INSERT INTO excluded AS target VALUES (1, '2') ON CONFLICT (key) DO UPDATE SET data = target.data
 INSERT INTO excluded VALUES (1, '2') ON CONFLICT (key) DO UPDATE SET data = 3 RETURNING excluded.*
 ALTER TABLE counted DISABLE RULE stop ==> UPDATE counted SET b = 'x'
+
+-- base arbiters
+CREATE TABLE card (id int PRIMARY KEY, email text UNIQUE, note text);
+CREATE VIEW cards AS SELECT id, note FROM card;
+-- cases
+INSERT INTO card VALUES (1) ON CONFLICT (mail) DO UPDATE SET notes = 'x'
+INSERT INTO card VALUES (1) ON CONFLICT (mail) DO UPDATE SET note = excluded.v
+INSERT INTO card VALUES (1) ON CONFLICT (id) DO UPDATE SET notes = excluded.v
+INSERT INTO card VALUES (1) ON CONFLICT (id) DO UPDATE SET notes = 'x'
+INSERT INTO cards VALUES (1) ON CONFLICT (email) DO UPDATE SET note = excluded.v
+INSERT INTO cards VALUES (1) ON CONFLICT (id) DO UPDATE SET note = excluded.v
+INSERT INTO card VALUES (1) ON CONFLICT (note) DO NOTHING
+ALTER TABLE card ADD COLUMN a anything
+ALTER TABLE card ADD COLUMN a anyelement
+ALTER TABLE card ADD COLUMN a anyarray
+DROP INDEX CONCURRENTLY ON card

@@ -325,6 +325,21 @@ impl Run {
         if self.depth > 0 { Ok(()) } else { self.check_names_of_with(query) }
     }
 
+    /// `resolve_unique_index_expr`: the columns of ON CONFLICT are looked up before what it does.
+    fn check_arbiter_columns(&self, name: &QualifiedName, dml: &Dml) -> Step {
+        let Some(ConflictTarget::Columns(columns)) = &dml.conflict else { return Ok(()) };
+        let known: Vec<&Ident> = match self.catalog().relation(name) {
+            Some(Relation::Table(table)) if !table.assumed && !table.uncertain => {
+                table.columns.iter().map(|column| &column.name).collect()
+            }
+            Some(Relation::View(view)) if !view.columns.is_empty() => view.columns.iter().collect(),
+            _ => return Ok(()),
+        };
+        let missing =
+            columns.iter().find(|column| !known.contains(column) && !super::create_table::is_system_column(column));
+        missing.map_or(Ok(()), |column| refuse("42703", format!("column \"{column}\" does not exist")))
+    }
+
     pub(super) fn insert(&mut self, dml: &Dml) -> Step {
         self.open_with(&dml.query)?;
         let written_to = self.open_in_query(&dml.table)?;
@@ -344,10 +359,11 @@ impl Run {
         if name == written_to {
             self.need_written_columns(&name, &dml.columns)?;
         }
+        self.check_arbiter_columns(&written_to, dml)?;
         self.run_query(&dml.query)?;
         if name == written_to {
-            self.need_written_columns(&name, &dml.conflict_columns)?;
             self.check_row(&name, dml)?;
+            self.need_written_columns(&name, &dml.conflict_columns)?;
             self.check_conflict_target(&name, dml)?;
         } else if let Some(view) = self.catalog().view(&written_to).filter(|view| !view.instead).cloned() {
             // Through a view whose columns have their own names.

@@ -261,7 +261,19 @@ fn numbered_name(domain_name: &QualifiedName, domain: &Domain, kind: &str) -> Id
 
 /// `typtype` is `p`: types of arguments and results only.
 pub(super) fn is_pseudo_type(data_type: &DataType) -> bool {
-    const OTHERS: [&str; 13] = [
+    const SCALARS: [&str; 25] = [
+        "any",
+        "anyarray",
+        "anycompatible",
+        "anycompatiblearray",
+        "anycompatiblemultirange",
+        "anycompatiblenonarray",
+        "anycompatiblerange",
+        "anyelement",
+        "anyenum",
+        "anymultirange",
+        "anynonarray",
+        "anyrange",
         "record",
         "cstring",
         "internal",
@@ -280,11 +292,7 @@ pub(super) fn is_pseudo_type(data_type: &DataType) -> bool {
     if data_type.name.schema.is_some() {
         return false;
     }
-    if data_type.is_array() {
-        matches!(name, "record" | "cstring")
-    } else {
-        name.starts_with("any") || OTHERS.contains(&name)
-    }
+    if data_type.is_array() { matches!(name, "record" | "cstring") } else { SCALARS.contains(&name) }
 }
 
 /// `CheckAttributeType`: no column is of such a type.
