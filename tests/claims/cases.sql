@@ -5953,3 +5953,14 @@ ALTER TABLE card ADD COLUMN a anything
 ALTER TABLE card ADD COLUMN a anyelement
 ALTER TABLE card ADD COLUMN a anyarray
 DROP INDEX CONCURRENTLY ON card
+
+-- base rows of unions
+CREATE TABLE till (id int PRIMARY KEY, sum int, note text);
+CREATE TABLE safe (id int PRIMARY KEY, sum int, note text);
+-- cases
+INSERT INTO till SELECT id, sum, note FROM safe UNION SELECT id, sum, note FROM till ON CONFLICT (id) DO UPDATE SET sum = excluded.sum
+INSERT INTO till SELECT id, sum, note FROM safe UNION ALL SELECT 1, 2, 'x' RETURNING id
+INSERT INTO till SELECT id, sum, note FROM safe UNION ALL SELECT 1, 2, 'x' ON CONFLICT (id) DO UPDATE SET note = excluded.note WHERE till.sum > 3 RETURNING id, note
+INSERT INTO till SELECT id, sum, note FROM safe UNION ALL SELECT 1, 2 RETURNING id
+WITH w AS (SELECT 1 AS a) INSERT INTO till (id) SELECT a FROM w UNION SELECT id FROM safe ON CONFLICT DO NOTHING RETURNING id
+CREATE TRIGGER t BEFORE INSERT ON till FOR EACH ROW EXECUTE FUNCTION cron.run()

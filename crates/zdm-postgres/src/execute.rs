@@ -243,12 +243,19 @@ impl Run {
                 if !self.catalog().is_incomplete()
                     && !self.catalog().has_schema(schema.as_str())
                     && !is_system_schema(schema)
-                    && !schema.as_str().starts_with("pg_temp") =>
+                    && !schema.as_str().starts_with("pg_temp")
+                    && self.extensions_are_known() =>
             {
                 refuse("3F000", format!("schema \"{schema}\" does not exist"))
             }
             _ => Ok(()),
         }
+    }
+
+    /// A function that nobody is known to have made may be there all the same, with its schema.
+    pub(crate) fn function_may_be_missing(&mut self, function: &QualifiedName) {
+        let sqlstate = if self.need_schema_of(function).is_ok() { "42883" } else { "3F000" };
+        self.may_fail_always(sqlstate, format!("function {}() does not exist", written(function)));
     }
 
     /// What a query names (`parserOpenTable`): 42P01 as well where it is the schema that is missing.
@@ -267,7 +274,10 @@ impl Run {
         self.need_schema_of(name)?;
         let system = name.schema.as_ref().is_some_and(is_system_schema)
             || (name.schema.is_none() && name.name.as_str().starts_with("pg_"));
-        if self.catalog().is_incomplete() || system {
+        // An extension that is not known may have made the schema and what is in it.
+        let of_extension = !self.extensions_are_known()
+            && name.schema.as_ref().is_some_and(|schema| !self.catalog().has_schema(schema.as_str()));
+        if self.catalog().is_incomplete() || system || of_extension {
             let assumed = if system && name.schema.is_none() {
                 QualifiedName::with_schema("pg_catalog", name.name.truncated())
             } else {

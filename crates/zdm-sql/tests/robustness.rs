@@ -256,3 +256,21 @@ fn types_over_themselves_come_to_an_end() {
         }
     }
 }
+
+/// An extension that is not known may make a schema and what is in it, and so may whoever runs the server a function.
+#[test]
+fn what_others_may_have_made_is_not_refused() {
+    for script in [
+        "CREATE EXTENSION pg_cron; UPDATE cron.job SET active = false",
+        "CREATE EXTENSION pg_cron; ALTER TABLE t ADD COLUMN d int DEFAULT cron.f()",
+        "CREATE EXTENSION pg_cron; CREATE VIEW v AS SELECT * FROM cron.job",
+        "CREATE TRIGGER r BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION audit.log()",
+        "ALTER TABLE t ALTER COLUMN c SET DEFAULT audit.next()",
+    ] {
+        let mut session = Session::new(Catalog::new(), PgVersion::NEWEST);
+        for parsed in parse(&format!("CREATE TABLE t (c int); {script}")) {
+            let outcome = session.execute(&parsed.statement);
+            assert_eq!(outcome.error, None, "{script}");
+        }
+    }
+}

@@ -95,12 +95,13 @@ impl Run {
     }
 
     fn check_names_in(&self, query: &Query, around: Around<'_>) -> Step {
-        if query.with.is_empty() {
-            query.selects.iter().try_for_each(|select| self.check_select(select, around))?;
-            return self.check_set_operation(query, around);
-        }
-        let defined = self.check_with(query, around)?;
-        let around = Around { defined: &defined, ..around };
+        let defined;
+        let around = if query.with.is_empty() {
+            around
+        } else {
+            defined = self.check_with(query, around)?;
+            Around { defined: &defined, ..around }
+        };
         query.selects.iter().try_for_each(|select| self.check_select(select, around))?;
         self.check_set_operation(query, around)
     }
@@ -110,7 +111,10 @@ impl Run {
         let [first, others @ ..] = query.selects.as_slice() else { return Ok(()) };
         let count = |select: &Select| self.names_of_list(&select.output, select, around).map(|names| names.len());
         if let (Some(operation), Some(columns)) = (query.set_operation, count(first))
-            && others.iter().any(|other| count(other).is_some_and(|others| others != columns))
+            // What INSERT does with the rows is none of the operands.
+            && others.iter().filter(|other| other.changes.is_none()).any(|other| {
+                count(other).is_some_and(|others| others != columns)
+            })
         {
             return refuse("42601", format!("each {operation} query must have the same number of columns"));
         }
@@ -125,26 +129,26 @@ impl Run {
         Ok(())
     }
 
-    /// Each item sees those before it; with RECURSIVE all of them, and itself.
     fn check_with(&self, query: &Query, around: Around<'_>) -> Step<Vec<Defined>> {
+        self.define(query, around, |table, within| self.check_names_in(&table.query, within))
+    }
+
+    /// What WITH defines, beside what is defined around it. Each item sees those before it; with RECURSIVE all of them, and
+    /// itself.
+    fn define(
+        &self,
+        query: &Query,
+        around: Around<'_>,
+        check: impl Fn(&CommonTable, Around<'_>) -> Step,
+    ) -> Step<Vec<Defined>> {
         let mut defined = around.starting(query);
         for table in &query.with {
             let within = Around { defined: &defined, ..around };
-            self.check_names_in(&table.query, within)?;
+            check(table, within)?;
             let columns = self.names_of_common_table(table, within);
             defined.push(Defined { name: table.name.clone(), columns, silent: table.silent });
         }
         Ok(defined)
-    }
-
-    /// The same of a query that is known to be right.
-    fn defined_by(&self, query: &Query, around: Around<'_>) -> Vec<Defined> {
-        let mut defined = around.starting(query);
-        for table in &query.with {
-            let columns = self.names_of_common_table(table, Around { defined: &defined, ..around });
-            defined.push(Defined { name: table.name.clone(), columns, silent: table.silent });
-        }
-        defined
     }
 
     fn names_of_common_table(&self, table: &CommonTable, around: Around<'_>) -> Option<Vec<Ident>> {
@@ -324,8 +328,8 @@ impl Run {
     fn check_predicate(&self, select: &Select, level: &Level, around: Around<'_>) -> Step {
         let Some(predicate) = &select.predicate else { return Ok(()) };
         self.check_expr(&predicate.node, level, around)?;
-        let place = select.changes.filter(|_| select.output.is_empty() && select.joins.is_empty());
-        let place = place.filter(|place| place.starts_with("MERGE")).unwrap_or("WHERE");
+        // Other changes have a WHERE.
+        let place = select.changes.filter(|place| place.starts_with("MERGE")).unwrap_or("WHERE");
         self.refuse_aggregates(&predicate.node, place, level, around)
     }
 
@@ -444,7 +448,8 @@ impl Run {
         if list.is_empty() {
             return None;
         }
-        let defined = self.defined_by(query, around);
+        // Whether it is right is asked where it stands.
+        let defined = self.define(query, around, |_, _| Ok(())).ok()?;
         let around = Around { defined: &defined, ..around };
         self.names_of_list(list, select, around)?.into_iter().collect()
     }
