@@ -997,6 +997,8 @@ pub struct Rule {
     pub columns: Vec<Ident>,
     /// What its actions call, as written.
     pub functions: Vec<QualifiedName>,
+    /// The types that its actions cast to, as written.
+    pub types: Vec<QualifiedName>,
     /// The relations that its actions read and write, with the columns that they name of each.
     pub dependencies: Vec<(QualifiedName, Vec<Ident>)>,
     /// Those that they write.
@@ -1048,6 +1050,8 @@ pub struct PolicyCondition {
     pub columns: Vec<Ident>,
     /// What it calls, as written.
     pub functions: Vec<QualifiedName>,
+    /// The types that it casts to, as written.
+    pub types: Vec<QualifiedName>,
     /// The relations that its subqueries read, with the columns that they read of each.
     pub dependencies: Vec<(QualifiedName, Vec<Ident>)>,
 }

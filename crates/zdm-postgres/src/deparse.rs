@@ -513,7 +513,17 @@ impl Printer<'_> {
                 } else {
                     right
                 }),
+                // The operators of `bpchar` have one argument of just its type here, those of `text` none.
+                _ if left.is("varchar") && right.is("bpchar") || left.is("bpchar") && right.is("varchar") => {
+                    Some(DataType::named("bpchar"))
+                }
+                // Each has one argument of just its type, and `text` is preferred.
+                _ if left.is("text") && right.is("bpchar") || left.is("bpchar") && right.is("text") => {
+                    Some(DataType::named("text"))
+                }
                 _ if left.is("varchar") || right.is("varchar") => Some(DataType::named("text")),
+                _ if left.is("time") && (right.is("timetz") || right.is("interval")) => Some(right),
+                _ if right.is("time") && (left.is("timetz") || left.is("interval")) => Some(left),
                 _ if left.is("text") && is_citext(&right) || right.is("text") && is_citext(&left) => {
                     Some(DataType::named("text"))
                 }
@@ -612,6 +622,18 @@ impl Printer<'_> {
 
     fn in_list(&self, expr: &ExprNode, list: &[ExprNode], negated: bool) -> Typed {
         let operand = self.print(expr);
+        match in_parts(list) {
+            Some(parts) if operand.text.len() <= LONGEST_REPEATED => {
+                let word = if negated { "AND" } else { "OR" };
+                let compared = parts.iter().map(|part| self.in_part(operand.clone(), expr, part, negated).text);
+                let text = compared.reduce(|before, next| format!("({before} {word} {next})")).unwrap_or_default();
+                Typed::new(text, Some(DataType::named("bool")))
+            }
+            _ => self.in_part(operand, expr, list, negated),
+        }
+    }
+
+    fn in_part(&self, operand: Typed, expr: &ExprNode, list: &[ExprNode], negated: bool) -> Typed {
         if let [only] = list {
             return self.infix(if negated { "<>" } else { "=" }, (operand, expr), (self.print(only), only));
         }
@@ -801,6 +823,13 @@ impl Printer<'_> {
         if keyword && let Some(call) = self.standard_call(&lower, args) {
             return call;
         }
+        // It compares, and its value is the first operand as it is compared.
+        if let ("nullif", [left, right]) = (lower.as_str(), args) {
+            let (typed_left, typed_right) = (self.print(left), self.print(right));
+            let compared = self.common(&typed_left, &typed_right).or_else(|| typed_left.data_type.clone());
+            let (left, right) = self.balanced((typed_left, left), (typed_right, right));
+            return Typed::new(format!("NULLIF({left}, {right})"), compared);
+        }
         // As 14 and later print it.
         if let ("extract", [ExprNode::Text(field), operand]) = (lower.as_str(), args) {
             let text = format!("EXTRACT({field} FROM {})", self.print(operand).text);
@@ -851,6 +880,27 @@ fn joined_to(literal: &Typed, other: &Typed) -> bool {
         !data_type.is_array() && (number_rank(data_type).is_some() || JOINED.iter().any(|name| data_type.is(name)))
     };
     literal.literal.is_some() && other.data_type.as_ref().is_some_and(plain)
+}
+
+/// What the server makes several comparisons of (`transformAExprIn`): the items without columns are one array, where there
+/// is more than one, and comes first; each other item is compared by itself. `None`: it is one comparison.
+fn in_parts(list: &[ExprNode]) -> Option<Vec<Vec<ExprNode>>> {
+    let has_column = |item: &ExprNode| {
+        let mut found = false;
+        item.walk(&mut |node| found |= matches!(node, ExprNode::Column { .. }));
+        found
+    };
+    let with_column: Vec<bool> = list.iter().map(has_column).collect();
+    if list.len() < 2 || !with_column.contains(&true) {
+        return None;
+    }
+    let constants = with_column.iter().filter(|column| !**column).count();
+    let apart = |column: bool| column || constants < 2;
+    let mut items = list.iter().zip(with_column);
+    let array: Vec<ExprNode> =
+        items.clone().filter(|(_, column)| !apart(*column)).map(|(item, _)| item.clone()).collect();
+    let singles = items.by_ref().filter(|(_, column)| apart(*column)).map(|(item, _)| vec![item.clone()]);
+    Some((!array.is_empty()).then_some(array).into_iter().chain(singles).collect())
 }
 
 /// The cast that the server adds goes to the value, below its collations.
@@ -934,7 +984,7 @@ fn known_types<'e>(args: &[&'e Typed]) -> Vec<Option<&'e DataType>> {
 
 /// Whether the function's value is that of one of its arguments.
 fn is_alternative(function: &str) -> bool {
-    matches!(function, "coalesce" | "greatest" | "least" | "nullif")
+    matches!(function, "coalesce" | "greatest" | "least")
 }
 
 /// Functions on text whose other arguments are counts.

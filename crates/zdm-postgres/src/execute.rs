@@ -30,6 +30,7 @@ mod select;
 mod sequence;
 mod statistics;
 mod user_type;
+mod users;
 mod view;
 
 use std::collections::BTreeSet;

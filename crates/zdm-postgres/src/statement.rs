@@ -412,6 +412,13 @@ pub struct PartitionBy {
     pub expressions: Vec<SqlExpr>,
 }
 
+impl PartitionBy {
+    /// Whether the column is part of the key, by itself or within an expression.
+    pub fn is_on(&self, column: &Ident) -> bool {
+        self.columns.contains(column) || self.expressions.iter().any(|expr| expr.node.columns().contains(column))
+    }
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PartitionBound {
     Default,
@@ -935,6 +942,8 @@ pub struct Query {
     pub aliases: Vec<(Ident, QualifiedName)>,
     /// Functions called; each once.
     pub functions: Vec<QualifiedName>,
+    /// Types that values are cast to; each once.
+    pub types: Vec<QualifiedName>,
     /// Relations locked by FOR UPDATE, FOR NO KEY UPDATE, FOR SHARE or FOR KEY SHARE.
     pub locked: Vec<QualifiedName>,
     /// `true` where a `*` is selected.

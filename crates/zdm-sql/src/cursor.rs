@@ -364,9 +364,18 @@ impl<'t> Cursor<'t> {
         if end <= self.at {
             return self.unexpected("an expression");
         }
-        let expr = expr::read(self.text, &self.tokens[self.at..end]);
+        let expr = self.expr_of(self.at, end)?;
         self.at = end;
         Ok(expr)
+    }
+
+    /// A key word that begins no expression is where the server stops reading.
+    fn expr_of(&self, start: usize, end: usize) -> Read<SqlExpr> {
+        if self.word_at(start, expr::NO_BEGINNING) {
+            let word = self.source(self.tokens[start]);
+            return Err(Unread::refused(format!("syntax error at or near \"{word}\"")));
+        }
+        Ok(expr::read(self.text, &self.tokens[start..end]))
     }
 
     /// `( expr )`.
@@ -375,7 +384,7 @@ impl<'t> Cursor<'t> {
         if start >= end {
             return self.unexpected("an expression");
         }
-        Ok(expr::read(self.text, &self.tokens[start..end]))
+        self.expr_of(start, end)
     }
 
     /// An expression up to the next comma outside parentheses, closing parenthesis, or the end.

@@ -28,6 +28,44 @@ pub(crate) const KEYWORD_FUNCTIONS: [&str; 12] = [
     "USER",
 ];
 
+/// Reserved key words with which no expression begins, in any version. Source: PostgreSQL manual, "SQL Key Words".
+pub(crate) const NO_BEGINNING: &[&str] = &[
+    "AND",
+    "AS",
+    "ASC",
+    "CHECK",
+    "COLLATE",
+    "COLUMN",
+    "CONSTRAINT",
+    "CREATE",
+    "DESC",
+    "DISTINCT",
+    "ELSE",
+    "END",
+    "FOR",
+    "FROM",
+    "GROUP",
+    "HAVING",
+    "IN",
+    "INTO",
+    "LIMIT",
+    "OFFSET",
+    "ON",
+    "OR",
+    "ORDER",
+    "PRIMARY",
+    "REFERENCES",
+    "RETURNING",
+    "SELECT",
+    "THEN",
+    "UNION",
+    "UNIQUE",
+    "USING",
+    "WHEN",
+    "WHERE",
+    "WITH",
+];
+
 /// How many nodes deep an expression may be. Readers of expressions recurse: their stack holds many times this.
 const DEPTH: usize = 300;
 
@@ -68,6 +106,10 @@ fn other(cursor: &Cursor<'_>, from: usize, to: usize) -> ExprNode {
         function: function.clone(),
         args: Vec::new(),
         keyword: false,
+    }));
+    parts.extend(found.types.iter().map(|name| ExprNode::Cast {
+        expr: Box::new(ExprNode::Null),
+        data_type: DataType { name: name.clone(), ..DataType::named("") },
     }));
     if !found.relations.is_empty() {
         parts.push(ExprNode::Subquery { query: Box::new(found) });

@@ -6,7 +6,7 @@
 
 use zdm_postgres::expr::ExprNode;
 use zdm_postgres::statement::{OutputColumn, Query};
-use zdm_postgres::{Ident, QualifiedName, Statement};
+use zdm_postgres::{DataType, Ident, QualifiedName, Statement};
 
 use crate::cursor::{Cursor, Read, identifier};
 use crate::expr;
@@ -239,7 +239,7 @@ impl Scan<'_> {
             }
             Kind::Operator if cursor.is_operator("::") => {
                 cursor.at += 1;
-                skip_type(cursor);
+                self.type_name(cursor);
             }
             // An attribute of a value, or all of them.
             Kind::Dot if cursor.at.checked_sub(1).is_some_and(|before| is_closing(cursor, before)) => {
@@ -464,6 +464,17 @@ impl Scan<'_> {
         }
     }
 
+    /// The type of a cast.
+    fn type_name(&mut self, cursor: &mut Cursor<'_>) {
+        let mut ahead = cursor.clone();
+        if let Ok(DataType { name, .. }) = ahead.data_type() {
+            cursor.at = ahead.at;
+            if !self.query.types.contains(&name) {
+                self.query.types.push(name);
+            }
+        }
+    }
+
     fn function(&mut self, name: QualifiedName) {
         if !self.query.functions.contains(&name) {
             self.query.functions.push(name);
@@ -550,7 +561,7 @@ impl Scan<'_> {
             "AS" => {
                 cursor.at += 1;
                 if self.frame().role == Role::Cast {
-                    skip_type(cursor);
+                    self.type_name(cursor);
                 } else if cursor.is_ident() {
                     cursor.at += 1;
                 }
@@ -795,13 +806,6 @@ fn skip_interval_fields(cursor: &mut Cursor<'_>) {
         if cursor.is_kind(Kind::LParen) {
             let _ = cursor.skip_parenthesized();
         }
-    }
-}
-
-fn skip_type(cursor: &mut Cursor<'_>) {
-    let mut ahead = cursor.clone();
-    if ahead.data_type().is_ok() {
-        cursor.at = ahead.at;
     }
 }
 

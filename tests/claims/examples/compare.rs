@@ -8,7 +8,8 @@
 //! cargo run -p zdm-claims --example compare -- --script FILE.sql  # every statement of a script, one after the other
 //! ```
 //!
-//! `--majors 14,18` takes some of the provisioned servers. Every difference is printed with its case as it is found.
+//! `--majors 14,18` takes some of the provisioned servers; `--scanned 50` counts a table as scanned from 50 rows on, for setups
+//! with small tables. Every difference is printed with its case as it is found.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -37,7 +38,7 @@ fn main() -> ExitCode {
 
 fn run(arguments: &[String]) -> Result<bool, String> {
     let (mut cases, mut majors): (Vec<OwnCase>, Option<Vec<u32>>) = (Vec::new(), None);
-    let mut scripts: Vec<(String, String)> = Vec::new();
+    let (mut scripts, mut scanned): (Vec<(String, String)>, Option<u64>) = (Vec::new(), None);
     let mut rest = arguments.iter();
     while let Some(argument) = rest.next() {
         match argument.as_str() {
@@ -59,6 +60,10 @@ fn run(arguments: &[String]) -> Result<bool, String> {
                 let text = std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
                 let name = file.rsplit('/').next().unwrap_or(file);
                 scripts.push((name.to_owned(), without_commands(&text)));
+            }
+            "--scanned" => {
+                let rows = rest.next().ok_or("--scanned wants a number of rows")?;
+                scanned = Some(rows.parse().map_err(|error| format!("{rows}: {error}"))?);
             }
             "--majors" => {
                 let list = rest.next().ok_or("--majors wants a list")?;
@@ -82,7 +87,7 @@ fn run(arguments: &[String]) -> Result<bool, String> {
     let results: Vec<_> = thread::scope(|scope| {
         let workers: Vec<_> = chosen
             .into_iter()
-            .map(|major| scope.spawn(move || (all(cases, major), all_scripts(scripts, major))))
+            .map(|major| scope.spawn(move || (all(cases, major, scanned), all_scripts(scripts, major))))
             .collect();
         workers.into_iter().map(|worker| worker.join().expect("a worker does not panic")).collect()
     });
@@ -98,8 +103,11 @@ fn run(arguments: &[String]) -> Result<bool, String> {
 }
 
 /// Prints the differences on one server; answers whether there was none.
-fn all(cases: &[OwnCase], major: u32) -> (Tally, bool) {
-    let bench = Bench::new(&Server::shared(major));
+fn all(cases: &[OwnCase], major: u32, scanned: Option<u64>) -> (Tally, bool) {
+    let mut bench = Bench::new(&Server::shared(major));
+    if let Some(rows) = scanned {
+        bench = bench.scanned_from(rows);
+    }
     let major = u16::try_from(major).expect("a major version is small");
     let mut pair = Pair::new(bench, major);
     let (mut tally, mut same) = (Tally::default(), true);

@@ -188,6 +188,11 @@ impl Bench {
         Self { full_size: true, ..self }
     }
 
+    /// So many rows read make a scan, for setups with smaller tables.
+    pub fn scanned_from(self, rows: u64) -> Self {
+        Self { scanned: rows, ..self }
+    }
+
     /// Sizes as they are written, and every row counts: tables of scripts have few, too few to meet those that are tried.
     pub fn for_scripts(self) -> Self {
         Self { full_size: true, scanned: 1, probes: false, ..self }

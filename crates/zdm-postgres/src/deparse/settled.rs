@@ -4,7 +4,8 @@
 //! the types of literals and the casts that it had added, is written out by then and stays.
 
 use super::{
-    LONGEST_REPEATED, Printed, Printer, Typed, argument, common_of, joined_to, keeps_precision, plain, signature,
+    LONGEST_REPEATED, Printed, Printer, Typed, argument, common_of, in_parts, joined_to, keeps_precision, plain,
+    signature,
 };
 use crate::catalog::{Catalog, Table, UserTypeKind};
 use crate::data_type::DataType;
@@ -84,6 +85,10 @@ impl Printer<'_> {
             ExprNode::InList { expr, list, negated } => self.settle_list(expr, list, *negated),
             ExprNode::Call { function, args, keyword } => {
                 let lower = function.name.as_str().to_ascii_lowercase();
+                if let ("nullif", [left, right]) = (lower.as_str(), args.as_slice()) {
+                    let (left, right) = self.settle_pair("=", left, right);
+                    return ExprNode::Call { function: function.clone(), args: vec![left, right], keyword: *keyword };
+                }
                 let printed = self.printed(args);
                 let types: Vec<&Typed> = printed.iter().map(|(typed, _)| typed).collect();
                 let own = self.function(function, args.len());
@@ -128,6 +133,10 @@ impl Printer<'_> {
     }
 
     fn settle_list(&self, expr: &ExprNode, list: &[ExprNode], negated: bool) -> ExprNode {
+        if let Some(parts) = in_parts(list).filter(|_| self.print(expr).text.len() <= LONGEST_REPEATED) {
+            let parts = parts.iter().map(|part| self.settle_list(expr, part, negated)).collect();
+            return if negated { ExprNode::And(parts) } else { ExprNode::Or(parts) };
+        }
         if let [only] = list {
             let operator = if negated { "<>" } else { "=" };
             let (left, right) = self.settle_pair(operator, expr, only);
@@ -143,13 +152,19 @@ impl Printer<'_> {
             ExprNode::Text(_) if varying => cast(cast(item.clone(), &DataType::named("varchar")), &wanted),
             item => self.settle_operand(typed, item, &wanted),
         };
-        let list = list.into_iter().map(item).collect();
+        let array = ExprNode::Array(list.into_iter().map(item).collect());
         let compared = self.common(&operand, &Typed::new("", Some(wanted.clone())));
         let expr = match compared {
             Some(compared) => self.settle_operand(operand, expr, &compared),
             None => self.settle_as_base(expr),
         };
-        ExprNode::InList { expr: Box::new(expr), list, negated }
+        let operator = if negated { "<>" } else { "=" };
+        ExprNode::Quantified {
+            operator: operator.to_owned(),
+            left: Box::new(expr),
+            right: Box::new(array),
+            all: negated,
+        }
     }
 
     /// The counterpart of [`Printer::coerced`].

@@ -829,7 +829,9 @@ impl Run {
         });
         let writes = targets.collect();
         let dependencies = actions.iter().flat_map(|action| self.named_by_action(action)).collect();
-        let functions = actions.iter().filter_map(query_of).flat_map(|query| query.functions.iter().cloned()).collect();
+        let queries = || actions.iter().filter_map(query_of);
+        let functions = queries().flat_map(|query| query.functions.iter().cloned()).collect();
+        let types = queries().flat_map(|query| query.types.iter().cloned()).collect();
         let rule = Rule {
             name: name.clone(),
             place: known.next_place(),
@@ -840,6 +842,7 @@ impl Run {
             enabled: true,
             columns: columns.clone(),
             functions,
+            types,
             dependencies,
             writes,
         };
@@ -965,8 +968,10 @@ impl Run {
         let mut condition = PolicyCondition { columns: expr.node.columns(), ..PolicyCondition::default() };
         expr.node.walk(&mut |node| match node {
             ExprNode::Call { function, .. } => condition.functions.push(function.clone()),
+            ExprNode::Cast { data_type, .. } => condition.types.push(data_type.name.clone()),
             ExprNode::Subquery { query } => {
                 condition.functions.extend(query.functions.iter().cloned());
+                condition.types.extend(query.types.iter().cloned());
                 let found: Vec<QualifiedName> = query.relations.iter().filter_map(|name| self.find(name)).collect();
                 for (qualifier, column) in &query.qualified {
                     let inside = match qualifier {

@@ -5,11 +5,12 @@
 
 use std::sync::Arc;
 
+use super::users::{Meant, User};
 use super::{Run, Step, refuse, written};
-use crate::catalog::{ConstraintKind, Domain, Function, Policy, Table, UserType, UserTypeKind};
+use crate::catalog::Function;
 use crate::data_type::{DataType, quoted_if_needed};
 use crate::effects::UncertainEffect;
-use crate::expr::{ExprNode, SqlExpr};
+use crate::expr::ExprNode;
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
 use crate::statement::{
@@ -19,42 +20,6 @@ use crate::volatility::{self, Known};
 
 /// Functions that call functions end; only a circle does not.
 const DEEPEST: u8 = 8;
-
-/// What calls a function and goes with it, each with its table.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum User {
-    Default(QualifiedName, Ident),
-    /// A generated column.
-    Column(QualifiedName, Ident),
-    Constraint(QualifiedName, Ident),
-    Index(QualifiedName, Ident),
-    Trigger(QualifiedName, Ident),
-    Policy(QualifiedName, Ident),
-    Rule(QualifiedName, Ident),
-    /// A view, or a table that is divided by an expression.
-    Relation(QualifiedName),
-    DomainCheck(QualifiedName, Ident),
-    DomainDefault(QualifiedName),
-    /// Its body is of the standard's form.
-    Function(QualifiedName),
-}
-
-impl User {
-    /// The table, or the view, that it belongs to.
-    fn table(&self) -> Option<&QualifiedName> {
-        match self {
-            Self::Default(table, _)
-            | Self::Column(table, _)
-            | Self::Constraint(table, _)
-            | Self::Index(table, _)
-            | Self::Trigger(table, _)
-            | Self::Policy(table, _)
-            | Self::Rule(table, _)
-            | Self::Relation(table) => Some(table),
-            Self::DomainCheck(..) | Self::DomainDefault(_) | Self::Function(_) => None,
-        }
-    }
-}
 
 impl Run {
     pub(super) fn create_function(&mut self, create: &CreateFunction) -> Step {
@@ -453,31 +418,16 @@ impl Run {
         Ok(())
     }
 
-    fn drop_users(&mut self, users: &[User]) -> Step {
-        let relations: Vec<QualifiedName> = users
-            .iter()
-            .filter_map(|user| match user {
-                User::Relation(name) => Some(name.clone()),
-                _ => None,
-            })
-            .collect();
-        self.remove_relations(&relations, DropBehavior::Cascade, "view")?;
-        for user in users {
-            self.drop_user(user)?;
-        }
-        Ok(())
-    }
-
     /// What needs an extension: calls of its functions, and indexes by its operator classes.
     pub(super) fn drop_users_of_extension(&mut self, name: &Ident, behavior: DropBehavior) -> Step {
         let extension = name.as_str();
-        let mut users = self.users_of_functions(&|function| {
+        let mut users = self.users_of(Meant::Function(&|function| {
             let name = function.name.as_str();
             // The server has a function of that name itself, which is found first.
             let own = name == "gen_random_uuid" && self.version.at_least(13);
             !own && crate::volatility::extension_of_function(name).is_some_and(|(known, _)| known == extension)
                 && self.find_function(function).is_none()
-        });
+        }));
         for table in self.catalog().tables() {
             for index in &table.indexes {
                 let of_it = index.elements.iter().any(|element| {
@@ -495,211 +445,6 @@ impl Run {
         })
     }
 
-    /// Before 15 generated columns go with what they call, without CASCADE; what depends on them does not.
-    fn drop_or_refuse(&mut self, users: &[User], behavior: DropBehavior, message: impl Fn() -> String) -> Step {
-        if behavior == DropBehavior::Cascade {
-            return self.drop_users(users);
-        }
-        for user in users {
-            let User::Column(table, column) = user else { return refuse("2BP01", message()) };
-            if self.version.at_least(15) {
-                return refuse("2BP01", message());
-            }
-            self.lock(table, LockMode::AccessExclusive);
-            if self.drop_column_of(table, column, DropBehavior::Restrict).is_err() {
-                return refuse("2BP01", message());
-            }
-        }
-        Ok(())
-    }
-
-    /// What went with something else already is gone.
-    fn drop_user(&mut self, user: &User) -> Step {
-        match user {
-            User::Relation(_) | User::Function(_) => {}
-            User::DomainCheck(domain, check) => {
-                self.edit_domain(domain, |domain| domain.checks.retain(|known| known.name != *check));
-            }
-            User::DomainDefault(domain) => self.edit_domain(domain, |domain| domain.default = None),
-            User::Index(owner, index) => {
-                if self.catalog().indexes_of(owner).iter().any(|known| known.name == *index) {
-                    self.lock(owner, LockMode::AccessExclusive);
-                    self.lock(&owner.sibling(index.clone()), LockMode::AccessExclusive);
-                    self.remove_index(owner, index);
-                }
-            }
-            user if user.table().is_some_and(|table| self.catalog().relation(table).is_none()) => {}
-            User::Column(table, column) => {
-                if self.table(table).column(column.as_str()).is_some() {
-                    self.lock(table, LockMode::AccessExclusive);
-                    self.drop_column_of(table, column, DropBehavior::Cascade)?;
-                }
-            }
-            User::Constraint(table, constraint) => {
-                if let Some(known) = self.table(table).constraint(constraint.as_str()).cloned() {
-                    self.lock(table, LockMode::AccessExclusive);
-                    self.drop_constraint_of(table, &known, DropBehavior::Cascade)?;
-                }
-            }
-            User::Default(table, name)
-            | User::Trigger(table, name)
-            | User::Policy(table, name)
-            | User::Rule(table, name) => {
-                self.lock(table, LockMode::AccessExclusive);
-                self.catalog_mut().edit_table(table, |table| match user {
-                    User::Default(..) => {
-                        for column in table.columns.iter_mut().filter(|column| column.name == *name) {
-                            column.default = None;
-                        }
-                    }
-                    User::Trigger(..) => table.triggers.retain(|known| known.name != *name),
-                    User::Policy(..) => table.policies.retain(|known| known.name != *name),
-                    _ => table.rules.retain(|known| known.name != *name),
-                });
-            }
-        }
-        Ok(())
-    }
-
-    fn edit_domain(&mut self, name: &QualifiedName, edit: impl FnOnce(&mut Domain)) {
-        let Some(known) = self.catalog().user_type(name).cloned() else { return };
-        let UserTypeKind::Domain(mut domain) = known.kind.clone() else { return };
-        edit(&mut domain);
-        let changed = UserType { name: name.clone(), kind: UserTypeKind::Domain(domain) };
-        self.catalog_mut().types.insert_mut(name.clone(), Arc::new(changed));
-    }
-
-    /// Everything that calls the function and is kept by the catalog.
-    fn function_users(&self, name: &QualifiedName) -> Vec<User> {
-        self.users_of_functions(&|function| self.find_function(function).as_ref() == Some(name))
-    }
-
-    fn users_of_functions(&self, is_meant: &dyn Fn(&QualifiedName) -> bool) -> Vec<User> {
-        let calls = |expr: &SqlExpr| {
-            let mut found = false;
-            expr.node.walk(&mut |node| {
-                if let ExprNode::Call { function, .. } = node {
-                    found |= is_meant(function);
-                }
-            });
-            found
-        };
-        let uses_index = |index: &crate::catalog::Index| {
-            index.elements.iter().any(|element| matches!(&element.key, IndexKey::Expr(expr) if calls(expr)))
-                || index.predicate.as_ref().is_some_and(calls)
-        };
-        let mut users = Vec::new();
-        for (relation, view) in self.catalog().views() {
-            if view.query.functions.iter().any(is_meant) {
-                users.push(User::Relation(relation.clone()));
-            }
-            let of_view = view.indexes.iter().filter(|index| uses_index(index));
-            users.extend(of_view.map(|index| User::Index(relation.clone(), index.name.clone())));
-        }
-        for table in self.catalog().tables() {
-            if table.partition_by.as_ref().is_some_and(|partition_by| partition_by.expressions.iter().any(calls)) {
-                users.push(User::Relation(table.name.clone()));
-            }
-            for column in &table.columns {
-                if column.generated.as_ref().is_some_and(|generated| calls(&generated.expr)) {
-                    users.push(User::Column(table.name.clone(), column.name.clone()));
-                } else if column.default.as_ref().is_some_and(calls) {
-                    users.push(User::Default(table.name.clone(), column.name.clone()));
-                }
-            }
-            for constraint in &table.constraints {
-                if matches!(&constraint.kind, ConstraintKind::Check { expr, .. } if calls(expr)) {
-                    users.push(User::Constraint(table.name.clone(), constraint.name.clone()));
-                }
-            }
-            for index in table.indexes.iter().filter(|index| uses_index(index)) {
-                users.push(if index.constraint {
-                    User::Constraint(table.name.clone(), index.name.clone())
-                } else {
-                    User::Index(table.name.clone(), index.name.clone())
-                });
-            }
-            for trigger in &table.triggers {
-                if is_meant(&trigger.function) || trigger.when.as_ref().is_some_and(calls) {
-                    users.push(User::Trigger(table.name.clone(), trigger.name.clone()));
-                }
-            }
-            let policies = table
-                .policies
-                .iter()
-                .filter(|policy| policy.conditions().iter().any(|condition| condition.functions.iter().any(is_meant)));
-            users.extend(policies.map(|policy| User::Policy(table.name.clone(), policy.name.clone())));
-            let rules = table.rules.iter().filter(|rule| rule.functions.iter().any(is_meant));
-            users.extend(rules.map(|rule| User::Rule(table.name.clone(), rule.name.clone())));
-        }
-        for user_type in self.catalog().types.values() {
-            let UserTypeKind::Domain(domain) = &user_type.kind else { continue };
-            let checks = domain.checks.iter().filter(|check| calls(&check.expr));
-            users.extend(checks.map(|check| User::DomainCheck(user_type.name.clone(), check.name.clone())));
-            if domain.default.as_ref().is_some_and(calls) {
-                users.push(User::DomainDefault(user_type.name.clone()));
-            }
-        }
-        for (other, overloads) in &self.catalog().functions {
-            let in_body = overloads.iter().any(|function| {
-                function.standard_body
-                    && function.statements.as_ref().is_some_and(|statements| {
-                        let mut queries = statements.iter().filter_map(super::other::query_of);
-                        queries.any(|query| query.functions.iter().any(is_meant))
-                    })
-            });
-            if in_body && !is_meant(other) {
-                users.push(User::Function(other.clone()));
-            }
-        }
-        users
-    }
-
-    /// Stored expressions mean the function, whatever its name.
-    pub(super) fn rename_calls(&mut self, from: &QualifiedName, to: &QualifiedName) {
-        let users = self.function_users(from);
-        let meant = |function: &QualifiedName, run: &Self| run.find_function(function).as_ref() == Some(from);
-        let mut tables: Vec<QualifiedName> = Vec::new();
-        for user in users {
-            if let Some(table) = user.table().filter(|table| !tables.contains(table)) {
-                tables.push(table.clone());
-            }
-            match user {
-                User::DomainCheck(domain, _) | User::DomainDefault(domain) => {
-                    let run = self.clone_for_names();
-                    self.edit_domain(&domain, |domain| {
-                        let checks = domain.checks.iter_mut().map(|check| &mut check.expr);
-                        for expr in checks.chain(&mut domain.default) {
-                            rename_in(expr, &|function| meant(function, &run), to);
-                        }
-                    });
-                }
-                _ => {}
-            }
-        }
-        let run = self.clone_for_names();
-        let is_meant = |function: &QualifiedName| meant(function, &run);
-        for table in tables {
-            if self.catalog().view(&table).is_some() {
-                self.catalog_mut().edit_view(&table, |view| {
-                    let functions = view.query.functions.iter_mut().filter(|function| is_meant(function));
-                    functions.for_each(|function| *function = to.clone());
-                    for index in &mut view.indexes {
-                        rename_in_index(index, &is_meant, to);
-                    }
-                });
-                continue;
-            }
-            self.catalog_mut().edit_table(&table, |table| rename_in_table(table, &is_meant, to));
-        }
-    }
-
-    /// The same catalog and settings, to look names up while the catalog changes.
-    fn clone_for_names(&self) -> Self {
-        Self::new(self.state.clone(), self.version, self.in_block)
-    }
-
-    /// The types of the overload that is meant.
     fn overload(&self, name: &QualifiedName, arguments: &[DataType]) -> Option<Vec<DataType>> {
         let wanted: Vec<DataType> = arguments
             .iter()
@@ -737,76 +482,6 @@ impl Run {
             }
             None => refuse("42883", format!("could not find a {word} named \"{}\"", written(name))),
         }
-    }
-}
-
-fn rename_in_table(table: &mut Table, is_meant: &dyn Fn(&QualifiedName) -> bool, to: &QualifiedName) {
-    for column in &mut table.columns {
-        let generated = column.generated.as_mut().map(|generated| &mut generated.expr);
-        for expr in generated.into_iter().chain(&mut column.default) {
-            rename_in(expr, is_meant, to);
-        }
-    }
-    for constraint in &mut table.constraints {
-        match &mut constraint.kind {
-            ConstraintKind::Check { expr, .. } => rename_in(expr, is_meant, to),
-            ConstraintKind::Exclude { elements, predicate } => {
-                for (element, _) in elements {
-                    if let IndexKey::Expr(expr) = &mut element.key {
-                        rename_in(expr, is_meant, to);
-                    }
-                }
-                if let Some(predicate) = predicate {
-                    rename_in(predicate, is_meant, to);
-                }
-            }
-            _ => {}
-        }
-    }
-    for index in &mut table.indexes {
-        rename_in_index(index, is_meant, to);
-    }
-    for trigger in &mut table.triggers {
-        if is_meant(&trigger.function) {
-            trigger.function = to.clone();
-        }
-        if let Some(when) = &mut trigger.when {
-            rename_in(when, is_meant, to);
-        }
-    }
-    let conditions = table.policies.iter_mut().flat_map(Policy::conditions_mut);
-    let of_policies = conditions.flat_map(|condition| &mut condition.functions);
-    let of_rules = table.rules.iter_mut().flat_map(|rule| &mut rule.functions);
-    for function in of_policies.chain(of_rules).filter(|function| is_meant(function)) {
-        *function = to.clone();
-    }
-    if let Some(partition_by) = &mut table.partition_by {
-        for expr in &mut partition_by.expressions {
-            rename_in(expr, is_meant, to);
-        }
-    }
-}
-
-fn rename_in_index(index: &mut crate::catalog::Index, is_meant: &dyn Fn(&QualifiedName) -> bool, to: &QualifiedName) {
-    for element in &mut index.elements {
-        if let IndexKey::Expr(expr) = &mut element.key {
-            rename_in(expr, is_meant, to);
-        }
-    }
-    if let Some(predicate) = &mut index.predicate {
-        rename_in(predicate, is_meant, to);
-    }
-}
-
-fn rename_in(expr: &mut SqlExpr, is_meant: &dyn Fn(&QualifiedName) -> bool, to: &QualifiedName) {
-    let mut pending = vec![Arc::make_mut(&mut expr.node)];
-    while let Some(node) = pending.pop() {
-        if let ExprNode::Call { function, .. } = node
-            && is_meant(function)
-        {
-            *function = to.clone();
-        }
-        pending.extend(node.children_mut());
     }
 }
 

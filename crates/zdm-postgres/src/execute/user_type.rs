@@ -298,6 +298,7 @@ impl Run {
             return refuse("42710", format!("type \"{}\" already exists", to.name));
         }
         let Some(known) = self.catalog().user_type(from).cloned() else { return Ok(()) };
+        self.rename_casts(from, to);
         self.catalog_mut().types.remove_mut(from);
         self.put_type(to, known.kind.clone());
         self.rename_type_in_users(from, to);
@@ -452,7 +453,9 @@ impl Run {
         // The tables of a type go with it.
         let typed = self.tables_of(name);
         let (domains, attributes, functions) = self.types_over(name);
-        let unused = columns.is_empty() && typed.is_empty() && domains.is_empty() && attributes.is_empty();
+        let users = self.type_users(name);
+        let unused =
+            columns.is_empty() && typed.is_empty() && domains.is_empty() && attributes.is_empty() && users.is_empty();
         if !(unused && functions.is_empty()) && behavior == DropBehavior::Restrict {
             let bare = QualifiedName::as_written(None, name.name.clone());
             let visible = self.find_type(&bare).as_ref() == Some(name);
@@ -461,6 +464,7 @@ impl Run {
         }
         self.remove_relations(&typed, DropBehavior::Cascade, "table")?;
         self.drop_columns(columns)?;
+        self.drop_users(&users)?;
         for domain in domains {
             self.drop_over(&domain, behavior, (word, object), done)?;
             self.catalog_mut().types.remove_mut(&domain);
@@ -501,8 +505,14 @@ impl Run {
     pub(super) fn drop_columns(&mut self, columns: Vec<(QualifiedName, Ident)>) -> Step {
         for (table, column) in columns {
             self.lock(&table, LockMode::AccessExclusive);
+            let known = self.table(&table);
+            // A partitioned table goes with a column of its key (`StorePartitionKey`).
+            if known.partition_by.as_ref().is_some_and(|by| by.is_on(&column)) {
+                self.remove_relations(&[table], DropBehavior::Cascade, "table")?;
+                continue;
+            }
             // An inherited column goes as its parent's does.
-            if self.table(&table).column(column.as_str()).is_some() {
+            if known.column(column.as_str()).is_some() {
                 self.drop_column_of(&table, &column, DropBehavior::Cascade)?;
             }
         }
