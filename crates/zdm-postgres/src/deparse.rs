@@ -4,15 +4,18 @@
 //! every operation in parentheses. So the types of columns and literals are followed here as far as operators and
 //! functions of everyday constraints need it; what is not understood is printed as it was written.
 
+mod operator;
 pub(crate) mod settled;
 
 use std::fmt::Write as _;
 
+use self::operator::Compared;
 use crate::catalog::{Catalog, Column, Constraint, ConstraintKind, Function, Index, Table, Trigger};
 use crate::data_type::{DataType, quoted_if_needed};
 use crate::expr::{ExprNode, SqlExpr, like_operator};
 use crate::name::{Ident, QualifiedName};
 use crate::statement::{ConstraintAttributes, IndexElement, IndexKey};
+use crate::version::PgVersion;
 
 /// A column's default as `pg_get_expr(adbin, adrelid)`; a generated column's expression as well.
 pub fn default(catalog: &Catalog, table: &Table, column: &Column) -> Option<String> {
@@ -187,6 +190,11 @@ impl Typed {
         Self { text: text.into(), data_type, literal: None }
     }
 
+    /// A literal or NULL, whose type the server has yet to find.
+    fn is_untyped(&self) -> bool {
+        self.literal.is_some() || (self.data_type.is_none() && self.text == "NULL")
+    }
+
     fn is(&self, name: &str) -> bool {
         self.data_type.as_ref().is_some_and(|data_type| data_type.is(name))
     }
@@ -340,7 +348,7 @@ impl Printer<'_> {
                 )
             }
             ExprNode::IsDistinctFrom { left, right, negated } => {
-                let (left, right) = self.balanced((self.print(left), left), (self.print(right), right));
+                let (left, right) = self.balanced("=", (self.print(left), left), (self.print(right), right));
                 let text = format!("({left} IS DISTINCT FROM {right})");
                 Typed::new(if *negated { format!("(NOT {text})") } else { text }, Some(DataType::named("bool")))
             }
@@ -354,8 +362,9 @@ impl Printer<'_> {
                         format!("({} {word} {} AND {})", operand.text, self.print(low).text, self.print(high).text);
                     return Typed::new(text, Some(DataType::named("bool")));
                 }
-                let (left, low) = self.balanced((operand.clone(), expr), (self.print(low), low));
-                let (again, high) = self.balanced((operand, expr), (self.print(high), high));
+                let [first, second] = if *negated { ["<", ">"] } else { [">=", "<="] };
+                let (left, low) = self.balanced(first, (operand.clone(), expr), (self.print(low), low));
+                let (again, high) = self.balanced(second, (operand, expr), (self.print(high), high));
                 let text = if *negated {
                     format!("(({left} < {low}) OR ({again} > {high}))")
                 } else {
@@ -367,14 +376,7 @@ impl Printer<'_> {
                 let Some(symbol) = like_operator(operator, *negated) else {
                     return Typed::new(self.written(node), Some(DataType::named("bool")));
                 };
-                let typed = self.of_base_type(self.print(expr));
-                // A pattern is text, of whatever length the value is.
-                let (left, right) = if typed.is("bpchar") {
-                    (typed.text, self.operand(pattern, &DataType::named("text")))
-                } else {
-                    self.balanced((self.print(expr), expr), (self.print(pattern), pattern))
-                };
-                Typed::new(format!("({left} {symbol} {right})"), Some(DataType::named("bool")))
+                self.infix(symbol, (self.print(expr), expr), (self.print(pattern), pattern))
             }
             ExprNode::Case { operand, branches, otherwise } => {
                 // Each part on a line of its own, one more step to the right than what is around it.
@@ -389,10 +391,16 @@ impl Printer<'_> {
                     .chain(otherwise.as_deref())
                     .map(|then| (self.print(then), then))
                     .collect();
-                let data_type = known_type(&values);
-                let mut values = values.into_iter().map(|(typed, value)| inner(self.coerced(typed, value, &data_type)));
+                // What ELSE gives comes first.
+                let data_type =
+                    known_type(self.catalog, values.iter().rev().take(usize::from(otherwise.is_some())).chain(&values));
+                let mut values =
+                    values.into_iter().map(|(typed, value)| inner(self.converted(typed, value, &data_type)));
                 for ((when, _), then) in branches.iter().zip(values.by_ref()) {
-                    let when = inner(self.operand(when, &DataType::named("bool")));
+                    let when = inner(match operand {
+                        Some(operand) => self.beside(operand, when),
+                        None => self.operand(when, &DataType::named("bool")),
+                    });
                     let _ = write!(text, "\n    WHEN {when} THEN {then}");
                 }
                 let otherwise = values.next().unwrap_or_else(|| format!("NULL::{}", plain(&data_type)));
@@ -401,9 +409,9 @@ impl Printer<'_> {
             }
             ExprNode::Array(list) => {
                 let items = self.printed(list);
-                let element = known_type(&items);
+                let element = known_type(self.catalog, &items);
                 let items: Vec<String> =
-                    items.into_iter().map(|(typed, item)| self.coerced(typed, item, &element)).collect();
+                    items.into_iter().map(|(typed, item)| self.converted(typed, item, &element)).collect();
                 Typed::new(format!("ARRAY[{}]", items.join(", ")), Some(plain(&element).array()))
             }
             ExprNode::Row(list) => {
@@ -546,7 +554,17 @@ impl Printer<'_> {
         Typed::new(format!("({})::{}", typed.text, plain(&base)), Some(base))
     }
 
-    fn balanced(&self, (typed_left, left): Printed<'_>, (typed_right, right): Printed<'_>) -> (String, String) {
+    fn balanced(
+        &self,
+        operator: &str,
+        (typed_left, left): Printed<'_>,
+        (typed_right, right): Printed<'_>,
+    ) -> (String, String) {
+        if let Some(chosen) = self.chosen(operator, &typed_left, &typed_right)
+            && let Some(pair) = self.pair(&chosen, (typed_left.clone(), left), (typed_right.clone(), right))
+        {
+            return pair;
+        }
         let (typed_left, typed_right) = (self.of_base_type(typed_left), self.of_base_type(typed_right));
         if let Some(wanted) = self.common(&typed_left, &typed_right) {
             let side = |typed: Typed, node: &ExprNode| {
@@ -564,7 +582,14 @@ impl Printer<'_> {
     }
 
     fn infix(&self, operator: &str, (typed_left, left): Printed<'_>, (typed_right, right): Printed<'_>) -> Typed {
-        let comparison = matches!(operator, "=" | "<" | ">" | "<=" | ">=" | "<>" | "!=");
+        if let Some(chosen) = self.chosen(operator, &typed_left, &typed_right) {
+            let pair = self.pair(&chosen, (typed_left.clone(), left), (typed_right.clone(), right));
+            if let Some((left, right)) = pair {
+                return Typed::new(format!("({left} {operator} {right})"), chosen.result);
+            }
+        }
+        let comparison =
+            matches!(operator, "=" | "<" | ">" | "<=" | ">=" | "<>" | "!=" | "~~" | "!~~" | "~~*" | "!~~*");
         let symbol = if operator == "!=" { "<>" } else { operator };
         if matches!(
             operator,
@@ -616,7 +641,7 @@ impl Printer<'_> {
                 }
             })
         };
-        let (left, right) = self.balanced((typed_left, left), (typed_right, right));
+        let (left, right) = self.balanced(symbol, (typed_left, left), (typed_right, right));
         Typed::new(format!("({left} {symbol} {right})"), result)
     }
 
@@ -637,37 +662,63 @@ impl Printer<'_> {
         if let [only] = list {
             return self.infix(if negated { "<>" } else { "=" }, (operand, expr), (self.print(only), only));
         }
+        let operator = if negated { "<>" } else { "=" };
         let quantifier = if negated { "<> ALL" } else { "= ANY" };
-        let plainly = operand.text.clone();
-        let operand = self.of_base_type(operand);
-        let varying = operand.is("varchar") && list.iter().all(|item| matches!(item, ExprNode::Text(_)));
-        if varying {
-            let items: Vec<String> = list.iter().map(|item| self.operand(item, &DataType::named("varchar"))).collect();
-            return Typed::new(
-                format!("(({plainly})::text {quantifier} ((ARRAY[{}])::text[]))", items.join(", ")),
-                Some(DataType::named("bool")),
-            );
+        let bool_of = |text: String| Typed::new(text, Some(DataType::named("bool")));
+        let items = self.printed(list);
+        let types: Vec<Typed> = items.iter().map(|(typed, _)| typed.clone()).collect();
+        if let Some(compared) = self.compared(operator, &operand, &types, true) {
+            let array = self.array_of(items, &compared);
+            let operand = self.converted(operand, expr, &compared.left);
+            return bool_of(format!("({operand} {quantifier} ({array}))"));
         }
-        let list = self.printed(list);
-        let alternatives = std::iter::once(&operand).chain(list.iter().map(|(typed, _)| typed));
-        let wanted = common_of(alternatives).unwrap_or_else(|| DataType::named("text"));
-        let items: Vec<String> = list.into_iter().map(|(typed, item)| self.coerced(typed, item, &wanted)).collect();
+        let operand = self.of_base_type(operand);
+        let alternatives = std::iter::once(&operand).chain(&types);
+        let wanted = common_of(self.catalog, alternatives).unwrap_or_else(|| DataType::named("text"));
+        let items: Vec<String> = items.into_iter().map(|(typed, item)| self.coerced(typed, item, &wanted)).collect();
         let operand = match self.common(&operand, &Typed::new("", Some(wanted))) {
             Some(compared) => self.coerced(operand, expr, &compared),
             None => operand.text,
         };
-        Typed::new(format!("({operand} {quantifier} (ARRAY[{}]))", items.join(", ")), Some(DataType::named("bool")))
+        bool_of(format!("({operand} {quantifier} (ARRAY[{}]))", items.join(", ")))
+    }
+
+    /// The array that is compared with: its elements have one type, and all of it takes that of the operator.
+    fn array_of(&self, items: Vec<Printed<'_>>, compared: &Compared) -> String {
+        let items: Vec<String> =
+            items.into_iter().map(|(typed, item)| self.converted(typed, item, &compared.element)).collect();
+        let array = format!("ARRAY[{}]", items.join(", "));
+        if operator::is_same(&compared.element, &compared.right) {
+            array
+        } else {
+            format!("({array})::{}", compared.right.clone().array())
+        }
     }
 
     /// The array takes the type of what it is compared with, where it has none of its own.
     fn quantified(&self, operator: &str, left: &ExprNode, right: &ExprNode, all: bool) -> Typed {
-        let operand = self.of_base_type(self.print(left));
+        let operand = self.print(left);
+        let symbol = if operator == "!=" { "<>" } else { operator };
+        let word = if all { "ALL" } else { "ANY" };
+        let bool_of = |left: String, array: String| {
+            Typed::new(format!("({left} {symbol} {word} ({array}))"), Some(DataType::named("bool")))
+        };
+        if let ExprNode::Array(items) = right
+            && !items.is_empty()
+        {
+            let items = self.printed(items);
+            let types: Vec<Typed> = items.iter().map(|(typed, _)| typed.clone()).collect();
+            if let Some(compared) = self.compared(symbol, &operand, &types, false) {
+                return bool_of(self.converted(operand, left, &compared.left), self.array_of(items, &compared));
+            }
+        }
+        let operand = self.of_base_type(operand);
         let text = |element: DataType| if element.is("varchar") { DataType::named("text") } else { element };
         let of_operand = operand.data_type.as_ref().map(plain).map(text);
         let mut array = match right {
             ExprNode::Array(items) => {
                 let printed = self.printed(items);
-                let known = common_of(printed.iter().map(|(typed, _)| typed));
+                let known = common_of(self.catalog, printed.iter().map(|(typed, _)| typed));
                 let element = known.or(of_operand).unwrap_or_else(|| DataType::named("text"));
                 self.cast(right, &element.array())
             }
@@ -692,9 +743,7 @@ impl Printer<'_> {
             }
             None => operand.text,
         };
-        let symbol = if operator == "!=" { "<>" } else { operator };
-        let word = if all { "ALL" } else { "ANY" };
-        Typed::new(format!("({operand} {symbol} {word} ({}))", array.text), Some(DataType::named("bool")))
+        bool_of(operand, array.text)
     }
 
     fn cast(&self, expr: &ExprNode, data_type: &DataType) -> Typed {
@@ -713,7 +762,7 @@ impl Printer<'_> {
         let inner = self.print(expr);
         if let Some(value) = &inner.literal {
             // A literal that is cast is a constant of that type; a length is applied on top.
-            return Typed::new(cast_literal(value, data_type), Some(data_type.clone()));
+            return Typed::new(cast_literal(value, data_type), Some(self.named_type(data_type)));
         }
         if *expr == ExprNode::Null {
             return Typed::new(format!("NULL::{}", plain(data_type)), Some(data_type.clone()));
@@ -725,7 +774,7 @@ impl Printer<'_> {
             let row = self.fields(expr, data_type).unwrap_or(inner.text);
             return Typed::new(format!("{row}::{data_type}"), Some(data_type.clone()));
         }
-        Typed::new(format!("({})::{data_type}", inner.text), Some(data_type.clone()))
+        Typed::new(format!("({})::{data_type}", inner.text), Some(self.named_type(data_type)))
     }
 
     /// `ROW(…)` of a composite type: each field as one of the type that it has there (`coerce_record_to_complex`).
@@ -746,6 +795,10 @@ impl Printer<'_> {
 
     /// A type as the catalog names it, where there is only one of that name in all schemas.
     fn named_type(&self, written: &DataType) -> DataType {
+        if written.name.schema.is_none() && crate::cast::is_builtin_type(written.name.name.as_str(), PgVersion::NEWEST)
+        {
+            return written.clone();
+        }
         let bare = |name: &&QualifiedName| written.name.schema.is_none() && name.name == written.name.name;
         let tables = self.catalog.tables().map(|table| &table.name);
         let mut named = self.catalog.types.keys().chain(tables).filter(bare);
@@ -826,8 +879,12 @@ impl Printer<'_> {
         // It compares, and its value is the first operand as it is compared.
         if let ("nullif", [left, right]) = (lower.as_str(), args) {
             let (typed_left, typed_right) = (self.print(left), self.print(right));
-            let compared = self.common(&typed_left, &typed_right).or_else(|| typed_left.data_type.clone());
-            let (left, right) = self.balanced((typed_left, left), (typed_right, right));
+            let chosen = self.chosen("=", &typed_left, &typed_right);
+            let compared = chosen
+                .and_then(|chosen| chosen.arguments.into_iter().next())
+                .or_else(|| self.common(&typed_left, &typed_right))
+                .or_else(|| typed_left.data_type.clone());
+            let (left, right) = self.balanced("=", (typed_left, left), (typed_right, right));
             return Typed::new(format!("NULLIF({left}, {right})"), compared);
         }
         // As 14 and later print it.
@@ -838,9 +895,12 @@ impl Printer<'_> {
         let args = self.printed(args);
         let types: Vec<&Typed> = args.iter().map(|(typed, _)| typed).collect();
         let own = self.function(function, args.len());
-        let wanted: Vec<Option<DataType>> = (0..args.len()).map(|place| argument(own, &lower, &types, place)).collect();
+        let wanted: Vec<Option<DataType>> =
+            (0..args.len()).map(|place| argument(self.catalog, own, &lower, &types, place)).collect();
         let result = match lower.as_str() {
-            name if is_alternative(name) => common_of(types.iter().copied()).or_else(|| Some(DataType::named("text"))),
+            name if is_alternative(name) => {
+                common_of(self.catalog, types.iter().copied()).or_else(|| Some(DataType::named("text")))
+            }
             "date_trunc" => wanted.get(1).cloned().flatten(),
             name if takes_text_and_counts(name) => Some(DataType::named("text")),
             name => numeric_signature(name, &types).map_or_else(|| signature(name).1, |(_, result)| Some(result)),
@@ -852,6 +912,7 @@ impl Printer<'_> {
             .into_iter()
             .zip(wanted)
             .map(|((typed, arg), wanted)| match wanted {
+                Some(wanted) if is_alternative(&lower) => self.converted(typed, arg, &plain(&wanted)),
                 Some(wanted) => self.coerced(typed, arg, &wanted),
                 None => typed.text,
             })
@@ -915,32 +976,39 @@ fn cast_below_collations(text: &str, node: &ExprNode, wanted: &DataType) -> Stri
 }
 
 /// The common type of alternatives, text where none is known.
-fn known_type(alternatives: &[Printed<'_>]) -> DataType {
-    common_of(alternatives.iter().map(|(typed, _)| typed)).unwrap_or_else(|| DataType::named("text"))
+fn known_type<'e>(catalog: &Catalog, alternatives: impl IntoIterator<Item = &'e Printed<'e>>) -> DataType {
+    let types = alternatives.into_iter().map(|(typed, _)| typed);
+    common_of(catalog, types).unwrap_or_else(|| DataType::named("text"))
 }
 
-/// The type of alternatives (`select_common_type`): of numbers and of dates the one that holds the others, else the
-/// first that is known.
-fn common_of<'e>(alternatives: impl IntoIterator<Item = &'e Typed>) -> Option<DataType> {
-    let rank = |data_type: &DataType| {
-        let datetime = ["date", "timestamp", "timestamptz"].iter().position(|name| data_type.is(name));
-        number_rank(data_type).map(usize::from).or(datetime)
-    };
-    let types = alternatives.into_iter().filter_map(|one| one.data_type.as_ref());
-    types.map(plain).reduce(|first, other| if rank(&other) > rank(&first) { other } else { first })
+/// The type of alternatives (`select_common_type`), the first that is known where the types do not decide it.
+fn common_of<'e>(catalog: &Catalog, alternatives: impl IntoIterator<Item = &'e Typed>) -> Option<DataType> {
+    let alternatives: Vec<&Typed> = alternatives.into_iter().collect();
+    let mut types: Vec<DataType> = alternatives.iter().filter_map(|one| one.data_type.as_ref()).map(plain).collect();
+    if types.len() < alternatives.len() {
+        // Beside a literal a domain's value is one of the type below it.
+        types.iter_mut().for_each(|known| *known = plain(&crate::cast::base_type(catalog, known)));
+    }
+    crate::typing::common_type(catalog, &types).ok().flatten().or_else(|| types.into_iter().next())
 }
 
 /// The type that a function wants of an argument; a literal takes it, and others are cast to it where the server does
 /// that itself.
-fn argument(own: Option<&Function>, function: &str, args: &[&Typed], place: usize) -> Option<DataType> {
-    built_in_argument(function, args, place).or_else(|| own?.arguments.get(place)?.clone())
+fn argument(
+    catalog: &Catalog,
+    own: Option<&Function>,
+    function: &str,
+    args: &[&Typed],
+    place: usize,
+) -> Option<DataType> {
+    built_in_argument(catalog, function, args, place).or_else(|| own?.arguments.get(place)?.clone())
 }
 
-fn built_in_argument(function: &str, args: &[&Typed], place: usize) -> Option<DataType> {
+fn built_in_argument(catalog: &Catalog, function: &str, args: &[&Typed], place: usize) -> Option<DataType> {
     let arg = args.get(place)?;
     let text = || Some(DataType::named("text"));
     if is_alternative(function) {
-        return common_of(args.iter().copied()).or_else(text);
+        return common_of(catalog, args.iter().copied()).or_else(text);
     }
     if let Some((wanted, _)) = numeric_signature(function, args) {
         let count = place == 1 && matches!(function, "round" | "trunc");

@@ -289,6 +289,89 @@ fn range_element(data_type: &DataType) -> Option<&'static str> {
     })
 }
 
+/// The operator that the server chooses.
+pub(crate) struct Chosen {
+    /// The types in which it takes its operands.
+    pub(crate) arguments: Vec<DataType>,
+    pub(crate) result: Option<DataType>,
+}
+
+/// The operator between these values, where all that decides it is known.
+pub(crate) fn chosen_operator(catalog: &Catalog, operator: &str, values: &[Value]) -> Option<Chosen> {
+    if values.contains(&Value::Open) || values.iter().all(|value| *value == Value::Literal) {
+        return None;
+    }
+    let version = PgVersion::NEWEST;
+    let scope = Scope { catalog, table: None, version, place: Place::Check, find_function: &|_| None };
+    let Selected::One(candidate) = scope.select(operators().get(operator)?, values) else { return None };
+    let element = element_of(&candidate.arguments, values).ok()?;
+    let of_kind = |wanted: &DataType| match wanted.name.name.as_str() {
+        "anyarray" => Some(element.clone()?.array()),
+        "anyelement" | "anynonarray" => element.clone(),
+        name if name.starts_with("any") => None,
+        _ => Some(wanted.clone()),
+    };
+    let arguments = candidate.arguments.iter().map(of_kind).collect::<Option<Vec<_>>>()?;
+    let result = match Scope::result(candidate, values) {
+        Value::Known(data_type) => Some(data_type),
+        _ => None,
+    };
+    Some(Chosen { arguments, result })
+}
+
+/// What is known of a value of the type.
+pub(crate) fn value_of(catalog: &Catalog, data_type: &DataType) -> Value {
+    value_in(catalog, data_type, PgVersion::NEWEST)
+}
+
+fn value_in(catalog: &Catalog, data_type: &DataType, version: PgVersion) -> Value {
+    let base = base_type(catalog, data_type);
+    let name = base.name.name.as_str();
+    let own = base.name.schema.is_none() && crate::cast::is_builtin_type(name, version);
+    if own && catalog.user_type(&base.name).is_none() { Value::Known(plain(&base)) } else { Value::Open }
+}
+
+/// Types that no one type holds the values of.
+pub(crate) enum NotCommon {
+    /// Of different categories.
+    Categories(DataType, DataType),
+    /// The second does not convert to the first.
+    NoConversion(DataType, DataType),
+}
+
+/// One type for values of several (`select_common_type`, `coerce_to_common_type`), where all are of PostgreSQL's own types.
+pub(crate) fn common_type<'t>(
+    catalog: &Catalog,
+    types: impl IntoIterator<Item = &'t DataType> + Clone,
+) -> Result<Option<DataType>, NotCommon> {
+    let mut all = types.clone().into_iter();
+    let Some(first) = all.next() else { return Ok(None) };
+    if all.all(|other| other == first) {
+        return Ok(Some(first.clone()));
+    }
+    let mut found = plain(&base_type(catalog, first));
+    for other in types.clone() {
+        let other = plain(&base_type(catalog, other));
+        if other == found {
+            continue;
+        }
+        if category(&other) != category(&found) {
+            return Err(NotCommon::Categories(found, other));
+        }
+        let converts = |from: &DataType, to: &DataType| is_implicit(catalog, from, to);
+        if !is_preferred(&found) && converts(&found, &other) && !converts(&other, &found) {
+            found = other;
+        }
+    }
+    for other in types {
+        let other = plain(&base_type(catalog, other));
+        if other != found && !is_implicit(catalog, &other, &found) {
+            return Err(NotCommon::NoConversion(found, other));
+        }
+    }
+    Ok(Some(found))
+}
+
 impl Scope<'_> {
     /// What the server finds wrong with the whole expression, which must be a condition where one stands.
     pub(crate) fn mistake(&self, node: &ExprNode) -> Option<Mistake> {
@@ -420,14 +503,19 @@ impl Scope<'_> {
                     }
                     results.push(self.read(then)?);
                 }
-                if let Some(otherwise) = otherwise {
-                    results.push(self.read(otherwise)?);
-                }
-                Ok(common(&results))
+                // What ELSE gives comes first.
+                let mut otherwise = otherwise.as_ref().map(|node| self.read(node)).transpose()?;
+                let parts: Vec<(&str, Value)> = otherwise
+                    .take()
+                    .map(|value| ("CASE/ELSE", value))
+                    .into_iter()
+                    .chain(results.into_iter().map(|value| ("CASE/WHEN", value)))
+                    .collect();
+                self.common("CASE", &parts)
             }
             ExprNode::Array(list) => {
-                let values = list.iter().map(|item| self.read(item)).collect::<Result<Vec<_>, _>>()?;
-                Ok(match common(&values) {
+                let values = list.iter().map(|item| Ok(("ARRAY", self.read(item)?))).collect::<Result<Vec<_>, _>>()?;
+                Ok(match self.common("ARRAY", &values)? {
                     Value::Known(data_type) if !data_type.is_array() => Value::Known(data_type.array()),
                     Value::Known(data_type) => Value::Known(data_type),
                     _ => Value::Open,
@@ -518,10 +606,38 @@ impl Scope<'_> {
     }
 
     fn value_of(&self, data_type: &DataType) -> Value {
-        let base = base_type(self.catalog, data_type);
-        let name = base.name.name.as_str();
-        let own = base.name.schema.is_none() && crate::cast::is_builtin_type(name, self.version);
-        if own && self.catalog.user_type(&base.name).is_none() { Value::Known(plain(&base)) } else { Value::Open }
+        value_in(self.catalog, data_type, self.version)
+    }
+
+    /// One type of all values, each with the words that a refusal has for its place.
+    fn common(&self, word: &str, values: &[(&str, Value)]) -> Result<Value, Mistake> {
+        let mut types = Vec::new();
+        for (_, value) in values {
+            match value {
+                Value::Open => return Ok(Value::Open),
+                Value::Literal => {}
+                Value::Known(known) => types.push(known),
+            }
+        }
+        if types.len() < values.len() && types.is_empty() {
+            return Ok(Value::Known(DataType::named("text")));
+        }
+        match common_type(self.catalog, types.iter().copied()) {
+            Ok(found) => Ok(found.map_or(Value::Open, Value::Known)),
+            Err(_) if self.catalog.has_own_operators() || self.catalog.is_incomplete() => Ok(Value::Open),
+            Err(NotCommon::Categories(found, other)) => Err((
+                "42804",
+                format!("{word} types {} and {} cannot be matched", found.in_messages(), other.in_messages()),
+            )),
+            Err(NotCommon::NoConversion(found, other)) => {
+                let place = values.iter().find(|(_, value)| *value == Value::Known(other.clone()));
+                let place = place.map_or(word, |(place, _)| *place);
+                Err((
+                    "42846",
+                    format!("{place} could not convert type {} to {}", other.in_messages(), found.in_messages()),
+                ))
+            }
+        }
     }
 
     fn truth(&self, node: &ExprNode, word: &str) -> Result<(), Mistake> {
@@ -611,7 +727,11 @@ impl Scope<'_> {
             return Ok(Value::Open);
         }
         match name {
-            "coalesce" | "greatest" | "least" => return Ok(common(&values)),
+            "coalesce" | "greatest" | "least" => {
+                let word = name.to_ascii_uppercase();
+                let values: Vec<(&str, Value)> = values.into_iter().map(|value| (word.as_str(), value)).collect();
+                return self.common(&word, &values);
+            }
             "nullif" => return Ok(values.into_iter().next().unwrap_or(Value::Open)),
             // `JSON_OBJECT(key: value)` is read without its members.
             "json_object" if args.is_empty() => return Ok(Value::Open),
@@ -800,20 +920,6 @@ fn keep_best(left: &mut Vec<&Candidate>, score: impl Fn(&&Candidate) -> usize) {
     if best > 0 {
         left.retain(|candidate| score(candidate) == best);
     }
-}
-
-/// One type of all values, where they have one.
-fn common(values: &[Value]) -> Value {
-    let mut found: Option<&DataType> = None;
-    for value in values {
-        match value {
-            Value::Open => return Value::Open,
-            Value::Literal => {}
-            Value::Known(known) if found.is_none_or(|found| found == known) => found = Some(known),
-            Value::Known(_) => return Value::Open,
-        }
-    }
-    found.map_or(Value::Open, |found| Value::Known(found.clone()))
 }
 
 fn number_type(text: &str) -> &'static str {

@@ -3,13 +3,14 @@
 //! The server prints the expression and reads it again (`ATPostAlterTypeParse`): what it had concluded from the old type,
 //! the types of literals and the casts that it had added, is written out by then and stays.
 
+use super::operator::is_same;
 use super::{
     LONGEST_REPEATED, Printed, Printer, Typed, argument, common_of, in_parts, joined_to, keeps_precision, plain,
     signature,
 };
 use crate::catalog::{Catalog, Table, UserTypeKind};
 use crate::data_type::DataType;
-use crate::expr::{ExprNode, SqlExpr};
+use crate::expr::{ExprNode, SqlExpr, like_operator};
 use crate::statement::TypeDefinition;
 
 /// The expression with everything written out that the server concluded from the types of the table's columns.
@@ -57,13 +58,8 @@ impl Printer<'_> {
                 ExprNode::IsDistinctFrom { left: Box::new(left), right: Box::new(right), negated: *negated }
             }
             ExprNode::Like { operator, expr, pattern, negated } => {
-                let of_fixed_length = self.of_base_type(self.print(expr)).is("bpchar");
-                let (expr, pattern) = if of_fixed_length {
-                    let text = DataType::named("text");
-                    (self.settle_as_base(expr), self.settle_operand(self.print(pattern), pattern, &text))
-                } else {
-                    self.settle_pair("=", expr, pattern)
-                };
+                let symbol = like_operator(operator, *negated).unwrap_or("=");
+                let (expr, pattern) = self.settle_pair(symbol, expr, pattern);
                 ExprNode::Like {
                     operator: operator.clone(),
                     expr: Box::new(expr),
@@ -92,7 +88,13 @@ impl Printer<'_> {
                 let printed = self.printed(args);
                 let types: Vec<&Typed> = printed.iter().map(|(typed, _)| typed).collect();
                 let own = self.function(function, args.len());
-                let arg = |(place, (typed, arg)): (usize, &Printed<'_>)| match argument(own, &lower, &types, place) {
+                let arg = |(place, (typed, arg)): (usize, &Printed<'_>)| match argument(
+                    self.catalog,
+                    own,
+                    &lower,
+                    &types,
+                    place,
+                ) {
                     Some(wanted) => self.settle_operand(typed.clone(), arg, &wanted),
                     None => self.settle(arg),
                 };
@@ -110,7 +112,14 @@ impl Printer<'_> {
     }
 
     fn settle_pair(&self, operator: &str, left: &ExprNode, right: &ExprNode) -> (ExprNode, ExprNode) {
-        let (typed_left, typed_right) = (self.of_base_type(self.print(left)), self.of_base_type(self.print(right)));
+        let (typed_left, typed_right) = (self.print(left), self.print(right));
+        if let Some(chosen) = self.chosen(operator, &typed_left, &typed_right)
+            && let [wanted_left, wanted_right] = chosen.arguments.as_slice()
+        {
+            let (left, right) = ((&typed_left, left), (&typed_right, right));
+            return (self.settle_as(left, wanted_left), self.settle_as(right, wanted_right));
+        }
+        let (typed_left, typed_right) = (self.of_base_type(typed_left), self.of_base_type(typed_right));
         let text = || Some(DataType::named("text"));
         let wanted = match operator {
             "->" | "->>" | "?" | "~" | "~*" | "!~" | "!~*" => text(),
@@ -142,28 +151,46 @@ impl Printer<'_> {
             let (left, right) = self.settle_pair(operator, expr, only);
             return ExprNode::Infix { operator: operator.to_owned(), left: Box::new(left), right: Box::new(right) };
         }
-        let operand = self.of_base_type(self.print(expr));
-        let varying = operand.is("varchar") && list.iter().all(|item| matches!(item, ExprNode::Text(_)));
-        let list = self.printed(list);
-        let alternatives = std::iter::once(&operand).chain(list.iter().map(|(typed, _)| typed));
-        let wanted = common_of(alternatives).filter(|_| !varying).unwrap_or_else(|| DataType::named("text"));
-        // The array of literals has the column's type, and its elements are converted one by one.
-        let item = |(typed, item): Printed<'_>| match item {
-            ExprNode::Text(_) if varying => cast(cast(item.clone(), &DataType::named("varchar")), &wanted),
-            item => self.settle_operand(typed, item, &wanted),
+        let operand = self.print(expr);
+        let items = self.printed(list);
+        let types: Vec<Typed> = items.iter().map(|(typed, _)| typed.clone()).collect();
+        let symbol = if negated { "<>" } else { "=" };
+        let (array, expr) = if let Some(compared) = self.compared(symbol, &operand, &types, true) {
+            // The elements are converted one by one.
+            let item = |(typed, item): &Printed<'_>| {
+                let item = self.settle_as((typed, item), &compared.element);
+                if is_same(&compared.element, &compared.right) { item } else { cast(item, &compared.right) }
+            };
+            (items.iter().map(item).collect(), self.settle_as((&operand, expr), &compared.left))
+        } else {
+            let operand = self.of_base_type(operand);
+            let alternatives = std::iter::once(&operand).chain(&types);
+            let wanted = common_of(self.catalog, alternatives).unwrap_or_else(|| DataType::named("text"));
+            let array = items.into_iter().map(|(typed, item)| self.settle_operand(typed, item, &wanted)).collect();
+            let expr = match self.common(&operand, &Typed::new("", Some(wanted))) {
+                Some(compared) => self.settle_operand(operand, expr, &compared),
+                None => self.settle_as_base(expr),
+            };
+            (array, expr)
         };
-        let array = ExprNode::Array(list.into_iter().map(item).collect());
-        let compared = self.common(&operand, &Typed::new("", Some(wanted.clone())));
-        let expr = match compared {
-            Some(compared) => self.settle_operand(operand, expr, &compared),
-            None => self.settle_as_base(expr),
-        };
+        let array = ExprNode::Array(array);
         let operator = if negated { "<>" } else { "=" };
         ExprNode::Quantified {
             operator: operator.to_owned(),
             left: Box::new(expr),
             right: Box::new(array),
             all: negated,
+        }
+    }
+
+    /// The counterpart of [`Printer::converted`].
+    fn settle_as(&self, (typed, node): (&Typed, &ExprNode), wanted: &DataType) -> ExprNode {
+        let open = typed.literal.is_some() || *node == ExprNode::Null;
+        let same = typed.data_type.as_ref().is_none_or(|actual| is_same(actual, wanted));
+        match (open, same) {
+            (true, _) => cast(node.clone(), wanted),
+            (false, true) => self.settle(node),
+            (false, false) => cast(self.settle(node), wanted),
         }
     }
 
