@@ -18,6 +18,7 @@ pub mod expr;
 pub mod statement;
 
 pub mod list;
+mod literal;
 
 pub mod catalog;
 

@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use crate::cast::{base_type, is_implicit};
-use crate::catalog::{Catalog, Table};
+use crate::catalog::{Catalog, Table, UserTypeKind};
 use crate::data_type::{DataType, quoted_if_needed};
 use crate::expr::{ExprNode, like_operator};
-use crate::name::QualifiedName;
+use crate::name::{Ident, QualifiedName};
+use crate::statement::TypeDefinition;
 use crate::version::PgVersion;
 
 /// Where an expression stands, for what may stand there and for the words of the refusal (`ParseExprKind`).
@@ -28,6 +29,8 @@ pub(crate) enum Place {
     PartitionKey,
     /// WHERE of a publication.
     Published,
+    /// Anywhere in a query or a change of rows.
+    Query,
 }
 
 impl Place {
@@ -42,7 +45,7 @@ impl Place {
             Self::Policy => "policy expression",
             Self::TriggerWhen => "trigger WHEN condition",
             Self::PartitionKey => "partition key expression",
-            Self::Published => "WHERE",
+            Self::Published | Self::Query => "WHERE",
         }
     }
 
@@ -65,15 +68,25 @@ pub(crate) enum Value {
 /// SQLSTATE and message.
 pub(crate) type Mistake = (&'static str, String);
 
+/// The columns that an expression may name.
+#[derive(Clone, Copy)]
+pub(crate) enum Columns<'a> {
+    Unknown,
+    Table(&'a Table),
+    /// Those of a query's sources, by what stands before the name; `None` where the type is not known.
+    Sources(&'a dyn Fn(Option<&Ident>, &Ident) -> Option<DataType>),
+}
+
 /// What an expression is read with.
 pub(crate) struct Scope<'a> {
     pub(crate) catalog: &'a Catalog,
-    /// `None`: the columns are not known.
-    pub(crate) table: Option<&'a Table>,
+    pub(crate) columns: Columns<'a>,
     pub(crate) version: PgVersion,
     pub(crate) place: Place,
     /// The catalog's name of a function of the user's.
     pub(crate) find_function: &'a dyn Fn(&QualifiedName) -> Option<QualifiedName>,
+    /// A type as messages name it, with its schema where the search path does not lead to it.
+    pub(crate) show: &'a dyn Fn(&DataType) -> String,
 }
 
 #[derive(Debug)]
@@ -230,6 +243,8 @@ pub(crate) fn settled_result(function: &str, given: &[Option<&DataType>]) -> Opt
 const WHOLLY_KNOWN: [&str; 19] =
     ["=", "<>", "<", "<=", ">", ">=", "+", "-", "*", "/", "||", "~~", "!~~", "~~*", "!~~*", "~", "!~", "~*", "!~*"];
 
+const COMPARISONS: [&str; 6] = ["=", "<>", "<", "<=", ">", ">="];
+
 /// Operators that `pg_trgm` and `btree_gist` have for text, numbers and dates: whoever runs the server may have made the
 /// extension, so that no migration has to.
 const IN_EXTENSIONS: [&str; 2] = ["%", "<->"];
@@ -302,7 +317,9 @@ pub(crate) fn chosen_operator(catalog: &Catalog, operator: &str, values: &[Value
         return None;
     }
     let version = PgVersion::NEWEST;
-    let scope = Scope { catalog, table: None, version, place: Place::Check, find_function: &|_| None };
+    let (columns, place) = (Columns::Unknown, Place::Check);
+    let show = DataType::in_messages;
+    let scope = Scope { catalog, columns, version, place, find_function: &|_| None, show: &show };
     let Selected::One(candidate) = scope.select(operators().get(operator)?, values) else { return None };
     let element = element_of(&candidate.arguments, values).ok()?;
     let of_kind = |wanted: &DataType| match wanted.name.name.as_str() {
@@ -400,15 +417,16 @@ impl Scope<'_> {
             ExprNode::Column { .. } if self.place == Place::Default => {
                 Err(("0A000", "cannot use column reference in DEFAULT expression".to_owned()))
             }
-            ExprNode::Column { name, .. } => {
-                let column = self.table.and_then(|table| table.column(name.as_str()));
-                Ok(column.map_or(Value::Open, |column| self.value_of(&column.data_type)))
+            ExprNode::Column { .. } => {
+                Ok(self.column_type(node).map_or(Value::Open, |data_type| self.value_of(&data_type)))
             }
             ExprNode::Cast { expr, data_type } => {
                 self.read(expr)?;
                 Ok(self.value_of(data_type))
             }
-            ExprNode::Subquery { .. } if matches!(self.place, Place::Policy | Place::Published) => Ok(Value::Open),
+            ExprNode::Subquery { .. } if matches!(self.place, Place::Policy | Place::Published | Place::Query) => {
+                Ok(Value::Open)
+            }
             ExprNode::Subquery { .. } => Err(("0A000", format!("cannot use subquery in {}", self.place.name()))),
             ExprNode::Call { function, args, .. } => self.call(function, args),
             ExprNode::Not(expr) => {
@@ -567,11 +585,13 @@ impl Scope<'_> {
                 }
                 Ok(Value::Open)
             }
+            ExprNode::Other { words: true, .. } if self.place == Place::Query => Ok(Value::Open),
             ExprNode::Other { text, parts, .. } => {
                 for part in parts {
                     let over = text.split(|c: char| !c.is_alphanumeric()).any(|word| word.eq_ignore_ascii_case("over"));
                     if let ExprNode::Call { function, .. } = part
                         && over
+                        && self.place != Place::Query
                         && matches!(self.kind(function), Some(b'a' | b'w'))
                     {
                         return Err(("42P20", format!("window functions are not allowed in {}", self.place.plural())));
@@ -599,10 +619,49 @@ impl Scope<'_> {
     /// The type of a column, or of an attribute of a column's value.
     fn composite_of(&self, node: &ExprNode) -> Option<DataType> {
         match node {
-            ExprNode::Column { name, .. } => Some(self.table?.column(name.as_str())?.data_type.clone()),
+            ExprNode::Column { .. } => self.column_type(node),
             ExprNode::Field { expr, name } => self.catalog.attribute_type(&self.composite_of(expr)?, name),
             _ => None,
         }
+    }
+
+    fn column_type(&self, node: &ExprNode) -> Option<DataType> {
+        let ExprNode::Column { qualifier, name } = node else { return None };
+        match self.columns {
+            Columns::Unknown => None,
+            Columns::Table(table) => Some(table.column(name.as_str())?.data_type.clone()),
+            Columns::Sources(types) => types(qualifier.as_ref(), name),
+        }
+    }
+
+    /// A literal beside an operator becomes a value of the type that the operator takes there.
+    fn check_literals(&self, candidate: &Candidate, operands: &[(&ExprNode, Value)]) -> Result<(), Mistake> {
+        for ((node, _), wanted) in operands.iter().zip(&candidate.arguments) {
+            if let ExprNode::Text(text) = node
+                && let Some(mistake) = crate::literal::mistake_in(text, wanted)
+            {
+                return Err(mistake);
+            }
+        }
+        Ok(())
+    }
+
+    /// The same beside a column of an enum: the operators between values of one enum are all that it has.
+    fn check_enum_literals(&self, operands: &[(&ExprNode, Value)]) -> Result<(), Mistake> {
+        let [(left, _), (right, _)] = operands else { return Ok(()) };
+        for (column, literal) in [(left, right), (right, left)] {
+            let ExprNode::Text(text) = literal else { continue };
+            let Some(data_type) = self.column_type(column).filter(|data_type| !data_type.is_array()) else { continue };
+            let known = self.catalog.user_type(&data_type.name).map(|known| &known.kind);
+            if let Some(UserTypeKind::Defined(TypeDefinition::Enum(values))) = known
+                && !values.contains(text)
+                && !self.catalog.has_own_operators()
+            {
+                let message = format!("invalid input value for enum {}: \"{text}\"", (self.show)(&plain(&data_type)));
+                return Err(("22P02", message));
+            }
+        }
+        Ok(())
     }
 
     fn value_of(&self, data_type: &DataType) -> Value {
@@ -640,7 +699,8 @@ impl Scope<'_> {
         }
     }
 
-    fn truth(&self, node: &ExprNode, word: &str) -> Result<(), Mistake> {
+    /// The same of a condition.
+    pub(crate) fn truth(&self, node: &ExprNode, word: &str) -> Result<(), Mistake> {
         let value = self.read(node)?;
         self.need_truth(node, &value, word)
     }
@@ -656,10 +716,8 @@ impl Scope<'_> {
 
     /// The type as it stands in messages: of a column its own, domains included.
     fn shown(&self, node: &ExprNode, value: &Value) -> String {
-        if let ExprNode::Column { name, .. } = node
-            && let Some(column) = self.table.and_then(|table| table.column(name.as_str()))
-        {
-            return plain(&column.data_type).in_messages();
+        if let Some(data_type) = self.column_type(node) {
+            return (self.show)(&plain(&data_type));
         }
         match value {
             Value::Known(data_type) => data_type.in_messages(),
@@ -675,9 +733,15 @@ impl Scope<'_> {
     fn operator(&self, operator: &str, operands: &[(&ExprNode, Value)]) -> Result<Value, Mistake> {
         let operator = if operator == "!=" { "<>" } else { operator };
         let Some(all) = operators().get(operator) else { return Ok(Value::Open) };
+        if COMPARISONS.contains(&operator) {
+            self.check_enum_literals(operands)?;
+        }
         let values: Vec<Value> = operands.iter().map(|(_, value)| value.clone()).collect();
         match self.select(all, &values) {
-            Selected::One(candidate) => Ok(Self::result(candidate, &values)),
+            Selected::One(candidate) => {
+                self.check_literals(candidate, operands)?;
+                Ok(Self::result(candidate, &values))
+            }
             Selected::Open => Ok(Value::Open),
             Selected::Nothing => {
                 let mut extensions = self.catalog.extensions.keys();
@@ -717,7 +781,8 @@ impl Scope<'_> {
         let places = |what: &str| format!("{what} functions are not allowed in {}", self.place.plural());
         let foreign = function.schema.as_ref().is_some_and(|schema| *schema != "pg_catalog");
         if let Some(own) = (self.find_function)(function) {
-            return if self.catalog.functions(&own).iter().all(|function| function.returns_set) {
+            let sets = self.catalog.functions(&own).iter().all(|function| function.returns_set);
+            return if sets && self.place != Place::Query {
                 Err(("0A000", places("set-returning")))
             } else {
                 Ok(Value::Open)
@@ -751,6 +816,7 @@ impl Scope<'_> {
         if let Selected::Nothing = selected {
             // `text(x)` is a cast; of arguments that are named or a star nothing is known.
             let odd = args.iter().any(|arg| matches!(arg, ExprNode::Other { .. }))
+                || (self.place == Place::Query && args.is_empty())
                 || crate::cast::is_builtin_type(crate::data_type::canonical_type_name(name), self.version);
             let more = self.catalog.has_own_operators() || self.catalog.is_incomplete();
             if !odd && !more && self.version.at_least(14) {
@@ -758,13 +824,15 @@ impl Scope<'_> {
                 return Err(("42883", format!("function {name}({}) does not exist", shown.join(", "))));
             }
         }
-        match self.kind(function) {
+        match self.kind(function).filter(|_| self.place != Place::Query) {
             Some(b'a') => return Err(("42803", places("aggregate"))),
             Some(b'w') => return Err(("42P20", places("window"))),
             _ => {}
         }
         let all_sets = all.iter().all(|candidate| candidate.returns_set);
         match selected {
+            Selected::One(candidate) if self.place == Place::Query => Ok(Self::result(candidate, &values)),
+            _ if self.place == Place::Query => Ok(Value::Open),
             Selected::One(candidate) if candidate.returns_set => Err(("0A000", places("set-returning"))),
             _ if all_sets => Err(("0A000", places("set-returning"))),
             Selected::One(candidate) => Ok(Self::result(candidate, &values)),
@@ -935,7 +1003,6 @@ fn number_type(text: &str) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::name::Ident;
 
     fn text(value: &str) -> ExprNode {
         ExprNode::Text(value.to_owned())
@@ -949,10 +1016,11 @@ mod tests {
         let catalog = Catalog::new();
         let scope = Scope {
             catalog: &catalog,
-            table: None,
+            columns: Columns::Unknown,
             version: PgVersion::major(16),
             place: Place::Check,
             find_function: &|_| None,
+            show: &|data_type| data_type.in_messages(),
         };
         let actual = scope.read(node).map(|value| match value {
             Value::Known(data_type) => data_type.to_string(),

@@ -11,7 +11,7 @@ use crate::data_type::DataType;
 use crate::expr::ExprNode;
 use crate::name::Ident;
 use crate::statement::{IndexElement, IndexKey};
-use crate::typing::{Place, Scope, Value};
+use crate::typing::{Columns, Place, Scope, Value};
 
 /// An operator class of the server's own.
 struct Class {
@@ -137,10 +137,11 @@ impl Run {
             IndexKey::Expr(expr) => {
                 let scope = Scope {
                     catalog: self.catalog(),
-                    table: Some(table),
+                    columns: Columns::Table(table),
                     version: self.version,
                     place: Place::IndexExpression,
                     find_function: &|name| self.find_function(name),
+                    show: &|data_type| self.shown(data_type),
                 };
                 match scope.read(&expr.node) {
                     Ok(Value::Known(data_type)) => Some(data_type),

@@ -1539,82 +1539,13 @@ pub(super) fn plain_column(name: &Ident, data_type: &DataType) -> Column {
     }
 }
 
-/// `2020-02-30`: of the form that every DateStyle reads alike, and no day of the calendar.
-fn is_no_day(text: &str) -> bool {
-    let Some((date, rest)) = text.split_at_checked(10) else { return false };
-    let fields: Vec<&str> = date.split('-').collect();
-    let [year, month, day] = fields.as_slice() else { return false };
-    let digits = |field: &str, length: usize| field.len() == length && field.bytes().all(|byte| byte.is_ascii_digit());
-    if !(digits(year, 4) && digits(month, 2) && digits(day, 2) && (rest.is_empty() || rest.starts_with([' ', 'T']))) {
-        return false;
-    }
-    let number = |field: &str| field.parse::<u32>().unwrap_or_default();
-    let (year, month, day) = (number(year), number(month), number(day));
-    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    let days = match month {
-        2 if leap => 29,
-        2 => 28,
-        4 | 6 | 9 | 11 => 30,
-        _ => 31,
-    };
-    !(1..=12).contains(&month) || !(1..=days).contains(&day)
-}
-
-/// 22P02 or 22007 where a literal surely is no value of the type.
+/// Refused where a literal surely is no value of the type.
 pub(super) fn check_literal(expr: &SqlExpr, data_type: &DataType) -> Step {
     let ExprNode::Text(text) = &*expr.node else { return Ok(()) };
-    // A value in angle brackets stands for one that only Python knows.
-    let unknown = text.starts_with('<') && text.ends_with('>');
-    if unknown || data_type.is_array() || data_type.name.schema.is_some() {
-        return Ok(());
+    match crate::literal::mistake_in(text, data_type) {
+        Some((sqlstate, message)) => refuse(sqlstate, message),
+        None => Ok(()),
     }
-    let trimmed = text.trim();
-    let no_digits = !trimmed.is_empty() && !trimmed.contains(|c: char| c.is_ascii_digit());
-    let word = trimmed.to_ascii_lowercase();
-    let dated = ["date", "timestamp", "timestamptz"].iter().any(|name| data_type.is(name));
-    if dated && is_no_day(trimmed) {
-        return refuse("22008", format!("date/time field value out of range: \"{text}\""));
-    }
-    let (wrong, sqlstate, name) = match data_type.name.name.as_str() {
-        "int2" => (no_digits, "22P02", "smallint"),
-        "int4" => (no_digits, "22P02", "integer"),
-        "int8" => (no_digits, "22P02", "bigint"),
-        "numeric" => (no_digits && !word.contains("nan") && !word.contains("inf"), "22P02", "numeric"),
-        "float4" | "float8" => return Ok(()),
-        "uuid" => (trimmed.len() < 32, "22P02", "uuid"),
-        "inet" => (no_digits && !word.contains(':'), "22P02", "inet"),
-        "jsonb" | "json" => {
-            let starts = word.starts_with(['{', '[', '"', 't', 'f', 'n', '-']);
-            ((no_digits && !starts) || crate::jsonb::is_broken(text), "22P02", "json")
-        }
-        "bool" => {
-            let truth = ["true", "false", "yes", "no", "on", "off", "1", "0"];
-            let known = truth.iter().any(|known| !word.is_empty() && known.starts_with(word.as_str()) && word != "o");
-            (!known, "22P02", "boolean")
-        }
-        "date" | "timestamp" | "timestamptz" | "time" | "timetz" | "interval" => {
-            let special = ["now", "today", "tomorrow", "yesterday", "epoch", "infinity", "-infinity", "allballs"];
-            // Punctuation separates and is passed over (`ParseDateTime`), as in `now()`.
-            let bare = word.trim_end_matches(|character: char| character.is_ascii_punctuation());
-            let wrong = no_digits && !special.contains(&bare);
-            let name = match data_type.name.name.as_str() {
-                "timestamp" => "timestamp",
-                "timestamptz" => "timestamp with time zone",
-                "time" => "time",
-                "timetz" => "time with time zone",
-                "interval" => "interval",
-                _ => "date",
-            };
-            (wrong, "22007", name)
-        }
-        _ => return Ok(()),
-    };
-    if !wrong {
-        return Ok(());
-    }
-    // Of JSON the detail tells where.
-    let shown = if name == "json" { String::new() } else { format!(": \"{text}\"") };
-    refuse(sqlstate, format!("invalid input syntax for type {name}{shown}"))
 }
 
 fn regclass_text(sequence: &QualifiedName) -> String {

@@ -6,7 +6,7 @@ use crate::data_type::DataType;
 use crate::expr::ExprNode;
 use crate::name::Ident;
 use crate::statement::{Query, TypeDefinition};
-use crate::typing::{Place, Scope};
+use crate::typing::{Columns, Place, Scope};
 use crate::volatility::Known;
 
 impl Run {
@@ -87,10 +87,11 @@ impl Run {
     pub(super) fn check_functions_in(&self, node: &ExprNode, table: Option<&Table>, place: Place) -> Step {
         let scope = Scope {
             catalog: self.catalog(),
-            table: table.filter(|table| !table.assumed && !table.uncertain),
+            columns: table.filter(|table| !table.assumed && !table.uncertain).map_or(Columns::Unknown, Columns::Table),
             version: self.version,
             place,
             find_function: &|name| self.find_function(name),
+            show: &|data_type| self.shown(data_type),
         };
         match scope.mistake(node) {
             Some((sqlstate, message)) => refuse(sqlstate, message),

@@ -7,9 +7,11 @@ use std::collections::BTreeSet;
 
 use super::{Run, Step, refuse};
 use crate::catalog::{ConstraintKind, Relation};
+use crate::data_type::DataType;
 use crate::expr::ExprNode;
 use crate::name::{Ident, QualifiedName};
 use crate::statement::{CommonTable, CreateFunction, Query, Select, SelectOutput, SelectSource, SourceKind};
+use crate::typing::{Columns, Mistake, Place, Scope};
 use crate::volatility::Known;
 
 /// What FROM of one SELECT makes visible.
@@ -181,7 +183,7 @@ impl Run {
                 for source in &mut level.sources[..seen.start] {
                     source.hidden = true;
                 }
-                let checked = self.check_expr(&condition.node, &level, around);
+                let checked = self.check_condition(&condition.node, "JOIN/ON", &level, around);
                 level.sources[..seen.start].iter_mut().for_each(|source| source.hidden = false);
                 checked?;
                 self.refuse_aggregates(&condition.node, "JOIN conditions", &level, around)?;
@@ -196,7 +198,7 @@ impl Run {
         self.check_output(select, &level, around)?;
         self.check_predicate(select, &level, around)?;
         if let Some(having) = &select.having {
-            self.check_expr(&having.node, &level, around)?;
+            self.check_condition(&having.node, "HAVING", &level, around)?;
         }
         for item in &select.order {
             self.check_sorted_or_grouped(("ORDER BY", &item.node), select, &level, around)?;
@@ -220,10 +222,16 @@ impl Run {
         around: Around<'_>,
     ) -> Step {
         let is_output = |name: &Ident| {
-            select
-                .output
-                .iter()
-                .any(|output| matches!(output, SelectOutput::Column(column) if column.name.as_ref() == Some(name)))
+            let named = |output: &SelectOutput| match output {
+                SelectOutput::Column(column) => column.name.as_ref() == Some(name),
+                SelectOutput::Star(_) => false,
+            };
+            let stars = clause == "ORDER BY" && select.output.iter().any(|one| matches!(one, SelectOutput::Star(_)));
+            let in_star = || {
+                let names = self.names_of_list(&select.output, select, around);
+                names.is_none_or(|names| names.contains(&Some(name.clone())))
+            };
+            select.output.iter().any(named) || (stars && in_star())
         };
         match node {
             ExprNode::Column { qualifier: None, name } if is_output(name) => Ok(()),
@@ -235,7 +243,7 @@ impl Run {
                     None => Ok(()),
                 }
             }
-            node => self.check_expr(node, level, around),
+            node => self.check_value(node, level, around),
         }
     }
 
@@ -311,7 +319,7 @@ impl Run {
         for output in list {
             match output {
                 SelectOutput::Column(column) => {
-                    self.check_expr(&column.expr.node, level, around)?;
+                    self.check_value(&column.expr.node, level, around)?;
                     if let Some(place) = place {
                         self.refuse_aggregates(&column.expr.node, place, level, around)?;
                     }
@@ -327,9 +335,13 @@ impl Run {
 
     fn check_predicate(&self, select: &Select, level: &Level, around: Around<'_>) -> Step {
         let Some(predicate) = &select.predicate else { return Ok(()) };
-        self.check_expr(&predicate.node, level, around)?;
         // Other changes have a WHERE.
         let place = select.changes.filter(|place| place.starts_with("MERGE")).unwrap_or("WHERE");
+        if place == "WHERE" {
+            self.check_condition(&predicate.node, place, level, around)?;
+        } else {
+            self.check_value(&predicate.node, level, around)?;
+        }
         self.refuse_aggregates(&predicate.node, place, level, around)
     }
 
@@ -474,6 +486,53 @@ impl Run {
             }
         }
         Some(names)
+    }
+
+    /// The names of an expression, and its operators and functions for values of these types.
+    fn check_value(&self, node: &ExprNode, level: &Level, around: Around<'_>) -> Step {
+        self.check_expr(node, level, around)?;
+        self.typed(node, level, around, |scope| scope.read(node).map(|_| ()))
+    }
+
+    fn check_condition(&self, node: &ExprNode, word: &str, level: &Level, around: Around<'_>) -> Step {
+        self.check_expr(node, level, around)?;
+        self.typed(node, level, around, |scope| scope.truth(node, word))
+    }
+
+    fn typed(
+        &self,
+        node: &ExprNode,
+        level: &Level,
+        around: Around<'_>,
+        read: impl Fn(&Scope<'_>) -> Result<(), Mistake>,
+    ) -> Step {
+        if matches!(node, ExprNode::Column { .. } | ExprNode::Number(_) | ExprNode::Text(_) | ExprNode::Other { .. }) {
+            return Ok(());
+        }
+        let levels = chain(level, around);
+        let scope = Scope {
+            catalog: self.catalog(),
+            columns: Columns::Sources(&|qualifier, name| self.column_type(qualifier, name, &levels)),
+            version: self.version,
+            place: Place::Query,
+            find_function: &|name| self.find_function(name),
+            show: &|data_type| self.shown(data_type),
+        };
+        match read(&scope) {
+            Ok(()) => Ok(()),
+            Err((sqlstate, message)) => refuse(sqlstate, message),
+        }
+    }
+
+    /// The type of a table's column that the name means.
+    fn column_type(&self, qualifier: Option<&Ident>, name: &Ident, levels: &[&Level]) -> Option<DataType> {
+        let Ok(Meaning::Column(up, place)) = self.meaning(qualifier, name, levels) else { return None };
+        let source = &levels[up].sources[place];
+        let table =
+            self.catalog().table(source.relation.as_ref()?).filter(|table| !table.assumed && !table.uncertain)?;
+        let columns = source.columns.as_ref().filter(|columns| columns.len() == table.columns.len())?;
+        let place = columns.iter().position(|column| column == name)?;
+        Some(table.columns.get(place)?.data_type.clone())
     }
 
     /// Every name in the expression means one thing, and so do those in its queries.

@@ -71,7 +71,10 @@ pub(super) fn create_view(cursor: &mut Cursor<'_>) -> Read<Statement> {
     }
     let mut query = query::read(cursor.text, &cursor.tokens[cursor.at..end]);
     if recursive {
-        query.relations.retain(|relation| *relation != name);
+        // The query reads the view by its bare name, as if it stood in a WITH RECURSIVE of that name.
+        let itself = QualifiedName::new(name.name.clone());
+        query.relations.retain(|relation| *relation != itself);
+        query.selects.clear();
     }
     cursor.at = cursor.tokens.len();
     Ok(Statement::CreateView(CreateView {
