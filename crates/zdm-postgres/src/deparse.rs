@@ -316,7 +316,7 @@ impl Printer<'_> {
                 if operator == "-"
                     && let ExprNode::Number(text) = &**expr
                 {
-                    let data_type = number_type(text);
+                    let data_type = number_type(&format!("-{text}"));
                     let text = without_leading_zeros(text);
                     let digits = if data_type.is("numeric") { decimal(text) } else { text.to_owned() };
                     return Typed::new(format!("'-{digits}'::{data_type}"), Some(data_type));

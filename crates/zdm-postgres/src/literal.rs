@@ -1,6 +1,11 @@
 //! What a string literal is as a value of one of PostgreSQL's own types, as far as no setting of a session decides it.
 
 use crate::data_type::DataType;
+use crate::expr::ExprNode;
+
+/// Words of an interval, which no date has.
+const LENGTHS: [&str; 12] =
+    ["second", "seconds", "minute", "minutes", "hour", "hours", "day", "days", "week", "weeks", "months", "years"];
 
 /// Why a literal surely is no value of the type: SQLSTATE and message.
 pub(crate) fn mistake_in(text: &str, data_type: &DataType) -> Option<(&'static str, String)> {
@@ -19,6 +24,7 @@ pub(crate) fn mistake_in(text: &str, data_type: &DataType) -> Option<(&'static s
     if let Some(mistake) = no_integer(text, data_type) {
         return Some(mistake);
     }
+    let length = dated && trimmed.split_whitespace().any(|word| LENGTHS.contains(&word.to_ascii_lowercase().as_str()));
     let (wrong, sqlstate, name) = match data_type.name.name.as_str() {
         "numeric" => {
             let special = word.contains("nan") || word.contains("inf");
@@ -41,7 +47,7 @@ pub(crate) fn mistake_in(text: &str, data_type: &DataType) -> Option<(&'static s
             let special = ["now", "today", "tomorrow", "yesterday", "epoch", "infinity", "-infinity", "allballs"];
             // Punctuation separates and is passed over (`ParseDateTime`), as in `now()`.
             let bare = word.trim_end_matches(|character: char| character.is_ascii_punctuation());
-            let wrong = no_digits && !special.contains(&bare);
+            let wrong = length || (no_digits && !special.contains(&bare));
             let name = match data_type.name.name.as_str() {
                 "timestamp" => "timestamp",
                 "timestamptz" => "timestamp with time zone",
@@ -60,6 +66,43 @@ pub(crate) fn mistake_in(text: &str, data_type: &DataType) -> Option<(&'static s
     // Of JSON the detail tells where.
     let shown = if name == "json" { String::new() } else { format!(": \"{text}\"") };
     Some((sqlstate, format!("invalid input syntax for type {name}{shown}")))
+}
+
+/// Why a constant that is assigned to the type surely fails: it is too long for it, or out of its range.
+pub(crate) fn misfit(node: &ExprNode, data_type: &DataType) -> Option<(&'static str, String)> {
+    if data_type.is_array() || data_type.name.schema.is_some() {
+        return None;
+    }
+    let modifier = |place: usize| data_type.modifiers.get(place).and_then(|number| usize::try_from(*number).ok());
+    let name = data_type.name.name.as_str();
+    match (node, name) {
+        (ExprNode::Text(text), "varchar" | "bpchar") => {
+            // Blanks beyond the length are cut off.
+            let length = modifier(0)?;
+            (text.trim_end_matches(' ').chars().count() > length)
+                .then(|| ("22001", format!("value too long for type {data_type}")))
+        }
+        (ExprNode::Number(text), "int2" | "int4" | "int8") => {
+            let (bits, shown) = match name {
+                "int2" => (16, "smallint"),
+                "int4" => (32, "integer"),
+                _ => (64, "bigint"),
+            };
+            let value = text.parse::<i128>().ok()?;
+            (value >= 1_i128 << (bits - 1)).then(|| ("22003", format!("{shown} out of range")))
+        }
+        (ExprNode::Number(text) | ExprNode::Text(text), "numeric") => {
+            let (precision, scale) = (modifier(0)?, modifier(1).unwrap_or(0));
+            let value = text.trim().parse::<f64>().ok().filter(|value| value.is_finite())?;
+            let digits = i32::try_from(precision.checked_sub(scale)?).ok()?;
+            let half = 0.5 * 10_f64.powi(-i32::try_from(scale).ok()?);
+            let edge = 10_f64.powi(digits);
+            // On the very edge the arithmetic here is not exact enough.
+            (value.abs() >= edge || value.abs() + half > edge * (1.0 + 1e-9))
+                .then(|| ("22003", "numeric field overflow".to_owned()))
+        }
+        _ => None,
+    }
 }
 
 /// `0x1F`, which is a number from 16 on.

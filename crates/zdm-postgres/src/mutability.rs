@@ -36,8 +36,17 @@ pub(crate) fn is_surely_mutable(
                     let of = |wanted: &str| {
                         args.iter().filter_map(|arg| type_of(arg, table)).any(|data_type| is(&data_type, wanted))
                     };
+                    // What takes a `timestamptz` alone makes one of other times, by the session's time zone.
+                    let given = vec![None; args.len()];
+                    let zoned = args.iter().enumerate().any(|(place, arg)| {
+                        let time =
+                            type_of(arg, table).is_some_and(|known| is(&known, "timestamp") || is(&known, "date"));
+                        time && crate::typing::settled_argument(name, &given, place)
+                            .is_some_and(|wanted| is(&wanted, "timestamptz"))
+                    });
                     // A date becomes a `timestamptz`, the preferred one of the types that they are for.
-                    (matches!(name, "date_trunc" | "age") && of("date"))
+                    zoned
+                        || (matches!(name, "date_trunc" | "age") && of("date"))
                         || match volatility::builtin_range(name, args.len(), version) {
                             Some((least, _)) if least > Volatility::Immutable => true,
                             Some((_, most)) if most > Volatility::Immutable => of("timestamptz"),

@@ -984,6 +984,8 @@ pub struct CommonTable {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Select {
     pub distinct: bool,
+    /// The expressions of DISTINCT ON.
+    pub distinct_on: Vec<SqlExpr>,
     /// The part of a change of rows that it is, as the server calls it: UPDATE, VALUES, RETURNING, MERGE WHEN conditions.
     /// The output are its values, the first source is the target.
     pub changes: Option<&'static str>,

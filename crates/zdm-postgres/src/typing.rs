@@ -68,6 +68,33 @@ pub(crate) enum Value {
 /// SQLSTATE and message.
 pub(crate) type Mistake = (&'static str, String);
 
+/// What a session knows of names.
+pub(crate) trait Names {
+    /// The catalog's name of a function of the user's.
+    fn function(&self, written: &QualifiedName) -> Option<QualifiedName>;
+    /// Whether the enum's value was added by this transaction, which cannot use it yet.
+    fn is_new_value(&self, name: &QualifiedName, value: &str) -> bool;
+    /// A type as messages name it, with its schema where the search path does not lead to it.
+    fn show(&self, data_type: &DataType) -> String;
+}
+
+/// No session: only PostgreSQL's own names.
+struct OwnNames;
+
+impl Names for OwnNames {
+    fn function(&self, _: &QualifiedName) -> Option<QualifiedName> {
+        None
+    }
+
+    fn is_new_value(&self, _: &QualifiedName, _: &str) -> bool {
+        false
+    }
+
+    fn show(&self, data_type: &DataType) -> String {
+        data_type.in_messages()
+    }
+}
+
 /// The columns that an expression may name.
 #[derive(Clone, Copy)]
 pub(crate) enum Columns<'a> {
@@ -83,10 +110,7 @@ pub(crate) struct Scope<'a> {
     pub(crate) columns: Columns<'a>,
     pub(crate) version: PgVersion,
     pub(crate) place: Place,
-    /// The catalog's name of a function of the user's.
-    pub(crate) find_function: &'a dyn Fn(&QualifiedName) -> Option<QualifiedName>,
-    /// A type as messages name it, with its schema where the search path does not lead to it.
-    pub(crate) show: &'a dyn Fn(&DataType) -> String,
+    pub(crate) names: &'a dyn Names,
 }
 
 #[derive(Debug)]
@@ -318,8 +342,7 @@ pub(crate) fn chosen_operator(catalog: &Catalog, operator: &str, values: &[Value
     }
     let version = PgVersion::NEWEST;
     let (columns, place) = (Columns::Unknown, Place::Check);
-    let show = DataType::in_messages;
-    let scope = Scope { catalog, columns, version, place, find_function: &|_| None, show: &show };
+    let scope = Scope { catalog, columns, version, place, names: &OwnNames };
     let Selected::One(candidate) = scope.select(operators().get(operator)?, values) else { return None };
     let element = element_of(&candidate.arguments, values).ok()?;
     let of_kind = |wanted: &DataType| match wanted.name.name.as_str() {
@@ -413,15 +436,30 @@ impl Scope<'_> {
             ExprNode::Null | ExprNode::Text(_) => Ok(Value::Literal),
             ExprNode::Bool(_) => known("bool"),
             ExprNode::Number(text) => known(number_type(text)),
+            ExprNode::Default if self.place == Place::Query => {
+                Err(("42601", "DEFAULT is not allowed in this context".to_owned()))
+            }
             ExprNode::Default => Ok(Value::Open),
             ExprNode::Column { .. } if self.place == Place::Default => {
                 Err(("0A000", "cannot use column reference in DEFAULT expression".to_owned()))
             }
+            ExprNode::Column { qualifier: Some(qualifier), .. } if self.is_elsewhere(qualifier) => {
+                Err(("42P01", format!("missing FROM-clause entry for table \"{qualifier}\"")))
+            }
+            ExprNode::Column { name, .. } if self.is_hidden_column(name) => Err((
+                "42P10",
+                match self.place {
+                    Place::Generated => format!("cannot use system column \"{name}\" in column generation expression"),
+                    _ => format!("system column \"{name}\" reference in check constraint is invalid"),
+                },
+            )),
             ExprNode::Column { .. } => {
                 Ok(self.column_type(node).map_or(Value::Open, |data_type| self.value_of(&data_type)))
             }
             ExprNode::Cast { expr, data_type } => {
-                self.read(expr)?;
+                if !matches!(&**expr, ExprNode::Array(items) if items.is_empty()) {
+                    self.read(expr)?;
+                }
                 Ok(self.value_of(data_type))
             }
             ExprNode::Subquery { .. } if matches!(self.place, Place::Policy | Place::Published | Place::Query) => {
@@ -444,7 +482,7 @@ impl Scope<'_> {
                 if operator == "-"
                     && let ExprNode::Number(text) = &**expr
                 {
-                    return known(number_type(text));
+                    return known(number_type(&format!("-{text}")));
                 }
                 let value = self.read(expr)?;
                 self.operator(operator, &[(expr, value)])
@@ -531,6 +569,9 @@ impl Scope<'_> {
                     .collect();
                 self.common("CASE", &parts)
             }
+            ExprNode::Array(list) if list.is_empty() => {
+                Err(("42P18", "cannot determine type of empty array".to_owned()))
+            }
             ExprNode::Array(list) => {
                 let values = list.iter().map(|item| Ok(("ARRAY", self.read(item)?))).collect::<Result<Vec<_>, _>>()?;
                 Ok(match self.common("ARRAY", &values)? {
@@ -596,6 +637,13 @@ impl Scope<'_> {
                     {
                         return Err(("42P20", format!("window functions are not allowed in {}", self.place.plural())));
                     }
+                    // What stands behind a call, as WITHIN GROUP, gives it more arguments.
+                    if let ExprNode::Call { args, .. } = part
+                        && self.place == Place::Query
+                    {
+                        args.iter().try_for_each(|arg| self.read(arg).map(|_| ()))?;
+                        continue;
+                    }
                     // `json_object` is a function too; with `VALUE` or clauses it is the constructor of the standard.
                     if let ExprNode::Call { function, args, .. } = part
                         && function.schema.is_none()
@@ -623,6 +671,22 @@ impl Scope<'_> {
             ExprNode::Field { expr, name } => self.catalog.attribute_type(&self.composite_of(expr)?, name),
             _ => None,
         }
+    }
+
+    /// Whether an expression about one table names another one.
+    fn is_elsewhere(&self, qualifier: &Ident) -> bool {
+        let places =
+            [Place::Check, Place::IndexExpression, Place::IndexPredicate, Place::Generated, Place::PartitionKey];
+        match self.columns {
+            Columns::Table(table) => places.contains(&self.place) && *qualifier != table.name.name,
+            _ => false,
+        }
+    }
+
+    /// A system column that stored rows cannot be tested by.
+    fn is_hidden_column(&self, name: &Ident) -> bool {
+        let hidden = ["ctid", "xmin", "xmax", "cmin", "cmax"].contains(&name.as_str());
+        hidden && matches!(self.columns, Columns::Table(_)) && matches!(self.place, Place::Check | Place::Generated)
     }
 
     fn column_type(&self, node: &ExprNode) -> Option<DataType> {
@@ -657,8 +721,13 @@ impl Scope<'_> {
                 && !values.contains(text)
                 && !self.catalog.has_own_operators()
             {
-                let message = format!("invalid input value for enum {}: \"{text}\"", (self.show)(&plain(&data_type)));
+                let message =
+                    format!("invalid input value for enum {}: \"{text}\"", self.names.show(&plain(&data_type)));
                 return Err(("22P02", message));
+            }
+            if self.names.is_new_value(&data_type.name, text) {
+                let shown = self.names.show(&plain(&data_type));
+                return Err(("55P04", format!("unsafe use of new value \"{text}\" of enum type {shown}")));
             }
         }
         Ok(())
@@ -717,7 +786,7 @@ impl Scope<'_> {
     /// The type as it stands in messages: of a column its own, domains included.
     fn shown(&self, node: &ExprNode, value: &Value) -> String {
         if let Some(data_type) = self.column_type(node) {
-            return (self.show)(&plain(&data_type));
+            return self.names.show(&plain(&data_type));
         }
         match value {
             Value::Known(data_type) => data_type.in_messages(),
@@ -747,7 +816,7 @@ impl Scope<'_> {
                 let mut extensions = self.catalog.extensions.keys();
                 let more = self.catalog.has_own_operators()
                     || self.catalog.has_extension("intarray")
-                    || IN_EXTENSIONS.contains(&operator)
+                    || (IN_EXTENSIONS.contains(&operator) && !(operator == "%" && values.iter().any(is_number)))
                     || (!WHOLLY_KNOWN.contains(&operator)
                         && !extensions.all(|extension| crate::cast::is_known_extension(extension.as_str())));
                 if more || self.catalog.is_incomplete() || !self.version.at_least(14) {
@@ -768,7 +837,7 @@ impl Scope<'_> {
     /// The kind of the server's functions of that name, where all have one.
     fn kind(&self, function: &QualifiedName) -> Option<u8> {
         if function.schema.as_ref().is_some_and(|schema| *schema != "pg_catalog")
-            || (self.find_function)(function).is_some()
+            || self.names.function(function).is_some()
         {
             return None;
         }
@@ -780,7 +849,7 @@ impl Scope<'_> {
         let name = function.name.as_str();
         let places = |what: &str| format!("{what} functions are not allowed in {}", self.place.plural());
         let foreign = function.schema.as_ref().is_some_and(|schema| *schema != "pg_catalog");
-        if let Some(own) = (self.find_function)(function) {
+        if let Some(own) = self.names.function(function) {
             let sets = self.catalog.functions(&own).iter().all(|function| function.returns_set);
             return if sets && self.place != Place::Query {
                 Err(("0A000", places("set-returning")))
@@ -797,7 +866,11 @@ impl Scope<'_> {
                 let values: Vec<(&str, Value)> = values.into_iter().map(|value| (word.as_str(), value)).collect();
                 return self.common(&word, &values);
             }
-            "nullif" => return Ok(values.into_iter().next().unwrap_or(Value::Open)),
+            "nullif" => {
+                let operands: Vec<(&ExprNode, Value)> = args.iter().zip(values.iter().cloned()).collect();
+                self.operator("=", &operands)?;
+                return Ok(values.into_iter().next().unwrap_or(Value::Open));
+            }
             // `JSON_OBJECT(key: value)` is read without its members.
             "json_object" if args.is_empty() => return Ok(Value::Open),
             "current_timestamp" => return Ok(Value::Known(DataType::named("timestamptz"))),
@@ -817,7 +890,8 @@ impl Scope<'_> {
             // `text(x)` is a cast; of arguments that are named or a star nothing is known.
             let odd = args.iter().any(|arg| matches!(arg, ExprNode::Other { .. }))
                 || (self.place == Place::Query && args.is_empty())
-                || crate::cast::is_builtin_type(crate::data_type::canonical_type_name(name), self.version);
+                || (args.len() == 1
+                    && crate::cast::is_builtin_type(crate::data_type::canonical_type_name(name), self.version));
             let more = self.catalog.has_own_operators() || self.catalog.is_incomplete();
             if !odd && !more && self.version.at_least(14) {
                 let shown: Vec<String> = args.iter().zip(&values).map(|(arg, value)| self.shown(arg, value)).collect();
@@ -958,6 +1032,10 @@ fn is_exact(candidate: &Candidate, values: &[Value]) -> bool {
         }
 }
 
+fn is_number(value: &Value) -> bool {
+    matches!(value, Value::Known(data_type) if category(data_type) == 'N')
+}
+
 /// Polymorphic arguments of different types.
 struct Disagreement;
 
@@ -1019,8 +1097,7 @@ mod tests {
             columns: Columns::Unknown,
             version: PgVersion::major(16),
             place: Place::Check,
-            find_function: &|_| None,
-            show: &|data_type| data_type.in_messages(),
+            names: &OwnNames,
         };
         let actual = scope.read(node).map(|value| match value {
             Value::Known(data_type) => data_type.to_string(),

@@ -321,7 +321,9 @@ impl<'t, 'm> Reader<'t, 'm> {
         if self.cursor.accept("DISTINCT") {
             select.distinct = !self.cursor.accept("ON");
             if !select.distinct {
-                self.cursor.skip_parenthesized().ok()?;
+                self.cursor.accept_kind(Kind::LParen).then_some(())?;
+                select.distinct_on = self.expressions()?;
+                self.cursor.accept_kind(Kind::RParen).then_some(())?;
             }
         }
         if !self.ends_clause(self.cursor.at) && !self.cursor.is_at_end() {

@@ -11,7 +11,7 @@ use crate::data_type::DataType;
 use crate::expr::ExprNode;
 use crate::name::Ident;
 use crate::statement::{IndexElement, IndexKey};
-use crate::typing::{Columns, Place, Scope, Value};
+use crate::typing::{Columns, Place, Value};
 
 /// An operator class of the server's own.
 struct Class {
@@ -135,14 +135,7 @@ impl Run {
                 None => type_of_system_column(column).map(DataType::named),
             },
             IndexKey::Expr(expr) => {
-                let scope = Scope {
-                    catalog: self.catalog(),
-                    columns: Columns::Table(table),
-                    version: self.version,
-                    place: Place::IndexExpression,
-                    find_function: &|name| self.find_function(name),
-                    show: &|data_type| self.shown(data_type),
-                };
+                let scope = self.scope_of(Columns::Table(table), Place::IndexExpression);
                 match scope.read(&expr.node) {
                     Ok(Value::Known(data_type)) => Some(data_type),
                     _ => None,
@@ -358,6 +351,7 @@ fn served_types(catalog: &Catalog, data_type: &DataType) -> Option<Vec<&'static 
         return match &user.kind {
             UserTypeKind::Defined(crate::statement::TypeDefinition::Enum(_)) => Some(vec!["anyenum"]),
             UserTypeKind::Defined(crate::statement::TypeDefinition::Range) => Some(vec!["anyrange"]),
+            UserTypeKind::Defined(crate::statement::TypeDefinition::Composite(_)) => Some(vec!["record"]),
             _ => None,
         };
     }

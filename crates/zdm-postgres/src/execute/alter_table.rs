@@ -1020,6 +1020,9 @@ impl Run {
             let column_name = column.name.clone();
             let generated = column.generated.clone();
             let identity = column.identity.is_some();
+            let definition_type = column.data_type.clone();
+            // What rows there may be already have is computed once.
+            let computed = self.has_storage(target);
             self.catalog_mut().edit_table(target, |table| table.columns.push(column));
             let work = queue.entry(target.clone()).or_default();
             work.new_values |= default.as_ref().is_some_and(|default| *default.node != ExprNode::Null);
@@ -1031,6 +1034,10 @@ impl Run {
                 let once = matches!(volatility, ExprVolatility::Known(known) if known != Volatility::Volatile);
                 if !self.is_empty(target) || (once && self.has_storage(target)) {
                     self.run_functions_in(&default.node);
+                }
+                let base = crate::cast::base_type(self.catalog(), &definition_type);
+                if let Some((sqlstate, message)) = crate::literal::misfit(&default.node, &base).filter(|_| computed) {
+                    return refuse(sqlstate, message);
                 }
                 match volatility {
                     ExprVolatility::Known(volatility) => {

@@ -290,7 +290,7 @@ impl Run {
             if self.is_composite(&found) {
                 return Ok(found);
             }
-            return refuse("42809", format!("type {} is not a composite type", found.name));
+            return refuse("42809", format!("type {} is not a composite type", written(written_name)));
         }
         if let Some(relation) = self.find(written_name) {
             let word = if self.version.at_least(18) { "the row type of another table" } else { "not a composite type" };
@@ -1084,6 +1084,10 @@ impl Run {
             }
             let key = Key { name: None, inherited: true, parent: Some(index_name.clone()), ..key.clone() };
             self.add_key(&child, &key, new_table)?;
+            // Before 18 the trigger that checks it later was made on each.
+            if key.attributes.deferrable && !self.version.at_least(18) {
+                self.lock(&child, LockMode::ShareRowExclusive);
+            }
         }
         self.invalidate_with_parts(name, &constraint_name);
         Ok(constraint_name)
@@ -1129,7 +1133,7 @@ impl Run {
         }
         super::alter_table::check_table_options(&without_oids(&create.options)?)?;
         if create.columns.is_empty() {
-            check_output_names(columns.as_deref().unwrap_or_default().iter().map(|column| &column.name))?;
+            check_output_names(self.query_names(&create.query).unwrap_or_default().iter())?;
         }
         self.check_on_commit(create.on_commit, create.persistence)?;
         if create.with_data {
@@ -1177,27 +1181,7 @@ impl Run {
             };
             return (!query.output.is_empty()).then(|| query.output.iter().map(name).collect());
         }
-        // `*` over several relations that stand side by side.
-        let plain = query.output.is_empty()
-            && query.functions.is_empty()
-            && query.words.split(' ').filter(|word| *word == "select").count() == 1
-            && !["using", "natural", "with", "values", "union", "intersect", "except", "xmltable", "as"]
-                .iter()
-                .any(|word| query.says(&[word]));
-        if !plain {
-            return None;
-        }
-        let mut names = Vec::new();
-        for relation in &query.relations {
-            let relation = self.find(relation)?;
-            let known = match self.catalog().view(&relation) {
-                Some(view) if view.columns.is_empty() => return None,
-                Some(view) => view.columns.clone(),
-                None => self.columns_of_relation(&relation, 0)?.into_iter().map(|column| column.name).collect(),
-            };
-            names.extend(known);
-        }
-        (!names.is_empty()).then_some(names)
+        self.names_of_selects(query)
     }
 
     /// The columns of a table, or of a view as far as its query tells.

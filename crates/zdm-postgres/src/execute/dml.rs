@@ -513,7 +513,11 @@ impl Run {
             }
         }
         if dml.given.is_empty() {
-            return if parts { Ok(()) } else { self.check_all_columns(&table, dml) };
+            return if parts {
+                Ok(())
+            } else {
+                self.check_all_columns(&table, dml).and_then(|()| self.check_assigned_types(name, dml))
+            };
         }
         let columns = if dml.columns.is_empty() { table.columns.len() } else { dml.columns.len() };
         if dml.given.len() > columns {
@@ -568,6 +572,37 @@ impl Run {
             let Some(column) = column else { continue };
             if !crate::cast::is_assignable(self.catalog(), &given.data_type, &column.data_type) {
                 let (wanted, given) = (self.shown(&column.data_type), self.shown(&given.data_type));
+                return refuse(
+                    "42804",
+                    format!("column \"{}\" is of type {wanted} but expression is of type {given}", column.name),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// What a query or SET gives for a column is of a type that is assigned to it.
+    fn check_assigned_types(&self, name: &QualifiedName, dml: &Dml) -> Step {
+        let table = self.table(name);
+        // A part of a column has a type of its own; a composite column is passed over for it.
+        let parts = dml.query.words.contains('[');
+        if table.assumed || table.uncertain || parts {
+            return Ok(());
+        }
+        let Some(types) = self.types_of_values(&dml.query) else { return Ok(()) };
+        let counted =
+            dml.columns.len() == types.len() || (dml.columns.is_empty() && types.len() <= table.columns.len());
+        for (place, given) in types.iter().enumerate().filter(|_| counted) {
+            let column = match dml.columns.get(place) {
+                Some(column) => table.column(column.as_str()),
+                None => table.columns.get(place),
+            };
+            let (Some(column), Some(given)) = (column, given) else { continue };
+            if self.catalog().attributes(&crate::cast::base_type(self.catalog(), &column.data_type)).is_some() {
+                continue;
+            }
+            if !crate::cast::is_assignable(self.catalog(), given, &column.data_type) {
+                let (wanted, given) = (self.shown(&column.data_type), self.shown(given));
                 return refuse(
                     "42804",
                     format!("column \"{}\" is of type {wanted} but expression is of type {given}", column.name),
@@ -801,6 +836,7 @@ impl Run {
         if self.find(&dml.table).as_ref() == Some(&name) {
             self.need_written_columns(&name, &dml.columns)?;
             check_assignments(dml)?;
+            self.check_assigned_types(&name, dml)?;
             self.check_updated_columns(&name, dml)?;
         }
         self.draw_set_defaults(&name, dml);
@@ -1627,7 +1663,7 @@ fn check_row_locking(query: &Query, is_aggregate: impl Fn(&QualifiedName) -> boo
     if combined && !query.locked.is_empty() && !query.words.contains('(') {
         return refuse("0A000", format!("{strength} is not allowed with UNION/INTERSECT/EXCEPT"));
     }
-    if query.locked.is_empty() || query.words.split(' ').filter(|word| *word == "select").count() != 1 {
+    if query.words.split(' ').filter(|word| *word == "select").count() != 1 {
         return Ok(());
     }
     let what = if query.says(&["select", "distinct"]) {

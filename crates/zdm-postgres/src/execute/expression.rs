@@ -4,9 +4,9 @@ use super::{Run, Step, refuse};
 use crate::catalog::{Table, UserTypeKind, sequences_in};
 use crate::data_type::DataType;
 use crate::expr::ExprNode;
-use crate::name::Ident;
+use crate::name::{Ident, QualifiedName};
 use crate::statement::{Query, TypeDefinition};
-use crate::typing::{Columns, Place, Scope};
+use crate::typing::{Columns, Names, Place, Scope};
 use crate::volatility::Known;
 
 impl Run {
@@ -84,18 +84,30 @@ impl Run {
         Ok(())
     }
 
+    pub(super) fn scope_of<'a>(&'a self, columns: Columns<'a>, place: Place) -> Scope<'a> {
+        Scope { catalog: self.catalog(), columns, version: self.version, place, names: self }
+    }
+
     pub(super) fn check_functions_in(&self, node: &ExprNode, table: Option<&Table>, place: Place) -> Step {
-        let scope = Scope {
-            catalog: self.catalog(),
-            columns: table.filter(|table| !table.assumed && !table.uncertain).map_or(Columns::Unknown, Columns::Table),
-            version: self.version,
-            place,
-            find_function: &|name| self.find_function(name),
-            show: &|data_type| self.shown(data_type),
-        };
+        let columns = table.filter(|table| !table.assumed && !table.uncertain).map_or(Columns::Unknown, Columns::Table);
+        let scope = self.scope_of(columns, place);
         match scope.mistake(node) {
             Some((sqlstate, message)) => refuse(sqlstate, message),
             None => self.check_functions(node),
         }
+    }
+}
+
+impl Names for Run {
+    fn function(&self, written: &QualifiedName) -> Option<QualifiedName> {
+        self.find_function(written)
+    }
+
+    fn is_new_value(&self, name: &QualifiedName, value: &str) -> bool {
+        self.state.facts.new_enum_values.iter().any(|(known, new)| known == name && new == value)
+    }
+
+    fn show(&self, data_type: &DataType) -> String {
+        self.shown(data_type)
     }
 }

@@ -236,6 +236,9 @@ impl Run {
                 let base = crate::cast::base_type(self.catalog(), &column.data_type);
                 let value = crate::expr::SqlExpr::new(text.clone(), ExprNode::Text(text.clone()));
                 super::create_table::check_literal(&value, &base)?;
+                if let Some((sqlstate, message)) = crate::literal::misfit(&value.node, &base) {
+                    return refuse(sqlstate, message);
+                }
             }
         }
         Ok(())

@@ -211,6 +211,9 @@ impl Run {
                 tables.push(child);
             }
         }
+        if self.catalog().sequence(&name).is_some() {
+            return refuse("42809", format!("cannot rename columns of relation \"{}\"", name.name));
+        }
         let table = self.table(&name);
         match table.column(from.as_str()) {
             None if super::create_table::is_system_column(from) => {

@@ -8,10 +8,10 @@ use std::collections::BTreeSet;
 use super::{Run, Step, refuse};
 use crate::catalog::{ConstraintKind, Relation};
 use crate::data_type::DataType;
-use crate::expr::ExprNode;
+use crate::expr::{ExprNode, SqlExpr};
 use crate::name::{Ident, QualifiedName};
 use crate::statement::{CommonTable, CreateFunction, Query, Select, SelectOutput, SelectSource, SourceKind};
-use crate::typing::{Columns, Mistake, Place, Scope};
+use crate::typing::{Columns, Mistake, Place, Scope, Value};
 use crate::volatility::Known;
 
 /// What FROM of one SELECT makes visible.
@@ -209,7 +209,12 @@ impl Run {
         for item in &select.group {
             self.refuse_aggregates(&item.node, "GROUP BY", &level, around)?;
         }
+        for item in &select.distinct_on {
+            self.check_sorted_or_grouped(("DISTINCT ON", &item.node), select, &level, around)?;
+        }
         self.check_distinct(select, &level, around)?;
+        check_distinct_on(select)?;
+        self.check_sortable(select, &level, around)?;
         self.check_grouping(select, &level, around)
     }
 
@@ -245,6 +250,49 @@ impl Run {
             }
             node => self.check_value(node, level, around),
         }
+    }
+
+    /// `get_sort_group_operators`: what is sorted, grouped or told apart has the operators for it.
+    fn check_sortable(&self, select: &Select, level: &Level, around: Around<'_>) -> Step {
+        let levels = chain(level, around);
+        let without = |node: &ExprNode| {
+            let ExprNode::Column { qualifier, name } = node else { return None };
+            let named = select.output.iter().find_map(|output| match output {
+                SelectOutput::Column(output) if qualifier.is_none() && output.name.as_ref() == Some(name) => {
+                    Some(&*output.expr.node)
+                }
+                _ => None,
+            });
+            let (qualifier, name) = match named {
+                Some(ExprNode::Column { qualifier, name }) => (qualifier, name),
+                Some(_) => return None,
+                None => (qualifier, name),
+            };
+            let data_type = self.column_type(qualifier.as_ref(), name, &levels)?;
+            let data_type = crate::cast::base_type(self.catalog(), &data_type);
+            ["json", "xml", "jsonpath", "point", "box", "polygon", "path", "lseg", "line", "circle"]
+                .iter()
+                .any(|name| data_type.is(name))
+                .then_some(data_type)
+        };
+        let refused = |node: &ExprNode, what: &str| match without(node) {
+            Some(data_type) if !self.catalog().has_own_operators() => {
+                refuse("42883", format!("could not identify {what} operator for type {}", data_type.in_messages()))
+            }
+            _ => Ok(()),
+        };
+        for item in &select.order {
+            refused(&item.node, "an ordering")?;
+        }
+        for item in &select.group {
+            refused(&item.node, "an equality")?;
+        }
+        for output in select.output.iter().filter(|_| select.distinct) {
+            if let SelectOutput::Column(column) = output {
+                refused(&column.expr.node, "an equality")?;
+            }
+        }
+        Ok(())
     }
 
     /// `transformDistinctClause`: what DISTINCT leaves out cannot be sorted by.
@@ -318,6 +366,8 @@ impl Run {
     fn check_list(&self, list: &[SelectOutput], level: &Level, around: Around<'_>, place: Option<&str>) -> Step {
         for output in list {
             match output {
+                // What a change writes may be the default.
+                SelectOutput::Column(column) if place.is_some() && *column.expr.node == ExprNode::Default => {}
                 SelectOutput::Column(column) => {
                     self.check_value(&column.expr.node, level, around)?;
                     if let Some(place) = place {
@@ -453,6 +503,37 @@ impl Run {
     }
 
     /// The output columns of a query in FROM, which the first of its SELECTs names.
+    /// The types of what a query gives, or of the values of an UPDATE, in order, each where it is known and no literal;
+    /// `None` where the columns are not counted.
+    pub(super) fn types_of_values(&self, query: &Query) -> Option<Vec<Option<DataType>>> {
+        let mut selects = query.selects.iter().filter(|select| matches!(select.changes, None | Some("UPDATE")));
+        let (Some(select), None) = (selects.next(), selects.next()) else { return None };
+        let defined = self.define(query, Around::default(), |_, _| Ok(())).ok()?;
+        let around = Around { levels: &[], defined: &defined };
+        let level = Level {
+            sources: select.sources.iter().map(|source| self.seen(source, around)).collect(),
+            merged: select.merged.clone(),
+            natural: select.natural,
+        };
+        let levels = chain(&level, around);
+        let columns = |qualifier: Option<&Ident>, name: &Ident| self.column_type(qualifier, name, &levels);
+        let scope = self.scope_of(Columns::Sources(&columns), Place::Query);
+        let mut types = Vec::new();
+        for output in &select.output {
+            let SelectOutput::Column(column) = output else { return None };
+            types.push(match scope.read(&column.expr.node) {
+                Ok(Value::Known(data_type)) => Some(data_type),
+                _ => None,
+            });
+        }
+        Some(types)
+    }
+
+    /// What a query's columns are called, as far as its SELECT was read.
+    pub(super) fn names_of_selects(&self, query: &Query) -> Option<Vec<Ident>> {
+        self.names_of_query(query, Around::default())
+    }
+
     fn names_of_query(&self, query: &Query, around: Around<'_>) -> Option<Vec<Ident>> {
         let returns = query.selects.iter().find(|select| !select.returning.is_empty());
         let select = returns.or(query.selects.first())?;
@@ -506,18 +587,12 @@ impl Run {
         around: Around<'_>,
         read: impl Fn(&Scope<'_>) -> Result<(), Mistake>,
     ) -> Step {
-        if matches!(node, ExprNode::Column { .. } | ExprNode::Number(_) | ExprNode::Text(_) | ExprNode::Other { .. }) {
+        if matches!(node, ExprNode::Number(_) | ExprNode::Text(_) | ExprNode::Other { .. }) {
             return Ok(());
         }
         let levels = chain(level, around);
-        let scope = Scope {
-            catalog: self.catalog(),
-            columns: Columns::Sources(&|qualifier, name| self.column_type(qualifier, name, &levels)),
-            version: self.version,
-            place: Place::Query,
-            find_function: &|name| self.find_function(name),
-            show: &|data_type| self.shown(data_type),
-        };
+        let columns = |qualifier: Option<&Ident>, name: &Ident| self.column_type(qualifier, name, &levels);
+        let scope = self.scope_of(Columns::Sources(&columns), Place::Query);
         match read(&scope) {
             Ok(()) => Ok(()),
             Err((sqlstate, message)) => refuse(sqlstate, message),
@@ -649,7 +724,8 @@ impl Run {
                         if qualifier.is_some() && source.alias != *qualifier {
                             continue;
                         }
-                        let (Some(columns), true) = (&source.columns, select.joins.is_empty()) else { return Ok(()) };
+                        let side_by_side = select.merged.is_empty() && !select.natural;
+                        let (Some(columns), true) = (&source.columns, side_by_side) else { return Ok(()) };
                         columns.iter().try_for_each(|column| grouping.check(level, place, column, true))?;
                     }
                 }
@@ -800,6 +876,34 @@ impl Grouping {
             ),
         )
     }
+}
+
+/// `transformDistinctOnClause`: a row is chosen by what it is sorted by first. Only columns that are named alike in both
+/// places are told apart here.
+fn check_distinct_on(select: &Select) -> Step {
+    let column = |item: &SqlExpr| match &*item.node {
+        ExprNode::Column { name, .. } => Some(name.clone()),
+        _ => None,
+    };
+    let renamed = |name: &Ident| {
+        select.output.iter().any(|output| match output {
+            SelectOutput::Column(output) => {
+                let itself = matches!(&*output.expr.node, ExprNode::Column { name: known, .. } if known == name);
+                (output.name.as_ref() == Some(name)) != itself
+            }
+            SelectOutput::Star(_) => false,
+        })
+    };
+    let columns = |list: &[SqlExpr]| list.iter().map(column).collect::<Option<Vec<Ident>>>();
+    let (Some(chosen), Some(sorted)) = (columns(&select.distinct_on), columns(&select.order)) else { return Ok(()) };
+    if chosen.iter().chain(&sorted).any(renamed) {
+        return Ok(());
+    }
+    let first = sorted.iter().take_while(|name| chosen.contains(name)).count();
+    if first < sorted.len() && chosen.iter().any(|name| !sorted[..first].contains(name)) {
+        return refuse("42P10", "SELECT DISTINCT ON expressions must match initial ORDER BY expressions");
+    }
+    Ok(())
 }
 
 /// This level and those around it, the nearest first.

@@ -353,7 +353,8 @@ impl Run {
     pub(super) fn check_new_enum_values(&self, text: &str, uses_type: &dyn Fn(&QualifiedName) -> bool) -> Step {
         for (name, value) in &self.state.facts.new_enum_values {
             if text.contains(&crate::name::quote_literal(value)) && uses_type(name) {
-                return refuse("55P04", format!("unsafe use of new value \"{value}\" of enum type {}", name.name));
+                let shown = self.shown(&DataType { name: name.clone(), ..DataType::named("") });
+                return refuse("55P04", format!("unsafe use of new value \"{value}\" of enum type {shown}"));
             }
         }
         Ok(())

@@ -66,7 +66,9 @@ impl Run {
             };
             return refuse("42601", what);
         }
-        super::create_table::check_output_names(columns.iter())?;
+        if replaced.is_none() {
+            super::create_table::check_output_names(columns.iter())?;
+        }
         if let Some(old) = &replaced {
             check_replacement(&old.columns, &columns)?;
             if old.columns.is_empty() || columns.is_empty() {
