@@ -5964,3 +5964,358 @@ INSERT INTO till SELECT id, sum, note FROM safe UNION ALL SELECT 1, 2, 'x' ON CO
 INSERT INTO till SELECT id, sum, note FROM safe UNION ALL SELECT 1, 2 RETURNING id
 WITH w AS (SELECT 1 AS a) INSERT INTO till (id) SELECT a FROM w UNION SELECT id FROM safe ON CONFLICT DO NOTHING RETURNING id
 CREATE TRIGGER t BEFORE INSERT ON till FOR EACH ROW EXECUTE FUNCTION cron.run()
+
+-- base an expression that begins with a query, and texts of fixed length
+CREATE TABLE t (id int PRIMARY KEY, a int, sex char(1) CHECK (sex IN ('m','f')), code char(4) CHECK (code = 'abcd' OR code <> 'x'), d char(3) DEFAULT 'abc', e char(2) CHECK (e > 'a' AND lower(e) = e));
+-- cases
+CREATE INDEX i ON t ((SELECT 1))
+CREATE INDEX i ON t (((SELECT 1)))
+CREATE INDEX i ON t ((select a from t))
+CREATE INDEX i ON t (a) WHERE (SELECT true)
+CREATE INDEX i ON t (a) WHERE SELECT true
+ALTER TABLE t ADD CHECK (SELECT true)
+ALTER TABLE t ADD CHECK ((SELECT true))
+ALTER TABLE t ADD COLUMN x int DEFAULT (SELECT 1)
+ALTER TABLE t ADD COLUMN x int DEFAULT SELECT 1
+ALTER TABLE t ADD COLUMN x int GENERATED ALWAYS AS (SELECT 1) STORED
+ALTER TABLE t ADD COLUMN x int GENERATED ALWAYS AS ((SELECT 1)) STORED
+ALTER TABLE t ALTER COLUMN a TYPE bigint USING SELECT 1
+ALTER TABLE t ALTER COLUMN a TYPE bigint USING (SELECT 1)
+CREATE TABLE x (a int) PARTITION BY RANGE ((SELECT 1))
+CREATE TABLE x (a int) PARTITION BY RANGE (((SELECT 1)))
+CREATE STATISTICS s ON (SELECT 1), a FROM t
+CREATE POLICY p ON t USING (SELECT true)
+CREATE POLICY p ON t USING ((SELECT true))
+CREATE POLICY p ON t WITH CHECK (SELECT true)
+ALTER TABLE t ADD EXCLUDE USING gist ((SELECT 1) WITH =)
+ALTER TABLE t ADD EXCLUDE USING btree (a WITH =) WHERE (SELECT true)
+CREATE INDEX i ON t (())
+CREATE INDEX i ON t ()
+ALTER TABLE t ADD CHECK ()
+CREATE INDEX i ON t ((WITH x AS (SELECT 1) SELECT * FROM x))
+CREATE TABLE y (a int CHECK (SELECT true))
+CREATE DOMAIN d AS int CHECK (SELECT true)
+ALTER TABLE t ALTER COLUMN sex TYPE varchar(1)
+ALTER TABLE t ALTER COLUMN sex TYPE text
+ALTER TABLE t ALTER COLUMN code TYPE varchar(4)
+ALTER TABLE t ALTER COLUMN code TYPE text
+ALTER TABLE t ALTER COLUMN e TYPE text
+ALTER TABLE t ALTER COLUMN e TYPE varchar(4)
+ALTER TABLE t ALTER COLUMN e TYPE char(4)
+ALTER TABLE t ALTER COLUMN sex TYPE char(2)
+ALTER TABLE t ALTER COLUMN d TYPE text
+ALTER TABLE t ADD CHECK (a IN (1, 2, id))
+ALTER TABLE t ADD CHECK (a IN (1, id))
+ALTER TABLE t ADD CHECK (a NOT IN (1, id, 3, id + 1))
+ALTER TABLE t ADD CHECK (a IN (1, id)), ALTER COLUMN a TYPE bigint
+ALTER TABLE t ADD CONSTRAINT z CHECK (a IN (1, id, 5)); ALTER TABLE t ALTER COLUMN a TYPE bigint ==> ALTER TABLE t ALTER COLUMN id TYPE bigint
+ALTER TABLE t ADD CONSTRAINT z CHECK (a IN (1, 2, 3)) ==> ALTER TABLE t ALTER COLUMN a TYPE bigint
+ALTER TABLE t ADD CONSTRAINT z CHECK (a IN (1, 2, 3)) ==> ALTER TABLE t ALTER COLUMN a TYPE numeric
+ALTER TABLE t ADD CONSTRAINT z CHECK (a NOT IN (1, 2, 3)) ==> ALTER TABLE t ALTER COLUMN a TYPE float8
+ALTER TABLE t ADD CONSTRAINT z CHECK (a IN (1, 2, 3)) ==> ALTER TABLE t ALTER COLUMN a TYPE text
+ALTER TABLE t ADD COLUMN v varchar(10), ADD CONSTRAINT z CHECK (v IN ('a', 'b')) ==> ALTER TABLE t ALTER COLUMN v TYPE text
+ALTER TABLE t ADD COLUMN v varchar(10), ADD CONSTRAINT z CHECK (v IN ('a', 'b')) ==> ALTER TABLE t ALTER COLUMN v TYPE char(3)
+ALTER TABLE t ADD COLUMN v text, ADD CONSTRAINT z CHECK (v IN ('a', 'b')) ==> ALTER TABLE t ALTER COLUMN v TYPE char(3)
+ALTER TABLE t ADD COLUMN v text, ADD CONSTRAINT z CHECK (v NOT IN ('a', 'b')) ==> ALTER TABLE t ALTER COLUMN v TYPE varchar(3)
+ALTER TABLE t ADD COLUMN v text DEFAULT 'x', ADD CHECK (v = code OR v || code <> sex || 'x')
+CREATE INDEX i ON t (a) WHERE sex = code
+CREATE INDEX i ON t (a) WHERE sex IN ('m', code)
+ALTER TABLE t ADD COLUMN v varchar(5), ADD CHECK (v = code), ADD CHECK (coalesce(v, code) = 'x'), ADD CHECK (v IS DISTINCT FROM sex)
+ALTER TABLE t ADD COLUMN v varchar(5), ADD CHECK (v IN ('a', 'b', code))
+
+-- base types that tables are divided by
+CREATE TYPE dir AS ENUM ('in', 'out', 'roam');
+CREATE DOMAIN pos AS int CHECK (VALUE > 0);
+CREATE TYPE pair AS (a int, b int);
+CREATE FUNCTION part(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 % 4';
+CREATE SCHEMA two;
+CREATE TYPE two.kind AS ENUM ('x', 'y');
+CREATE TABLE ref (id int PRIMARY KEY);
+CREATE TABLE cdr (id bigint NOT NULL, ref_id int REFERENCES ref, started timestamptz NOT NULL, d dir NOT NULL, PRIMARY KEY (id, started, d)) PARTITION BY RANGE (started);
+CREATE TABLE cdr_a PARTITION OF cdr FOR VALUES FROM ('2024-01-01 00:00+00') TO ('2025-01-01 00:00+00');
+CREATE TABLE cdr_b PARTITION OF cdr FOR VALUES FROM ('2025-01-01 00:00+00') TO ('2026-01-01 00:00+00') PARTITION BY LIST (d);
+CREATE TABLE cdr_b_in PARTITION OF cdr_b FOR VALUES IN ('in');
+CREATE INDEX cdr_ref ON cdr (ref_id);
+CREATE TABLE h (n pos, v text) PARTITION BY HASH (n);
+CREATE TABLE h0 PARTITION OF h FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE f (n int, v text) PARTITION BY RANGE (part(n));
+CREATE TABLE f0 PARTITION OF f FOR VALUES FROM (0) TO (2);
+CREATE VIEW fv AS SELECT * FROM f;
+CREATE TABLE k (n two.kind, v text) PARTITION BY LIST (n);
+CREATE TABLE k0 PARTITION OF k FOR VALUES IN ('x');
+CREATE TABLE l (n int, v text) PARTITION BY LIST ((n::pos));
+CREATE TABLE l0 PARTITION OF l FOR VALUES IN (1);
+INSERT INTO cdr SELECT g, NULL, '2024-01-01 00:00+00'::timestamptz + g * interval '3 hours', 'in' FROM generate_series(1, 2000) g;
+-- cases
+DROP TYPE dir
+DROP TYPE dir CASCADE
+DROP DOMAIN pos
+DROP DOMAIN pos CASCADE
+DROP FUNCTION part(int)
+DROP FUNCTION part(int) CASCADE
+DROP SCHEMA two
+DROP SCHEMA two CASCADE
+DROP TYPE two.kind CASCADE
+ALTER TABLE cdr DROP COLUMN d
+ALTER TABLE cdr_b DROP COLUMN d
+ALTER TABLE cdr DROP COLUMN d CASCADE
+ALTER TABLE cdr ALTER COLUMN d TYPE text
+ALTER TABLE cdr_b ALTER COLUMN d TYPE text
+ALTER TABLE f ALTER COLUMN n TYPE bigint
+ALTER TABLE f DROP COLUMN n
+ALTER TABLE f DROP COLUMN v CASCADE
+ALTER TABLE cdr RENAME COLUMN d TO direction
+ALTER TYPE dir ADD VALUE 'new'
+ALTER TYPE dir RENAME VALUE 'in' TO 'inn'
+ALTER DOMAIN pos ADD CHECK (VALUE < 100)
+
+-- base what casts to a type, or calls a function
+CREATE DOMAIN pos AS int CHECK (VALUE > 0);
+CREATE TYPE dir AS ENUM ('in', 'out');
+CREATE FUNCTION twice(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1 * 2';
+CREATE TABLE t (id int PRIMARY KEY, n int CHECK (n::pos > 1), m int DEFAULT 5::pos, d text, CONSTRAINT dd CHECK (d::dir <> 'in'));
+CREATE INDEX ti ON t ((n::pos));
+CREATE INDEX tj ON t (id) WHERE (n::pos) > 3;
+CREATE INDEX tw ON t (twice(n));
+CREATE VIEW tv AS SELECT id, n::pos AS p FROM t;
+CREATE VIEW td AS SELECT id FROM t WHERE d::dir = 'in';
+CREATE TABLE g (n int, v int GENERATED ALWAYS AS ((n::pos) + 1) STORED, w int GENERATED ALWAYS AS (twice(n)) STORED, x int DEFAULT twice(3), CHECK (twice(n) > 0));
+ALTER TABLE t ENABLE ROW LEVEL SECURITY;
+CREATE POLICY tp ON t USING (n::pos > 1);
+CREATE POLICY tw ON t USING (twice(n) > 1);
+CREATE STATISTICS ts ON (n::pos), id FROM t;
+INSERT INTO t SELECT g, g + 5, 5, 'out' FROM generate_series(1, 2000) g;
+-- cases
+DROP DOMAIN pos
+DROP DOMAIN pos CASCADE
+DROP TYPE dir
+DROP TYPE dir CASCADE
+DROP FUNCTION twice(int)
+DROP FUNCTION twice(int) CASCADE
+DROP FUNCTION twice CASCADE
+ALTER DOMAIN pos RENAME TO poss
+ALTER TYPE dir RENAME TO dirr
+ALTER FUNCTION twice(int) RENAME TO double
+DROP VIEW tv; DROP INDEX ti, tj ==> DROP DOMAIN pos CASCADE
+
+-- base deferrable keys of partitioned tables
+CREATE TABLE m (id bigint NOT NULL, kind text NOT NULL, at date NOT NULL) PARTITION BY LIST (kind);
+CREATE TABLE mt PARTITION OF m FOR VALUES IN ('t') PARTITION BY RANGE (at);
+CREATE TABLE mt1 PARTITION OF mt FOR VALUES FROM ('2024-01-01') TO ('2024-07-01');
+CREATE TABLE mp PARTITION OF m FOR VALUES IN ('p');
+CREATE TABLE d (id bigint NOT NULL, kind text NOT NULL, UNIQUE (id, kind) DEFERRABLE) PARTITION BY LIST (kind);
+CREATE TABLE d1 PARTITION OF d FOR VALUES IN ('a');
+CREATE TABLE loose (id bigint NOT NULL, kind text NOT NULL);
+CREATE TABLE loose2 (id bigint NOT NULL, kind text NOT NULL);
+CREATE UNIQUE INDEX loose2_u ON loose2 (id, kind);
+INSERT INTO d SELECT g, 'a' FROM generate_series(1, 2000) g;
+INSERT INTO m SELECT g, 't', '2024-02-01' FROM generate_series(1, 1500) g;
+INSERT INTO m SELECT g, 'p', '2024-02-01' FROM generate_series(1, 1500) g;
+-- cases
+ALTER TABLE m ADD UNIQUE (id, kind, at) DEFERRABLE INITIALLY DEFERRED
+ALTER TABLE m ADD UNIQUE (id, kind, at) DEFERRABLE
+ALTER TABLE m ADD PRIMARY KEY (id, kind, at) DEFERRABLE
+ALTER TABLE m ADD UNIQUE (id, kind, at)
+ALTER TABLE mt ADD UNIQUE (id, at) DEFERRABLE
+ALTER TABLE mt1 ADD UNIQUE (id, at) DEFERRABLE
+ALTER TABLE d ATTACH PARTITION loose FOR VALUES IN ('b')
+ALTER TABLE d ATTACH PARTITION loose2 FOR VALUES IN ('b')
+CREATE TABLE d2 PARTITION OF d FOR VALUES IN ('b')
+ALTER TABLE loose ADD UNIQUE (id) DEFERRABLE
+ALTER TABLE loose2 ADD UNIQUE USING INDEX loose2_u DEFERRABLE
+ALTER TABLE d DETACH PARTITION d1
+ALTER TABLE ONLY m ADD UNIQUE (id, kind, at) DEFERRABLE
+
+-- base types of values in queries and changes
+CREATE TYPE dims AS (w real, h real);
+CREATE TYPE st AS ENUM ('a', 'b');
+CREATE DOMAIN pos AS int CHECK (VALUE > 0);
+CREATE TABLE t (id int PRIMARY KEY, size dims, arr int[], s st DEFAULT 'a', n numeric(6,2), v varchar(10), tx text, d date, ts timestamptz, j jsonb, js json, p pos, b boolean, u uuid, big bigint, sm smallint, r real, c char(3), i interval, tm time);
+CREATE TABLE o (id int, tx text, v varchar(20), n int, d timestamp, j jsonb, s text, st st);
+INSERT INTO t (id, tx) SELECT g, 'x' || g FROM generate_series(1, 2000) g;
+INSERT INTO o SELECT g, 'x', 'y', g FROM generate_series(1, 2000) g;
+-- cases
+UPDATE t SET size.w = 3
+UPDATE t SET arr[1] = 3
+UPDATE t SET size.w = 3 WHERE t.id = 4
+UPDATE t SET (tx, v) = (SELECT o.tx, o.v FROM o WHERE o.id = t.id)
+UPDATE t SET (tx, n) = (v, big)
+UPDATE t SET tx = n
+UPDATE t SET v = d
+UPDATE t SET n = tx
+UPDATE t SET d = ts
+UPDATE t SET ts = d
+UPDATE t SET s = tx
+UPDATE t SET s = tx::st
+UPDATE t SET b = sm
+UPDATE t SET sm = big
+UPDATE t SET u = tx
+UPDATE t SET j = js
+UPDATE t SET js = j
+UPDATE t SET p = big
+UPDATE t SET c = id
+UPDATE t SET i = tm
+UPDATE t SET tm = ts
+UPDATE t SET j = j || '{"a": 1}'
+UPDATE t SET js = js || '{"a": 1}'
+UPDATE t SET j = to_jsonb(n)
+UPDATE t SET tx = o.n FROM o WHERE o.id = t.id
+UPDATE t SET id = o.tx FROM o WHERE o.id = t.id
+UPDATE t SET n = CASE WHEN id > 3 THEN 1 ELSE 2.5 END
+UPDATE t SET n = CASE WHEN id > 3 THEN tx ELSE 2.5 END
+UPDATE t SET n = coalesce(n, tx)
+UPDATE t SET n = (SELECT count(*) FROM o)
+UPDATE t SET tx = (SELECT max(n) FROM o)
+UPDATE t SET d = now()
+UPDATE t SET d = current_date - 3
+UPDATE t SET d = d + interval '1 day'
+UPDATE t SET ts = now() - interval '1 day' * id
+UPDATE t SET b = 1
+UPDATE t SET b = id = 1
+UPDATE t SET id = b
+UPDATE t SET id = b::int
+UPDATE t SET v = 'x' || id
+UPDATE t SET v = id || 'x'
+UPDATE t SET v = id || tx
+UPDATE t SET v = id + tx
+UPDATE t SET v = id || id
+UPDATE t SET arr = ARRAY[1, 2]
+UPDATE t SET arr = ARRAY['1', '2']
+UPDATE t SET arr = arr || 3
+UPDATE t SET arr = array_append(arr, 3)
+UPDATE t SET arr = array_append(arr, 'x'::text)
+UPDATE t SET tx = arr
+UPDATE t SET n = round(n, 2), r = round(r, 2)
+UPDATE t SET r = round(r)
+UPDATE t SET tx = substring(tx, 1, 3), v = left(v, 2), c = upper(c)
+UPDATE t SET tx = left(id, 2)
+UPDATE t SET tx = replace(tx, 'a', 1)
+UPDATE t SET tx = length(id)
+UPDATE t SET tx = concat(id, tx, n)
+UPDATE t SET tx = to_char(ts, 'YYYY'), n = extract(epoch FROM ts)
+UPDATE t SET n = date_part('year', tx)
+UPDATE t SET tx = j ->> 'a', n = (j ->> 'a')::numeric, id = j -> 'a'
+UPDATE t SET u = gen_random_uuid(), tx = md5(tx)
+UPDATE t SET u = md5(tx)
+UPDATE t SET u = md5(tx)::uuid
+INSERT INTO t (id, tx) SELECT id, n FROM o
+INSERT INTO t (id, n) SELECT id, tx FROM o
+INSERT INTO t (id, s) SELECT id, s FROM o
+INSERT INTO t (id, s) SELECT id + 5000, st FROM o
+INSERT INTO t (id, d) SELECT id + 5000, d FROM o
+INSERT INTO t (id, u) SELECT id + 5000, v FROM o
+INSERT INTO t SELECT id + 5000, NULL, NULL, st FROM o
+INSERT INTO t SELECT o.id + 5000, NULL, NULL, o.tx FROM o
+INSERT INTO t (id, tx) SELECT max(id) + 1, string_agg(tx, ',') FROM o
+INSERT INTO t (id, j) SELECT id + 5000, json_build_object('a', n) FROM o
+INSERT INTO t (id, j) SELECT id + 5000, row_to_json(o) FROM o
+INSERT INTO t (id, n) SELECT id + 5000, sum(n) OVER (ORDER BY id) FROM o
+INSERT INTO t (id, n) SELECT 1, 2 UNION ALL SELECT 2, 'x'
+SELECT * FROM t WHERE s = 'z'
+SELECT * FROM t WHERE s IN ('a', 'z')
+SELECT * FROM t WHERE id = 'x'
+SELECT * FROM t WHERE id = '5'
+SELECT * FROM t WHERE id = tx
+SELECT * FROM t WHERE id::text = tx
+SELECT * FROM t JOIN o ON t.id = o.tx
+SELECT * FROM t JOIN o ON t.tx
+SELECT * FROM t WHERE tx
+SELECT * FROM t WHERE id AND b
+SELECT * FROM t WHERE NOT b
+SELECT * FROM t WHERE id LIKE '5%'
+SELECT * FROM t WHERE ts > '2024-01-01' AND d BETWEEN '2024-01-01' AND '2024-02-01'
+SELECT * FROM t WHERE ts > now() - '1 day'
+SELECT * FROM t WHERE d > 5
+SELECT * FROM t WHERE j @> '{"a": 1}' AND j ? 'a'
+SELECT * FROM t WHERE js @> '{"a": 1}'
+SELECT * FROM t WHERE js = '{}'
+SELECT DISTINCT js FROM t
+SELECT * FROM t ORDER BY js
+SELECT count(DISTINCT js) FROM t
+SELECT sum(tx) FROM t
+SELECT avg(b) FROM t
+SELECT max(b) FROM t
+SELECT max(id), min(tx), array_agg(v), string_agg(tx, ',') FROM t
+SELECT string_agg(id, ',') FROM t
+SELECT sum(id) / count(*) FROM t GROUP BY b
+SELECT sum(n) FILTER (WHERE b) FROM t
+SELECT row_number() OVER (PARTITION BY tx ORDER BY id) FROM t
+SELECT lag(n, 1, 0) OVER (ORDER BY id) FROM t
+SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY n) FROM t
+SELECT coalesce(tx, id) FROM t
+SELECT coalesce(n, id, r) FROM t
+SELECT CASE id WHEN 1 THEN 'a' WHEN '2' THEN 'b' ELSE tx END FROM t
+SELECT greatest(d, ts), least(id, n) FROM t
+SELECT nullif(id, tx) FROM t
+SELECT generate_series(1, id) FROM t
+SELECT unnest(arr), id FROM t
+SELECT (size).w + 1, arr[1] + 1, arr[1:2] FROM t
+SELECT tx COLLATE "C" || 'a' FROM t
+SELECT t FROM t WHERE t.id = ANY (ARRAY[1, 2]) OR t.id = ANY ('{1,2}')
+SELECT * FROM t WHERE (id, tx) IN (SELECT o.id, o.tx FROM o)
+SELECT * FROM t WHERE (id, tx) = (1, 'x')
+SELECT * FROM t WHERE id IN (SELECT tx FROM o)
+SELECT * FROM t WHERE EXISTS (SELECT 1 FROM o WHERE o.id = t.id AND o.tx = t.id)
+SELECT date_trunc('month', d), age(d), extract(dow FROM d), d - d, ts - d, d + 1, tm + i FROM t
+SELECT id % 2, id ^ 2, id / 2.0, -id, @ id, |/ n, id << 1, id & 1 FROM t
+SELECT tx ~ 'a', tx !~* 'b', tx SIMILAR TO 'a%', tx LIKE 'a' ESCAPE '!' FROM t
+DELETE FROM t WHERE id = 'abc'
+DELETE FROM t USING o WHERE t.id = o.tx
+DELETE FROM t WHERE s = 'q'
+DELETE FROM t WHERE d = 'nonsense'
+DELETE FROM t WHERE u = 'abc'
+MERGE INTO t USING o ON t.id = o.tx WHEN MATCHED THEN DELETE
+WITH x AS (SELECT id, tx FROM o) UPDATE t SET n = x.tx FROM x WHERE x.id = t.id
+WITH x AS (SELECT id, tx FROM o) SELECT * FROM t JOIN x ON x.tx = t.id
+CREATE VIEW w AS SELECT id, tx FROM t WHERE id = tx
+CREATE VIEW w AS SELECT id + tx FROM t
+CREATE TABLE w AS SELECT id || tx AS a, sum(n) FROM t GROUP BY id, tx
+CREATE MATERIALIZED VIEW w AS SELECT * FROM t WHERE s = 'zz'
+
+-- base sequences that queries draw from
+CREATE SEQUENCE s;
+CREATE SEQUENCE s2;
+CREATE TABLE t (id int PRIMARY KEY, n int, tx text DEFAULT 'x');
+CREATE TABLE p (id int, what text, at date);
+CREATE TABLE c1 (x int) INHERITS (p);
+CREATE TABLE c2 (x int) INHERITS (p);
+CREATE VIEW v AS SELECT nextval('s') AS n;
+INSERT INTO t SELECT g, g FROM generate_series(1, 2000) g;
+INSERT INTO c1 SELECT g, 'x', '2024-01-01', g FROM generate_series(1, 2000) g;
+INSERT INTO c2 SELECT g, 'x', '2024-01-01', g FROM generate_series(1, 2000) g;
+-- cases
+INSERT INTO t (id) VALUES (nextval('s') + 5000)
+INSERT INTO t (id, tx) VALUES (9999, 'x' || nextval('s'))
+INSERT INTO t (id, tx) VALUES (9999, nextval('s')::text), (9998, 'y' || nextval('s2'))
+INSERT INTO t (id, tx) SELECT id + 5000, 'x' || nextval('s') FROM t
+INSERT INTO t (id) SELECT nextval('s') + 5000
+UPDATE t SET n = nextval('s')
+UPDATE t SET tx = 'x' || nextval('s') WHERE id < 10
+SELECT nextval('s')
+SELECT 'x' || nextval('s')
+SELECT currval('s')
+SELECT setval('s', 5)
+SELECT setval('s', (SELECT max(id) FROM t))
+SELECT setval('s', coalesce(max(id), 1)) FROM t
+SELECT setval(pg_get_serial_sequence('t', 'id'), 5)
+SELECT lastval()
+SELECT last_value FROM s
+SELECT * FROM t WHERE id = nextval('s')
+DELETE FROM t RETURNING nextval('s')
+INSERT INTO t (id) VALUES (9999) RETURNING nextval('s')
+SELECT * FROM v
+WITH x AS (SELECT nextval('s') AS n) SELECT * FROM x
+WITH x AS (INSERT INTO t (id) VALUES (9999 + nextval('s')) RETURNING id) SELECT * FROM x
+INSERT INTO t (id, n) VALUES (1, 2) ON CONFLICT (id) DO UPDATE SET n = nextval('s')
+CREATE TABLE z AS SELECT nextval('s') AS n
+CREATE TABLE z AS SELECT 'a' || nextval('s') AS n FROM t
+EXPLAIN SELECT nextval('s')
+MERGE INTO t USING p ON t.id = p.id WHEN NOT MATCHED THEN INSERT (id, n) VALUES (p.id, nextval('s'))
+VALUES (nextval('s'))
+UPDATE p SET what = format('%s/%s', what, id) WHERE at < '2025-01-01'
+UPDATE p SET what = 'z' WHERE at < '2025-01-01'
+UPDATE p SET what = 'z'
+UPDATE t SET n = 5 WHERE n < 100000
+UPDATE c1 SET what = 'z' WHERE at < '2025-01-01'
+DELETE FROM p WHERE at < '2025-01-01'
+UPDATE ONLY p SET what = 'z' WHERE at < '2025-01-01'

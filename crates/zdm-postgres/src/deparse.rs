@@ -260,7 +260,9 @@ impl Printer<'_> {
                 if call { printed } else { format!("({printed})") }
             }
         };
-        if let Some(collation) = &element.collation {
+        if let Some(collation) =
+            element.collation.as_ref().filter(|collation| !self.has_collation(&element.key, collation))
+        {
             let _ = write!(text, " COLLATE {}", relation(collation));
         }
         if let Some(opclass) = &element.opclass {
@@ -277,6 +279,15 @@ impl Printer<'_> {
             (false, _) => {}
         }
         text
+    }
+
+    /// Whether an expression has that collation by itself: all strings in it do.
+    fn has_collation(&self, key: &IndexKey, collation: &QualifiedName) -> bool {
+        let IndexKey::Expr(expr) = key else { return false };
+        let columns = expr.node.columns();
+        let mut known = columns.iter().filter_map(|name| self.table.column(name.as_str()));
+        !columns.is_empty()
+            && known.all(|column| column.collation.as_ref().is_some_and(|known| known.name == collation.name))
     }
 
     fn print(&self, node: &ExprNode) -> Typed {

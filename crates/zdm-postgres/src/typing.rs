@@ -290,7 +290,7 @@ fn category(data_type: &DataType) -> char {
     match data_type.name.name.as_str() {
         "bool" => 'B',
         "int2" | "int4" | "int8" | "float4" | "float8" | "numeric" | "money" | "oid" => 'N',
-        "text" | "varchar" | "bpchar" | "name" => 'S',
+        "text" | "varchar" | "bpchar" | "name" | "citext" => 'S',
         "date" | "timestamp" | "timestamptz" | "time" | "timetz" => 'D',
         "interval" => 'T',
         "inet" | "cidr" => 'I',
@@ -621,7 +621,8 @@ impl Scope<'_> {
                 }
             }
             ExprNode::Row(parts) => {
-                for part in parts {
+                // A row that is assigned may have defaults.
+                for part in parts.iter().filter(|part| **part != ExprNode::Default) {
                     self.read(part)?;
                 }
                 Ok(Value::Open)

@@ -14,7 +14,7 @@ use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
 use crate::statement::{
     ConflictTarget, ConstraintAttributes, Dml, DropBehavior, IndexKey, MergeAction, MergeClause, MergeInsert,
-    MergeWhen, Only, Query,
+    MergeWhen, Only, Query, SelectOutput, SourceKind,
 };
 
 const SATISFIED: &str = "a row satisfies the condition";
@@ -206,7 +206,68 @@ impl Run {
             self.check_set_values(&output.expr.node)?;
             self.draw_from(&output.expr.node);
         }
+        let mut drawn = Vec::new();
+        self.draws_of(query, true, 0, &mut drawn);
+        for (written_name, surely) in drawn {
+            self.need_sequence(&written_name)?;
+            let Some(sequence) = self.find(&written_name) else { continue };
+            if surely {
+                self.lock(&sequence, LockMode::RowExclusive);
+            } else {
+                self.maybe(&sequence, UncertainEffect::Lock(LockMode::RowExclusive), "there is a row to draw for");
+            }
+        }
         Ok(())
+    }
+
+    /// The sequences that a query draws from, in what is in it as well, each with whether it surely does.
+    fn draws_of(&self, query: &Query, surely: bool, depth: u8, drawn: &mut Vec<(QualifiedName, bool)>) {
+        if depth > 16 {
+            return;
+        }
+        for select in &query.selects {
+            let rows = select.sources.iter().all(|source| match &source.kind {
+                SourceKind::Relation(name) => self.find(name).is_some_and(|name| !self.is_empty(&name)),
+                SourceKind::Query { .. } | SourceKind::Unknown => false,
+            });
+            let inserted = matches!(select.changes, Some("VALUES"))
+                || (matches!(select.changes, Some("RETURNING")) && select.predicate.is_none());
+            let all = select.predicate.is_none() && select.sources.len() < 2 && select.joins.is_empty();
+            let sure = surely && (inserted || (rows && all && !query.says(&["limit"])));
+            let outputs = select.output.iter().chain(&select.returning).filter_map(|output| match output {
+                SelectOutput::Column(column) => Some((&column.expr, sure)),
+                SelectOutput::Star(_) => None,
+            });
+            let joins = select.joins.iter().map(|(_, condition)| condition);
+            let others = joins.chain(&select.predicate).chain(&select.group).chain(&select.having).chain(&select.order);
+            for (expr, sure) in outputs.chain(others.map(|expr| (expr, false))) {
+                drawn.extend(sequences_in(&expr.node).into_iter().map(|sequence| (sequence, sure)));
+                expr.node.walk(&mut |node| {
+                    if let ExprNode::Subquery { query } = node {
+                        self.draws_of(query, false, depth + 1, drawn);
+                    }
+                });
+            }
+            for source in &select.sources {
+                match &source.kind {
+                    SourceKind::Query { query, .. } => self.draws_of(query, false, depth + 1, drawn),
+                    SourceKind::Relation(name) => {
+                        let view = self.find(name).and_then(|name| self.catalog().view(&name).cloned());
+                        if let Some(view) = view.filter(|view| !view.materialized) {
+                            self.draws_of(&view.query, false, depth + 1, drawn);
+                        }
+                    }
+                    SourceKind::Unknown => {}
+                }
+            }
+        }
+        for table in &query.with {
+            self.draws_of(&table.query, false, depth + 1, drawn);
+        }
+        if query.selects.is_empty() {
+            let outputs = query.output.iter().flat_map(|output| sequences_in(&output.expr.node));
+            drawn.extend(outputs.map(|sequence| (sequence, false)));
+        }
     }
 
     /// What `nextval` and its kin are given is looked up when the statement is read, and must be a sequence when they run.

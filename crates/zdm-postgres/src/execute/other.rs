@@ -367,6 +367,10 @@ impl Run {
         let cursor = command.eq_ignore_ascii_case("DECLARE");
         let planned = std::mem::replace(&mut self.effects, before);
         for (name, mode) in planned.locks {
+            // Nothing is drawn.
+            if mode == LockMode::RowExclusive && self.catalog().sequence(&name).is_some() {
+                continue;
+            }
             self.lock(&name, mode);
         }
         self.effects.unread.extend(planned.unread.iter().cloned());

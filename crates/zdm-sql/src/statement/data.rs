@@ -118,6 +118,8 @@ pub(super) fn insert(cursor: &mut Cursor<'_>, start: usize) -> Read<Statement> {
         whole = cursor.at == list + 2 * insert.columns.len() + 1;
     }
     insert.overriding = overriding(cursor)?;
+    // Of several rows, those that draw from a sequence.
+    let mut drawing = Vec::new();
     let source = cursor.at;
     let tail = cursor.find_outside(|cursor, index| {
         cursor.word_at(index, &["RETURNING"])
@@ -143,10 +145,17 @@ pub(super) fn insert(cursor: &mut Cursor<'_>, start: usize) -> Read<Statement> {
             } else {
                 insert.uneven = true;
             }
-            if rows == 1 && whole && !cursor.is_kind(Kind::Comma) {
+            let only = rows == 1 && whole && !cursor.is_kind(Kind::Comma);
+            let draws = || (start..end).any(|index| cursor.word_at(index, &["NEXTVAL", "SETVAL"]));
+            if only || draws() {
                 let mut row = cursor.clone();
                 row.at = before;
-                insert.values = row.parenthesized(Cursor::expr_until_comma).unwrap_or_default();
+                let values = row.parenthesized(Cursor::expr_until_comma).unwrap_or_default();
+                if only {
+                    insert.values = values;
+                } else {
+                    drawing.extend(values);
+                }
             }
             if !cursor.accept_kind(Kind::Comma) {
                 break;
@@ -185,9 +194,10 @@ pub(super) fn insert(cursor: &mut Cursor<'_>, start: usize) -> Read<Statement> {
     }
     insert.query = whole_query(cursor, start, head, &[(source, query_end), (query_end, cursor.tokens.len())]);
     let source = insert.values_rows.is_none().then_some((source, query_end));
-    let values = (!insert.values.is_empty()).then(|| Select {
+    drawing.extend(insert.values.iter().cloned());
+    let values = (!drawing.is_empty()).then(|| Select {
         changes: Some("VALUES"),
-        output: select::unnamed(insert.values.clone()),
+        output: select::unnamed(drawing),
         ..Select::default()
     });
     let target = select::target(&insert.table, alias);
