@@ -55,6 +55,8 @@ pub struct Catalog {
     own_operators: bool,
     /// Something happened that was not understood, so an object that is not here may exist all the same.
     pub(crate) incomplete: bool,
+    /// The server's, in whose words definitions are printed.
+    pub(crate) version: PgVersion,
 }
 
 impl Catalog {

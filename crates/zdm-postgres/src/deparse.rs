@@ -433,6 +433,9 @@ impl Printer<'_> {
                 let operand = self.print(expr);
                 Typed::new(format!("({} COLLATE {})", operand.text, collate_name(collation)), operand.data_type)
             }
+            ExprNode::AtTimeZone { expr, zone } if !self.in_standard_forms() => {
+                self.call(&QualifiedName::new("timezone"), &[(**zone).clone(), (**expr).clone()], false)
+            }
             ExprNode::AtTimeZone { expr, zone } => {
                 let operand = self.print(expr);
                 let result = if operand.is("timestamptz") {
@@ -828,13 +831,18 @@ impl Printer<'_> {
         named.next().filter(|only| only.arguments.len() == arguments && named.next().is_none())
     }
 
+    /// Since 14 the server keeps the standard's own forms (`COERCE_SQL_SYNTAX`); before, they were calls of functions.
+    fn in_standard_forms(&self) -> bool {
+        self.catalog.version.at_least(14)
+    }
+
     /// An operand of a call in the standard's form, where the server hides the casts that it added itself.
     fn as_written(&self, node: &ExprNode) -> String {
         let typed = self.print(node);
         if typed.literal.is_some() { format!("{}::text", typed.text) } else { typed.text }
     }
 
-    /// `POSITION(part IN whole)` and its kin, as 14 and later print them (`get_func_sql_syntax`).
+    /// `POSITION(part IN whole)` and its kin, as they were written (`get_func_sql_syntax`).
     fn standard_call(&self, function: &str, args: &[ExprNode]) -> Option<Typed> {
         let count = |rest: &[ExprNode]| rest.first().map(|count| format!(" FOR {}", self.as_written(count)));
         let (text, result) = match (function, args) {
@@ -878,13 +886,14 @@ impl Printer<'_> {
             let text = format!("{}({precision})", lower.to_ascii_uppercase());
             return Typed::new(text, Some(DataType::named(data_type)));
         }
+        let standard = keyword && self.in_standard_forms();
         // `TRIM(BOTH FROM c)`; `btrim(c)` is printed as such.
-        if keyword && let (Some(side), [whole, rest @ ..]) = (trimmed_side(&lower), args) {
+        if standard && let (Some(side), [whole, rest @ ..]) = (trimmed_side(&lower), args) {
             let text = DataType::named("text");
             let characters = rest.first().map(|arg| format!("{} ", self.operand(arg, &text))).unwrap_or_default();
             return Typed::new(format!("TRIM({side} {characters}FROM {})", self.as_written(whole)), Some(text));
         }
-        if keyword && let Some(call) = self.standard_call(&lower, args) {
+        if standard && let Some(call) = self.standard_call(&lower, args) {
             return call;
         }
         // It compares, and its value is the first operand as it is compared.
@@ -898,8 +907,10 @@ impl Printer<'_> {
             let (left, right) = self.balanced("=", (typed_left, left), (typed_right, right));
             return Typed::new(format!("NULLIF({left}, {right})"), compared);
         }
-        // As 14 and later print it.
         if let ("extract", [ExprNode::Text(field), operand]) = (lower.as_str(), args) {
+            if !self.in_standard_forms() {
+                return self.call(&QualifiedName::new("date_part"), args, false);
+            }
             let text = format!("EXTRACT({field} FROM {})", self.print(operand).text);
             return Typed::new(text, Some(DataType::named("numeric")));
         }

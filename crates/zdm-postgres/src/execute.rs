@@ -103,6 +103,8 @@ impl Run {
             Statement::Drop(drop) if drop.kind == ObjectKind::Tablespace => "DROP TABLESPACE",
             Statement::CreateOther { kind: ObjectKind::Database, .. } => "CREATE DATABASE",
             Statement::CreateOther { kind: ObjectKind::Tablespace, .. } => "CREATE TABLESPACE",
+            // Options that the grammar does not have yet.
+            Statement::Reindex(reindex) if reindex.option.is_some() && !version.at_least(14) => return None,
             Statement::Reindex(reindex) => match (&reindex.target, reindex.concurrently) {
                 (ReindexTarget::Schema(_), _) => "REINDEX SCHEMA",
                 (ReindexTarget::Database(_), _) => "REINDEX DATABASE",

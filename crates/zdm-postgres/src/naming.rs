@@ -8,6 +8,7 @@ use crate::catalog::Catalog;
 use crate::expr::ExprNode;
 use crate::name::{Ident, MAX_IDENTIFIER_BYTES, QualifiedName, truncate_bytes};
 use crate::statement::{IndexElement, IndexKey};
+use crate::version::PgVersion;
 
 /// `name1_name2_label`, shortened to 63 bytes as the server does it: bytes are taken from the longer of the two names.
 pub fn object_name(name1: &str, name2: Option<&str>, label: Option<&str>) -> Ident {
@@ -112,13 +113,15 @@ pub(crate) fn columns_part<'a>(columns: impl IntoIterator<Item = &'a str>) -> St
 }
 
 /// The names of an index's own columns: the column's, for an expression its function's, else `expr`; made unique by numbers.
-pub(crate) fn index_column_names(elements: &[IndexElement], include: &[Ident]) -> Vec<String> {
+pub(crate) fn index_column_names(elements: &[IndexElement], include: &[Ident], version: PgVersion) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     let originals = elements
         .iter()
         .map(|element| match &element.key {
             IndexKey::Column(column) => column.as_str().to_owned(),
-            IndexKey::Expr(expr) => figure_name(&expr.node).map_or_else(|| "expr".to_owned(), |(name, _)| name),
+            IndexKey::Expr(expr) => {
+                figure_name(&expr.node, version).map_or_else(|| "expr".to_owned(), |(name, _)| name)
+            }
         })
         .chain(include.iter().map(|column| column.as_str().to_owned()));
     for original in originals {
@@ -136,25 +139,29 @@ pub(crate) fn index_column_names(elements: &[IndexElement], include: &[Ident]) -
 }
 
 /// The name of an output column without AS, with its strength: 2 from a column or function, 1 from a cast.
-pub(crate) fn figure_name(node: &ExprNode) -> Option<(String, u8)> {
+pub(crate) fn figure_name(node: &ExprNode, version: PgVersion) -> Option<(String, u8)> {
     match node {
         ExprNode::Column { name, .. } => Some((name.as_str().to_owned(), 2)),
         ExprNode::Call { function, args, keyword } => {
             if *keyword && args.is_empty() {
                 return Some((function.name.as_str().to_ascii_lowercase(), 2));
             }
-            Some((function.name.as_str().to_owned(), 2))
+            let name = function.name.as_str();
+            let name = if name == "extract" && !version.at_least(14) { "date_part" } else { name };
+            Some((name.to_owned(), 2))
         }
-        ExprNode::Cast { expr, data_type } => match figure_name(expr) {
+        ExprNode::Cast { expr, data_type } => match figure_name(expr, version) {
             Some((name, strength)) if strength > 1 => Some((name, strength)),
             _ => Some((data_type.name.name.as_str().to_owned(), 1)),
         },
-        ExprNode::Collate { expr, .. } | ExprNode::Subscript { expr, .. } => figure_name(expr),
+        ExprNode::Collate { expr, .. } | ExprNode::Subscript { expr, .. } => figure_name(expr, version),
         ExprNode::AtTimeZone { .. } => Some(("timezone".to_owned(), 2)),
-        ExprNode::Case { otherwise, .. } => match otherwise.as_deref().and_then(figure_name) {
-            Some((name, strength)) if strength > 1 => Some((name, strength)),
-            _ => Some(("case".to_owned(), 1)),
-        },
+        ExprNode::Case { otherwise, .. } => {
+            match otherwise.as_deref().and_then(|otherwise| figure_name(otherwise, version)) {
+                Some((name, strength)) if strength > 1 => Some((name, strength)),
+                _ => Some(("case".to_owned(), 1)),
+            }
+        }
         ExprNode::Field { name, .. } => Some((name.as_str().to_owned(), 2)),
         ExprNode::Other { text, parts, .. } => called(text, parts).map(|name| (name, 2)),
         ExprNode::Array(_) => Some(("array".to_owned(), 2)),

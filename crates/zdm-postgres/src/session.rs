@@ -101,7 +101,8 @@ struct Transaction {
 }
 
 impl Session {
-    pub fn new(catalog: Catalog, version: PgVersion) -> Self {
+    pub fn new(mut catalog: Catalog, version: PgVersion) -> Self {
+        catalog.version = version;
         Self { version, state: State { catalog, ..State::default() }, transaction: None, number: 0 }
     }
 

@@ -89,6 +89,8 @@ pub enum Statement {
     },
     /// `ALTER TRIGGER | RULE … ON table RENAME TO …` and the like.
     AlterOnTable {
+        /// `NO DEPENDS ON EXTENSION` (13).
+        no: bool,
         kind: ObjectKind,
         name: Ident,
         table: QualifiedName,
@@ -879,6 +881,8 @@ impl IndexKey {
 pub struct Reindex {
     pub target: ReindexTarget,
     pub concurrently: bool,
+    /// The first option in parentheses that came with 14.
+    pub option: Option<Ident>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -457,6 +457,10 @@ impl Scope<'_> {
                 Ok(self.column_type(node).map_or(Value::Open, |data_type| self.value_of(&data_type)))
             }
             ExprNode::Cast { expr, data_type } => {
+                // The type is looked up before what is cast to it is read.
+                if let Some(missing) = self.type_of_later(data_type) {
+                    return Err(("42704", format!("type \"{missing}\" does not exist")));
+                }
                 if !matches!(&**expr, ExprNode::Array(items) if items.is_empty()) {
                     self.read(expr)?;
                 }
@@ -466,7 +470,7 @@ impl Scope<'_> {
                 Ok(Value::Open)
             }
             ExprNode::Subquery { .. } => Err(("0A000", format!("cannot use subquery in {}", self.place.name()))),
-            ExprNode::Call { function, args, .. } => self.call(function, args),
+            ExprNode::Call { function, args, keyword } => self.call(function, args, *keyword),
             ExprNode::Not(expr) => {
                 self.truth(expr, "NOT")?;
                 known("bool")
@@ -604,6 +608,9 @@ impl Scope<'_> {
             ExprNode::Subscript { expr, index } => {
                 self.read(index)?;
                 Ok(match self.read(expr)? {
+                    Value::Known(data_type) if data_type.is("jsonb") && !self.version.at_least(14) => {
+                        return Err(("42804", "cannot subscript type jsonb because it is not an array".to_owned()));
+                    }
                     Value::Known(data_type) if data_type.is("jsonb") => Value::Known(data_type),
                     _ => Value::Open,
                 })
@@ -629,6 +636,9 @@ impl Scope<'_> {
             }
             ExprNode::Other { words: true, .. } if self.place == Place::Query => Ok(Value::Open),
             ExprNode::Other { text, parts, .. } => {
+                if let Some(token) = word_of_later(text, self.version) {
+                    return Err(("42601", format!("syntax error at or near \"{token}\"")));
+                }
                 for part in parts {
                     let over = text.split(|c: char| !c.is_alphanumeric()).any(|word| word.eq_ignore_ascii_case("over"));
                     if let ExprNode::Call { function, .. } = part
@@ -820,7 +830,7 @@ impl Scope<'_> {
                     || (IN_EXTENSIONS.contains(&operator) && !(operator == "%" && values.iter().any(is_number)))
                     || (!WHOLLY_KNOWN.contains(&operator)
                         && !extensions.all(|extension| crate::cast::is_known_extension(extension.as_str())));
-                if more || self.catalog.is_incomplete() || !self.version.at_least(14) {
+                if more || self.catalog.is_incomplete() {
                     return Ok(Value::Open);
                 }
                 let shown: Vec<String> = operands.iter().map(|(node, value)| self.shown(node, value)).collect();
@@ -845,7 +855,15 @@ impl Scope<'_> {
         kind_of(function.name.as_str())
     }
 
-    fn call(&self, function: &QualifiedName, args: &[ExprNode]) -> Result<Value, Mistake> {
+    /// A type of the server's that comes with a later version.
+    fn type_of_later<'d>(&self, data_type: &'d DataType) -> Option<&'d str> {
+        let name = &data_type.name;
+        let built_in = |version| crate::cast::is_builtin_type(name.name.as_str(), version);
+        let later = name.schema.is_none() && built_in(PgVersion::NEWEST) && !built_in(self.version);
+        (later && self.catalog.user_type(name).is_none() && !self.catalog.is_incomplete()).then(|| name.name.as_str())
+    }
+
+    fn call(&self, function: &QualifiedName, args: &[ExprNode], keyword: bool) -> Result<Value, Mistake> {
         let values = args.iter().map(|arg| self.read(arg)).collect::<Result<Vec<_>, _>>()?;
         let name = function.name.as_str();
         let places = |what: &str| format!("{what} functions are not allowed in {}", self.place.plural());
@@ -880,8 +898,18 @@ impl Scope<'_> {
             "current_user" | "session_user" | "user" | "current_role" => {
                 return Ok(Value::Known(DataType::named("name")));
             }
+            // Its form was no word of the grammar's yet.
+            "normalize" if !self.version.at_least(13) => {
+                if let [_, ExprNode::Text(form)] = args {
+                    return Err(("42703", format!("column \"{}\" does not exist", form.to_ascii_lowercase())));
+                }
+            }
             _ => {}
         }
+        // The standard's forms are calls of the server's own functions; before 14 so was any call of `substring`.
+        let since_14 = self.version.at_least(14);
+        let name = if name == "extract" && !since_14 { "date_part" } else { name };
+        let standard = keyword || function.name == "extract" || (name == "substring" && !since_14);
         // `JSON_OBJECT()` is the constructor.
         let Some(all) = functions().get(name).filter(|_| name != "json_object" || !args.is_empty()) else {
             return Ok(Value::Open);
@@ -893,10 +921,13 @@ impl Scope<'_> {
                 || (self.place == Place::Query && args.is_empty())
                 || (args.len() == 1
                     && crate::cast::is_builtin_type(crate::data_type::canonical_type_name(name), self.version));
-            let more = self.catalog.has_own_operators() || self.catalog.is_incomplete();
-            if !odd && !more && self.version.at_least(14) {
+            let brought = crate::volatility::extension_of_function(name)
+                .is_some_and(|(extension, _)| self.catalog.has_extension(extension));
+            let more = brought || self.catalog.has_own_operators() || self.catalog.is_incomplete();
+            if !odd && !more {
                 let shown: Vec<String> = args.iter().zip(&values).map(|(arg, value)| self.shown(arg, value)).collect();
-                return Err(("42883", format!("function {name}({}) does not exist", shown.join(", "))));
+                let schema = if standard { "pg_catalog." } else { "" };
+                return Err(("42883", format!("function {schema}{name}({}) does not exist", shown.join(", "))));
             }
         }
         match self.kind(function).filter(|_| self.place != Place::Query) {
@@ -933,7 +964,7 @@ impl Scope<'_> {
         let here = all.iter().filter(|candidate| {
             let (least, most) = (candidate.arguments.len() - candidate.defaults, candidate.arguments.len());
             let arity = if candidate.variadic { count + 1 >= most } else { (least..=most).contains(&count) };
-            arity && (candidate.since..=candidate.until).contains(&self.version.major.max(14))
+            arity && (candidate.since..=candidate.until).contains(&self.version.major)
         });
         if let Some(exact) = here.clone().find(|candidate| is_exact(candidate, values))
             && !all.iter().any(|candidate| candidate.variadic)
@@ -1017,6 +1048,20 @@ impl Scope<'_> {
             _ => is_implicit(self.catalog, known, wanted),
         }
     }
+}
+
+/// The word of `IS NORMALIZED` (13) or `IS JSON` (16), at the text's end, that the grammar of an older version stumbles over.
+fn word_of_later(text: &str, version: PgVersion) -> Option<String> {
+    const OF_JSON: [&str; 8] = ["VALUE", "ARRAY", "OBJECT", "SCALAR", "WITH", "WITHOUT", "UNIQUE", "KEYS"];
+    let words: Vec<String> = text.split_whitespace().map(str::to_ascii_uppercase).collect();
+    let is = words.iter().rposition(|word| word == "IS")?;
+    let behind: Vec<&str> = words.iter().skip(is + 1).map(String::as_str).filter(|word| *word != "NOT").collect();
+    let since = match behind.as_slice() {
+        ["JSON", rest @ ..] if rest.iter().all(|word| OF_JSON.contains(word)) => 16,
+        ["NORMALIZED"] | [_, "NORMALIZED"] => 13,
+        _ => return None,
+    };
+    behind.first().filter(|_| !version.at_least(since)).map(|word| (*word).to_owned())
 }
 
 /// Whether the candidate is the one for just these types, which the server takes before it looks at any other.

@@ -34,6 +34,12 @@ impl PgVersion {
     }
 }
 
+impl Default for PgVersion {
+    fn default() -> Self {
+        Self::NEWEST
+    }
+}
+
 impl fmt::Display for PgVersion {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.minor {

@@ -219,8 +219,8 @@ fn indexes() {
         "REINDEX INDEX CONCURRENTLY i; REINDEX (CONCURRENTLY, VERBOSE) TABLE t; REINDEX (CONCURRENTLY false) SCHEMA s; REINDEX DATABASE",
         r#"
         Reindex{target:Index(i), concurrently:true}
-        Reindex{target:Table(t), concurrently:true}
-        Reindex{target:Schema("s")}
+        Reindex{target:Table(t), concurrently:true, option:"concurrently"}
+        Reindex{target:Schema("s"), option:"concurrently"}
         Reindex{target:Database(None)}
         "#,
     );

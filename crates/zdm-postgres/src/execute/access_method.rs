@@ -9,9 +9,10 @@ use super::{Run, Step, refuse};
 use crate::catalog::{Catalog, Column, Index, Table, UserTypeKind};
 use crate::data_type::DataType;
 use crate::expr::ExprNode;
-use crate::name::Ident;
+use crate::name::{Ident, QualifiedName};
 use crate::statement::{IndexElement, IndexKey};
 use crate::typing::{Columns, Place, Value};
+use crate::version::PgVersion;
 
 /// An operator class of the server's own.
 struct Class {
@@ -19,11 +20,13 @@ struct Class {
     name: &'static str,
     data_type: &'static str,
     default: bool,
+    /// The first version that has it, after 12.
+    since: u16,
 }
 
-fn classes() -> &'static [Class] {
+fn classes(version: PgVersion) -> impl Iterator<Item = &'static Class> + Clone {
     static TABLE: OnceLock<Vec<Class>> = OnceLock::new();
-    TABLE.get_or_init(|| {
+    let all = TABLE.get_or_init(|| {
         let lines = include_str!("access_method/classes.txt").lines().filter(|line| !line.starts_with('#'));
         lines
             .filter_map(|line| {
@@ -33,10 +36,12 @@ fn classes() -> &'static [Class] {
                     name: words.next()?,
                     data_type: words.next()?,
                     default: words.next()? == "d",
+                    since: words.next().and_then(|word| word.strip_prefix('+')?.parse().ok()).unwrap_or(0),
                 })
             })
             .collect()
-    })
+    });
+    all.iter().filter(move |class| version.at_least(class.since))
 }
 
 /// `amcanunique`, `amcaninclude`, `amcanmulticol`, `amcanorder`, `amgettuple` (which EXCLUDE wants).
@@ -68,7 +73,7 @@ impl Run {
     /// `DefineIndex` and `ComputeIndexAttrs`, as far as method and types decide. `excluding`: the operators of EXCLUDE.
     pub(super) fn check_access_method(&mut self, index: &Index, table: Option<&Table>, excluding: &[&str]) -> Step {
         self.check_method(index, !excluding.is_empty())?;
-        check_index_options(index.method.as_str(), &index.options)?;
+        check_index_options(index.method.as_str(), &index.options, self.version)?;
         self.check_elements(index, table, excluding)
     }
 
@@ -158,8 +163,9 @@ impl Run {
         }
         let more = self.catalog().has_own_operators() || self.catalog().is_incomplete();
         let Some(served) = served_types(self.catalog(), data_type) else { return Ok(()) };
-        if let Some(opclass) = &element.opclass {
-            let known = classes().iter().find(|class| class.method == method && opclass.name == class.name);
+        if let Some(opclass) = element.opclass.as_ref().filter(|class| !is_forgotten(class, self.version)) {
+            let same = |class: &&Class| class.method == method && opclass.name == class.name;
+            let known = classes(self.version).find(same);
             let trigrams = matches!(opclass.name.as_str(), "gin_trgm_ops" | "gist_trgm_ops");
             return match known {
                 None if trigrams && !served.contains(&"text") => {
@@ -169,14 +175,18 @@ impl Run {
                     refuse("42804", format!("operator class \"{}\" does not accept data type {shown}", opclass.name))
                 }
                 Some(_) => Ok(()),
+                None if !more && classes(PgVersion::NEWEST).any(|class| same(&class)) => refuse(
+                    "42704",
+                    format!("operator class \"{}\" does not exist for access method \"{method}\"", opclass.name),
+                ),
                 None => {
                     self.may_fail_always("42704", format!("operator class {opclass} does not exist"));
                     Ok(())
                 }
             };
         }
-        let own =
-            classes().iter().any(|class| class.method == method && class.default && served.contains(&class.data_type));
+        let own = classes(self.version)
+            .any(|class| class.method == method && class.default && served.contains(&class.data_type));
         if own || more || !self.extensions_are_known() {
             return Ok(());
         }
@@ -220,8 +230,8 @@ impl Run {
         }
         let data_type = self.type_of_element(element, table)?;
         let served = served_types(self.catalog(), &data_type)?;
-        let own =
-            classes().iter().any(|class| method == class.method && class.default && served.contains(&class.data_type));
+        let own = classes(self.version)
+            .any(|class| method == class.method && class.default && served.contains(&class.data_type));
         if own { None } else { self.brought_by(method.as_str(), &data_type, &served) }
     }
 
@@ -236,9 +246,11 @@ impl Run {
 
     /// The same of one element.
     pub(super) fn drop_defaults(&self, method: &Ident, element: &mut IndexElement, table: &Table) {
+        element.opclass.take_if(|class| is_forgotten(class, self.version));
         if let Some(opclass) = &element.opclass
             && element.options.is_empty()
-            && let Some(class) = classes().iter().find(|class| method == class.method && opclass.name == class.name)
+            && let Some(class) =
+                classes(self.version).find(|class| method == class.method && opclass.name == class.name)
             && class.default
             && opclass.schema.as_ref().is_none_or(|schema| schema == "pg_catalog")
             && let Some(data_type) = self.type_of_element(element, table)
@@ -268,8 +280,8 @@ impl Run {
         };
         let polymorphic = served.iter().find(|name| name.starts_with("any"));
         let input = input(polymorphic.map_or("", |name| name));
-        let class =
-            classes().iter().find(|class| class.method == method && class.default && served.contains(&class.data_type));
+        let class = classes(self.version)
+            .find(|class| class.method == method && class.default && served.contains(&class.data_type));
         match crate::typing::commutes(operator, &input) {
             None => {
                 let condition = format!("operator does not exist: {0} {operator} {0}", self.shown(data_type));
@@ -299,6 +311,15 @@ impl Run {
     }
 }
 
+/// Before 13 names of earlier releases stood for the type's default class (`ResolveOpClass`).
+fn is_forgotten(class: &QualifiedName, version: PgVersion) -> bool {
+    !version.at_least(13)
+        && class.schema.is_none()
+        && ["network_ops", "timespan_ops", "datetime_ops", "lztext_ops", "timestamp_ops", "bigbox_ops"]
+            .iter()
+            .any(|name| class.name == *name)
+}
+
 /// Options of the operator classes that have some (`amoptsprocnum`), with their bounds.
 fn check_class_options(element: &IndexElement) -> Step {
     let Some(opclass) = element.opclass.as_ref().filter(|_| !element.options.is_empty()) else { return Ok(()) };
@@ -308,7 +329,7 @@ fn check_class_options(element: &IndexElement) -> Step {
             &[("n_distinct_per_range", Some((-1.0, 2_147_483_647.0))), ("false_positive_rate", Some((0.0001, 0.25)))]
         }
         name if name.ends_with("_minmax_multi_ops") => &[("values_per_range", Some((8.0, 256.0)))],
-        name if classes().iter().any(|class| class.name == name) => {
+        name if classes(PgVersion::NEWEST).any(|class| class.name == name) => {
             return refuse("22023", format!("operator class {name} has no options"));
         }
         _ => return Ok(()),
@@ -338,7 +359,7 @@ fn family(class: &Class) -> &'static str {
 fn is_own(catalog: &Catalog, base: &DataType) -> bool {
     base.name.schema.is_none()
         && catalog.user_type(&base.name).is_none()
-        && crate::cast::is_builtin_type(base.name.name.as_str(), crate::version::PgVersion::major(18))
+        && crate::cast::is_builtin_type(base.name.name.as_str(), PgVersion::NEWEST)
 }
 
 /// The types whose operator classes serve values of the type, the closest first; `None` where it is not one that is known.
@@ -365,7 +386,7 @@ fn served_types(catalog: &Catalog, data_type: &DataType) -> Option<Vec<&'static 
         _ if name.ends_with("multirange") => vec!["anymultirange"],
         _ if name.ends_with("range") => vec!["anyrange"],
         _ if name.starts_with("reg") => vec!["oid"],
-        _ => match classes().iter().find(|class| class.data_type == name) {
+        _ => match classes(catalog.version).find(|class| class.data_type == name) {
             Some(class) => vec![class.data_type],
             None => vec!["none"],
         },
@@ -373,8 +394,12 @@ fn served_types(catalog: &Catalog, data_type: &DataType) -> Option<Vec<&'static 
 }
 
 /// Storage parameters of an access method (manual, "CREATE INDEX", "Index Storage Parameters"), with their bounds.
-pub(super) fn check_index_options(method: &str, options: &[(String, String)]) -> Step {
+pub(super) fn check_index_options(method: &str, options: &[(String, String)], version: PgVersion) -> Step {
     let known: &[(&str, Option<(f64, f64)>)] = match method {
+        // Since 13 an index keeps equal values once.
+        "btree" if !version.at_least(13) => {
+            &[("fillfactor", Some((10.0, 100.0))), ("vacuum_cleanup_index_scale_factor", Some((0.0, 1e10)))]
+        }
         "btree" => &[
             ("fillfactor", Some((10.0, 100.0))),
             ("deduplicate_items", None),

@@ -205,7 +205,10 @@ impl Run {
         }
         for (position, element) in index.elements.iter().enumerate() {
             let sorted_otherwise = element.descending || element.nulls_first == Some(true);
-            if sorted_otherwise || element.opclass.is_some() || element.collation.is_some() {
+            if sorted_otherwise
+                || element.opclass.is_some()
+                || (element.collation.is_some() && self.version.at_least(13))
+            {
                 return refuse(
                     "42809",
                     format!(

@@ -260,12 +260,15 @@ impl Run {
                         "0A000",
                         if self.version.at_least(18) {
                             "constraints cannot be altered to be NOT VALID"
+                        } else if !self.version.at_least(13) {
+                            "ALTER CONSTRAINT statement constraints cannot be marked NOT VALID"
                         } else {
                             "FOREIGN KEY constraints cannot be marked NOT VALID"
                         },
                     );
                 }
                 AlterTableAction::DropExpression { .. } => self.since(13, "EXPRESSION")?,
+                AlterTableAction::DependsOnExtension { no: true, .. } => self.since(13, "DEPENDS")?,
                 AlterTableAction::SetCompression { .. } => self.since(14, "COMPRESSION")?,
                 AlterTableAction::SetAccessMethod { method: None } if self.version.at_least(15) => {
                     self.since(17, "DEFAULT")?;
@@ -274,7 +277,9 @@ impl Run {
                 AlterTableAction::DetachPartition { concurrently: true, .. } => self.since(14, "CONCURRENTLY")?,
                 AlterTableAction::DetachPartition { finalize: true, .. } => self.since(14, "FINALIZE")?,
                 AlterTableAction::AlterConstraint { inherit: Some(false), .. } if !self.version.at_least(18) => {
-                    return refuse("0A000", "FOREIGN KEY constraints cannot be marked NO INHERIT");
+                    let since_13 = self.version.at_least(13);
+                    let what = if since_13 { "FOREIGN KEY" } else { "ALTER CONSTRAINT statement" };
+                    return refuse("0A000", format!("{what} constraints cannot be marked NO INHERIT"));
                 }
                 AlterTableAction::AlterConstraint { inherit: Some(true), .. } => self.since(18, "INHERIT")?,
                 AlterTableAction::AddConstraint(constraint) => {
@@ -1330,7 +1335,7 @@ impl Run {
             if attached || self.table(child).foreign {
                 continue;
             }
-            let columns = crate::naming::index_column_names(&known.elements, &known.include);
+            let columns = crate::naming::index_column_names(&known.elements, &known.include, self.version);
             let addition = crate::naming::columns_part(columns.iter().map(String::as_str));
             let name = crate::naming::relation_name(self.catalog(), child, Some(&addition), "idx", false).name;
             let copy = crate::catalog::Index { name, parent: Some(parent.clone()), valid: true, ..known.clone() };

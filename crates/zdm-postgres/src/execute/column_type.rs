@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::alter_table::Queue;
+use super::create_table::check_fault;
 use super::not_null::not_null_constraint;
 use super::{Run, Step, refuse};
 use crate::cast::{Change, Context, TimeZone};
@@ -68,11 +69,15 @@ impl Run {
     pub(super) fn prepare_actions(&self, name: &QualifiedName, actions: &[AlterTableAction], only: bool) -> Step {
         let table = self.table(name);
         let change = |action| type_change(&table, action);
-        // Before 13 all the conversions are read before the first column is looked at.
+        // Before 13 the whole statement is read before the first column is looked at.
         let together = !self.version.at_least(13);
         if together {
             for (column, _, using, _) in actions.iter().filter_map(change) {
                 self.check_using(&table, column, using)?;
+            }
+            for action in actions {
+                let AlterTableAction::AddColumn { column, .. } = action else { continue };
+                column.constraints.iter().try_for_each(|constraint| check_fault(&constraint.words))?;
             }
         }
         for action in actions {

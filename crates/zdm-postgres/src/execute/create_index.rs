@@ -11,6 +11,7 @@ use crate::name::{Ident, QualifiedName, Written};
 use crate::naming;
 use crate::statement::{CreateIndex, IndexElement, IndexKey, Persistence, Statement};
 use crate::typing::Place;
+use crate::version::PgVersion;
 
 impl Run {
     pub(super) fn create_index(&mut self, create: &CreateIndex) -> Step {
@@ -19,6 +20,9 @@ impl Run {
         }
         if create.if_not_exists && create.name.is_none() {
             return refuse("42601", "syntax error at or near \"ON\"");
+        }
+        if create.elements.iter().any(|element| !element.options.is_empty()) {
+            self.since(13, "(")?;
         }
         let name = self.open(&create.table)?;
         // Nobody else sees a temporary table.
@@ -131,7 +135,7 @@ impl Run {
     fn check_index(&mut self, index: &mut Index, table: Option<&Table>) -> Step {
         self.check_method(index, false)?;
         self.check_index_predicate(index, table)?;
-        check_index_options(index.method.as_str(), &index.options)?;
+        check_index_options(index.method.as_str(), &index.options, self.version)?;
         if let Some(table) = table {
             for element in &index.elements {
                 match &element.key {
@@ -239,7 +243,7 @@ impl Run {
                 continue;
             }
             let mut copy = Index { parent: Some(index_name.clone()), valid: true, ..index.clone() };
-            let columns = naming::index_column_names(&copy.elements, &copy.include);
+            let columns = naming::index_column_names(&copy.elements, &copy.include, self.version);
             let addition = naming::columns_part(columns.iter().map(String::as_str));
             copy.name = naming::relation_name(self.catalog(), &child, Some(&addition), "idx", false).name;
             self.make_index(&child, &copy, true);
@@ -312,7 +316,7 @@ impl Run {
     }
 
     fn chosen_index_name(&self, name: &QualifiedName, create: &CreateIndex) -> QualifiedName {
-        let columns = naming::index_column_names(&create.elements, &create.include);
+        let columns = naming::index_column_names(&create.elements, &create.include, self.version);
         let addition = naming::columns_part(columns.iter().map(String::as_str));
         naming::relation_name(self.catalog(), name, Some(&addition), "idx", false)
     }
@@ -386,7 +390,8 @@ fn check_kinds_of_columns(index: &Index, table: &Table) -> Step {
     }
     let row = |element: &IndexElement| matches!(&element.key, IndexKey::Expr(expr) if matches!(&*expr.node, ExprNode::Row(_)));
     if let Some(place) = index.elements.iter().position(row) {
-        let names = naming::index_column_names(&index.elements, &index.include);
+        // A row is called the same in every version.
+        let names = naming::index_column_names(&index.elements, &index.include, PgVersion::NEWEST);
         let name = names.get(place).map_or("row", String::as_str);
         return refuse("42P16", format!("column \"{name}\" has pseudo-type record"));
     }

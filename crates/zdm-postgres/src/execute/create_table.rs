@@ -504,7 +504,7 @@ impl Run {
             let copies = std::mem::take(&mut table.indexes);
             let mut placed = Vec::new();
             for mut index in copies {
-                let columns = naming::index_column_names(&index.elements, &index.include);
+                let columns = naming::index_column_names(&index.elements, &index.include, self.version);
                 let addition = naming::columns_part(columns.iter().map(String::as_str));
                 // The table is not in the catalog yet: names given here are remembered in the list.
                 let mut label = "idx".to_owned();
@@ -956,6 +956,12 @@ impl Run {
             KeyKind::Exclude { elements, .. } => elements.iter().map(|(element, _)| element.clone()).collect(),
             _ => columns.iter().map(|column| column_element(column.clone())).collect(),
         };
+        // `transformIndexStmt` reads them before anything else is looked at.
+        for element in elements.iter().filter(|_| !key.inherited) {
+            if let IndexKey::Expr(expr) = &element.key {
+                self.check_expression(&expr.node, Some(&table), Place::IndexExpression)?;
+            }
+        }
         let constraint_name = if let Some(given) = &key.name {
             let given = given.truncated();
             if self.catalog().relation(&name.sibling(given.clone())).is_some() {
@@ -969,7 +975,7 @@ impl Run {
             }
             given
         } else {
-            let names = naming::index_column_names(&elements, &key.include);
+            let names = naming::index_column_names(&elements, &key.include, self.version);
             let joined = naming::columns_part(names.iter().map(String::as_str));
             let addition = (label != "pkey").then_some(joined.as_str());
             naming::relation_name(self.catalog(), name, addition, label, true).name
@@ -1177,7 +1183,7 @@ impl Run {
         if !query.star {
             let name = |output: &crate::statement::OutputColumn| match &output.name {
                 Some(name) => name.clone(),
-                None => output_name(&output.expr.node),
+                None => output_name(&output.expr.node, self.version),
             };
             return (!query.output.is_empty()).then(|| query.output.iter().map(name).collect());
         }
@@ -1227,7 +1233,7 @@ impl Run {
             let data_type = self.output_type(&output.expr.node, query, depth)?;
             let name = match &output.name {
                 Some(name) => name.clone(),
-                None => output_name(&output.expr.node),
+                None => output_name(&output.expr.node, self.version),
             };
             columns.push(plain_column(&name, &data_type));
         }
@@ -1407,8 +1413,8 @@ impl Run {
 }
 
 /// The name of an output column that is given none.
-fn output_name(node: &ExprNode) -> Ident {
-    Ident::new(naming::figure_name(node).map_or_else(|| "?column?".to_owned(), |(name, _)| name))
+fn output_name(node: &ExprNode, version: crate::version::PgVersion) -> Ident {
+    Ident::new(naming::figure_name(node, version).map_or_else(|| "?column?".to_owned(), |(name, _)| name))
 }
 
 /// Whether a key is WITHOUT OVERLAPS: only such a one has an index of another method than btree.

@@ -1149,7 +1149,7 @@ impl Run {
             self.plan(&name, LockMode::RowExclusive, !prunes);
         }
         // Before 14 the bound is read whether it is needed or not (`InitResultRelInfo`).
-        if !self.version.at_least(14) && self.has_storage(&name) {
+        if !self.version.at_least(14) && (dml.only.0 || self.has_storage(&name)) {
             self.read_bound_of(&name);
         }
         let mut tables = vec![name.clone()];

@@ -194,7 +194,8 @@ impl Run {
             );
         }
         if existing.attributes.enforced {
-            self.unhook_referenced(key);
+            let whole = self.version.at_least(13);
+            self.unhook_referenced(child, key, whole);
         }
         self.catalog_mut().edit_table(child, |table| {
             for known in table.constraints.iter_mut().filter(|known| known.name == existing.name) {
@@ -383,19 +384,40 @@ impl Run {
             self.lock(&partition, LockMode::AccessExclusive);
         }
         if enforced {
-            self.unhook_referenced(key);
+            self.unhook_referenced(name, key, true);
         }
     }
 
-    /// Before 15 a partitioned table has no triggers of keys that reference it.
-    fn unhook_referenced(&mut self, key: &ForeignKey) {
-        let mut referenced = self.partitions(&key.table);
-        referenced.push(key.table.clone());
-        for table in referenced {
+    /// Before 15 a partitioned table has no triggers of keys that reference it, but for one that a partition has kept as
+    /// its own: version 12 makes them for the table itself and for none of its partitions.
+    fn unhook_referenced(&mut self, name: &QualifiedName, key: &ForeignKey, whole: bool) {
+        let mut partitions = self.partitions(&key.table);
+        let kept = !self.version.at_least(13) && self.is_without_parts(name, key);
+        if kept || !whole {
+            partitions.clear();
+        }
+        if kept || self.version.at_least(15) || self.has_storage(&key.table) {
+            self.lock(&key.table, LockMode::AccessExclusive);
+        }
+        for table in partitions {
             if self.version.at_least(15) || self.has_storage(&table) {
                 self.lock(&table, LockMode::AccessExclusive);
             }
         }
+    }
+
+    /// Whether the key has nothing for the partitions of the table that it references.
+    fn is_without_parts(&self, name: &QualifiedName, key: &ForeignKey) -> bool {
+        let table = self.table(name);
+        let own = |known: &&Constraint| {
+            !known.inherited && matches!(&known.kind, ConstraintKind::ForeignKey(other) if other == key)
+        };
+        !self.partitions(&key.table).is_empty()
+            && table
+                .constraints
+                .iter()
+                .find(own)
+                .is_some_and(|known| table.part_keys.iter().all(|part| part.key != known.name))
     }
 
     /// The partitions of a partitioned table at every level; none of a table with inheritance children.
@@ -451,8 +473,12 @@ impl Run {
     /// Keys that reference the parent reach into a new partition. Before 15 their tables are only read for it.
     pub(super) fn hook_keys_into(&mut self, parent: &QualifiedName, child: &QualifiedName) {
         let mode = if self.version.at_least(15) { LockMode::ShareRowExclusive } else { LockMode::AccessShare };
-        for (referencing, constraint, _) in self.keys_into(parent) {
+        for (referencing, constraint, key) in self.keys_into(parent) {
             self.lock(&referencing, mode);
+            // Version 12 leaves out what references itself (`CloneFkReferenced`).
+            if referencing == key.table && !self.version.at_least(13) {
+                continue;
+            }
             for partition in std::iter::once(child.clone()).chain(self.partitions_in_turn(child)) {
                 self.add_part_key(&referencing, &constraint.name, &partition);
             }

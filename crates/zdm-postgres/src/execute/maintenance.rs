@@ -274,6 +274,9 @@ impl Run {
     }
 
     pub(super) fn reindex(&mut self, reindex: &Reindex) -> Step {
+        if let Some(option) = &reindex.option {
+            self.since(14, &option.as_str().to_ascii_uppercase())?;
+        }
         let mut indexes: Vec<(QualifiedName, QualifiedName)> = Vec::new();
         let all_of = |run: &Self, name: &QualifiedName| -> Vec<(QualifiedName, QualifiedName)> {
             run.catalog()
@@ -305,6 +308,9 @@ impl Run {
                     .any(|index| index.name == name.name && index.constraint && index.method != "btree");
                 if reindex.concurrently && excludes {
                     return refuse("0A000", "concurrent index creation for exclusion constraints is not supported");
+                }
+                if !self.has_storage(&table) && !self.version.at_least(14) {
+                    return refuse("0A000", "REINDEX is not yet implemented for partitioned indexes");
                 }
                 indexes.push((table.clone(), name.clone()));
                 if !self.has_storage(&table) {

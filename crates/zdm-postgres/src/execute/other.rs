@@ -90,7 +90,10 @@ impl Run {
                     }
                 });
             }
-            Statement::AlterOnTable { kind, name, table, rename_to } => {
+            Statement::AlterOnTable { kind, name, table, rename_to, no } => {
+                if *no {
+                    self.since(13, "NO")?;
+                }
                 return self.alter_on_table(*kind, name, table, rename_to.as_ref());
             }
             Statement::CreateSchema { name, if_not_exists, elements } => {
@@ -609,6 +612,12 @@ impl Run {
             enabled: true,
         };
         let known = table.triggers.iter().find(|known| known.name == trigger.name);
+        // Before 14 the constraint is made before the name of the trigger is looked at.
+        let same_constraint =
+            trigger.constraint.as_ref().is_some_and(|constraint| table.has_constraint(constraint.as_str()));
+        if same_constraint && !self.version.at_least(14) {
+            return same_constraint_name();
+        }
         if known.is_some() && !create.or_replace {
             return existing_object(ObjectKind::Trigger, &trigger.name, &name);
         }
@@ -622,7 +631,7 @@ impl Run {
                 format!("trigger \"{}\" for relation \"{}\" is a constraint trigger", trigger.name, name.name),
             );
         }
-        if trigger.constraint.as_ref().is_some_and(|constraint| table.has_constraint(constraint.as_str())) {
+        if same_constraint {
             return same_constraint_name();
         }
         for (place, column) in create.update_of.iter().enumerate() {
@@ -1318,7 +1327,9 @@ impl Run {
             Some(Relation::Index { table }) => {
                 let known = self.catalog().indexes_of(table).iter().find(|index| index.name == name.name);
                 match known {
-                    Some(index) => super::access_method::check_index_options(index.method.as_str(), &options),
+                    Some(index) => {
+                        super::access_method::check_index_options(index.method.as_str(), &options, self.version)
+                    }
                     None => Ok(()),
                 }
             }

@@ -39,8 +39,8 @@ impl Run {
     /// The parameter, where it is one whose values are known; 42704 where there is none of that name.
     fn find_parameter(&self, name: &str) -> Step<Option<(String, &'static Parameter)>> {
         let name = name.to_ascii_lowercase();
-        // A name with a dot is anybody's; before 14 the table does not reach.
-        if name.contains('.') || HIDDEN.contains(&name.as_str()) || !self.version.at_least(14) {
+        // A name with a dot is anybody's.
+        if name.contains('.') || HIDDEN.contains(&name.as_str()) {
             return Ok(None);
         }
         let fits = |parameter: &&Parameter| {

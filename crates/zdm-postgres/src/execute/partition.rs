@@ -7,7 +7,9 @@ use super::create_table::{Check, Key, KeyKind, of_ranges};
 use super::not_null::{hands_down, not_null_constraint};
 use super::other::same_constraint_name;
 use super::{Run, Step, not_for_relation, refuse};
-use crate::catalog::{Column, Constraint, ConstraintKind, ForeignKey, Index, Relation, Table, Trigger, UserTypeKind};
+use crate::catalog::{
+    Column, Constraint, ConstraintKind, ForeignKey, Index, PartKey, Relation, Table, Trigger, UserTypeKind,
+};
 use crate::data_type::{DataType, quoted_if_needed};
 use crate::effects::{UncertainEffect, Waits};
 use crate::expr::ExprNode;
@@ -115,14 +117,9 @@ impl Run {
             }
         }
         self.check_transition_triggers(&child, "a partition")?;
-        if self.version.at_least(14) {
-            self.check_bound(&child, name, bound)?;
-        }
+        self.check_bound(&child, name, bound)?;
         self.check_child_columns(&child_table, &table)?;
         self.check_inherited_constraints(&child, name)?;
-        if !self.version.at_least(14) {
-            self.check_bound(&child, name, bound)?;
-        }
         // Rows that belong to the new partition are looked for in the default one.
         // The bounds of the parents are the partition's, too.
         self.read_bound_of(name);
@@ -477,7 +474,7 @@ impl Run {
                 };
                 self.add_key(child, &key, false)?;
             } else {
-                let columns = naming::index_column_names(&index.elements, &index.include);
+                let columns = naming::index_column_names(&index.elements, &index.include, self.version);
                 let addition = naming::columns_part(columns.iter().map(String::as_str));
                 let name = naming::relation_name(self.catalog(), child, Some(&addition), "idx", false).name;
                 let copy = Index { name, parent: Some(parent_index), valid: true, ..index.clone() };
@@ -512,16 +509,19 @@ impl Run {
         if let Some(default) = &default {
             self.lock(default, LockMode::AccessExclusive);
         }
-        // The keys that the partition had from its parent become its own; before 15 those to partitioned tables are lost.
+        // The keys that the partition had from its parent become its own; 13 and 14 lose those to partitioned tables, with
+        // their triggers.
         let mut lost = Vec::new();
         for constraint in &self.table(&child).constraints {
             if let ConstraintKind::ForeignKey(key) = &constraint.kind
                 && constraint.inherited
             {
-                if !self.version.at_least(15) && self.table(&key.table).partition_by.is_some() {
+                if matches!(self.version.major, 13 | 14) && self.table(&key.table).partition_by.is_some() {
                     lost.push(constraint.name.clone());
-                } else {
+                } else if self.version.at_least(13) {
                     self.lock_referenced(&key.table);
+                } else {
+                    self.lock(&key.table.clone(), LockMode::ShareRowExclusive);
                 }
             }
         }
@@ -548,9 +548,8 @@ impl Run {
             self.check_not_in_use(&child, "ALTER TABLE")?;
         }
         // Before 14 the partition itself is only kept from other schema changes.
-        let child_mode =
-            if self.version.at_least(14) { LockMode::AccessExclusive } else { LockMode::ShareUpdateExclusive };
-        self.lock(&child, child_mode);
+        let strong = self.version.at_least(14) || !lost.is_empty();
+        self.lock(&child, if strong { LockMode::AccessExclusive } else { LockMode::ShareUpdateExclusive });
         // What the partition is divided into is told of it (all branches since October 2021).
         for below in self.catalog().descendants(&child) {
             self.lock(&below, LockMode::AccessExclusive);
@@ -560,9 +559,7 @@ impl Run {
             self.detached.insert(child.clone());
         }
         self.detach_references(name, &child);
-        if self.version.at_least(13) {
-            self.drop_cloned_triggers(name, &child);
-        }
+        self.drop_cloned_triggers(name, &child);
         for index in self.table(&child).indexes.iter().filter(|index| index.parent.is_some()) {
             self.lock(&child.sibling(index.name.clone()), LockMode::AccessExclusive);
         }
@@ -589,7 +586,9 @@ impl Run {
                 index.parent = None;
             }
         });
-        self.add_part_keys_of(&child);
+        if self.version.at_least(13) {
+            self.add_part_keys_of(&child);
+        }
         Ok(())
     }
 
@@ -776,7 +775,12 @@ impl Run {
 
     /// Rows elsewhere that reference the partition forbid its leaving, so they are looked for.
     fn detach_references(&mut self, name: &QualifiedName, child: &QualifiedName) {
-        for (referencing, _, key) in self.keys_into(name) {
+        for (referencing, constraint, key) in self.keys_into(name) {
+            // Version 12 has nothing for partitions that came to a table which references itself.
+            let reaches = |part: &PartKey| part.key == constraint.name && part.partition == *child;
+            if !self.version.at_least(13) && !self.table(&referencing).part_keys.iter().any(reaches) {
+                continue;
+            }
             self.may_fail(child, "23503", format!("a row of {referencing} references one of {child}"));
             self.lock(&referencing, LockMode::AccessExclusive);
             // Before 15 what is divided has no action triggers, which are removed (`addFkRecurseReferenced`).
@@ -901,6 +905,9 @@ impl Run {
         if let Some(Relation::Index { table }) = self.catalog().relation(parent_index)
             && self.has_storage(table)
         {
+            if !self.version.at_least(13) {
+                return refuse("42P17", format!("index \"{}\" is not partitioned", parent_index.name));
+            }
             return refuse(
                 "42809",
                 if self.version.at_least(15) {
@@ -910,7 +917,8 @@ impl Run {
                 },
             );
         }
-        if bounded {
+        // Version 12 passes over the bound.
+        if bounded && self.version.at_least(13) {
             return refuse("42P17", format!("\"{}\" is not a partitioned table", parent_index.name));
         }
         let Some(child_index) = self.find(child_index) else {

@@ -3,7 +3,7 @@
 use super::create_table::is_system_column;
 use super::{Run, Step, refuse};
 use crate::catalog::Table;
-use crate::expr::ExprNode;
+use crate::expr::{ExprNode, SqlExpr};
 use crate::name::Ident;
 use crate::statement::PartitionBy;
 use crate::typing::Place;
@@ -24,9 +24,15 @@ impl Run {
         if table.assumed {
             return Ok(());
         }
+        let whole = |expression: &SqlExpr| expression.node.columns().iter().any(own_row);
+        let since_13 = self.version.at_least(13);
+        if !since_13 && partition_by.expressions.iter().any(whole) {
+            return whole_row();
+        }
         for column in &partition_by.columns {
             match table.column(column.as_str()) {
                 Some(known) if known.generated.is_some() => return computed(),
+                None if own_row(column) && !since_13 => return whole_row(),
                 None if own_row(column) => Self::check_row_as_key(table)?,
                 None if is_system_column(column) => {
                     return refuse("42P17", format!("cannot use system column \"{column}\" in partition key"));
@@ -77,6 +83,10 @@ fn is_constant(node: &ExprNode) -> bool {
         ExprNode::Prefix { expr, .. } => is_constant(expr),
         _ => false,
     }
+}
+
+fn whole_row<T>() -> Step<T> {
+    refuse("42P17", "partition key expressions cannot contain whole-row references")
 }
 
 fn computed<T>() -> Step<T> {

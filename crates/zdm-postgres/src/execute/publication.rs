@@ -300,6 +300,9 @@ impl Run {
     fn check_published_relation(&self, name: &QualifiedName) -> Step {
         let since_15 = self.version.at_least(15);
         let relation = &name.name;
+        if !self.version.at_least(13) && self.table(name).partition_by.is_some() {
+            return refuse("0A000", format!("\"{relation}\" is a partitioned table"));
+        }
         let no_table = self.catalog().table(name).is_none() && self.catalog().relation(name).is_some();
         if no_table || self.table(name).foreign {
             return refuse(

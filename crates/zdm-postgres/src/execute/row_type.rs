@@ -68,7 +68,7 @@ impl Run {
                         if self.resolve_type(data_type).is_ok_and(|resolved| stores(&resolved))),
                     IndexKey::Column(_) => false,
                 })?;
-                let names = naming::index_column_names(&index.elements, &index.include);
+                let names = naming::index_column_names(&index.elements, &index.include, self.version);
                 Some((index.name.clone(), Ident::from(names.get(place)?.as_str())))
             })
         })

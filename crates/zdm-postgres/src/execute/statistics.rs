@@ -58,8 +58,15 @@ impl Run {
         }
         if let Some(known) = self.catalog().table(&table).cloned() {
             for element in elements {
+                if element.column().is_none() && !self.version.at_least(14) {
+                    return refuse("0A000", "only simple column references are allowed in CREATE STATISTICS");
+                }
                 check_element(element, &known)?;
             }
+        }
+        // Before 14 the kinds came last.
+        if !self.version.at_least(14) {
+            check_several(elements)?;
         }
         if let ([IndexKey::Expr(_)], [_, ..]) = (elements, kinds) {
             return refuse(
@@ -71,15 +78,7 @@ impl Run {
         if let Some(unknown) = kinds.iter().find(|kind| !known(kind)) {
             return refuse("42601", format!("unrecognized statistics kind \"{unknown}\""));
         }
-        if let [IndexKey::Column(_)] = elements {
-            return refuse("42P17", "extended statistics require at least 2 columns");
-        }
-        for (place, element) in elements.iter().enumerate() {
-            if elements.iter().take(place).any(|known| known == element) {
-                let what = if element.column().is_some() { "column name" } else { "expression" };
-                return refuse("42701", format!("duplicate {what} in statistics definition"));
-            }
-        }
+        check_several(elements)?;
         let statistics = Statistics { table, elements: elements.to_vec() };
         self.catalog_mut().statistics.insert_mut(name, statistics);
         Ok(())
@@ -133,6 +132,20 @@ impl Run {
             self.catalog_mut().statistics.insert_mut(name, known);
         }
     }
+}
+
+/// One column says nothing of others, and none is named twice.
+fn check_several(elements: &[IndexKey]) -> Step {
+    if let [IndexKey::Column(_)] = elements {
+        return refuse("42P17", "extended statistics require at least 2 columns");
+    }
+    for (place, element) in elements.iter().enumerate() {
+        if elements.iter().take(place).any(|known| known == element) {
+            let what = if element.column().is_some() { "column name" } else { "expression" };
+            return refuse("42701", format!("duplicate {what} in statistics definition"));
+        }
+    }
+    Ok(())
 }
 
 /// Columns are there, are the table's own, and have a value in its rows.

@@ -1,9 +1,9 @@
-"""Writes operators.txt and functions.txt from pg_operator and pg_proc of versions 14 to 18, by psql -At -F ' ':
+"""Writes operators.txt and functions.txt from pg_operator and pg_proc of versions 12 to 18, by psql -At -F ' ':
 
     select o.oprname, coalesce(l.typname, '-'), r.typname, x.typname, case when o.oprcom = o.oid then 'c' else '-' end,
            p.provolatile
     from pg_operator o left join pg_type l on l.oid = oprleft join pg_type r on r.oid = oprright
-    join pg_type x on x.oid = oprresult join pg_proc p on p.oid = oprcode;                      (operators.14 …)
+    join pg_type x on x.oid = oprresult join pg_proc p on p.oid = oprcode;                      (operators.12 …)
 
     select proname, prokind, case when proretset then 's' else '-' end, provolatile,
            case when provariadic <> 0 then 'v' else '-' end, pronargdefaults, x.typname,
@@ -11,11 +11,11 @@
             from unnest(proargtypes::oid[]) with ordinality u (o, n) join pg_type t on t.oid = u.o)
     from pg_proc join pg_type x on x.oid = prorettype where pronamespace = 11
     and not 'internal'::regtype = any (proargtypes::oid[])
-    and prorettype not in ('internal'::regtype, 'trigger'::regtype, 'event_trigger'::regtype);   (functions.14 …)
+    and prorettype not in ('internal'::regtype, 'trigger'::regtype, 'event_trigger'::regtype);   (functions.12 …)
 """
 
-VERSIONS = range(14, 19)
-HEADER = "# Written by merge.py from the catalogs of versions 14 to 18; +since, -until.\n"
+VERSIONS = range(12, 19)
+HEADER = "# Written by merge.py from the catalogs of versions 12 to 18; +since, -until.\n"
 
 
 def array(name):
@@ -50,9 +50,9 @@ def merge(kind, title, read):
             out.write(row + since + until + "\n")
 
 
-merge("operators", "# pg_operator: name, left, right, result, c where it is its own commutator, volatility.\n", operator)
+merge("operators", "# pg_operator: name, left, right, result, c where it is its own commutator and its volatility.\n", operator)
 merge(
     "functions",
-    "# pg_proc: name, kind (f, a, w), s of a set, v variadic, volatility, defaults, result, arguments.\n",
+    "# pg_proc: name, kind (f, a, w), s of a set, v variadic, volatility and number of defaults, result, arguments.\n",
     function,
 )

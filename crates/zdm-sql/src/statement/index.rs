@@ -2,7 +2,7 @@
 
 use zdm_postgres::expr::{ExprNode, SqlExpr};
 use zdm_postgres::statement::{CreateIndex, IndexElement, IndexKey, Reindex, ReindexTarget};
-use zdm_postgres::{QualifiedName, Statement};
+use zdm_postgres::{Ident, QualifiedName, Statement};
 
 use super::alter_table::only;
 use super::table::options;
@@ -128,11 +128,14 @@ fn is_keyword_function(cursor: &Cursor<'_>) -> bool {
 /// `REINDEX [( options )] { INDEX | TABLE | SCHEMA | DATABASE | SYSTEM } [CONCURRENTLY] [name]`.
 pub(super) fn reindex(cursor: &mut Cursor<'_>) -> Read<Statement> {
     cursor.expect("REINDEX")?;
-    let mut concurrently = false;
+    let (mut concurrently, mut option) = (false, None);
     if cursor.is_kind(Kind::LParen) {
         for (name, value) in spaced_options(cursor)? {
             if name == "concurrently" {
                 concurrently = is_on(&value);
+            }
+            if name != "verbose" && option.is_none() {
+                option = Some(Ident::new(name));
             }
         }
     }
@@ -149,7 +152,7 @@ pub(super) fn reindex(cursor: &mut Cursor<'_>) -> Read<Statement> {
         "DATABASE" => ReindexTarget::Database(optional(cursor)?),
         _ => ReindexTarget::System(optional(cursor)?),
     };
-    Ok(Statement::Reindex(Reindex { target, concurrently }))
+    Ok(Statement::Reindex(Reindex { target, concurrently, option }))
 }
 
 /// `( VERBOSE, ANALYZE false )`: name and value without a sign between them.

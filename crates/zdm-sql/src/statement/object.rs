@@ -606,7 +606,7 @@ pub(super) fn alter(cursor: &mut Cursor<'_>) -> Read<Statement> {
         let table = cursor.name()?;
         if cursor.accept_all(&["RENAME", "TO"]) {
             let rename_to = Some(cursor.ident()?);
-            return Ok(Statement::AlterOnTable { kind: ObjectKind::Policy, name, table, rename_to });
+            return Ok(Statement::AlterOnTable { no: false, kind: ObjectKind::Policy, name, table, rename_to });
         }
         let PolicyTail { roles, using, with_check, relations, .. } = policy_tail(cursor)?;
         return Ok(Statement::AlterPolicy { name, table, roles, using, with_check, relations });
@@ -618,12 +618,12 @@ pub(super) fn alter(cursor: &mut Cursor<'_>) -> Read<Statement> {
         cursor.expect("ON")?;
         let table = cursor.name()?;
         let rename_to = if cursor.accept_all(&["RENAME", "TO"]) { Some(cursor.ident()?) } else { None };
+        let no = rename_to.is_none() && cursor.accept("NO");
         if rename_to.is_none() {
-            cursor.accept("NO");
             cursor.expect_all(&["DEPENDS", "ON", "EXTENSION"])?;
             cursor.ident()?;
         }
-        return Ok(Statement::AlterOnTable { kind, name, table, rename_to });
+        return Ok(Statement::AlterOnTable { no, kind, name, table, rename_to });
     }
     if cursor.accept("PUBLICATION") {
         return alter_publication(cursor);

@@ -91,7 +91,12 @@ impl Run {
     /// `given`: whether rows have something else than DEFAULT for a column.
     fn check_given(&self, table: &Table, overriding: Option<Overriding>, given: &dyn Fn(&Column) -> bool) -> Step {
         for column in table.columns.iter().filter(|column| given(column)) {
-            let always = column.identity.as_ref().is_some_and(|identity| identity.always) && overriding.is_none();
+            // Before 13 OVERRIDING USER VALUE was for those BY DEFAULT alone.
+            let overridden = match overriding {
+                Some(Overriding::User) => self.version.at_least(13),
+                other => other.is_some(),
+            };
+            let always = column.identity.as_ref().is_some_and(|identity| identity.always) && !overridden;
             if !always && column.generated.is_none() {
                 continue;
             }
