@@ -6366,3 +6366,151 @@ ALTER TABLE q ADD CONSTRAINT f FOREIGN KEY (x) REFERENCES p; ALTER TABLE q DETAC
 ALTER TABLE p ADD CONSTRAINT f FOREIGN KEY (up) REFERENCES p ==> ALTER TABLE p DROP CONSTRAINT f
 ALTER TABLE p ADD CONSTRAINT f FOREIGN KEY (up) REFERENCES p ==> DROP TABLE p1
 ALTER TABLE p ADD CONSTRAINT f FOREIGN KEY (up) REFERENCES p ==> DROP TABLE p2
+
+-- base what later versions brought
+CREATE TABLE plant (id int PRIMARY KEY, name text, leaf jsonb, at timestamptz, span int4range, v tsvector, p point);
+CREATE TABLE bed (id int, kind int) PARTITION BY LIST (kind);
+CREATE TABLE bed_1 PARTITION OF bed FOR VALUES IN (1);
+CREATE TABLE bed_2 (id int, kind int);
+CREATE VIEW green AS SELECT id, name FROM plant;
+CREATE MATERIALIZED VIEW dry AS SELECT id, name FROM plant;
+CREATE FUNCTION grow() RETURNS trigger LANGUAGE plpgsql AS 'begin return new; end';
+CREATE FUNCTION twice(i int) RETURNS int LANGUAGE sql IMMUTABLE AS 'select $1 * 2';
+CREATE STATISTICS st ON id, name FROM plant;
+CREATE SEQUENCE counted;
+INSERT INTO plant (id, name) SELECT g, 'p' FROM generate_series(1, 1200) g;
+INSERT INTO bed SELECT g, 1 FROM generate_series(1, 1200) g;
+-- cases
+CREATE TRIGGER t BEFORE INSERT ON bed FOR EACH ROW EXECUTE FUNCTION grow()
+CREATE TRIGGER t AFTER INSERT ON bed FOR EACH ROW EXECUTE FUNCTION grow()
+CREATE TRIGGER t BEFORE INSERT ON bed EXECUTE FUNCTION grow()
+CREATE TRIGGER t BEFORE INSERT ON bed_1 FOR EACH ROW EXECUTE FUNCTION grow()
+CREATE OR REPLACE TRIGGER t BEFORE INSERT ON plant FOR EACH ROW EXECUTE FUNCTION grow()
+ALTER VIEW green RENAME COLUMN name TO title
+ALTER MATERIALIZED VIEW dry RENAME COLUMN name TO title
+ALTER STATISTICS st SET STATISTICS 100
+SELECT id FROM plant ORDER BY id FETCH FIRST 3 ROWS ONLY
+EXPLAIN (SETTINGS) SELECT 1
+ALTER TABLE plant ADD COLUMN x xid8
+ALTER TABLE plant ADD COLUMN x regcollation
+ALTER TABLE plant ADD COLUMN x int4multirange
+CREATE FUNCTION f(a anycompatible) RETURNS int LANGUAGE sql AS 'select 1'
+CREATE FUNCTION f(a anyelement) RETURNS int LANGUAGE sql AS 'select 1'
+CREATE FUNCTION f(a int) RETURNS int LANGUAGE sql RETURN a + 1
+CREATE FUNCTION f(a int) RETURNS int LANGUAGE sql BEGIN ATOMIC SELECT a + 1; END
+CREATE PROCEDURE f(INOUT a int) LANGUAGE sql AS 'select 1'
+ALTER TABLE plant ADD COLUMN x text COMPRESSION pglz
+CREATE TABLE z (a text COMPRESSION pglz)
+CREATE TABLE z (LIKE plant INCLUDING COMPRESSION)
+CREATE TABLE z (LIKE plant INCLUDING ALL)
+CREATE TABLE z (LIKE plant INCLUDING GENERATED INCLUDING STORAGE)
+ALTER TABLE plant ALTER COLUMN name SET COMPRESSION pglz
+CREATE INDEX i ON plant USING spgist (p) INCLUDE (id)
+CREATE INDEX i ON plant USING gist (p) INCLUDE (id)
+CREATE INDEX i ON plant (id) INCLUDE (name)
+CREATE INDEX i ON plant (id) WITH (deduplicate_items = off)
+CREATE INDEX i ON plant USING brin (id) WITH (autosummarize = on)
+CREATE INDEX i ON plant USING brin (id int4_bloom_ops)
+CREATE INDEX i ON plant USING brin (id int4_bloom_ops (false_positive_rate = 0.1))
+CREATE INDEX i ON plant USING gist (v tsvector_ops (siglen = 100))
+CREATE UNIQUE INDEX i ON plant (id) NULLS NOT DISTINCT
+CLUSTER VERBOSE plant USING plant_pkey
+ALTER TABLE bed DETACH PARTITION bed_1 FINALIZE
+ALTER TABLE plant ADD CHECK (leaf['a'] IS NOT NULL)
+ALTER TABLE plant ADD COLUMN u uuid DEFAULT gen_random_uuid()
+CREATE EXTENSION pgcrypto ==> ALTER TABLE plant ADD COLUMN u uuid DEFAULT gen_random_uuid()
+ALTER TABLE plant ADD CHECK (date_bin('1 day', at, at) > '2020-01-01')
+ALTER TABLE plant ADD CHECK (string_to_table(name, ',') = 'x')
+ALTER TABLE plant ADD CHECK (trim_array(ARRAY[1], 1) = ARRAY[1])
+ALTER TABLE plant ADD CHECK (min_scale(1.0) = 0)
+ALTER TABLE plant ADD CHECK (gcd(id, 2) = 1)
+ALTER TABLE plant ADD CHECK (bit_count('\x01'::bytea) = 1)
+ALTER TABLE plant ADD CHECK (unistr(name) = 'x')
+ALTER TABLE plant ADD CHECK (array_position(ARRAY['a'], name) = 1)
+ALTER TABLE plant ADD CHECK (!! id > 1)
+ALTER TABLE plant ADD CHECK (factorial(id) > 1)
+ALTER TABLE plant ADD CHECK (substring(name from 'x' for '#') = 'x')
+ALTER TABLE plant ADD CHECK (name SIMILAR TO 'x')
+ALTER TABLE plant ADD CHECK (extract(year from at) > 2000)
+ALTER TABLE plant ADD CHECK (extract(epoch from at) > 2000)
+CREATE INDEX ON plant (extract(year from at))
+CREATE INDEX ON plant (extract(year from at at time zone 'UTC'))
+CREATE INDEX ON plant ((at at time zone 'UTC'))
+CREATE INDEX ON plant (trim(name))
+CREATE INDEX ON plant (position('x' in name), overlay(name placing 'x' from 1), substring(name from 1 for 2), substring(name for 2), trim(leading 'x' from name))
+ALTER TABLE plant ADD COLUMN y int GENERATED ALWAYS AS (extract(year from at at time zone 'UTC')) STORED
+ALTER TABLE plant ADD COLUMN y numeric GENERATED ALWAYS AS (extract(year from at at time zone 'UTC')) STORED
+ALTER TABLE plant ADD COLUMN y float GENERATED ALWAYS AS (extract(year from at at time zone 'UTC')) STORED
+ALTER TABLE plant ADD COLUMN y int DEFAULT extract(year from now())
+ALTER TABLE plant ADD CHECK ((at, at) OVERLAPS (at, at))
+ALTER TABLE plant ADD CHECK (at at time zone 'UTC' > '2020-01-01')
+ALTER TABLE plant ADD CHECK ('2020-01-01'::date at time zone 'UTC' > '2020-01-01')
+ALTER TABLE plant ADD CHECK (name IS JSON)
+ALTER TABLE plant ADD CHECK (name IS NFC NORMALIZED)
+ALTER TABLE plant ADD CHECK (normalize(name) = name)
+ALTER TABLE plant ADD CHECK (normalize(name, NFD) = name)
+CREATE TABLE z (a int) USING heap
+ALTER TABLE plant SET ACCESS METHOD heap
+ALTER TABLE bed ADD COLUMN x int GENERATED ALWAYS AS (id) STORED; ALTER TABLE bed ALTER COLUMN x DROP EXPRESSION
+ALTER SEQUENCE counted AS bigint
+ALTER SEQUENCE counted SET LOGGED
+CREATE UNLOGGED SEQUENCE c2
+CREATE PUBLICATION pub FOR TABLE bed WITH (publish_via_partition_root = true)
+CREATE PUBLICATION pub FOR TABLE plant WITH (publish = 'insert')
+CREATE PUBLICATION pub FOR TABLES IN SCHEMA s
+CREATE PUBLICATION pub FOR TABLE plant (id)
+CREATE PUBLICATION pub FOR TABLE plant WHERE (id > 1)
+CREATE TYPE r AS RANGE (subtype = int8)
+ALTER TABLE plant ALTER COLUMN name SET STATISTICS DEFAULT
+ALTER TABLE plant ALTER COLUMN name SET STORAGE DEFAULT
+VACUUM (PARALLEL 2) plant
+VACUUM (PROCESS_TOAST false) plant
+VACUUM (SKIP_LOCKED) plant
+ANALYZE (BUFFER_USAGE_LIMIT '1MB') plant
+REINDEX TABLE bed
+REINDEX TABLE CONCURRENTLY plant
+REINDEX (VERBOSE) TABLE plant
+COPY plant FROM '/dev/null' WHERE id > 1
+SET default_toast_compression = 'pglz'
+SET wal_skip_threshold = 1
+SET hash_mem_multiplier = 2
+SET client_connection_check_interval = 1
+SET operator_precedence_warning = on
+SET vacuum_cleanup_index_scale_factor = 0.1
+SET enable_incremental_sort = off
+SET log_min_duration_sample = 1
+SET idle_session_timeout = 1
+SET compute_query_id = on
+SET allow_system_table_mods = on
+SET force_parallel_mode = on
+SET vacuum_failsafe_age = 1
+ALTER TABLE plant SET (autovacuum_vacuum_insert_threshold = 100)
+ALTER TABLE plant SET (vacuum_index_cleanup = off)
+ALTER TABLE plant SET (vacuum_truncate = false)
+ALTER TABLE plant SET (parallel_workers = 2)
+ALTER VIEW green SET (security_invoker = true)
+CREATE VIEW g2 WITH (security_invoker) AS SELECT 1
+ALTER DEFAULT PRIVILEGES GRANT SELECT ON TABLES TO PUBLIC
+MERGE INTO plant p USING bed b ON b.id = p.id WHEN MATCHED THEN UPDATE SET name = 'x'
+INSERT INTO plant VALUES (5000) RETURNING OLD.id
+CREATE TABLE z (a int REFERENCES plant ON DELETE SET NULL (a))
+CREATE TABLE z (a int, UNIQUE NULLS NOT DISTINCT (a))
+CREATE TABLE z (a int NOT NULL NO INHERIT)
+CREATE TABLE z (a int, b int GENERATED ALWAYS AS (a) VIRTUAL)
+CREATE TABLE z (a int CHECK (a > 0) NOT ENFORCED)
+ALTER TABLE plant ADD CONSTRAINT c CHECK (id > 0) NOT ENFORCED
+ALTER TABLE plant ADD CONSTRAINT nn NOT NULL name
+DROP INDEX CONCURRENTLY plant_name
+LOCK TABLE green
+LOCK TABLE dry
+ALTER INDEX plant_pkey ATTACH PARTITION plant_pkey
+ALTER MATERIALIZED VIEW dry NO DEPENDS ON EXTENSION plpgsql
+ALTER MATERIALIZED VIEW dry SET ACCESS METHOD heap
+DROP ROUTINE twice
+DROP FUNCTION twice
+COMMENT ON COLUMN plant.id IS NULL
+SELECT sum(id) FILTER (WHERE id > 1) FROM plant
+SELECT GREATEST(1, 2)
+SELECT xmlserialize(content '<a/>' AS text INDENT)
+BEGIN; SAVEPOINT a; ROLLBACK TO a
+COMMIT AND CHAIN

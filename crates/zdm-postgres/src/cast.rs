@@ -120,8 +120,7 @@ fn casts() -> &'static Casts {
     })
 }
 
-const BUILTIN_TYPES: &str = "aclitem any anyarray anycompatible anycompatiblearray \
-    anycompatiblenonarray anycompatiblerange anyelement anyenum anynonarray anyrange bit bool box \
+const BUILTIN_TYPES: &str = "aclitem any anyarray anyelement anyenum anynonarray anyrange bit bool box \
     bpchar bytea char cid cidr circle cstring date daterange event_trigger fdw_handler float4 float8 gtsvector index_am_handler inet int2 \
     int2vector int4 int4range int8 int8range internal interval json jsonb jsonpath language_handler line lseg macaddr macaddr8 money \
     name numeric numrange oid oidvector path pg_ddl_command pg_dependencies pg_lsn pg_mcv_list pg_ndistinct pg_node_tree point polygon record refcursor regclass regconfig regdictionary \
@@ -131,7 +130,13 @@ const BUILTIN_TYPES: &str = "aclitem any anyarray anycompatible anycompatiblearr
 
 pub(crate) fn is_builtin_type(name: &str, version: PgVersion) -> bool {
     match name {
-        "xid8" | "pg_snapshot" | "regcollation" => version.at_least(13),
+        "xid8"
+        | "pg_snapshot"
+        | "regcollation"
+        | "anycompatible"
+        | "anycompatiblearray"
+        | "anycompatiblenonarray"
+        | "anycompatiblerange" => version.at_least(13),
         "int4multirange"
         | "int8multirange"
         | "nummultirange"

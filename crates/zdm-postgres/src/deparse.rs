@@ -252,9 +252,11 @@ impl Printer<'_> {
             IndexKey::Expr(expr) => {
                 let printed = self.top(expr, Some(&DataType::named("text")));
                 let call = match &*expr.node {
+                    ExprNode::Call { function, keyword: true, .. } if function.name == "is_normalized" => true,
                     ExprNode::Call { keyword, args, .. } => (!keyword || !args.is_empty()) && !printed.starts_with('('),
                     // A call that is printed in the standard's syntax, with its own parentheses.
                     ExprNode::AtTimeZone { .. } => true,
+                    ExprNode::Infix { operator, .. } => operator == "OVERLAPS",
                     _ => false,
                 };
                 if call { printed } else { format!("({printed})") }
@@ -336,6 +338,7 @@ impl Printer<'_> {
                 let data_type = operand.data_type.clone();
                 Typed::new(format!("({operator} {})", operand.text), data_type)
             }
+            ExprNode::Infix { operator, left, right } if operator == "OVERLAPS" => self.overlaps(left, right),
             ExprNode::Infix { operator, left, right } => {
                 self.infix(operator, (self.print(left), left), (self.print(right), right))
             }
@@ -842,6 +845,20 @@ impl Printer<'_> {
         if typed.literal.is_some() { format!("{}::text", typed.text) } else { typed.text }
     }
 
+    /// `(start, end) OVERLAPS (start, end)`.
+    fn overlaps(&self, left: &ExprNode, right: &ExprNode) -> Typed {
+        let (ExprNode::Row(left), ExprNode::Row(right)) = (left, right) else {
+            return Typed::new(format!("({} OVERLAPS {})", self.print(left).text, self.print(right).text), None);
+        };
+        let times: Vec<ExprNode> = left.iter().chain(right).cloned().collect();
+        if !self.in_standard_forms() {
+            return self.call(&QualifiedName::new("overlaps"), &times, false);
+        }
+        let list = |times: &[ExprNode]| times.iter().map(|time| self.print(time).text).collect::<Vec<_>>().join(", ");
+        let text = format!("(({}) OVERLAPS ({}))", list(left), list(right));
+        Typed::new(text, Some(DataType::named("bool")))
+    }
+
     /// `POSITION(part IN whole)` and its kin, as they were written (`get_func_sql_syntax`).
     fn standard_call(&self, function: &str, args: &[ExprNode]) -> Option<Typed> {
         let count = |rest: &[ExprNode]| rest.first().map(|count| format!(" FOR {}", self.as_written(count)));
@@ -857,6 +874,19 @@ impl Printer<'_> {
             ("substring", [whole, from, rest @ ..]) if self.print(from).is("int4") => {
                 let [whole, from] = [whole, from].map(|arg| self.as_written(arg));
                 (format!("SUBSTRING({whole} FROM {from}{})", count(rest).unwrap_or_default()), "text")
+            }
+            ("substring", [whole, pattern, escape]) => {
+                let text = DataType::named("text");
+                let [pattern, escape] = [pattern, escape].map(|arg| self.operand(arg, &text));
+                (format!("SUBSTRING({} SIMILAR {pattern} ESCAPE {escape})", self.as_written(whole)), "text")
+            }
+            ("normalize", [whole]) => (format!("NORMALIZE({})", self.as_written(whole)), "text"),
+            ("normalize", [whole, ExprNode::Text(form)]) => {
+                (format!("NORMALIZE({}, {form})", self.as_written(whole)), "text")
+            }
+            ("is_normalized", [whole]) => (format!("({} IS NORMALIZED)", self.as_written(whole)), "bool"),
+            ("is_normalized", [whole, ExprNode::Text(form)]) => {
+                (format!("({} IS {form} NORMALIZED)", self.as_written(whole)), "bool")
             }
             _ => return None,
         };
@@ -906,6 +936,10 @@ impl Printer<'_> {
                 .or_else(|| typed_left.data_type.clone());
             let (left, right) = self.balanced("=", (typed_left, left), (typed_right, right));
             return Typed::new(format!("NULLIF({left}, {right})"), compared);
+        }
+        // Version 13 keeps the form in lower case.
+        if let (true, "normalize" | "is_normalized", [whole, ExprNode::Text(form)]) = (keyword, lower.as_str(), args) {
+            return self.call(function, &[whole.clone(), ExprNode::Text(form.to_ascii_lowercase())], false);
         }
         if let ("extract", [ExprNode::Text(field), operand]) = (lower.as_str(), args) {
             if !self.in_standard_forms() {

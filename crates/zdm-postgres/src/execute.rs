@@ -73,6 +73,8 @@ pub(crate) struct Run {
     pub(crate) perhaps: bool,
     /// Partitions that other sessions no longer see below their parent while this statement waits.
     pub(crate) detached: BTreeSet<QualifiedName>,
+    /// What there was before an ALTER TABLE that is taken apart as a whole.
+    pub(crate) before: Option<Catalog>,
 }
 
 impl Run {
@@ -86,6 +88,7 @@ impl Run {
             depth: 0,
             perhaps: false,
             detached: BTreeSet::new(),
+            before: None,
         }
     }
 

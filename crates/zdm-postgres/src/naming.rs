@@ -155,6 +155,7 @@ pub(crate) fn figure_name(node: &ExprNode, version: PgVersion) -> Option<(String
             _ => Some((data_type.name.name.as_str().to_owned(), 1)),
         },
         ExprNode::Collate { expr, .. } | ExprNode::Subscript { expr, .. } => figure_name(expr, version),
+        ExprNode::Infix { operator, .. } if operator == "OVERLAPS" => Some(("overlaps".to_owned(), 2)),
         ExprNode::AtTimeZone { .. } => Some(("timezone".to_owned(), 2)),
         ExprNode::Case { otherwise, .. } => {
             match otherwise.as_deref().and_then(|otherwise| figure_name(otherwise, version)) {

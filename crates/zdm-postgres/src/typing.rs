@@ -636,8 +636,8 @@ impl Scope<'_> {
             }
             ExprNode::Other { words: true, .. } if self.place == Place::Query => Ok(Value::Open),
             ExprNode::Other { text, parts, .. } => {
-                if let Some(token) = word_of_later(text, self.version) {
-                    return Err(("42601", format!("syntax error at or near \"{token}\"")));
+                if is_json_test(text) && !self.version.at_least(16) {
+                    return Err(("42601", "syntax error at or near \"JSON\"".to_owned()));
                 }
                 for part in parts {
                     let over = text.split(|c: char| !c.is_alphanumeric()).any(|word| word.eq_ignore_ascii_case("over"));
@@ -899,17 +899,23 @@ impl Scope<'_> {
                 return Ok(Value::Known(DataType::named("name")));
             }
             // Its form was no word of the grammar's yet.
-            "normalize" if !self.version.at_least(13) => {
+            "normalize" if keyword && !self.version.at_least(13) => {
                 if let [_, ExprNode::Text(form)] = args {
                     return Err(("42703", format!("column \"{}\" does not exist", form.to_ascii_lowercase())));
                 }
+            }
+            "is_normalized" if keyword && !self.version.at_least(13) => {
+                let token = if let [_, ExprNode::Text(form)] = args { form.as_str() } else { "NORMALIZED" };
+                return Err(("42601", format!("syntax error at or near \"{token}\"")));
             }
             _ => {}
         }
         // The standard's forms are calls of the server's own functions; before 14 so was any call of `substring`.
         let since_14 = self.version.at_least(14);
         let name = if name == "extract" && !since_14 { "date_part" } else { name };
-        let standard = keyword || function.name == "extract" || (name == "substring" && !since_14);
+        let standard = (keyword && (name != "normalize" || self.version.at_least(13)))
+            || function.name == "extract"
+            || (name == "substring" && !since_14);
         // `JSON_OBJECT()` is the constructor.
         let Some(all) = functions().get(name).filter(|_| name != "json_object" || !args.is_empty()) else {
             return Ok(Value::Open);
@@ -1050,18 +1056,13 @@ impl Scope<'_> {
     }
 }
 
-/// The word of `IS NORMALIZED` (13) or `IS JSON` (16), at the text's end, that the grammar of an older version stumbles over.
-fn word_of_later(text: &str, version: PgVersion) -> Option<String> {
+/// Whether the text ends in `IS JSON …` (16).
+fn is_json_test(text: &str) -> bool {
     const OF_JSON: [&str; 8] = ["VALUE", "ARRAY", "OBJECT", "SCALAR", "WITH", "WITHOUT", "UNIQUE", "KEYS"];
     let words: Vec<String> = text.split_whitespace().map(str::to_ascii_uppercase).collect();
-    let is = words.iter().rposition(|word| word == "IS")?;
-    let behind: Vec<&str> = words.iter().skip(is + 1).map(String::as_str).filter(|word| *word != "NOT").collect();
-    let since = match behind.as_slice() {
-        ["JSON", rest @ ..] if rest.iter().all(|word| OF_JSON.contains(word)) => 16,
-        ["NORMALIZED"] | [_, "NORMALIZED"] => 13,
-        _ => return None,
-    };
-    behind.first().filter(|_| !version.at_least(since)).map(|word| (*word).to_owned())
+    let Some(is) = words.iter().rposition(|word| word == "IS") else { return false };
+    let mut behind = words.iter().skip(is + 1).map(String::as_str).filter(|word| *word != "NOT");
+    behind.next() == Some("JSON") && behind.all(|word| OF_JSON.contains(&word))
 }
 
 /// Whether the candidate is the one for just these types, which the server takes before it looks at any other.

@@ -432,18 +432,21 @@ impl Reader<'_> {
                 let (expr, _) = Self::take(left);
                 return Ok(Parsed { node: ExprNode::IsTruth { expr, value, negated }, depth });
             }
-            self.cursor.accept_any(&["NFC", "NFD", "NFKC", "NFKD"]);
-            let known = if self.cursor.accept("JSON") {
+            let form = self.cursor.accept_any(&["NFC", "NFD", "NFKC", "NFKD"]);
+            if self.cursor.accept("NORMALIZED") {
+                let (expr, _) = Self::take(left);
+                let form = form.map(|form| Parsed::leaf(ExprNode::Text(form.to_owned())));
+                let args = std::iter::once(Parsed { node: *expr, depth }).chain(form).collect();
+                let Parsed { node, depth } = self.standard_call("is_normalized", args);
+                let node = if negated { ExprNode::Not(Box::new(node)) } else { node };
+                return Ok(Parsed { node, depth: depth + 1 });
+            }
+            if form.is_none() && self.cursor.accept("JSON") {
                 self.cursor.accept_any(&["VALUE", "ARRAY", "OBJECT", "SCALAR"]);
                 if self.cursor.accept_any(&["WITH", "WITHOUT"]).is_some() {
                     self.cursor.expect("UNIQUE")?;
                     self.cursor.accept("KEYS");
                 }
-                true
-            } else {
-                self.cursor.accept("NORMALIZED")
-            };
-            if known {
                 let (expr, _) = Self::take(left);
                 return Ok(Parsed { node: self.other_from(start, vec![*expr]), depth });
             }
@@ -1058,7 +1061,7 @@ impl Reader<'_> {
                     let form = self.cursor.label()?.as_str().to_ascii_uppercase();
                     args.push(Parsed::leaf(ExprNode::Text(form)));
                 }
-                self.call_of("normalize", args)
+                self.standard_call("normalize", args)
             }
         };
         self.cursor.expect_kind(Kind::RParen, ")")?;
@@ -1079,7 +1082,7 @@ impl Reader<'_> {
             let pattern = self.expr(0, Grammar::A)?;
             self.cursor.expect("ESCAPE")?;
             let escape = self.expr(0, Grammar::A)?;
-            return Ok(self.call_of("substring", vec![whole, pattern, escape]));
+            return Ok(self.standard_call("substring", vec![whole, pattern, escape]));
         }
         let mut from = None;
         let mut length = None;

@@ -88,7 +88,8 @@ impl Run {
         if index.unique && !can.unique && !(index.constraint && method == "gist") {
             return cannot("unique indexes");
         }
-        if !index.include.is_empty() && !can.include {
+        let includes = can.include && (method != "spgist" || self.version.at_least(14));
+        if !index.include.is_empty() && !includes {
             return cannot("included columns");
         }
         if index.elements.len() > 1 && !can.multicolumn {

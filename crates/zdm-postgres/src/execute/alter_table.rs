@@ -20,6 +20,7 @@ use crate::statement::{
     TableConstraint, TableConstraintKind, Volatility,
 };
 use crate::typing::Place;
+use crate::version::PgVersion;
 use crate::volatility::ExprVolatility;
 
 /// What phase 3 has to do with one table.
@@ -138,6 +139,9 @@ impl Run {
             return self.detach_partition(&name, partition, *concurrently, *finalize);
         }
         self.check_not_in_use(&name, "ALTER TABLE")?;
+        if !self.version.at_least(13) {
+            self.before = Some(self.catalog().clone());
+        }
         if !alter.only.0 && alter.actions.iter().any(recurses) {
             for child in self.catalog().descendants(&name) {
                 self.check_not_in_use(&child, "ALTER TABLE")?;
@@ -644,7 +648,7 @@ impl Run {
             }
             AlterTableAction::SetOptions { options } => {
                 let options: Vec<(String, String)> = options.iter().map(|option| option_parts(option)).collect();
-                check_table_options(&options)?;
+                check_table_options(&options, self.version)?;
                 self.set_vacuum_truncate(name, &options);
                 Ok(())
             }
@@ -1636,8 +1640,19 @@ const TABLE_OPTIONS: [(&str, Option<(f64, f64)>); 25] = [
     ("log_autoanalyze_min_duration", None),
 ];
 
-/// `transformRelOptions`, of what every version has by that name or by none.
-pub(super) fn check_table_options(options: &[(String, String)]) -> Step {
+/// What came with a version.
+const LATER_TABLE_OPTIONS: [(&str, u16); 4] = [
+    ("autovacuum_vacuum_insert_threshold", 13),
+    ("autovacuum_vacuum_insert_scale_factor", 13),
+    ("autovacuum_vacuum_max_threshold", 18),
+    ("vacuum_max_eager_freeze_failure_rate", 18),
+];
+
+/// `transformRelOptions`.
+pub(super) fn check_table_options(options: &[(String, String)], version: PgVersion) -> Step {
+    let mut known = TABLE_OPTIONS.to_vec();
+    known
+        .retain(|(name, _)| LATER_TABLE_OPTIONS.iter().all(|(later, since)| later != name || version.at_least(*since)));
     let of_toast = options.iter().filter_map(|(option, value)| Some((option.strip_prefix("toast.")?, value)));
     let of_toast: Vec<(String, String)> = of_toast.map(|(option, value)| (option.to_owned(), value.clone())).collect();
     let bare: Vec<(String, String)> =
@@ -1645,8 +1660,8 @@ pub(super) fn check_table_options(options: &[(String, String)]) -> Step {
     if let Some((namespace, _)) = bare.iter().find_map(|(option, _)| option.split_once('.')) {
         return refuse("22023", format!("unrecognized parameter namespace \"{namespace}\""));
     }
-    super::access_method::check_options(&bare, &TABLE_OPTIONS)?;
-    super::access_method::check_options(&of_toast, &TABLE_OPTIONS)
+    super::access_method::check_options(&bare, &known)?;
+    super::access_method::check_options(&of_toast, &known)
 }
 
 /// Storage parameters that SHARE UPDATE EXCLUSIVE suffices for (manual, "ALTER TABLE", "Storage Parameters").

@@ -157,7 +157,7 @@ impl Run {
                     refuse("22023", format!("unrecognized parameter \"{option}\""))
                 };
             }
-            _ => super::alter_table::check_table_options(&options)?,
+            _ => super::alter_table::check_table_options(&options, self.version)?,
         }
         self.need_tablespace(create.tablespace.as_ref())?;
         for (option, value) in &create.options {
@@ -384,6 +384,9 @@ impl Run {
         {
             table.columns.extend(attributes.iter().map(|(name, data_type)| plain_column(name, data_type)));
             return Ok(());
+        }
+        if options.iter().any(|option| option.to_ascii_uppercase().ends_with(" COMPRESSION")) {
+            self.since(14, "COMPRESSION")?;
         }
         let source = self.open(source)?;
         self.lock(&source, LockMode::AccessShare);
@@ -799,8 +802,11 @@ impl Run {
     ) -> QualifiedName {
         let written =
             options.name.as_ref().map(|name| self.creation_name(name, crate::statement::Persistence::Permanent));
+        // Before 13 the name was chosen when nothing of the statement was done.
+        let chosen = |catalog| naming::relation_name(catalog, table, Some(column.as_str()), "seq", false);
         let name = written
-            .unwrap_or_else(|| naming::relation_name(self.catalog(), table, Some(column.as_str()), "seq", false));
+            .or_else(|| self.before.as_ref().map(chosen).filter(|name| self.catalog().relation(name).is_none()))
+            .unwrap_or_else(|| chosen(self.catalog()));
         let options = SequenceOptions { name: None, ..options };
         let sequence =
             Sequence { name: name.clone(), options, owned_by: Some((table.clone(), column.clone())), identity };
@@ -1137,7 +1143,7 @@ impl Run {
         {
             return refuse("42601", "too many column names were specified");
         }
-        super::alter_table::check_table_options(&without_oids(&create.options)?)?;
+        super::alter_table::check_table_options(&without_oids(&create.options)?, self.version)?;
         if create.columns.is_empty() {
             check_output_names(self.query_names(&create.query).unwrap_or_default().iter())?;
         }

@@ -1333,7 +1333,9 @@ impl Run {
                     None => Ok(()),
                 }
             }
-            Some(Relation::View(view)) if view.materialized => super::alter_table::check_table_options(&options),
+            Some(Relation::View(view)) if view.materialized => {
+                super::alter_table::check_table_options(&options, self.version)
+            }
             Some(Relation::View(_)) => self.check_view_options(&options),
             _ => Ok(()),
         }

@@ -24,7 +24,8 @@ const DEEPEST: u8 = 8;
 impl Run {
     pub(super) fn create_function(&mut self, create: &CreateFunction) -> Step {
         if create.standard_body {
-            self.since(14, "BEGIN")?;
+            let returns = create.body.as_ref().is_some_and(|body| !body.to_ascii_uppercase().starts_with("BEGIN"));
+            self.since(14, if returns { "RETURN" } else { "BEGIN" })?;
         }
         let name = self.creation_name(&create.name, Persistence::Permanent);
         // A function in C may come before its type.

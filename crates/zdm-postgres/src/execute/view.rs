@@ -37,7 +37,7 @@ impl Run {
             Some(_) => return refuse("42P07", format!("relation \"{}\" already exists", name.name)),
         };
         if create.materialized {
-            super::alter_table::check_table_options(&create.options)?;
+            super::alter_table::check_table_options(&create.options, self.version)?;
         } else {
             self.check_view_options(&create.options)?;
         }
