@@ -106,7 +106,7 @@ impl Run {
             Statement::Drop(drop) if drop.kind == ObjectKind::Tablespace => "DROP TABLESPACE",
             Statement::CreateOther { kind: ObjectKind::Database, .. } => "CREATE DATABASE",
             Statement::CreateOther { kind: ObjectKind::Tablespace, .. } => "CREATE TABLESPACE",
-            // Options that the grammar does not have yet.
+            // Forms that the grammar does not have yet.
             Statement::Reindex(reindex) if reindex.option.is_some() && !version.at_least(14) => return None,
             Statement::Reindex(reindex) => match (&reindex.target, reindex.concurrently) {
                 (ReindexTarget::Schema(_), _) => "REINDEX SCHEMA",
@@ -147,7 +147,7 @@ impl Run {
                     .actions
                     .iter()
                     .any(|action| matches!(action, AlterTableAction::DetachPartition { concurrently: true, .. }));
-                if detaches { "ALTER TABLE ... DETACH CONCURRENTLY" } else { return None }
+                if detaches && version.at_least(14) { "ALTER TABLE ... DETACH CONCURRENTLY" } else { return None }
             }
             _ => return None,
         };

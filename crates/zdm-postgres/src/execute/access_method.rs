@@ -468,7 +468,7 @@ fn is_boolean_option(option: &str) -> bool {
 }
 
 /// `parse_bool`.
-fn is_boolean(value: &str) -> bool {
+pub(super) fn is_boolean(value: &str) -> bool {
     let value = value.to_ascii_lowercase();
     let words = ["true", "false", "yes", "no"];
     !value.is_empty()

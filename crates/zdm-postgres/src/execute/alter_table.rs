@@ -61,6 +61,16 @@ pub(super) struct Late {
     validate: bool,
 }
 
+impl Late {
+    /// Those of columns stand before the others, the CHECKs first.
+    fn add_parts_of_column(&mut self, mut parts: Parts, only: bool, validate: bool) {
+        self.keys.append(&mut parts.keys);
+        let checks = parts.checks.into_iter().map(|check| LateConstraint::Check { check, only });
+        let keys = parts.foreign_keys.into_iter().map(|key| LateConstraint::ForeignKey { key, only, validate });
+        self.constraints.extend(checks.chain(keys));
+    }
+}
+
 #[derive(Debug)]
 pub(super) enum LateConstraint {
     Check {
@@ -956,7 +966,11 @@ impl Run {
         if table.column(definition.name.as_str()).is_some() {
             if if_not_exists {
                 self.tree(only, name, mode);
-                return Ok(());
+                return if self.version.at_least(13) {
+                    Ok(())
+                } else {
+                    self.constrain_existing(name, definition, only, late)
+                };
             }
             return refuse(
                 "42701",
@@ -1098,17 +1112,27 @@ impl Run {
                 }
             }
         }
-        late.keys.append(&mut parts.keys);
-        // Those of new columns stand before the others.
-        let mut constraints: Vec<LateConstraint> =
-            parts.checks.into_iter().map(|check| LateConstraint::Check { check, only }).collect();
-        let validate = has_default(definition);
-        constraints.extend(parts.foreign_keys.into_iter().map(|key| LateConstraint::ForeignKey {
-            key,
-            only,
-            validate,
-        }));
-        late.constraints.append(&mut constraints);
+        late.add_parts_of_column(parts, only, has_default(definition));
+        Ok(())
+    }
+
+    /// Before 13 what ADD COLUMN IF NOT EXISTS says of a column that there is already is done all the same: its constraints
+    /// and its sequence are made.
+    fn constrain_existing(
+        &mut self,
+        name: &QualifiedName,
+        definition: &ColumnDef,
+        only: bool,
+        late: &mut Late,
+    ) -> Step {
+        let mut parts = Parts::default();
+        self.transform_column(name, ColumnPlace::default(), definition)?;
+        self.new_column(name, &mut parts, definition)?;
+        let nullable = !self.table(name).column(definition.name.as_str()).is_some_and(|column| column.not_null);
+        if nullable && parts.keys.iter().any(|key| matches!(key.kind, super::create_table::KeyKind::Primary(_))) {
+            return refuse("42P16", format!("primary key column \"{}\" is not marked NOT NULL", definition.name));
+        }
+        late.add_parts_of_column(parts, only, false);
         Ok(())
     }
 
@@ -1648,6 +1672,24 @@ const LATER_TABLE_OPTIONS: [(&str, u16); 4] = [
     ("vacuum_max_eager_freeze_failure_rate", 18),
 ];
 
+/// Its values: before 14 a truth value.
+fn check_index_cleanup(options: &[(String, String)], version: PgVersion) -> Step {
+    let named = |(option, _): &&(String, String)| option.trim_start_matches("toast.") == "vacuum_index_cleanup";
+    for (_, value) in options.iter().filter(named) {
+        let value = value.trim_matches('\'');
+        let truth = super::access_method::is_boolean(value) || value.is_empty();
+        let (known, kind) = if version.at_least(14) {
+            (truth || value.eq_ignore_ascii_case("auto"), "enum")
+        } else {
+            (truth, "boolean")
+        };
+        if !known {
+            return refuse("22023", format!("invalid value for {kind} option \"vacuum_index_cleanup\": {value}"));
+        }
+    }
+    Ok(())
+}
+
 /// `transformRelOptions`.
 pub(super) fn check_table_options(options: &[(String, String)], version: PgVersion) -> Step {
     let mut known = TABLE_OPTIONS.to_vec();
@@ -1661,7 +1703,8 @@ pub(super) fn check_table_options(options: &[(String, String)], version: PgVersi
         return refuse("22023", format!("unrecognized parameter namespace \"{namespace}\""));
     }
     super::access_method::check_options(&bare, &known)?;
-    super::access_method::check_options(&of_toast, &known)
+    super::access_method::check_options(&of_toast, &known)?;
+    check_index_cleanup(options, version)
 }
 
 /// Storage parameters that SHARE UPDATE EXCLUSIVE suffices for (manual, "ALTER TABLE", "Storage Parameters").

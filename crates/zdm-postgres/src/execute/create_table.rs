@@ -1088,7 +1088,9 @@ impl Run {
             if table.partition_by.is_none() || alone {
                 break;
             }
-            self.lock(&child, LockMode::Share);
+            // Before 18 what checks it later is made as any trigger.
+            let deferred = key.attributes.deferrable && !self.version.at_least(18);
+            self.lock(&child, if deferred { LockMode::ShareRowExclusive } else { LockMode::Share });
             let attached = self.matching_child_index(&child, name, &constraint_name, false);
             if let Some(attached) = attached {
                 self.lock(&child.sibling(attached), LockMode::Share);

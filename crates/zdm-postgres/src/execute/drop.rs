@@ -37,7 +37,11 @@ impl Run {
                     continue;
                 }
                 self.need_schema_of(written_name)?;
-                return refuse("42P01", format!("{word} \"{}\" does not exist", written_name.name));
+                let missing = |word: &str| format!("{word} \"{}\" does not exist", written_name.name);
+                return match drop.kind {
+                    ObjectKind::ForeignTable => refuse("42704", missing("foreign table")),
+                    _ => refuse("42P01", missing(word)),
+                };
             };
             let foreign = drop.kind == ObjectKind::ForeignTable;
             let matches = match self.catalog().relation(&name) {

@@ -149,7 +149,7 @@ impl Run {
             }
             let message = match (&column.generated, &own.generated) {
                 (Some(_), None) => "in child table must be a generated column",
-                (None, Some(_)) => "in child table must not be a generated column",
+                (None, Some(_)) if self.version.at_least(16) => "in child table must not be a generated column",
                 (Some(one), Some(other)) if one.stored != other.stored => {
                     "inherits from generated column of different kind"
                 }

@@ -421,7 +421,9 @@ impl Run {
     /// A trigger for each row that sees all rows of its statement is for tables that are no part of another one.
     fn check_transition_triggers(&self, child: &QualifiedName, what: &str) -> Step {
         let table = self.table(child);
-        let own = table.triggers.iter().find(|trigger| trigger.for_each_row && trigger.transition_tables);
+        // Before 13 those of statements, too.
+        let counts = |row: bool| row || !self.version.at_least(13);
+        let own = table.triggers.iter().find(|trigger| trigger.transition_tables && counts(trigger.for_each_row));
         match own {
             Some(trigger) => refuse(
                 "0A000",

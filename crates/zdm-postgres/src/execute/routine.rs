@@ -330,7 +330,7 @@ impl Run {
                     self.need_schema_of(written_name)?;
                     return refuse(
                         "42883",
-                        format!("function {} does not exist", self.signature(&written(written_name), arguments)),
+                        format!("function {} does not exist", self.signature(&written(written_name), arguments, ", ")),
                     );
                 }
                 continue;
@@ -341,7 +341,7 @@ impl Run {
             let schema = name.schema.as_ref().filter(|_| !visible);
             let schema = schema.map(|schema| format!("{}.", quoted_if_needed(schema))).unwrap_or_default();
             let shown = format!("{schema}{}", quoted_if_needed(&name.name));
-            signature = self.signature(&shown, &known.unwrap_or_default());
+            signature = self.signature(&shown, &known.unwrap_or_default(), ",");
             if !doomed.contains(&name) {
                 doomed.push(name);
             }
@@ -461,12 +461,12 @@ impl Run {
         known.next()
     }
 
-    fn signature(&self, name: &str, arguments: &[DataType]) -> String {
+    fn signature(&self, name: &str, arguments: &[DataType], separator: &str) -> String {
         let shown = |argument: &DataType| {
             let known = self.resolve_type(argument).unwrap_or_else(|_| argument.clone());
             self.shown(&known)
         };
-        format!("{name}({})", arguments.iter().map(shown).collect::<Vec<_>>().join(","))
+        format!("{name}({})", arguments.iter().map(shown).collect::<Vec<_>>().join(separator))
     }
 
     /// 42883, unless the function may be the server's own or unknown here.
@@ -479,7 +479,7 @@ impl Run {
         let word = if kind == ObjectKind::Procedure { "procedure" } else { "function" };
         match arguments {
             Some(arguments) => {
-                refuse("42883", format!("{word} {} does not exist", self.signature(&written(name), arguments)))
+                refuse("42883", format!("{word} {} does not exist", self.signature(&written(name), arguments, ", ")))
             }
             None => refuse("42883", format!("could not find a {word} named \"{}\"", written(name))),
         }

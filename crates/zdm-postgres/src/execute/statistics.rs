@@ -53,19 +53,24 @@ impl Run {
             }
             return refuse("42710", format!("statistics object \"{}\" already exists", name.name));
         }
-        if elements.len() > MOST_COLUMNS {
-            return refuse("54011", format!("cannot have more than {MOST_COLUMNS} columns in statistics"));
+        let since_14 = self.version.at_least(14);
+        let many = elements.len() > MOST_COLUMNS;
+        if many && since_14 {
+            return too_many();
         }
         if let Some(known) = self.catalog().table(&table).cloned() {
             for element in elements {
-                if element.column().is_none() && !self.version.at_least(14) {
+                if element.column().is_none() && !since_14 {
                     return refuse("0A000", "only simple column references are allowed in CREATE STATISTICS");
                 }
                 check_element(element, &known)?;
             }
         }
+        if many {
+            return too_many();
+        }
         // Before 14 the kinds came last.
-        if !self.version.at_least(14) {
+        if !since_14 {
             check_several(elements)?;
         }
         if let ([IndexKey::Expr(_)], [_, ..]) = (elements, kinds) {
@@ -132,6 +137,10 @@ impl Run {
             self.catalog_mut().statistics.insert_mut(name, known);
         }
     }
+}
+
+fn too_many<T>() -> Step<T> {
+    refuse("54011", format!("cannot have more than {MOST_COLUMNS} columns in statistics"))
 }
 
 /// One column says nothing of others, and none is named twice.
