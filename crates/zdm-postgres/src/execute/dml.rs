@@ -1690,10 +1690,8 @@ impl Run {
         }
         for name in names {
             self.check_not_in_use(&name, "TRUNCATE")?;
-            if let Some((parent, _)) = &self.table(&name).partition_of
-                && !self.version.at_least(14)
-            {
-                self.lock(&parent.clone(), LockMode::AccessShare);
+            if !self.version.at_least(14) {
+                self.read_bound_of(&name);
             }
             if restart_identity {
                 for (_, sequence) in self.catalog().sequences_of(&name) {

@@ -1349,7 +1349,14 @@ impl Run {
         if let Some(value) = value.map(|value| value.trim_matches('\''))
             && !["local", "cascaded"].iter().any(|known| value.eq_ignore_ascii_case(known))
         {
-            return refuse("22023", format!("invalid value for enum option \"check_option\": {value}"));
+            return refuse(
+                "22023",
+                if self.version.at_least(13) {
+                    format!("invalid value for enum option \"check_option\": {value}")
+                } else {
+                    "invalid value for \"check_option\" option".to_owned()
+                },
+            );
         }
         Ok(())
     }

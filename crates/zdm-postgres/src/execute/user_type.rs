@@ -100,6 +100,9 @@ impl Run {
     }
 
     pub(super) fn alter_type(&mut self, name: &QualifiedName, action: &AlterTypeAction) -> Step {
+        if *action == AlterTypeAction::SetProperties {
+            self.since(13, "(")?;
+        }
         let attribute = matches!(
             action,
             AlterTypeAction::AddAttribute { .. }
@@ -117,6 +120,12 @@ impl Run {
         else {
             return Ok(());
         };
+        let base =
+            !matches!(definition, TypeDefinition::Enum(_) | TypeDefinition::Composite(_) | TypeDefinition::Range);
+        if *action == AlterTypeAction::SetProperties && !base {
+            let shown = self.shown(&DataType { name, ..DataType::named("") });
+            return refuse("42809", format!("{shown} is not a base type"));
+        }
         self.change_typed_tables(&name, action)?;
         match (action, definition) {
             (AlterTypeAction::Several(actions), _) => {
