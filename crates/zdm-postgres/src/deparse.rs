@@ -15,7 +15,6 @@ use crate::data_type::{DataType, quoted_if_needed};
 use crate::expr::{ExprNode, SqlExpr, like_operator};
 use crate::name::{Ident, QualifiedName};
 use crate::statement::{ConstraintAttributes, IndexElement, IndexKey};
-use crate::version::PgVersion;
 
 /// A column's default as `pg_get_expr(adbin, adrelid)`; a generated column's expression as well.
 pub fn default(catalog: &Catalog, table: &Table, column: &Column) -> Option<String> {
@@ -812,7 +811,8 @@ impl Printer<'_> {
 
     /// A type as the catalog names it, where there is only one of that name in all schemas.
     fn named_type(&self, written: &DataType) -> DataType {
-        if written.name.schema.is_none() && crate::cast::is_builtin_type(written.name.name.as_str(), PgVersion::NEWEST)
+        if written.name.schema.is_none()
+            && crate::cast::is_builtin_type(written.name.name.as_str(), self.catalog.version)
         {
             return written.clone();
         }

@@ -340,9 +340,8 @@ pub(crate) fn chosen_operator(catalog: &Catalog, operator: &str, values: &[Value
     if values.contains(&Value::Open) || values.iter().all(|value| *value == Value::Literal) {
         return None;
     }
-    let version = PgVersion::NEWEST;
     let (columns, place) = (Columns::Unknown, Place::Check);
-    let scope = Scope { catalog, columns, version, place, names: &OwnNames };
+    let scope = Scope { catalog, columns, version: catalog.version, place, names: &OwnNames };
     let Selected::One(candidate) = scope.select(operators().get(operator)?, values) else { return None };
     let element = element_of(&candidate.arguments, values).ok()?;
     let of_kind = |wanted: &DataType| match wanted.name.name.as_str() {
@@ -361,7 +360,7 @@ pub(crate) fn chosen_operator(catalog: &Catalog, operator: &str, values: &[Value
 
 /// What is known of a value of the type.
 pub(crate) fn value_of(catalog: &Catalog, data_type: &DataType) -> Value {
-    value_in(catalog, data_type, PgVersion::NEWEST)
+    value_in(catalog, data_type, catalog.version)
 }
 
 fn value_in(catalog: &Catalog, data_type: &DataType, version: PgVersion) -> Value {

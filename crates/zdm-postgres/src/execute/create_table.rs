@@ -1098,10 +1098,6 @@ impl Run {
             }
             let key = Key { name: None, inherited: true, parent: Some(index_name.clone()), ..key.clone() };
             self.add_key(&child, &key, new_table)?;
-            // Before 18 the trigger that checks it later was made on each.
-            if key.attributes.deferrable && !self.version.at_least(18) {
-                self.lock(&child, LockMode::ShareRowExclusive);
-            }
         }
         self.invalidate_with_parts(name, &constraint_name);
         Ok(constraint_name)
