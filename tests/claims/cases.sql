@@ -2609,7 +2609,6 @@ ALTER TABLE hr.place ALTER COLUMN price TYPE money
 ALTER TABLE hr.place ALTER COLUMN price TYPE int USING round(price)::int
 ALTER TABLE hr.place ALTER COLUMN price TYPE numeric(9,2)
 
-
 -- base what an index keeps of what is named and would be taken anyhow
 CREATE TABLE t (id int NOT NULL, v varchar(20) NOT NULL, x text NOT NULL, b char(5), c text COLLATE "C" NOT NULL, a int[], u uuid, j jsonb, s timestamptz, n name, ip inet, cd cidr, r int4range);
 INSERT INTO t SELECT g, 'v' || g, 'x' || g, 'b', 'c' || g, ARRAY[g], NULL, '{}', now(), 'n' || g FROM generate_series(1, 2000) g;
@@ -3298,7 +3297,6 @@ CREATE TYPE pair AS (a int, b int) ==> CREATE TABLE of_pair OF pair (a GENERATED
 CREATE TABLE of_kid (LIKE ev_2 INCLUDING IDENTITY) ==> ALTER TABLE of_kid ALTER COLUMN id DROP IDENTITY
 ALTER TABLE ev DETACH PARTITION ev_2; ALTER TABLE ev_2 ALTER COLUMN id ADD GENERATED ALWAYS AS IDENTITY
 
-
 -- base row types
 CREATE TYPE pair AS (a int, b text);
 CREATE TYPE outer_pair AS (p pair, n int);
@@ -3460,7 +3458,6 @@ ALTER TABLE full_one ALTER COLUMN x SET DEFAULT 5 ==> INSERT INTO full_one VALUE
 ALTER TABLE full_one ALTER COLUMN x SET DEFAULT 5 ==> INSERT INTO full_one DEFAULT VALUES
 INSERT INTO full_one VALUES (DEFAULT, 2)
 INSERT INTO full_one (y) SELECT 1
-
 
 
 -- base domains over types
@@ -3999,6 +3996,207 @@ ALTER TABLE suit ADD EXCLUDE USING btree (room WITH &&)
 ALTER TABLE suit ADD CHECK (room && 'x'::char(3))
 ALTER TABLE suit ALTER COLUMN during TYPE char(5)
 ALTER TABLE suit ADD CONSTRAINT big CHECK (n < 1000000) NOT ENFORCED
+
+-- base what is there though nobody knows how it looks
+CREATE TABLE berth (id serial PRIMARY KEY, name text, length int);
+CREATE FUNCTION wharf_copy() RETURNS void LANGUAGE plpgsql AS $$ BEGIN CREATE TABLE berth_copy (a int); ALTER TABLE berth ADD COLUMN depth int; END $$;
+CREATE FUNCTION wharf_drop() RETURNS void LANGUAGE sql AS $$ DROP TABLE berth $$;
+CREATE FUNCTION wharf_read() RETURNS bigint LANGUAGE sql AS $$ SELECT count(*) FROM berth $$;
+CREATE VIEW berths AS SELECT wharf_read() AS many;
+CREATE PROCEDURE moor(OUT a int, IN b int) LANGUAGE plpgsql AS $$ BEGIN a := b; END $$;
+CREATE PROCEDURE cast_off(IN b int) LANGUAGE plpgsql AS $$ BEGIN END $$;
+CREATE TYPE pair AS (x int, y int);
+CREATE STATISTICS s2.berth_st ON name, length FROM berth;
+CREATE TABLE quay (a int, b int) PARTITION BY LIST (a);
+CREATE TABLE s2.quay_1 PARTITION OF quay FOR VALUES IN (1);
+CREATE TABLE quay_d PARTITION OF quay DEFAULT;
+CREATE TABLE tide (id int PRIMARY KEY);
+CREATE TABLE moored (id int PRIMARY KEY, tide int REFERENCES tide, twice int GENERATED ALWAYS AS (id * 2) STORED REFERENCES tide);
+INSERT INTO berth SELECT g, 'n' || g, g FROM generate_series(1, 2000) g;
+INSERT INTO tide SELECT g FROM generate_series(1, 4000) g;
+INSERT INTO moored SELECT g, g FROM generate_series(1, 2000) g;
+-- cases
+CREATE TABLE classes AS SELECT * FROM pg_class ==> CREATE TABLE classes AS SELECT * FROM pg_class
+CREATE TABLE classes AS SELECT * FROM pg_class ==> CREATE TABLE classes (a int)
+CREATE TABLE classes AS SELECT * FROM pg_class ==> CREATE TABLE IF NOT EXISTS classes AS SELECT * FROM pg_class
+CREATE TABLE classes AS SELECT * FROM pg_class ==> ALTER TABLE berth RENAME TO classes
+SELECT wharf_copy() ==> ALTER TABLE berth DROP COLUMN depth
+DO $$ BEGIN DROP TABLE berth; END $$ ==> CREATE TABLE berth (id serial PRIMARY KEY, other text)
+DO $$ BEGIN DROP TABLE berth; END $$ ==> ALTER TABLE tide RENAME TO berth
+DO $$ BEGIN DROP TABLE berth; END $$ ==> CREATE VIEW berth AS SELECT 1 AS a
+DROP OWNED BY CURRENT_USER ==> CREATE TABLE berth (id serial PRIMARY KEY)
+SELECT * FROM berths
+SELECT pg_get_viewdef('berths'::regclass)
+DROP PROCEDURE moor(int)
+DROP PROCEDURE moor(OUT int, int)
+DROP PROCEDURE moor(OUT int, IN int)
+DROP PROCEDURE moor(int, int)
+DROP PROCEDURE moor(int, int, int)
+DROP PROCEDURE moor(text, int)
+DROP PROCEDURE cast_off(int, int)
+DROP PROCEDURE moor
+CREATE FUNCTION lost(OUT a nowhere) LANGUAGE plpgsql AS $$ BEGIN END $$
+CREATE FUNCTION lost(a int, OUT b nowhere) LANGUAGE plpgsql AS $$ BEGIN END $$
+CREATE FUNCTION lost() RETURNS TABLE (a int, b nowhere) LANGUAGE plpgsql AS $$ BEGIN END $$
+CREATE FUNCTION found() RETURNS TABLE (a int, b pair) LANGUAGE plpgsql AS $$ BEGIN END $$
+COMMENT ON COLUMN pair.x IS 'left'
+COMMENT ON COLUMN pair.z IS 'none'
+DROP SCHEMA s2
+DROP SCHEMA s2 CASCADE
+DROP SCHEMA s2, missing CASCADE
+CREATE SCHEMA s3 ==> DROP SCHEMA s2, s3
+DROP TABLE s2.quay_1
+DROP TABLE quay
+UPDATE quay SET b = 1 WHERE false
+DELETE FROM quay WHERE false
+EXPLAIN DELETE FROM quay WHERE false
+INSERT INTO moored (id, tide) VALUES (3001, NULL)
+INSERT INTO moored (id, tide) VALUES (3001, NULL), (3002, NULL)
+INSERT INTO moored (id, tide) VALUES (3001, 1), (3002, NULL)
+PREPARE read_berth AS SELECT * FROM berth WHERE id = $1 ==> EXPLAIN EXECUTE read_berth(1)
+PREPARE drop_tide AS DELETE FROM tide WHERE id = $1 ==> EXPLAIN EXECUTE drop_tide(1)
+
+-- base schemas with what is in them
+CREATE TABLE crane (a int);
+CREATE TABLE hoist (a int);
+-- cases
+CREATE SCHEMA dock CREATE TABLE dock.rope (a int)
+CREATE SCHEMA dock CREATE TABLE rope (a serial PRIMARY KEY)
+CREATE SCHEMA dock CREATE TABLE s2.rope (a int)
+CREATE SCHEMA dock CREATE TABLE public.rope (a int)
+CREATE SCHEMA dock CREATE TABLE missing.rope (a int)
+CREATE SCHEMA dock CREATE VIEW missing.rope AS SELECT 1
+CREATE SCHEMA dock CREATE SEQUENCE missing.rope
+CREATE SCHEMA dock CREATE INDEX ON missing.rope (a)
+CREATE SCHEMA dock CREATE INDEX ON crane (a)
+CREATE SCHEMA dock CREATE TEMP TABLE rope (a int)
+CREATE SCHEMA dock CREATE VIEW v AS SELECT * FROM crane CREATE TABLE rope (a int)
+CREATE SCHEMA dock CREATE TABLE a (a int) CREATE TABLE missing.b (a int)
+CREATE SCHEMA pg_dock
+CREATE SCHEMA IF NOT EXISTS pg_dock
+CREATE SCHEMA dock CREATE TABLE hoist (a int) ==> DROP TABLE dock.hoist
+CREATE SCHEMA "Dock" CREATE TABLE "Dock".rope (a int)
+CREATE SCHEMA "Dock" CREATE TABLE dock.rope (a int)
+CREATE SCHEMA AUTHORIZATION CURRENT_USER
+CREATE SCHEMA AUTHORIZATION CURRENT_USER CREATE TABLE rope (a int)
+CREATE SCHEMA dock AUTHORIZATION CURRENT_USER CREATE TABLE missing.rope (a int)
+
+-- base tables elsewhere among partitions
+CREATE FOREIGN DATA WRAPPER lorry;
+CREATE SERVER yard FOREIGN DATA WRAPPER lorry;
+CREATE TABLE pallet (a int, b text) PARTITION BY RANGE (a);
+CREATE INDEX pallet_b ON pallet (b);
+CREATE FOREIGN TABLE pallet_far (a int, b text) SERVER yard;
+CREATE FOREIGN TABLE pallet_near PARTITION OF pallet FOR VALUES FROM (0) TO (10) SERVER yard OPTIONS (a '1');
+-- cases
+CREATE FOREIGN TABLE pallet_2 PARTITION OF pallet FOR VALUES FROM (10) TO (20) SERVER yard
+ALTER TABLE pallet ATTACH PARTITION pallet_far FOR VALUES FROM (10) TO (20)
+DROP FOREIGN TABLE pallet_near
+CREATE INDEX pallet_a ON pallet (a)
+CREATE UNIQUE INDEX pallet_a ON pallet (a)
+ALTER FOREIGN TABLE pallet_far OPTIONS (ADD x '1')
+ALTER FOREIGN TABLE pallet_near OPTIONS (SET a '2')
+ALTER FOREIGN TABLE pallet_near OPTIONS (DROP a)
+ALTER FOREIGN TABLE pallet_far ALTER COLUMN a OPTIONS (ADD x '1')
+ALTER FOREIGN TABLE pallet_far ALTER COLUMN missing OPTIONS (ADD x '1')
+ALTER FOREIGN TABLE pallet_far ALTER COLUMN a SET STATISTICS 10
+DROP SERVER yard CASCADE
+ALTER TABLE pallet ADD UNIQUE (a)
+ALTER TABLE pallet ADD PRIMARY KEY (a)
+ALTER TABLE pallet DETACH PARTITION pallet_near ==> CREATE UNIQUE INDEX pallet_a ON pallet (a)
+ALTER TABLE pallet DETACH PARTITION pallet_near; CREATE UNIQUE INDEX pallet_a ON pallet (a) ==> ALTER TABLE pallet ATTACH PARTITION pallet_near FOR VALUES FROM (0) TO (10)
+ALTER TABLE pallet DETACH PARTITION pallet_near; CREATE UNIQUE INDEX pallet_a ON pallet (a) ==> CREATE FOREIGN TABLE pallet_2 PARTITION OF pallet FOR VALUES FROM (10) TO (20) SERVER yard
+
+-- base windows that only show
+CREATE TABLE pane (a int PRIMARY KEY, b text DEFAULT 'x', c int);
+CREATE TABLE frame (a int, d int);
+CREATE SEQUENCE counter;
+CREATE MATERIALIZED VIEW stored AS SELECT * FROM pane;
+CREATE VIEW of_two AS SELECT p.a, f.d FROM pane p, frame f;
+CREATE VIEW of_none AS SELECT 1 AS a;
+CREATE VIEW of_values AS VALUES (1);
+CREATE VIEW distinct_ones AS SELECT DISTINCT a FROM pane;
+CREATE VIEW grouped AS SELECT a FROM pane GROUP BY a;
+CREATE VIEW counted AS SELECT count(*) AS n FROM pane;
+CREATE VIEW few AS SELECT a FROM pane LIMIT 3;
+CREATE VIEW later AS SELECT a FROM pane OFFSET 3;
+CREATE VIEW joined AS SELECT a FROM pane UNION SELECT a FROM frame;
+CREATE VIEW named AS WITH w AS (SELECT 1) SELECT a FROM pane;
+CREATE VIEW numbered AS SELECT a, row_number() OVER () AS n FROM pane;
+CREATE VIEW inner_one AS SELECT * FROM (SELECT a, b FROM pane) q;
+CREATE VIEW of_function AS SELECT * FROM generate_series(1, 3) g (a);
+CREATE VIEW of_sequence AS SELECT * FROM counter;
+CREATE VIEW of_stored AS SELECT * FROM stored;
+CREATE VIEW computed AS SELECT a + 1 AS a, upper(b) AS b FROM pane;
+CREATE VIEW partly AS SELECT a, upper(b) AS b, c FROM pane;
+CREATE VIEW ordered AS SELECT * FROM pane ORDER BY a;
+CREATE VIEW over_grouped AS SELECT a FROM grouped;
+CREATE VIEW with_below AS SELECT a, (SELECT max(d) FROM frame) AS m FROM pane;
+CREATE VIEW limited_below AS SELECT a FROM pane WHERE a IN (SELECT d FROM frame LIMIT 3);
+-- cases
+INSERT INTO of_two VALUES (1, 2)
+UPDATE of_two SET a = 1
+DELETE FROM of_two
+DELETE FROM of_two WHERE nothing = 1
+UPDATE of_two SET nothing = 1
+INSERT INTO of_none VALUES (1)
+DELETE FROM of_values
+UPDATE distinct_ones SET a = 1
+DELETE FROM grouped
+INSERT INTO counted VALUES (1)
+DELETE FROM few
+DELETE FROM later
+INSERT INTO joined VALUES (1)
+DELETE FROM named
+DELETE FROM numbered
+UPDATE inner_one SET a = 1
+DELETE FROM of_function
+DELETE FROM of_sequence
+UPDATE of_sequence SET last_value = 1
+DELETE FROM of_stored
+UPDATE computed SET a = 1
+INSERT INTO computed VALUES (1, 'x')
+DELETE FROM computed
+UPDATE partly SET b = 'x'
+UPDATE partly SET a = 1
+INSERT INTO partly (a, b) VALUES (1, 'x')
+INSERT INTO partly (a) VALUES (1)
+INSERT INTO partly (a) VALUES (1) ON CONFLICT (a) DO UPDATE SET b = 'y'
+INSERT INTO partly (a) VALUES (1) ON CONFLICT (a) DO UPDATE SET c = 3
+DELETE FROM ordered
+INSERT INTO ordered VALUES (1)
+DELETE FROM over_grouped
+INSERT INTO over_grouped VALUES (1)
+UPDATE with_below SET a = 1
+UPDATE with_below SET m = 1
+DELETE FROM with_below
+DELETE FROM limited_below
+CREATE RULE nothing AS ON DELETE TO of_two DO INSTEAD NOTHING ==> DELETE FROM of_two
+TRUNCATE of_two
+INSERT INTO partly (a, nothing) VALUES (1, 2)
+INSERT INTO partly (a, b) VALUES (1, DEFAULT)
+INSERT INTO partly (a, b) VALUES (1, DEFAULT), (2, DEFAULT)
+ALTER VIEW partly ALTER COLUMN b SET DEFAULT 'q' ==> INSERT INTO partly (a) VALUES (1)
+ALTER VIEW partly ALTER COLUMN b SET DEFAULT 'q' ==> INSERT INTO partly (a, b) VALUES (1, DEFAULT)
+ALTER VIEW partly ALTER COLUMN b SET DEFAULT 'q'; ALTER VIEW partly ALTER COLUMN b DROP DEFAULT ==> INSERT INTO partly (a) VALUES (1)
+CREATE VIEW twice AS SELECT a, a AS aa FROM pane ==> INSERT INTO twice VALUES (1, 1)
+CREATE VIEW twice AS SELECT a, a AS aa FROM pane ==> UPDATE twice SET a = 1, aa = 2
+CREATE VIEW twice AS SELECT a, a AS aa FROM pane ==> UPDATE twice SET aa = 2
+CREATE VIEW twice AS SELECT a, a AS aa FROM pane ==> INSERT INTO twice (aa) VALUES (1)
+INSERT INTO partly (a) SELECT nothing FROM frame
+INSERT INTO of_two (a) SELECT nothing FROM frame
+INSERT INTO counted (n) VALUES (1) RETURNING nothing
+UPDATE counted SET n = 1 WHERE nothing = 1
+CREATE TABLE tripled (a int, b int GENERATED ALWAYS AS (a * 3) STORED); CREATE VIEW tripled_v AS SELECT * FROM tripled; ALTER VIEW tripled_v ALTER COLUMN b SET DEFAULT 100 ==> INSERT INTO tripled_v VALUES (8, DEFAULT)
+CREATE TABLE tripled (a int, b int GENERATED ALWAYS AS (a * 3) STORED); CREATE VIEW tripled_v AS SELECT * FROM tripled; ALTER VIEW tripled_v ALTER COLUMN b SET DEFAULT 100 ==> INSERT INTO tripled_v (a) VALUES (8)
+CREATE TABLE tripled (a int, b int GENERATED ALWAYS AS (a * 3) STORED); CREATE VIEW tripled_v AS SELECT * FROM tripled ==> INSERT INTO tripled_v VALUES (8, DEFAULT)
+CREATE TABLE tripled (a int, b int GENERATED ALWAYS AS (a * 3) STORED); CREATE VIEW tripled_v AS SELECT * FROM tripled ==> INSERT INTO tripled_v VALUES (8, 4)
+MERGE INTO of_two t USING frame f ON t.a = f.a WHEN MATCHED THEN DELETE
+MERGE INTO inner_one t USING frame f ON t.a = f.a WHEN MATCHED THEN UPDATE SET a = 1
+MERGE INTO inner_one t USING frame f ON t.a = f.a WHEN NOT MATCHED THEN INSERT VALUES (f.a, 'x')
+MERGE INTO partly t USING frame f ON t.a = f.a WHEN MATCHED THEN UPDATE SET b = 'x'
+MERGE INTO partly t USING frame f ON t.a = f.a WHEN NOT MATCHED THEN INSERT (a, b) VALUES (f.a, 'x')
+MERGE INTO partly t USING frame f ON t.a = f.a WHEN MATCHED THEN UPDATE SET nothing = 'x'
 
 -- base selects
 CREATE SCHEMA far;

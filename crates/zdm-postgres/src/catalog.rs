@@ -213,6 +213,14 @@ impl Catalog {
         }
     }
 
+    /// Something dropped what is not known.
+    pub(crate) fn mark_all_uncertain(&mut self) {
+        let all: Vec<QualifiedName> = self.tables().map(|table| table.name.clone()).collect();
+        for name in all {
+            self.mark_uncertain(&name);
+        }
+    }
+
     pub(crate) const fn mark_own_operators(&mut self) {
         self.own_operators = true;
     }
@@ -637,6 +645,8 @@ pub struct Table {
     pub vacuum_truncate: Option<bool>,
     /// Only its existence is assumed: it belongs to an app or a statement that was not read. Its lists prove nothing.
     pub assumed: bool,
+    /// Of an assumed table: a statement made it, so that it is there, whatever its columns are.
+    pub made: bool,
     /// Something that was refused or not understood may have changed it: what it lacks may be there, and what it has
     /// may be gone.
     pub uncertain: bool,
@@ -668,6 +678,7 @@ impl Table {
             clustered_on: None,
             vacuum_truncate: None,
             assumed: false,
+            made: false,
             uncertain: false,
         }
     }
@@ -704,6 +715,11 @@ impl Table {
         let rules = self.rules.iter().map(|rule| rule.place);
         let policies = self.policies.iter().map(|policy| policy.place);
         triggers.chain(rules).chain(policies).max().map_or(0, |place| place + 1)
+    }
+
+    /// Whether it may have what its lists lack.
+    pub fn is_vague(&self) -> bool {
+        self.assumed || self.uncertain
     }
 
     /// Whether policies or rules may read other relations.
@@ -1107,6 +1123,8 @@ pub struct View {
     pub query: Query,
     /// The output columns' names where they are known.
     pub columns: Vec<Ident>,
+    /// Of them, those that have a default of the view's own.
+    pub defaults: Vec<Ident>,
     /// The relations it reads directly, with the columns it reads of each, as they are named now.
     pub dependencies: Vec<(QualifiedName, Vec<Ident>)>,
     /// The tables whose primary key its GROUP BY rests on: columns that are not grouped follow from it.
@@ -1117,6 +1135,8 @@ pub struct View {
     pub populated: bool,
     /// A trigger or a rule does what is written through it.
     pub instead: bool,
+    /// Its query is of a form through which nothing can be written, for certain.
+    pub read_only: bool,
     /// WITH CHECK OPTION: rows that are written through it must be its own.
     pub check_option: bool,
 }
@@ -1154,6 +1174,8 @@ pub struct DomainCheck {
 pub struct Function {
     pub procedure: bool,
     pub arguments: Vec<Option<DataType>>,
+    /// With those of OUT among them, where there are any; else none.
+    pub all_arguments: Vec<Option<DataType>>,
     pub argument_names: Vec<Option<Ident>>,
     /// How many arguments have a default.
     pub defaults: usize,

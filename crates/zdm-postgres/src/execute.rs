@@ -42,7 +42,7 @@ use crate::effects::{Effects, MayFail, Refusal, Uncertain, UncertainEffect};
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName, Written};
 use crate::session::{Settings, State};
-use crate::statement::{AlterTableAction, ObjectKind, Persistence, ReindexTarget, Statement};
+use crate::statement::{AlterTableAction, DropBehavior, ObjectKind, Persistence, ReindexTarget, Statement};
 use crate::version::PgVersion;
 
 pub(crate) use maintenance::is_on;
@@ -309,6 +309,28 @@ impl Run {
         })
     }
 
+    /// 42P07 where a relation of that name is there for certain. What was not read may have dropped a table.
+    pub(crate) fn need_free_name(&mut self, name: &QualifiedName, message: String) -> Step {
+        match self.catalog().relation(name) {
+            None => Ok(()),
+            Some(Relation::Table(table)) if table.assumed && !table.made => Ok(()),
+            Some(Relation::Table(table)) if table.uncertain => {
+                self.may_fail_always("42P07", message);
+                // It was gone already, with all that belongs to it.
+                let (effects, facts) = (self.effects.clone(), self.state.facts.clone());
+                self.remove_relations(std::slice::from_ref(name), DropBehavior::Cascade, "table")?;
+                (self.effects, self.state.facts) = (effects, facts);
+                Ok(())
+            }
+            Some(_) => refuse("42P07", message),
+        }
+    }
+
+    /// Whether the table is only taken for granted.
+    pub(crate) fn may_be_missing(&self, name: &QualifiedName) -> bool {
+        self.catalog().table(name).is_some_and(|table| table.assumed && !table.made)
+    }
+
     /// Whether nothing can be concluded from a list of this table.
     pub(crate) fn is_assumed(&self, name: &QualifiedName) -> bool {
         self.catalog().table(name).is_some_and(|table| table.assumed)
@@ -538,7 +560,7 @@ impl Run {
 }
 
 /// Whether event triggers fire for it.
-const fn changes_schema(statement: &Statement) -> bool {
+pub(crate) const fn changes_schema(statement: &Statement) -> bool {
     !matches!(
         statement,
         Statement::Select(_)
@@ -619,17 +641,19 @@ pub(crate) fn candidates(
 ) -> impl Iterator<Item = QualifiedName> {
     let bare = name.name.truncated();
     let mut list = Vec::new();
+    let named = |path: &[Ident], wanted: &str| path.iter().any(|schema| *schema.as_str() == *wanted);
     if let Some(schema) = &name.schema {
         list.push(QualifiedName::with_schema(schema.truncated(), bare));
     } else if name.written == Written::Default {
         list.push(QualifiedName::new(bare));
     } else {
-        // Unless the path names it, the schema of temporary relations comes first.
-        let path = settings.search_path.as_deref();
-        if path.is_none_or(|path| path.iter().all(|schema| schema.as_str() != "pg_temp")) {
-            list.push(QualifiedName::with_schema("pg_temp", bare.clone()));
+        // Unless the path names them, the schema of temporary relations comes first, and the server's own behind it.
+        let path = settings.search_path.as_deref().unwrap_or_default();
+        for implied in ["pg_temp", "pg_catalog"] {
+            if !named(path, implied) {
+                list.push(QualifiedName::with_schema(implied, bare.clone()));
+            }
         }
-        let path = path.unwrap_or_default();
         list.extend(path.iter().map(|schema| QualifiedName::with_schema(schema.clone(), bare.clone())));
         // The catalog's own names are whole. What lies in a schema that nobody is known to have made may be what is
         // kept as lying in the default one: a connection's own search path is not known here.

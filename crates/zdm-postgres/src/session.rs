@@ -494,7 +494,8 @@ fn changing_command(statement: &Statement) -> Option<&str> {
         | Statement::Truncate { .. }
         | Statement::ImportForeignSchema { .. }
         | Statement::MoveAll { .. }
-        | Statement::DropOwned { .. } => true,
+        | Statement::DropOwned { .. }
+        | Statement::ReassignOwned => true,
         _ => false,
     };
     changes.then(|| match statement.command() {

@@ -98,7 +98,7 @@ pub enum Statement {
     },
     // The rest of the schema
     CreateSchema {
-        name: Ident,
+        name: SchemaName,
         if_not_exists: bool,
         /// The objects that are made in it, in the order in which they are written.
         elements: Vec<Statement>,
@@ -174,6 +174,8 @@ pub enum Statement {
     DropOwned {
         behavior: DropBehavior,
     },
+    /// `REASSIGN OWNED BY role, … TO role`.
+    ReassignOwned,
     /// `IMPORT FOREIGN SCHEMA … INTO schema`: foreign tables whose names the other server has.
     ImportForeignSchema {
         into: Ident,
@@ -324,6 +326,14 @@ pub enum PublicationChange {
     Drop,
     /// `SET ( … )`.
     SetOptions,
+}
+
+/// What a new schema is called.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SchemaName {
+    Written(Ident),
+    /// AUTHORIZATION CURRENT_ROLE: as the role of that parameter, `role` or `session_authorization`.
+    OfRole(&'static str),
 }
 
 /// `ONLY name` or `name` with its descendants.
@@ -706,6 +716,8 @@ pub enum AlterTableAction {
         target: Option<i32>,
     },
     SetColumnOptions {
+        /// `OPTIONS ( … )` of a foreign table's column.
+        foreign: bool,
         column: Ident,
     },
     SetStorage {
@@ -762,6 +774,8 @@ pub enum AlterTableAction {
     },
     SetLogged,
     SetUnlogged,
+    /// `OPTIONS ( … )` of a foreign table.
+    ForeignOptions,
     SetOptions {
         options: Vec<String>,
     },
@@ -1163,6 +1177,8 @@ pub struct Given {
     pub value: bool,
     /// A row has DEFAULT there.
     pub default: bool,
+    /// No row has anything else than NULL there.
+    pub null: bool,
 }
 
 /// Which values an identity column takes where rows have some for it.
@@ -1344,6 +1360,8 @@ pub struct CreateFunction {
     pub statements: Option<Vec<Statement>>,
     /// The body is of the SQL standard's form (14): it depends on what it names.
     pub standard_body: bool,
+    /// The types of all arguments and of the columns of RETURNS TABLE, where some of them are output alone; else none.
+    pub all_arguments: Vec<Option<DataType>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -1425,6 +1443,7 @@ impl Statement {
             Self::MoveAll { kind: ObjectKind::MaterializedView, .. } => "ALTER MATERIALIZED VIEW",
             Self::MoveAll { .. } => "ALTER TABLE",
             Self::DropOwned { .. } => "DROP OWNED",
+            Self::ReassignOwned => "REASSIGN OWNED",
             Self::ImportForeignSchema { .. } => "IMPORT FOREIGN SCHEMA",
             Self::Comment { .. } => "COMMENT",
             Self::Grant { revoke: true, .. } => "REVOKE",

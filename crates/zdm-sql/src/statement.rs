@@ -262,7 +262,15 @@ fn with_inner(cursor: &mut Cursor<'_>, start: usize, inside: usize) -> Statement
     cursor.at = inside;
     let rows = cursor.is_any(&["SELECT", "VALUES", "TABLE", "WITH", "INSERT", "UPDATE", "DELETE", "MERGE"])
         || (cursor.word_at(start, &["EXPLAIN"]) && cursor.is_any(&["CREATE", "EXECUTE"]));
-    let inner = if rows { dispatch(cursor).ok().filter(|_| cursor.is_at_end()) } else { None };
+    let inner = if !rows {
+        None
+    } else if cursor.is("EXECUTE") {
+        // A command of the session is named by its own first words.
+        let alone = Cursor { at: 0, tokens: &cursor.tokens[inside..], ..cursor.clone() };
+        dispatch(&mut alone.clone()).ok()
+    } else {
+        dispatch(cursor).ok().filter(|_| cursor.is_at_end())
+    };
     cursor.at = start;
     match session::command(cursor) {
         Statement::Session { command, name, .. } => {

@@ -145,7 +145,7 @@ fn alter_table() {
         AlterTable{keyword:View, name:v, actions:[SetDefault{column:"a", expr:"1"}]}
         AlterTable{keyword:MaterializedView, name:m, actions:[RenameTo{name:"n"}]}
         AlterTable{keyword:Sequence, name:s, actions:[OwnerTo{role:"r"}]}
-        AlterTable{keyword:ForeignTable, name:f, actions:[SetOptions{options:["ADD a 'b'"]}]}
+        AlterTable{keyword:ForeignTable, name:f, actions:[ForeignOptions]}
         "#,
     );
 }
@@ -286,7 +286,7 @@ fn objects() {
     check(
         r#"CREATE SCHEMA IF NOT EXISTS s AUTHORIZATION r; CREATE EXTENSION IF NOT EXISTS "uuid-ossp" WITH SCHEMA x; CREATE STATISTICS st (ndistinct) ON a, (b + 1) FROM t; CREATE PUBLICATION p FOR TABLE a, ONLY b (x) WHERE (y > 0), TABLES IN SCHEMA s WITH (publish = 'insert'); CREATE PUBLICATION q FOR ALL TABLES; ALTER PUBLICATION p DROP TABLE a"#,
         r#"
-        CreateSchema{name:"s", if_not_exists:true}
+        CreateSchema{name:Written("s"), if_not_exists:true}
         CreateExtension{name:"uuid-ossp", if_not_exists:true, schema:"x"}
         CreateStatistics{name:st, table:t, kinds:["ndistinct"], elements:[Column("a"), Expr("b + 1")]}
         CreatePublication{name:"p", objects:PublicationObjects{tables:[PublishedTable{table:a}, PublishedTable{table:b, only:true, columns:["x"], filter:"y > 0"}], schemas:["s"]}, options:[("publish", "insert")]}
@@ -342,13 +342,13 @@ fn routines() {
     check(
         "CREATE OR REPLACE FUNCTION s.f(a int, OUT b text, VARIADIC c int[] DEFAULT '{}', double precision, d t.a%TYPE) RETURNS SETOF t LANGUAGE plpgsql IMMUTABLE STRICT SECURITY DEFINER SET search_path = a, pg_temp COST 10 AS $$ BEGIN; END $$",
         r#"
-        CreateFunction{name:s.f, or_replace:true, arguments:[int4, int4[], float8, None], argument_names:["a", "c", None, "d"], defaults:1, returns:t, returns_set:true, language:"plpgsql", volatility:Immutable, strict:true, body:" BEGIN; END "}
+        CreateFunction{name:s.f, or_replace:true, arguments:[int4, int4[], float8, None], argument_names:["a", "c", None, "d"], defaults:1, returns:t, returns_set:true, language:"plpgsql", volatility:Immutable, strict:true, body:" BEGIN; END ", all_arguments:[int4, text, int4[], float8, None]}
         "#,
     );
     check(
         "CREATE FUNCTION f() RETURNS TABLE (a int) BEGIN ATOMIC SELECT 1; SELECT 2; END; CREATE PROCEDURE p() LANGUAGE sql AS 'x'; CREATE FUNCTION g(int) RETURNS int RETURN $1 + 1",
         r#"
-        CreateFunction{name:f, defaults:0, returns:record, returns_set:true, volatility:Volatile, body:"BEGIN ATOMIC SELECT 1; SELECT 2; END", statements:[Select(Query{text:"SELECT 1", output:[OutputColumn{expr:"1"}], selects:[Select{output:[Column(OutputColumn{expr:"1"})]}]}), Select(Query{text:"SELECT 2", output:[OutputColumn{expr:"2"}], selects:[Select{output:[Column(OutputColumn{expr:"2"})]}]})], standard_body:true}
+        CreateFunction{name:f, defaults:0, returns:record, returns_set:true, volatility:Volatile, body:"BEGIN ATOMIC SELECT 1; SELECT 2; END", statements:[Select(Query{text:"SELECT 1", output:[OutputColumn{expr:"1"}], selects:[Select{output:[Column(OutputColumn{expr:"1"})]}]}), Select(Query{text:"SELECT 2", output:[OutputColumn{expr:"2"}], selects:[Select{output:[Column(OutputColumn{expr:"2"})]}]})], standard_body:true, all_arguments:[int4]}
         CreateFunction{name:p, procedure:true, defaults:0, language:"sql", volatility:Volatile, body:"x"}
         CreateFunction{name:g, arguments:[int4], argument_names:[None], defaults:0, returns:int4, volatility:Volatile, body:"RETURN $1 + 1", statements:[Select(Query{text:"SELECT $1 + 1", output:[OutputColumn{expr:"$1 + 1"}], selects:[Select{output:[Column(OutputColumn{expr:"$1 + 1"})]}]})], standard_body:true}
         "#,

@@ -88,7 +88,8 @@ impl Client {
             match message {
                 SimpleQueryMessage::RowDescription(_) => rows.clear(),
                 SimpleQueryMessage::Row(row) => {
-                    rows.push((0..row.len()).map(|column| row.get(column).map(str::to_owned)).collect());
+                    let values = (0..row.len()).map(|column| Ok(row.try_get(column)?.map(str::to_owned)));
+                    rows.push(values.collect::<Result<_, _>>().map_err(|error| SqlError::new(&error, sql))?);
                 }
                 _ => {}
             }

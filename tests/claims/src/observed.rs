@@ -30,6 +30,8 @@ pub struct Observed {
 pub struct Uncertain {
     /// Tables of which only the existence is known.
     pub assumed: BTreeSet<String>,
+    /// Tables that something that is not read may have changed or dropped.
+    pub changed: BTreeSet<String>,
     pub locks: BTreeSet<String>,
     /// Relations with a mode that is taken for a moment where nobody is in the way.
     pub passing: BTreeMap<String, LockMode>,
@@ -206,7 +208,11 @@ pub fn differences(predicted: &Observed, uncertain: &Uncertain, measured: &Obser
     let told = |lines: &BTreeSet<String>| -> BTreeSet<String> {
         let of =
             |line: &str| line.split(' ').nth(1).and_then(|name| name.split('.').next()).unwrap_or_default().to_owned();
-        lines.iter().filter(|line| !uncertain.assumed.contains(&of(line))).cloned().collect()
+        lines
+            .iter()
+            .filter(|line| !uncertain.assumed.contains(&of(line)) && !uncertain.changed.contains(&of(line)))
+            .cloned()
+            .collect()
     };
     if scope.catalog && !unread && told(&predicted.catalog) != told(&measured.catalog) {
         let only = |these: &BTreeSet<String>, those: &BTreeSet<String>| {

@@ -184,6 +184,13 @@ pub fn predict_on(base: &Base, case: &Case<'_>) -> Prediction {
     prediction.observed.catalog = catalog(&session);
     let assumed = session.catalog().tables().filter(|table| table.assumed);
     prediction.uncertain.assumed = assumed.map(|table| table.name.name.as_str().to_owned()).collect();
+    // Nobody can try a command on a table that is elsewhere.
+    let foreign = middle.catalog().tables().chain(session.catalog().tables()).filter(|table| table.foreign);
+    for table in foreign {
+        prediction.observed.blocked.remove(&plain(session.committed_name(&table.name)));
+    }
+    let changed = session.catalog().tables().filter(|table| table.uncertain);
+    prediction.uncertain.changed = changed.map(|table| table.name.name.as_str().to_owned()).collect();
     // What the server looks at in its own catalog comes and goes; only names that a statement writes are predicted.
     let own = |name: &String| {
         name.starts_with("pg_catalog.") || name.starts_with("information_schema.") || name.starts_with("public.pg_")

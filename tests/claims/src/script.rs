@@ -298,11 +298,15 @@ impl Script {
 
     /// Whether the relation itself has no row; of a partitioned table, whether its partitions have none.
     fn empty(&self, name: &str) -> bool {
-        let rows = format!(
-            "SELECT 1 FROM {name} AS t WHERE t.tableoid = '{name}'::regclass \
-             OR '{name}'::regclass IN (SELECT partrelid FROM pg_partitioned_table) LIMIT 1"
-        );
-        self.client.try_sql(&rows).is_ok_and(|rows| rows.is_empty())
+        let rows = |only: &str| {
+            format!(
+                "SELECT 1 FROM {only}{name} AS t WHERE t.tableoid = '{name}'::regclass \
+                 OR '{name}'::regclass IN (SELECT partrelid FROM pg_partitioned_table) LIMIT 1"
+            )
+        };
+        // A foreign table below it cannot be read.
+        let rows = self.client.try_sql(&rows("")).or_else(|_| self.client.try_sql(&rows("ONLY ")));
+        rows.is_ok_and(|rows| rows.is_empty())
     }
 }
 

@@ -161,7 +161,7 @@ impl Run {
         let Some(index_name) = &key.using_index else { return Ok(()) };
         let table = self.table(name);
         let Some(index) = table.index(index_name.as_str()).cloned() else {
-            if table.assumed {
+            if table.is_vague() {
                 return Ok(());
             }
             let other = self.find(&name.sibling(index_name.clone()));
@@ -308,7 +308,7 @@ impl Run {
             return refuse("42P16", "constraint must be altered in child tables too");
         }
         let Some(known) = table.constraint(constraint.as_str()) else {
-            if table.assumed {
+            if table.is_vague() {
                 return Ok(());
             }
             if table.constraint_trigger(constraint.as_str()).is_some() {
@@ -419,7 +419,7 @@ impl Run {
     ) -> Step {
         let table = self.table(name);
         let Some(known) = table.constraint(constraint.as_str()).cloned() else {
-            if table.assumed {
+            if table.is_vague() {
                 queue.entry(name.clone()).or_default().verify = true;
                 return Ok(());
             }
@@ -549,7 +549,7 @@ impl Run {
             if table.part_key(constraint.as_str()).is_some() {
                 return inherited();
             }
-            if table.constraint_trigger(constraint.as_str()).is_none() && if_exists || table.assumed {
+            if table.constraint_trigger(constraint.as_str()).is_none() && if_exists || table.is_vague() {
                 return Ok(());
             }
             if let Some(trigger) = table.constraint_trigger(constraint.as_str()) {

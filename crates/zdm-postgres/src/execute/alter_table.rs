@@ -562,7 +562,7 @@ impl Run {
                             format!("column \"{column}\" of relation \"{}\" is not an identity column", name.name),
                         ),
                     },
-                    None if table.assumed => Ok(()),
+                    None if table.is_vague() => Ok(()),
                     None => Self::missing_column(name, column),
                 }
             }
@@ -571,7 +571,7 @@ impl Run {
                 self.drop_identity(name, mode, column, *if_exists)
             }
             AlterTableAction::SetStatistics { column, .. }
-            | AlterTableAction::SetColumnOptions { column }
+            | AlterTableAction::SetColumnOptions { column, .. }
             | AlterTableAction::SetStorage { column, .. } => {
                 let tables = if matches!(action, AlterTableAction::SetColumnOptions { .. }) {
                     vec![name.clone()]
@@ -668,6 +668,7 @@ impl Run {
                 }
                 Ok(())
             }
+            AlterTableAction::ForeignOptions => Ok(()),
             AlterTableAction::OfType { name: of_type } => self.make_typed(name, of_type),
             AlterTableAction::NotOf => {
                 let table = self.table(name);
@@ -921,7 +922,7 @@ impl Run {
         if super::create_table::is_system_column(column) {
             return refuse("0A000", format!("cannot alter system column \"{column}\""));
         }
-        if self.table(name).assumed { Ok(()) } else { Self::missing_column(name, column) }
+        if self.table(name).is_vague() { Ok(()) } else { Self::missing_column(name, column) }
     }
 
     /// Edits a column in each of the tables; 42703 where the first does not have it.
@@ -1214,20 +1215,22 @@ impl Run {
         for name in tables {
             let table = self.table(name);
             let Some(known) = table.column(column.as_str()) else {
-                if table.assumed {
+                if table.is_vague() {
                     continue;
                 }
                 return Self::missing_column(name, column);
             };
+            if known.generated.as_ref().is_some_and(|generated| generated.stored) {
+                queue.entry(name.clone()).or_default().rewrite = true;
+                self.remake_constraints(name, known, known, queue);
+            }
             let Some(generated) = &known.generated else {
                 return refuse(
                     "55000",
                     format!("column \"{column}\" of relation \"{}\" is not a generated column", name.name),
                 );
             };
-            if generated.stored {
-                queue.entry(name.clone()).or_default().rewrite = true;
-            } else if known.not_null || checks_name(&table, column) {
+            if !generated.stored && (known.not_null || checks_name(&table, column)) {
                 queue.entry(name.clone()).or_default().verify = true;
             }
         }
@@ -1260,7 +1263,7 @@ impl Run {
     ) -> Step {
         let table = self.table(name);
         match table.column(column.as_str()) {
-            None if table.assumed => return Ok(()),
+            None if table.is_vague() => return Ok(()),
             None => return Self::missing_column(name, column),
             Some(known) => {
                 if !matches!(known.data_type.name.name.as_str(), "int2" | "int4" | "int8")
@@ -1331,7 +1334,7 @@ impl Run {
     fn drop_identity(&mut self, name: &QualifiedName, mode: LockMode, column: &Ident, if_exists: bool) -> Step {
         let table = self.table(name);
         let Some(known) = table.column(column.as_str()) else {
-            return if table.assumed { Ok(()) } else { Self::missing_column(name, column) };
+            return if table.is_vague() { Ok(()) } else { Self::missing_column(name, column) };
         };
         let Some(identity) = &known.identity else {
             return if if_exists || table.assumed {
@@ -1611,7 +1614,7 @@ fn lock_level(alter: &AlterTable) -> LockMode {
             | AlterTableAction::Trigger { .. } => LockMode::ShareRowExclusive,
             AlterTableAction::ValidateConstraint { .. }
             | AlterTableAction::SetStatistics { .. }
-            | AlterTableAction::SetColumnOptions { .. }
+            | AlterTableAction::SetColumnOptions { foreign: false, .. }
             | AlterTableAction::ClusterOn { .. }
             | AlterTableAction::SetWithoutCluster
             | AlterTableAction::AttachPartition { .. } => LockMode::ShareUpdateExclusive,

@@ -164,7 +164,7 @@ impl Run {
     ) -> Step {
         let table = self.table(name);
         let Some(known) = table.column(column.as_str()).cloned() else {
-            if table.assumed {
+            if table.is_vague() {
                 queue
                     .entry(name.clone())
                     .or_default()
@@ -400,7 +400,7 @@ impl Run {
             == crate::cast::operator_class_type(catalog, &new.data_type)
     }
 
-    fn remake_constraints(&mut self, name: &QualifiedName, old: &Column, new: &Column, queue: &mut Queue) {
+    pub(super) fn remake_constraints(&mut self, name: &QualifiedName, old: &Column, new: &Column, queue: &mut Queue) {
         let table = self.table(name);
         for constraint in &table.constraints {
             match &constraint.kind {
@@ -449,7 +449,8 @@ impl Run {
         let catalog = self.catalog();
         let before = crate::cast::operator_class_type(catalog, &old.data_type);
         let after = crate::cast::operator_class_type(catalog, &new.data_type);
-        if before == after {
+        let rewritten = queue.get(altered).is_some_and(|work| work.rewrite);
+        if before == after && !rewritten {
             let kept = (referencing.clone(), key.columns.clone(), key.table.clone());
             queue.entry(altered.clone()).or_default().kept_keys.push(kept);
         } else {

@@ -61,6 +61,9 @@ impl Run {
         if create.nulls_not_distinct {
             self.since(15, "NULLS")?;
         }
+        if partitioned && create.unique && !create.only.0 {
+            self.refuse_foreign_partitions(&name)?;
+        }
         if partitioned && !create.only.0 {
             for child in self.catalog().descendants(&name) {
                 self.lock(&child, mode);
@@ -115,6 +118,14 @@ impl Run {
     }
 
     /// `transformIndexStmt`: expressions and the predicate are read before anything else is looked at.
+    /// What is in a foreign table is not in an index.
+    pub(super) fn refuse_foreign_partitions(&self, name: &QualifiedName) -> Step {
+        if self.partitions(name).iter().any(|partition| self.table(partition).foreign) {
+            return refuse("42809", format!("cannot create unique index on partitioned table \"{}\"", name.name));
+        }
+        Ok(())
+    }
+
     fn check_index_expressions(&mut self, create: &CreateIndex, table: Option<&Table>) -> Step {
         let Some(table) = table else { return Ok(()) };
         for element in &create.elements {

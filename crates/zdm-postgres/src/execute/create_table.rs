@@ -127,9 +127,14 @@ impl Run {
             }
         }
         self.check_on_commit(create.on_commit, create.persistence)?;
-        let exists = self.catalog().relation(&name).is_some() && !self.is_assumed(&name);
+        let exists = self.catalog().relation(&name).is_some() && !self.may_be_missing(&name);
         if exists && create.if_not_exists {
             return Ok(());
+        }
+        let message = format!("relation \"{}\" already exists", name.name);
+        // The names of its sequences are free as well if it is gone.
+        if self.table(&name).uncertain {
+            self.need_free_name(&name, message.clone())?;
         }
         let mut parts = Parts::default();
         self.transform_elements(&name, create, &mut parts)?;
@@ -203,9 +208,10 @@ impl Run {
             table.of_type = Some(of_type);
             self.add_to_columns(create, &mut table, &mut parts)?;
         }
-        if exists || self.is_composite(&name) {
-            return refuse("42P07", format!("relation \"{}\" already exists", name.name));
+        if self.is_composite(&name) {
+            return refuse("42P07", message);
         }
+        self.need_free_name(&name, message)?;
         self.need_free_row_type(&name)?;
         for constraint in &create.constraints {
             // Those of NOT NULL are there already.
@@ -258,6 +264,7 @@ impl Run {
         if create.partition_of.is_some()
             && let Some(parent) = parents.first()
         {
+            self.refuse_foreign_part(&self.table(&name), parent, true)?;
             self.clone_parent_indexes(&name, parent)?;
             self.clone_parent_foreign_keys(&name, parent);
             self.clone_parent_triggers(&name, parent)?;
@@ -868,7 +875,7 @@ impl Run {
         let is_column = |column: &Ident| table.column(column.as_str()).is_some();
         columns.retain(|column| is_column(column) || (certain.contains(column) && *column != name.name));
         for column in &columns {
-            if table.column(column.as_str()).is_none() && !table.assumed && !is_system_column(column) {
+            if table.column(column.as_str()).is_none() && !table.is_vague() && !is_system_column(column) {
                 return refuse("42703", format!("column \"{column}\" does not exist"));
             }
         }
@@ -920,7 +927,7 @@ impl Run {
             self.since(18, "WITHOUT")?;
         }
         for (position, column) in columns.iter().chain(&key.include).enumerate() {
-            if table.column(column.as_str()).is_none() && !table.assumed && !is_system_column(column) {
+            if table.column(column.as_str()).is_none() && !table.is_vague() && !is_system_column(column) {
                 // A primary key's columns are made NOT NULL first.
                 if matches!(key.kind, KeyKind::Primary(_)) && !new_table && !key.include.contains(column) {
                     return Self::missing_column(name, column);
@@ -946,6 +953,9 @@ impl Run {
         }
         if table.partition_by.is_some() && matches!(key.kind, KeyKind::Exclude { .. }) && !self.version.at_least(17) {
             return refuse("0A000", "exclusion constraints are not supported on partitioned tables");
+        }
+        if !matches!(key.kind, KeyKind::Exclude { .. }) && !key.only {
+            self.refuse_foreign_partitions(name)?;
         }
         if table.foreign {
             let word = match key.kind {
@@ -1123,13 +1133,13 @@ impl Run {
 
     pub(super) fn create_table_as(&mut self, create: &CreateTableAs) -> Step {
         let name = self.creation_name(&create.name, create.persistence);
-        if self.catalog().relation(&name).is_some() && !self.is_assumed(&name) {
+        if self.catalog().relation(&name).is_some() && !self.may_be_missing(&name) {
             // The query is analysed before the name is looked up.
             self.parse_query(&create.query)?;
             if create.if_not_exists {
                 return Ok(());
             }
-            return refuse("42P07", format!("relation \"{}\" already exists", name.name));
+            self.need_free_name(&name, format!("relation \"{}\" already exists", name.name))?;
         }
         self.need_free_row_type(&name)?;
         let columns = self.query_columns(&create.query);
@@ -1155,10 +1165,9 @@ impl Run {
         let mut table = Table::named(name);
         table.persistence = create.persistence;
         table.dropped_on_commit = create.on_commit == Some(OnCommit::Drop);
-        match columns {
-            Some(columns) => table.columns = columns.into(),
-            None => table.assumed = true,
-        }
+        table.assumed = columns.is_none();
+        table.made = true;
+        table.columns = columns.unwrap_or_default().into();
         for (column, given) in table.columns.iter_mut().zip(&create.columns) {
             column.name = given.truncated();
         }

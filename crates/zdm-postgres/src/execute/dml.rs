@@ -1,6 +1,7 @@
 //! Queries and changes of rows: what the planner and the executor open, and which rows are read.
 
 mod computed;
+mod updatable;
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -93,6 +94,7 @@ impl Run {
                     }
                 }
             }
+            self.run_printing_view(&name);
             if self.catalog().view(&name).is_some_and(|view| view.materialized && !view.populated) {
                 return refuse("55000", format!("materialized view \"{}\" has not been populated", name.name));
             }
@@ -155,6 +157,7 @@ impl Run {
         match self.catalog().relation(name).cloned() {
             Some(Relation::View(view)) if !view.materialized => {
                 self.lock(name, mode);
+                self.run_functions_of(&view.query);
                 let whole = whole && reads_everything(&view.query);
                 for (under, _) in &view.dependencies {
                     if view.query.only.contains(under) && self.has_storage(under) {
@@ -408,18 +411,16 @@ impl Run {
             return refuse("42809", format!("cannot change materialized view \"{}\"", written_to.name));
         }
         let name = self.under_view(written_to.clone());
-        let named = match self.catalog().view(&written_to) {
-            Some(view) if dml.columns.is_empty() => view.columns.iter().take(dml.given.len()).cloned().collect(),
-            _ => dml.columns.clone(),
-        };
-        self.check_view_columns(&written_to, &named, "insert into")?;
+        self.need_written_columns(&written_to, &dml.columns)?;
+        if name != written_to {
+            self.check_names(&dml.query)?;
+            self.need_updatable(&written_to, Change::Insert)?;
+            self.check_view_columns(&written_to, &self.columns_inserted(&written_to, dml), "insert into")?;
+        }
         if self.replaced_by_rule(&name, dml, "INSERT")? {
             return Ok(());
         }
         self.lock(&name, LockMode::RowExclusive);
-        if name == written_to {
-            self.need_written_columns(&name, &dml.columns)?;
-        }
         self.check_arbiter_columns(&written_to, dml)?;
         self.run_query(&dml.query)?;
         if name == written_to {
@@ -493,7 +494,8 @@ impl Run {
     /// The columns that an INSERT gives a value or that have one by default; `None` where its columns are not known.
     fn valued_columns(&self, table: &Table, dml: &Dml) -> Option<Vec<Ident>> {
         let written: Vec<Ident> = if dml.columns.is_empty() {
-            table.columns.iter().take(dml.values.len()).map(|column| column.name.clone()).collect()
+            let places = dml.values.len().max(dml.given.len());
+            table.columns.iter().take(places).map(|column| column.name.clone()).collect()
         } else {
             dml.columns.clone()
         };
@@ -505,7 +507,12 @@ impl Run {
             let kept = written.iter().enumerate().filter(|(place, _)| !nodes.iter().any(|node| is(*place, node)));
             kept.map(|(_, column)| column.clone()).collect()
         };
-        let given = but(&[ExprNode::Null, ExprNode::Default]);
+        let null = |column: &Ident| {
+            let place = written.iter().position(|written| written == column);
+            place.and_then(|place| dml.given.get(place)).is_some_and(|given| given.null)
+        };
+        let mut given = but(&[ExprNode::Null, ExprNode::Default]);
+        given.retain(|column| !null(column));
         Some(self.with_defaults(table, &but(&[ExprNode::Default]), given))
     }
 
@@ -893,9 +900,10 @@ impl Run {
             return Ok(());
         }
         let name = self.change_rows(dml)?;
+        self.need_written_columns(&target, &dml.columns)?;
+        self.need_updatable(&target, Change::Update)?;
         self.check_view_columns(&target, &dml.columns, "update")?;
         if self.find(&dml.table).as_ref() == Some(&name) {
-            self.need_written_columns(&name, &dml.columns)?;
             check_assignments(dml)?;
             self.check_assigned_types(&name, dml)?;
             self.check_updated_columns(&name, dml)?;
@@ -956,6 +964,7 @@ impl Run {
             return Ok(());
         }
         let name = self.change_rows(dml)?;
+        self.need_updatable(&target, Change::Delete)?;
         self.check_told(&name, dml, Told::Delete)?;
         let outer = std::mem::replace(&mut self.perhaps, true);
         for table in self.with_own_triggers(&name, dml) {
@@ -1030,16 +1039,15 @@ impl Run {
             return self.run_query(&dml.query);
         }
         let name = self.change_rows(dml)?;
-        if self.find(&dml.table).as_ref() == Some(&name) {
-            for clause in &dml.merge {
-                match &clause.action {
-                    MergeAction::Insert(MergeInsert { columns, .. }) | MergeAction::Update(columns) => {
-                        self.need_written_columns(&name, columns)?;
-                    }
-                    MergeAction::Delete | MergeAction::Nothing => {}
-                }
-            }
-        }
+        let written = || {
+            dml.merge.iter().filter_map(|clause| match &clause.action {
+                MergeAction::Insert(MergeInsert { columns, .. }) | MergeAction::Update(columns) => Some(columns),
+                MergeAction::Delete | MergeAction::Nothing => None,
+            })
+        };
+        written().try_for_each(|columns| self.need_written_columns(&target, columns))?;
+        self.need_updatable_for_merge(&target, dml)?;
+        written().try_for_each(|columns| self.check_view_columns(&target, columns, "merge into"))?;
         self.draw_for_merge(&name, dml);
         self.check_merged_columns(&name, dml)?;
         let does = |wanted: fn(&MergeAction) -> bool| dml.merge.iter().any(|clause| wanted(&clause.action));
@@ -1099,16 +1107,15 @@ impl Run {
     }
 
     fn need_written_columns(&self, name: &QualifiedName, columns: &[Ident]) -> Step {
-        let table = self.table(name);
-        if table.assumed {
-            return Ok(());
-        }
-        for column in columns {
-            if table.column(column.as_str()).is_none() {
-                return Self::missing_column(name, column);
+        let known: Vec<Ident> = match self.catalog().relation(name) {
+            Some(Relation::Table(table)) if !table.is_vague() => {
+                table.columns.iter().map(|column| column.name.clone()).collect()
             }
-        }
-        Ok(())
+            Some(Relation::View(view)) if !view.columns.is_empty() => view.columns.clone(),
+            _ => return Ok(()),
+        };
+        let missing = columns.iter().find(|column| !known.contains(column));
+        missing.map_or(Ok(()), |column| Self::missing_column(name, column))
     }
 
     /// UPDATE and DELETE plan over the target: ROW EXCLUSIVE on the tables below and on every index.
@@ -1140,8 +1147,10 @@ impl Run {
         let target = self.find(&dml.table);
         let joined = dml.merge_on.iter().filter(|(_, relation, _)| self.find(relation) == target);
         let joined: Vec<&Ident> = joined.map(|(_, _, column)| column).collect();
+        let never = self.opens_no_partition(&name, dml);
         let prunes = !dml.only.0
-            && (self.prunes(&name, dml.predicate.as_ref())
+            && (never
+                || self.prunes(&name, dml.predicate.as_ref())
                 || self.partition_keys(&name).iter().any(|key| joined.contains(&key)));
         if dml.only.0 {
             self.plan_only_one(&name, LockMode::RowExclusive);
@@ -1153,7 +1162,7 @@ impl Run {
             self.read_bound_of(&name);
         }
         let mut tables = vec![name.clone()];
-        if prunes {
+        if prunes && !never {
             for child in self.catalog().descendants(&name) {
                 let condition = format!("rows of {child} may satisfy the condition");
                 self.maybe(&child, UncertainEffect::Lock(LockMode::RowExclusive), condition.clone());
@@ -1164,7 +1173,7 @@ impl Run {
                     self.maybe(&index, UncertainEffect::Lock(LockMode::RowExclusive), format!("{child} is changed"));
                 }
             }
-        } else if !dml.only.0 {
+        } else if !dml.only.0 && !never {
             tables.extend(self.catalog().descendants(&name));
         }
         for table in &tables {
@@ -1204,6 +1213,13 @@ impl Run {
         };
         self.run_query(&query)?;
         Ok(name)
+    }
+
+    /// Where no row satisfies the condition the planner opens no partition.
+    pub(super) fn opens_no_partition(&self, name: &QualifiedName, dml: &Dml) -> bool {
+        self.version.at_least(14)
+            && self.table(name).partition_by.is_some()
+            && dml.predicate.as_ref().is_some_and(|predicate| *predicate.node == ExprNode::Bool(false))
     }
 
     /// The planner may leave partitions out.
@@ -1459,6 +1475,13 @@ impl Run {
                     }
                     Shown::Open => return Ok(()),
                 }
+            }
+            let twice = targets
+                .iter()
+                .enumerate()
+                .find(|(place, column)| targets.iter().take(*place).any(|known| known == *column));
+            if let Some((_, column)) = twice {
+                return refuse("42601", format!("multiple assignments to same column \"{column}\""));
             }
             (name, columns) = (under.clone(), targets);
         }

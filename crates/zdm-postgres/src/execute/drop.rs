@@ -214,6 +214,12 @@ impl Run {
         for name in &doomed {
             self.check_not_in_use(name, &format!("DROP {}", word.to_ascii_uppercase()))?;
         }
+        for name in &doomed {
+            if let Some((parent, _)) = &self.table(name).partition_of {
+                self.lock(parent, LockMode::AccessExclusive);
+                self.lock_default_partition(parent, name);
+            }
+        }
         for name in doomed {
             self.remove_relation(&name);
         }
@@ -527,7 +533,7 @@ impl Run {
             if super::create_table::is_system_column(column) {
                 return refuse("0A000", format!("cannot drop system column \"{column}\""));
             }
-            if if_exists || table.assumed {
+            if if_exists || table.is_vague() {
                 return Ok(());
             }
             return Self::missing_column(root, column);

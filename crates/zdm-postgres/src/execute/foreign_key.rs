@@ -220,7 +220,7 @@ impl Run {
             });
             return match primary {
                 Some(columns) => Ok(columns),
-                None if target.assumed => Ok(Vec::new()),
+                None if target.is_vague() => Ok(Vec::new()),
                 None => {
                     refuse("42704", format!("there is no primary key for referenced table \"{}\"", referenced.name))
                 }
@@ -540,7 +540,7 @@ fn need_key_column(table: &Table, column: &Ident) -> Step {
     if super::create_table::is_system_column(column) {
         return refuse("0A000", "system columns cannot be used in foreign keys");
     }
-    if table.column(column.as_str()).is_none() && !table.assumed {
+    if table.column(column.as_str()).is_none() && !table.is_vague() {
         return refuse("42703", format!("column \"{column}\" referenced in foreign key constraint does not exist"));
     }
     Ok(())

@@ -538,6 +538,10 @@ impl Run {
             // ON DOMAIN.
             return Ok(());
         }
+        if kind == ObjectKind::Column && self.find(relation).is_none() && self.composite_attributes(relation).is_some()
+        {
+            return Ok(());
+        }
         let relation = self.open(relation)?;
         self.check_commented(kind, name, &relation)?;
         let of_relation =
@@ -582,7 +586,15 @@ impl Run {
 
     /// What a parameter brings is not known, and leaves what was there.
     pub(super) fn comment_column(&mut self, table: &QualifiedName, column: &Ident, text: &CommentText) -> Step {
-        let Some(name) = self.find(table) else { return Ok(()) };
+        let Some(name) = self.find(table) else {
+            let attributes = self.composite_attributes(table);
+            return match attributes {
+                Some(attributes) if attributes.iter().all(|(known, _)| known != column) => {
+                    Self::missing_column(table, column)
+                }
+                _ => Ok(()),
+            };
+        };
         let known = self.catalog().table(&name).filter(|table| !table.assumed && !table.uncertain);
         if known.is_some_and(|known| known.column(column.as_str()).is_none()) {
             return Self::missing_column(&name, column);

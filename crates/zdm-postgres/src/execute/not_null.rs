@@ -473,7 +473,7 @@ impl Run {
                 let child = self.table(child);
                 match not_null_constraint(&child, column) {
                     Some(known) => check_compatible(known, column)?,
-                    None if child.assumed => {}
+                    None if child.is_vague() => {}
                     None => {
                         return refuse(
                             "XX000",

@@ -8,10 +8,10 @@ use crate::data_type::quoted_if_needed;
 use crate::effects::UncertainEffect;
 use crate::expr::{ExprNode, SqlExpr};
 use crate::lock::LockMode;
-use crate::name::{Ident, QualifiedName};
+use crate::name::{Ident, QualifiedName, Written};
 use crate::statement::{
-    AlterTable, AlterTableAction, CreateSequence, CreateTrigger, DropObjects, ObjectKind, Opaque, SequenceOptions,
-    Statement,
+    AlterTable, AlterTableAction, CreateSequence, CreateTrigger, DropBehavior, DropObjects, ObjectKind, Opaque,
+    SchemaName, SequenceOptions, Statement,
 };
 use crate::typing::Place;
 
@@ -249,6 +249,11 @@ impl Run {
                 self.may_fail_always("42704", "the role does not exist");
                 self.unread("which objects belong to the role");
                 self.catalog_mut().mark_incomplete();
+                self.catalog_mut().mark_all_uncertain();
+            }
+            Statement::ReassignOwned => {
+                self.may_fail_always("42704", "the role does not exist");
+                self.unread("which objects belong to the role");
             }
             Statement::Session { command, name, statement: Some(statement) } => {
                 match name {
@@ -345,9 +350,13 @@ impl Run {
                 let dml = &*self.through_views(&name, dml);
                 let name = if planned { self.under_view(name) } else { name };
                 if planned && !matches!(statement, Statement::Insert(_)) {
-                    self.plan(&name, LockMode::RowExclusive, !dml.only.0);
+                    let descend = !dml.only.0 && !self.opens_no_partition(&name, dml);
+                    self.plan(&name, LockMode::RowExclusive, descend);
                 } else {
                     self.lock(&name, LockMode::RowExclusive);
+                }
+                if self.table(&name).rules.iter().any(|rule| rule.enabled) {
+                    self.unread(format!("what the rules of {name} do"));
                 }
                 if planned && matches!(statement, Statement::Insert(_)) {
                     if self.find(&dml.table).as_ref() == Some(&name) {
@@ -361,7 +370,14 @@ impl Run {
                     self.parse_query(&dml.query)?;
                 }
             }
-            Statement::Session { command, .. } if command == "EXECUTE" => self.unread("the prepared statement"),
+            Statement::Session { command: inner, name, .. } if inner == "EXECUTE" => {
+                let prepared = name.as_ref().and_then(|name| self.state.prepared.get(name)).cloned();
+                match prepared {
+                    // No prepared statement is an EXECUTE.
+                    Some(prepared) => return self.plan_only(command, &prepared),
+                    None => self.unread("the prepared statement"),
+                }
+            }
             // The planner sees the query, WITH NO DATA or not.
             Statement::CreateTableAs(create) => self.run_query(&create.query)?,
             Statement::CreateView(create) if create.materialized => self.run_query(&create.query)?,
@@ -422,6 +438,8 @@ impl Run {
                 query: crate::statement::Query::default(),
                 columns: Vec::new(),
                 dependencies: Vec::new(),
+                read_only: false,
+                defaults: Vec::new(),
                 keyed: Vec::new(),
                 indexes: Vec::new(),
                 populated: true,
@@ -433,9 +451,23 @@ impl Run {
     }
 
     /// The objects are made in the new schema, whatever the search path says: sequences, tables, views, indexes, triggers.
-    fn create_schema(&mut self, name: &Ident, if_not_exists: bool, elements: &[Statement]) -> Step {
+    fn create_schema(&mut self, name: &SchemaName, if_not_exists: bool, elements: &[Statement]) -> Step {
         if if_not_exists && !elements.is_empty() {
             return refuse("0A000", "CREATE SCHEMA IF NOT EXISTS cannot include schema elements");
+        }
+        let name = match name {
+            SchemaName::Written(name) => name.truncated(),
+            SchemaName::OfRole(parameter) => {
+                let Some(role) = self.role_of(parameter) else {
+                    self.unread("what the role is called");
+                    self.catalog_mut().mark_incomplete();
+                    return Ok(());
+                };
+                role
+            }
+        };
+        if name.as_str().starts_with("pg_") {
+            return refuse("42939", format!("unacceptable schema name \"{name}\""));
         }
         if !self.catalog().has_schema(name.as_str()) {
             self.catalog_mut().schemas.insert_mut(name.clone(), ());
@@ -444,8 +476,12 @@ impl Run {
         } else {
             return refuse("42P06", format!("schema \"{name}\" already exists"));
         }
+        let mut elements = elements.to_vec();
+        for element in &mut elements {
+            put_in_schema(element, &name)?;
+        }
         let before = self.state.settings.search_path.clone();
-        let mut path = vec![name.clone()];
+        let mut path = vec![name];
         path.extend(before.clone().unwrap_or_else(|| vec![Ident::new("public")]));
         self.state.settings.search_path = Some(path);
         let order = |element: &Statement| match element {
@@ -456,11 +492,17 @@ impl Run {
             Statement::CreateTrigger(_) => 4,
             _ => 5,
         };
-        let mut ordered: Vec<&Statement> = elements.iter().collect();
-        ordered.sort_by_key(|element| order(element));
-        let result = ordered.into_iter().try_for_each(|element| self.execute(element));
+        elements.sort_by_key(order);
+        let result = elements.iter().try_for_each(|element| self.execute(element));
         self.state.settings.search_path = before;
         result
+    }
+
+    /// The role that SET ROLE or SET SESSION AUTHORIZATION has named, where one of them has.
+    fn role_of(&self, parameter: &str) -> Option<Ident> {
+        let role = self.state.settings.get(parameter).filter(|role| *role != "none");
+        let role = role.or_else(|| self.state.settings.get("session_authorization"));
+        role.filter(|role| *role != "default").map(Ident::new)
     }
 
     /// Which relations lie in a tablespace, is not kept.
@@ -619,7 +661,7 @@ impl Run {
             return same_constraint_name();
         }
         if known.is_some() && !create.or_replace {
-            return existing_object(ObjectKind::Trigger, &trigger.name, &name);
+            self.refuse_existing(ObjectKind::Trigger, &trigger.name, &name)?;
         }
         if known.is_some() && self.is_cloned_trigger(&name, &trigger.name) {
             let what = if self.version.at_least(15) { "an internal or a child trigger" } else { "an internal trigger" };
@@ -658,7 +700,8 @@ impl Run {
                     if self.is_assumed(&child) {
                         continue;
                     }
-                    return existing_object(ObjectKind::Trigger, &trigger.name, &child);
+                    self.refuse_existing(ObjectKind::Trigger, &trigger.name, &child)?;
+                    continue;
                 }
                 tables.push(child);
             }
@@ -834,7 +877,7 @@ impl Run {
         }
         let exists = known.rules.iter().any(|rule| rule.name == *name);
         if exists && !or_replace {
-            return existing_object(ObjectKind::Rule, name, &table);
+            self.refuse_existing(ObjectKind::Rule, name, &table)?;
         }
         let targets = actions.iter().filter_map(|action| match action {
             Statement::Insert(dml) | Statement::Update(dml) | Statement::Delete(dml) => self.find(&dml.table),
@@ -944,7 +987,7 @@ impl Run {
         let table = self.open(table)?;
         self.check_policy(&table, conditions, relations)?;
         if self.table(&table).policies.iter().any(|known| known.name == *name) {
-            return existing_object(ObjectKind::Policy, name, &table);
+            self.refuse_existing(ObjectKind::Policy, name, &table)?;
         }
         let [using, with_check] = conditions.map(|condition| {
             condition.as_ref().map(|condition| self.policy_condition(&table, condition)).unwrap_or_default()
@@ -1026,14 +1069,14 @@ impl Run {
         let same = kind == ObjectKind::Trigger && to == *name && self.version.at_least(15);
         let taken = !taken.assumed && !same && self.has_object(&table, kind, &to);
         if taken && kind != ObjectKind::Trigger {
-            return existing_object(kind, &to, &table);
+            self.refuse_existing(kind, &to, &table)?;
         }
         if kind == ObjectKind::Trigger && self.version.at_least(15) && self.is_cloned_trigger(&table, name) {
             let sqlstate = if self.version.at_least(18) { "0A000" } else { "XX000" };
             return refuse(sqlstate, format!("cannot rename trigger \"{name}\" on table \"{}\"", table.name));
         }
         if taken {
-            return existing_object(kind, &to, &table);
+            self.refuse_existing(kind, &to, &table)?;
         }
         let mut tables = vec![table.clone()];
         if self.table(&table).partition_by.is_some() && kind == ObjectKind::Trigger {
@@ -1086,6 +1129,25 @@ impl Run {
         self.table(table).partition_of.as_ref().is_some_and(|(parent, _)| {
             self.table(parent).triggers.iter().any(|trigger| trigger.for_each_row && trigger.name == *name)
         })
+    }
+
+    /// 42710; what was not read may have dropped it.
+    fn refuse_existing(&mut self, kind: ObjectKind, name: &Ident, table: &QualifiedName) -> Step {
+        let message = match kind {
+            ObjectKind::Trigger => format!("trigger \"{name}\" for relation \"{}\" already exists", table.name),
+            ObjectKind::Policy => format!("policy \"{name}\" for table \"{}\" already exists", table.name),
+            _ => format!("rule \"{name}\" for relation \"{}\" already exists", table.name),
+        };
+        if !self.table(table).uncertain {
+            return refuse("42710", message);
+        }
+        self.may_fail_always("42710", message);
+        self.catalog_mut().edit_table(table, |table| match kind {
+            ObjectKind::Trigger => table.triggers.retain(|known| known.name != *name),
+            ObjectKind::Policy => table.policies.retain(|known| known.name != *name),
+            _ => table.rules.retain(|known| known.name != *name),
+        });
+        Ok(())
     }
 
     pub(super) fn has_object(&self, table: &QualifiedName, kind: ObjectKind, name: &Ident) -> bool {
@@ -1143,6 +1205,11 @@ impl Run {
                     {
                         return Self::missing_column(name, column);
                     }
+                    let set = matches!(action, AlterTableAction::SetDefault { .. });
+                    self.catalog_mut().edit_view(name, |view| {
+                        view.defaults.retain(|known| known != column);
+                        view.defaults.extend(set.then(|| column.clone()));
+                    });
                 }
                 AlterTableAction::SetStatistics { column, .. } => {
                     self.lock(name, LockMode::ShareUpdateExclusive);
@@ -1393,14 +1460,30 @@ impl Run {
                 }
                 Ok(())
             }
-            ObjectKind::Role | ObjectKind::Tablespace | ObjectKind::Database if !drop.if_exists => {
+            ObjectKind::Role | ObjectKind::Tablespace | ObjectKind::Database => {
                 let names: Vec<String> = drop.names.iter().map(|name| name.name.to_string()).collect();
-                self.may_fail_always("42704", format!("{} does not exist", names.join(", ")));
+                if !drop.if_exists {
+                    self.may_fail_always("42704", format!("{} does not exist", names.join(", ")));
+                }
+                if drop.kind == ObjectKind::Role {
+                    self.may_fail_always("2BP01", format!("objects depend on {}", names.join(", ")));
+                }
                 Ok(())
             }
             ObjectKind::Aggregate if !drop.if_exists => {
                 drop.names.iter().try_for_each(|name| self.need_schema_of(name))?;
                 self.may_fail_always("42883", "the aggregate does not exist");
+                Ok(())
+            }
+            ObjectKind::Server | ObjectKind::Other if drop.behavior == DropBehavior::Cascade => {
+                let foreign = self.catalog().tables().filter(|table| table.foreign);
+                let foreign: Vec<QualifiedName> = foreign.map(|table| table.name.clone()).collect();
+                if !foreign.is_empty() {
+                    self.unread("which foreign tables belong to what is dropped");
+                }
+                for name in foreign {
+                    self.catalog_mut().mark_uncertain(&name);
+                }
                 Ok(())
             }
             ObjectKind::EventTrigger => {
@@ -1486,6 +1569,28 @@ pub(super) const fn query_of(statement: &Statement) -> Option<&crate::statement:
     }
 }
 
+/// `transformCreateSchemaStmtElements`: what is made in a schema's own statement lies in that schema.
+fn put_in_schema(element: &mut Statement, schema: &Ident) -> Step {
+    let name = match element {
+        Statement::CreateSequence(create) => &mut create.name,
+        Statement::CreateTable(create) => &mut create.name,
+        Statement::CreateView(create) => &mut create.name,
+        Statement::CreateIndex(create) => &mut create.table,
+        Statement::CreateTrigger(create) => &mut create.table,
+        _ => return Ok(()),
+    };
+    let bare = name.schema.is_none() && name.written == Written::Bare;
+    let written = name.schema.clone().unwrap_or_else(|| Ident::new("public"));
+    if !bare && written != *schema {
+        return refuse(
+            "42P15",
+            format!("CREATE specifies a schema ({written}) different from the one being created ({schema})"),
+        );
+    }
+    *name = QualifiedName::as_written(Some(schema.clone()), name.name.clone());
+    Ok(())
+}
+
 pub(super) fn missing_object(kind: ObjectKind, name: &Ident, table: &QualifiedName) -> Step {
     let message = match kind {
         ObjectKind::Trigger => format!("trigger \"{name}\" for table \"{}\" does not exist", table.name),
@@ -1493,15 +1598,6 @@ pub(super) fn missing_object(kind: ObjectKind, name: &Ident, table: &QualifiedNa
         _ => format!("rule \"{name}\" for relation \"{}\" does not exist", table.name),
     };
     refuse("42704", message)
-}
-
-fn existing_object<T>(kind: ObjectKind, name: &Ident, table: &QualifiedName) -> Step<T> {
-    let message = match kind {
-        ObjectKind::Trigger => format!("trigger \"{name}\" for relation \"{}\" already exists", table.name),
-        ObjectKind::Policy => format!("policy \"{name}\" for table \"{}\" already exists", table.name),
-        _ => format!("rule \"{name}\" for relation \"{}\" already exists", table.name),
-    };
-    refuse("42710", message)
 }
 
 /// For the constraint of a trigger no name is looked for that is free.

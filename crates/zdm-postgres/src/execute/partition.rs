@@ -141,6 +141,7 @@ impl Run {
         });
         self.share_identity(&child, &table.columns);
         self.adopt_constraints(&child, name);
+        self.refuse_foreign_part(&self.table(&child), name, false)?;
         self.clone_parent_indexes(&child, name)?;
         self.clone_parent_triggers(&child, name)?;
         if !proved {
@@ -433,10 +434,26 @@ impl Run {
         }
     }
 
+    /// What is unique in the parent would not be in a foreign table, which has no indexes.
+    pub(super) fn refuse_foreign_part(&self, child: &Table, parent: &QualifiedName, made: bool) -> Step {
+        if !child.foreign || !self.catalog().indexes_of(parent).iter().any(|index| index.unique) {
+            return Ok(());
+        }
+        let what = if made {
+            "cannot create foreign partition of partitioned table".to_owned()
+        } else {
+            format!("cannot attach foreign table \"{}\" as partition of partitioned table", child.name.name)
+        };
+        refuse("42809", format!("{what} \"{}\"", parent.name))
+    }
+
     /// Each index of the parent is attached where the partition has one like it, and built where it has not.
     pub(super) fn clone_parent_indexes(&mut self, child: &QualifiedName, parent: &QualifiedName) -> Step {
         let parent_table = self.table(parent);
         for index in &parent_table.indexes {
+            if self.table(child).foreign {
+                continue;
+            }
             let parent_index = parent.sibling(index.name.clone());
             self.lock(&parent_index, LockMode::ShareUpdateExclusive);
             if self.matching_child_index(child, parent, &index.name, true).is_some() {

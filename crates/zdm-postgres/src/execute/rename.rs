@@ -33,9 +33,11 @@ impl Run {
         self.check_keyword(alter.keyword, &name)?;
         self.lock(&name, mode);
         let target = name.sibling(to.truncated());
-        if self.is_composite(&target) || (self.catalog().relation(&target).is_some() && !self.is_assumed(&target)) {
-            return refuse("42P07", format!("relation \"{}\" already exists", target.name));
+        let message = format!("relation \"{}\" already exists", target.name);
+        if self.is_composite(&target) {
+            return refuse("42P07", message);
         }
+        self.need_free_name(&target, message)?;
         match relation {
             Some(Relation::Index { table }) => {
                 self.rename_index(&table, &name.name, &target.name);
@@ -195,7 +197,7 @@ impl Run {
                 return refuse("42703", format!("column \"{from}\" does not exist"));
             }
             self.catalog_mut().edit_view(&name, |view| {
-                for column in view.columns.iter_mut().filter(|column| *column == from) {
+                for column in view.columns.iter_mut().chain(&mut view.defaults).filter(|column| *column == from) {
                     *column = to.clone();
                 }
             });
@@ -219,7 +221,7 @@ impl Run {
             None if super::create_table::is_system_column(from) => {
                 return refuse("0A000", format!("cannot rename system column \"{from}\""));
             }
-            None if table.assumed => return Ok(()),
+            None if table.is_vague() => return Ok(()),
             None => return refuse("42703", format!("column \"{from}\" does not exist")),
             Some(_) => {}
         }
@@ -380,7 +382,7 @@ impl Run {
         let table = self.table(&name);
         let taken = || refuse("42710", format!("constraint \"{to}\" for relation \"{}\" already exists", name.name));
         let Some(constraint) = table.constraint(from.as_str()) else {
-            if table.assumed {
+            if table.is_vague() {
                 return Ok(());
             }
             if table.constraint_trigger(from.as_str()).is_some() {
@@ -470,9 +472,7 @@ impl Run {
             }
             return Ok(());
         }
-        if self.catalog().relation(&to).is_some() {
-            return refuse("42P07", format!("relation \"{}\" already exists in schema \"{schema}\"", name.name));
-        }
+        self.need_free_name(&to, format!("relation \"{}\" already exists in schema \"{schema}\"", name.name))?;
         let sequences = self.catalog().sequences_of(&name);
         self.move_relation(&name, &to);
         for (_, sequence) in sequences {

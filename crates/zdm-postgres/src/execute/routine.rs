@@ -21,6 +21,35 @@ use crate::volatility::{self, Known};
 /// Functions that call functions end; only a circle does not.
 const DEEPEST: u8 = 8;
 
+/// Functions of the server that open relations: definitions are printed of what is locked, trees are walked, and
+/// queries run that are written as text.
+const LOOKING: [&str; 21] = [
+    "pg_get_viewdef",
+    "pg_get_ruledef",
+    "pg_get_functiondef",
+    "pg_get_function_sqlbody",
+    "pg_partition_tree",
+    "pg_describe_object",
+    "satisfies_hash_partition",
+    "ts_stat",
+    "ts_rewrite",
+    "query_to_xml",
+    "query_to_xml_and_xmlschema",
+    "query_to_xmlschema",
+    "table_to_xml",
+    "table_to_xml_and_xmlschema",
+    "schema_to_xml",
+    "schema_to_xml_and_xmlschema",
+    "database_to_xml",
+    "database_to_xml_and_xmlschema",
+    "brin_summarize_new_values",
+    "brin_summarize_range",
+    "gin_clean_pending_list",
+];
+
+/// The server's views that print what others are defined as.
+const PRINTING: [&str; 5] = ["pg_views", "pg_matviews", "pg_rules", "views", "routines"];
+
 impl Run {
     pub(super) fn create_function(&mut self, create: &CreateFunction) -> Step {
         if create.standard_body {
@@ -42,13 +71,17 @@ impl Run {
                 return refuse("42P13", format!("parameter name \"{name}\" used more than once"));
             }
         }
-        let arguments = create.arguments.iter().map(|argument| match (resolved(argument), argument) {
-            (Err(refusal), Some(argument)) if refusal.sqlstate == "42704" => {
-                refuse("42704", format!("type {} does not exist", name_of_type(argument)))
-            }
-            (resolved, _) => resolved,
-        });
-        let arguments: Vec<Option<DataType>> = arguments.collect::<Step<_>>()?;
+        let types = |arguments: &[Option<DataType>]| {
+            let types = arguments.iter().map(|argument| match (resolved(argument), argument) {
+                (Err(refusal), Some(argument)) if refusal.sqlstate == "42704" => {
+                    refuse("42704", format!("type {} does not exist", name_of_type(argument)))
+                }
+                (resolved, _) => resolved,
+            });
+            types.collect::<Step<Vec<_>>>()
+        };
+        let all_arguments = types(&create.all_arguments)?;
+        let arguments = types(&create.arguments)?;
         let returns = match (resolved(&create.returns), &create.returns) {
             (Err(refusal), Some(returns)) if refusal.sqlstate == "42704" => {
                 return refuse("42704", format!("type \"{}\" does not exist", name_of_type(returns)));
@@ -59,6 +92,7 @@ impl Run {
         let function = Function {
             procedure: create.procedure,
             arguments,
+            all_arguments,
             argument_names: create.argument_names.clone(),
             defaults: create.defaults,
             returns,
@@ -169,12 +203,28 @@ impl Run {
         }
     }
 
+    /// Reading one of the server's views may print definitions, for which relations are locked.
+    pub(super) fn run_printing_view(&mut self, name: &QualifiedName) {
+        let own = name.schema.as_ref().is_some_and(super::is_system_schema);
+        if own && PRINTING.contains(&name.name.as_str()) {
+            self.unread(format!("which definitions {name} prints"));
+        }
+    }
+
+    /// What the server's own function looks at, where that follows from its arguments.
+    fn run_reader(&mut self, written: &QualifiedName) {
+        if LOOKING.contains(&written.name.as_str()) {
+            self.unread(format!("which relations {}() looks at", written.name));
+        }
+    }
+
     /// One call. `schema`: it may change the catalog as well.
     pub(super) fn run_function(&mut self, written: &QualifiedName, arguments: Option<usize>, schema: bool) {
         let Some(name) = self.find_function(written) else {
             let known = volatility::call(written, arguments.unwrap_or(0), self.catalog(), self.version, &|name| {
                 self.find_function(name)
             });
+            self.run_reader(written);
             // An operator class or a type of an extension brings functions that change nothing.
             if known == Known::Unknown && !self.is_type(written) {
                 self.unread(format!("function {written}()"));
@@ -197,7 +247,7 @@ impl Run {
                 _ => {
                     self.unread(format!("the body of function {name}()"));
                     if schema && function.volatility == Volatility::Volatile {
-                        self.catalog_mut().mark_incomplete();
+                        self.body_may_change_catalog(&name);
                     }
                 }
             }
@@ -213,11 +263,18 @@ impl Run {
         let condition = format!("{name}() runs");
         let mut inside = Self::new(self.state.clone(), self.version, self.in_block);
         inside.depth = self.depth + 1;
+        let changes = statements.iter().any(super::changes_schema);
         for statement in statements {
             if inside.execute(statement).is_err() {
                 self.unread(format!("the body of function {name}()"));
+                if changes {
+                    self.body_may_change_catalog(name);
+                }
                 return;
             }
+        }
+        if changes {
+            self.body_may_change_catalog(name);
         }
         let effects = inside.effects;
         for (relation, mode) in effects.locks {
@@ -238,6 +295,21 @@ impl Run {
             self.maybe(&uncertain.relation, uncertain.effect, uncertain.condition);
         }
         self.effects.unread.extend(effects.unread);
+    }
+
+    /// Whether and how often it runs is not known, and so not what it leaves behind.
+    fn body_may_change_catalog(&mut self, name: &QualifiedName) {
+        let bodies: Vec<String> =
+            self.catalog().functions(name).iter().filter_map(|function| function.body.clone()).collect();
+        self.catalog_mut().mark_incomplete();
+        for body in bodies {
+            let words = ["create", "alter", "drop", "rename", "execute", "call"];
+            let lower = body.to_lowercase();
+            let mut of_body = lower.split(|character: char| !character.is_alphanumeric() && character != '_');
+            if of_body.any(|word| words.contains(&word)) {
+                self.catalog_mut().mark_named_uncertain(&body);
+            }
+        }
     }
 
     /// What is computed for each row that is written: generated columns, checks, expressions of indexes.
@@ -306,6 +378,9 @@ impl Run {
                 }
                 continue;
             };
+            if let Some(arguments) = arguments {
+                self.warn_of_two_procedures(&name, arguments);
+            }
             let [function] = self.catalog().functions(&name) else {
                 // What calls which of the overloads, the name alone does not say.
                 let Some(arguments) = arguments else {
@@ -328,10 +403,7 @@ impl Run {
             {
                 if !drop.if_exists {
                     self.need_schema_of(written_name)?;
-                    return refuse(
-                        "42883",
-                        format!("function {} does not exist", self.signature(&written(written_name), arguments, ", ")),
-                    );
+                    return self.missing_routine(drop.kind, written_name, arguments);
                 }
                 continue;
             }
@@ -446,19 +518,37 @@ impl Run {
         })
     }
 
+    /// 42725 where no mode is written and the list names one procedure by its input and one by all of its arguments.
+    fn warn_of_two_procedures(&mut self, name: &QualifiedName, arguments: &[DataType]) {
+        let named = self.catalog().functions(name).iter().filter(|function| {
+            let count = arguments.len();
+            function.procedure && (function.arguments.len() == count || function.all_arguments.len() == count)
+        });
+        if named.count() > 1 {
+            self.may_fail_always("42725", format!("procedure name \"{}\" is not unique", name.name));
+        }
+    }
+
+    /// The types of the overload that is meant.
     fn overload(&self, name: &QualifiedName, arguments: &[DataType]) -> Option<Vec<DataType>> {
         let wanted: Vec<DataType> = arguments
             .iter()
             .map(|argument| self.resolve_type(argument).unwrap_or_else(|_| argument.clone()))
             .map(|argument| DataType { modifiers: Vec::new(), ..argument })
             .collect();
-        let overloads = self.catalog().functions(name).iter();
-        let known = overloads.filter_map(|function| function.arguments.iter().cloned().collect::<Option<Vec<_>>>());
-        let mut known = known.filter(|known| {
-            let bare = known.iter().map(|known| DataType { modifiers: Vec::new(), ..known.clone() });
-            bare.eq(wanted.iter().cloned())
-        });
-        known.next()
+        let is_wanted = |types: &[Option<DataType>]| {
+            let bare = types
+                .iter()
+                .map(|known| known.as_ref().map(|known| DataType { modifiers: Vec::new(), ..known.clone() }));
+            bare.eq(wanted.iter().cloned().map(Some))
+        };
+        let overloads = self.catalog().functions(name);
+        let by_inputs = overloads.iter().find(|function| is_wanted(&function.arguments));
+        // A procedure may be named by all of its arguments, since 14.
+        let by_all = overloads
+            .iter()
+            .find(|function| function.procedure && self.version.at_least(14) && is_wanted(&function.all_arguments));
+        by_inputs.or(by_all)?.arguments.iter().cloned().collect()
     }
 
     fn signature(&self, name: &str, arguments: &[DataType], separator: &str) -> String {
@@ -467,6 +557,12 @@ impl Run {
             self.shown(&known)
         };
         format!("{name}({})", arguments.iter().map(shown).collect::<Vec<_>>().join(separator))
+    }
+
+    fn missing_routine(&self, kind: ObjectKind, name: &QualifiedName, arguments: &[DataType]) -> Step {
+        let word = if kind == ObjectKind::Procedure { "procedure" } else { "function" };
+        let signature = self.signature(&written(name), arguments, ", ");
+        refuse("42883", format!("{word} {signature} does not exist"))
     }
 
     /// 42883, unless the function may be the server's own or unknown here.
@@ -478,9 +574,7 @@ impl Run {
         self.need_schema_of(name)?;
         let word = if kind == ObjectKind::Procedure { "procedure" } else { "function" };
         match arguments {
-            Some(arguments) => {
-                refuse("42883", format!("{word} {} does not exist", self.signature(&written(name), arguments, ", ")))
-            }
+            Some(arguments) => self.missing_routine(kind, name, arguments),
             None => refuse("42883", format!("could not find a {word} named \"{}\"", written(name))),
         }
     }

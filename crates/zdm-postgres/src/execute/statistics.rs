@@ -169,7 +169,7 @@ fn check_element(element: &IndexKey, table: &Table) -> Step {
             None if is_system_column(&column) || (element.column().is_none() && column == table.name.name) => {
                 return refuse("0A000", "statistics creation on system columns is not supported");
             }
-            None if table.assumed => {}
+            None if table.is_vague() => {}
             None => return refuse("42703", format!("column \"{column}\" does not exist")),
             Some(known) if known.generated.as_ref().is_some_and(|generated| !generated.stored) => {
                 return refuse("0A000", "statistics creation on virtual generated columns is not supported");

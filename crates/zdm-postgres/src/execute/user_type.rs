@@ -561,16 +561,17 @@ impl Run {
     }
 
     pub(super) fn drop_schemas(&mut self, drop: &DropObjects) -> Step {
+        let mut schemas: Vec<Ident> = Vec::new();
         for name in &drop.names {
-            let schema = name.name.clone();
-            if !self.catalog().has_schema(schema.as_str()) {
-                if drop.if_exists || self.catalog().is_incomplete() {
-                    continue;
-                }
-                return refuse("3F000", format!("schema \"{schema}\" does not exist"));
+            if self.catalog().has_schema(name.name.as_str()) {
+                schemas.push(name.name.clone());
+            } else if !drop.if_exists && !self.catalog().is_incomplete() {
+                return refuse("3F000", format!("schema \"{}\" does not exist", name.name));
             }
+        }
+        for schema in &schemas {
             let inside = |name: &QualifiedName| {
-                name.schema.as_ref() == Some(&schema) || (schema == "public" && name.schema.is_none())
+                name.schema.as_ref() == Some(schema) || (*schema == "public" && name.schema.is_none())
             };
             let relations: Vec<QualifiedName> = self
                 .catalog()
@@ -588,10 +589,17 @@ impl Run {
             let types: Vec<QualifiedName> = self.catalog().types.keys().filter(|name| inside(name)).cloned().collect();
             let functions: Vec<QualifiedName> =
                 self.catalog().functions.keys().filter(|name| inside(name)).cloned().collect();
-            let empty = relations.is_empty() && types.is_empty() && functions.is_empty();
+            let statistics: Vec<QualifiedName> =
+                self.catalog().statistics.keys().filter(|name| inside(name)).cloned().collect();
+            let empty = relations.is_empty() && types.is_empty() && functions.is_empty() && statistics.is_empty();
             if !empty && drop.behavior == DropBehavior::Restrict {
-                return refuse("2BP01", format!("cannot drop schema {schema} because other objects depend on it"));
+                let message = match schemas.as_slice() {
+                    [_] => format!("cannot drop schema {schema} because other objects depend on it"),
+                    _ => "cannot drop desired object(s) because other objects depend on them".to_owned(),
+                };
+                return refuse("2BP01", message);
             }
+            self.drop_statistics(&statistics, true)?;
             self.remove_relations(&relations, DropBehavior::Cascade, "table")?;
             for name in types {
                 self.drop_columns_of(&name, DropBehavior::Cascade, "type", name.name.as_str())?;
@@ -612,7 +620,7 @@ impl Run {
                 }
                 self.catalog_mut().functions.remove_mut(&name);
             }
-            self.catalog_mut().schemas.remove_mut(&schema);
+            self.catalog_mut().schemas.remove_mut(schema);
         }
         Ok(())
     }

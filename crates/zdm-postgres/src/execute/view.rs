@@ -32,9 +32,12 @@ impl Run {
             None => None,
             Some(Relation::View(view)) if create.or_replace && !view.materialized => Some(view.clone()),
             Some(_) if create.if_not_exists => return self.parse_query(&create.query),
-            Some(_) if self.is_assumed(&name) => None,
+            Some(_) if self.may_be_missing(&name) => None,
             Some(_) if create.or_replace => return refuse("42809", format!("\"{}\" is not a view", name.name)),
-            Some(_) => return refuse("42P07", format!("relation \"{}\" already exists", name.name)),
+            Some(_) => {
+                self.need_free_name(&name, format!("relation \"{}\" already exists", name.name))?;
+                None
+            }
         };
         if create.materialized {
             super::alter_table::check_table_options(&create.options, self.version)?;
@@ -105,6 +108,8 @@ impl Run {
             dependencies,
             indexes: Vec::new(),
             populated: create.with_data || !create.materialized,
+            defaults: replaced.as_ref().map(|old| old.defaults.clone()).unwrap_or_default(),
+            read_only: self.is_read_only(&create.query),
             instead: replaced.is_some_and(|old| old.instead),
             check_option: create.check_option || create.options.iter().any(|(name, _)| name == "check_option"),
         };

@@ -163,8 +163,8 @@ fn action(cursor: &mut Cursor<'_>, keyword: ObjectKind) -> Read<Action> {
         }
         "DEPENDS" => depends(cursor, false),
         "OPTIONS" if keyword == ObjectKind::ForeignTable => {
-            let (start, end) = cursor.skip_parenthesized()?;
-            Ok(Action::SetOptions { options: vec![cursor.source_of(start, end).to_owned()] })
+            cursor.skip_parenthesized()?;
+            Ok(Action::ForeignOptions)
         }
         _ => {
             cursor.at -= 1;
@@ -341,11 +341,11 @@ fn alter(cursor: &mut Cursor<'_>) -> Read<Action> {
     }
     if cursor.accept("RESET") {
         option_texts(cursor)?;
-        return Ok(Action::SetColumnOptions { column });
+        return Ok(Action::SetColumnOptions { column, foreign: false });
     }
     if cursor.accept("OPTIONS") {
         cursor.skip_parenthesized()?;
-        return Ok(Action::SetColumnOptions { column });
+        return Ok(Action::SetColumnOptions { column, foreign: true });
     }
     if cursor.is("RESTART") {
         return set_identity(cursor, column);
@@ -400,7 +400,7 @@ fn set_column(cursor: &mut Cursor<'_>, column: Ident) -> Read<Action> {
     }
     if cursor.is_kind(Kind::LParen) {
         option_texts(cursor)?;
-        return Ok(Action::SetColumnOptions { column });
+        return Ok(Action::SetColumnOptions { column, foreign: false });
     }
     if cursor.accept("STORAGE") {
         return Ok(Action::SetStorage { column, storage: word(cursor)? });

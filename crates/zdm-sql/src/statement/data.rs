@@ -141,6 +141,7 @@ pub(super) fn insert(cursor: &mut Cursor<'_>, start: usize) -> Read<Statement> {
                 insert.given.iter_mut().zip(given).for_each(|(all, one)| {
                     all.value |= one.value;
                     all.default |= one.default;
+                    all.null &= one.null;
                 });
             } else {
                 insert.uneven = true;
@@ -231,7 +232,8 @@ fn given_values(cursor: &Cursor<'_>, start: usize, end: usize) -> Vec<Given> {
         let value = row.at;
         row.at = row.find_outside(|row, index| row.tokens[index].kind == Kind::Comma).min(end);
         let default = row.at == value + 1 && row.word_at(value, &["DEFAULT"]);
-        given.push(Given { value: !default, default });
+        let null = row.at == value + 1 && row.word_at(value, &["NULL"]);
+        given.push(Given { value: !default, default, null });
         if row.at >= end || !row.accept_kind(Kind::Comma) {
             return given;
         }

@@ -3,7 +3,7 @@
 use zdm_postgres::expr::SqlExpr;
 use zdm_postgres::statement::{
     AlterDomainAction, AlterTypeAction, CommentText, CreateDomain, CreateSequence, CreateView, DropObjects, ObjectKind,
-    PublicationChange, PublicationObjects, PublishedTable, Repeated, SequenceOptions, TableConstraintKind,
+    PublicationChange, PublicationObjects, PublishedTable, Repeated, SchemaName, SequenceOptions, TableConstraintKind,
     TypeDefinition,
 };
 use zdm_postgres::{DataType, Ident, QualifiedName, Statement};
@@ -456,15 +456,26 @@ pub(super) fn create(cursor: &mut Cursor<'_>) -> Read<Statement> {
 fn create_schema(cursor: &mut Cursor<'_>) -> Read<Statement> {
     let if_not_exists = cursor.accept_all(&["IF", "NOT", "EXISTS"]);
     let name = if cursor.accept("AUTHORIZATION") {
-        cursor.label()?
+        schema_of_role(cursor)?
     } else {
         let name = cursor.ident()?;
         if cursor.accept("AUTHORIZATION") {
             cursor.label()?;
         }
-        name
+        SchemaName::Written(name)
     };
     Ok(Statement::CreateSchema { name, if_not_exists, elements: schema_elements(cursor)? })
+}
+
+/// Behind AUTHORIZATION.
+fn schema_of_role(cursor: &mut Cursor<'_>) -> Read<SchemaName> {
+    if cursor.accept("CURRENT_USER") || cursor.accept("CURRENT_ROLE") {
+        return Ok(SchemaName::OfRole("role"));
+    }
+    if cursor.accept("SESSION_USER") {
+        return Ok(SchemaName::OfRole("session_authorization"));
+    }
+    cursor.label().map(SchemaName::Written)
 }
 
 /// CREATE and GRANT behind the schema's name, without anything between them.
@@ -702,16 +713,10 @@ fn alter_publication(cursor: &mut Cursor<'_>) -> Read<Statement> {
 /// IMPORT FOREIGN SCHEMA, SECURITY LABEL, REASSIGN OWNED.
 pub(super) fn other(cursor: &mut Cursor<'_>) -> Read<Statement> {
     if cursor.accept_all(&["REASSIGN", "OWNED", "BY"]) {
-        let name = QualifiedName::new(cursor.label()?);
-        cursor.at = cursor.tokens.len();
-        return Ok(Statement::AlterOther {
-            kind: ObjectKind::Role,
-            name,
-            arguments: None,
-            rename_to: None,
-            set_schema: None,
-            volatility: None,
-        });
+        cursor.roles()?;
+        cursor.expect("TO")?;
+        cursor.label()?;
+        return Ok(Statement::ReassignOwned);
     }
     if cursor.accept_all(&["IMPORT", "FOREIGN", "SCHEMA"]) {
         cursor.ident()?;

@@ -31,21 +31,26 @@ pub(super) fn create_function(cursor: &mut Cursor<'_>) -> Read<Statement> {
         body: None,
         statements: None,
         standard_body: false,
+        all_arguments: Vec::new(),
     };
-    for parameter in parameters(cursor)? {
-        function.arguments.push(parameter.data_type);
-        function.argument_names.push(parameter.name);
-        function.defaults += usize::from(parameter.has_default);
-    }
+    let mut all = parameters(cursor)?;
     if !procedure && cursor.is("RETURNS") && !cursor.is_nth(1, "NULL") {
         cursor.at += 1;
         function.returns_set = cursor.is_any(&["SETOF", "TABLE"]);
         if cursor.accept("TABLE") {
-            cursor.skip_parenthesized()?;
+            all.extend(parameters(cursor)?.into_iter().map(|column| Parameter { output: true, ..column }));
             function.returns = Some(DataType::named("record"));
         } else {
             function.returns = routine_type(cursor)?;
         }
+    }
+    if all.iter().any(|parameter| parameter.output) {
+        function.all_arguments = all.iter().map(|parameter| parameter.data_type.clone()).collect();
+    }
+    for parameter in all.into_iter().filter(|parameter| !parameter.output) {
+        function.arguments.push(parameter.data_type);
+        function.argument_names.push(parameter.name);
+        function.defaults += usize::from(parameter.has_default);
     }
     while function_option(cursor, &mut function)? {}
     let sql = function.language.as_ref().map_or(function.standard_body, |language| *language == "sql");
@@ -68,14 +73,16 @@ fn routine_type(cursor: &mut Cursor<'_>) -> Read<Option<DataType>> {
 
 /// The input arguments' types.
 pub(super) fn arguments(cursor: &mut Cursor<'_>) -> Read<Vec<Option<DataType>>> {
-    Ok(parameters(cursor)?.into_iter().map(|parameter| parameter.data_type).collect())
+    let inputs = parameters(cursor)?.into_iter().filter(|parameter| !parameter.output);
+    Ok(inputs.map(|parameter| parameter.data_type).collect())
 }
 
-/// An input argument.
 struct Parameter {
     name: Option<Ident>,
     data_type: Option<DataType>,
     has_default: bool,
+    /// OUT, or a column of RETURNS TABLE.
+    output: bool,
 }
 
 fn parameters(cursor: &mut Cursor<'_>) -> Read<Vec<Parameter>> {
@@ -105,9 +112,8 @@ fn parameters(cursor: &mut Cursor<'_>) -> Read<Vec<Parameter>> {
                 (Some(name), data_type)
             }
         };
-        if output != Some(true) {
-            arguments.push(Parameter { name, data_type, has_default: type_end < argument_end });
-        }
+        let output = output == Some(true);
+        arguments.push(Parameter { name, data_type, has_default: type_end < argument_end, output });
         inside.at = argument_end;
         if !inside.is_at_end() {
             inside.expect_kind(Kind::Comma, ",")?;

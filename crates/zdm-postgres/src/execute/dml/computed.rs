@@ -21,7 +21,7 @@ impl Run {
             targets.iter().enumerate().any(|(place, target)| {
                 let given = || dml.given.get(place).map_or(dml.values_rows.is_none(), |given| given.value);
                 *target == column.name && (several || given())
-            })
+            }) || self.catalog().view(written_to).is_some_and(|view| view.defaults.contains(&column.name))
         };
         self.check_given(&table, dml.overriding, &given)
     }
