@@ -1320,10 +1320,24 @@ pub enum AlterDomainAction {
     DropDefault,
     SetNotNull,
     DropNotNull,
-    AddConstraint { name: Option<Ident>, kind: TableConstraintKind, not_valid: bool },
-    DropConstraint { name: Ident, if_exists: bool },
-    ValidateConstraint { name: Ident },
-    RenameConstraint { from: Ident, to: Ident },
+    AddConstraint {
+        name: Option<Ident>,
+        kind: TableConstraintKind,
+        not_valid: bool,
+        /// What is written behind it is not for such a constraint.
+        fault: Option<Box<Refusal>>,
+    },
+    DropConstraint {
+        name: Ident,
+        if_exists: bool,
+    },
+    ValidateConstraint {
+        name: Ident,
+    },
+    RenameConstraint {
+        from: Ident,
+        to: Ident,
+    },
     RenameTo(Ident),
     SetSchema(Ident),
     OwnerTo(Ident),
@@ -1362,6 +1376,20 @@ pub struct CreateFunction {
     pub standard_body: bool,
     /// The types of all arguments and of the columns of RETURNS TABLE, where some of them are output alone; else none.
     pub all_arguments: Vec<Option<DataType>>,
+    /// The types of the arguments that are OUT or INOUT.
+    pub results: Vec<Option<DataType>>,
+    pub faults: RoutineFaults,
+}
+
+/// What no routine can be said to be, whatever is in the catalog, in the order in which the server finds it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RoutineFaults {
+    /// Of its options.
+    pub options: Option<Box<Refusal>>,
+    /// Of its arguments, behind their types.
+    pub arguments: Option<Box<Refusal>>,
+    /// Of its result and its body.
+    pub result: Option<Box<Refusal>>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -342,15 +342,15 @@ fn routines() {
     check(
         "CREATE OR REPLACE FUNCTION s.f(a int, OUT b text, VARIADIC c int[] DEFAULT '{}', double precision, d t.a%TYPE) RETURNS SETOF t LANGUAGE plpgsql IMMUTABLE STRICT SECURITY DEFINER SET search_path = a, pg_temp COST 10 AS $$ BEGIN; END $$",
         r#"
-        CreateFunction{name:s.f, or_replace:true, arguments:[int4, int4[], float8, None], argument_names:["a", "c", None, "d"], defaults:1, returns:t, returns_set:true, language:"plpgsql", volatility:Immutable, strict:true, body:" BEGIN; END ", all_arguments:[int4, text, int4[], float8, None]}
+        CreateFunction{name:s.f, or_replace:true, arguments:[int4, int4[], float8, None], argument_names:["a", "c", None, "d"], defaults:1, returns:t, returns_set:true, language:"plpgsql", volatility:Immutable, strict:true, body:" BEGIN; END ", all_arguments:[int4, text, int4[], float8, None], results:[text], faults:RoutineFaults{arguments:Refusal{sqlstate:"42P13", message:"VARIADIC parameter must be the last input parameter"}}}
         "#,
     );
     check(
         "CREATE FUNCTION f() RETURNS TABLE (a int) BEGIN ATOMIC SELECT 1; SELECT 2; END; CREATE PROCEDURE p() LANGUAGE sql AS 'x'; CREATE FUNCTION g(int) RETURNS int RETURN $1 + 1",
         r#"
-        CreateFunction{name:f, defaults:0, returns:record, returns_set:true, volatility:Volatile, body:"BEGIN ATOMIC SELECT 1; SELECT 2; END", statements:[Select(Query{text:"SELECT 1", output:[OutputColumn{expr:"1"}], selects:[Select{output:[Column(OutputColumn{expr:"1"})]}]}), Select(Query{text:"SELECT 2", output:[OutputColumn{expr:"2"}], selects:[Select{output:[Column(OutputColumn{expr:"2"})]}]})], standard_body:true, all_arguments:[int4]}
-        CreateFunction{name:p, procedure:true, defaults:0, language:"sql", volatility:Volatile, body:"x"}
-        CreateFunction{name:g, arguments:[int4], argument_names:[None], defaults:0, returns:int4, volatility:Volatile, body:"RETURN $1 + 1", statements:[Select(Query{text:"SELECT $1 + 1", output:[OutputColumn{expr:"$1 + 1"}], selects:[Select{output:[Column(OutputColumn{expr:"$1 + 1"})]}]})], standard_body:true}
+        CreateFunction{name:f, defaults:0, returns:record, returns_set:true, volatility:Volatile, body:"BEGIN ATOMIC SELECT 1; SELECT 2; END", statements:[Select(Query{text:"SELECT 1", output:[OutputColumn{expr:"1"}], selects:[Select{output:[Column(OutputColumn{expr:"1"})]}]}), Select(Query{text:"SELECT 2", output:[OutputColumn{expr:"2"}], selects:[Select{output:[Column(OutputColumn{expr:"2"})]}]})], standard_body:true, all_arguments:[int4], faults:RoutineFaults{}}
+        CreateFunction{name:p, procedure:true, defaults:0, language:"sql", volatility:Volatile, body:"x", faults:RoutineFaults{}}
+        CreateFunction{name:g, arguments:[int4], argument_names:[None], defaults:0, returns:int4, volatility:Volatile, body:"RETURN $1 + 1", statements:[Select(Query{text:"SELECT $1 + 1", output:[OutputColumn{expr:"$1 + 1"}], selects:[Select{output:[Column(OutputColumn{expr:"$1 + 1"})]}]})], standard_body:true, faults:RoutineFaults{}}
         "#,
     );
     check(

@@ -131,11 +131,25 @@ impl Run {
         Ok(())
     }
 
+    /// The type of a column or an expression where it certainly has no order.
+    pub(super) fn type_without_order(&self, key: &IndexKey, table: &Table) -> Option<String> {
+        let data_type = self.type_of_key(key, table)?;
+        let served = served_types(self.catalog(), &data_type)?;
+        let more = self.catalog().has_own_operators() || self.catalog().is_incomplete() || !self.extensions_are_known();
+        let own = |class: &Class| class.method == "btree" && class.default && served.contains(&class.data_type);
+        (!more && !classes().iter().any(own) && self.brought_by("btree", &data_type, &served).is_none())
+            .then(|| self.shown(&data_type))
+    }
+
     fn type_of_element(&self, element: &IndexElement, table: &Table) -> Option<DataType> {
-        if table.assumed || table.uncertain {
+        self.type_of_key(&element.key, table)
+    }
+
+    fn type_of_key(&self, key: &IndexKey, table: &Table) -> Option<DataType> {
+        if table.is_vague() {
             return None;
         }
-        match &element.key {
+        match key {
             IndexKey::Column(column) => match table.column(column.as_str()) {
                 Some(column) => Some(column.data_type.clone()),
                 None => type_of_system_column(column).map(DataType::named),

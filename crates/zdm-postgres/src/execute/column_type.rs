@@ -35,6 +35,15 @@ impl Run {
             return refuse("42704", format!("type \"{}\" does not exist", data_type.name));
         }
         let new_type = self.resolve_type(data_type)?;
+        if self
+            .table(first)
+            .column(column.as_str())
+            .and_then(|known| known.generated.as_ref())
+            .is_some_and(|generated| !generated.stored)
+            && crate::cast::domain_of(self.catalog(), &new_type).is_some()
+        {
+            self.check_virtual_type(column, &new_type)?;
+        }
         if let Some(known) = self.table(first).column(column.as_str())
             && known.inherited
         {

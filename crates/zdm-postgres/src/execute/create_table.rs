@@ -277,6 +277,13 @@ impl Run {
 
     /// Constraints and defaults of columns that the table has from elsewhere.
     fn add_to_columns(&mut self, create: &CreateTable, table: &mut Table, parts: &mut Parts) -> Step {
+        let twice =
+            create.columns.iter().enumerate().find(|(place, definition)| {
+                create.columns.iter().take(*place).any(|known| known.name == definition.name)
+            });
+        if let Some((_, definition)) = twice {
+            return refuse("42701", format!("column \"{}\" specified more than once", definition.name));
+        }
         for definition in &create.columns {
             let Some(position) = table.columns.iter().position(|column| column.name == definition.name) else {
                 if table.assumed {
@@ -351,6 +358,9 @@ impl Run {
                         format!("cannot use generated column \"{name}\" in column generation expression"),
                     );
                 }
+                None if name == table.name.name => {
+                    return refuse("42P17", "cannot use whole-row variable in column generation expression");
+                }
                 None if *name.as_str() == *"tableoid" => {}
                 None if is_system_column(&name) => {
                     return refuse(
@@ -371,7 +381,26 @@ impl Run {
         if self.is_surely_mutable(&generated.expr.node, table) {
             return refuse("42P17", "generation expression is not immutable");
         }
+        if !generated.stored && self.uses_user_type(&generated.expr.node, table) {
+            return refuse("0A000", "generation expression uses user-defined type");
+        }
         Ok(())
+    }
+
+    /// Whether a part of the expression is of a type that somebody has made.
+    fn uses_user_type(&self, node: &ExprNode, table: &Table) -> bool {
+        let made = |data_type: &DataType| self.find_type(&data_type.name).is_some();
+        let mut found = node
+            .columns()
+            .iter()
+            .filter_map(|column| table.column(column.as_str()))
+            .any(|column| made(&column.data_type));
+        node.walk(&mut |node| {
+            if let ExprNode::Cast { data_type, .. } = node {
+                found |= made(data_type);
+            }
+        });
+        found
     }
 
     /// The attributes of a composite type by that name.
@@ -701,6 +730,10 @@ impl Run {
                             "42P17",
                             format!("cannot use generated column \"{}\" in column generation expression", column.name),
                         );
+                    }
+                    let own_row = self.table(table).column(table.name.as_str()).is_none();
+                    if own_row && expr.node.certain_columns().contains(&table.name) {
+                        return refuse("42P17", "cannot use whole-row variable in column generation expression");
                     }
                     self.check_columns_of(table, expr)?;
                     if !stored && self.calls_user_function(&expr.node) {

@@ -413,6 +413,7 @@ impl Run {
         let name = self.under_view(written_to.clone());
         self.need_written_columns(&written_to, &dml.columns)?;
         if name != written_to {
+            self.check_arbiter_columns(&written_to, dml)?;
             self.check_names(&dml.query)?;
             self.need_updatable(&written_to, Change::Insert)?;
             self.check_view_columns(&written_to, &self.columns_inserted(&written_to, dml), "insert into")?;

@@ -67,6 +67,12 @@ impl Run {
     }
 
     pub(super) fn alter_domain(&mut self, name: &QualifiedName, action: &AlterDomainAction) -> Step {
+        if let AlterDomainAction::AddConstraint { fault: Some(fault), .. } = action {
+            if fault.message.ends_with("ENFORCED") {
+                self.since(18, "ENFORCED")?;
+            }
+            return Err(fault.as_ref().clone());
+        }
         let Some(name) = self.known_type(name)? else { return Ok(()) };
         match action {
             AlterDomainAction::RenameTo(to) => return self.rename_type(&name, &name.sibling(to.truncated())),
@@ -101,7 +107,7 @@ impl Run {
                 domain.not_null = true;
             }
             AlterDomainAction::DropNotNull => (domain.not_null, domain.not_null_name) = (false, None),
-            AlterDomainAction::AddConstraint { name: given, kind, not_valid } => match kind {
+            AlterDomainAction::AddConstraint { name: given, kind, not_valid, .. } => match kind {
                 TableConstraintKind::Check { expr, .. } => {
                     let chosen = given.clone().unwrap_or_else(|| check_name(&name, &domain));
                     need_free_name(&name, &domain, &chosen)?;

@@ -588,6 +588,13 @@ fn check_actions_on_generated(table: &Table, key: &NewForeignKey) -> Step {
     if is(&key.references.on_delete, &["SET NULL", "SET DEFAULT"]) {
         return refusal("ON DELETE");
     }
+    let computed = |column: &Ident| {
+        let generated = table.column(column.as_str()).and_then(|column| column.generated.as_ref());
+        generated.is_some_and(|generated| !generated.stored)
+    };
+    if key.columns.iter().any(computed) {
+        return refuse("0A000", "foreign key constraints on virtual generated columns are not supported");
+    }
     Ok(())
 }
 

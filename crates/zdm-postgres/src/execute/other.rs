@@ -1064,6 +1064,14 @@ impl Run {
             return missing_object(kind, name, &table);
         }
         let Some(to) = rename_to.map(Ident::truncated) else { return Ok(()) };
+        if kind == ObjectKind::Rule && self.catalog().view(&table).is_some() {
+            if to == "_RETURN" {
+                return refuse("42710", format!("rule \"_RETURN\" for relation \"{}\" already exists", table.name));
+            }
+            if *name == "_RETURN" {
+                return refuse("42P17", "renaming an ON SELECT rule is not allowed");
+            }
+        }
         let taken = self.table(&table);
         // A trigger may keep its name since 15.
         let same = kind == ObjectKind::Trigger && to == *name && self.version.at_least(15);

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use super::users::{Meant, User};
 use super::{Run, Step, refuse, written};
-use crate::catalog::Function;
+use crate::catalog::{Catalog, Function};
 use crate::data_type::{DataType, quoted_if_needed};
-use crate::effects::UncertainEffect;
+use crate::effects::{Refusal, UncertainEffect};
 use crate::expr::ExprNode;
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
@@ -57,6 +57,10 @@ impl Run {
             self.since(14, if returns { "RETURN" } else { "BEGIN" })?;
         }
         let name = self.creation_name(&create.name, Persistence::Permanent);
+        if create.procedure && !create.all_arguments.is_empty() && !self.version.at_least(14) {
+            return refuse("0A000", "procedures cannot have OUT arguments");
+        }
+        refuse_fault(create.faults.options.as_deref())?;
         // A function in C may come before its type.
         let named = create.language.as_ref().is_some_and(|language| !matches!(language.as_str(), "c" | "internal"));
         let resolved = |data_type: &Option<DataType>| match data_type {
@@ -64,13 +68,6 @@ impl Run {
             Some(data_type) => Ok(Some(self.resolve_type(data_type).unwrap_or_else(|_| data_type.clone()))),
             None => Ok(None),
         };
-        for (place, argument) in create.argument_names.iter().enumerate() {
-            if let Some(name) = argument
-                && create.argument_names.iter().take(place).any(|known| known == argument)
-            {
-                return refuse("42P13", format!("parameter name \"{name}\" used more than once"));
-            }
-        }
         let types = |arguments: &[Option<DataType>]| {
             let types = arguments.iter().map(|argument| match (resolved(argument), argument) {
                 (Err(refusal), Some(argument)) if refusal.sqlstate == "42704" => {
@@ -82,14 +79,16 @@ impl Run {
         };
         let all_arguments = types(&create.all_arguments)?;
         let arguments = types(&create.arguments)?;
+        refuse_fault(create.faults.arguments.as_deref())?;
         let returns = match (resolved(&create.returns), &create.returns) {
             (Err(refusal), Some(returns)) if refusal.sqlstate == "42704" => {
                 return refuse("42704", format!("type \"{}\" does not exist", name_of_type(returns)));
             }
             (resolved, _) => resolved?,
         };
-        let dependencies = self.analyse_body(create)?;
-        let function = Function {
+        self.check_results(create, &types(&create.results)?, returns.as_ref())?;
+        refuse_fault(create.faults.result.as_deref())?;
+        let mut function = Function {
             procedure: create.procedure,
             arguments,
             all_arguments,
@@ -102,21 +101,42 @@ impl Run {
             body: create.body.clone(),
             statements: create.statements.clone().map(Arc::new),
             standard_body: create.standard_body,
-            dependencies,
+            dependencies: Vec::new(),
         };
         let mut overloads: Vec<Function> = self.catalog().functions(&name).to_vec();
-        match overloads.iter_mut().find(|known| known.arguments == function.arguments) {
-            Some(known) if create.or_replace => {
-                check_replacement(known, &function)?;
-                *known = function;
-            }
+        let known = overloads.iter().position(|known| known.arguments == function.arguments);
+        match known.and_then(|place| overloads.get(place)) {
+            Some(known) if create.or_replace => check_replacement(known, &function)?,
             Some(known) if known.arguments.iter().all(Option::is_some) => {
                 return refuse("42723", format!("function \"{}\" already exists with same argument types", name.name));
             }
-            _ => overloads.push(function),
+            _ => {}
+        }
+        function.dependencies = self.analyse_body(create)?;
+        match known.and_then(|place| overloads.get_mut(place)).filter(|_| create.or_replace) {
+            Some(known) => *known = function,
+            None => overloads.push(function),
         }
         self.catalog_mut().functions.insert_mut(name, Arc::new(overloads));
         Ok(())
+    }
+
+    /// What is returned is what the arguments say that are OUT or INOUT: one value, or a row.
+    fn check_results(&self, create: &CreateFunction, results: &[Option<DataType>], returns: Option<&DataType>) -> Step {
+        let required = match results {
+            _ if create.procedure => return Ok(()),
+            [Some(one)] => one.clone(),
+            [] | [None] => return Ok(()),
+            _ => DataType::named("record"),
+        };
+        let bare = |data_type: &DataType| DataType { modifiers: Vec::new(), ..data_type.clone() };
+        match returns {
+            Some(returns) if bare(returns) != bare(&required) => refuse(
+                "42P13",
+                format!("function result type must be {} because of OUT parameters", self.shown(&required)),
+            ),
+            _ => Ok(()),
+        }
     }
 
     /// The server looks up what an SQL body names; a body of the standard's form depends on it from then on.
@@ -343,6 +363,10 @@ impl Run {
 }
 
 /// `ProcedureCreate`: what OR REPLACE leaves as it is.
+fn refuse_fault(fault: Option<&Refusal>) -> Step {
+    fault.map_or(Ok(()), |fault| Err(fault.clone()))
+}
+
 fn check_replacement(known: &Function, function: &Function) -> Step {
     if known.procedure != function.procedure {
         return refuse("42809", "cannot change routine kind");
@@ -380,7 +404,18 @@ impl Run {
             };
             if let Some(arguments) = arguments {
                 self.warn_of_two_procedures(&name, arguments);
+                self.need_kind(drop.kind, written_name, &name, arguments)?;
             }
+            let of_kind: Vec<&Function> =
+                self.catalog().functions(&name).iter().filter(|function| is_of_kind(function, drop.kind)).collect();
+            // Without a list those of another kind are not looked at.
+            let only: Option<Vec<DataType>> = match (arguments, of_kind.as_slice()) {
+                (None, []) if drop.if_exists => continue,
+                (None, []) => return self.need_function_of_kind(drop.kind, written_name),
+                (None, [one]) if self.catalog().functions(&name).len() > 1 => one.arguments.iter().cloned().collect(),
+                _ => None,
+            };
+            let arguments = arguments.or(only.as_deref());
             let [function] = self.catalog().functions(&name) else {
                 // What calls which of the overloads, the name alone does not say.
                 let Some(arguments) = arguments else {
@@ -393,6 +428,10 @@ impl Run {
                 };
                 match self.overload(&name, arguments) {
                     Some(found) => overloaded.push((name, found)),
+                    None if self.has_no_other(&name) && drop.if_exists => {}
+                    None if self.has_no_other(&name) => {
+                        return self.missing_routine(drop.kind, written_name, arguments);
+                    }
                     None => self.catalog_mut().mark_incomplete(),
                 }
                 continue;
@@ -446,6 +485,14 @@ impl Run {
         Ok(())
     }
 
+    /// Whether all overloads of the name are known with their types.
+    fn has_no_other(&self, name: &QualifiedName) -> bool {
+        let own = volatility::call(name, 0, &Catalog::new(), self.version, &|_| None);
+        let known =
+            self.catalog().functions(name).iter().all(|function| function.arguments.iter().all(Option::is_some));
+        known && own == Known::Unknown && !self.catalog().is_incomplete() && self.extensions_are_known()
+    }
+
     /// What depends on the functions; functions that do are added to them.
     fn users_of_all(&self, doomed: &mut Vec<QualifiedName>) -> Vec<User> {
         let mut users: Vec<User> = Vec::new();
@@ -465,7 +512,7 @@ impl Run {
     }
 
     /// Some of the functions of a name are gone; which of them something calls, the name alone does not say.
-    fn leave_overloads(&mut self, name: &QualifiedName, left: Vec<Function>) {
+    pub(super) fn leave_overloads(&mut self, name: &QualifiedName, left: Vec<Function>) {
         if !self.function_users(name).is_empty() {
             self.unread(format!("what depends on that function {name}()"));
             self.catalog_mut().mark_incomplete();
@@ -530,7 +577,7 @@ impl Run {
     }
 
     /// The types of the overload that is meant.
-    fn overload(&self, name: &QualifiedName, arguments: &[DataType]) -> Option<Vec<DataType>> {
+    pub(super) fn overload(&self, name: &QualifiedName, arguments: &[DataType]) -> Option<Vec<DataType>> {
         let wanted: Vec<DataType> = arguments
             .iter()
             .map(|argument| self.resolve_type(argument).unwrap_or_else(|_| argument.clone()))
@@ -561,8 +608,42 @@ impl Run {
 
     fn missing_routine(&self, kind: ObjectKind, name: &QualifiedName, arguments: &[DataType]) -> Step {
         let word = if kind == ObjectKind::Procedure { "procedure" } else { "function" };
-        let signature = self.signature(&written(name), arguments, ", ");
-        refuse("42883", format!("{word} {signature} does not exist"))
+        refuse("42883", format!("{word} {} does not exist", self.spaced_signature(name, arguments)))
+    }
+
+    /// `func_signature_string`.
+    pub(super) fn spaced_signature(&self, name: &QualifiedName, arguments: &[DataType]) -> String {
+        self.signature(&written(name), arguments, ", ")
+    }
+
+    /// 42809 where the list names a routine of another kind.
+    pub(super) fn need_kind(
+        &self,
+        kind: ObjectKind,
+        written_name: &QualifiedName,
+        name: &QualifiedName,
+        arguments: &[DataType],
+    ) -> Step {
+        let Some(types) = self.overload(name, arguments) else { return Ok(()) };
+        let meant = self
+            .catalog()
+            .functions(name)
+            .iter()
+            .find(|function| function.arguments.iter().map(Option::as_ref).eq(types.iter().map(Some)));
+        if meant.is_none_or(|function| is_of_kind(function, kind)) {
+            return Ok(());
+        }
+        let word = if kind == ObjectKind::Procedure { "procedure" } else { "function" };
+        refuse("42809", format!("{} is not a {word}", self.spaced_signature(written_name, arguments)))
+    }
+
+    fn need_function_of_kind(&self, kind: ObjectKind, name: &QualifiedName) -> Step {
+        let known = volatility::call(name, 0, &Catalog::new(), self.version, &|_| None);
+        if self.catalog().is_incomplete() || !self.extensions_are_known() || known != Known::Unknown {
+            return Ok(());
+        }
+        let word = if kind == ObjectKind::Procedure { "procedure" } else { "function" };
+        refuse("42883", format!("could not find a {word} named \"{}\"", written(name)))
     }
 
     /// 42883, unless the function may be the server's own or unknown here.
@@ -577,6 +658,14 @@ impl Run {
             Some(arguments) => self.missing_routine(kind, name, arguments),
             None => refuse("42883", format!("could not find a {word} named \"{}\"", written(name))),
         }
+    }
+}
+
+const fn is_of_kind(function: &Function, kind: ObjectKind) -> bool {
+    match kind {
+        ObjectKind::Procedure => function.procedure,
+        ObjectKind::Function => !function.procedure,
+        _ => true,
     }
 }
 

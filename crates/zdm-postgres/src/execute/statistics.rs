@@ -64,6 +64,7 @@ impl Run {
                     return refuse("0A000", "only simple column references are allowed in CREATE STATISTICS");
                 }
                 check_element(element, &known)?;
+                self.need_order(element, &known, elements.len() > 1)?;
             }
         }
         if many {
@@ -87,6 +88,26 @@ impl Run {
         let statistics = Statistics { table, elements: elements.to_vec() };
         self.catalog_mut().statistics.insert_mut(name, statistics);
         Ok(())
+    }
+
+    /// What is counted is put in order first.
+    fn need_order(&self, element: &IndexKey, table: &Table, several: bool) -> Step {
+        let Some(shown) = self.type_without_order(element, table) else { return Ok(()) };
+        match element {
+            IndexKey::Column(column) => refuse(
+                "0A000",
+                format!(
+                    "column \"{column}\" cannot be used in statistics because its type {shown} has no default btree operator class"
+                ),
+            ),
+            IndexKey::Expr(_) if several => refuse(
+                "0A000",
+                format!(
+                    "expression cannot be used in multivariate statistics because its type {shown} has no default btree operator class"
+                ),
+            ),
+            IndexKey::Expr(_) => Ok(()),
+        }
     }
 
     pub(super) fn drop_statistics(&mut self, names: &[QualifiedName], if_exists: bool) -> Step {

@@ -650,11 +650,38 @@ impl Run {
         self.catalog_mut().functions.insert_mut(name, Arc::new(overloads));
     }
 
-    fn rename_function(&mut self, from: &QualifiedName, to: QualifiedName) {
-        let Some(overloads) = self.catalog().functions.get(from).cloned().filter(|_| to != *from) else { return };
-        self.rename_calls(from, &to);
-        self.catalog_mut().functions.remove_mut(from);
-        self.catalog_mut().functions.insert_mut(to, overloads);
+    fn rename_function(&mut self, from: &QualifiedName, to: QualifiedName, arguments: Option<&[DataType]>) -> Step {
+        if to == *from {
+            return Ok(());
+        }
+        let (moved, left): (Vec<Function>, Vec<Function>) = match arguments.and_then(|given| self.overload(from, given))
+        {
+            Some(types) => {
+                let is_meant =
+                    |function: &Function| function.arguments.iter().map(Option::as_ref).eq(types.iter().map(Some));
+                self.catalog().functions(from).iter().cloned().partition(is_meant)
+            }
+            None => (self.catalog().functions(from).to_vec(), Vec::new()),
+        };
+        let mut known = self.catalog().functions(&to).to_vec();
+        if let Some(taken) =
+            moved.iter().find(|function| known.iter().any(|known| known.arguments == function.arguments))
+            && let Some(types) = taken.arguments.iter().cloned().collect::<Option<Vec<DataType>>>()
+        {
+            let schema = to.schema.as_ref().map_or("public", Ident::as_str);
+            let bare = QualifiedName::as_written(None, to.name.clone());
+            let signature = self.spaced_signature(&bare, &types);
+            return refuse("42723", format!("function {signature} already exists in schema \"{schema}\""));
+        }
+        if left.is_empty() {
+            self.rename_calls(from, &to);
+            self.catalog_mut().functions.remove_mut(from);
+        } else {
+            self.leave_overloads(from, left);
+        }
+        known.extend(moved);
+        self.catalog_mut().functions.insert_mut(to, Arc::new(known));
+        Ok(())
     }
 
     /// Renames and moves of objects that no table names: functions and schemas; others have no entry.
@@ -669,13 +696,16 @@ impl Run {
         match kind {
             ObjectKind::Function | ObjectKind::Procedure | ObjectKind::Routine => {
                 let Some(from) = self.find_function(name) else { return self.need_function(kind, name, arguments) };
+                if let Some(arguments) = arguments {
+                    self.need_kind(kind, name, &from, arguments)?;
+                }
                 let to = match (rename_to, set_schema) {
                     (Some(to), _) => from.sibling(to.truncated()),
                     (None, Some(schema)) => QualifiedName::with_schema(schema.clone(), from.name.clone()),
                     (None, None) => return Ok(()),
                 };
-                self.rename_function(&from, to);
-                Ok(())
+                self.need_schema_of(&to)?;
+                self.rename_function(&from, to, arguments)
             }
             ObjectKind::Publication => {
                 let Some(to) = rename_to else { return Ok(()) };
@@ -728,7 +758,7 @@ impl Run {
                     self.catalog().functions.keys().filter(of_schema).cloned().collect();
                 for function in functions {
                     let moved = QualifiedName::with_schema(to.clone(), function.name.clone());
-                    self.rename_function(&function, moved);
+                    self.rename_function(&function, moved, None)?;
                 }
                 Ok(())
             }

@@ -116,6 +116,14 @@ pub(super) fn of_table(kind: &TableConstraintKind, words: &[Word]) -> AttributeW
     }
 }
 
+/// The words behind a constraint that is added to a domain.
+pub(super) fn of_domain(kind: &TableConstraintKind, words: &[Word]) -> AttributeWords {
+    match kind {
+        TableConstraintKind::Check { .. } => of_kind("CHECK", &[Word::NotValid, Word::NoInherit], words),
+        _ => of_kind("NOT NULL", &[], words),
+    }
+}
+
 /// What makes a constraint checked later.
 const DEFERRED: [Word; 2] = [Word::Deferrable, Word::InitiallyDeferred];
 

@@ -381,7 +381,8 @@ pub(super) fn alter_domain(cursor: &mut Cursor<'_>) -> Read<Statement> {
             TableConstraintKind::NotNull { column: Ident::from("value"), no_inherit: false }
         };
         let written = attribute::words(cursor);
-        AlterDomainAction::AddConstraint { name, kind, not_valid: written.contains(&attribute::Word::NotValid) }
+        let fault = attribute::of_domain(&kind, &written).fault;
+        AlterDomainAction::AddConstraint { name, kind, not_valid: written.contains(&attribute::Word::NotValid), fault }
     } else if cursor.accept_all(&["DROP", "CONSTRAINT"]) {
         let if_exists = cursor.accept_all(&["IF", "EXISTS"]);
         let name = cursor.ident()?;

@@ -1,6 +1,8 @@
 //! Functions, procedures, triggers, rules, DO and CALL.
 
-use zdm_postgres::statement::{CreateFunction, CreateTrigger, Volatility};
+mod fault;
+
+use zdm_postgres::statement::{CreateFunction, CreateTrigger, RoutineFaults, Volatility};
 use zdm_postgres::{DataType, Ident, Statement};
 
 use super::attribute;
@@ -32,27 +34,49 @@ pub(super) fn create_function(cursor: &mut Cursor<'_>) -> Read<Statement> {
         statements: None,
         standard_body: false,
         all_arguments: Vec::new(),
+        results: Vec::new(),
+        faults: RoutineFaults::default(),
     };
     let mut all = parameters(cursor)?;
+    let mut returns = procedure;
     if !procedure && cursor.is("RETURNS") && !cursor.is_nth(1, "NULL") {
         cursor.at += 1;
+        returns = true;
         function.returns_set = cursor.is_any(&["SETOF", "TABLE"]);
         if cursor.accept("TABLE") {
-            all.extend(parameters(cursor)?.into_iter().map(|column| Parameter { output: true, ..column }));
+            all.extend(parameters(cursor)?.into_iter().map(|column| Parameter { mode: Mode::Table, ..column }));
             function.returns = Some(DataType::named("record"));
         } else {
             function.returns = routine_type(cursor)?;
         }
     }
-    if all.iter().any(|parameter| parameter.output) {
+    let results = all.iter().filter(|parameter| matches!(parameter.mode, Mode::Out | Mode::InOut));
+    function.results = results.map(|parameter| parameter.data_type.clone()).collect();
+    let table = all.iter().any(|parameter| parameter.mode == Mode::Table);
+    if all.iter().any(Parameter::is_output_alone) {
         function.all_arguments = all.iter().map(|parameter| parameter.data_type.clone()).collect();
     }
-    for parameter in all.into_iter().filter(|parameter| !parameter.output) {
+    function.faults.arguments = fault::of_arguments(&all, procedure).map(Box::new);
+    for parameter in all.into_iter().filter(|parameter| !parameter.is_output_alone()) {
         function.arguments.push(parameter.data_type);
         function.argument_names.push(parameter.name);
         function.defaults += usize::from(parameter.has_default);
     }
-    while function_option(cursor, &mut function)? {}
+    let mut options = fault::Options::default();
+    loop {
+        let start = cursor.at;
+        if !function_option(cursor, &mut function)? {
+            break;
+        }
+        options.note(&Cursor::new(cursor.text, &cursor.tokens[start..cursor.at]), procedure);
+    }
+    returns |= !function.results.is_empty();
+    if table && !function.results.is_empty() {
+        function.faults.options = Some(Box::new(fault::table_and_results()));
+    } else {
+        function.faults.options = options.fault(&function).map(Box::new);
+    }
+    function.faults.result = options.fault_of_result(&function, returns).map(Box::new);
     let sql = function.language.as_ref().map_or(function.standard_body, |language| *language == "sql");
     if sql && !cursor.nested {
         function.statements = function.body.as_deref().and_then(|body| body_statements(body, function.standard_body));
@@ -73,16 +97,31 @@ fn routine_type(cursor: &mut Cursor<'_>) -> Read<Option<DataType>> {
 
 /// The input arguments' types.
 pub(super) fn arguments(cursor: &mut Cursor<'_>) -> Read<Vec<Option<DataType>>> {
-    let inputs = parameters(cursor)?.into_iter().filter(|parameter| !parameter.output);
+    let inputs = parameters(cursor)?.into_iter().filter(|parameter| !parameter.is_output_alone());
     Ok(inputs.map(|parameter| parameter.data_type).collect())
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    In,
+    Out,
+    InOut,
+    Variadic,
+    /// A column of RETURNS TABLE.
+    Table,
+}
+
 struct Parameter {
+    mode: Mode,
     name: Option<Ident>,
     data_type: Option<DataType>,
     has_default: bool,
-    /// OUT, or a column of RETURNS TABLE.
-    output: bool,
+}
+
+impl Parameter {
+    fn is_output_alone(&self) -> bool {
+        matches!(self.mode, Mode::Out | Mode::Table)
+    }
 }
 
 fn parameters(cursor: &mut Cursor<'_>) -> Read<Vec<Parameter>> {
@@ -100,20 +139,20 @@ fn parameters(cursor: &mut Cursor<'_>) -> Read<Vec<Parameter>> {
             })
             .min(argument_end);
         let mut argument = Cursor::new(inside.text, &inside.tokens[inside.at..type_end]);
-        let mut output = mode(&mut argument);
+        let mut written = mode(&mut argument);
         let mut unnamed = argument.clone();
         let (name, data_type) = match routine_type(&mut unnamed) {
             Ok(data_type) if unnamed.is_at_end() => (None, data_type),
             _ => {
                 let name = argument.label()?;
-                output = mode(&mut argument).or(output);
+                written = mode(&mut argument).or(written);
                 let data_type = routine_type(&mut argument)?;
                 argument.expect_end()?;
                 (Some(name), data_type)
             }
         };
-        let output = output == Some(true);
-        arguments.push(Parameter { name, data_type, has_default: type_end < argument_end, output });
+        let mode = written.unwrap_or(Mode::In);
+        arguments.push(Parameter { mode, name, data_type, has_default: type_end < argument_end });
         inside.at = argument_end;
         if !inside.is_at_end() {
             inside.expect_kind(Kind::Comma, ",")?;
@@ -122,13 +161,17 @@ fn parameters(cursor: &mut Cursor<'_>) -> Read<Vec<Parameter>> {
     Ok(arguments)
 }
 
-/// An argument's mode; `Some(true)` is OUT.
-fn mode(cursor: &mut Cursor<'_>) -> Option<bool> {
+fn mode(cursor: &mut Cursor<'_>) -> Option<Mode> {
     // A mode never stands alone: `f(variadic)` does not exist, `f("out")` is quoted.
     if cursor.accept_all(&["IN", "OUT"]) {
-        return Some(false);
+        return Some(Mode::InOut);
     }
-    cursor.accept_any(&["IN", "OUT", "INOUT", "VARIADIC"]).map(|mode| mode == "OUT")
+    cursor.accept_any(&["IN", "OUT", "INOUT", "VARIADIC"]).map(|mode| match mode {
+        "OUT" => Mode::Out,
+        "INOUT" => Mode::InOut,
+        "VARIADIC" => Mode::Variadic,
+        _ => Mode::In,
+    })
 }
 
 pub(super) fn volatility(cursor: &mut Cursor<'_>) -> Option<Volatility> {

@@ -83,7 +83,7 @@ def kind_agrees(form, kind):
         return kind in KINDS[form]
     if form == "ExplainStmt":
         return True
-    prefixes = {"Alter": "AlterOther", "Reassign": "AlterOther", "Create": "CreateOther", "Drop": "Drop"}
+    prefixes = {"Alter": "AlterOther", "Reassign": "ReassignOwned", "Create": "CreateOther", "Drop": "Drop"}
     return next((kind == expected for prefix, expected in prefixes.items() if form.startswith(prefix)), kind == "Session")
 
 
