@@ -186,7 +186,7 @@ impl Run {
                 None if trigrams && !served.contains(&"text") => {
                     refuse("42804", format!("operator class \"{}\" does not accept data type {shown}", opclass.name))
                 }
-                Some(class) if !served.contains(&class.data_type) => {
+                Some(class) if !served.contains(&class.data_type) && !stored_alike(&served, class.data_type) => {
                     refuse("42804", format!("operator class \"{}\" does not accept data type {shown}", opclass.name))
                 }
                 Some(_) => Ok(()),
@@ -375,6 +375,13 @@ fn is_own(catalog: &Catalog, base: &DataType) -> bool {
     base.name.schema.is_none()
         && catalog.user_type(&base.name).is_none()
         && crate::cast::is_builtin_type(base.name.name.as_str(), PgVersion::NEWEST)
+}
+
+/// Implicit casts that change nothing of what is stored (`IsBinaryCoercible`), beside those by which types are served.
+fn stored_alike(served: &[&str], wanted: &str) -> bool {
+    const ALIKE: [(&str, &str); 5] =
+        [("text", "bpchar"), ("varchar", "bpchar"), ("int4", "oid"), ("bit", "varbit"), ("varbit", "bit")];
+    ALIKE.iter().any(|(stored, class)| *class == wanted && served.contains(stored))
 }
 
 /// The types whose operator classes serve values of the type, the closest first; `None` where it is not one that is known.

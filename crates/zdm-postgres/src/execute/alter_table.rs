@@ -663,6 +663,7 @@ impl Run {
                 Ok(())
             }
             AlterTableAction::ResetOptions { options } => {
+                refuse_reset_to_value(options)?;
                 if options.iter().any(|option| option_parts(option).0 == "vacuum_truncate") {
                     self.catalog_mut().edit_table(name, |table| table.vacuum_truncate = None);
                 }
@@ -1630,6 +1631,14 @@ fn lock_level(alter: &AlterTable) -> LockMode {
         mode = mode.max(needed);
     }
     mode
+}
+
+/// A parameter is reset to what it is without being set.
+pub(super) fn refuse_reset_to_value(options: &[String]) -> Step {
+    if options.iter().any(|option| option.contains('=')) {
+        return refuse("42601", "RESET must not include values for parameters");
+    }
+    Ok(())
 }
 
 /// Name and value of `name = value`; a parameter without a value is on.

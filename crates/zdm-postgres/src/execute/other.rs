@@ -1197,6 +1197,9 @@ impl Run {
                     let weak = options.iter().all(|option| super::alter_table::weak_option(option, kind));
                     let mode = if weak { LockMode::ShareUpdateExclusive } else { LockMode::AccessExclusive };
                     self.lock(name, mode);
+                    if matches!(action, AlterTableAction::ResetOptions { .. }) {
+                        super::alter_table::refuse_reset_to_value(options)?;
+                    }
                     if matches!(action, AlterTableAction::SetOptions { .. }) {
                         self.check_options_of(name, options)?;
                     }
