@@ -1406,6 +1406,8 @@ pub struct CreateTrigger {
     pub for_each_row: bool,
     /// REFERENCING OLD or NEW TABLE.
     pub transition_tables: bool,
+    /// What REFERENCING says that no such trigger can have.
+    pub transition_fault: Option<Box<Refusal>>,
     pub when: Option<SqlExpr>,
     pub from: Option<QualifiedName>,
     pub attributes: ConstraintAttributes,

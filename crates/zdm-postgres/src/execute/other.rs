@@ -633,7 +633,14 @@ impl Run {
         self.check_trigger_target(create, &name)?;
         check_trigger_form(create)?;
         if create.transition_tables {
+            let fault = create.transition_fault.as_deref();
+            if let Some(fault) = fault.filter(|fault| fault.sqlstate == "0A000") {
+                return Err(fault.clone());
+            }
             self.check_transition_tables(create, &name)?;
+            if let Some(fault) = fault {
+                return Err(fault.clone());
+            }
         }
         self.check_trigger_condition(create, &name)?;
         self.check_trigger_function(&create.function)?;

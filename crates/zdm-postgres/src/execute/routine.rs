@@ -112,6 +112,7 @@ impl Run {
             }
             _ => {}
         }
+        self.validate_trigger_function(create)?;
         function.dependencies = self.analyse_body(create)?;
         match known.and_then(|place| overloads.get_mut(place)).filter(|_| create.or_replace) {
             Some(known) => *known = function,
@@ -139,12 +140,35 @@ impl Run {
         }
     }
 
-    /// The server looks up what an SQL body names; a body of the standard's form depends on it from then on.
-    fn analyse_body(&mut self, create: &CreateFunction) -> Step<Vec<(QualifiedName, Vec<Ident>)>> {
-        let checked = !matches!(
+    /// The validators of SQL and PL/pgSQL: what a function of triggers is.
+    fn validate_trigger_function(&self, create: &CreateFunction) -> Step {
+        let Some(kind) = create.returns.as_ref().filter(|returns| !returns.is_array()) else { return Ok(()) };
+        let (shown, word) = match kind.name.name.as_str() {
+            "trigger" => ("trigger", "trigger"),
+            "event_trigger" => ("event_trigger", "event trigger"),
+            _ => return Ok(()),
+        };
+        let language = create.language.as_ref().map_or("sql", Ident::as_str);
+        let takes = !create.arguments.is_empty() || !create.all_arguments.is_empty();
+        match language {
+            "sql" => refuse("42P13", format!("SQL functions cannot return type {shown}")),
+            "plpgsql" if takes && self.checks_bodies() => {
+                refuse("42P13", format!("{word} functions cannot have declared arguments"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn checks_bodies(&self) -> bool {
+        !matches!(
             self.state.settings.get("check_function_bodies").map(str::to_ascii_lowercase).as_deref(),
             Some("off" | "false" | "no" | "0")
-        );
+        )
+    }
+
+    /// The server looks up what an SQL body names; a body of the standard's form depends on it from then on.
+    fn analyse_body(&mut self, create: &CreateFunction) -> Step<Vec<(QualifiedName, Vec<Ident>)>> {
+        let checked = self.checks_bodies();
         let Some(statements) = create.statements.as_ref().filter(|_| checked || create.standard_body) else {
             return Ok(Vec::new());
         };

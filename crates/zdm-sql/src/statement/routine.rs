@@ -320,17 +320,16 @@ pub(super) fn create_trigger(cursor: &mut Cursor<'_>) -> Read<Statement> {
     } else {
         attribute::unexpected(cursor.source_of(start, start + 1))
     };
-    let mut transition_tables = false;
+    let mut transitions = Vec::new();
     if cursor.accept("REFERENCING") {
-        while cursor.accept_any(&["NEW", "OLD"]).is_some() {
-            match cursor.accept_any(&["TABLE", "ROW"]) {
-                Some(kind) => transition_tables |= kind == "TABLE",
-                None => return cursor.unexpected("TABLE"),
-            }
+        while let Some(rows) = cursor.accept_any(&["NEW", "OLD"]) {
+            let Some(kind) = cursor.accept_any(&["TABLE", "ROW"]) else { return cursor.unexpected("TABLE") };
             cursor.accept("AS");
-            cursor.ident()?;
+            transitions.push(fault::Transition { new: rows == "NEW", table: kind == "TABLE", name: cursor.ident()? });
         }
     }
+    let transition_fault = fault::of_transitions(&transitions, &events).map(Box::new);
+    let transition_tables = !transitions.is_empty();
     let mut for_each_row = false;
     if cursor.accept("FOR") {
         cursor.accept("EACH");
@@ -356,6 +355,7 @@ pub(super) fn create_trigger(cursor: &mut Cursor<'_>) -> Read<Statement> {
         update_of,
         for_each_row,
         transition_tables,
+        transition_fault,
         when,
         from,
         attributes: attribute::attributes(&written),

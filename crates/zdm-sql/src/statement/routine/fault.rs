@@ -1,5 +1,6 @@
 //! What no function and no procedure can be (`compute_function_attributes`, `interpret_function_parameter_list`).
 
+use zdm_postgres::Ident;
 use zdm_postgres::effects::Refusal;
 use zdm_postgres::statement::CreateFunction;
 
@@ -152,4 +153,33 @@ impl Options {
         let idle_rows = self.rows && !function.returns_set;
         idle_rows.then(|| refusal("22023", "ROWS is not applicable when function does not return a set"))
     }
+}
+
+/// What REFERENCING of a trigger names.
+pub(super) struct Transition {
+    pub(super) new: bool,
+    pub(super) table: bool,
+    pub(super) name: Ident,
+}
+
+/// `CreateTriggerFiringOn`, beside what its timing, its events and its columns do not go with.
+pub(super) fn of_transitions(transitions: &[Transition], events: &[String]) -> Option<Refusal> {
+    let fires = |wanted: &[&str]| events.iter().any(|event| wanted.contains(&event.as_str()));
+    for (place, transition) in transitions.iter().enumerate() {
+        if !transition.table {
+            return Some(refusal("0A000", "ROW variable naming in the REFERENCING clause is not supported"));
+        }
+        let (word, wanted) = if transition.new { ("NEW", ["INSERT", "UPDATE"]) } else { ("OLD", ["DELETE", "UPDATE"]) };
+        if !fires(&wanted) {
+            let article = if transition.new { "an" } else { "a" };
+            let [first, second] = wanted;
+            let message = format!("{word} TABLE can only be specified for {article} {first} or {second} trigger");
+            return Some(refusal("42P17", message));
+        }
+        if transitions.iter().take(place).any(|known| known.new == transition.new) {
+            return Some(refusal("42P17", format!("{word} TABLE cannot be specified multiple times")));
+        }
+    }
+    let same = matches!(transitions, [one, other] if one.name == other.name);
+    same.then(|| refusal("42P17", "OLD TABLE name and NEW TABLE name cannot be the same"))
 }
