@@ -408,7 +408,7 @@ impl Printer<'_> {
                 let data_type =
                     known_type(self.catalog, values.iter().rev().take(usize::from(otherwise.is_some())).chain(&values));
                 let mut values =
-                    values.into_iter().map(|(typed, value)| inner(self.converted(typed, value, &data_type)));
+                    values.into_iter().map(|(typed, value)| inner(operator::converted(typed, value, &data_type)));
                 for ((when, _), then) in branches.iter().zip(values.by_ref()) {
                     let when = inner(match operand {
                         Some(operand) => self.beside(operand, when),
@@ -424,7 +424,7 @@ impl Printer<'_> {
                 let items = self.printed(list);
                 let element = known_type(self.catalog, &items);
                 let items: Vec<String> =
-                    items.into_iter().map(|(typed, item)| self.converted(typed, item, &element)).collect();
+                    items.into_iter().map(|(typed, item)| operator::converted(typed, item, &element)).collect();
                 Typed::new(format!("ARRAY[{}]", items.join(", ")), Some(plain(&element).array()))
             }
             ExprNode::Row(list) => {
@@ -577,7 +577,7 @@ impl Printer<'_> {
         (typed_right, right): Printed<'_>,
     ) -> (String, String) {
         if let Some(chosen) = self.chosen(operator, &typed_left, &typed_right)
-            && let Some(pair) = self.pair(&chosen, (typed_left.clone(), left), (typed_right.clone(), right))
+            && let Some(pair) = operator::pair(&chosen, (typed_left.clone(), left), (typed_right.clone(), right))
         {
             return pair;
         }
@@ -599,7 +599,7 @@ impl Printer<'_> {
 
     fn infix(&self, operator: &str, (typed_left, left): Printed<'_>, (typed_right, right): Printed<'_>) -> Typed {
         if let Some(chosen) = self.chosen(operator, &typed_left, &typed_right) {
-            let pair = self.pair(&chosen, (typed_left.clone(), left), (typed_right.clone(), right));
+            let pair = operator::pair(&chosen, (typed_left.clone(), left), (typed_right.clone(), right));
             if let Some((left, right)) = pair {
                 return Typed::new(format!("({left} {operator} {right})"), chosen.result);
             }
@@ -684,8 +684,8 @@ impl Printer<'_> {
         let items = self.printed(list);
         let types: Vec<Typed> = items.iter().map(|(typed, _)| typed.clone()).collect();
         if let Some(compared) = self.compared(operator, &operand, &types, true) {
-            let array = self.array_of(items, &compared);
-            let operand = self.converted(operand, expr, &compared.left);
+            let array = array_of(items, &compared);
+            let operand = operator::converted(operand, expr, &compared.left);
             return bool_of(format!("({operand} {quantifier} ({array}))"));
         }
         let operand = self.of_base_type(operand);
@@ -697,18 +697,6 @@ impl Printer<'_> {
             None => operand.text,
         };
         bool_of(format!("({operand} {quantifier} (ARRAY[{}]))", items.join(", ")))
-    }
-
-    /// The array that is compared with: its elements have one type, and all of it takes that of the operator.
-    fn array_of(&self, items: Vec<Printed<'_>>, compared: &Compared) -> String {
-        let items: Vec<String> =
-            items.into_iter().map(|(typed, item)| self.converted(typed, item, &compared.element)).collect();
-        let array = format!("ARRAY[{}]", items.join(", "));
-        if operator::is_same(&compared.element, &compared.right) {
-            array
-        } else {
-            format!("({array})::{}", compared.right.clone().array())
-        }
     }
 
     /// The array takes the type of what it is compared with, where it has none of its own.
@@ -725,7 +713,7 @@ impl Printer<'_> {
             let items = self.printed(items);
             let types: Vec<Typed> = items.iter().map(|(typed, _)| typed.clone()).collect();
             if let Some(compared) = self.compared(symbol, &operand, &types, false) {
-                return bool_of(self.converted(operand, left, &compared.left), self.array_of(items, &compared));
+                return bool_of(operator::converted(operand, left, &compared.left), array_of(items, &compared));
             }
         }
         let operand = self.of_base_type(operand);
@@ -968,7 +956,7 @@ impl Printer<'_> {
             .into_iter()
             .zip(wanted)
             .map(|((typed, arg), wanted)| match wanted {
-                Some(wanted) if is_alternative(&lower) => self.converted(typed, arg, &plain(&wanted)),
+                Some(wanted) if is_alternative(&lower) => operator::converted(typed, arg, &plain(&wanted)),
                 Some(wanted) => self.coerced(typed, arg, &wanted),
                 None => typed.text,
             })
@@ -997,6 +985,18 @@ fn joined_to(literal: &Typed, other: &Typed) -> bool {
         !data_type.is_array() && (number_rank(data_type).is_some() || JOINED.iter().any(|name| data_type.is(name)))
     };
     literal.literal.is_some() && other.data_type.as_ref().is_some_and(plain)
+}
+
+/// The array that is compared with: its elements have one type, and all of it takes that of the operator.
+fn array_of(items: Vec<Printed<'_>>, compared: &Compared) -> String {
+    let items: Vec<String> =
+        items.into_iter().map(|(typed, item)| operator::converted(typed, item, &compared.element)).collect();
+    let array = format!("ARRAY[{}]", items.join(", "));
+    if operator::is_same(&compared.element, &compared.right) {
+        array
+    } else {
+        format!("({array})::{}", compared.right.clone().array())
+    }
 }
 
 /// What the server makes several comparisons of (`transformAExprIn`): the items without columns are one array, where there
@@ -1043,7 +1043,9 @@ fn common_of<'e>(catalog: &Catalog, alternatives: impl IntoIterator<Item = &'e T
     let mut types: Vec<DataType> = alternatives.iter().filter_map(|one| one.data_type.as_ref()).map(plain).collect();
     if types.len() < alternatives.len() {
         // Beside a literal a domain's value is one of the type below it.
-        types.iter_mut().for_each(|known| *known = plain(&crate::cast::base_type(catalog, known)));
+        for known in &mut types {
+            *known = plain(&crate::cast::base_type(catalog, known));
+        }
     }
     crate::typing::common_type(catalog, &types).ok().flatten().or_else(|| types.into_iter().next())
 }

@@ -373,9 +373,9 @@ fn value_in(catalog: &Catalog, data_type: &DataType, version: PgVersion) -> Valu
 /// Types that no one type holds the values of.
 pub(crate) enum NotCommon {
     /// Of different categories.
-    Categories(DataType, DataType),
+    Categories(Box<[DataType; 2]>),
     /// The second does not convert to the first.
-    NoConversion(DataType, DataType),
+    NoConversion(Box<[DataType; 2]>),
 }
 
 /// One type for values of several (`select_common_type`, `coerce_to_common_type`), where all are of PostgreSQL's own types.
@@ -395,7 +395,7 @@ pub(crate) fn common_type<'t>(
             continue;
         }
         if category(&other) != category(&found) {
-            return Err(NotCommon::Categories(found, other));
+            return Err(NotCommon::Categories(Box::new([found, other])));
         }
         let converts = |from: &DataType, to: &DataType| is_implicit(catalog, from, to);
         if !is_preferred(&found) && converts(&found, &other) && !converts(&other, &found) {
@@ -405,7 +405,7 @@ pub(crate) fn common_type<'t>(
     for other in types {
         let other = plain(&base_type(catalog, other));
         if other != found && !is_implicit(catalog, &other, &found) {
-            return Err(NotCommon::NoConversion(found, other));
+            return Err(NotCommon::NoConversion(Box::new([found, other])));
         }
     }
     Ok(Some(found))
@@ -708,19 +708,7 @@ impl Scope<'_> {
         }
     }
 
-    /// A literal beside an operator becomes a value of the type that the operator takes there.
-    fn check_literals(&self, candidate: &Candidate, operands: &[(&ExprNode, Value)]) -> Result<(), Mistake> {
-        for ((node, _), wanted) in operands.iter().zip(&candidate.arguments) {
-            if let ExprNode::Text(text) = node
-                && let Some(mistake) = crate::literal::mistake_in(text, wanted)
-            {
-                return Err(mistake);
-            }
-        }
-        Ok(())
-    }
-
-    /// The same beside a column of an enum: the operators between values of one enum are all that it has.
+    /// A literal beside a column of an enum becomes a value of it: the operators between values of one enum are all that it has.
     fn check_enum_literals(&self, operands: &[(&ExprNode, Value)]) -> Result<(), Mistake> {
         let [(left, _), (right, _)] = operands else { return Ok(()) };
         for (column, literal) in [(left, right), (right, left)] {
@@ -763,17 +751,15 @@ impl Scope<'_> {
         match common_type(self.catalog, types.iter().copied()) {
             Ok(found) => Ok(found.map_or(Value::Open, Value::Known)),
             Err(_) if self.catalog.has_own_operators() || self.catalog.is_incomplete() => Ok(Value::Open),
-            Err(NotCommon::Categories(found, other)) => Err((
-                "42804",
-                format!("{word} types {} and {} cannot be matched", found.in_messages(), other.in_messages()),
-            )),
-            Err(NotCommon::NoConversion(found, other)) => {
-                let place = values.iter().find(|(_, value)| *value == Value::Known(other.clone()));
-                let place = place.map_or(word, |(place, _)| *place);
-                Err((
-                    "42846",
-                    format!("{place} could not convert type {} to {}", other.in_messages(), found.in_messages()),
-                ))
+            Err(NotCommon::Categories(types)) => {
+                let [found, other] = types.each_ref().map(DataType::in_messages);
+                Err(("42804", format!("{word} types {found} and {other} cannot be matched")))
+            }
+            Err(NotCommon::NoConversion(types)) => {
+                let of_place = |(_, value): &&(&str, Value)| *value == Value::Known(types[1].clone());
+                let place = values.iter().find(of_place).map_or(word, |(place, _)| *place);
+                let [found, other] = types.each_ref().map(DataType::in_messages);
+                Err(("42846", format!("{place} could not convert type {other} to {found}")))
             }
         }
     }
@@ -818,7 +804,7 @@ impl Scope<'_> {
         let values: Vec<Value> = operands.iter().map(|(_, value)| value.clone()).collect();
         match self.select(all, &values) {
             Selected::One(candidate) => {
-                self.check_literals(candidate, operands)?;
+                check_literals(candidate, operands)?;
                 Ok(Self::result(candidate, &values))
             }
             Selected::Open => Ok(Value::Open),
@@ -1076,6 +1062,18 @@ fn is_exact(candidate: &Candidate, values: &[Value]) -> bool {
                 .zip(&candidate.arguments)
                 .all(|(value, wanted)| matches!(value, Value::Known(known) if known == wanted)),
         }
+}
+
+/// A literal beside an operator becomes a value of the type that the operator takes there.
+fn check_literals(candidate: &Candidate, operands: &[(&ExprNode, Value)]) -> Result<(), Mistake> {
+    for ((node, _), wanted) in operands.iter().zip(&candidate.arguments) {
+        if let ExprNode::Text(text) = node
+            && let Some(mistake) = crate::literal::mistake_in(text, wanted)
+        {
+            return Err(mistake);
+        }
+    }
+    Ok(())
 }
 
 fn is_number(value: &Value) -> bool {

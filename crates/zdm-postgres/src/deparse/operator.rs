@@ -26,16 +26,6 @@ impl Printer<'_> {
         }
     }
 
-    /// With the cast that the server adds where the operator takes another type.
-    pub(super) fn converted(&self, typed: Typed, node: &ExprNode, wanted: &DataType) -> String {
-        match &typed.data_type {
-            _ if typed.literal.is_some() => literal_of(typed.literal.as_deref().unwrap_or_default(), wanted),
-            _ if *node == ExprNode::Null => format!("NULL::{wanted}"),
-            Some(actual) if !is_same(actual, wanted) => cast_below_collations(&typed.text, node, wanted),
-            _ => typed.text,
-        }
-    }
-
     /// What a CASE compares its operand with; the casts that the server adds do not show.
     pub(super) fn beside(&self, operand: &ExprNode, value: &ExprNode) -> String {
         let (operand, typed) = (self.print(operand), self.print(value));
@@ -44,12 +34,6 @@ impl Printer<'_> {
             (Some(value), Some(wanted)) => literal_of(value, &wanted),
             _ => typed.text,
         }
-    }
-
-    /// Both operands.
-    pub(super) fn pair(&self, chosen: &Chosen, left: Printed<'_>, right: Printed<'_>) -> Option<(String, String)> {
-        let [wanted_left, wanted_right] = chosen.arguments.as_slice() else { return None };
-        Some((self.converted(left.0, left.1, wanted_left), self.converted(right.0, right.1, wanted_right)))
     }
 
     /// `expr operator ANY (ARRAY[…])`, whose elements have one type with the operand where `beside` says so, as those of IN do.
@@ -73,4 +57,20 @@ impl Printer<'_> {
 /// Whether a value of the one type is one of the other without a cast.
 pub(super) fn is_same(actual: &DataType, wanted: &DataType) -> bool {
     actual.name == wanted.name && actual.is_array() == wanted.is_array()
+}
+
+/// With the cast that the server adds where the operator takes another type.
+pub(super) fn converted(typed: Typed, node: &ExprNode, wanted: &DataType) -> String {
+    match &typed.data_type {
+        _ if typed.literal.is_some() => literal_of(typed.literal.as_deref().unwrap_or_default(), wanted),
+        _ if *node == ExprNode::Null => format!("NULL::{wanted}"),
+        Some(actual) if !is_same(actual, wanted) => cast_below_collations(&typed.text, node, wanted),
+        _ => typed.text,
+    }
+}
+
+/// Both operands.
+pub(super) fn pair(chosen: &Chosen, left: Printed<'_>, right: Printed<'_>) -> Option<(String, String)> {
+    let [wanted_left, wanted_right] = chosen.arguments.as_slice() else { return None };
+    Some((converted(left.0, left.1, wanted_left), converted(right.0, right.1, wanted_right)))
 }

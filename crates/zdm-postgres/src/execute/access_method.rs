@@ -137,7 +137,7 @@ impl Run {
         let served = served_types(self.catalog(), &data_type)?;
         let more = self.catalog().has_own_operators() || self.catalog().is_incomplete() || !self.extensions_are_known();
         let own = |class: &Class| class.method == "btree" && class.default && served.contains(&class.data_type);
-        (!more && !classes().iter().any(own) && self.brought_by("btree", &data_type, &served).is_none())
+        (!more && !classes(self.version).any(own) && self.brought_by("btree", &data_type, &served).is_none())
             .then(|| self.shown(&data_type))
     }
 
