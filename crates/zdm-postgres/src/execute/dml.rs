@@ -582,11 +582,10 @@ impl Run {
             }
         }
         if dml.given.is_empty() {
-            return if parts {
-                Ok(())
-            } else {
-                self.check_all_columns(&table, dml).and_then(|()| self.check_assigned_types(name, dml))
-            };
+            if !parts {
+                self.check_all_columns(&table, dml)?;
+            }
+            return self.check_assigned_types(name, dml);
         }
         let columns = if dml.columns.is_empty() { table.columns.len() } else { dml.columns.len() };
         if dml.given.len() > columns {
