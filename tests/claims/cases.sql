@@ -7040,3 +7040,60 @@ ALTER TYPE grain SET (storage = extended)
 ALTER VIEW rows_of SET (check_option = here)
 ALTER VIEW rows_of SET (check_option = local)
 CREATE VIEW v WITH (check_option = here) AS SELECT a FROM crop
+
+-- base calls of functions that somebody has made
+CREATE SCHEMA tariff;
+CREATE TYPE st AS ENUM ('a', 'b');
+CREATE DOMAIN pos AS int CHECK (VALUE > 0);
+CREATE FUNCTION norm(t text) RETURNS text LANGUAGE sql IMMUTABLE AS 'SELECT lower(t)';
+CREATE FUNCTION span(a timestamp, b timestamp) RETURNS interval LANGUAGE sql IMMUTABLE AS 'SELECT b - a';
+CREATE FUNCTION tariff.vat(n numeric, rate numeric DEFAULT 19) RETURNS numeric LANGUAGE sql IMMUTABLE AS 'SELECT n * rate';
+CREATE FUNCTION pick(n int) RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION pick(t text) RETURNS text LANGUAGE sql AS 'SELECT t';
+CREATE FUNCTION many(VARIADIC n int[]) RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION any1(x anyelement) RETURNS anyelement LANGUAGE sql AS 'SELECT x';
+CREATE FUNCTION stf(x st) RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION posf(x pos) RETURNS int LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION rows1() RETURNS SETOF int LANGUAGE sql AS 'SELECT 1';
+CREATE FUNCTION outs(a int, OUT b int, OUT c text) LANGUAGE sql AS $$ SELECT 1, 'x' $$;
+CREATE TABLE t (id int PRIMARY KEY, tx text, v varchar(5), n numeric, ts timestamp, tz timestamptz, s st, p pos, b boolean, j jsonb);
+CREATE FUNCTION whole(t) RETURNS int LANGUAGE sql AS 'SELECT 1';
+-- cases
+SELECT norm(tx), norm(v), norm('x'), norm(NULL) FROM t
+SELECT norm(n) FROM t
+SELECT norm(id) FROM t
+SELECT norm(tx, tx) FROM t
+SELECT norm() FROM t
+SELECT span(ts, ts), span(ts, '2024-01-01') FROM t
+SELECT span(ts, tz) FROM t
+SELECT tariff.vat(n), tariff.vat(id, 2), tariff.vat('7') FROM t
+SELECT tariff.vat(tx) FROM t
+SELECT tariff.vat(n, 1, 2) FROM t
+SELECT pick(id), pick(tx), pick(v) FROM t
+SELECT pick(b) FROM t
+SELECT pick(n) FROM t
+SELECT pick(j) FROM t
+SELECT many(1, 2, 3), many(id) FROM t
+SELECT any1(id), any1(tx), any1(j) FROM t
+SELECT stf(s), stf('a') FROM t
+SELECT stf(tx) FROM t
+SELECT posf(id), posf(p) FROM t
+SELECT posf(tx) FROM t
+SELECT rows1() + 1
+SELECT (outs(1)).b + 1
+SELECT outs('x'::text)
+SELECT whole(t), t.whole FROM t
+SELECT pick(id) + 1, pick(tx) + 1 FROM t
+SELECT norm(tx) = id FROM t
+UPDATE t SET n = norm(tx)
+UPDATE t SET n = tariff.vat(n) WHERE norm(tx) > 5
+UPDATE t SET n = pick(id), tx = pick(tx)
+ALTER TABLE t ADD CHECK (norm(id) = 'x')
+CREATE INDEX ON t (norm(n))
+CREATE VIEW w AS SELECT norm(id) FROM t
+CREATE VIEW w AS SELECT id FROM t WITH NO DATA
+CREATE VIEW w AS SELECT id FROM t WITH DATA
+ALTER TABLE t ADD COLUMN x text DEFAULT norm(5)
+ALTER TABLE t ADD COLUMN x text GENERATED ALWAYS AS (norm(id)) STORED
+SELECT norm(t => tx), norm(tx::varchar) FROM t
+SELECT span(a => ts, b => ts) FROM t

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use crate::cast::{base_type, is_implicit};
-use crate::catalog::{Catalog, Table, UserTypeKind};
+use crate::catalog::{Catalog, Function, Table, UserTypeKind};
 use crate::data_type::{DataType, quoted_if_needed};
 use crate::expr::{ExprNode, like_operator};
 use crate::name::{Ident, QualifiedName};
@@ -699,6 +699,11 @@ impl Scope<'_> {
         hidden && matches!(self.columns, Columns::Table(_)) && matches!(self.place, Place::Check | Place::Generated)
     }
 
+    fn is_enum(&self, data_type: &DataType) -> bool {
+        let known = self.catalog.user_type(&data_type.name).map(|known| &known.kind);
+        !data_type.is_array() && matches!(known, Some(UserTypeKind::Defined(TypeDefinition::Enum(_))))
+    }
+
     fn column_type(&self, node: &ExprNode) -> Option<DataType> {
         let ExprNode::Column { qualifier, name } = node else { return None };
         match self.columns {
@@ -858,7 +863,7 @@ impl Scope<'_> {
             return if sets && self.place != Place::Query {
                 Err(("0A000", places("set-returning")))
             } else {
-                Ok(Value::Open)
+                self.own_call(&own, function, args, &values)
             };
         }
         if foreign {
@@ -934,6 +939,50 @@ impl Scope<'_> {
             _ if all_sets => Err(("0A000", places("set-returning"))),
             Selected::One(candidate) => Ok(Self::result(candidate, &values)),
             _ => Ok(Value::Open),
+        }
+    }
+
+    /// A call of a function that somebody has made, where all that decides which one is meant is known.
+    fn own_call(
+        &self,
+        own: &QualifiedName,
+        written: &QualifiedName,
+        args: &[ExprNode],
+        values: &[Value],
+    ) -> Result<Value, Mistake> {
+        let overloads = self.catalog.functions(own);
+        let open = self.catalog.has_own_operators()
+            || self.catalog.is_incomplete()
+            || (written.schema.is_none() && functions().contains_key(own.name.as_str()))
+            || args.iter().any(|arg| matches!(arg, ExprNode::Other { .. }))
+            // What the last argument takes may be several values.
+            || overloads.iter().any(|function| {
+                function.procedure || function.arguments.last().is_some_and(|last| last.as_ref().is_none_or(DataType::is_array))
+            });
+        if open || values.contains(&Value::Open) {
+            return Ok(Value::Open);
+        }
+        let fits = |function: &&Function| {
+            let count = function.arguments.len();
+            (count - function.defaults.min(count)..=count).contains(&values.len())
+                && values.iter().zip(&function.arguments).all(|(value, wanted)| match (value, wanted) {
+                    (Value::Known(known), Some(wanted)) => match self.value_of(wanted) {
+                        Value::Known(wanted) => self.accepts_one(known, &wanted),
+                        // Nothing becomes an enum by itself.
+                        _ => !self.is_enum(wanted),
+                    },
+                    _ => true,
+                })
+        };
+        let mut fitting = overloads.iter().filter(fits);
+        match (fitting.next(), fitting.next()) {
+            (Some(only), None) => Ok(only.returns.as_ref().map_or(Value::Open, |returns| self.value_of(returns))),
+            (Some(_), Some(_)) => Ok(Value::Open),
+            (None, _) => {
+                let shown: Vec<String> = args.iter().zip(values).map(|(arg, value)| self.shown(arg, value)).collect();
+                let name = crate::execute::written(written);
+                Err(("42883", format!("function {name}({}) does not exist", shown.join(", "))))
+            }
         }
     }
 

@@ -12,7 +12,30 @@ pub const KNOWN: &[Known] = &[];
 pub const LIVE: &[Known] = &[];
 
 /// Differences of our own cases, by their statement.
-pub const OWN: &[Known] = &[];
+pub const OWN: &[Known] = &[
+    ("UPDATE t SET arr = ARRAY['1', '2']", Respect::Errors, "an array in SET may be a part of a column"),
+    (
+        "UPDATE t SET arr = array_append(arr, 'x'::text)",
+        Respect::Errors,
+        "functions whose arguments agree on any common type are not told apart",
+    ),
+    ("SELECT count(DISTINCT js) FROM t", Respect::Errors, "what an aggregate tells apart is not looked at"),
+    (
+        "SELECT * FROM t WHERE id IN (SELECT tx FROM o)",
+        Respect::Errors,
+        "the types of a subquery's columns are not followed",
+    ),
+    (
+        "WITH x AS (SELECT id, tx FROM o) UPDATE t SET n = x.tx FROM x WHERE x.id = t.id",
+        Respect::Errors,
+        "the types of what WITH defines are not followed",
+    ),
+    (
+        "WITH x AS (SELECT id, tx FROM o) SELECT * FROM t JOIN x ON x.tx = t.id",
+        Respect::Errors,
+        "the types of what WITH defines are not followed",
+    ),
+];
 
 /// The same on the versions before [`OLDEST`], 12 for all of them.
 pub const OLDER: &[Known] = &[

@@ -413,7 +413,8 @@ impl Run {
         });
         for (value, name) in used {
             if self.state.facts.new_enum_values.contains(&(name.clone(), value.clone())) {
-                return refuse("55P04", format!("unsafe use of new value \"{value}\" of enum type {}", name.name));
+                let shown = self.shown(&DataType { name, ..DataType::named("") });
+                return refuse("55P04", format!("unsafe use of new value \"{value}\" of enum type {shown}"));
             }
         }
         Ok(())

@@ -57,6 +57,12 @@ pub(super) fn create_view(cursor: &mut Cursor<'_>) -> Read<Statement> {
     } else if materialized && ends_with(end, &["WITH", "DATA"]) {
         end -= 2;
     } else if !materialized {
+        for words in [&["WITH", "NO", "DATA"][..], &["WITH", "DATA"]] {
+            if ends_with(end, words) {
+                let token = cursor.source(cursor.tokens[end + 1 - words.len()]);
+                return Err(Unread::refused(format!("syntax error at or near \"{token}\"")));
+            }
+        }
         for check in [
             &["WITH", "CHECK", "OPTION"][..],
             &["WITH", "LOCAL", "CHECK", "OPTION"],
