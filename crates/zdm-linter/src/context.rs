@@ -68,9 +68,13 @@ pub fn stands_behind_what(migration: &Migration) -> impl Iterator<Item = &Migrat
     keys.into_iter()
 }
 
-/// The steps of a migration and those of its Python code, by number.
+/// The steps of a migration and those of its Python code, by number. What an operation leaves for the end of the migration is
+/// of a table that is not there when its own statement was refused.
 pub fn all_steps(migration: &MigrationTrace) -> Vec<&Step> {
-    let mut steps: Vec<&Step> = migration.steps.iter().chain(&migration.python).collect();
+    let refused: BTreeSet<usize> =
+        migration.steps.iter().filter(|step| step.is_refused() && !step.deferred).map(|step| step.operation).collect();
+    let reached = |step: &&Step| !step.deferred || step.is_refused() || !refused.contains(&step.operation);
+    let mut steps: Vec<&Step> = migration.steps.iter().filter(reached).chain(&migration.python).collect();
     steps.sort_by_key(|step| step.number);
     steps
 }

@@ -495,7 +495,7 @@ fn changing_command(statement: &Statement) -> Option<&str> {
         | Statement::ImportForeignSchema { .. }
         | Statement::MoveAll { .. }
         | Statement::DropOwned { .. }
-        | Statement::ReassignOwned => true,
+        | Statement::ReassignOwned { .. } => true,
         _ => false,
     };
     changes.then(|| match statement.command() {

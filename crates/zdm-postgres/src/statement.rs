@@ -175,7 +175,9 @@ pub enum Statement {
         behavior: DropBehavior,
     },
     /// `REASSIGN OWNED BY role, … TO role`.
-    ReassignOwned,
+    ReassignOwned {
+        roles: Vec<Ident>,
+    },
     /// `IMPORT FOREIGN SCHEMA … INTO schema`: foreign tables whose names the other server has.
     ImportForeignSchema {
         into: Ident,
@@ -1473,7 +1475,7 @@ impl Statement {
             Self::MoveAll { kind: ObjectKind::MaterializedView, .. } => "ALTER MATERIALIZED VIEW",
             Self::MoveAll { .. } => "ALTER TABLE",
             Self::DropOwned { .. } => "DROP OWNED",
-            Self::ReassignOwned => "REASSIGN OWNED",
+            Self::ReassignOwned { .. } => "REASSIGN OWNED",
             Self::ImportForeignSchema { .. } => "IMPORT FOREIGN SCHEMA",
             Self::Comment { .. } => "COMMENT",
             Self::Grant { revoke: true, .. } => "REVOKE",

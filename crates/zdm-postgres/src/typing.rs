@@ -976,7 +976,14 @@ impl Scope<'_> {
         };
         let mut fitting = overloads.iter().filter(fits);
         match (fitting.next(), fitting.next()) {
-            (Some(only), None) => Ok(only.returns.as_ref().map_or(Value::Open, |returns| self.value_of(returns))),
+            (Some(only), None) => Ok(match only.returns.as_ref().map(|returns| self.value_of(returns)) {
+                Some(Value::Known(returns))
+                    if !returns.name.name.as_str().starts_with("any") && !returns.is("record") =>
+                {
+                    Value::Known(returns)
+                }
+                _ => Value::Open,
+            }),
             (Some(_), Some(_)) => Ok(Value::Open),
             (None, _) => {
                 let shown: Vec<String> = args.iter().zip(values).map(|(arg, value)| self.shown(arg, value)).collect();

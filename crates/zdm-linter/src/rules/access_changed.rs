@@ -46,7 +46,7 @@ pub fn check(cx: &Cx<'_>, out: &mut Vec<Diagnostic>) {
                 ),
                 _ => continue,
             },
-            Statement::AlterOther { kind: ObjectKind::Role, name, .. } if first_word(&step.sql, "reassign") => format!(
+            Statement::ReassignOwned { roles } if let Some(name) = roles.first() => format!(
                 "REASSIGN OWNED takes every table of `{name}` away from that role: if the code that is still running connects as `{name}`, it may no longer read or write them, unless they are granted to it"
             ),
             _ if let Some((name, role)) = new_owner(step).filter(|(name, _)| is_old_relation(cx, step, name)) => {
@@ -124,10 +124,6 @@ fn is_old_relation(cx: &Cx<'_>, step: &Step, name: &QualifiedName) -> bool {
     step.catalog_before.relation(name).is_some()
         && cx.migration.catalog_before.relation(name).is_some()
         && cx.existed(step, name)
-}
-
-fn first_word(sql: &str, word: &str) -> bool {
-    sql.split_whitespace().next().is_some_and(|first| first.eq_ignore_ascii_case(word))
 }
 
 fn revoked_at_large(cx: &Cx<'_>, step: &Step, kind: ObjectKind, names: &[QualifiedName]) -> Option<String> {

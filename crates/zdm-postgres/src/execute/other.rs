@@ -251,7 +251,7 @@ impl Run {
                 self.catalog_mut().mark_incomplete();
                 self.catalog_mut().mark_all_uncertain();
             }
-            Statement::ReassignOwned => {
+            Statement::ReassignOwned { .. } => {
                 self.may_fail_always("42704", "the role does not exist");
                 self.unread("which objects belong to the role");
             }

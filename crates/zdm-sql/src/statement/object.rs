@@ -720,10 +720,10 @@ fn alter_publication(cursor: &mut Cursor<'_>) -> Read<Statement> {
 /// IMPORT FOREIGN SCHEMA, SECURITY LABEL, REASSIGN OWNED.
 pub(super) fn other(cursor: &mut Cursor<'_>) -> Read<Statement> {
     if cursor.accept_all(&["REASSIGN", "OWNED", "BY"]) {
-        cursor.roles()?;
+        let roles = cursor.roles()?;
         cursor.expect("TO")?;
         cursor.label()?;
-        return Ok(Statement::ReassignOwned);
+        return Ok(Statement::ReassignOwned { roles });
     }
     if cursor.accept_all(&["IMPORT", "FOREIGN", "SCHEMA"]) {
         cursor.ident()?;
