@@ -9,9 +9,7 @@ const LENGTHS: [&str; 12] =
 
 /// Why a literal surely is no value of the type: SQLSTATE and message.
 pub(crate) fn mistake_in(text: &str, data_type: &DataType) -> Option<(&'static str, String)> {
-    // A value in angle brackets stands for one that only Python knows.
-    let unknown = text.starts_with('<') && text.ends_with('>');
-    if unknown || data_type.is_array() || data_type.name.schema.is_some() {
+    if is_stand_in(text) || data_type.is_array() || data_type.name.schema.is_some() {
         return None;
     }
     let trimmed = text.trim();
@@ -73,6 +71,9 @@ pub(crate) fn misfit(node: &ExprNode, data_type: &DataType) -> Option<(&'static 
     if data_type.is_array() || data_type.name.schema.is_some() {
         return None;
     }
+    if matches!(node, ExprNode::Text(text) if is_stand_in(text)) {
+        return None;
+    }
     let modifier = |place: usize| data_type.modifiers.get(place).and_then(|number| usize::try_from(*number).ok());
     let name = data_type.name.name.as_str();
     match (node, name) {
@@ -103,6 +104,11 @@ pub(crate) fn misfit(node: &ExprNode, data_type: &DataType) -> Option<(&'static 
         }
         _ => None,
     }
+}
+
+/// A value in angle brackets stands for one that only Python knows.
+fn is_stand_in(text: &str) -> bool {
+    text.starts_with('<') && text.ends_with('>')
 }
 
 /// `0x1F`, which is a number from 16 on.

@@ -126,7 +126,7 @@ fn expected_kinds(statement: &Statement) -> &'static [&'static str] {
         Statement::ImportForeignSchema { .. } => &["IMPORT_FOREIGN_SCHEMA"],
         Statement::AlterExtensionMember { .. } => &["ALTER_EXTENSION"],
         Statement::AlterOther { .. } => &["ALTER_"],
-        Statement::ReassignOwned => &["REASSIGN"],
+        Statement::ReassignOwned { .. } => &["REASSIGN"],
         Statement::Comment { .. } => &["COMMENT_ON"],
         Statement::Grant { .. } => &["GRANT", "REVOKE"],
         Statement::Select(_) => &["SELECT", "COMPOUND_SELECT", "PAREN_SELECT", "VALUES", "TABLE"],
