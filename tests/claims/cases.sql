@@ -7097,3 +7097,660 @@ ALTER TABLE t ADD COLUMN x text DEFAULT norm(5)
 ALTER TABLE t ADD COLUMN x text GENERATED ALWAYS AS (norm(id)) STORED
 SELECT norm(t => tx), norm(tx::varchar) FROM t
 SELECT span(a => ts, b => ts) FROM t
+
+-- base types that queries inside queries give
+CREATE TYPE st AS ENUM ('a', 'b');
+CREATE TABLE t (id int PRIMARY KEY, tx text, n numeric, d date, s st, j jsonb);
+CREATE TABLE o (id int, tx text, n int, ts timestamptz);
+CREATE VIEW v AS SELECT id, tx FROM o;
+INSERT INTO t SELECT g, 'x' || g FROM generate_series(1, 2000) g;
+INSERT INTO o SELECT g, 'x' || g, g FROM generate_series(1, 2000) g;
+-- cases
+WITH x AS (SELECT id, tx FROM o) UPDATE t SET n = x.tx FROM x WHERE x.id = t.id
+WITH x AS (SELECT id, tx FROM o) UPDATE t SET tx = x.tx FROM x WHERE x.id = t.id
+WITH x AS (SELECT id, tx FROM o) SELECT * FROM t JOIN x ON x.tx = t.id
+WITH x AS (SELECT id::text AS k FROM o) SELECT * FROM t JOIN x ON x.k = t.id
+WITH x (a, b) AS (SELECT id, tx FROM o) SELECT * FROM t JOIN x ON x.b = t.id
+WITH x (a, b) AS (SELECT id, tx FROM o) SELECT * FROM t JOIN x ON x.a = t.id
+WITH x AS (SELECT *, 1 AS one FROM o) SELECT * FROM t JOIN x ON x.tx = t.id
+WITH x AS (DELETE FROM o RETURNING id, tx) INSERT INTO t (id, n) SELECT id + 5000, tx FROM x
+WITH x AS (DELETE FROM o RETURNING id, tx) INSERT INTO t (id, tx) SELECT id + 5000, tx FROM x
+SELECT * FROM t JOIN (SELECT id, tx FROM o) x ON x.tx = t.id
+SELECT * FROM t JOIN (SELECT id, max(tx) AS m FROM o GROUP BY id) x ON x.m = t.id
+SELECT * FROM t JOIN (SELECT id, count(*) AS m FROM o GROUP BY id) x ON x.m = t.id
+SELECT * FROM t JOIN (SELECT id, tx FROM o) x (a, b) ON x.b = t.id
+SELECT * FROM t, LATERAL (SELECT o.tx FROM o WHERE o.id = t.id) x WHERE x.tx = t.n
+SELECT * FROM (SELECT s FROM t) x WHERE x.s = 'zz'
+SELECT * FROM (SELECT s, d FROM t) x WHERE x.d = 'soon'
+SELECT x.id + x.tx FROM (SELECT id, tx FROM o) x
+UPDATE t SET tx = x.n FROM (SELECT id, n FROM o) x WHERE x.id = t.id
+UPDATE t SET d = x.n FROM (SELECT id, n FROM o) x WHERE x.id = t.id
+UPDATE t SET d = x.ts FROM (SELECT id, ts FROM o) x WHERE x.id = t.id
+INSERT INTO t (id, d) SELECT x.id + 9000, x.n FROM (SELECT id, n FROM o) x
+INSERT INTO t (id, d) SELECT x.id + 9000, x.ts FROM (SELECT id, ts FROM o) x
+SELECT * FROM t JOIN v ON v.tx = t.id
+WITH RECURSIVE r AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM r WHERE n < 5) SELECT * FROM r WHERE n = 3
+WITH a AS (SELECT id FROM o), b AS (SELECT id FROM a) SELECT * FROM b JOIN t ON t.id = b.id
+SELECT * FROM t WHERE (SELECT o.tx FROM o LIMIT 1) = t.tx
+MERGE INTO t USING (SELECT id, tx FROM o) x ON t.id = x.tx WHEN MATCHED THEN DELETE
+MERGE INTO t USING (SELECT id, tx FROM o) x ON t.id = x.id WHEN MATCHED THEN UPDATE SET n = x.tx
+MERGE INTO t USING (SELECT id, tx FROM o) x ON t.id = x.id WHEN NOT MATCHED THEN INSERT (id, n) VALUES (x.id, x.tx)
+
+-- base what functions in SQL give
+CREATE TABLE t (id int PRIMARY KEY, tx text, n numeric);
+CREATE TYPE st AS ENUM ('a', 'b');
+CREATE DOMAIN pos AS int CHECK (VALUE > 0);
+-- cases
+CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ SELECT 'a'::text $$
+CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ SELECT 'a' $$
+CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ SELECT '1' $$
+CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ SELECT 1, 2 $$
+CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ SELECT 1; SELECT tx FROM t $$
+CREATE FUNCTION f() RETURNS text LANGUAGE sql AS $$ SELECT id FROM t $$
+CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ SELECT n FROM t $$
+CREATE FUNCTION f() RETURNS bigint LANGUAGE sql AS $$ SELECT id FROM t $$
+CREATE FUNCTION f() RETURNS SETOF text LANGUAGE sql AS $$ SELECT tx FROM t $$
+CREATE FUNCTION f() RETURNS SETOF int LANGUAGE sql AS $$ SELECT tx FROM t $$
+CREATE FUNCTION f() RETURNS SETOF t LANGUAGE sql AS $$ SELECT * FROM t $$
+CREATE FUNCTION f() RETURNS void LANGUAGE sql AS $$ SELECT 'a'::text $$
+CREATE FUNCTION f(a int) RETURNS int LANGUAGE sql AS $$ SELECT a $$
+CREATE FUNCTION f(a int) RETURNS int LANGUAGE sql AS $$ SELECT $1 + 1 $$
+CREATE FUNCTION f(tx int) RETURNS int LANGUAGE sql AS $$ SELECT tx $$
+CREATE FUNCTION f(id text) RETURNS text LANGUAGE sql AS $$ SELECT f.id FROM t $$
+CREATE FUNCTION f() RETURNS st LANGUAGE sql AS $$ SELECT 'a'::st $$
+CREATE FUNCTION f() RETURNS pos LANGUAGE sql AS $$ SELECT tx FROM t $$
+CREATE FUNCTION f() RETURNS pos LANGUAGE sql AS $$ SELECT id FROM t $$
+CREATE FUNCTION f() RETURNS TABLE (a int, b text) LANGUAGE sql AS $$ SELECT id, tx FROM t $$
+CREATE FUNCTION f() RETURNS TABLE (a int) LANGUAGE sql AS $$ SELECT tx FROM t $$
+CREATE FUNCTION f(OUT a int) LANGUAGE sql AS $$ SELECT tx FROM t $$
+CREATE FUNCTION f() RETURNS int LANGUAGE sql RETURN 'a'::text
+CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ UPDATE t SET n = 1 RETURNING tx $$
+CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ UPDATE t SET n = 1 RETURNING id $$
+CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ SELECT count(*) FROM t $$
+CREATE FUNCTION f() RETURNS boolean LANGUAGE sql AS $$ SELECT id FROM t $$
+CREATE FUNCTION f() RETURNS boolean LANGUAGE sql AS $$ SELECT id > 3 FROM t $$
+CREATE FUNCTION f() RETURNS jsonb LANGUAGE sql AS $$ SELECT json_build_object('a', 1) $$
+CREATE FUNCTION f() RETURNS jsonb LANGUAGE sql AS $$ SELECT tx FROM t $$
+CREATE FUNCTION f() RETURNS timestamptz LANGUAGE sql AS $$ SELECT now() $$
+CREATE FUNCTION f() RETURNS date LANGUAGE sql AS $$ SELECT now() $$
+CREATE FUNCTION f() RETURNS int[] LANGUAGE sql AS $$ SELECT array_agg(id) FROM t $$
+CREATE FUNCTION f() RETURNS varchar(3) LANGUAGE sql AS $$ SELECT tx FROM t $$
+CREATE FUNCTION f(a anyelement) RETURNS anyelement LANGUAGE sql AS $$ SELECT a $$
+SET LOCAL check_function_bodies = off ==> CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ SELECT 'a'::text $$
+
+-- base a chat and its feed
+CREATE SCHEMA archive;
+CREATE TYPE message_kind AS ENUM ('text', 'image', 'system');
+CREATE TYPE geo_point AS (lat double precision, lng double precision);
+CREATE DOMAIN handle AS varchar(30) CHECK (VALUE ~ '^[a-z0-9_]+$');
+CREATE SEQUENCE message_id_seq;
+CREATE FUNCTION slugify(t text) RETURNS text LANGUAGE sql IMMUTABLE STRICT AS $$ SELECT regexp_replace(lower(t), '[^a-z0-9]+', '-', 'g') $$;
+CREATE FUNCTION notifications_sync_big() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.id_big := NEW.id; RETURN NEW; END $$;
+CREATE TABLE users (id bigserial PRIMARY KEY, username handle NOT NULL, email character varying NOT NULL, display_name varchar(80), bio text, settings jsonb NOT NULL DEFAULT '{}'::jsonb, roles text[] NOT NULL DEFAULT '{member}', followers_count integer DEFAULT 0, confirmed boolean DEFAULT false, locale varchar(5) DEFAULT 'en', legacy_uuid text, home geo_point, last_seen_at timestamp(6), created_at timestamp(6) NOT NULL DEFAULT '2024-01-01', updated_at timestamp(6));
+CREATE UNIQUE INDEX index_users_on_username ON users (username);
+CREATE UNIQUE INDEX index_users_on_lower_email ON users (lower(email));
+CREATE INDEX index_users_on_unconfirmed ON users (created_at) WHERE NOT confirmed;
+CREATE TABLE rooms (id uuid DEFAULT gen_random_uuid() PRIMARY KEY, name varchar(100) NOT NULL, owner_id bigint CONSTRAINT fk_rails_rooms_owner REFERENCES users (id), topic text, kind varchar DEFAULT 'group' CHECK (kind IN ('group', 'dm', 'channel')), max_members int DEFAULT 100, archived_at timestamp, settings json);
+CREATE TABLE room_members (room_id uuid NOT NULL, user_id bigint NOT NULL, role text DEFAULT 'member', joined_at timestamptz DEFAULT now(), last_read_id bigint, PRIMARY KEY (room_id, user_id), CONSTRAINT fk_rm_room FOREIGN KEY (room_id) REFERENCES rooms (id) ON DELETE CASCADE);
+CREATE TABLE messages (id bigint NOT NULL DEFAULT nextval('message_id_seq'), room_id uuid NOT NULL, user_id bigint, body text, kind message_kind NOT NULL DEFAULT 'text', attachments jsonb, mentions bigint[], sent_at timestamp NOT NULL, PRIMARY KEY (id, sent_at)) PARTITION BY RANGE (sent_at);
+CREATE TABLE messages_2024_01 PARTITION OF messages FOR VALUES FROM ('2024-01-01') TO ('2024-02-01');
+CREATE TABLE messages_2024_02 PARTITION OF messages FOR VALUES FROM ('2024-02-01') TO ('2024-03-01');
+CREATE TABLE messages_default PARTITION OF messages DEFAULT;
+CREATE INDEX index_messages_on_room_id_and_sent_at ON messages (room_id, sent_at DESC);
+CREATE TABLE posts (id bigserial PRIMARY KEY, user_id bigint NOT NULL CONSTRAINT fk_rails_posts_user REFERENCES users (id) ON DELETE CASCADE, title varchar(150), body text, tags text[] DEFAULT '{}', score real DEFAULT 0, slug text, visibility smallint NOT NULL DEFAULT 0, published_at timestamptz, tsv tsvector GENERATED ALWAYS AS (setweight(to_tsvector('english', coalesce(title, '')), 'A') || setweight(to_tsvector('english', coalesce(body, '')), 'B')) STORED);
+CREATE INDEX index_posts_on_tsv ON posts USING gin (tsv);
+CREATE INDEX index_posts_on_slug ON posts (slugify(title::text));
+CREATE TABLE reactions (id bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY, post_id bigint, user_id bigint NOT NULL, emoji varchar(16) NOT NULL DEFAULT 'like', CONSTRAINT reactions_once UNIQUE (post_id, user_id, emoji));
+CREATE TABLE follows (follower_id bigint NOT NULL, followee_id bigint NOT NULL, since date, PRIMARY KEY (follower_id, followee_id), CONSTRAINT no_self_follow CHECK (follower_id <> followee_id));
+CREATE TABLE notifications (id serial PRIMARY KEY, id_big bigint, user_id int, payload json, read boolean, created_at timestamp DEFAULT now());
+CREATE TRIGGER notifications_sync BEFORE INSERT OR UPDATE ON notifications FOR EACH ROW EXECUTE FUNCTION notifications_sync_big();
+CREATE TABLE "userSettings" ("userId" bigint PRIMARY KEY, theme varchar(20), "notifyEmail" boolean DEFAULT true, "quietHours" int4range, CONSTRAINT "userSettings_userId_fkey" FOREIGN KEY ("userId") REFERENCES users (id) ON UPDATE CASCADE ON DELETE CASCADE);
+CREATE TABLE bans (user_id bigint NOT NULL, period tsrange NOT NULL, reason text, CONSTRAINT bans_no_overlap EXCLUDE USING gist (int8range(user_id, user_id, '[]') WITH =, period WITH &&));
+CREATE TABLE devices (id int, user_id bigint, push_token text, model varchar(40) DEFAULT 'unknown');
+CREATE TABLE ios_devices (apns_env text) INHERITS (devices);
+CREATE TABLE android_devices (sdk smallint) INHERITS (devices);
+CREATE TABLE schema_migrations (version character varying NOT NULL PRIMARY KEY);
+CREATE TABLE archive.posts (id bigint, user_id bigint, title text, archived_on date);
+INSERT INTO users (username, email, display_name, bio, settings, legacy_uuid, followers_count) SELECT 'user_' || g, 'User' || g || '@chat.test', CASE WHEN g % 5 = 0 THEN NULL ELSE 'User ' || g END, 'I am number ' || g, jsonb_build_object('theme', 'dark', 'beta', g % 2 = 0), md5(g::text), g % 40 FROM generate_series(1, 2000) g;
+INSERT INTO rooms (id, name, owner_id, kind, settings) SELECT md5('r' || g)::uuid, 'room ' || g, 1 + g % 2000, (ARRAY['group', 'dm', 'channel'])[1 + g % 3], '{"slow": 0}' FROM generate_series(1, 1300) g;
+INSERT INTO room_members (room_id, user_id, last_read_id) SELECT md5('r' || (1 + g % 1300))::uuid, 1 + g % 2000, g FROM generate_series(1, 2600) g;
+INSERT INTO messages (room_id, user_id, body, mentions, attachments, sent_at) SELECT md5('r' || (1 + g % 1300))::uuid, 1 + g % 2000, 'hello ' || g, ARRAY[g, g + 1]::bigint[], CASE WHEN g % 4 = 0 THEN '[{"url": "a.png", "size": 12}]'::jsonb END, '2024-01-01'::timestamp + (g % 90) * interval '1 day' FROM generate_series(1, 3990) g;
+INSERT INTO posts (user_id, title, body, tags, published_at) SELECT 1 + g % 2000, 'Post ' || g, 'Body of post ' || g, ARRAY['tag' || g % 9], CASE WHEN g % 3 > 0 THEN '2024-03-01 12:00+00'::timestamptz END FROM generate_series(1, 2400) g;
+INSERT INTO reactions (post_id, user_id) SELECT 1 + g % 2400, 1 + g % 1999 FROM generate_series(1, 2800) g;
+INSERT INTO follows SELECT g, g + 1, '2024-01-01' FROM generate_series(1, 1800) g;
+INSERT INTO notifications (user_id, payload, read) SELECT 1 + g % 2000, '{"type": "mention"}', CASE WHEN g % 2 = 0 THEN true END FROM generate_series(1, 2200) g;
+INSERT INTO "userSettings" ("userId", theme, "quietHours") SELECT g, 'dark', int4range(22, 30) FROM generate_series(1, 1500) g;
+INSERT INTO bans SELECT g, tsrange('2024-01-01', '2024-02-01'), 'spam' FROM generate_series(1, 1250) g;
+INSERT INTO devices SELECT g, g, 'tok' || g FROM generate_series(1, 1200) g;
+INSERT INTO ios_devices SELECT 3000 + g, g, 'ios' || g, 'iPhone', 'prod' FROM generate_series(1, 1300) g;
+INSERT INTO android_devices SELECT 6000 + g, g, 'and' || g, 'Pixel', 33 FROM generate_series(1, 1400) g;
+INSERT INTO schema_migrations SELECT (20230101000000 + g)::text FROM generate_series(1, 1200) g;
+INSERT INTO archive.posts SELECT 90000 + g, 1 + g % 2000, 'Old ' || g, '2023-06-01' FROM generate_series(1, 1600) g;
+CREATE VIEW active_rooms AS SELECT r.id, r.name, r.owner_id, u.username AS owner FROM rooms r LEFT JOIN users u ON u.id = r.owner_id WHERE r.archived_at IS NULL;
+CREATE MATERIALIZED VIEW trending_posts AS SELECT p.id, p.title, count(r.id) AS reactions FROM posts p LEFT JOIN reactions r ON r.post_id = p.id GROUP BY p.id;
+CREATE UNIQUE INDEX index_trending_posts_on_id ON trending_posts (id);
+-- cases
+ALTER TABLE "users" ADD "time_zone" character varying DEFAULT 'UTC' NOT NULL
+ALTER TABLE "users" ADD "created_day" date GENERATED ALWAYS AS (created_at::date) STORED
+ALTER TABLE "users" ADD COLUMN "deleted_at" timestamp(6) without time zone; CREATE INDEX "index_users_on_deleted_at" ON "users" ("deleted_at") ==> ALTER TABLE "users" RENAME COLUMN "deleted_at" TO "discarded_at"
+ALTER TABLE "users" ALTER COLUMN "display_name" TYPE character varying
+ALTER TABLE "users" ALTER COLUMN "followers_count" TYPE bigint, ALTER COLUMN "followers_count" SET DEFAULT 0
+ALTER TABLE "users" ALTER COLUMN "email" TYPE varchar(320)
+ALTER TABLE "users" ALTER COLUMN legacy_uuid TYPE uuid USING legacy_uuid::uuid
+ALTER TABLE users ALTER COLUMN username TYPE text
+ALTER TABLE users ALTER COLUMN username TYPE varchar(30)
+ALTER TABLE users ALTER COLUMN username TYPE varchar(30) ==> DROP DOMAIN handle
+ALTER TABLE users ALTER COLUMN last_seen_at TYPE timestamptz(6) USING last_seen_at AT TIME ZONE 'UTC'
+ALTER TABLE users ALTER COLUMN created_at TYPE timestamp
+ALTER TABLE users ALTER COLUMN created_at TYPE timestamp(3)
+ALTER TABLE users ALTER COLUMN settings TYPE json USING settings::json
+ALTER TABLE users ALTER COLUMN roles TYPE varchar[] USING roles::varchar[]
+ALTER TABLE users ALTER COLUMN locale TYPE char(5)
+ALTER TABLE users ALTER COLUMN home TYPE point USING point((home).lng, (home).lat)
+ALTER TABLE users ALTER COLUMN updated_at SET DEFAULT CURRENT_TIMESTAMP
+UPDATE users SET updated_at = created_at WHERE updated_at IS NULL; ALTER TABLE users ADD CONSTRAINT users_updated_at_null CHECK (updated_at IS NOT NULL) NOT VALID; ALTER TABLE users VALIDATE CONSTRAINT users_updated_at_null; ALTER TABLE users ALTER COLUMN updated_at SET NOT NULL ==> ALTER TABLE users DROP CONSTRAINT users_updated_at_null
+ALTER TABLE users ADD CONSTRAINT users_updated_at_null CHECK (updated_at IS NOT NULL) NOT VALID ==> ALTER TABLE users VALIDATE CONSTRAINT users_updated_at_null
+ALTER TABLE users ADD COLUMN email_v2 text; UPDATE users SET email_v2 = lower(email) ==> ALTER TABLE users ALTER COLUMN email_v2 SET NOT NULL
+ALTER TABLE users RENAME COLUMN email TO email_old; ALTER TABLE users ADD COLUMN email text GENERATED ALWAYS AS (lower(email_old)) STORED ==> CREATE UNIQUE INDEX users_email_key ON users (email)
+ALTER TABLE users ADD COLUMN karma numeric(8,2) DEFAULT 0.00 NOT NULL, ADD COLUMN badges jsonb[] DEFAULT '{}'
+ALTER TABLE users ADD COLUMN joined_ip inet DEFAULT '127.0.0.1'::inet
+ALTER TABLE users ADD COLUMN api_token text NOT NULL DEFAULT md5(random()::text)
+ALTER TABLE users ADD COLUMN invited_by bigint REFERENCES users
+ALTER TABLE users ADD COLUMN nick handle DEFAULT 'anon'
+ALTER TABLE users ADD COLUMN last_pos geo_point DEFAULT ROW(52.5, 13.4)::geo_point
+ALTER TABLE users ADD COLUMN is_admin boolean GENERATED ALWAYS AS ('admin' = ANY (roles)) STORED
+ALTER TABLE users DROP COLUMN username
+ALTER TABLE users DROP COLUMN legacy_uuid, DROP COLUMN IF EXISTS legacy_id
+ALTER TABLE users ADD CONSTRAINT users_locale_fmt CHECK (locale ~ '^[a-z]{2}(-[A-Z]{2})?$')
+ALTER TABLE users ADD CONSTRAINT users_email_uniq UNIQUE USING INDEX index_users_on_lower_email
+ALTER TABLE users ADD CONSTRAINT users_username_key UNIQUE USING INDEX index_users_on_username
+ALTER TABLE users SET (autovacuum_analyze_scale_factor = 0.01) ==> ALTER TABLE users RESET (autovacuum_analyze_scale_factor)
+ALTER TABLE "rooms" ADD CONSTRAINT "chk_rails_max" CHECK (max_members > 0) NOT VALID
+ALTER TABLE "rooms" ADD "last_message_id" bigint DEFAULT NULL
+ALTER TABLE "rooms" ALTER COLUMN "kind" DROP DEFAULT; CREATE TYPE room_kind AS ENUM ('group', 'dm', 'channel'); ALTER TABLE rooms DROP CONSTRAINT rooms_kind_check ==> ALTER TABLE "rooms" ALTER COLUMN "kind" TYPE room_kind USING kind::room_kind
+ALTER TABLE rooms ALTER COLUMN settings TYPE jsonb USING settings::jsonb, ALTER COLUMN settings SET DEFAULT '{}'
+ALTER TABLE rooms ALTER COLUMN id TYPE text USING id::text
+ALTER TABLE rooms ALTER COLUMN archived_at TYPE boolean USING archived_at IS NOT NULL
+ALTER TABLE rooms ALTER COLUMN topic TYPE varchar(500)
+ALTER TABLE rooms ALTER COLUMN max_members TYPE smallint
+ALTER TABLE rooms ADD COLUMN number bigint GENERATED BY DEFAULT AS IDENTITY UNIQUE
+ALTER TABLE rooms DROP CONSTRAINT fk_rails_rooms_owner; ALTER TABLE rooms ADD CONSTRAINT fk_rails_rooms_owner FOREIGN KEY (owner_id) REFERENCES users (id) ON DELETE SET NULL NOT VALID ==> ALTER TABLE rooms VALIDATE CONSTRAINT fk_rails_rooms_owner
+ALTER TABLE rooms RENAME TO channels ==> CREATE VIEW rooms AS SELECT * FROM channels
+ALTER TABLE room_members ADD CONSTRAINT fk_rm_user FOREIGN KEY (user_id) REFERENCES users (id) ON DELETE CASCADE NOT VALID
+ALTER TABLE room_members ADD CONSTRAINT fk_rm_user FOREIGN KEY (user_id) REFERENCES users (id) NOT VALID ==> ALTER TABLE room_members VALIDATE CONSTRAINT fk_rm_user
+ALTER TABLE room_members DROP CONSTRAINT room_members_pkey, ADD COLUMN id bigserial PRIMARY KEY
+CREATE UNIQUE INDEX room_members_new_pk ON room_members (user_id, room_id) ==> ALTER TABLE room_members DROP CONSTRAINT room_members_pkey, ADD CONSTRAINT room_members_pkey PRIMARY KEY USING INDEX room_members_new_pk
+ALTER TABLE room_members ALTER COLUMN last_read_id TYPE int
+CREATE TABLE room_members_new (LIKE room_members INCLUDING DEFAULTS INCLUDING INDEXES); INSERT INTO room_members_new SELECT * FROM room_members; ALTER TABLE room_members RENAME TO room_members_old ==> ALTER TABLE room_members_new RENAME TO room_members
+ALTER TABLE "notifications" ADD COLUMN "kind" text
+ALTER TABLE notifications ALTER COLUMN id TYPE bigint
+UPDATE notifications SET id_big = id WHERE id_big IS NULL; CREATE UNIQUE INDEX notifications_id_big_uq ON notifications (id_big); ALTER TABLE notifications ADD CONSTRAINT id_big_nn CHECK (id_big IS NOT NULL) ==> ALTER TABLE notifications ALTER COLUMN id_big SET NOT NULL
+CREATE UNIQUE INDEX notifications_id_big_uq ON notifications (id_big); ALTER TABLE notifications DROP CONSTRAINT notifications_pkey ==> ALTER TABLE notifications ADD CONSTRAINT notifications_pkey PRIMARY KEY USING INDEX notifications_id_big_uq
+ALTER TABLE notifications ALTER COLUMN id DROP DEFAULT, ALTER COLUMN id_big SET DEFAULT nextval('notifications_id_seq'); ALTER SEQUENCE notifications_id_seq OWNED BY notifications.id_big ==> ALTER TABLE notifications DROP COLUMN id
+ALTER TABLE notifications RENAME COLUMN id TO id_old; ALTER TABLE notifications RENAME COLUMN id_big TO id ==> DROP TRIGGER IF EXISTS notifications_sync ON notifications
+ALTER TABLE notifications ALTER COLUMN user_id TYPE bigint ==> ALTER TABLE notifications ADD CONSTRAINT fk_notifications_users FOREIGN KEY (user_id) REFERENCES users (id)
+ALTER TABLE notifications ALTER COLUMN read SET DEFAULT false; UPDATE notifications SET read = false WHERE read IS NULL ==> ALTER TABLE notifications ALTER COLUMN read SET NOT NULL
+ALTER TABLE notifications ALTER COLUMN payload TYPE jsonb USING payload::jsonb
+ALTER TABLE notifications ALTER COLUMN created_at TYPE date
+ALTER TABLE posts ALTER COLUMN visibility TYPE integer
+ALTER TABLE posts ALTER COLUMN score TYPE double precision
+ALTER TABLE posts ALTER COLUMN title TYPE varchar(200)
+ALTER TABLE posts ALTER COLUMN published_at TYPE timestamp USING published_at AT TIME ZONE 'UTC'
+ALTER TABLE posts ALTER COLUMN published_at TYPE bigint USING extract(epoch FROM published_at)::bigint
+ALTER TABLE posts ALTER COLUMN tags SET DEFAULT ARRAY[]::text[], ALTER COLUMN tags SET NOT NULL
+ALTER TABLE posts ALTER COLUMN visibility DROP DEFAULT, ALTER COLUMN visibility TYPE text USING (ARRAY['public', 'friends', 'private'])[visibility + 1], ALTER COLUMN visibility SET DEFAULT 'public'
+ALTER TABLE posts ADD COLUMN reactions_count integer NOT NULL DEFAULT 0; UPDATE posts SET reactions_count = (SELECT count(*) FROM reactions WHERE reactions.post_id = posts.id) ==> ALTER TABLE posts ADD CONSTRAINT posts_rc CHECK (reactions_count >= 0)
+ALTER TABLE posts ADD COLUMN parent_id bigint, ADD CONSTRAINT fk_rails_parent FOREIGN KEY (parent_id) REFERENCES posts (id)
+ALTER TABLE posts DROP COLUMN body CASCADE
+ALTER TABLE posts DROP COLUMN tsv ==> ALTER TABLE posts ADD COLUMN tsv tsvector GENERATED ALWAYS AS (to_tsvector('simple', coalesce(title, '') || ' ' || coalesce(body, ''))) STORED
+ALTER TABLE posts ADD CONSTRAINT posts_slug_present CHECK (slug IS NOT NULL OR published_at IS NULL)
+ALTER TABLE reactions ADD CONSTRAINT fk_reactions_posts FOREIGN KEY (post_id) REFERENCES posts (id) ON DELETE CASCADE, ALTER COLUMN post_id SET NOT NULL
+ALTER TABLE reactions DROP CONSTRAINT reactions_once
+ALTER TABLE reactions ALTER COLUMN emoji TYPE text, ADD COLUMN created_at timestamptz NOT NULL DEFAULT now()
+ALTER TABLE follows ADD COLUMN id bigint GENERATED ALWAYS AS IDENTITY
+ALTER TABLE follows DROP CONSTRAINT follows_pkey ==> ALTER TABLE follows ADD PRIMARY KEY (followee_id, follower_id)
+ALTER TABLE "userSettings" RENAME COLUMN "notifyEmail" TO notify_email
+ALTER TABLE "userSettings" ALTER COLUMN "quietHours" TYPE int4multirange USING int4multirange("quietHours")
+ALTER TABLE "userSettings" ADD COLUMN "createdAt" TIMESTAMP(3) NOT NULL DEFAULT CURRENT_TIMESTAMP, ADD COLUMN "updatedAt" TIMESTAMP(3)
+ALTER TABLE "userSettings" DROP CONSTRAINT "userSettings_userId_fkey"; ALTER TABLE "userSettings" RENAME TO user_settings; ALTER TABLE user_settings RENAME CONSTRAINT "userSettings_pkey" TO user_settings_pkey ==> ALTER TABLE user_settings RENAME COLUMN "userId" TO user_id
+ALTER TABLE bans ADD CONSTRAINT bans_bounded CHECK (NOT upper_inf(period) AND NOT isempty(period))
+ALTER TABLE bans ALTER COLUMN period TYPE tstzrange USING tstzrange(lower(period), upper(period))
+ALTER TABLE bans DROP CONSTRAINT bans_no_overlap, ADD COLUMN id uuid PRIMARY KEY DEFAULT gen_random_uuid()
+ALTER TABLE devices ADD COLUMN last_used timestamptz DEFAULT now()
+ALTER TABLE devices ALTER COLUMN id TYPE bigint
+ALTER TABLE devices DROP COLUMN push_token
+ALTER TABLE ONLY devices ADD PRIMARY KEY (id)
+ALTER TABLE ios_devices ADD CONSTRAINT ios_env CHECK (apns_env IN ('prod', 'sandbox')) NOT VALID ==> ALTER TABLE ios_devices VALIDATE CONSTRAINT ios_env
+ALTER TABLE devices ADD CONSTRAINT token_len CHECK (length(push_token) > 3) NOT VALID ==> ALTER TABLE devices VALIDATE CONSTRAINT token_len
+ALTER TABLE android_devices NO INHERIT devices; ALTER TABLE android_devices ADD COLUMN os text ==> ALTER TABLE android_devices INHERIT devices
+CREATE TABLE messages_2024_03 PARTITION OF messages FOR VALUES FROM ('2024-03-01') TO ('2024-04-01')
+CREATE TABLE messages_2024_05 PARTITION OF messages FOR VALUES FROM ('2024-05-01') TO ('2024-06-01')
+ALTER TABLE messages DETACH PARTITION messages_default; CREATE TABLE messages_2024_03 PARTITION OF messages FOR VALUES FROM ('2024-03-01') TO ('2024-04-01'); INSERT INTO messages SELECT * FROM messages_default ==> DROP TABLE messages_default
+CREATE TABLE messages_2024_04 (LIKE messages INCLUDING ALL); ALTER TABLE messages_2024_04 ADD CONSTRAINT bounds CHECK (sent_at >= '2024-04-01' AND sent_at < '2024-05-01') ==> ALTER TABLE messages ATTACH PARTITION messages_2024_04 FOR VALUES FROM ('2024-04-01') TO ('2024-05-01')
+ALTER TABLE messages DETACH PARTITION messages_2024_01; ALTER TABLE messages_2024_01 SET SCHEMA archive ==> ALTER TABLE archive.messages_2024_01 RENAME TO messages_y2024m01
+ALTER TABLE messages DETACH PARTITION messages_2024_02 ==> ALTER TABLE messages ATTACH PARTITION messages_2024_02 FOR VALUES FROM ('2024-02-01') TO ('2024-03-01')
+ALTER TABLE messages ADD COLUMN edited_at timestamp, ADD COLUMN reply_to bigint
+ALTER TABLE messages ADD CONSTRAINT fk_messages_rooms FOREIGN KEY (room_id) REFERENCES rooms (id) ON DELETE CASCADE
+ALTER TABLE messages ADD CONSTRAINT body_or_file CHECK (body IS NOT NULL OR attachments IS NOT NULL)
+ALTER TABLE messages ADD CONSTRAINT body_short CHECK (length(body) <= 4000) NOT VALID
+ALTER TABLE messages ALTER COLUMN user_id SET NOT NULL
+ALTER TABLE messages_2024_02 ALTER COLUMN body SET DEFAULT ''
+ALTER TABLE messages ALTER COLUMN body TYPE varchar(4000)
+ALTER TABLE messages DROP COLUMN mentions
+ALTER TABLE messages ADD COLUMN tsv tsvector GENERATED ALWAYS AS (to_tsvector('simple', coalesce(body, ''))) STORED
+ALTER TABLE messages ALTER COLUMN id TYPE numeric
+ALTER TABLE messages RENAME TO messages_legacy; ALTER INDEX messages_pkey RENAME TO messages_legacy_pkey ==> CREATE TABLE messages (LIKE messages_legacy INCLUDING DEFAULTS, PRIMARY KEY (id, sent_at)) PARTITION BY HASH (id)
+CREATE INDEX index_messages_on_user_id ON messages (user_id) WHERE user_id IS NOT NULL
+CREATE INDEX index_messages_on_attachments ON messages_2024_02 USING gin (attachments jsonb_path_ops)
+CREATE UNIQUE INDEX index_messages_uniq ON messages (room_id, id, sent_at)
+CREATE INDEX messages_sent_brin ON ONLY messages USING brin (sent_at)
+DROP INDEX index_messages_on_room_id_and_sent_at
+REINDEX INDEX index_messages_on_room_id_and_sent_at
+CREATE INDEX IF NOT EXISTS "index_posts_on_tags" ON "posts" USING "gin" ("tags")
+CREATE INDEX index_posts_on_user_and_pub ON posts USING btree (user_id, published_at DESC) WHERE published_at IS NOT NULL
+CREATE INDEX index_users_on_settings_theme ON users ((settings ->> 'theme'), id)
+CREATE INDEX index_users_on_roles ON users USING gin (roles array_ops) WITH (fastupdate = off)
+CREATE UNIQUE INDEX index_reactions_on_post_id ON reactions (post_id)
+CREATE INDEX index_follows_hash ON follows USING hash (followee_id)
+CREATE INDEX index_posts_month ON posts (date_trunc('month', published_at AT TIME ZONE 'UTC'))
+DROP INDEX IF EXISTS index_users_on_unconfirmed, index_posts_on_slug
+ALTER INDEX index_posts_on_tsv RENAME TO idx_posts_fts
+CREATE INDEX CONCURRENTLY "index_posts_on_visibility" ON "posts" ("visibility")
+REINDEX INDEX CONCURRENTLY index_users_on_username
+CREATE TABLE "attachments" ("id" bigserial primary key, "record_type" character varying NOT NULL, "record_id" bigint NOT NULL, "byte_size" bigint DEFAULT 0, "created_at" timestamp(6) NOT NULL, CONSTRAINT "fk_rails_att" FOREIGN KEY ("record_id") REFERENCES "posts" ("id")) ==> CREATE UNIQUE INDEX "index_attachments_on_record" ON "attachments" ("record_type", "record_id")
+CREATE TABLE "pushSubscription" ("id" TEXT NOT NULL, "userId" BIGINT NOT NULL, "keys" JSONB NOT NULL DEFAULT '{}', "expiresAt" TIMESTAMP(3), CONSTRAINT "pushSubscription_pkey" PRIMARY KEY ("id")) ==> ALTER TABLE "pushSubscription" ADD CONSTRAINT "pushSubscription_userId_fkey" FOREIGN KEY ("userId") REFERENCES users("id") ON DELETE RESTRICT ON UPDATE CASCADE
+CREATE TABLE poll_votes (poll_id bigint, voter_id bigint REFERENCES users ON DELETE CASCADE, choice smallint NOT NULL, PRIMARY KEY (poll_id, voter_id)) PARTITION BY HASH (poll_id)
+CREATE TABLE users_backup AS SELECT id, email, settings FROM users WHERE settings @> '{"beta": true}'
+CREATE TABLE room_tree (id int PRIMARY KEY, parent int REFERENCES room_tree, path text COLLATE "C", UNIQUE (parent, path) DEFERRABLE)
+CREATE SCHEMA analytics; CREATE TABLE analytics.daily (d date PRIMARY KEY, dau int) ==> ALTER SCHEMA analytics RENAME TO stats
+ALTER TYPE message_kind ADD VALUE 'video' BEFORE 'system'
+ALTER TYPE message_kind RENAME VALUE 'text' TO 'plain'
+CREATE TYPE message_kind_new AS ENUM ('text', 'image', 'system', 'poll'); ALTER TABLE messages ALTER COLUMN kind DROP DEFAULT; ALTER TABLE messages ALTER COLUMN kind TYPE message_kind_new USING kind::text::message_kind_new; DROP TYPE message_kind ==> ALTER TYPE message_kind_new RENAME TO message_kind
+ALTER TYPE geo_point ADD ATTRIBUTE accuracy real CASCADE
+ALTER DOMAIN handle ADD CHECK (length(VALUE) >= 3)
+ALTER DOMAIN handle ADD CONSTRAINT handle_reserved CHECK (VALUE <> 'user_1')
+ALTER SEQUENCE message_id_seq AS bigint MAXVALUE 9007199254740991 CACHE 10
+CREATE OR REPLACE FUNCTION slugify(t text) RETURNS text LANGUAGE sql IMMUTABLE STRICT AS $$ SELECT trim(both '-' from regexp_replace(lower(t), '[^a-z0-9]+', '-', 'g')) $$
+CREATE FUNCTION room_online(r rooms) RETURNS bigint LANGUAGE sql STABLE AS $$ SELECT count(*) FROM room_members m WHERE m.room_id = r.id $$ ==> SELECT name, rooms.room_online FROM rooms WHERE kind = 'channel'
+CREATE OR REPLACE VIEW active_rooms AS SELECT r.id, r.name, r.owner_id, u.username AS owner, r.max_members FROM rooms r JOIN users u ON u.id = r.owner_id WHERE r.archived_at IS NULL AND r.kind <> 'dm'
+ALTER MATERIALIZED VIEW trending_posts ALTER COLUMN title SET STATISTICS 10
+REFRESH MATERIALIZED VIEW trending_posts WITH NO DATA ==> SELECT * FROM trending_posts
+CREATE MATERIALIZED VIEW trending_posts_v2 AS SELECT p.id, p.title, count(*) FILTER (WHERE r.emoji = 'like') AS likes FROM posts p JOIN reactions r ON r.post_id = p.id GROUP BY p.id, p.title; DROP MATERIALIZED VIEW trending_posts ==> ALTER MATERIALIZED VIEW trending_posts_v2 RENAME TO trending_posts
+CREATE TRIGGER posts_slug BEFORE INSERT OR UPDATE OF title ON posts FOR EACH STATEMENT EXECUTE FUNCTION notifications_sync_big()
+ALTER TABLE notifications DISABLE TRIGGER USER ==> UPDATE notifications SET id_big = id WHERE id BETWEEN 1 AND 1000 AND id_big IS NOT NULL
+CREATE STATISTICS room_member_stats ON room_id, user_id FROM room_members ==> ALTER STATISTICS room_member_stats SET STATISTICS 200
+ALTER TABLE posts ENABLE ROW LEVEL SECURITY; CREATE POLICY own_posts ON posts FOR ALL USING (user_id = current_setting('chat.uid')::bigint) ==> ALTER POLICY own_posts ON posts RENAME TO posts_owner
+CREATE PUBLICATION search_sync FOR TABLE posts, users WITH (publish = 'insert, update') ==> ALTER PUBLICATION search_sync DROP TABLE users
+CREATE PUBLICATION analytics_pub FOR ALL TABLES ==> ALTER TABLE users REPLICA IDENTITY USING INDEX index_users_on_username
+COMMENT ON TABLE notifications IS 'id_big replaces id, see RFC-118'
+TRUNCATE TABLE messages_2024_01
+ANALYZE messages
+LOCK TABLE users, posts IN SHARE MODE
+UPDATE notifications SET id_big = id WHERE id IN (SELECT id FROM notifications WHERE id_big IS NULL ORDER BY id LIMIT 1000)
+UPDATE "users" SET "settings" = "users"."settings" - 'beta' || '{"flags": ["beta"]}'::jsonb WHERE ("users"."settings" ->> 'beta')::boolean
+UPDATE users SET settings = jsonb_set(settings, '{notifications}', coalesce((SELECT jsonb_build_object('email', s."notifyEmail") FROM "userSettings" s WHERE s."userId" = users.id), 'null'::jsonb))
+UPDATE users SET roles = array_append(roles, 'moderator') FROM (SELECT owner_id, count(*) AS c FROM rooms GROUP BY owner_id HAVING count(*) > 0) o WHERE o.owner_id = users.id AND NOT roles @> ARRAY['moderator']
+UPDATE users u SET followers_count = coalesce(f.n, 0), updated_at = now() FROM users u2 LEFT JOIN (SELECT followee_id, count(*) AS n FROM follows GROUP BY 1) f ON f.followee_id = u2.id WHERE u2.id = u.id AND u.followers_count IS DISTINCT FROM f.n
+UPDATE posts SET slug = slugify(title) || '-' || id WHERE slug IS NULL AND id > 0 AND id <= 1000
+INSERT INTO reactions (post_id, user_id, emoji) VALUES (5, 6, 'heart'), (5, 7, 'heart') ON CONFLICT (post_id, user_id, emoji) DO UPDATE SET emoji = EXCLUDED.emoji RETURNING id
+INSERT INTO "userSettings" ("userId", theme) SELECT id, settings ->> 'theme' FROM users ON CONFLICT ("userId") DO UPDATE SET theme = EXCLUDED.theme WHERE "userSettings".theme IS DISTINCT FROM EXCLUDED.theme
+INSERT INTO users (username, email) VALUES ('new_one', 'USER5@chat.test') ON CONFLICT ((lower(email))) DO UPDATE SET username = EXCLUDED.username
+INSERT INTO archive.posts SELECT id, user_id, title, CURRENT_DATE FROM posts WHERE published_at < '2024-06-01' ORDER BY id LIMIT 500
+WITH gone AS (DELETE FROM posts WHERE id % 50 = 0 RETURNING id, user_id, title) INSERT INTO archive.posts (id, user_id, title) TABLE gone
+INSERT INTO schema_migrations (version) VALUES ('20240601120000'), ('20240601130000') ON CONFLICT DO NOTHING
+DELETE FROM reactions a USING reactions b WHERE a.id > b.id AND a.post_id = b.post_id AND a.user_id = b.user_id
+DELETE FROM messages WHERE sent_at < '2024-01-15' AND kind = 'text'
+UPDATE messages SET attachments = (SELECT jsonb_agg(e || '{"v": 2}') FROM jsonb_array_elements(attachments) e) WHERE attachments IS NOT NULL
+UPDATE messages SET sent_at = sent_at + interval '31 days' WHERE sent_at < '2024-01-03'
+SELECT m.room_id, m.id, lag(m.sent_at) OVER w AS prev FROM messages m WINDOW w AS (PARTITION BY m.room_id ORDER BY m.sent_at)
+SELECT DISTINCT ON (room_id) room_id, id, body FROM messages_2024_01 ORDER BY room_id, sent_at DESC
+SELECT unnest(tags) AS tag, count(*) FROM posts GROUP BY tag ORDER BY 2 DESC
+SELECT id, ts_headline('english', body, to_tsquery('english', 'post & body')) FROM posts WHERE tsv @@ websearch_to_tsquery('english', 'post -spam') LIMIT 5
+SELECT u.id, j.* FROM users u, jsonb_to_record(u.settings) AS j(theme text, beta boolean) WHERE j.beta IS TRUE
+WITH RECURSIVE reach(id, depth) AS (SELECT 1::bigint, 0 UNION SELECT f.followee_id, r.depth + 1 FROM follows f JOIN reach r ON r.id = f.follower_id WHERE r.depth < 4) SELECT count(*) FROM reach
+UPDATE users SET home.lat = 48.1, home.lng = 11.6 WHERE locale = 'en' AND id < 20
+UPDATE active_rooms SET name = 'x'
+DELETE FROM rooms WHERE archived_at IS NULL AND name LIKE 'room 12%'
+UPDATE devices SET model = upper(model) WHERE user_id < 100
+SELECT tableoid::regclass AS src, count(*) FROM devices GROUP BY 1
+MERGE INTO follows f USING (SELECT 3 AS a, 9 AS b) s ON f.follower_id = s.a AND f.followee_id = s.b WHEN NOT MATCHED THEN INSERT VALUES (s.a, s.b, '2024-07-01')
+INSERT INTO bans (user_id, period) VALUES (3, '[2024-03-01,2024-04-01)') ON CONFLICT DO NOTHING
+SELECT count(*) FROM rooms r LEFT JOIN room_members m USING (id)
+UPDATE posts SET score = 1 RETURNING old.score, new.score
+SELECT * FROM json_table('[{"a": 1}]', '$[*]' COLUMNS (a int PATH '$.a')) AS jt
+ALTER TABLE users ALTER settings SET COMPRESSION lz4
+DO $$ BEGIN IF NOT EXISTS (SELECT 1 FROM pg_type WHERE typname = 'room_role') THEN CREATE TYPE room_role AS ENUM ('owner', 'member'); END IF; EXCEPTION WHEN duplicate_object THEN NULL; END $$
+SELECT pg_advisory_xact_lock(3021994)
+CREATE RECURSIVE VIEW follow_chain (a, b) AS SELECT follower_id, followee_id FROM follows WHERE follower_id = 1 UNION SELECT c.a, f.followee_id FROM follow_chain c JOIN follows f ON f.follower_id = c.b
+EXPLAIN (COSTS off) DELETE FROM notifications WHERE read
+CREATE OPERATOR === (LEFTARG = text, RIGHTARG = text, FUNCTION = texteq)
+ALTER TABLE messages_default ADD CONSTRAINT not_2024_04 CHECK (sent_at < '2024-04-01' OR sent_at >= '2024-05-01') ==> CREATE TABLE messages_2024_04 PARTITION OF messages FOR VALUES FROM ('2024-04-01') TO ('2024-05-01')
+ALTER TABLE users ADD COLUMN "email" text
+ALTER TABLE users ALTER COLUMN display_name SET NOT NULL
+ALTER TABLE user ADD COLUMN x int
+ALTER TABLE users RENAME COLUMN full_name TO name
+ALTER TABLE users ALTER COLUMN confirmed TYPE integer
+ALTER TABLE users ADD COLUMN avatar_id uuid REFERENCES avatars (id)
+ALTER TABLE users ADD CONSTRAINT users_locale_uniq UNIQUE (locale)
+ALTER TABLE users ADD INDEX index_users_on_locale (locale)
+ALTER TABLE users ADD COLUMN plan plan_type DEFAULT 'free'
+ALTER TABLE rooms ALTER COLUMN settings SET DEFAULT 'slow'
+ALTER TABLE rooms ADD CONSTRAINT fk_owner_name FOREIGN KEY (owner_id) REFERENCES users (username)
+ALTER TABLE messages ADD CONSTRAINT messages_pk2 UNIQUE (room_id, user_id)
+ALTER TABLE messages_2024_01 DROP COLUMN body
+ALTER TABLE messages_2024_02 ALTER COLUMN sent_at DROP NOT NULL
+ALTER TABLE messages ALTER COLUMN sent_at TYPE timestamptz
+ALTER TABLE posts ALTER COLUMN title TYPE varchar(5)
+ALTER TABLE reactions ADD CONSTRAINT fk_reactions_msg FOREIGN KEY (post_id) REFERENCES messages (id)
+ALTER TABLE ios_devices DROP COLUMN model
+ALTER TABLE notifications ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY
+DROP TABLE users
+DROP SEQUENCE message_id_seq
+DROP INDEX reactions_once
+DROP INDEX posts_pkey CASCADE
+INSERT INTO users (username, email) VALUES ('Bad Name', 'bad@chat.test')
+INSERT INTO follows VALUES (4, 4, NULL)
+INSERT INTO bans VALUES (7, '[2024-01-20,2024-03-01)', 'again')
+INSERT INTO reactions (post_id, emoji) VALUES (1, 'wow')
+UPDATE users SET settings = settings || 'dark'
+UPDATE messages SET mentions = ARRAY['bob', 'eve'] WHERE id = 4
+SELECT * FROM posts WHERE tags = 'tag1'
+SELECT room_id, max(sent_at), body FROM messages GROUP BY room_id
+SELECT count(*) FROM rooms WHERE id = 'lobby'
+SELECT settings->theme FROM users
+REFRESH MATERIALIZED VIEW active_rooms
+CREATE UNIQUE INDEX index_trending_posts_on_id ON trending_posts (title)
+
+-- base a ledger of payments
+CREATE SCHEMA ledger;
+CREATE SCHEMA archive;
+CREATE TYPE payout_state AS ENUM ('pending', 'sent', 'confirmed', 'returned');
+CREATE TYPE ledger.fx_quote AS (pair char(6), rate numeric(18,8));
+CREATE DOMAIN money_amount AS numeric(18,2) CONSTRAINT money_not_negative CHECK (VALUE >= 0);
+CREATE SEQUENCE ledger.entry_id_seq CACHE 20;
+CREATE SEQUENCE invoice_no_seq START 700000;
+CREATE TABLE account (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, owner_ref uuid NOT NULL, currency char(3) NOT NULL, kind text NOT NULL DEFAULT 'wallet' CONSTRAINT account_kind_chk CHECK (kind IN ('wallet', 'escrow', 'fees')), opened_at timestamptz NOT NULL, closed_at timestamptz, balance_cents bigint NOT NULL DEFAULT 0, version integer NOT NULL DEFAULT 1, CONSTRAINT account_owner_currency_uq UNIQUE (owner_ref, currency, kind));
+CREATE TABLE account_closed (closed_reason text, CONSTRAINT account_closed_has_date CHECK (closed_at IS NOT NULL)) INHERITS (account);
+CREATE TABLE merchant (id serial PRIMARY KEY, ext_id uuid NOT NULL, name text NOT NULL, country char(2) NOT NULL, fee_bps smallint NOT NULL DEFAULT 250, iban varchar(34), risk_score real, meta jsonb NOT NULL DEFAULT '{}', parent_id integer REFERENCES merchant (id), CONSTRAINT merchant_ext_uq UNIQUE (ext_id));
+CREATE INDEX merchant_name_lower_idx ON merchant (lower(name));
+CREATE TABLE payment (id serial, merchant_id integer NOT NULL CONSTRAINT payment_merchant_fk REFERENCES merchant (id), account_id bigint NOT NULL CONSTRAINT payment_account_fk REFERENCES account (id), amount numeric(12,2) NOT NULL, currency char(3) NOT NULL, state text NOT NULL DEFAULT 'new', idempotency_key varchar(64) NOT NULL, created_at timestamptz NOT NULL, settled_at timestamptz, fee integer, amount_minor bigint, id_new bigint, psp_ref varchar(40), CONSTRAINT payment_pkey PRIMARY KEY (id), CONSTRAINT payment_state_chk CHECK (state IN ('new', 'authorised', 'captured', 'settled', 'failed')));
+CREATE UNIQUE INDEX payment_idem_ux ON payment (idempotency_key);
+CREATE UNIQUE INDEX payment_id_new_ux ON payment (id_new);
+CREATE INDEX payment_merchant_created_idx ON payment (merchant_id, created_at DESC);
+CREATE INDEX payment_unsettled_idx ON payment (created_at) INCLUDE (amount) WHERE settled_at IS NULL;
+ALTER TABLE payment ADD CONSTRAINT payment_amount_pos CHECK (amount > 0) NOT VALID;
+CREATE TABLE refund (id integer GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY, payment_id integer NOT NULL, amount numeric(12,2) NOT NULL, reason varchar(80), requested_at timestamp NOT NULL, gross numeric(12,2) GENERATED ALWAYS AS (amount + 0.25) STORED, approved_by text);
+ALTER TABLE refund ADD CONSTRAINT refund_payment_fk FOREIGN KEY (payment_id) REFERENCES payment (id) NOT VALID;
+ALTER TABLE refund ADD CONSTRAINT refund_reason_nn CHECK (reason IS NOT NULL) NOT VALID;
+CREATE INDEX refund_payment_idx ON refund (payment_id);
+CREATE TABLE ledger.entry (id bigint NOT NULL DEFAULT nextval('ledger.entry_id_seq'), booked_on date NOT NULL, account_id bigint NOT NULL CONSTRAINT entry_account_fk REFERENCES account (id), payment_id integer, side char(1) NOT NULL CONSTRAINT entry_side_chk CHECK (side IN ('D', 'C')), amount numeric(18,4) NOT NULL, memo text, PRIMARY KEY (id, booked_on)) PARTITION BY RANGE (booked_on);
+CREATE TABLE ledger.entry_2024_01 PARTITION OF ledger.entry FOR VALUES FROM ('2024-01-01') TO ('2024-02-01');
+CREATE TABLE ledger.entry_2024_02 PARTITION OF ledger.entry FOR VALUES FROM ('2024-02-01') TO ('2024-03-01');
+CREATE TABLE ledger.entry_2024_03 PARTITION OF ledger.entry FOR VALUES FROM ('2024-03-01') TO ('2024-04-01') PARTITION BY RANGE (booked_on);
+CREATE TABLE ledger.entry_2024_03_a PARTITION OF ledger.entry_2024_03 FOR VALUES FROM ('2024-03-01') TO ('2024-03-16');
+CREATE TABLE ledger.entry_2024_03_b PARTITION OF ledger.entry_2024_03 FOR VALUES FROM ('2024-03-16') TO ('2024-04-01');
+CREATE INDEX entry_account_booked_idx ON ledger.entry (account_id, booked_on);
+CREATE TABLE ledger.entry_2023_12 (LIKE ledger.entry INCLUDING DEFAULTS INCLUDING CONSTRAINTS, CONSTRAINT entry_2023_12_bound CHECK (booked_on >= DATE '2023-12-01' AND booked_on < DATE '2024-01-01'));
+CREATE TABLE payout (id bigserial, merchant_id integer NOT NULL, amount money_amount NOT NULL, state payout_state NOT NULL DEFAULT 'pending', quote ledger.fx_quote, batch_no integer, PRIMARY KEY (id, merchant_id)) PARTITION BY HASH (merchant_id);
+CREATE TABLE payout_h0 PARTITION OF payout FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE payout_h1 PARTITION OF payout FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+CREATE TABLE dispute (id bigint NOT NULL, region text NOT NULL, payment_id integer NOT NULL REFERENCES payment (id) ON DELETE CASCADE, opened date NOT NULL, evidence bytea, outcome text) PARTITION BY LIST (region);
+CREATE TABLE dispute_eu PARTITION OF dispute FOR VALUES IN ('de', 'fr', 'nl');
+CREATE TABLE dispute_us PARTITION OF dispute FOR VALUES IN ('us');
+CREATE TABLE dispute_rest PARTITION OF dispute DEFAULT;
+CREATE TABLE fx_rate (id serial PRIMARY KEY, pair_no integer NOT NULL, valid daterange NOT NULL, rate numeric(18,8) NOT NULL, source text, CONSTRAINT fx_rate_no_overlap EXCLUDE USING gist (int4range(pair_no, pair_no, '[]') WITH &&, valid WITH &&));
+CREATE TABLE "SettlementBatch" ("BatchNo" integer PRIMARY KEY, "ClosedAt" timestamptz, "Total" double precision NOT NULL, "FileName" varchar(120), "Checksum" char(40), CONSTRAINT "SettlementBatch_FileName_key" UNIQUE ("FileName"));
+CREATE TABLE payment_v2 (id bigint NOT NULL, merchant_id integer NOT NULL, account_id bigint NOT NULL, amount_minor bigint NOT NULL, currency char(3) NOT NULL, state text NOT NULL, created_at timestamptz NOT NULL);
+CREATE UNIQUE INDEX payment_v2_id_ux ON payment_v2 (id);
+CREATE UNLOGGED TABLE payment_import_stage (line_no integer, raw text, amount text);
+INSERT INTO account (owner_ref, currency, kind, opened_at, balance_cents) SELECT md5('own' || g)::uuid, (ARRAY['EUR', 'USD', 'GBP'])[1 + g % 3], 'wallet', '2020-01-01 00:00+00'::timestamptz + g * interval '1 day', g * 100 FROM generate_series(1, 1500) g;
+INSERT INTO account_closed (id, owner_ref, currency, kind, opened_at, closed_at, closed_reason) SELECT 100000 + g, md5('old' || g)::uuid, 'EUR', 'wallet', '2019-01-01 00:00+00', '2022-01-01 00:00+00', CASE WHEN g % 2 = 0 THEN 'customer' END FROM generate_series(1, 1250) g;
+INSERT INTO merchant (ext_id, name, country, fee_bps, iban, risk_score, meta, parent_id) SELECT md5('mer' || g)::uuid, 'Shop ' || g, (ARRAY['DE', 'FR', 'US', 'NL'])[1 + g % 4], 100 + g % 300, CASE WHEN g % 6 <> 0 THEN 'DE' || lpad(g::text, 20, '0') END, g % 100 / 10.0, jsonb_build_object('tier', g % 3), CASE WHEN g > 1000 THEN g - 1000 END FROM generate_series(1, 1300) g;
+INSERT INTO payment (merchant_id, account_id, amount, currency, state, idempotency_key, created_at, settled_at, fee, amount_minor, id_new, psp_ref) SELECT 1 + g % 1300, 1 + g % 1500, g * 1.25, (ARRAY['EUR', 'USD', 'GBP'])[1 + g % 3], (ARRAY['new', 'authorised', 'captured', 'settled', 'failed'])[1 + g % 5], 'idem-' || g, '2024-01-01 00:00+00'::timestamptz + g * interval '10 minutes', CASE WHEN g % 5 = 3 THEN '2024-03-01 00:00+00'::timestamptz END, CASE WHEN g % 4 <> 0 THEN g % 50 END, CASE WHEN g <= 2000 THEN g * 125 END, g, CASE WHEN g % 3 = 0 THEN 'psp_' || g % 400 END FROM generate_series(1, 3000) g;
+INSERT INTO refund (payment_id, amount, reason, requested_at, approved_by) SELECT g, 1.10, 'reason ' || g % 9, '2024-02-01 08:00'::timestamp + g * interval '1 minute', CASE WHEN g % 2 = 0 THEN 'ops' END FROM generate_series(1, 1400) g;
+INSERT INTO ledger.entry (booked_on, account_id, payment_id, side, amount, memo) SELECT date '2024-01-01' + g % 31, 1 + g % 1500, 1 + g % 3000, CASE g % 2 WHEN 0 THEN 'D' ELSE 'C' END, g * 0.5, 'jan' FROM generate_series(1, 1600) g;
+INSERT INTO ledger.entry (booked_on, account_id, payment_id, side, amount) SELECT date '2024-02-01' + g % 29, 1 + g % 1500, 1 + g % 3000, CASE g % 2 WHEN 0 THEN 'D' ELSE 'C' END, g * 0.5 FROM generate_series(1, 1600) g;
+INSERT INTO ledger.entry (booked_on, account_id, payment_id, side, amount) SELECT date '2024-03-01' + g % 31, 1 + g % 1500, 1 + g % 3000, CASE g % 2 WHEN 0 THEN 'D' ELSE 'C' END, g * 0.5 FROM generate_series(1, 2600) g;
+INSERT INTO ledger.entry_2023_12 (booked_on, account_id, side, amount) SELECT date '2023-12-01' + g % 31, 1 + g % 1500, 'D', g FROM generate_series(1, 1300) g;
+INSERT INTO payout (merchant_id, amount, state, quote, batch_no) SELECT 1 + g % 1300, g * 2.5, 'sent', ROW('EURUSD', 1.08)::ledger.fx_quote, g % 200 FROM generate_series(1, 3800) g;
+INSERT INTO dispute (id, region, payment_id, opened, outcome) SELECT g, (ARRAY['de', 'us', 'jp'])[1 + g % 3], 1 + g % 3000, date '2024-02-01' + g % 60, CASE WHEN g % 2 = 0 THEN 'won' END FROM generate_series(1, 3900) g;
+INSERT INTO fx_rate (pair_no, valid, rate, source) SELECT g % 5, daterange(date '2020-01-01' + g, date '2020-01-02' + g), 1 + g * 0.0001, 'ecb' FROM generate_series(1, 1500) g;
+INSERT INTO "SettlementBatch" SELECT g, '2024-01-01 00:00+00'::timestamptz + g * interval '1 hour', g * 10.5, 'file' || g || '.xml', repeat('a', 40) FROM generate_series(1, 1250) g;
+INSERT INTO payment_v2 (id, merchant_id, account_id, amount_minor, currency, state, created_at) SELECT g, 1 + g % 1300, 1 + g % 1500, g * 125, 'EUR', 'settled', '2024-01-01 00:00+00'::timestamptz + g * interval '10 minutes' FROM generate_series(1, 1800) g;
+CREATE VIEW v_merchant_turnover AS SELECT m.id, m.name, p.currency, sum(p.amount) AS turnover, count(*) AS n FROM merchant m JOIN payment p ON p.merchant_id = m.id GROUP BY m.id, m.name, p.currency;
+CREATE VIEW v_open_payment AS SELECT id, merchant_id, amount, psp_ref FROM payment WHERE settled_at IS NULL;
+CREATE MATERIALIZED VIEW mv_account_total AS SELECT account_id, side, sum(amount) AS total FROM ledger.entry GROUP BY account_id, side;
+CREATE UNIQUE INDEX mv_account_total_ux ON mv_account_total (account_id, side);
+CREATE FUNCTION payment_dual_write() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.amount_minor := (NEW.amount * 100)::bigint; NEW.id_new := NEW.id; RETURN NEW; END $$;
+CREATE TRIGGER payment_dual_write_trg BEFORE INSERT OR UPDATE ON payment FOR EACH ROW EXECUTE FUNCTION payment_dual_write();
+CREATE FUNCTION minor_units(numeric) RETURNS bigint LANGUAGE sql IMMUTABLE STRICT AS 'SELECT ($1 * 100)::bigint';
+-- cases
+ALTER TABLE payment VALIDATE CONSTRAINT payment_amount_pos
+ALTER TABLE refund VALIDATE CONSTRAINT refund_payment_fk
+ALTER TABLE refund VALIDATE CONSTRAINT refund_reason_nn
+ALTER TABLE refund VALIDATE CONSTRAINT refund_reason_nn ==> ALTER TABLE refund ALTER COLUMN reason SET NOT NULL
+ALTER TABLE refund VALIDATE CONSTRAINT refund_reason_nn; ALTER TABLE refund ALTER COLUMN reason SET NOT NULL ==> ALTER TABLE refund DROP CONSTRAINT refund_reason_nn
+ALTER TABLE refund ALTER COLUMN reason SET NOT NULL
+ALTER TABLE payment ADD CONSTRAINT payment_psp_ref_len CHECK (char_length(psp_ref) <= 32) NOT VALID
+ALTER TABLE payment ADD CONSTRAINT payment_psp_ref_len CHECK (char_length(psp_ref) <= 32)
+SET LOCAL lock_timeout = '3s' ==> ALTER TABLE payment ADD COLUMN captured_at timestamptz
+ALTER TABLE payment ADD COLUMN region text NOT NULL DEFAULT 'eu', ADD COLUMN attempt smallint NOT NULL DEFAULT 1
+ALTER TABLE payment ADD COLUMN net numeric(12,2) GENERATED ALWAYS AS (amount - coalesce(fee, 0) / 100.0) STORED
+ALTER TABLE payment ADD COLUMN net numeric(12,2) GENERATED ALWAYS AS (amount - coalesce(fee, 0) / 100.0) VIRTUAL
+ALTER TABLE payment ADD COLUMN trace_id uuid DEFAULT gen_random_uuid()
+ALTER TABLE payment ADD COLUMN trace_id uuid ==> ALTER TABLE payment ALTER COLUMN trace_id SET DEFAULT gen_random_uuid()
+ALTER TABLE payment ADD COLUMN batch_no integer CONSTRAINT payment_batch_fk REFERENCES "SettlementBatch" ("BatchNo")
+ALTER TABLE payment ADD COLUMN batch_no integer ==> ALTER TABLE payment ADD CONSTRAINT payment_batch_fk FOREIGN KEY (batch_no) REFERENCES "SettlementBatch" ("BatchNo") NOT VALID
+ALTER TABLE payment ADD CONSTRAINT payment_idem_uq UNIQUE USING INDEX payment_idem_ux
+ALTER TABLE payment ALTER COLUMN id_new SET NOT NULL
+ALTER TABLE payment ADD CONSTRAINT payment_id_new_nn CHECK (id_new IS NOT NULL) NOT VALID; ALTER TABLE payment VALIDATE CONSTRAINT payment_id_new_nn ==> ALTER TABLE payment ALTER COLUMN id_new SET NOT NULL, DROP CONSTRAINT payment_id_new_nn
+ALTER TABLE refund DROP CONSTRAINT refund_payment_fk; ALTER TABLE dispute DROP CONSTRAINT dispute_payment_id_fkey ==> ALTER TABLE payment DROP CONSTRAINT payment_pkey, ADD CONSTRAINT payment_pkey PRIMARY KEY USING INDEX payment_id_new_ux
+DROP TRIGGER payment_dual_write_trg ON payment; ALTER TABLE payment RENAME COLUMN id TO id_old; ALTER TABLE payment RENAME COLUMN id_new TO id ==> ALTER TABLE payment ALTER COLUMN id SET DEFAULT nextval('payment_id_seq'), ALTER COLUMN id_old DROP DEFAULT
+ALTER SEQUENCE payment_id_seq AS bigint
+ALTER SEQUENCE payment_id_seq OWNED BY payment.id_new
+ALTER TABLE payment ALTER COLUMN id TYPE bigint
+ALTER TABLE payment ALTER COLUMN fee TYPE bigint, ALTER COLUMN psp_ref TYPE varchar(64)
+ALTER TABLE payment ALTER COLUMN idempotency_key TYPE varchar(128)
+ALTER TABLE payment ALTER COLUMN amount TYPE numeric(14,2)
+DROP VIEW v_open_payment; DROP VIEW v_merchant_turnover ==> ALTER TABLE payment ALTER COLUMN amount TYPE numeric(14,2)
+DROP VIEW v_open_payment, v_merchant_turnover ==> ALTER TABLE payment ALTER COLUMN amount TYPE bigint USING minor_units(amount)
+ALTER TABLE payment ALTER COLUMN created_at TYPE timestamptz(3)
+ALTER TABLE payment DROP CONSTRAINT payment_state_chk, ADD CONSTRAINT payment_state_chk CHECK (state IN ('new', 'authorised', 'captured', 'settled', 'failed', 'voided')) NOT VALID
+ALTER TABLE payment RENAME CONSTRAINT payment_state_chk TO payment_state_chk_old; ALTER TABLE payment ADD CONSTRAINT payment_state_chk CHECK (state <> '') NOT VALID; ALTER TABLE payment VALIDATE CONSTRAINT payment_state_chk ==> ALTER TABLE payment DROP CONSTRAINT payment_state_chk_old
+ALTER TABLE payment DROP CONSTRAINT payment_account_fk, ADD CONSTRAINT payment_account_fk FOREIGN KEY (account_id) REFERENCES account (id) ON DELETE RESTRICT NOT VALID
+ALTER TABLE payment ALTER CONSTRAINT payment_merchant_fk DEFERRABLE INITIALLY IMMEDIATE
+ALTER TABLE payment DROP COLUMN fee, DROP COLUMN IF EXISTS legacy_fee
+ALTER TABLE payment DROP COLUMN psp_ref CASCADE
+ALTER TABLE payment RENAME TO payment_old; ALTER TABLE payment_v2 RENAME TO payment ==> CREATE VIEW payment_compat AS SELECT id::integer AS id, merchant_id, account_id, (amount_minor / 100.0)::numeric(12,2) AS amount, currency, state, created_at FROM payment
+ALTER TABLE payment_v2 ADD CONSTRAINT payment_v2_pkey PRIMARY KEY USING INDEX payment_v2_id_ux
+ALTER TABLE payment_v2 ADD PRIMARY KEY (id)
+ALTER TABLE payment_v2 ADD CONSTRAINT payment_v2_merchant_fk FOREIGN KEY (merchant_id) REFERENCES merchant (id) NOT VALID ==> ALTER TABLE payment_v2 VALIDATE CONSTRAINT payment_v2_merchant_fk
+ALTER TABLE payment_v2 ADD GENERATED ALWAYS AS IDENTITY
+ALTER TABLE payment_v2 ALTER COLUMN id ADD GENERATED BY DEFAULT AS IDENTITY (START WITH 5000001 CACHE 50)
+CREATE INDEX payment_v2_created_brin ON payment_v2 USING brin (created_at) WITH (autosummarize = on)
+CREATE INDEX payment_psp_idx ON payment (psp_ref) WHERE psp_ref IS NOT NULL
+CREATE UNIQUE INDEX payment_one_open_per_account ON payment (account_id, idempotency_key) WHERE state IN ('new', 'authorised')
+CREATE UNIQUE INDEX payment_psp_ux ON payment (psp_ref)
+CREATE INDEX payment_day_idx ON payment (((created_at AT TIME ZONE 'UTC')::date))
+DROP INDEX payment_merchant_created_idx
+ALTER INDEX payment_merchant_created_idx RENAME TO payment_merchant_created_idx_old; CREATE INDEX payment_merchant_created_idx ON payment (merchant_id, created_at DESC, state) ==> DROP INDEX payment_merchant_created_idx_old
+REINDEX TABLE payment_v2
+CREATE STATISTICS payment_merchant_currency (mcv) ON merchant_id, currency FROM payment
+ANALYZE payment (state, currency)
+DROP TRIGGER payment_dual_write_trg ON payment
+CREATE FUNCTION payment_mirror() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO payment_v2 VALUES (NEW.id, NEW.merchant_id, NEW.account_id, NEW.amount_minor, NEW.currency, NEW.state, NEW.created_at) ON CONFLICT (id) DO UPDATE SET state = EXCLUDED.state; RETURN NULL; END $$
+CREATE FUNCTION payment_mirror() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END' ==> CREATE TRIGGER payment_mirror_trg AFTER INSERT OR UPDATE OF state ON payment FOR EACH ROW EXECUTE FUNCTION payment_mirror()
+ALTER TABLE payment DISABLE TRIGGER USER
+ALTER TABLE payment ENABLE ALWAYS TRIGGER payment_dual_write_trg
+ALTER TABLE account ALTER COLUMN version TYPE bigint
+ALTER TABLE account ADD CONSTRAINT account_balance_sane CHECK (balance_cents > -1000000) NOT VALID ==> ALTER TABLE account VALIDATE CONSTRAINT account_balance_sane
+ALTER TABLE account ALTER COLUMN currency TYPE text
+ALTER TABLE account ALTER COLUMN kind TYPE varchar(10)
+ALTER TABLE account DROP CONSTRAINT account_owner_currency_uq
+CREATE INDEX account_open_idx ON account (currency, opened_at) WHERE closed_at IS NULL
+ALTER TABLE account_closed NO INHERIT account
+ALTER TABLE account_closed ADD CONSTRAINT account_closed_reason_nn CHECK (closed_reason IS NOT NULL) NOT VALID
+ALTER TABLE account_closed SET SCHEMA archive
+ALTER TABLE merchant ALTER COLUMN risk_score TYPE numeric(5,2)
+ALTER TABLE merchant ALTER COLUMN fee_bps TYPE integer, ALTER COLUMN fee_bps SET DEFAULT 200
+ALTER TABLE merchant ADD COLUMN iban_country char(2) GENERATED ALWAYS AS (substr(iban, 1, 2)) STORED
+ALTER TABLE merchant ADD CONSTRAINT merchant_iban_present CHECK (iban IS NOT NULL OR country <> 'DE') NOT VALID
+ALTER TABLE merchant ALTER COLUMN iban SET NOT NULL
+UPDATE merchant SET iban = 'UNKNOWN' WHERE iban IS NULL ==> ALTER TABLE merchant ALTER COLUMN iban SET NOT NULL
+ALTER TABLE merchant ALTER COLUMN country TYPE varchar(2)
+ALTER TABLE merchant ADD COLUMN tier smallint; UPDATE merchant SET tier = (meta ->> 'tier')::smallint ==> ALTER TABLE merchant ALTER COLUMN tier SET NOT NULL
+ALTER TABLE refund ALTER COLUMN requested_at TYPE timestamptz USING requested_at AT TIME ZONE 'Europe/Berlin'
+SET LOCAL TimeZone = 'UTC' ==> ALTER TABLE refund ALTER COLUMN requested_at TYPE timestamptz
+ALTER TABLE refund ALTER COLUMN id TYPE bigint
+ALTER TABLE refund ALTER COLUMN payment_id TYPE bigint
+ALTER TABLE refund ALTER COLUMN gross DROP EXPRESSION, ALTER COLUMN gross SET DEFAULT 0
+ALTER TABLE refund ADD CONSTRAINT refund_cap CHECK (amount <= 50), ADD CONSTRAINT refund_unique_payment UNIQUE (payment_id)
+ALTER TABLE refund ADD CONSTRAINT refund_approved_nn NOT NULL approved_by NOT VALID
+ALTER TABLE ledger.entry ATTACH PARTITION ledger.entry_2023_12 FOR VALUES FROM ('2023-12-01') TO ('2024-01-01')
+ALTER TABLE ledger.entry_2023_12 ADD CONSTRAINT entry_2023_12_pkey PRIMARY KEY (id, booked_on); CREATE INDEX entry_2023_12_acc ON ledger.entry_2023_12 (account_id, booked_on); ALTER TABLE ledger.entry_2023_12 ADD CONSTRAINT entry_account_fk FOREIGN KEY (account_id) REFERENCES account (id) ==> ALTER TABLE ledger.entry ATTACH PARTITION ledger.entry_2023_12 FOR VALUES FROM ('2023-12-01') TO ('2024-01-01')
+ALTER TABLE ledger.entry ATTACH PARTITION ledger.entry_2023_12 FOR VALUES FROM ('2023-12-01') TO ('2024-01-01') ==> ALTER TABLE ledger.entry_2023_12 DROP CONSTRAINT entry_2023_12_bound
+ALTER TABLE ledger.entry_2023_12 DROP CONSTRAINT entry_2023_12_bound ==> ALTER TABLE ledger.entry ATTACH PARTITION ledger.entry_2023_12 FOR VALUES FROM ('2023-12-01') TO ('2024-01-01')
+ALTER TABLE ledger.entry DETACH PARTITION ledger.entry_2024_01
+ALTER TABLE ledger.entry DETACH PARTITION ledger.entry_2024_01 ==> ALTER TABLE ledger.entry_2024_01 SET SCHEMA archive
+ALTER TABLE ledger.entry DETACH PARTITION ledger.entry_2024_03
+CREATE TABLE ledger.entry_2024_04 PARTITION OF ledger.entry FOR VALUES FROM ('2024-04-01') TO ('2024-05-01')
+CREATE TABLE ledger.entry_default PARTITION OF ledger.entry DEFAULT
+CREATE TABLE ledger.entry_default PARTITION OF ledger.entry DEFAULT; INSERT INTO ledger.entry (booked_on, account_id, side, amount) SELECT '2024-06-01', 1, 'D', g FROM generate_series(1, 1200) g ==> CREATE TABLE ledger.entry_2024_07 PARTITION OF ledger.entry FOR VALUES FROM ('2024-07-01') TO ('2024-08-01')
+CREATE INDEX entry_payment_idx ON ONLY ledger.entry (payment_id)
+CREATE INDEX entry_payment_idx ON ONLY ledger.entry (payment_id); CREATE INDEX entry_2024_01_payment_idx ON ledger.entry_2024_01 (payment_id) ==> ALTER INDEX ledger.entry_payment_idx ATTACH PARTITION ledger.entry_2024_01_payment_idx
+DROP INDEX ledger.entry_account_booked_idx
+ALTER TABLE ledger.entry ADD COLUMN source text NOT NULL DEFAULT 'core'
+ALTER TABLE ledger.entry ALTER COLUMN amount TYPE numeric(20,4)
+DROP MATERIALIZED VIEW mv_account_total ==> ALTER TABLE ledger.entry ALTER COLUMN amount TYPE numeric(20,4)
+ALTER TABLE ledger.entry ALTER COLUMN payment_id TYPE bigint
+ALTER TABLE ledger.entry ADD CONSTRAINT entry_amount_pos CHECK (amount >= 0) NOT VALID ==> ALTER TABLE ledger.entry VALIDATE CONSTRAINT entry_amount_pos
+ALTER TABLE ONLY ledger.entry ADD CONSTRAINT entry_payment_fk FOREIGN KEY (payment_id) REFERENCES payment (id)
+ALTER TABLE ledger.entry ADD CONSTRAINT entry_payment_fk FOREIGN KEY (payment_id) REFERENCES payment (id)
+ALTER TABLE ledger.entry ADD CONSTRAINT entry_payment_fk FOREIGN KEY (payment_id) REFERENCES payment (id) NOT VALID
+ALTER TABLE ledger.entry DROP CONSTRAINT entry_account_fk
+ALTER TABLE ledger.entry_2024_02 ALTER COLUMN memo SET NOT NULL
+DROP TABLE ledger.entry_2024_03
+TRUNCATE ledger.entry_2024_01
+CREATE TABLE archive.entry_2024_01 AS TABLE ledger.entry_2024_01
+ALTER TABLE payout ADD COLUMN sent_at timestamptz, ADD CONSTRAINT payout_batch_pos CHECK (batch_no >= 0)
+ALTER TABLE payout ADD CONSTRAINT payout_merchant_fk FOREIGN KEY (merchant_id) REFERENCES merchant (id)
+ALTER TABLE payout ALTER COLUMN amount TYPE numeric(18,2)
+ALTER TABLE payout ALTER COLUMN quote TYPE text USING (quote).pair || ':' || (quote).rate
+ALTER TYPE payout_state ADD VALUE 'cancelled' AFTER 'returned'
+ALTER TYPE ledger.fx_quote ADD ATTRIBUTE quoted_at timestamptz
+ALTER DOMAIN money_amount ADD CONSTRAINT money_cap CHECK (VALUE < 100000000) NOT VALID ==> ALTER DOMAIN money_amount VALIDATE CONSTRAINT money_cap
+CREATE TABLE dispute_gb PARTITION OF dispute FOR VALUES IN ('gb', 'ie')
+ALTER TABLE dispute DETACH PARTITION dispute_rest
+ALTER TABLE dispute ADD PRIMARY KEY (id, region)
+ALTER TABLE dispute ALTER COLUMN evidence SET STORAGE EXTERNAL
+ALTER TABLE fx_rate ALTER COLUMN rate TYPE numeric(20,10)
+ALTER TABLE fx_rate ADD COLUMN valid_from date, ADD COLUMN valid_to date; UPDATE fx_rate SET valid_from = lower(valid), valid_to = upper(valid) ==> ALTER TABLE fx_rate DROP COLUMN valid
+ALTER TABLE "SettlementBatch" ALTER COLUMN "Total" TYPE numeric(18,2) USING round("Total"::numeric, 2)
+ALTER TABLE "SettlementBatch" RENAME COLUMN "BatchNo" TO batch_no
+ALTER TABLE "SettlementBatch" ALTER COLUMN "BatchNo" ADD GENERATED ALWAYS AS IDENTITY (START 2000)
+ALTER TABLE payment_import_stage SET LOGGED
+CREATE PUBLICATION ledger_feed FOR TABLE merchant, refund ==> ALTER PUBLICATION ledger_feed ADD TABLE payment
+CREATE TABLE payment_audit (id bigint GENERATED ALWAYS AS IDENTITY, payment_id integer NOT NULL, old_state text, new_state text, at timestamptz NOT NULL DEFAULT now()) WITH (fillfactor = 100)
+CREATE TABLE payment_p (LIKE payment INCLUDING DEFAULTS) PARTITION BY RANGE (created_at)
+CREATE OR REPLACE VIEW v_open_payment AS SELECT id, merchant_id, amount, psp_ref, currency FROM payment WHERE settled_at IS NULL AND state <> 'failed'
+UPDATE payment SET amount_minor = (amount * 100)::bigint WHERE id BETWEEN 2001 AND 2500 AND amount_minor IS NULL
+UPDATE payment SET amount_minor = minor_units(amount) WHERE id IN (SELECT id FROM payment WHERE amount_minor IS NULL ORDER BY id LIMIT 500 FOR UPDATE SKIP LOCKED)
+WITH batch AS (SELECT ctid FROM payment WHERE fee IS NULL LIMIT 200) UPDATE payment p SET fee = 0 FROM batch WHERE p.ctid = batch.ctid
+INSERT INTO payment_v2 SELECT id, merchant_id, account_id, minor_units(amount), currency, state, created_at FROM payment WHERE id > 1800 ON CONFLICT (id) DO NOTHING
+INSERT INTO payment_v2 (id, merchant_id, account_id, amount_minor, currency, state, created_at) SELECT id, merchant_id, account_id, amount_minor, currency, state, created_at FROM payment WHERE id > 1800
+INSERT INTO payment_v2 AS t SELECT id, merchant_id, account_id, minor_units(amount), currency, state, created_at FROM payment WHERE id <= 100 ON CONFLICT (id) DO UPDATE SET state = EXCLUDED.state, amount_minor = EXCLUDED.amount_minor WHERE t.state IS DISTINCT FROM EXCLUDED.state
+DELETE FROM refund WHERE payment_id IN (SELECT id FROM payment WHERE state = 'failed')
+DELETE FROM payment WHERE id = 2999
+DELETE FROM payment WHERE id = 10
+DELETE FROM account WHERE id = 1
+DELETE FROM ONLY account WHERE closed_at < '2021-01-01 00:00+00' AND balance_cents = 0
+WITH gone AS (DELETE FROM ONLY account a WHERE a.closed_at IS NOT NULL RETURNING id, owner_ref, currency, kind, opened_at, closed_at) INSERT INTO account_closed (id, owner_ref, currency, kind, opened_at, closed_at, closed_reason) SELECT id, owner_ref, currency, kind, opened_at, closed_at, 'migrated' FROM gone
+UPDATE account SET version = version + 1, balance_cents = balance_cents - 500 WHERE id = 7 AND version = 1 RETURNING balance_cents
+UPDATE account a SET balance_cents = s.total FROM (SELECT account_id, (sum(CASE side WHEN 'D' THEN -amount ELSE amount END) * 100)::bigint AS total FROM ledger.entry GROUP BY account_id) s WHERE s.account_id = a.id AND a.balance_cents <> s.total
+INSERT INTO account (owner_ref, currency, opened_at) VALUES ('6f1c1a34-0000-4000-8000-000000000001', 'CHF', '2024-05-01 00:00+00') RETURNING id
+INSERT INTO account (id, owner_ref, currency, opened_at) OVERRIDING SYSTEM VALUE VALUES (900001, '6f1c1a34-0000-4000-8000-000000000002', 'CHF', '2024-05-01 00:00+00')
+INSERT INTO ledger.entry (booked_on, account_id, side, amount, memo) VALUES ('2024-02-10', 3, 'D', 12.5, 'adj'), ('2024-02-10', 4, 'C', 12.5, 'adj')
+UPDATE ledger.entry SET booked_on = '2024-02-01' WHERE booked_on = '2024-01-31' AND side = 'C'
+UPDATE ledger.entry SET memo = 'n/a' WHERE memo IS NULL AND booked_on >= '2024-02-01' AND booked_on < '2024-03-01'
+DELETE FROM ledger.entry_2024_02 WHERE id IN (SELECT id FROM ledger.entry_2024_02 ORDER BY id LIMIT 100)
+UPDATE dispute SET region = 'nl' WHERE region = 'de' AND payment_id < 100
+INSERT INTO dispute (id, region, payment_id, opened) SELECT 9000 + id, 'us', id, '2024-04-01' FROM payment WHERE state = 'failed' AND id < 300
+UPDATE payout SET state = 'confirmed' WHERE state = 'sent' AND batch_no < 20
+UPDATE payout SET quote.rate = 1.09 WHERE (quote).pair = 'EURUSD' AND merchant_id = 17
+INSERT INTO fx_rate (pair_no, valid, rate) VALUES (3, '[2020-01-01,2020-03-01)', 1.5)
+INSERT INTO fx_rate (pair_no, valid, rate, source) SELECT pair_no, daterange(upper(valid), NULL), rate, 'carry' FROM fx_rate WHERE id > 1495
+UPDATE merchant SET meta = meta - 'tier' || jsonb_build_object('segment', 'smb') WHERE meta ->> 'tier' = '2'
+UPDATE merchant m SET name = p.name || ' / ' || m.name FROM merchant p WHERE p.id = m.parent_id
+INSERT INTO merchant (ext_id, name, country) VALUES (md5('mer5')::uuid, 'Shop 5 again', 'DE') ON CONFLICT ON CONSTRAINT merchant_ext_uq DO UPDATE SET name = EXCLUDED.name
+MERGE INTO payment_v2 t USING payment s ON t.id = s.id WHEN MATCHED AND t.state <> s.state THEN UPDATE SET state = s.state WHEN NOT MATCHED THEN INSERT VALUES (s.id, s.merchant_id, s.account_id, minor_units(s.amount), s.currency, s.state, s.created_at)
+TRUNCATE payment_import_stage
+TRUNCATE merchant CASCADE
+DO $$ DECLARE lo int := 2000; BEGIN WHILE lo < 3000 LOOP UPDATE payment SET amount_minor = (amount * 100)::bigint WHERE id > lo AND id <= lo + 250; lo := lo + 250; END LOOP; END $$
+SELECT setval('payment_id_seq', (SELECT max(id) FROM payment) + 1000)
+INSERT INTO payment_import_stage SELECT g, 'row;' || g, g::text FROM generate_series(1, 1300) g ==> UPDATE payment_import_stage SET amount = replace(amount, ',', '.') WHERE amount LIKE '%,%'
+UPDATE "SettlementBatch" SET "FileName" = 'archive/' || "FileName" WHERE "ClosedAt" < '2024-01-15 00:00+00'
+INSERT INTO refund (payment_id, amount, requested_at) VALUES (12, 3.00, '2024-06-01 10:00')
+LOCK TABLE payment, payment_v2 IN ACCESS EXCLUSIVE MODE NOWAIT
+ALTER TABLE payment ALTER COLUMN state TYPE text USING lower(state)
+CREATE TABLE ledger.tmp_2024_04 (LIKE ledger.entry INCLUDING ALL, CHECK (booked_on >= '2024-04-01' AND booked_on < '2024-05-01')) ==> ALTER TABLE ledger.entry ATTACH PARTITION ledger.tmp_2024_04 FOR VALUES FROM ('2024-04-01') TO ('2024-05-01')
+ALTER TABLE payment REPLICA IDENTITY USING INDEX payment_idem_ux
+ALTER TABLE ledger.entry_2024_01 REPLICA IDENTITY FULL
+CREATE RULE payment_no_delete AS ON DELETE TO payment WHERE OLD.state = 'settled' DO INSTEAD NOTHING
+CREATE TRIGGER entry_immutable BEFORE UPDATE OR DELETE ON ledger.entry FOR EACH ROW EXECUTE FUNCTION payment_dual_write()
+CREATE TRIGGER entry_stmt AFTER INSERT ON ledger.entry REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION payment_dual_write()
+ALTER INDEX ledger.entry_account_booked_idx SET (fillfactor = 60)
+CREATE TABLE ledger.entry_2025 PARTITION OF ledger.entry (memo NOT NULL DEFAULT 'none', CONSTRAINT entry_2025_amt CHECK (amount <> 0)) FOR VALUES FROM ('2025-01-01') TO ('2026-01-01') PARTITION BY HASH (id)
+ALTER TABLE account_closed ALTER COLUMN closed_at SET NOT NULL, ALTER COLUMN kind SET DEFAULT 'escrow'
+CREATE UNIQUE INDEX merchant_iban_ux ON merchant (iban) NULLS NOT DISTINCT
+CREATE TABLE payment_tags (payment_id integer NOT NULL REFERENCES payment ON DELETE CASCADE, tag text COLLATE "C" NOT NULL, EXCLUDE USING btree (payment_id WITH =, tag WITH =))
+ALTER TABLE payment_v2 ADD CHECK (amount_minor >= 0), ADD CHECK (amount_minor < 1000000000), ALTER state SET DEFAULT 'new', ADD UNIQUE (id, merchant_id)
+ALTER SEQUENCE invoice_no_seq INCREMENT BY 10 NO CYCLE RESTART WITH 800000
+CREATE VIEW v_fee AS SELECT id, fee FROM payment WITH NO DATA
+ALTER VIEW v_open_payment SET (security_barrier = true)
+ALTER VIEW v_open_payment ALTER COLUMN psp_ref SET DEFAULT 'manual'
+CREATE AGGREGATE sum_minor (numeric) (sfunc = numeric_add, stype = numeric, initcond = '0')
+ALTER FUNCTION minor_units(numeric) COST 5 PARALLEL SAFE
+CLUSTER payment_v2 USING payment_v2_id_ux
+CREATE PUBLICATION ledger_feed FOR TABLE merchant, refund ==> ALTER PUBLICATION ledger_feed SET TABLE merchant WHERE (country = 'DE')
+CREATE INDEX CONCURRENTLY payment_state_idx ON payment (state) WHERE state <> 'settled'
+REINDEX INDEX CONCURRENTLY payment_idem_ux
+ALTER TABLE ledger.entry DETACH PARTITION ledger.entry_2024_01 CONCURRENTLY
+VACUUM (ANALYZE) payment
+ALTER TABLE payment ADD CONSTRAINT payment_psp_uq UNIQUE USING INDEX payment_unsettled_idx
+ALTER TABLE payment ADD CONSTRAINT payment_psp_uq UNIQUE USING INDEX payment_psp_ref_ux
+ALTER TABLE payment ADD CONSTRAINT payment_amount_pos CHECK (amount > 0)
+ALTER TABLE payment ADD CONSTRAINT payment_fee_nn CHECK (fee IS NOT NULL)
+ALTER TABLE payment ALTER COLUMN amount_minor SET NOT NULL
+ALTER TABLE payment ADD UNIQUE (psp_ref) NOT VALID
+ALTER TABLE payment VALIDATE CONSTRAINT payment_amount_positive
+ALTER TABLE payment DROP CONSTRAINT payment_pkey
+ALTER TABLE payment ALTER COLUMN state TYPE payout_state USING state::payout_state
+ALTER TABLE payment ALTER COLUMN idempotency_key TYPE uuid USING idempotency_key::uuid
+ALTER TABLE payment DROP COLUMN amount
+ALTER TABLE payment ADD CONSTRAINT payment_batch_fk FOREIGN KEY (psp_ref) REFERENCES merchant (name)
+ALTER TABLE payment RENAME COLUMN id_new TO id
+ALTER TABLE payment ADD COLUMN seq bigint GENERATED ALWAYS AS (row_number() OVER ()) STORED
+ALTER TABLE refund ADD CONSTRAINT refund_payment_fk FOREIGN KEY (payment_id) REFERENCES payment (id)
+INSERT INTO refund (payment_id, amount, reason, requested_at, gross) VALUES (1, 2, 'dup', '2024-05-01', 2.25)
+ALTER TABLE account ALTER COLUMN id SET DEFAULT nextval('invoice_no_seq')
+INSERT INTO account (id, owner_ref, currency, opened_at) VALUES (5, '6f1c1a34-0000-4000-8000-000000000003', 'EUR', '2024-05-01 00:00+00')
+ALTER TABLE account_closed DROP COLUMN version
+ALTER TABLE account_closed DROP CONSTRAINT account_kind_chk
+ALTER TABLE ledger.entry ATTACH PARTITION ledger.entry_2023_12 FOR VALUES FROM ('2023-12-15') TO ('2024-01-01')
+ALTER TABLE ledger.entry ATTACH PARTITION payment_v2 FOR VALUES FROM ('2025-01-01') TO ('2025-02-01')
+CREATE TABLE ledger.entry_2024_02b PARTITION OF ledger.entry FOR VALUES FROM ('2024-02-15') TO ('2024-03-15')
+INSERT INTO ledger.entry (booked_on, account_id, side, amount) VALUES ('2025-07-01', 1, 'D', 10)
+ALTER TABLE ledger.entry ADD CONSTRAINT entry_id_uq UNIQUE (id)
+ALTER TABLE ledger.entry DROP COLUMN booked_on
+ALTER TABLE ONLY ledger.entry ADD COLUMN tenant_id integer
+CREATE TABLE payout_h2 PARTITION OF payout FOR VALUES WITH (MODULUS 3, REMAINDER 2)
+UPDATE payout SET amount = -amount WHERE batch_no = 7
+DROP INDEX ledger.entry_2024_01_account_id_booked_on_idx
+DROP SEQUENCE payment_id_seq
+DROP TABLE merchant
+TRUNCATE payment
+SELECT m.name, sum(amount) FROM merchant m JOIN payment p ON p.merchant_id = m.id
+SELECT id, amount FROM payment JOIN refund ON refund.payment_id = payment.id
+REFRESH MATERIALIZED VIEW v_merchant_turnover
+ALTER TABLE payment ADD COLUMN note text AFTER psp_ref
+UPDATE payment SET state = 'chargeback' WHERE id = 15

@@ -956,7 +956,9 @@ impl Printer<'_> {
             .into_iter()
             .zip(wanted)
             .map(|((typed, arg), wanted)| match wanted {
-                Some(wanted) if is_alternative(&lower) => operator::converted(typed, arg, &plain(&wanted)),
+                Some(wanted) if is_alternative(&lower) || own.is_some() => {
+                    operator::converted(typed, arg, &plain(&wanted))
+                }
                 Some(wanted) => self.coerced(typed, arg, &wanted),
                 None => typed.text,
             })

@@ -9,6 +9,10 @@ const LENGTHS: [&str; 12] =
 
 /// Why a literal surely is no value of the type: SQLSTATE and message.
 pub(crate) fn mistake_in(text: &str, data_type: &DataType) -> Option<(&'static str, String)> {
+    let begins = |with: [char; 2]| text.trim_start().starts_with(with);
+    if data_type.is_array() && !is_stand_in(text) && !begins(['{', '[']) {
+        return Some(("22P02", format!("malformed array literal: \"{text}\"")));
+    }
     if is_stand_in(text) || data_type.is_array() || data_type.name.schema.is_some() {
         return None;
     }

@@ -1123,6 +1123,8 @@ fn is_exact(candidate: &Candidate, values: &[Value]) -> bool {
 /// A literal beside an operator becomes a value of the type that the operator takes there.
 fn check_literals(candidate: &Candidate, operands: &[(&ExprNode, Value)]) -> Result<(), Mistake> {
     for ((node, _), wanted) in operands.iter().zip(&candidate.arguments) {
+        let any = DataType::named("text").array();
+        let wanted = if wanted.is("anyarray") { &any } else { wanted };
         if let ExprNode::Text(text) = node
             && let Some(mistake) = crate::literal::mistake_in(text, wanted)
         {

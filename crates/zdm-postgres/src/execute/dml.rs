@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use super::publication::Told;
 use super::{Run, Step, refuse, written};
-use crate::catalog::{Constraint, ConstraintKind, ForeignKey, Relation, Table, View, sequences_in};
+use crate::catalog::{Constraint, ConstraintKind, ForeignKey, Index, Relation, Table, View, sequences_in};
 use crate::effects::UncertainEffect;
 use crate::expr::{ExprNode, SqlExpr};
 use crate::lock::LockMode;
@@ -653,7 +653,8 @@ impl Run {
     fn check_assigned_types(&self, name: &QualifiedName, dml: &Dml) -> Step {
         let table = self.table(name);
         // A part of a column has a type of its own; a composite column is passed over for it.
-        let parts = dml.query.words.contains('[');
+        let in_parts = |column: &Ident| dml.query.words.contains(&format!(" {column} ["));
+        let parts = dml.query.words.contains("\"\" [") || dml.columns.iter().any(in_parts);
         if table.assumed || table.uncertain || parts {
             return Ok(());
         }
@@ -1276,7 +1277,20 @@ impl Run {
         for term in terms {
             best = best.max(term_access(term, &leading));
         }
-        best
+        // An index over some of the rows, or on an expression, may serve what names the same columns, or the expression.
+        let named = predicate.node.columns();
+        let serves = |index: &Index| {
+            let partly = index.predicate.as_ref().is_some_and(|part| {
+                let columns = part.node.columns();
+                !columns.is_empty() && columns.iter().all(|column| named.contains(column))
+            });
+            let first = index.elements.first().is_some_and(|element| match &element.key {
+                IndexKey::Expr(expr) => contains(&predicate.node, &expr.node),
+                IndexKey::Column(_) => false,
+            });
+            index.valid && (partly || first)
+        };
+        if table.indexes.iter().any(serves) { best.max(Access::Perhaps) } else { best }
     }
 
     /// The foreign keys of the table whose rows were written.
@@ -1762,6 +1776,13 @@ fn check_row_locking(query: &Query, is_aggregate: impl Fn(&QualifiedName) -> boo
         return Ok(());
     };
     refuse("0A000", format!("{strength} is not allowed with {what}"))
+}
+
+/// Whether the one expression stands in the other.
+fn contains(whole: &ExprNode, part: &ExprNode) -> bool {
+    let mut found = false;
+    whole.walk(&mut |node| found |= node == part);
+    found
 }
 
 /// Whether the one row that is inserted has such a value for the column.

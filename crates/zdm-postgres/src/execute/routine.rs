@@ -16,6 +16,7 @@ use crate::name::{Ident, QualifiedName};
 use crate::statement::{
     CreateFunction, DropBehavior, DropObjects, IndexKey, ObjectKind, Persistence, Query, Statement, Volatility,
 };
+use crate::typing::{self, Value};
 use crate::volatility::{self, Known};
 
 /// Functions that call functions end; only a circle does not.
@@ -195,7 +196,38 @@ impl Run {
                 dependencies.push((relation, columns));
             }
         }
+        let result = match create.results.as_slice() {
+            [only] => only.as_ref(),
+            [] => create.returns.as_ref(),
+            _ => None,
+        };
+        if let (Some(returns), Some(last)) = (result, statements.last()) {
+            self.check_result(returns, last)?;
+        }
         Ok(if create.standard_body { dependencies } else { Vec::new() })
+    }
+
+    /// `check_sql_fn_retval`: what the last statement gives is one value of the type, where it is one of the server's own.
+    fn check_result(&self, returns: &DataType, last: &Statement) -> Step {
+        let resolved = self.resolve_type(returns)?;
+        let Value::Known(wanted) = typing::value_of(self.catalog(), &resolved) else { return Ok(()) };
+        let Statement::Select(query) = last else { return Ok(()) };
+        let (Some(types), false) = (self.types_of_values(query), super::domain::is_pseudo_type(&wanted)) else {
+            return Ok(());
+        };
+        let fits = match types.as_slice() {
+            [Some(given)] => crate::cast::is_assignable(self.catalog(), given, &wanted),
+            // A literal is text by then.
+            [None] if is_literal(query) => {
+                crate::cast::is_assignable(self.catalog(), &DataType::named("text"), &wanted)
+            }
+            [None] => true,
+            _ => false,
+        };
+        if fits {
+            return Ok(());
+        }
+        refuse("42P13", format!("return type mismatch in function declared to return {}", self.shown(&resolved)))
     }
 
     /// The columns of the relation that a query names.
@@ -244,6 +276,17 @@ impl Run {
     pub(super) fn run_functions_of(&mut self, query: &Query) {
         for function in &query.functions {
             self.run_function(function, None, true);
+        }
+        // A function of a row may be called like a column.
+        for (qualifier, name) in &query.qualified {
+            let called = |alias: &Ident| qualifier.as_ref() == Some(alias);
+            let Some((_, relation)) = query.aliases.iter().find(|(alias, _)| called(alias)) else { continue };
+            let table = self.find(relation).and_then(|relation| self.catalog().table(&relation));
+            let column = table.is_none_or(|table| table.is_vague() || table.column(name.as_str()).is_some());
+            let function = QualifiedName::as_written(None, name.clone());
+            if !column && self.find_function(&function).is_some() {
+                self.run_function(&function, Some(1), true);
+            }
         }
     }
 
@@ -640,6 +683,21 @@ impl Run {
         self.signature(&written(name), arguments, ", ")
     }
 
+    /// 42883 where none of the routines of that name takes these arguments.
+    pub(super) fn need_overload(
+        &self,
+        kind: ObjectKind,
+        written_name: &QualifiedName,
+        name: &QualifiedName,
+        arguments: &[DataType],
+    ) -> Step {
+        let known = |function: &Function| function.arguments.iter().chain(&function.all_arguments).all(Option::is_some);
+        if self.overload(name, arguments).is_none() && self.catalog().functions(name).iter().all(known) {
+            return self.missing_routine(kind, written_name, arguments);
+        }
+        Ok(())
+    }
+
     /// 42809 where the list names a routine of another kind.
     pub(super) fn need_kind(
         &self,
@@ -683,6 +741,10 @@ impl Run {
             None => refuse("42883", format!("could not find a {word} named \"{}\"", written(name))),
         }
     }
+}
+
+fn is_literal(query: &Query) -> bool {
+    matches!(query.output.as_slice(), [only] if matches!(&*only.expr.node, ExprNode::Text(_)))
 }
 
 const fn is_of_kind(function: &Function, kind: ObjectKind) -> bool {

@@ -28,7 +28,8 @@ impl Around<'_> {
     /// What the items of WITH can name before the first of them is read.
     fn starting(&self, query: &Query) -> Vec<Defined> {
         let own = query.with.iter().filter(|_| query.recursive);
-        let own = own.map(|table| Defined { name: table.name.clone(), columns: None, silent: false });
+        let own =
+            own.map(|table| Defined { name: table.name.clone(), columns: None, types: Vec::new(), silent: false });
         self.defined.iter().cloned().chain(own).collect()
     }
 
@@ -53,6 +54,8 @@ struct Visible {
     relation: Option<QualifiedName>,
     /// `None` where they are not known.
     columns: Option<Vec<Ident>>,
+    /// Of a query over tables, the types of its columns; empty where they are not known.
+    types: Vec<Option<DataType>>,
     /// It is there, but cannot be named from here.
     hidden: bool,
     /// Its columns are named behind its own name alone: the old and the new row of a rule.
@@ -65,6 +68,8 @@ struct Defined {
     name: Ident,
     /// `None` where they are not known.
     columns: Option<Vec<Ident>>,
+    /// See [`Visible::types`].
+    types: Vec<Option<DataType>>,
     /// A change of rows that returns nothing.
     silent: bool,
 }
@@ -148,7 +153,8 @@ impl Run {
             let within = Around { defined: &defined, ..around };
             check(table, within)?;
             let columns = self.names_of_common_table(table, within);
-            defined.push(Defined { name: table.name.clone(), columns, silent: table.silent });
+            let types = self.types_over_tables(&table.query, within);
+            defined.push(Defined { name: table.name.clone(), columns, types, silent: table.silent });
         }
         Ok(defined)
     }
@@ -189,6 +195,7 @@ impl Run {
                 self.refuse_aggregates(&condition.node, "JOIN conditions", &level, around)?;
             }
         }
+        check_using(select, &level)?;
         // The values of an UPDATE come last.
         if select.changes.is_some() {
             self.check_predicate(select, &level, around)?;
@@ -347,6 +354,7 @@ impl Run {
                     aliased: true,
                     relation: relation.clone(),
                     columns: columns.clone(),
+                    types: Vec::new(),
                     hidden: false,
                     by_name: true,
                 })
@@ -430,6 +438,7 @@ impl Run {
             aliased: true,
             relation: None,
             by_name: columns.is_none(),
+            types: Vec::new(),
             columns,
             hidden: false,
         };
@@ -448,6 +457,7 @@ impl Run {
             aliased: by_name,
             relation: Some(table.clone()),
             columns: self.names_of_relation(table),
+            types: Vec::new(),
             hidden: false,
             by_name,
         }
@@ -471,6 +481,7 @@ impl Run {
             aliased: source.aliased,
             relation: None,
             columns: None,
+            types: Vec::new(),
             hidden: source.hidden,
             by_name: false,
         };
@@ -478,12 +489,16 @@ impl Run {
             SourceKind::Relation(name) => {
                 if let Some(defined) = around.defined(name) {
                     visible.columns.clone_from(&defined.columns);
+                    visible.types.clone_from(&defined.types);
                 } else {
                     visible.relation = self.find(name);
                     visible.columns = visible.relation.as_ref().and_then(|name| self.names_of_relation(name));
                 }
             }
-            SourceKind::Query { query, .. } => visible.columns = self.names_of_query(query, around),
+            SourceKind::Query { query, .. } => {
+                visible.columns = self.names_of_query(query, around);
+                visible.types = self.types_over_tables(query, around);
+            }
             SourceKind::Unknown => {}
         }
         if let Some(columns) = &mut visible.columns {
@@ -502,7 +517,6 @@ impl Run {
         }
     }
 
-    /// The output columns of a query in FROM, which the first of its SELECTs names.
     /// The types of what a query gives, or of the values of an UPDATE, in order, each where it is known and no literal;
     /// `None` where the columns are not counted.
     pub(super) fn types_of_values(&self, query: &Query) -> Option<Vec<Option<DataType>>> {
@@ -516,17 +530,7 @@ impl Run {
             natural: select.natural,
         };
         let levels = chain(&level, around);
-        let columns = |qualifier: Option<&Ident>, name: &Ident| self.column_type(qualifier, name, &levels);
-        let scope = self.scope_of(Columns::Sources(&columns), Place::Query);
-        let mut types = Vec::new();
-        for output in &select.output {
-            let SelectOutput::Column(column) = output else { return None };
-            types.push(match scope.read(&column.expr.node) {
-                Ok(Value::Known(data_type)) => Some(data_type),
-                _ => None,
-            });
-        }
-        Some(types)
+        self.types_of_list(&select.output, &levels)
     }
 
     /// What a query's columns are called, as far as its SELECT was read.
@@ -534,6 +538,7 @@ impl Run {
         self.names_of_query(query, Around::default())
     }
 
+    /// The output columns of a query in FROM, which the first of its SELECTs names.
     fn names_of_query(&self, query: &Query, around: Around<'_>) -> Option<Vec<Ident>> {
         let returns = query.selects.iter().find(|select| !select.returning.is_empty());
         let select = returns.or(query.selects.first())?;
@@ -602,12 +607,62 @@ impl Run {
     /// The type of a table's column that the name means.
     fn column_type(&self, qualifier: Option<&Ident>, name: &Ident, levels: &[&Level]) -> Option<DataType> {
         let Ok(Meaning::Column(up, place)) = self.meaning(qualifier, name, levels) else { return None };
-        let source = &levels[up].sources[place];
-        let table =
-            self.catalog().table(source.relation.as_ref()?).filter(|table| !table.assumed && !table.uncertain)?;
-        let columns = source.columns.as_ref().filter(|columns| columns.len() == table.columns.len())?;
+        self.type_in_source(&levels[up].sources[place], name)
+    }
+
+    fn type_in_source(&self, source: &Visible, name: &Ident) -> Option<DataType> {
+        let columns = source.columns.as_ref()?;
         let place = columns.iter().position(|column| column == name)?;
-        Some(table.columns.get(place)?.data_type.clone())
+        let Some(relation) = &source.relation else { return source.types.get(place)?.clone() };
+        let table = self.catalog().table(relation).filter(|table| !table.is_vague())?;
+        (columns.len() == table.columns.len()).then(|| Some(table.columns.get(place)?.data_type.clone()))?
+    }
+
+    /// The types of the columns of a query over tables alone: those of queries inside queries are not followed, so that
+    /// depth costs nothing. Empty where it is none.
+    fn types_over_tables(&self, query: &Query, around: Around<'_>) -> Vec<Option<DataType>> {
+        let [select] = query.selects.as_slice() else { return Vec::new() };
+        let is_table = |source: &SelectSource| match &source.kind {
+            SourceKind::Relation(name) => around.defined(name).is_none(),
+            SourceKind::Query { .. } | SourceKind::Unknown => false,
+        };
+        if !query.with.is_empty() || !select.sources.iter().all(is_table) {
+            return Vec::new();
+        }
+        let level = Level {
+            sources: select.sources.iter().map(|source| self.seen(source, around)).collect(),
+            merged: select.merged.clone(),
+            natural: select.natural,
+        };
+        let list = if select.changes.is_some() { &select.returning } else { &select.output };
+        self.types_of_list(list, &chain(&level, Around::default())).unwrap_or_default()
+    }
+
+    /// `None` where the columns are not counted.
+    fn types_of_list(&self, list: &[SelectOutput], levels: &[&Level]) -> Option<Vec<Option<DataType>>> {
+        let columns = |qualifier: Option<&Ident>, name: &Ident| self.column_type(qualifier, name, levels);
+        let scope = self.scope_of(Columns::Sources(&columns), Place::Query);
+        let level = levels.first()?;
+        let mut types = Vec::new();
+        for output in list {
+            match output {
+                SelectOutput::Star(_) if level.natural || !level.merged.is_empty() => return None,
+                SelectOutput::Star(qualifier) => {
+                    for source in level.sources.iter().filter(|one| qualifier.is_none() || one.alias == *qualifier) {
+                        let names = source.columns.as_ref()?;
+                        types.extend(names.iter().map(|name| self.type_in_source(source, name)));
+                    }
+                }
+                SelectOutput::Column(column) => types.push(match &*column.expr.node {
+                    ExprNode::Column { qualifier, name } => self.column_type(qualifier.as_ref(), name, levels),
+                    node => match scope.read(node) {
+                        Ok(Value::Known(data_type)) => Some(data_type),
+                        _ => None,
+                    },
+                }),
+            }
+        }
+        Some(types)
     }
 
     /// Every name in the expression means one thing, and so do those in its queries.
@@ -876,6 +931,20 @@ impl Grouping {
             ),
         )
     }
+}
+
+/// `transformFromClauseItem`: both sides of a join have the columns of USING. Of several joins it is not told which has them.
+fn check_using(select: &Select, level: &Level) -> Step {
+    let [left, right] = level.sources.as_slice() else { return Ok(()) };
+    for column in &select.merged {
+        for (source, side) in [(left, "left"), (right, "right")] {
+            if source.columns.as_ref().is_some_and(|columns| !columns.contains(column)) {
+                let message = format!("column \"{column}\" specified in USING clause does not exist in {side} table");
+                return refuse("42703", message);
+            }
+        }
+    }
+    Ok(())
 }
 
 /// `transformDistinctOnClause`: a row is chosen by what it is sorted by first. Only columns that are named alike in both

@@ -698,6 +698,7 @@ impl Run {
             ObjectKind::Function | ObjectKind::Procedure | ObjectKind::Routine => {
                 let Some(from) = self.find_function(name) else { return self.need_function(kind, name, arguments) };
                 if let Some(arguments) = arguments {
+                    self.need_overload(kind, name, &from, arguments)?;
                     self.need_kind(kind, name, &from, arguments)?;
                 }
                 let to = match (rename_to, set_schema) {
