@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 use std::io::Read as _;
 
 use serde::Serialize;
-use zdm_postgres::effects::{Outcome, TransactionUse};
+use zdm_postgres::effects::{Outcome, Refusal, TransactionUse};
 use zdm_postgres::session::Session;
 use zdm_postgres::{Catalog, PgVersion, Statement};
 use zdm_source::SourceFile;
@@ -22,19 +22,25 @@ pub(crate) struct Traced {
     outcome: Outcome,
     /// `lock_timeout` as it is in force for the statement, where the text sets one.
     lock_timeout: Option<String>,
+    /// What to put in front of the text, where the statement names a relation that nothing before it makes.
+    help: Option<String>,
 }
 
 /// Runs the statements of `text` on an empty catalog.
 pub(crate) fn trace(text: &str, version: PgVersion) -> Vec<Traced> {
     let file = SourceFile::new("", text);
     let mut session = Session::new(Catalog::new(), version);
+    let mut helped = false;
     zdm_sql::parse(text)
         .into_iter()
         .map(|parsed| {
             let lock_timeout = session.setting("lock_timeout").map(str::to_owned);
             let outcome = session.execute(&parsed.statement);
+            let help = outcome.error.as_ref().filter(|_| !helped).and_then(|error| missing(error, &session));
+            helped |= help.is_some();
             Traced {
                 lock_timeout,
+                help,
                 sql: file.slice(parsed.span).to_owned(),
                 line: file.line_column(parsed.span.start).line,
                 statement: parsed.statement,
@@ -44,6 +50,25 @@ pub(crate) fn trace(text: &str, version: PgVersion) -> Vec<Traced> {
         .collect()
 }
 
+/// How the text comes to know the relation that a statement is refused for.
+///
+/// A migration alone says nothing of the tables that exist already, and `pg_dump` leaves `search_path` empty.
+fn missing(refusal: &Refusal, session: &Session) -> Option<String> {
+    if refusal.sqlstate != "42P01" {
+        return None;
+    }
+    let (_, rest) = refusal.message.split_once('"')?;
+    let (name, _) = rest.split_once('"')?;
+    let mut relations = session.catalog().relations();
+    let elsewhere = relations.find(|(relation, _)| *relation.name.as_str() == *name);
+    // The catalog names no schema for what is in the default one.
+    let schema = elsewhere.map(|(relation, _)| relation.schema.as_ref().map_or("public", |schema| schema.as_str()));
+    Some(match schema {
+        Some(schema) => format!("{schema}.{name} exists: name its schema, or put SET search_path TO {schema} in front"),
+        None => format!("nothing before makes {name}: put its schema in front (pg_dump --schema-only)"),
+    })
+}
+
 pub(crate) fn as_text(traced: &[Traced]) -> String {
     let mut text = String::new();
     for (position, statement) in traced.iter().enumerate() {
@@ -51,6 +76,9 @@ pub(crate) fn as_text(traced: &[Traced]) -> String {
         match &statement.outcome.error {
             Some(error) => {
                 let _ = writeln!(text, "    refused: {} ({})", error.message, error.sqlstate);
+                if let Some(help) = &statement.help {
+                    let _ = writeln!(text, "    help: {help}");
+                }
             }
             None if !understood(&statement.statement) => {
                 let _ = writeln!(text, "    not understood: its effects are unknown");

@@ -83,6 +83,22 @@ fn one_mistake_keeps_the_rest() {
 }
 
 #[test]
+fn a_migration_alone_is_told_what_it_lacks() {
+    let text = b"ALTER TABLE shop ADD COLUMN x int;\nALTER TABLE shop ADD COLUMN y int;\n";
+    let (out, _) = trace(text, &[]);
+    let help = "help: nothing before makes shop: put its schema in front (pg_dump --schema-only)";
+    assert_eq!(out.matches(help).count(), 1, "{out}");
+    let after_a_dump =
+        [b"CREATE TABLE public.shop (id int);\nSELECT pg_catalog.set_config('search_path', '', false);\n", &text[..]];
+    check(
+        &after_a_dump.concat(),
+        &[],
+        &["help: public.shop exists: name its schema, or put SET search_path TO public in front"],
+        &["nothing before"],
+    );
+}
+
+#[test]
 fn the_queue_and_what_is_held_are_explained() {
     let text = b"CREATE TABLE t (id int PRIMARY KEY, a int);\nCREATE TABLE u (id int);\nALTER TABLE t ADD COLUMN b int;\nBEGIN;\n\
         SET LOCAL lock_timeout = '2s';\nALTER TABLE t ADD COLUMN c int;\nCREATE INDEX ON u (id);\nCOMMIT;\nALTER TABLE u ADD COLUMN c int;\n";

@@ -588,7 +588,7 @@ impl Bench {
 }
 
 /// As it is written in a statement.
-fn quoted(name: &str) -> String {
+pub(crate) fn quoted(name: &str) -> String {
     match name.split_once('.') {
         Some((schema, name)) => {
             format!("{}.{}", zdm_postgres::quote_identifier(schema), zdm_postgres::quote_identifier(name))

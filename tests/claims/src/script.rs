@@ -8,7 +8,7 @@ use zdm_postgres::catalog::ConstraintKind;
 use zdm_postgres::{Catalog, PgVersion, QualifiedName, Session, Statement};
 use zdm_testkit::Client;
 
-use crate::measure::{Answer, Bench};
+use crate::measure::{Answer, Bench, quoted};
 use crate::observed::{Difference, Observed, Respect, differences};
 use crate::predict::{Base, Case, Holds, PREAMBLE, predict_on, statements};
 use crate::truth::Mode;
@@ -298,10 +298,12 @@ impl Script {
 
     /// Whether the relation itself has no row; of a partitioned table, whether its partitions have none.
     fn empty(&self, name: &str) -> bool {
+        let name = quoted(name);
+        let name_text = zdm_postgres::quote_literal(&name);
         let rows = |only: &str| {
             format!(
-                "SELECT 1 FROM {only}{name} AS t WHERE t.tableoid = '{name}'::regclass \
-                 OR '{name}'::regclass IN (SELECT partrelid FROM pg_partitioned_table) LIMIT 1"
+                "SELECT 1 FROM {only}{name} AS t WHERE t.tableoid = {name_text}::regclass \
+                 OR {name_text}::regclass IN (SELECT partrelid FROM pg_partitioned_table) LIMIT 1"
             )
         };
         // A foreign table below it cannot be read.
