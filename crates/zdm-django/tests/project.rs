@@ -436,6 +436,23 @@ fn a_migration_that_decides_itself_is_not_analysed() {
         ",
         known,
     );
+    // A mark on the schema editor that Django does not read.
+    let marked = |mark: &str| {
+        format!(
+            r"
+            checked = True
+
+            def apply(self, project_state, schema_editor, collect_sql=False):
+                if self.checked:
+                    {mark}
+                return super().apply(project_state, schema_editor, collect_sql)
+        "
+        )
+    };
+    migration(&marked("schema_editor.safe = True"), known);
+    let decides = r#"? DeleteModel { name: "A" }: `shop.migrations.0001_initial.Base` has `apply()` of its own, which decides when it runs"#;
+    migration(&marked("schema_editor.collect_sql = True"), decides);
+    migration(&marked("schema_editor.execute = print"), decides);
     // What only another server sees counts for nothing.
     migration(
         r#"

@@ -1328,12 +1328,22 @@ pub(super) fn assignments_to_objects(block: &[Stmt], module: &Module) -> Vec<u32
         }
         _ => false,
     };
+    let constant = |value: python::syntax::ExprId| {
+        matches!(module.expr(value).kind, ExprKind::Bool(_) | ExprKind::None | ExprKind::Int | ExprKind::Str)
+    };
+    let mark = |target: &python::syntax::ExprId| match module.expr(*target).kind {
+        ExprKind::Attribute { value, name } if module.text(module.expr(value).span) == "schema_editor" => {
+            !is_read_by_the_schema_editor(module.text(name))
+        }
+        _ => false,
+    };
     let mut found = Vec::new();
     for stmt in block {
         let changes = match &stmt.kind {
-            StmtKind::Assign { targets, .. } => {
+            StmtKind::Assign { targets, value } => {
                 let unpacked = |target| matches!(module.expr(target).kind, ExprKind::Tuple(_) | ExprKind::List(_));
-                !targets.iter().all(|target| plain(target) || unpacked(*target))
+                let marks = constant(*value);
+                !targets.iter().all(|target| plain(target) || unpacked(*target) || (marks && mark(target)))
             }
             StmtKind::AugAssign { target, .. } | StmtKind::AnnAssign { target, .. } => !plain(target),
             StmtKind::Delete(targets) => !targets.iter().all(plain),
@@ -1345,6 +1355,13 @@ pub(super) fn assignments_to_objects(block: &[Stmt], module: &Module) -> Vec<u32
         stmt.for_each_block(&mut |block| found.extend(assignments_to_objects(block, module)));
     }
     found
+}
+
+/// What `BaseDatabaseSchemaEditor` keeps of itself (django/db/backends/base/schema.py); other marks on it are somebody's
+/// own. A constant in the place of a method could not run.
+fn is_read_by_the_schema_editor(attribute: &str) -> bool {
+    matches!(attribute, "connection" | "collect_sql" | "collected_sql" | "atomic_migration" | "atomic" | "deferred_sql")
+        || attribute.starts_with("sql_")
 }
 
 /// A call on historical models or on what comes of them: the schema editor and the connection have no part in it, and no
