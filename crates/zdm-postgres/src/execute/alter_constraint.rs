@@ -593,8 +593,8 @@ impl Run {
         }
         self.drop_constraint_of(name, &known, behavior)?;
         let mut dropped_indexes = vec![name.sibling(constraint.clone())];
-        // Keys of inheritance parents are theirs alone.
-        if !only && table.partition_by.is_some() {
+        // Keys of inheritance parents are theirs alone; those of partitions depend on their parent's, ONLY or not.
+        if table.partition_by.is_some() {
             for child in self.catalog().descendants(name) {
                 self.lock(&child, mode);
                 let table = self.table(&child);

@@ -187,7 +187,7 @@ impl Run {
             }
             if pass > last_types && !retyped {
                 retyped = true;
-                self.check_remade(&queue)?;
+                self.check_remade(&mut queue)?;
             }
             if pass >= Pass::AddIndex && !finished_columns {
                 finished_columns = true;
@@ -203,7 +203,7 @@ impl Run {
             check_kept_keys(&mut queue);
         }
         if !retyped {
-            self.check_remade(&queue)?;
+            self.check_remade(&mut queue)?;
         }
         if !finished_columns {
             self.finish_keys(&name, &mut late, mode, &mut queue)?;
@@ -966,8 +966,8 @@ impl Run {
             return refuse("42809", "cannot add column to a partition");
         }
         if table.column(definition.name.as_str()).is_some() {
+            // The tables below are not looked at then.
             if if_not_exists {
-                self.tree(only, name, mode);
                 return if self.version.at_least(13) {
                     Ok(())
                 } else {

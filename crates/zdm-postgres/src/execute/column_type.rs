@@ -499,12 +499,103 @@ impl Run {
     }
 
     /// When every column has its new type, what was taken off is read and made again.
-    pub(super) fn check_remade(&mut self, queue: &Queue) -> Step {
+    pub(super) fn check_remade(&mut self, queue: &mut Queue) -> Step {
         for (name, work) in queue.iter().filter(|(_, work)| !work.altered.is_empty()) {
             self.check_remade_expressions(name, &work.altered)?;
         }
         self.check_remade_keys(queue)?;
-        self.check_remade_not_null(queue)
+        self.check_remade_not_null(queue)?;
+        self.name_remade_indexes_of_partitions(queue);
+        self.name_remade_keys_of_partitions(queue);
+        Ok(())
+    }
+
+    /// The same goes for foreign keys.
+    fn name_remade_keys_of_partitions(&mut self, queue: &Queue) {
+        for (name, work) in queue {
+            let table = self.table(name);
+            if table.partition_by.is_none() {
+                continue;
+            }
+            let remade = work.remade_keys.iter().filter_map(|constraint| table.constraint(constraint.as_str()));
+            for constraint in remade.filter(|constraint| !constraint.inherited) {
+                let ConstraintKind::ForeignKey(key) = &constraint.kind else { continue };
+                for child in self.catalog().descendants(name) {
+                    let is_part = |own: &Constraint| own.inherited && own.kind == constraint.kind;
+                    if !self.table(&child).constraints.iter().any(is_part) {
+                        continue;
+                    }
+                    self.catalog_mut().edit_table(&child, |table| table.constraints.retain(|own| !is_part(own)));
+                    self.copy_foreign_key(&child, constraint, key);
+                }
+            }
+        }
+    }
+
+    /// An index of a partition goes with that of its parent and is made again by it (`DefineIndex`), so it gets the name
+    /// that PostgreSQL chooses, whatever it was called.
+    fn name_remade_indexes_of_partitions(&mut self, queue: &mut Queue) {
+        let remade: Vec<(QualifiedName, Ident)> = queue
+            .iter()
+            .filter(|(name, _)| self.table(name).partition_by.is_some())
+            .flat_map(|(name, work)| {
+                let indexes = self.table(name).indexes.clone().into_iter();
+                let first = indexes.filter(|index| index.parent.is_none() && work.rebuilt.contains(&index.name));
+                first.map(|index| (name.clone(), index.name)).collect::<Vec<_>>()
+            })
+            .collect();
+        let mut below: Vec<(QualifiedName, Index)> = Vec::new();
+        for (name, index) in remade {
+            let mut parents = vec![name.sibling(index)];
+            for child in self.catalog().descendants(&name) {
+                let indexes = self.table(&child).indexes.clone().into_iter();
+                let of_parents = |index: &Index| index.parent.as_ref().is_some_and(|parent| parents.contains(parent));
+                let found: Vec<Index> = indexes.filter(of_parents).collect();
+                for index in found {
+                    parents.push(child.sibling(index.name.clone()));
+                    below.push((child.clone(), index));
+                }
+            }
+        }
+        let mut taken_off = Vec::new();
+        for (position, (child, index)) in below.iter().enumerate() {
+            // No name that a statement can give begins so.
+            let between = Ident::new(format!("\u{0}{position}"));
+            self.rename_index_and_constraint(child, &index.name, &between);
+            taken_off.push(between);
+        }
+        for ((child, index), between) in below.iter().zip(taken_off) {
+            let columns = crate::naming::index_column_names(&index.elements, &index.include, self.version);
+            let addition = crate::naming::columns_part(columns.iter().map(String::as_str));
+            let table = self.table(child);
+            let kind = table.constraint(between.as_str()).map(|constraint| &constraint.kind);
+            let (addition, label) = match kind {
+                Some(ConstraintKind::PrimaryKey { .. }) => (None, "pkey"),
+                Some(ConstraintKind::Exclude { .. }) => (Some(addition.as_str()), "excl"),
+                Some(_) => (Some(addition.as_str()), "key"),
+                None => (Some(addition.as_str()), "idx"),
+            };
+            let name = crate::naming::relation_name(self.catalog(), child, addition, label, kind.is_some()).name;
+            self.rename_index_and_constraint(child, &between, &name);
+            let (old, new) = (child.sibling(index.name.clone()), child.sibling(name.clone()));
+            self.state.facts.committed_name.remove(&new);
+            if new != old {
+                self.state.facts.created.insert(new);
+                self.lock(&old, LockMode::AccessExclusive);
+                let work = queue.entry(child.clone()).or_default();
+                work.rebuilt.remove(&index.name);
+                work.rebuilt.insert(name);
+            }
+        }
+    }
+
+    fn rename_index_and_constraint(&mut self, table: &QualifiedName, from: &Ident, to: &Ident) {
+        self.rename_index(table, from, to);
+        self.catalog_mut().edit_table(table, |table| {
+            for constraint in table.constraints.iter_mut().filter(|constraint| constraint.name == *from) {
+                constraint.name = to.clone();
+            }
+        });
     }
 
     /// Of 18 on NOT NULL is taken off and added again, too: first the parents', which a child gets with their names, then

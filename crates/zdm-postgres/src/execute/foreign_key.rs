@@ -149,12 +149,9 @@ impl Run {
                     adopted.extend(below);
                     continue;
                 }
-                let copy = Constraint { inherited: true, ..constraint.clone() };
-                self.catalog_mut().edit_table(&partition, |table| {
-                    if table.constraint(copy.name.as_str()).is_none() {
-                        table.constraints.push(copy);
-                    }
-                });
+                if let ConstraintKind::ForeignKey(key) = &constraint.kind {
+                    self.copy_foreign_key(&partition, &constraint, key);
+                }
             }
         }
         unchecked.retain(|leaf| self.has_storage(leaf));

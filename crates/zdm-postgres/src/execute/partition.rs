@@ -383,7 +383,7 @@ impl Run {
     }
 
     /// `CloneFkReferencing`: the parent's name is taken where it is free.
-    fn copy_foreign_key(&mut self, child: &QualifiedName, constraint: &Constraint, key: &ForeignKey) {
+    pub(super) fn copy_foreign_key(&mut self, child: &QualifiedName, constraint: &Constraint, key: &ForeignKey) {
         let taken = self.table(child).has_constraint(constraint.name.as_str());
         let name = if taken { self.beside_foreign_key(child, &constraint.name, key) } else { constraint.name.clone() };
         let copy = Constraint { name, inherited: true, ..constraint.clone() };
