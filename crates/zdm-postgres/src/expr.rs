@@ -250,17 +250,27 @@ impl ExprNode {
     /// The columns it names for certain: a word inside [`Self::Other`] may be one of the syntax that is not read, as the
     /// type in `JSON_VALUE(… RETURNING int)`.
     pub(crate) fn certain_columns(&self) -> Vec<Ident> {
-        fn collect(node: &ExprNode, columns: &mut Vec<Ident>) {
-            match node {
-                ExprNode::Other { words: true, .. } => {}
-                ExprNode::Column { name, .. } if columns.contains(name) => {}
-                ExprNode::Column { name, .. } => columns.push(name.clone()),
-                node => node.children().into_iter().for_each(|child| collect(child, columns)),
+        let mut columns = Vec::new();
+        for (_, name) in self.certain_references() {
+            if !columns.contains(name) {
+                columns.push(name.clone());
             }
         }
-        let mut columns = Vec::new();
-        collect(self, &mut columns);
         columns
+    }
+
+    /// The same in the order of the text, each with what stands before it.
+    pub(crate) fn certain_references(&self) -> Vec<(Option<&Ident>, &Ident)> {
+        fn collect<'n>(node: &'n ExprNode, references: &mut Vec<(Option<&'n Ident>, &'n Ident)>) {
+            match node {
+                ExprNode::Other { words: true, .. } => {}
+                ExprNode::Column { qualifier, name } => references.push((qualifier.as_ref(), name)),
+                node => node.children().into_iter().for_each(|child| collect(child, references)),
+            }
+        }
+        let mut references = Vec::new();
+        collect(self, &mut references);
+        references
     }
 }
 

@@ -6,7 +6,8 @@
 use crate::catalog::{Catalog, Function, Table, UserTypeKind};
 use crate::data_type::DataType;
 use crate::expr::ExprNode;
-use crate::statement::{Statement, TypeDefinition, Volatility};
+use crate::name::QualifiedName;
+use crate::statement::{SelectOutput, Statement, TypeDefinition, Volatility};
 use crate::version::PgVersion;
 use crate::volatility;
 
@@ -16,8 +17,27 @@ pub(crate) fn is_surely_mutable(
     table: &Table,
     catalog: &Catalog,
     version: PgVersion,
-    resolve: &dyn Fn(&crate::name::QualifiedName) -> Option<crate::name::QualifiedName>,
+    resolve: &dyn Fn(&QualifiedName) -> Option<QualifiedName>,
 ) -> bool {
+    is_mutable_within(node, table, catalog, version, resolve, MAX_INLINED)
+}
+
+/// Functions that call each other are followed so far.
+const MAX_INLINED: u8 = 8;
+
+fn is_mutable_within(
+    node: &ExprNode,
+    table: &Table,
+    catalog: &Catalog,
+    version: PgVersion,
+    resolve: &dyn Fn(&QualifiedName) -> Option<QualifiedName>,
+    depth: u8,
+) -> bool {
+    // In the body of a function a name may be an argument's.
+    let no_columns = Table::named(QualifiedName::new(""));
+    let mutable_body = |node: &ExprNode| {
+        depth > 0 && is_mutable_within(node, &no_columns, catalog, version, resolve, depth.saturating_sub(1))
+    };
     let mut mutable = false;
     node.walk(&mut |node| {
         mutable |= match node {
@@ -26,9 +46,10 @@ pub(crate) fn is_surely_mutable(
                     let overloads = catalog.functions(&user);
                     let matching = overloads.iter().filter(|overload| overload.arguments.len() == args.len());
                     let mut count = 0;
-                    let all = matching
-                        .inspect(|_| count += 1)
-                        .all(|overload| overload.volatility != Volatility::Immutable && !may_be_inlined(overload));
+                    let all = matching.inspect(|_| count += 1).all(|overload| {
+                        overload.volatility != Volatility::Immutable
+                            && !may_be_immutable_inlined(overload, &mutable_body)
+                    });
                     all && count > 0
                 }
                 None if function.schema.as_ref().is_none_or(|schema| *schema == "pg_catalog") => {
@@ -68,13 +89,23 @@ pub(crate) fn is_surely_mutable(
     mutable
 }
 
-/// `inline_function`: an SQL function of one query without tables counts as its body.
-fn may_be_inlined(function: &Function) -> bool {
+/// `inline_function`: an SQL function of one query without tables counts as its body, which may be immutable where the
+/// function is not said to be.
+fn may_be_immutable_inlined(function: &Function, is_mutable: &dyn Fn(&ExprNode) -> bool) -> bool {
     if function.language.as_ref().is_some_and(|language| *language != "sql") {
         return false;
     }
     match function.statements.as_deref().map(Vec::as_slice) {
-        Some([Statement::Select(query)]) => query.relations.is_empty(),
+        Some([Statement::Select(query)]) => match query.selects.as_slice() {
+            [select] => {
+                let is_mutable = |output: &SelectOutput| match output {
+                    SelectOutput::Column(column) => is_mutable(&column.expr.node),
+                    SelectOutput::Star(_) => false,
+                };
+                query.relations.is_empty() && !select.output.iter().any(is_mutable)
+            }
+            _ => query.relations.is_empty(),
+        },
         Some(_) => false,
         None => true,
     }

@@ -863,8 +863,12 @@ impl Run {
         if self.is_assumed(table) {
             return Ok(None);
         }
-        if self.catalog().relation(&table.sibling(index.clone())).is_some() {
-            return refuse("42809", format!("\"{index}\" is not an index for table \"{}\"", table.name));
+        match self.catalog().relation(&table.sibling(index.clone())) {
+            Some(Relation::Index { .. }) => {
+                return refuse("42809", format!("\"{index}\" is not an index for table \"{}\"", table.name));
+            }
+            Some(_) => return refuse("42809", format!("\"{index}\" is not an index")),
+            None => {}
         }
         refuse("42704", format!("index \"{index}\" for table \"{}\" does not exist", table.name))
     }

@@ -35,6 +35,7 @@ impl Run {
             return refuse("42704", format!("type \"{}\" does not exist", data_type.name));
         }
         let new_type = self.resolve_type(data_type)?;
+        self.need_collation(collation);
         if self
             .table(first)
             .column(column.as_str())
@@ -81,8 +82,9 @@ impl Run {
         // Before 13 the whole statement is read before the first column is looked at.
         let together = !self.version.at_least(13);
         if together {
-            for (column, _, using, _) in actions.iter().filter_map(change) {
+            for (column, data_type, using, _) in actions.iter().filter_map(change) {
                 self.check_using(&table, column, using)?;
+                self.check_identity(column, data_type)?;
             }
             for action in actions {
                 let AlterTableAction::AddColumn { column, .. } = action else { continue };
@@ -101,6 +103,7 @@ impl Run {
             let Some((column, data_type, using, collation)) = change(action) else { continue };
             if !together {
                 self.check_using(&table, column, using)?;
+                self.check_identity(column, data_type)?;
             }
             if column.inherited {
                 return refuse("42P16", format!("cannot alter inherited column \"{}\"", column.name));
@@ -144,9 +147,22 @@ impl Run {
         }
     }
 
+    /// The sequence of an identity column is given the new type before anything else is done.
+    fn check_identity(&self, column: &Column, data_type: &DataType) -> Step {
+        if column.identity.is_none() {
+            return Ok(());
+        }
+        let target = self.resolve_type(data_type)?;
+        if matches!(target.name.name.as_str(), "int2" | "int4" | "int8") {
+            return Ok(());
+        }
+        refuse("22023", "identity column type must be smallint, integer, or bigint")
+    }
+
     /// A conversion that no cast can make.
     fn check_using(&self, table: &crate::catalog::Table, column: &Column, using: Option<&SqlExpr>) -> Step {
         let Some(using) = using else { return Ok(()) };
+        self.check_columns_of(&table.name, using)?;
         self.check_functions_in(&using.node, Some(table), crate::typing::Place::Transform)?;
         if let ExprNode::Cast { expr, data_type } = &*using.node
             && matches!(&**expr, ExprNode::Column { name, .. } if *name == column.name)
@@ -183,9 +199,6 @@ impl Run {
             }
             return Self::missing_column(name, column);
         };
-        if known.identity.is_some() && !matches!(new_type.name.name.as_str(), "int2" | "int4" | "int8") {
-            return refuse("22023", "identity column type must be smallint, integer, or bigint");
-        }
         let altered = &mut queue.entry(name.clone()).or_default().altered;
         if altered.contains(column) {
             return refuse("0A000", format!("cannot alter type of column \"{column}\" twice"));

@@ -1379,13 +1379,20 @@ impl Run {
     }
 
     /// A column of an existing table that an expression for a new one names.
-    fn check_columns_of(&self, table: &QualifiedName, expr: &SqlExpr) -> Step {
+    pub(super) fn check_columns_of(&self, table: &QualifiedName, expr: &SqlExpr) -> Step {
         let Some(known) = self.catalog().table(table).filter(|known| !known.assumed && !known.uncertain) else {
             return Ok(());
         };
-        for column in expr.node.certain_columns() {
-            if known.column(column.as_str()).is_none() && !is_system_column(&column) {
-                return refuse("42703", format!("column \"{column}\" does not exist"));
+        for (qualifier, column) in expr.node.certain_references() {
+            if let Some(other) = qualifier.filter(|qualifier| **qualifier != table.name) {
+                return refuse("42P01", format!("missing FROM-clause entry for table \"{other}\""));
+            }
+            if known.column(column.as_str()).is_none() && !is_system_column(column) {
+                let message = match qualifier {
+                    Some(qualifier) => format!("column {qualifier}.{column} does not exist"),
+                    None => format!("column \"{column}\" does not exist"),
+                };
+                return refuse("42703", message);
             }
         }
         Ok(())

@@ -73,7 +73,8 @@ impl Run {
             }
             return Err(fault.as_ref().clone());
         }
-        let Some(name) = self.known_type(name)? else { return Ok(()) };
+        let as_written = name;
+        let Some(name) = self.known_type(as_written)? else { return Ok(()) };
         match action {
             AlterDomainAction::RenameTo(to) => return self.rename_type(&name, &name.sibling(to.truncated())),
             AlterDomainAction::SetSchema(schema) => {
@@ -90,7 +91,7 @@ impl Run {
             return refuse("42809", format!("{} is not a domain", written(&name)));
         };
         let missing = |constraint: &Ident| {
-            refuse("42704", format!("constraint \"{constraint}\" of domain \"{}\" does not exist", name.name))
+            refuse("42704", format!("constraint \"{constraint}\" of domain \"{as_written}\" does not exist"))
         };
         match action {
             AlterDomainAction::SetDefault(expr) => {
@@ -145,7 +146,7 @@ impl Run {
                 if domain.not_null_name.as_ref() == Some(constraint) {
                     return refuse(
                         "42809",
-                        format!("constraint \"{constraint}\" of domain \"{}\" is not a check constraint", name.name),
+                        format!("constraint \"{constraint}\" of domain \"{as_written}\" is not a check constraint"),
                     );
                 }
                 let Some(check) = domain.checks.iter_mut().find(|check| check.name == *constraint) else {

@@ -222,6 +222,7 @@ impl Run {
             return Ok(());
         };
         let name = self.open(table)?;
+        self.need_table_or_materialized_view(&name)?;
         self.lock(&name, LockMode::AccessExclusive);
         let known = self.table(&name);
         if known.partition_by.is_some() && !self.version.at_least(15) {
@@ -251,6 +252,18 @@ impl Run {
             self.catalog_mut().edit_table(&table, |table| table.clustered_on = Some(index));
         }
         Ok(())
+    }
+
+    fn need_table_or_materialized_view(&self, name: &QualifiedName) -> Step {
+        let has_rows = match self.catalog().relation(name) {
+            Some(Relation::View(view)) => view.materialized,
+            Some(Relation::Index { .. } | Relation::Sequence(_)) => false,
+            _ => true,
+        };
+        if has_rows {
+            return Ok(());
+        }
+        refuse("42809", format!("\"{}\" is not a table or materialized view", name.name))
     }
 
     /// The tables with rows that an index of a table orders, each with its own part of the index.
@@ -334,14 +347,7 @@ impl Run {
             }
             ReindexTarget::Table(name) => {
                 let name = self.open(name)?;
-                let has_rows = match self.catalog().relation(&name) {
-                    Some(Relation::View(view)) => view.materialized,
-                    Some(Relation::Index { .. } | Relation::Sequence(_)) => false,
-                    _ => true,
-                };
-                if !has_rows {
-                    return refuse("42809", format!("\"{}\" is not a table or materialized view", name.name));
-                }
+                self.need_table_or_materialized_view(&name)?;
                 if reindex.concurrently && name.schema.as_ref().is_some_and(|schema| schema == "pg_catalog") {
                     return refuse("0A000", SYSTEM_CONCURRENTLY);
                 }
