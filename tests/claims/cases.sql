@@ -7754,3 +7754,119 @@ SELECT id, amount FROM payment JOIN refund ON refund.payment_id = payment.id
 REFRESH MATERIALIZED VIEW v_merchant_turnover
 ALTER TABLE payment ADD COLUMN note text AFTER psp_ref
 UPDATE payment SET state = 'chargeback' WHERE id = 15
+
+-- base types that queries in expressions and views give
+CREATE TABLE ship (id int PRIMARY KEY, name text NOT NULL, tonnage numeric(8,1), built date, berth int, flags text[], meta jsonb, raw json, kind varchar(10), at timestamptz DEFAULT now());
+CREATE TABLE berth (id int PRIMARY KEY, code text UNIQUE, quay smallint, depth numeric, spot point, free boolean DEFAULT true, label varchar(20));
+CREATE TABLE call (id bigint PRIMARY KEY, ship int REFERENCES ship, berth int REFERENCES berth, cargo text, weight double precision, seen boolean, UNIQUE (ship, berth) DEFERRABLE);
+CREATE VIEW docked AS SELECT s.id, s.name, b.code FROM ship s JOIN berth b ON b.id = s.berth;
+CREATE VIEW fleet AS SELECT id, name, berth FROM ship;
+CREATE FUNCTION weigh(integer) RETURNS numeric LANGUAGE sql AS 'SELECT 1.0';
+-- cases
+SELECT * FROM ship WHERE id IN (SELECT berth FROM ship)
+SELECT * FROM ship WHERE id IN (SELECT name FROM ship)
+SELECT * FROM ship WHERE name IN (SELECT code FROM berth)
+SELECT * FROM ship WHERE name NOT IN (SELECT id FROM berth)
+SELECT * FROM ship WHERE id IN (SELECT id, code FROM berth)
+SELECT * FROM ship WHERE (id, name) IN (SELECT id, code FROM berth)
+SELECT * FROM ship WHERE (id, name) IN (SELECT code, id FROM berth)
+SELECT * FROM ship WHERE (id, name) IN (SELECT id FROM berth)
+SELECT * FROM ship WHERE (id, name) = (SELECT id, code FROM berth)
+SELECT * FROM ship WHERE (id, name) = (SELECT id FROM berth)
+SELECT * FROM ship WHERE id = (SELECT id, code FROM berth LIMIT 1)
+SELECT * FROM ship WHERE id = (SELECT code FROM berth LIMIT 1)
+SELECT * FROM ship WHERE id = (SELECT quay FROM berth LIMIT 1)
+SELECT * FROM ship WHERE id = ANY (SELECT code FROM berth)
+SELECT * FROM ship WHERE id > ALL (SELECT quay FROM berth)
+SELECT * FROM ship WHERE id = ANY (SELECT * FROM berth)
+SELECT * FROM ship WHERE EXISTS (SELECT * FROM berth WHERE berth.id = ship.berth)
+SELECT * FROM ship WHERE EXISTS (SELECT id, code FROM berth)
+SELECT * FROM ship WHERE (SELECT code FROM berth LIMIT 1)
+SELECT * FROM ship WHERE (SELECT free FROM berth LIMIT 1)
+SELECT (SELECT id, code FROM berth) FROM ship
+SELECT (SELECT max(id) FROM berth) + 1 FROM ship
+SELECT (SELECT code FROM berth LIMIT 1) + 1 FROM ship
+SELECT name || (SELECT depth FROM berth LIMIT 1) FROM ship
+SELECT ARRAY(SELECT id FROM berth) FROM ship
+SELECT ARRAY(SELECT id, code FROM berth)
+SELECT id FROM ship WHERE berth = ANY (ARRAY(SELECT id FROM berth))
+SELECT coalesce((SELECT code FROM berth LIMIT 1), 0)
+SELECT coalesce((SELECT depth FROM berth LIMIT 1), 0)
+SELECT CASE WHEN free THEN (SELECT id FROM ship LIMIT 1) ELSE code END FROM berth
+SELECT * FROM ship WHERE id IN (SELECT id::text FROM berth)
+SELECT * FROM ship WHERE id IN (SELECT NULL)
+SELECT * FROM ship WHERE id IN (SELECT '1')
+SELECT * FROM ship WHERE id IN (SELECT 'x')
+SELECT * FROM ship WHERE id IN (SELECT count(*) FROM berth)
+SELECT * FROM ship WHERE name IN (SELECT count(*) FROM berth)
+SELECT * FROM ship WHERE id IN (VALUES (1), (2))
+SELECT * FROM ship WHERE id IN (VALUES ('a'::text), ('b'))
+SELECT * FROM ship WHERE id IN (SELECT berth FROM call UNION SELECT id FROM berth)
+SELECT * FROM ship WHERE name IN (SELECT cargo FROM call UNION ALL SELECT 'x')
+SELECT * FROM ship WHERE name IN (SELECT berth FROM call UNION ALL SELECT id FROM berth)
+SELECT * FROM ship WHERE name LIKE (SELECT code FROM berth LIMIT 1)
+SELECT * FROM ship WHERE name LIKE ANY (SELECT code FROM berth)
+SELECT * FROM ship WHERE id LIKE ANY (SELECT code FROM berth)
+SELECT * FROM ship WHERE kind IN (SELECT label FROM berth)
+SELECT * FROM ship WHERE kind IN (SELECT code FROM berth)
+SELECT * FROM ship WHERE built > (SELECT max(at) FROM ship)
+SELECT * FROM ship WHERE built > (SELECT max(name) FROM ship)
+SELECT * FROM docked WHERE id = 'x'::text
+SELECT * FROM docked WHERE code = 1
+SELECT * FROM docked WHERE code = '1'
+SELECT * FROM fleet WHERE name + 1 > 2
+SELECT sum(name) FROM fleet
+SELECT sum(berth) FROM fleet
+CREATE VIEW v AS SELECT id::text AS t, count(*) AS n FROM ship GROUP BY id ==> SELECT * FROM v WHERE n = 'x'::text
+CREATE VIEW v AS SELECT id::text AS t, count(*) AS n FROM ship GROUP BY id ==> SELECT * FROM v WHERE t = 1
+CREATE VIEW v AS SELECT id::text AS t, count(*) AS n FROM ship GROUP BY id ==> SELECT * FROM v WHERE t = '1' AND n > 2
+CREATE VIEW v AS SELECT id::text AS t, count(*) AS n FROM ship GROUP BY id ==> INSERT INTO call (id, cargo) SELECT n, t FROM v
+CREATE VIEW v AS SELECT id::text AS t, count(*) AS n FROM ship GROUP BY id ==> INSERT INTO call (id, cargo) SELECT t, n FROM v
+CREATE TABLE made AS SELECT id, name, count(*) AS n, avg(tonnage) AS a FROM ship GROUP BY id ==> SELECT * FROM made WHERE n = name
+CREATE TABLE made AS SELECT id, name, count(*) AS n, avg(tonnage) AS a FROM ship GROUP BY id ==> UPDATE made SET n = name
+CREATE TABLE made AS SELECT id, name, count(*) AS n, avg(tonnage) AS a FROM ship GROUP BY id ==> ALTER TABLE made ADD FOREIGN KEY (name) REFERENCES ship
+CREATE TABLE made AS VALUES (1, 'a'), (2, 'b') ==> SELECT column1 || column2, column2 + 1 FROM made
+CREATE TABLE made AS SELECT id FROM ship UNION SELECT quay FROM berth ==> SELECT * FROM made WHERE id = 'x'::text
+CREATE TABLE made AS TABLE berth ==> SELECT * FROM made WHERE code = 1
+CREATE TABLE made AS TABLE berth ==> SELECT * FROM made WHERE code = '1' AND id = 1
+CREATE VIEW v AS WITH w AS (SELECT id, name FROM ship) SELECT * FROM w ==> SELECT * FROM v WHERE name > 1
+CREATE VIEW v AS SELECT x.id, x.c FROM (SELECT id, code AS c FROM berth) x ==> SELECT * FROM v WHERE c > 1
+CREATE VIEW v AS SELECT * FROM docked ==> SELECT * FROM v WHERE code > 1
+CREATE VIEW v AS SELECT * FROM ship JOIN berth USING (id) ==> SELECT * FROM v WHERE code > 1
+CREATE VIEW v (a, b) AS SELECT id, name FROM ship ==> SELECT * FROM v WHERE b = 1
+CREATE VIEW v (a, b) AS SELECT id, name FROM ship ==> SELECT id FROM v
+CREATE VIEW v AS SELECT 'x' AS a, NULL AS b ==> SELECT * FROM v WHERE a = 1
+CREATE VIEW v AS SELECT 'x' AS a, NULL AS b ==> SELECT * FROM v WHERE a = 'y' AND b IS NULL
+CREATE MATERIALIZED VIEW m AS SELECT id, name FROM ship ==> SELECT * FROM m WHERE name = 1
+CREATE TABLE made AS SELECT CASE WHEN id > 1 THEN 'a' ELSE name END AS c, id > 1 AS d, coalesce(berth, 0) AS e FROM ship ==> SELECT * FROM made WHERE e
+CREATE TABLE made AS SELECT CASE WHEN id > 1 THEN 'a' ELSE name END AS c, id > 1 AS d, coalesce(berth, 0) AS e FROM ship ==> SELECT * FROM made WHERE d = 1
+SELECT x.a + 1 FROM (SELECT name AS a FROM ship) x
+SELECT x.a || 'y' FROM (SELECT name AS a FROM ship) x
+WITH w AS (SELECT id, name FROM ship) SELECT * FROM w WHERE name = 1
+WITH w (a, b) AS (SELECT id, name FROM ship) SELECT * FROM w WHERE b = 1
+WITH w AS (SELECT id, name FROM ship), u AS (SELECT name AS n FROM w) SELECT * FROM u WHERE n = 1
+WITH w AS (SELECT id, name FROM ship), u AS (SELECT name AS n FROM w) SELECT * FROM u WHERE n = 'x'
+SELECT * FROM ship s JOIN (SELECT code FROM berth) b ON b.code = s.id
+SELECT * FROM ship s JOIN LATERAL (SELECT s.name AS n FROM berth) b ON b.n = s.id
+SELECT * FROM ship s JOIN LATERAL (SELECT s.name AS n FROM berth) b ON b.n = s.name
+SELECT * FROM ship s JOIN berth b ON s.name = b.id
+SELECT * FROM ship s JOIN berth b USING (id) WHERE id = 'x'::text
+SELECT * FROM ship s JOIN call c USING (id)
+SELECT g + 'x'::text FROM generate_series(1, 3) g
+SELECT g || 'x' FROM generate_series(1, 3) g
+SELECT * FROM generate_series(1, 3) g WHERE g = 'a'::text
+SELECT u + 1 FROM unnest(ARRAY['a', 'b']) u
+SELECT u + 1 FROM unnest(ARRAY[1, 2]) u
+SELECT * FROM unnest(ARRAY[1, 2]) AS u (n) WHERE n = 'a'::text
+SELECT * FROM unnest(ARRAY[1, 2]) AS u (n) WHERE u.x = 1
+SELECT * FROM ship s, unnest(s.flags) f WHERE f = 1
+SELECT * FROM ship s, unnest(s.flags) f WHERE f = 'x'
+SELECT * FROM jsonb_each('{}') e WHERE e.key = 'a' AND value IS NOT NULL
+SELECT * FROM (VALUES (1, 'a')) v (n, t) WHERE t = 1
+SELECT * FROM (VALUES (1, 'a'), (2, 'b')) v (n, t) WHERE t = 'a' AND n = 1
+SELECT * FROM (VALUES (1, 'a'), (2)) v (n, t)
+VALUES (1, 2), (3)
+VALUES (1), ('x'::text)
+VALUES (1), ('2')
+VALUES (1), ('x')
+VALUES (1), (2.5), (NULL)

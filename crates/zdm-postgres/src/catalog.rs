@@ -1123,6 +1123,8 @@ pub struct View {
     pub query: Query,
     /// The output columns' names where they are known.
     pub columns: Vec<Ident>,
+    /// Their types, each where it is known and one of PostgreSQL's own, which is never renamed.
+    pub types: Vec<Option<DataType>>,
     /// Of them, those that have a default of the view's own.
     pub defaults: Vec<Ident>,
     /// The relations it reads directly, with the columns it reads of each, as they are named now.

@@ -138,8 +138,9 @@ pub enum ExprNode {
         expr: Box<ExprNode>,
         name: Ident,
     },
-    /// A subquery, EXISTS included, with what it names.
+    /// A subquery with what it names.
     Subquery {
+        kind: SubqueryKind,
         query: Box<Query>,
     },
     /// Read but not understood; `parts` are the operands that were.
@@ -149,6 +150,24 @@ pub enum ExprNode {
         /// The form was not read: the parts are what stands in it, of which a name may be a word of the form.
         words: bool,
     },
+}
+
+/// What a subquery is asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum SubqueryKind {
+    /// One value, or one row beside a row.
+    #[default]
+    Scalar,
+    /// EXISTS.
+    Exists,
+    /// `ARRAY( … )`.
+    Array,
+    /// Behind IN, or behind ANY and ALL with their operator: the expression before it is compared with its rows.
+    Tested { operator: String },
+    /// One row for so many columns that an UPDATE sets at once.
+    Assigned { columns: usize },
+    /// One in an expression that was not read whole.
+    Unknown,
 }
 
 impl ExprNode {

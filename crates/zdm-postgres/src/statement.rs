@@ -982,10 +982,26 @@ pub struct Query {
     pub with: Vec<CommonTable>,
     /// WITH RECURSIVE.
     pub recursive: bool,
-    /// With several `selects`: what each of the others is joined to the first with, where that is one and the same.
-    pub set_operation: Option<&'static str>,
+    /// How the `selects` are joined, where it is a set operation.
+    pub set_operation: Option<SetOperation>,
     /// With several `selects`: the order of all.
     pub order: Vec<SqlExpr>,
+}
+
+/// A set operation between two operands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetOperation {
+    /// UNION, INTERSECT, EXCEPT.
+    pub name: &'static str,
+    pub left: Box<SetOperand>,
+    pub right: Box<SetOperand>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SetOperand {
+    /// By its place among the query's `selects`.
+    Select(usize),
+    Operation(SetOperation),
 }
 
 /// An item of a WITH clause.
@@ -1012,6 +1028,8 @@ pub struct Select {
     /// What a change returns.
     pub returning: Vec<SelectOutput>,
     pub output: Vec<SelectOutput>,
+    /// The rows of VALUES; `output` is the first of them.
+    pub rows: Vec<Vec<SqlExpr>>,
     /// What FROM names, left to right.
     pub sources: Vec<SelectSource>,
     /// The conditions of joins, each with the places of the sources that it sees.
@@ -1026,6 +1044,10 @@ pub struct Select {
     pub group: Vec<SqlExpr>,
     pub having: Option<SqlExpr>,
     pub order: Vec<SqlExpr>,
+    /// The expressions of OFFSET and LIMIT, with the words that the server has for them.
+    pub limits: Vec<(&'static str, SqlExpr)>,
+    /// FETCH … WITH TIES.
+    pub ties: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -1063,7 +1085,12 @@ pub enum SourceKind {
         query: Box<Query>,
         lateral: bool,
     },
-    /// A function, or a query that is not read.
+    /// A call of one function, without a list of the columns that it gives.
+    Function {
+        call: Box<SqlExpr>,
+        ordinality: bool,
+    },
+    /// A function of another form, or a query that is not read.
     Unknown,
 }
 
@@ -1138,7 +1165,7 @@ pub struct Dml {
     pub values_rows: Option<u32>,
     /// Of each place in the rows of INSERT … VALUES, what stands there.
     pub given: Vec<Given>,
-    /// The rows are not all as long as the first one.
+    /// The rows are not all as long as the first one; of an UPDATE, columns that it sets at once get another number of values.
     pub uneven: bool,
     /// INSERT … OVERRIDING … VALUE.
     pub overriding: Option<Overriding>,

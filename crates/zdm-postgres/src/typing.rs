@@ -10,9 +10,9 @@ use std::sync::OnceLock;
 use crate::cast::{base_type, is_implicit};
 use crate::catalog::{Catalog, Function, Table, UserTypeKind};
 use crate::data_type::{DataType, quoted_if_needed};
-use crate::expr::{ExprNode, like_operator};
+use crate::expr::{ExprNode, SubqueryKind, like_operator};
 use crate::name::{Ident, QualifiedName};
-use crate::statement::TypeDefinition;
+use crate::statement::{Query, TypeDefinition};
 use crate::version::PgVersion;
 
 /// Where an expression stands, for what may stand there and for the words of the refusal (`ParseExprKind`).
@@ -95,13 +95,20 @@ impl Names for OwnNames {
     }
 }
 
+/// What stands in FROM around an expression of a query, and what its own queries give.
+pub(crate) trait Sources {
+    /// The type of a column, by what stands before its name.
+    fn column(&self, qualifier: Option<&Ident>, name: &Ident) -> Option<DataType>;
+    /// The types of the columns of a query in the expression; `None` where they are not counted.
+    fn query(&self, query: &Query) -> Option<Vec<Option<DataType>>>;
+}
+
 /// The columns that an expression may name.
 #[derive(Clone, Copy)]
 pub(crate) enum Columns<'a> {
     Unknown,
     Table(&'a Table),
-    /// Those of a query's sources, by what stands before the name; `None` where the type is not known.
-    Sources(&'a dyn Fn(Option<&Ident>, &Ident) -> Option<DataType>),
+    Sources(&'a dyn Sources),
 }
 
 /// What an expression is read with.
@@ -465,9 +472,7 @@ impl Scope<'_> {
                 }
                 Ok(self.value_of(data_type))
             }
-            ExprNode::Subquery { .. } if matches!(self.place, Place::Policy | Place::Published | Place::Query) => {
-                Ok(Value::Open)
-            }
+            ExprNode::Subquery { kind, query } if self.may_ask() => self.subquery(kind, query),
             ExprNode::Subquery { .. } => Err(("0A000", format!("cannot use subquery in {}", self.place.name()))),
             ExprNode::Call { function, args, keyword } => self.call(function, args, *keyword),
             ExprNode::Not(expr) => {
@@ -490,7 +495,12 @@ impl Scope<'_> {
                 let value = self.read(expr)?;
                 self.operator(operator, &[(expr, value)])
             }
-            ExprNode::Infix { operator, left, right } => self.pair(operator, left, right),
+            ExprNode::Infix { operator, left, right } => match (&**left, &**right) {
+                (ExprNode::Row(_), ExprNode::Subquery { kind: SubqueryKind::Scalar, query }) if self.may_ask() => {
+                    self.tested(left, operator, query)
+                }
+                _ => self.pair(operator, left, right),
+            },
             ExprNode::IsNull { expr, .. } => {
                 self.read(expr)?;
                 known("bool")
@@ -634,6 +644,17 @@ impl Scope<'_> {
                 Ok(Value::Open)
             }
             ExprNode::Other { words: true, .. } if self.place == Place::Query => Ok(Value::Open),
+            ExprNode::Other { parts, .. }
+                if self.may_ask() && matches!(parts.last(), Some(ExprNode::Subquery { .. })) =>
+            {
+                match parts.as_slice() {
+                    [left, ExprNode::Subquery { kind: SubqueryKind::Tested { operator }, query }] => {
+                        self.tested(left, operator, query)
+                    }
+                    [ExprNode::Subquery { kind, query }] => self.subquery(kind, query),
+                    _ => Ok(Value::Open),
+                }
+            }
             ExprNode::Other { text, parts, .. } => {
                 if is_json_test(text) && !self.version.at_least(16) {
                     return Err(("42601", "syntax error at or near \"JSON\"".to_owned()));
@@ -674,6 +695,79 @@ impl Scope<'_> {
         }
     }
 
+    /// Whether a query may stand in it.
+    const fn may_ask(&self) -> bool {
+        matches!(self.place, Place::Policy | Place::Published | Place::Query)
+    }
+
+    fn columns_of(&self, query: &Query) -> Option<Vec<Option<DataType>>> {
+        match self.columns {
+            Columns::Sources(sources) => sources.query(query),
+            Columns::Unknown | Columns::Table(_) => None,
+        }
+    }
+
+    /// `transformSubLink`: one column where one value is asked for.
+    fn subquery(&self, kind: &SubqueryKind, query: &Query) -> Result<Value, Mistake> {
+        match kind {
+            SubqueryKind::Exists => return Ok(Value::Known(DataType::named("bool"))),
+            SubqueryKind::Scalar | SubqueryKind::Array => {}
+            SubqueryKind::Assigned { columns } => {
+                return match self.columns_of(query) {
+                    Some(given) if given.len() != *columns => {
+                        Err(("42601", "number of columns does not match number of values".to_owned()))
+                    }
+                    _ => Ok(Value::Open),
+                };
+            }
+            SubqueryKind::Tested { .. } | SubqueryKind::Unknown => return Ok(Value::Open),
+        }
+        let Some(columns) = self.columns_of(query) else { return Ok(Value::Open) };
+        let [only] = columns.as_slice() else {
+            return Err(("42601", "subquery must return only one column".to_owned()));
+        };
+        let value = only.as_ref().map_or(Value::Open, |data_type| self.value_of(data_type));
+        Ok(match value {
+            Value::Known(data_type) if *kind == SubqueryKind::Array && !data_type.is_array() => {
+                Value::Known(data_type.array())
+            }
+            value => value,
+        })
+    }
+
+    /// The same of rows that are compared with a value or a row, one column with each part.
+    fn tested(&self, left: &ExprNode, operator: &str, query: &Query) -> Result<Value, Mistake> {
+        let parts = match left {
+            ExprNode::Row(parts) => parts.as_slice(),
+            one => std::slice::from_ref(one),
+        };
+        let values = parts.iter().map(|part| self.read(part)).collect::<Result<Vec<_>, _>>()?;
+        let truth = Value::Known(DataType::named("bool"));
+        let Some(columns) = self.columns_of(query) else { return Ok(truth) };
+        if parts.len() != columns.len() {
+            let what = if parts.len() < columns.len() { "many" } else { "few" };
+            return Err(("42601", format!("subquery has too {what} columns")));
+        }
+        for ((part, value), column) in parts.iter().zip(values).zip(&columns) {
+            let column = column.as_ref().map_or(Value::Open, |data_type| self.value_of(data_type));
+            self.operator(operator, &[(part, value), (&ExprNode::Null, column)])?;
+        }
+        Ok(truth)
+    }
+
+    /// A number of rows, which is a bigint.
+    pub(crate) fn need_number(&self, node: &ExprNode, word: &str) -> Result<(), Mistake> {
+        match self.read(node)? {
+            Value::Known(data_type)
+                if !crate::cast::is_assignable(self.catalog, &data_type, &DataType::named("int8")) =>
+            {
+                let shown = self.shown(node, &Value::Known(data_type));
+                Err(("42804", format!("argument of {word} must be type bigint, not type {shown}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The type of a column, or of an attribute of a column's value.
     fn composite_of(&self, node: &ExprNode) -> Option<DataType> {
         match node {
@@ -709,7 +803,7 @@ impl Scope<'_> {
         match self.columns {
             Columns::Unknown => None,
             Columns::Table(table) => Some(table.column(name.as_str())?.data_type.clone()),
-            Columns::Sources(types) => types(qualifier.as_ref(), name),
+            Columns::Sources(sources) => sources.column(qualifier.as_ref(), name),
         }
     }
 
@@ -741,7 +835,7 @@ impl Scope<'_> {
     }
 
     /// One type of all values, each with the words that a refusal has for its place.
-    fn common(&self, word: &str, values: &[(&str, Value)]) -> Result<Value, Mistake> {
+    pub(crate) fn common(&self, word: &str, values: &[(&str, Value)]) -> Result<Value, Mistake> {
         let mut types = Vec::new();
         for (_, value) in values {
             match value {

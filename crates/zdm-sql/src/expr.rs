@@ -3,7 +3,7 @@
 //! Source: PostgreSQL manual, "Value Expressions" and "Operator Precedence". What cannot be read is `Other`, with the columns, calls
 //! and relations that it names; inside a call it takes only that call with it.
 
-use zdm_postgres::expr::{ExprNode, like_operator};
+use zdm_postgres::expr::{ExprNode, SubqueryKind, like_operator};
 use zdm_postgres::statement::Query;
 use zdm_postgres::{DataType, Ident, QualifiedName, SqlExpr};
 
@@ -112,7 +112,7 @@ fn other(cursor: &Cursor<'_>, from: usize, to: usize) -> ExprNode {
         data_type: DataType { name: name.clone(), ..DataType::named("") },
     }));
     if !found.relations.is_empty() {
-        parts.push(ExprNode::Subquery { query: Box::new(found) });
+        parts.push(ExprNode::Subquery { kind: SubqueryKind::Unknown, query: Box::new(found) });
     }
     ExprNode::Other { text: cursor.source_of(from, to).to_owned(), parts, words: true }
 }
@@ -279,10 +279,16 @@ impl Reader<'_> {
         let operand = self.parenthesized()?;
         let depth = left.depth.max(operand.depth) + 1;
         let (left, _) = Self::take(left);
-        let node = if operator.is_empty() || matches!(operand.node, ExprNode::Subquery { .. }) {
-            self.other_from(start, vec![*left, operand.node])
-        } else {
-            ExprNode::Quantified { operator: operator.to_owned(), left, right: Box::new(operand.node), all }
+        let node = match operand.node {
+            ExprNode::Subquery { query, .. } => {
+                let kind = match operator {
+                    "" => SubqueryKind::Unknown,
+                    operator => SubqueryKind::Tested { operator: operator.to_owned() },
+                };
+                self.other_from(start, vec![*left, ExprNode::Subquery { kind, query }])
+            }
+            operand if operator.is_empty() => self.other_from(start, vec![*left, operand]),
+            operand => ExprNode::Quantified { operator: operator.to_owned(), left, right: Box::new(operand), all },
         };
         Ok(Some(Parsed { node, depth }))
     }
@@ -464,7 +470,8 @@ impl Reader<'_> {
         }
         if let Some(query) = self.subquery()? {
             let (expr, depth) = Self::take(left);
-            let parts = vec![*expr, ExprNode::Subquery { query }];
+            let kind = SubqueryKind::Tested { operator: "=".to_owned() };
+            let parts = vec![*expr, ExprNode::Subquery { kind, query }];
             return Ok(Parsed { node: self.other_from(start, parts), depth: depth + 1 });
         }
         let (list, depth) = self.list_in_parentheses()?;
@@ -513,7 +520,7 @@ impl Reader<'_> {
     /// A subquery, a row, or an expression in parentheses.
     fn parenthesized(&mut self) -> Read<Parsed> {
         if let Some(query) = self.subquery()? {
-            return Ok(Parsed::leaf(ExprNode::Subquery { query }));
+            return Ok(Parsed::leaf(ExprNode::Subquery { kind: SubqueryKind::Scalar, query }));
         }
         let start = self.cursor.at;
         let nesting = self.nesting;
@@ -536,7 +543,7 @@ impl Reader<'_> {
                 // It was read once already: its SELECTs are not taken apart again at each parenthesis.
                 let (start, end) = self.cursor.skip_parenthesized()?;
                 let query = query::names(self.cursor.text, &self.cursor.tokens[start..end]);
-                Ok(Parsed::leaf(ExprNode::Subquery { query: Box::new(query) }))
+                Ok(Parsed::leaf(ExprNode::Subquery { kind: SubqueryKind::Unknown, query: Box::new(query) }))
             }
         }
     }
@@ -626,7 +633,9 @@ impl Reader<'_> {
                 self.cursor.at += 1;
                 let parsed = self.parenthesized()?;
                 return match parsed.node {
-                    ExprNode::Subquery { .. } => Ok(parsed),
+                    ExprNode::Subquery { query, .. } => {
+                        Ok(Parsed::leaf(ExprNode::Subquery { kind: SubqueryKind::Exists, query }))
+                    }
                     _ => self.cursor.unexpected("a subquery"),
                 };
             }
@@ -744,7 +753,7 @@ impl Reader<'_> {
         self.cursor.expect("ARRAY")?;
         if self.cursor.is_kind(Kind::LParen) {
             let query = self.whole_subquery()?;
-            let node = self.other_from(start, vec![ExprNode::Subquery { query }]);
+            let node = self.other_from(start, vec![ExprNode::Subquery { kind: SubqueryKind::Array, query }]);
             return Ok(Parsed { node, depth: 2 });
         }
         self.array_items()

@@ -4,7 +4,10 @@
 
 use std::ops::Range;
 
-use zdm_postgres::statement::{CommonTable, OutputColumn, Query, Select, SelectOutput, SelectSource, SourceKind};
+use zdm_postgres::expr::ExprNode;
+use zdm_postgres::statement::{
+    CommonTable, OutputColumn, Query, Select, SelectOutput, SelectSource, SetOperand, SetOperation, SourceKind,
+};
 use zdm_postgres::{Ident, QualifiedName, SqlExpr, Statement};
 
 use crate::cursor::{Cursor, identifier};
@@ -25,14 +28,11 @@ pub(crate) fn read(text: &str, tokens: &[Token], nesting: usize, query: &mut Que
     }
     let mut reader = Reader::new(Cursor::new(text, tokens), nesting, &mut query.modifies);
     let Some(selects) = reader.query().filter(|_| reader.cursor.is_at_end()) else { return };
-    let Reader { with, order, operations, .. } = reader;
+    let Reader { with, order, set_operation, .. } = reader;
     with.add_to(query);
     query.selects.extend(selects);
     query.order = order;
-    query.set_operation = match operations.as_slice() {
-        [first, others @ ..] if others.iter().all(|other| other == first) => Some(first),
-        _ => None,
-    };
+    query.set_operation = set_operation;
 }
 
 /// Values without names.
@@ -203,26 +203,71 @@ struct Reader<'t, 'm> {
     with: With,
     /// The order of a set operation.
     order: Vec<SqlExpr>,
-    /// Between the SELECTs.
-    operations: Vec<&'static str>,
+    set_operation: Option<SetOperation>,
     /// The changes of rows in its WITH clause, in their order, which were read already.
     modifies: std::slice::IterMut<'m, Statement>,
+}
+
+/// The operands with what stands between them; INTERSECT binds more than the others. `None` where it is one alone, or more
+/// than are told.
+fn set_operation(operands: Vec<SetOperand>, names: Vec<&'static str>) -> Option<SetOperation> {
+    if operands.len() > OPERANDS {
+        return None;
+    }
+    let mut operands = operands.into_iter();
+    // What stands left of the last operation that is no INTERSECT, with its name, and the operand behind it.
+    let (mut outer, mut current) = (None, operands.next()?);
+    for (name, operand) in names.into_iter().zip(operands) {
+        if name == "INTERSECT" {
+            current = between(name, current, operand);
+        } else {
+            let left = joined_to(outer, current);
+            outer = Some((left, name));
+            current = operand;
+        }
+    }
+    match joined_to(outer, current) {
+        SetOperand::Operation(operation) => Some(operation),
+        SetOperand::Select(_) => None,
+    }
+}
+
+fn joined_to(left: Option<(SetOperand, &'static str)>, right: SetOperand) -> SetOperand {
+    match left {
+        Some((left, name)) => between(name, left, right),
+        None => right,
+    }
+}
+
+fn between(name: &'static str, left: SetOperand, right: SetOperand) -> SetOperand {
+    SetOperand::Operation(SetOperation { name, left: Box::new(left), right: Box::new(right) })
+}
+
+/// The operation with its SELECTs so many places further.
+fn moved(operation: SetOperation, by: usize) -> SetOperation {
+    let side = |operand: SetOperand| {
+        Box::new(match operand {
+            SetOperand::Select(place) => SetOperand::Select(place + by),
+            SetOperand::Operation(operation) => SetOperand::Operation(moved(operation, by)),
+        })
+    };
+    SetOperation { name: operation.name, left: side(*operation.left), right: side(*operation.right) }
 }
 
 /// What ends a list of FROM or an expression of WHERE and HAVING.
 const CLAUSES: &[&str] =
     &["INTO", "FROM", "WHERE", "HAVING", "WINDOW", "UNION", "INTERSECT", "EXCEPT", "LIMIT", "OFFSET", "FETCH", "FOR"];
 
-/// Behind the expressions: what is in these names no column of another row.
-const TAIL: &[&str] = &["LIMIT", "OFFSET", "FETCH", "FOR"];
+/// How many operands of set operations are told one from another: what walks them recurses.
+const OPERANDS: usize = 64;
 
 /// Words that begin a join, so that no alias and no expression goes on.
 const JOINS: &[&str] = &["JOIN", "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "NATURAL"];
 
 impl<'t, 'm> Reader<'t, 'm> {
     fn new(cursor: Cursor<'t>, nesting: usize, modifies: &'m mut [Statement]) -> Self {
-        let (order, operations) = (Vec::new(), Vec::new());
-        Self { cursor, nesting, with: With::default(), order, operations, modifies: modifies.iter_mut() }
+        let (order, set_operation) = (Vec::new(), None);
+        Self { cursor, nesting, with: With::default(), order, set_operation, modifies: modifies.iter_mut() }
     }
 
     fn between(cursor: &Cursor<'t>, (start, end): (usize, usize), modifies: &'m mut [Statement]) -> Option<Self> {
@@ -235,27 +280,61 @@ impl<'t, 'm> Reader<'t, 'm> {
         if self.cursor.accept("WITH") {
             self.with()?;
         }
-        let mut selects = self.operand()?;
+        let (mut selects, first) = self.operand(0)?;
+        let (mut operands, mut operations) = (vec![first], Vec::new());
         while let Some(operation) = self.cursor.accept_any(&["UNION", "INTERSECT", "EXCEPT"]) {
-            self.operations.push(operation);
             self.cursor.accept_any(&["ALL", "DISTINCT"]);
-            selects.extend(self.operand()?);
+            let (more, operand) = self.operand(selects.len())?;
+            selects.extend(more);
+            operations.push(operation);
+            operands.push(operand);
         }
+        self.set_operation = set_operation(operands, operations);
         if self.cursor.accept_all(&["ORDER", "BY"]) {
             let order = self.expressions()?;
             match selects.as_mut_slice() {
-                [select] if self.operations.is_empty() => select.order = order,
+                [select] => select.order = order,
                 // The order of a set operation names its output columns.
                 _ => self.order = order,
             }
         }
-        if self.cursor.is("FOR") && !["UPDATE", "NO", "SHARE", "KEY"].iter().any(|word| self.cursor.is_nth(1, word)) {
-            return None;
+        let (limits, ties) = self.limits()?;
+        if let [select] = selects.as_mut_slice() {
+            select.limits.extend(limits);
+            select.ties |= ties;
         }
-        if self.cursor.is_any(TAIL) {
+        if self.cursor.is("FOR") {
+            if !["UPDATE", "NO", "SHARE", "KEY"].iter().any(|word| self.cursor.is_nth(1, word)) {
+                return None;
+            }
             self.cursor.at = self.cursor.tokens.len();
         }
         Some(selects)
+    }
+
+    /// `LIMIT n`, `OFFSET n ROWS`, `FETCH FIRST n ROWS ONLY | WITH TIES` in any order, and whether ties are among them.
+    fn limits(&mut self) -> Option<(Vec<(&'static str, SqlExpr)>, bool)> {
+        let (mut limits, mut ties) = (Vec::new(), false);
+        while let Some(word) = self.cursor.accept_any(&["LIMIT", "OFFSET", "FETCH"]) {
+            if word == "FETCH" {
+                self.cursor.accept_any(&["FIRST", "NEXT"])?;
+            }
+            let end = self.cursor.find_outside(|cursor, index| {
+                cursor.word_at(index, &["LIMIT", "OFFSET", "FETCH", "FOR", "ROW", "ROWS"])
+            });
+            let all = word == "LIMIT" && self.cursor.accept("ALL");
+            if !all && (word != "FETCH" || end > self.cursor.at) {
+                limits.push((if word == "OFFSET" { "OFFSET" } else { "LIMIT" }, self.expr(end)?));
+            }
+            self.cursor.accept_any(&["ROW", "ROWS"]);
+            if word == "FETCH" && !self.cursor.accept("ONLY") {
+                self.cursor.accept_all(&["WITH", "TIES"]).then_some(())?;
+                ties = true;
+            }
+        }
+        // OFFSET is looked up first.
+        limits.sort_by_key(|(word, _)| *word != "OFFSET");
+        Some((limits, ties))
     }
 
     fn with(&mut self) -> Option<()> {
@@ -299,20 +378,58 @@ impl<'t, 'm> Reader<'t, 'm> {
         (!query.selects.is_empty()).then_some(query)
     }
 
-    /// A SELECT, or a whole query in parentheses.
-    fn operand(&mut self) -> Option<Vec<Select>> {
+    /// A SELECT, VALUES, TABLE, or a whole query in parentheses; the first of its SELECTs gets that place.
+    fn operand(&mut self, place: usize) -> Option<(Vec<Select>, SetOperand)> {
         if self.cursor.is_kind(Kind::LParen) {
             let (start, end) = self.cursor.skip_parenthesized().ok()?;
             let query = self.nested(start, end)?;
-            self.operations.extend(query.set_operation);
+            let operand = match query.set_operation {
+                Some(operation) => SetOperand::Operation(moved(operation, place)),
+                None => SetOperand::Select(place),
+            };
             // An order inside the parentheses names what is inside.
-            return (query.with.is_empty() && query.order.is_empty()).then_some(query.selects);
+            return (query.with.is_empty() && query.order.is_empty()).then_some((query.selects, operand));
         }
-        if self.cursor.is("VALUES") || self.cursor.is("TABLE") {
-            return None;
+        let select = if self.cursor.accept("VALUES") {
+            self.values()?
+        } else if self.cursor.accept("TABLE") {
+            let mut select = Select { output: vec![SelectOutput::Star(None)], ..Select::default() };
+            self.source(&mut select)?;
+            select
+        } else {
+            self.cursor.expect("SELECT").ok()?;
+            self.select()?
+        };
+        Some((vec![select], SetOperand::Select(place)))
+    }
+
+    /// The rows behind VALUES.
+    fn values(&mut self) -> Option<Select> {
+        let mut rows = Vec::new();
+        loop {
+            let (start, end) = self.cursor.skip_parenthesized().ok()?;
+            let mut row = Vec::new();
+            let mut inside = Cursor { at: start, tokens: self.cursor.tokens.get(..end)?, ..self.cursor.clone() };
+            loop {
+                let from = inside.at;
+                inside.at = inside.find_outside(|cursor, index| cursor.tokens[index].kind == Kind::Comma);
+                let tokens = inside.tokens.get(from..inside.at).filter(|tokens| !tokens.is_empty())?;
+                row.push(expr::read_at(inside.text, tokens, self.nesting));
+                if !inside.accept_kind(Kind::Comma) {
+                    break;
+                }
+            }
+            rows.push(row);
+            if !self.cursor.accept_kind(Kind::Comma) {
+                break;
+            }
         }
-        self.cursor.expect("SELECT").ok()?;
-        self.select().map(|select| vec![select])
+        let named = |(place, expr): (usize, &SqlExpr)| {
+            let name = Some(Ident::from(format!("column{}", place + 1)));
+            SelectOutput::Column(OutputColumn { name, expr: expr.clone() })
+        };
+        let output = rows.first()?.iter().enumerate().map(named).collect();
+        Some(Select { output, rows, ..Select::default() })
     }
 
     fn select(&mut self) -> Option<Select> {
@@ -509,7 +626,7 @@ impl<'t, 'm> Reader<'t, 'm> {
     fn source(&mut self, select: &mut Select) -> Option<()> {
         let lateral = self.cursor.accept("LATERAL");
         let mut called = None;
-        let kind = if self.cursor.is_kind(Kind::LParen) {
+        let mut kind = if self.cursor.is_kind(Kind::LParen) {
             if !self.is_query() {
                 // A join in parentheses, which has no name of its own.
                 let nesting = self.nesting + OF_QUERY;
@@ -544,12 +661,18 @@ impl<'t, 'm> Reader<'t, 'm> {
                 let mut ahead = self.cursor.clone();
                 ahead.any_name().is_ok() && ahead.is_kind(Kind::LParen)
             });
+            let start = self.cursor.at;
             let name = if function { self.cursor.any_name().ok()? } else { self.cursor.name().ok()? };
             called = Some(name.name.clone());
             if function {
                 self.cursor.skip_parenthesized().ok()?;
-                self.cursor.accept_all(&["WITH", "ORDINALITY"]);
-                SourceKind::Unknown
+                let end = std::mem::replace(&mut self.cursor.at, start);
+                let call = self.expr(end)?;
+                let ordinality = self.cursor.accept_all(&["WITH", "ORDINALITY"]);
+                match &*call.node {
+                    ExprNode::Call { .. } => SourceKind::Function { call: Box::new(call), ordinality },
+                    _ => SourceKind::Unknown,
+                }
             } else {
                 self.cursor.accept_operator("*");
                 SourceKind::Relation(name)
@@ -562,14 +685,19 @@ impl<'t, 'm> Reader<'t, 'm> {
             if explicit && self.cursor.is_kind(Kind::LParen) {
                 // The columns of a function that returns any record.
                 self.cursor.skip_parenthesized().ok()?;
+                kind = SourceKind::Unknown;
             } else {
                 alias = Some(self.cursor.ident().ok()?);
                 if self.cursor.is_kind(Kind::LParen) {
-                    match kind {
-                        SourceKind::Unknown => {
-                            self.cursor.skip_parenthesized().ok()?;
+                    let mut behind = self.cursor.clone();
+                    let definitions = behind.skip_parenthesized().is_ok();
+                    match self.cursor.column_list() {
+                        Ok(names) => columns = names,
+                        Err(_) if definitions && matches!(kind, SourceKind::Function { .. } | SourceKind::Unknown) => {
+                            self.cursor.at = behind.at;
+                            kind = SourceKind::Unknown;
                         }
-                        _ => columns = self.cursor.column_list().ok()?,
+                        Err(_) => return None,
                     }
                 }
             }

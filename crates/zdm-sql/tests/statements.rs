@@ -188,7 +188,7 @@ fn create_table() {
         "CREATE TABLE t AS SELECT a, b AS c FROM u WITH NO DATA; CREATE TABLE t (x, y) AS TABLE u; SELECT a INTO TEMP x FROM t",
         r#"
         CreateTableAs{name:t, query:Query{text:"SELECT a, b AS c FROM u", relations:[u], columns:["a", "b"], qualified:[(None, "a"), (None, "b")], aliases:[("u", u)], output:[OutputColumn{name:"a", expr:"a"}, OutputColumn{name:"c", expr:"b"}], selects:[Select{output:[Column(OutputColumn{name:"a", expr:"a"}), Column(OutputColumn{name:"c", expr:"b"})], sources:[SelectSource{alias:"u", kind:Relation(u)}]}]}}
-        CreateTableAs{name:t, with_data:true, columns:["x", "y"], query:Query{text:"TABLE u", relations:[u], aliases:[("u", u)], star:true}}
+        CreateTableAs{name:t, with_data:true, columns:["x", "y"], query:Query{text:"TABLE u", relations:[u], aliases:[("u", u)], star:true, selects:[Select{output:[Star(None)], sources:[SelectSource{alias:"u", kind:Relation(u)}]}]}}
         CreateTableAs{name:x, persistence:Temporary, with_data:true, query:Query{text:"SELECT a INTO TEMP x FROM t", relations:[t], columns:["a"], qualified:[(None, "a")], aliases:[("t", t)], output:[OutputColumn{name:"a", expr:"a"}], selects:[Select{output:[Column(OutputColumn{name:"a", expr:"a"})], sources:[SelectSource{alias:"t", kind:Relation(t)}]}]}}
         "#,
     );
@@ -402,16 +402,16 @@ fn data() {
     check(
         "SELECT a.b AS c, count(*), d::int, e + 1 f FROM s.t a LEFT JOIN public.u ON a.x = u.x, generate_series(1, 2) g WHERE EXISTS (SELECT 1 FROM w) FOR UPDATE OF a SKIP LOCKED; TABLE t; VALUES (1), (2)",
         r#"
-        Select(Query{text:"SELECT a.b AS c, count(*), d::int, e + 1 f FROM s.t a LEFT JOIN public.u ON a.x = u.x, generate_series(1, 2) g WHERE EXISTS (SELECT 1 FROM w) FOR UPDATE OF a SKIP LOCKED", relations:[s.t, u, w], columns:["b", "d", "e", "x"], qualified:[("a", "b"), (None, "d"), (None, "e"), ("a", "x"), ("u", "x")], aliases:[("a", s.t), ("u", u), ("w", w)], functions:[count, generate_series], types:[int4], locked:[s.t], output:[OutputColumn{name:"c", expr:"a.b"}, OutputColumn{name:"count", expr:"count(*)"}, OutputColumn{name:"d", expr:"d::int"}, OutputColumn{name:"f", expr:"e + 1"}], selects:[Select{output:[Column(OutputColumn{name:"c", expr:"a.b"}), Column(OutputColumn{name:"count", expr:"count(*)"}), Column(OutputColumn{name:"d", expr:"d::int"}), Column(OutputColumn{name:"f", expr:"e + 1"})], sources:[SelectSource{alias:"a", aliased:true, kind:Relation(s.t)}, SelectSource{alias:"u", kind:Relation(u)}, SelectSource{alias:"g", aliased:true, kind:Unknown}], joins:[(0..2, "a.x = u.x")], predicate:"EXISTS (SELECT 1 FROM w)"}]})
-        Select(Query{text:"TABLE t", relations:[t], aliases:[("t", t)], star:true})
-        Select(Query{text:"VALUES (1), (2)", output:[OutputColumn{name:"column1", expr:"1"}]})
+        Select(Query{text:"SELECT a.b AS c, count(*), d::int, e + 1 f FROM s.t a LEFT JOIN public.u ON a.x = u.x, generate_series(1, 2) g WHERE EXISTS (SELECT 1 FROM w) FOR UPDATE OF a SKIP LOCKED", relations:[s.t, u, w], columns:["b", "d", "e", "x"], qualified:[("a", "b"), (None, "d"), (None, "e"), ("a", "x"), ("u", "x")], aliases:[("a", s.t), ("u", u), ("w", w)], functions:[count, generate_series], types:[int4], locked:[s.t], output:[OutputColumn{name:"c", expr:"a.b"}, OutputColumn{name:"count", expr:"count(*)"}, OutputColumn{name:"d", expr:"d::int"}, OutputColumn{name:"f", expr:"e + 1"}], selects:[Select{output:[Column(OutputColumn{name:"c", expr:"a.b"}), Column(OutputColumn{name:"count", expr:"count(*)"}), Column(OutputColumn{name:"d", expr:"d::int"}), Column(OutputColumn{name:"f", expr:"e + 1"})], sources:[SelectSource{alias:"a", aliased:true, kind:Relation(s.t)}, SelectSource{alias:"u", kind:Relation(u)}, SelectSource{alias:"g", aliased:true, kind:Function{call:"generate_series(1, 2)"}}], joins:[(0..2, "a.x = u.x")], predicate:"EXISTS (SELECT 1 FROM w)"}]})
+        Select(Query{text:"TABLE t", relations:[t], aliases:[("t", t)], star:true, selects:[Select{output:[Star(None)], sources:[SelectSource{alias:"t", kind:Relation(t)}]}]})
+        Select(Query{text:"VALUES (1), (2)", output:[OutputColumn{name:"column1", expr:"1"}], selects:[Select{output:[Column(OutputColumn{name:"column1", expr:"1"})], rows:[["1"], ["2"]]}]})
         "#,
     );
     check(
         "WITH t AS (SELECT * FROM t) SELECT * FROM t; WITH RECURSIVE r AS (SELECT 1 UNION ALL SELECT n FROM r) SELECT * FROM r; SELECT extract(year FROM d), trim(both FROM e), x IS DISTINCT FROM y FROM t",
         r#"
         Select(Query{text:"WITH t AS (SELECT * FROM t) SELECT * FROM t", relations:[t], aliases:[("t", t)], star:true, selects:[Select{output:[Star(None)], sources:[SelectSource{alias:"t", kind:Relation(t)}]}], with:[CommonTable{name:"t", query:Query{text:"", relations:[t], aliases:[("t", t)], star:true, selects:[Select{output:[Star(None)], sources:[SelectSource{alias:"t", kind:Relation(t)}]}]}}]})
-        Select(Query{text:"WITH RECURSIVE r AS (SELECT 1 UNION ALL SELECT n FROM r) SELECT * FROM r", columns:["n"], qualified:[(None, "n")], star:true, selects:[Select{output:[Star(None)], sources:[SelectSource{alias:"r", kind:Relation(r)}]}], with:[CommonTable{name:"r", query:Query{text:"", relations:[r], columns:["n"], qualified:[(None, "n")], aliases:[("r", r)], selects:[Select{output:[Column(OutputColumn{expr:"1"})]}, Select{output:[Column(OutputColumn{name:"n", expr:"n"})], sources:[SelectSource{alias:"r", kind:Relation(r)}]}], set_operation:"UNION"}}], recursive:true})
+        Select(Query{text:"WITH RECURSIVE r AS (SELECT 1 UNION ALL SELECT n FROM r) SELECT * FROM r", columns:["n"], qualified:[(None, "n")], star:true, selects:[Select{output:[Star(None)], sources:[SelectSource{alias:"r", kind:Relation(r)}]}], with:[CommonTable{name:"r", query:Query{text:"", relations:[r], columns:["n"], qualified:[(None, "n")], aliases:[("r", r)], selects:[Select{output:[Column(OutputColumn{expr:"1"})]}, Select{output:[Column(OutputColumn{name:"n", expr:"n"})], sources:[SelectSource{alias:"r", kind:Relation(r)}]}], set_operation:SetOperation{name:"UNION", left:Select(0), right:Select(1)}}}], recursive:true})
         Select(Query{text:"SELECT extract(year FROM d), trim(both FROM e), x IS DISTINCT FROM y FROM t", relations:[t], columns:["d", "e", "x", "y"], qualified:[(None, "d"), (None, "e"), (None, "x"), (None, "y")], aliases:[("t", t)], functions:[extract, btrim], output:[OutputColumn{name:"extract", expr:"extract(year FROM d)"}, OutputColumn{name:"btrim", expr:"trim(both FROM e)"}, OutputColumn{expr:"x IS DISTINCT FROM y"}], selects:[Select{output:[Column(OutputColumn{name:"extract", expr:"extract(year FROM d)"}), Column(OutputColumn{name:"btrim", expr:"trim(both FROM e)"}), Column(OutputColumn{expr:"x IS DISTINCT FROM y"})], sources:[SelectSource{alias:"t", kind:Relation(t)}]}]})
         "#,
     );
@@ -543,7 +543,7 @@ fn expressions() {
         ("a NOT IN (1, 2)", r#"InList{expr:Column{name:"a"}, list:[Number("1"), Number("2")], negated:true}"#),
         (
             "a IN (SELECT b FROM s.t)",
-            r#"Other{text:"a IN (SELECT b FROM s.t)", parts:[Column{name:"a"}, Subquery{query:Query{text:"", relations:[s.t], columns:["b"], qualified:[(None, "b")], aliases:[("t", s.t)], selects:[Select{output:[Column(OutputColumn{name:"b", expr:"b"})], sources:[SelectSource{alias:"t", kind:Relation(s.t)}]}]}}]}"#,
+            r#"Other{text:"a IN (SELECT b FROM s.t)", parts:[Column{name:"a"}, Subquery{kind:Tested{operator:"="}, query:Query{text:"", relations:[s.t], columns:["b"], qualified:[(None, "b")], aliases:[("t", s.t)], selects:[Select{output:[Column(OutputColumn{name:"b", expr:"b"})], sources:[SelectSource{alias:"t", kind:Relation(s.t)}]}]}}]}"#,
         ),
         (
             "a BETWEEN 1 AND 2 AND c",
@@ -599,7 +599,7 @@ fn expressions() {
         ("ARRAY[[1], [2]]", r#"Array([Array([Number("1")]), Array([Number("2")])])"#),
         (
             "ARRAY(SELECT 1 FROM t)",
-            r#"Other{text:"ARRAY(SELECT 1 FROM t)", parts:[Subquery{query:Query{text:"", relations:[t], aliases:[("t", t)], selects:[Select{output:[Column(OutputColumn{expr:"1"})], sources:[SelectSource{alias:"t", kind:Relation(t)}]}]}}]}"#,
+            r#"Other{text:"ARRAY(SELECT 1 FROM t)", parts:[Subquery{kind:Array, query:Query{text:"", relations:[t], aliases:[("t", t)], selects:[Select{output:[Column(OutputColumn{expr:"1"})], sources:[SelectSource{alias:"t", kind:Relation(t)}]}]}}]}"#,
         ),
         ("ROW(1, a)", r#"Row([Number("1"), Column{name:"a"}])"#),
         (
@@ -612,19 +612,19 @@ fn expressions() {
         ),
         (
             "EXISTS (SELECT 1 FROM t)",
-            r#"Subquery{query:Query{text:"", relations:[t], aliases:[("t", t)], selects:[Select{output:[Column(OutputColumn{expr:"1"})], sources:[SelectSource{alias:"t", kind:Relation(t)}]}]}}"#,
+            r#"Subquery{kind:Exists, query:Query{text:"", relations:[t], aliases:[("t", t)], selects:[Select{output:[Column(OutputColumn{expr:"1"})], sources:[SelectSource{alias:"t", kind:Relation(t)}]}]}}"#,
         ),
         (
             "NOT EXISTS (SELECT 1 FROM t)",
-            r#"Not(Subquery{query:Query{text:"", relations:[t], aliases:[("t", t)], selects:[Select{output:[Column(OutputColumn{expr:"1"})], sources:[SelectSource{alias:"t", kind:Relation(t)}]}]}})"#,
+            r#"Not(Subquery{kind:Exists, query:Query{text:"", relations:[t], aliases:[("t", t)], selects:[Select{output:[Column(OutputColumn{expr:"1"})], sources:[SelectSource{alias:"t", kind:Relation(t)}]}]}})"#,
         ),
         (
             "(SELECT max(a) FROM t)",
-            r#"Subquery{query:Query{text:"", relations:[t], columns:["a"], qualified:[(None, "a")], aliases:[("t", t)], functions:[max], selects:[Select{output:[Column(OutputColumn{name:"max", expr:"max(a)"})], sources:[SelectSource{alias:"t", kind:Relation(t)}]}]}}"#,
+            r#"Subquery{kind:Scalar, query:Query{text:"", relations:[t], columns:["a"], qualified:[(None, "a")], aliases:[("t", t)], functions:[max], selects:[Select{output:[Column(OutputColumn{name:"max", expr:"max(a)"})], sources:[SelectSource{alias:"t", kind:Relation(t)}]}]}}"#,
         ),
         (
             "((SELECT 1 FROM t) UNION (SELECT 2 FROM u))",
-            r#"Subquery{query:Query{text:"", relations:[t, u], aliases:[("t", t), ("u", u)]}}"#,
+            r#"Subquery{kind:Unknown, query:Query{text:"", relations:[t, u], aliases:[("t", t), ("u", u)]}}"#,
         ),
         ("COALESCE(a, 0)", r#"Call{function:coalesce, args:[Column{name:"a"}, Number("0")]}"#),
         ("EXTRACT(YEAR FROM a)", r#"Call{function:extract, args:[Text("year"), Column{name:"a"}]}"#),
@@ -785,7 +785,7 @@ fn what_looks_like_something_else() {
     // A recursive view reads itself, which is no relation yet.
     check(
         "CREATE RECURSIVE VIEW v (n) AS SELECT 1 UNION ALL SELECT n FROM v, t",
-        r#"CreateView{name:v, with_data:true, columns:["n"], query:Query{text:"SELECT 1 UNION ALL SELECT n FROM v, t", relations:[t], columns:["n"], qualified:[(None, "n")], aliases:[("v", v), ("t", t)], output:[OutputColumn{expr:"1"}], set_operation:"UNION"}}"#,
+        r#"CreateView{name:v, with_data:true, columns:["n"], query:Query{text:"SELECT 1 UNION ALL SELECT n FROM v, t", relations:[t], columns:["n"], qualified:[(None, "n")], aliases:[("v", v), ("t", t)], output:[OutputColumn{expr:"1"}]}}"#,
     );
     // Each name of a recursive list is visible in all of it; a plain list's only behind it.
     check(
@@ -853,6 +853,6 @@ fn merge() {
         "MERGE INTO t USING u ON t.a = CASE WHEN u.b THEN 1 ELSE 2 END WHEN MATCHED AND u.c = 'THEN DELETE' THEN DO NOTHING \
          WHEN MATCHED AND (CASE WHEN u.d THEN true END) THEN UPDATE SET a = CASE WHEN u.b THEN 1 END, (b, c) = (1, 2) \
          WHEN NOT MATCHED BY SOURCE THEN DELETE WHEN NOT MATCHED BY TARGET THEN INSERT (a, b) VALUES (1, 'WHEN') RETURNING *",
-        r#"Merge(Dml{table:t, columns:["a", "b", "c"], query:Query{text:"MERGE INTO t USING u ON t.a = CASE WHEN u.b THEN 1 ELSE 2 END WHEN MATCHED AND u.c = 'THEN DELETE' THEN DO NOTHING WHEN MATCHED AND (CASE WHEN u.d THEN true END) THEN UPDATE SET a = CASE WHEN u.b THEN 1 END, (b, c) = (1, 2) WHEN NOT MATCHED BY SOURCE THEN DELETE WHEN NOT MATCHED BY TARGET THEN INSERT (a, b) VALUES (1, 'WHEN') RETURNING *", relations:[u], columns:["a", "b", "c", "d"], qualified:[("t", "a"), ("u", "b"), ("u", "c"), ("u", "d"), (None, "b"), (None, "c")], aliases:[("u", u)], star:true, selects:[Select{changes:"MERGE", sources:[SelectSource{alias:"t", kind:Relation(t)}, SelectSource{alias:"u", kind:Relation(u)}], joins:[(0..2, "t.a = CASE WHEN u.b THEN 1 ELSE 2 END")]}, Select{changes:"MERGE WHEN conditions", sources:[SelectSource{alias:"t", kind:Relation(t)}, SelectSource{alias:"u", kind:Relation(u)}], predicate:"u.c = 'THEN DELETE'"}, Select{changes:"UPDATE", sources:[SelectSource{alias:"t", kind:Relation(t)}, SelectSource{alias:"u", kind:Relation(u)}]}, Select{changes:"MERGE WHEN conditions", sources:[SelectSource{alias:"t", kind:Relation(t)}, SelectSource{alias:"u", kind:Relation(u)}], predicate:"(CASE WHEN u.d THEN true END)"}, Select{changes:"UPDATE", output:[Column(OutputColumn{expr:"CASE WHEN u.b THEN 1 END"}), Column(OutputColumn{expr:"(1, 2)"})], sources:[SelectSource{alias:"t", kind:Relation(t)}, SelectSource{alias:"u", kind:Relation(u)}]}, Select{changes:"MERGE WHEN conditions", sources:[SelectSource{alias:"t", kind:Relation(t)}, SelectSource{alias:"u", kind:Relation(u), hidden:true}]}, Select{changes:"UPDATE", sources:[SelectSource{alias:"t", kind:Relation(t)}, SelectSource{alias:"u", kind:Relation(u), hidden:true}]}, Select{changes:"MERGE WHEN conditions", sources:[SelectSource{alias:"t", kind:Relation(t), hidden:true}, SelectSource{alias:"u", kind:Relation(u)}]}, Select{changes:"UPDATE", output:[Column(OutputColumn{expr:"1"}), Column(OutputColumn{expr:"'WHEN'"})], sources:[SelectSource{alias:"t", kind:Relation(t), hidden:true}, SelectSource{alias:"u", kind:Relation(u)}]}, Select{changes:"RETURNING", returning:[Star(None)], sources:[SelectSource{alias:"t", kind:Relation(t)}, SelectSource{alias:"u", kind:Relation(u)}]}]}, merge:[MergeClause{when:Matched, condition:true, action:Nothing}, MergeClause{when:Matched, condition:true, action:Update(["a", "b", "c"])}, MergeClause{when:NotMatchedBySource, by:true, action:Delete}, MergeClause{when:NotMatched, by:true, action:Insert(MergeInsert{columns:["a", "b"], given:[Given{value:true}, Given{value:true}]})}], merge_on:[("t", t, "a"), ("u", u, "b")]})"#,
+        r#"Merge(Dml{table:t, columns:["a", "b", "c"], query:Query{text:"MERGE INTO t USING u ON t.a = CASE WHEN u.b THEN 1 ELSE 2 END WHEN MATCHED AND u.c = 'THEN DELETE' THEN DO NOTHING WHEN MATCHED AND (CASE WHEN u.d THEN true END) THEN UPDATE SET a = CASE WHEN u.b THEN 1 END, (b, c) = (1, 2) WHEN NOT MATCHED BY SOURCE THEN DELETE WHEN NOT MATCHED BY TARGET THEN INSERT (a, b) VALUES (1, 'WHEN') RETURNING *", relations:[u], columns:["a", "b", "c", "d"], qualified:[("t", "a"), ("u", "b"), ("u", "c"), ("u", "d"), (None, "b"), (None, "c")], aliases:[("u", u)], star:true, selects:[Select{changes:"MERGE", sources:[SelectSource{alias:"t", kind:Relation(t)}, SelectSource{alias:"u", kind:Relation(u)}], joins:[(0..2, "t.a = CASE WHEN u.b THEN 1 ELSE 2 END")]}, Select{changes:"MERGE WHEN conditions", sources:[SelectSource{alias:"t", kind:Relation(t)}, SelectSource{alias:"u", kind:Relation(u)}], predicate:"u.c = 'THEN DELETE'"}, Select{changes:"UPDATE", sources:[SelectSource{alias:"t", kind:Relation(t)}, SelectSource{alias:"u", kind:Relation(u)}]}, Select{changes:"MERGE WHEN conditions", sources:[SelectSource{alias:"t", kind:Relation(t)}, SelectSource{alias:"u", kind:Relation(u)}], predicate:"(CASE WHEN u.d THEN true END)"}, Select{changes:"UPDATE", output:[Column(OutputColumn{expr:"CASE WHEN u.b THEN 1 END"}), Column(OutputColumn{expr:"(1, 2)"}), Column(OutputColumn{expr:"(1, 2)"})], sources:[SelectSource{alias:"t", kind:Relation(t)}, SelectSource{alias:"u", kind:Relation(u)}]}, Select{changes:"MERGE WHEN conditions", sources:[SelectSource{alias:"t", kind:Relation(t)}, SelectSource{alias:"u", kind:Relation(u), hidden:true}]}, Select{changes:"UPDATE", sources:[SelectSource{alias:"t", kind:Relation(t)}, SelectSource{alias:"u", kind:Relation(u), hidden:true}]}, Select{changes:"MERGE WHEN conditions", sources:[SelectSource{alias:"t", kind:Relation(t), hidden:true}, SelectSource{alias:"u", kind:Relation(u)}]}, Select{changes:"UPDATE", output:[Column(OutputColumn{expr:"1"}), Column(OutputColumn{expr:"'WHEN'"})], sources:[SelectSource{alias:"t", kind:Relation(t), hidden:true}, SelectSource{alias:"u", kind:Relation(u)}]}, Select{changes:"RETURNING", returning:[Star(None)], sources:[SelectSource{alias:"t", kind:Relation(t)}, SelectSource{alias:"u", kind:Relation(u)}]}]}, merge:[MergeClause{when:Matched, condition:true, action:Nothing}, MergeClause{when:Matched, condition:true, action:Update(["a", "b", "c"])}, MergeClause{when:NotMatchedBySource, by:true, action:Delete}, MergeClause{when:NotMatched, by:true, action:Insert(MergeInsert{columns:["a", "b"], given:[Given{value:true}, Given{value:true}]})}], merge_on:[("t", t, "a"), ("u", u, "b")]})"#,
     );
 }

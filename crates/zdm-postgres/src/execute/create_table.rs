@@ -1218,7 +1218,10 @@ impl Run {
 
     /// The output columns of a query where all of them are known.
     pub(super) fn query_columns(&self, query: &Query) -> Option<Vec<Column>> {
-        self.query_columns_at(query, 0)
+        let known = self.columns_of_query(query).and_then(|columns| {
+            columns.into_iter().map(|(name, data_type)| Some(plain_column(&name?, &data_type?))).collect()
+        });
+        known.or_else(|| self.query_columns_at(query, 0))
     }
 
     /// The names of a query's output columns; more often known than their types.
@@ -1233,13 +1236,18 @@ impl Run {
             };
             return (!query.output.is_empty()).then(|| query.output.iter().map(name).collect());
         }
-        self.names_of_selects(query)
+        self.columns_of_query(query)?.into_iter().map(|(name, _)| name).collect()
     }
 
     /// The columns of a table, or of a view as far as its query tells.
     pub(super) fn columns_of_relation(&self, name: &QualifiedName, depth: u8) -> Option<Vec<Column>> {
         if let Some(view) = self.catalog().view(name) {
             // Views over views end; only a broken history could make a circle of them.
+            let types = view.types.iter().cloned().collect::<Option<Vec<DataType>>>();
+            if let Some(types) = types.filter(|types| !types.is_empty() && types.len() == view.columns.len()) {
+                let columns = view.columns.iter().zip(&types);
+                return Some(columns.map(|(name, data_type)| plain_column(name, data_type)).collect());
+            }
             let columns = if depth < 16 { self.query_columns_at(&view.query, depth + 1)? } else { return None };
             if columns.len() != view.columns.len() {
                 return None;
@@ -1466,7 +1474,7 @@ impl Run {
 }
 
 /// The name of an output column that is given none.
-fn output_name(node: &ExprNode, version: crate::version::PgVersion) -> Ident {
+pub(super) fn output_name(node: &ExprNode, version: crate::version::PgVersion) -> Ident {
     Ident::new(naming::figure_name(node, version).map_or_else(|| "?column?".to_owned(), |(name, _)| name))
 }
 

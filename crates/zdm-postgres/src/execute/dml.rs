@@ -524,6 +524,9 @@ fn written_as(dml: &Dml, column: &Ident, is: &dyn Fn(&ExprNode) -> bool) -> bool
 
 /// Each column is set once.
 fn check_assignments(dml: &Dml) -> Step {
+    if dml.uneven {
+        return refuse("42601", "number of columns does not match number of values");
+    }
     // A part of a column may stand beside another part of it.
     if dml.query.words.contains(['[', '.']) {
         return Ok(());

@@ -437,6 +437,7 @@ impl Run {
                 materialized: false,
                 query: crate::statement::Query::default(),
                 columns: Vec::new(),
+                types: Vec::new(),
                 dependencies: Vec::new(),
                 read_only: false,
                 defaults: Vec::new(),
@@ -1032,7 +1033,7 @@ impl Run {
         expr.node.walk(&mut |node| match node {
             ExprNode::Call { function, .. } => condition.functions.push(function.clone()),
             ExprNode::Cast { data_type, .. } => condition.types.push(data_type.name.clone()),
-            ExprNode::Subquery { query } => {
+            ExprNode::Subquery { query, .. } => {
                 condition.functions.extend(query.functions.iter().cloned());
                 condition.types.extend(query.types.iter().cloned());
                 let found: Vec<QualifiedName> = query.relations.iter().filter_map(|name| self.find(name)).collect();

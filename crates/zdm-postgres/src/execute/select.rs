@@ -3,105 +3,36 @@
 //! The order is the server's (`transformSelectStmt`, `parse_relation.c`, `parse_agg.c`). Where a relation's columns are not
 //! known, nothing is refused that could be among them.
 
-use std::collections::BTreeSet;
+mod grouping;
+mod output;
+mod visible;
 
+use self::grouping::grouped_by;
+use self::output::InQuery;
+use self::visible::{
+    Around, Defined, Level, Meaning, Output, Seen, Visible, chain, check_alias, find_source, rename_first,
+};
 use super::{Run, Step, refuse};
-use crate::catalog::{ConstraintKind, Relation};
-use crate::data_type::DataType;
 use crate::expr::{ExprNode, SqlExpr};
 use crate::name::{Ident, QualifiedName};
-use crate::statement::{CommonTable, CreateFunction, Query, Select, SelectOutput, SelectSource, SourceKind};
-use crate::typing::{Columns, Mistake, Place, Scope, Value};
-use crate::volatility::Known;
-
-/// What FROM of one SELECT makes visible.
-#[derive(Debug, Default)]
-struct Level {
-    sources: Vec<Visible>,
-    /// Columns of several sources that are one column here.
-    merged: Vec<Ident>,
-    /// Any column may be such a one.
-    natural: bool,
-}
-
-impl Around<'_> {
-    /// What the items of WITH can name before the first of them is read.
-    fn starting(&self, query: &Query) -> Vec<Defined> {
-        let own = query.with.iter().filter(|_| query.recursive);
-        let own =
-            own.map(|table| Defined { name: table.name.clone(), columns: None, types: Vec::new(), silent: false });
-        self.defined.iter().cloned().chain(own).collect()
-    }
-
-    /// The nearest that is called so.
-    fn defined(&self, name: &QualifiedName) -> Option<&Defined> {
-        let called = |defined: &&Defined| name.schema.is_none() && defined.name == name.name;
-        self.defined.iter().rev().find(called)
-    }
-}
-
-impl Level {
-    /// Whether a column of several sources may be one here.
-    fn may_merge(&self, column: &Ident) -> bool {
-        self.natural || self.merged.contains(column)
-    }
-}
-
-#[derive(Debug)]
-struct Visible {
-    alias: Option<Ident>,
-    aliased: bool,
-    relation: Option<QualifiedName>,
-    /// `None` where they are not known.
-    columns: Option<Vec<Ident>>,
-    /// Of a query over tables, the types of its columns; empty where they are not known.
-    types: Vec<Option<DataType>>,
-    /// It is there, but cannot be named from here.
-    hidden: bool,
-    /// Its columns are named behind its own name alone: the old and the new row of a rule.
-    by_name: bool,
-}
-
-/// What WITH defines.
-#[derive(Clone, Debug)]
-struct Defined {
-    name: Ident,
-    /// `None` where they are not known.
-    columns: Option<Vec<Ident>>,
-    /// See [`Visible::types`].
-    types: Vec<Option<DataType>>,
-    /// A change of rows that returns nothing.
-    silent: bool,
-}
-
-/// What surrounds a query: the levels around it, the nearest last, and what WITH defines there.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Around<'a> {
-    levels: &'a [&'a Level],
-    defined: &'a [Defined],
-}
-
-/// What a name means.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Meaning {
-    /// A column of the source at that place of that level, counted from the nearest.
-    Column(usize, usize),
-    /// Something else, or not known.
-    Open,
-}
+use crate::statement::{
+    CommonTable, CreateFunction, Query, Select, SelectOutput, SetOperand, SetOperation, SourceKind,
+};
+use crate::typing::{Columns, Mistake, Place, Scope};
 
 impl Run {
     /// Refuses names that mean nothing, or more than one thing, and columns that are neither grouped nor aggregated.
     pub(super) fn check_names(&self, query: &Query) -> Step {
-        self.check_names_in(query, Around::default())
+        self.check_names_in(query, Around::nothing(&Seen::default())).map(|_| ())
     }
 
     /// The same of what WITH defines alone.
     pub(super) fn check_names_of_with(&self, query: &Query) -> Step {
-        self.check_with(query, Around::default()).map(|_| ())
+        self.check_with(query, Around::nothing(&Seen::default())).map(|_| ())
     }
 
-    fn check_names_in(&self, query: &Query, around: Around<'_>) -> Step {
+    /// The columns that it gives; `None` where they are not counted.
+    fn check_names_in(&self, query: &Query, around: Around<'_>) -> Step<Option<Vec<Output>>> {
         let defined;
         let around = if query.with.is_empty() {
             around
@@ -109,63 +40,103 @@ impl Run {
             defined = self.check_with(query, around)?;
             Around { defined: &defined, ..around }
         };
-        query.selects.iter().try_for_each(|select| self.check_select(select, around))?;
-        self.check_set_operation(query, around)
+        let mut columns = None;
+        let mut rest = query.selects.as_slice();
+        if let Some(operation) = &query.set_operation {
+            columns = self.check_operation(operation, query, around)?;
+            Self::check_common_order(query, columns.as_deref())?;
+            // What INSERT does with the rows is none of the operands.
+            let operands = rest.iter().take_while(|select| select.changes.is_none()).count();
+            rest = &rest[operands..];
+        }
+        for (place, select) in rest.iter().enumerate() {
+            let found = self.check_select(select, around)?;
+            if (place == 0 && query.set_operation.is_none()) || !select.returning.is_empty() {
+                columns = found;
+            }
+        }
+        Ok(columns)
     }
 
-    /// `transformSetOperationStmt`: as many columns on each side, and an order by their names.
-    fn check_set_operation(&self, query: &Query, around: Around<'_>) -> Step {
-        let [first, others @ ..] = query.selects.as_slice() else { return Ok(()) };
-        let count = |select: &Select| self.names_of_list(&select.output, select, around).map(|names| names.len());
-        if let (Some(operation), Some(columns)) = (query.set_operation, count(first))
-            // What INSERT does with the rows is none of the operands.
-            && others.iter().filter(|other| other.changes.is_none()).any(|other| {
-                count(other).is_some_and(|others| others != columns)
-            })
-        {
-            return refuse("42601", format!("each {operation} query must have the same number of columns"));
-        }
-        let Some(names) = self.names_of_list(&first.output, first, around) else { return Ok(()) };
+    /// What a set operation is sorted by is named among its columns.
+    fn check_common_order(query: &Query, columns: Option<&[Output]>) -> Step {
+        let Some(columns) = columns else { return Ok(()) };
         for item in &query.order {
-            if let ExprNode::Column { qualifier: None, name } = &*item.node
-                && !names.contains(&Some(name.clone()))
-            {
-                return refuse("42703", format!("column \"{name}\" does not exist"));
+            match &*item.node {
+                ExprNode::Column { qualifier: None, name } => {
+                    let may_be = |column: &Output| column.name.is_none() || column.is(name);
+                    if !columns.iter().any(may_be) {
+                        return refuse("42703", format!("column \"{name}\" does not exist"));
+                    }
+                }
+                ExprNode::Number(number) if number.parse::<usize>().is_ok_and(|place| place > columns.len()) => {
+                    return refuse("42P10", format!("ORDER BY position {number} is not in select list"));
+                }
+                _ => {}
             }
         }
         Ok(())
     }
 
-    fn check_with(&self, query: &Query, around: Around<'_>) -> Step<Vec<Defined>> {
-        self.define(query, around, |table, within| self.check_names_in(&table.query, within))
-    }
-
     /// What WITH defines, beside what is defined around it. Each item sees those before it; with RECURSIVE all of them, and
     /// itself.
-    fn define(
-        &self,
-        query: &Query,
-        around: Around<'_>,
-        check: impl Fn(&CommonTable, Around<'_>) -> Step,
-    ) -> Step<Vec<Defined>> {
+    fn check_with(&self, query: &Query, around: Around<'_>) -> Step<Vec<Defined>> {
         let mut defined = around.starting(query);
         for table in &query.with {
             let within = Around { defined: &defined, ..around };
-            check(table, within)?;
-            let columns = self.names_of_common_table(table, within);
-            let types = self.types_over_tables(&table.query, within);
-            defined.push(Defined { name: table.name.clone(), columns, types, silent: table.silent });
+            let recursive = table.query.set_operation.as_ref().filter(|_| query.recursive);
+            let columns = match recursive {
+                Some(operation) if operation.name == "UNION" && table.query.with.is_empty() => {
+                    self.check_recursive(table, operation, within)?
+                }
+                _ => self.check_names_in(&table.query, within)?,
+            };
+            let columns = renamed(columns, table);
+            defined.push(Defined { name: table.name.clone(), columns, silent: table.silent });
         }
         Ok(defined)
     }
 
-    fn names_of_common_table(&self, table: &CommonTable, around: Around<'_>) -> Option<Vec<Ident>> {
-        let mut columns = self.names_of_query(&table.query, around)?;
-        rename_first(&mut columns, &table.columns);
-        Some(columns)
+    /// The first side says of which types the columns are that the other one sees (`analyzeCTE`).
+    fn check_recursive(
+        &self,
+        table: &CommonTable,
+        operation: &SetOperation,
+        around: Around<'_>,
+    ) -> Step<Option<Vec<Output>>> {
+        let refers = table.query.relations.iter().any(|name| name.schema.is_none() && name.name == table.name);
+        let SetOperand::Select(first) = &*operation.left else { return self.check_names_in(&table.query, around) };
+        let Some(first) = table.query.selects.get(*first).filter(|_| refers) else {
+            return self.check_names_in(&table.query, around);
+        };
+        let columns = output::settled(self.check_select(first, around)?);
+        let own = Defined { name: table.name.clone(), columns: renamed(columns.clone(), table), silent: false };
+        let defined: Vec<Defined> = around.defined.iter().cloned().chain([own]).collect();
+        let all = self.check_names_in(&table.query, Around { defined: &defined, ..around })?;
+        let (Some(columns), Some(all)) = (columns, all) else { return Ok(None) };
+        for (place, (first, all)) in columns.iter().zip(&all).enumerate() {
+            if let (Some(first), Some(all)) = (first.value.known(), all.value.known())
+                && first.name != all.name
+            {
+                let (name, place) = (&table.name, place + 1);
+                let (first, all) = (self.visible(first), self.visible(all));
+                let message = format!(
+                    "recursive query \"{name}\" column {place} has type {first} in non-recursive term but type {all} overall"
+                );
+                return refuse("42804", message);
+            }
+        }
+        Ok(Some(columns))
     }
 
-    fn check_select(&self, select: &Select, around: Around<'_>) -> Step {
+    /// The columns that it gives, or that its RETURNING does.
+    fn check_select(&self, select: &Select, around: Around<'_>) -> Step<Option<Vec<Output>>> {
+        if !select.rows.is_empty() {
+            return self.check_values(select, around);
+        }
+        if select.ties && select.order.is_empty() {
+            return refuse("42601", "WITH TIES cannot be specified without ORDER BY clause");
+        }
         let mut level = Level { merged: select.merged.clone(), natural: select.natural, ..Level::default() };
         let mut joins = select.joins.iter().peekable();
         for source in &select.sources {
@@ -178,7 +149,11 @@ impl Run {
                 let name = &defined.name;
                 return refuse("0A000", format!("WITH query \"{name}\" does not have a RETURNING clause"));
             }
-            let visible = self.seen(source, around);
+            if let SourceKind::Function { call, .. } = &source.kind {
+                self.check_called(&call.node, &level, around)?;
+                self.refuse_aggregates(&call.node, "functions in FROM", &level, around)?;
+            }
+            let visible = self.visible_source(source, &level, around);
             // The row that was to be inserted stands beside whatever the target is called.
             if select.changes.is_none() || !source.is_excluded() {
                 check_alias(&level, &visible)?;
@@ -186,11 +161,12 @@ impl Run {
             level.sources.push(visible);
             while let Some((seen, condition)) = joins.next_if(|(seen, _)| seen.end == level.sources.len()) {
                 // A join sees what it joins; the other items of FROM are there, and are not seen.
+                let hidden: Vec<bool> = level.sources.iter().map(|source| source.hidden).collect();
                 for source in &mut level.sources[..seen.start] {
                     source.hidden = true;
                 }
                 let checked = self.check_condition(&condition.node, "JOIN/ON", &level, around);
-                level.sources[..seen.start].iter_mut().for_each(|source| source.hidden = false);
+                level.sources.iter_mut().zip(hidden).for_each(|(source, hidden)| source.hidden = hidden);
                 checked?;
                 self.refuse_aggregates(&condition.node, "JOIN conditions", &level, around)?;
             }
@@ -200,9 +176,12 @@ impl Run {
         if select.changes.is_some() {
             self.check_predicate(select, &level, around)?;
             self.check_returning(select, &mut level, around)?;
-            return self.check_output(select, &level, around);
+            self.check_output(select, &level, around)?;
+            let list = if select.returning.is_empty() { &select.output } else { &select.returning };
+            return Ok(self.columns_of_list(list, &level, around));
         }
         self.check_output(select, &level, around)?;
+        let columns = self.columns_of_list(&select.output, &level, around);
         self.check_predicate(select, &level, around)?;
         if let Some(having) = &select.having {
             self.check_condition(&having.node, "HAVING", &level, around)?;
@@ -222,7 +201,40 @@ impl Run {
         self.check_distinct(select, &level, around)?;
         check_distinct_on(select)?;
         self.check_sortable(select, &level, around)?;
-        self.check_grouping(select, &level, around)
+        self.check_limits(select, &level, around)?;
+        self.check_grouping(select, &level, around)?;
+        Ok(columns)
+    }
+
+    /// A function in FROM. `unnest` takes several arrays there, each for a column of its own.
+    fn check_called(&self, node: &ExprNode, level: &Level, around: Around<'_>) -> Step {
+        match node {
+            ExprNode::Call { function, args, .. } if function.name == "unnest" && args.len() > 1 => {
+                args.iter().try_for_each(|arg| self.check_value(arg, level, around))
+            }
+            node => self.check_value(node, level, around),
+        }
+    }
+
+    /// `transformLimitClause`: a number that no row decides.
+    fn check_limits(&self, select: &Select, level: &Level, around: Around<'_>) -> Step {
+        for (word, limit) in &select.limits {
+            self.check_value(&limit.node, level, around)?;
+            self.refuse_aggregates(&limit.node, word, level, around)?;
+            let mistake = self.typed(&limit.node, level, around, |scope| scope.need_number(&limit.node, word));
+            mistake?;
+            let mut own = false;
+            limit.node.walk(&mut |node| {
+                if let ExprNode::Column { qualifier, name } = node {
+                    let meaning = self.meaning(qualifier.as_ref(), name, &chain(level, around));
+                    own |= matches!(meaning, Ok(Meaning::Column(0, _)));
+                }
+            });
+            if own {
+                return refuse("42P10", format!("argument of {word} must not contain variables"));
+            }
+        }
+        Ok(())
     }
 
     /// `findTargetlistEntrySQL92`: an item of ORDER BY or GROUP BY may be the name of an output column.
@@ -240,8 +252,8 @@ impl Run {
             };
             let stars = clause == "ORDER BY" && select.output.iter().any(|one| matches!(one, SelectOutput::Star(_)));
             let in_star = || {
-                let names = self.names_of_list(&select.output, select, around);
-                names.is_none_or(|names| names.contains(&Some(name.clone())))
+                let columns = self.columns_of_list(&select.output, level, around);
+                columns.is_none_or(|columns| columns.iter().any(|column| column.name.is_none() || column.is(name)))
             };
             select.output.iter().any(named) || (stars && in_star())
         };
@@ -275,7 +287,7 @@ impl Run {
                 Some(_) => return None,
                 None => (qualifier, name),
             };
-            let data_type = self.column_type(qualifier.as_ref(), name, &levels)?;
+            let data_type = self.type_of_column(qualifier.as_ref(), name, &levels)?;
             let data_type = crate::cast::base_type(self.catalog(), &data_type);
             ["json", "xml", "jsonpath", "point", "box", "polygon", "path", "lseg", "line", "circle"]
                 .iter()
@@ -354,7 +366,6 @@ impl Run {
                     aliased: true,
                     relation: relation.clone(),
                     columns: columns.clone(),
-                    types: Vec::new(),
                     hidden: false,
                     by_name: true,
                 })
@@ -413,14 +424,15 @@ impl Run {
     /// The condition of a policy, which names the columns of its table.
     pub(super) fn check_names_of_condition(&self, node: &ExprNode, table: &QualifiedName) -> Step {
         let level = Level { sources: vec![self.row_of(table, &table.name, false)], ..Level::default() };
-        self.check_expr(node, &level, Around::default())
+        self.check_expr(node, &level, Around::nothing(&Seen::default()))
     }
 
     /// The query of a rule's action, beside the old and the new row.
     pub(super) fn check_names_of_action(&self, query: &Query, table: &QualifiedName, event: &str) -> Step {
         let sources = ["old", "new"].map(|row| self.row_of(table, &Ident::new(row), true)).into();
         let level = Level { sources, ..Level::default() };
-        self.check_names_in(query, Around { levels: &[&level], defined: &[] })?;
+        let seen = Seen::default();
+        self.check_names_in(query, Around { levels: &[&level], defined: &[], seen: &seen })?;
         let uses = |row: &str| {
             query.qualified.iter().any(|(qualifier, _)| qualifier.as_ref().is_some_and(|name| *name == row))
         };
@@ -433,22 +445,14 @@ impl Run {
 
     /// A query of a function's body. What is no column may be a parameter, by itself or behind the function's name.
     pub(super) fn check_names_of_body(&self, query: &Query, function: &CreateFunction) -> Step {
-        let named = |alias: &Ident, columns: Option<Vec<Ident>>| Visible {
-            alias: Some(alias.clone()),
-            aliased: true,
-            relation: None,
-            by_name: columns.is_none(),
-            types: Vec::new(),
-            columns,
-            hidden: false,
-        };
         let parameters: Vec<Ident> = function.argument_names.iter().flatten().cloned().collect();
-        let own = named(&function.name.name, Some(parameters.clone()));
+        let own = Visible::named(&function.name.name, Some(parameters.clone()));
         // A field of a parameter's value is written like a column.
-        let fields = parameters.iter().map(|parameter| named(parameter, None));
+        let fields = parameters.iter().map(|parameter| Visible { by_name: true, ..Visible::named(parameter, None) });
         let sources = if parameters.is_empty() { Vec::new() } else { std::iter::once(own).chain(fields).collect() };
         let level = Level { sources, natural: true, ..Level::default() };
-        self.check_names_in(query, Around { levels: &[&level], defined: &[] })
+        let seen = Seen::default();
+        self.check_names_in(query, Around { levels: &[&level], defined: &[], seen: &seen }).map(|_| ())
     }
 
     fn row_of(&self, table: &QualifiedName, alias: &Ident, by_name: bool) -> Visible {
@@ -456,8 +460,7 @@ impl Run {
             alias: Some(alias.clone()),
             aliased: by_name,
             relation: Some(table.clone()),
-            columns: self.names_of_relation(table),
-            types: Vec::new(),
+            columns: self.columns_seen(table),
             hidden: false,
             by_name,
         }
@@ -465,113 +468,16 @@ impl Run {
 
     /// A query in FROM sees what is around this one, and the items before it only if it is LATERAL.
     fn check_source_query(&self, query: &Query, lateral: bool, level: &mut Level, around: Around<'_>) -> Step {
+        let hidden: Vec<bool> = level.sources.iter().map(|source| source.hidden).collect();
         for source in &mut level.sources {
-            source.hidden = !lateral;
+            source.hidden |= !lateral;
         }
         // What NATURAL and USING merge is not asked for from inside.
         let levels: Vec<&Level> = around.levels.iter().copied().chain([&*level]).collect();
-        let checked = self.check_names_in(query, Around { levels: &levels, defined: around.defined });
-        level.sources.iter_mut().for_each(|source| source.hidden = false);
-        checked
-    }
-
-    fn seen(&self, source: &SelectSource, around: Around<'_>) -> Visible {
-        let mut visible = Visible {
-            alias: source.alias.clone(),
-            aliased: source.aliased,
-            relation: None,
-            columns: None,
-            types: Vec::new(),
-            hidden: source.hidden,
-            by_name: false,
-        };
-        match &source.kind {
-            SourceKind::Relation(name) => {
-                if let Some(defined) = around.defined(name) {
-                    visible.columns.clone_from(&defined.columns);
-                    visible.types.clone_from(&defined.types);
-                } else {
-                    visible.relation = self.find(name);
-                    visible.columns = visible.relation.as_ref().and_then(|name| self.names_of_relation(name));
-                }
-            }
-            SourceKind::Query { query, .. } => {
-                visible.columns = self.names_of_query(query, around);
-                visible.types = self.types_over_tables(query, around);
-            }
-            SourceKind::Unknown => {}
-        }
-        if let Some(columns) = &mut visible.columns {
-            rename_first(columns, &source.columns);
-        }
-        visible
-    }
-
-    fn names_of_relation(&self, name: &QualifiedName) -> Option<Vec<Ident>> {
-        match self.catalog().relation(name)? {
-            Relation::Table(table) if !table.assumed && !table.uncertain => {
-                Some(table.columns.iter().map(|column| column.name.clone()).collect())
-            }
-            Relation::View(view) if !view.columns.is_empty() => Some(view.columns.clone()),
-            _ => None,
-        }
-    }
-
-    /// The types of what a query gives, or of the values of an UPDATE, in order, each where it is known and no literal;
-    /// `None` where the columns are not counted.
-    pub(super) fn types_of_values(&self, query: &Query) -> Option<Vec<Option<DataType>>> {
-        let mut selects = query.selects.iter().filter(|select| matches!(select.changes, None | Some("UPDATE")));
-        let (Some(select), None) = (selects.next(), selects.next()) else { return None };
-        let defined = self.define(query, Around::default(), |_, _| Ok(())).ok()?;
-        let around = Around { levels: &[], defined: &defined };
-        let level = Level {
-            sources: select.sources.iter().map(|source| self.seen(source, around)).collect(),
-            merged: select.merged.clone(),
-            natural: select.natural,
-        };
-        let levels = chain(&level, around);
-        self.types_of_list(&select.output, &levels)
-    }
-
-    /// What a query's columns are called, as far as its SELECT was read.
-    pub(super) fn names_of_selects(&self, query: &Query) -> Option<Vec<Ident>> {
-        self.names_of_query(query, Around::default())
-    }
-
-    /// The output columns of a query in FROM, which the first of its SELECTs names.
-    fn names_of_query(&self, query: &Query, around: Around<'_>) -> Option<Vec<Ident>> {
-        let returns = query.selects.iter().find(|select| !select.returning.is_empty());
-        let select = returns.or(query.selects.first())?;
-        let list = if select.changes.is_some() { &select.returning } else { &select.output };
-        if list.is_empty() {
-            return None;
-        }
-        // Whether it is right is asked where it stands.
-        let defined = self.define(query, around, |_, _| Ok(())).ok()?;
-        let around = Around { defined: &defined, ..around };
-        self.names_of_list(list, select, around)?.into_iter().collect()
-    }
-
-    /// What the columns of a list are called, where that is known of one; `None` where it is not known how many there are.
-    fn names_of_list(&self, list: &[SelectOutput], select: &Select, around: Around<'_>) -> Option<Vec<Option<Ident>>> {
-        let mut names = Vec::new();
-        for output in list {
-            match output {
-                SelectOutput::Column(column) => names.push(column.name.clone()),
-                SelectOutput::Star(qualifier) => {
-                    // Merged columns stand once, and first.
-                    if select.natural || !select.merged.is_empty() {
-                        return None;
-                    }
-                    for source in &select.sources {
-                        if qualifier.is_none() || source.alias == *qualifier {
-                            names.extend(self.seen(source, around).columns?.into_iter().map(Some));
-                        }
-                    }
-                }
-            }
-        }
-        Some(names)
+        let checked = self.check_names_in(query, Around { levels: &levels, ..around });
+        level.sources.iter_mut().zip(hidden).for_each(|(source, hidden)| source.hidden = hidden);
+        around.seen.keep(query, checked?);
+        Ok(())
     }
 
     /// The names of an expression, and its operators and functions for values of these types.
@@ -592,77 +498,16 @@ impl Run {
         around: Around<'_>,
         read: impl Fn(&Scope<'_>) -> Result<(), Mistake>,
     ) -> Step {
-        if matches!(node, ExprNode::Number(_) | ExprNode::Text(_) | ExprNode::Other { .. }) {
+        if matches!(node, ExprNode::Number(_) | ExprNode::Text(_)) {
             return Ok(());
         }
         let levels = chain(level, around);
-        let columns = |qualifier: Option<&Ident>, name: &Ident| self.column_type(qualifier, name, &levels);
-        let scope = self.scope_of(Columns::Sources(&columns), Place::Query);
+        let sources = InQuery { run: self, levels: &levels, seen: around.seen };
+        let scope = self.scope_of(Columns::Sources(&sources), Place::Query);
         match read(&scope) {
             Ok(()) => Ok(()),
             Err((sqlstate, message)) => refuse(sqlstate, message),
         }
-    }
-
-    /// The type of a table's column that the name means.
-    fn column_type(&self, qualifier: Option<&Ident>, name: &Ident, levels: &[&Level]) -> Option<DataType> {
-        let Ok(Meaning::Column(up, place)) = self.meaning(qualifier, name, levels) else { return None };
-        self.type_in_source(&levels[up].sources[place], name)
-    }
-
-    fn type_in_source(&self, source: &Visible, name: &Ident) -> Option<DataType> {
-        let columns = source.columns.as_ref()?;
-        let place = columns.iter().position(|column| column == name)?;
-        let Some(relation) = &source.relation else { return source.types.get(place)?.clone() };
-        let table = self.catalog().table(relation).filter(|table| !table.is_vague())?;
-        (columns.len() == table.columns.len()).then(|| Some(table.columns.get(place)?.data_type.clone()))?
-    }
-
-    /// The types of the columns of a query over tables alone: those of queries inside queries are not followed, so that
-    /// depth costs nothing. Empty where it is none.
-    fn types_over_tables(&self, query: &Query, around: Around<'_>) -> Vec<Option<DataType>> {
-        let [select] = query.selects.as_slice() else { return Vec::new() };
-        let is_table = |source: &SelectSource| match &source.kind {
-            SourceKind::Relation(name) => around.defined(name).is_none(),
-            SourceKind::Query { .. } | SourceKind::Unknown => false,
-        };
-        if !query.with.is_empty() || !select.sources.iter().all(is_table) {
-            return Vec::new();
-        }
-        let level = Level {
-            sources: select.sources.iter().map(|source| self.seen(source, around)).collect(),
-            merged: select.merged.clone(),
-            natural: select.natural,
-        };
-        let list = if select.changes.is_some() { &select.returning } else { &select.output };
-        self.types_of_list(list, &chain(&level, Around::default())).unwrap_or_default()
-    }
-
-    /// `None` where the columns are not counted.
-    fn types_of_list(&self, list: &[SelectOutput], levels: &[&Level]) -> Option<Vec<Option<DataType>>> {
-        let columns = |qualifier: Option<&Ident>, name: &Ident| self.column_type(qualifier, name, levels);
-        let scope = self.scope_of(Columns::Sources(&columns), Place::Query);
-        let level = levels.first()?;
-        let mut types = Vec::new();
-        for output in list {
-            match output {
-                SelectOutput::Star(_) if level.natural || !level.merged.is_empty() => return None,
-                SelectOutput::Star(qualifier) => {
-                    for source in level.sources.iter().filter(|one| qualifier.is_none() || one.alias == *qualifier) {
-                        let names = source.columns.as_ref()?;
-                        types.extend(names.iter().map(|name| self.type_in_source(source, name)));
-                    }
-                }
-                SelectOutput::Column(column) => types.push(match &*column.expr.node {
-                    ExprNode::Column { qualifier, name } => self.column_type(qualifier.as_ref(), name, levels),
-                    node => match scope.read(node) {
-                        Ok(Value::Known(data_type)) => Some(data_type),
-                        _ => None,
-                    },
-                }),
-            }
-        }
-        Some(types)
     }
 
     /// Every name in the expression means one thing, and so do those in its queries.
@@ -671,9 +516,11 @@ impl Run {
             ExprNode::Column { qualifier, name } => {
                 self.meaning(qualifier.as_ref(), name, &chain(level, around)).map(|_| ())
             }
-            ExprNode::Subquery { query } => {
+            ExprNode::Subquery { query, .. } => {
                 let levels: Vec<&Level> = around.levels.iter().copied().chain([level]).collect();
-                self.check_names_in(query, Around { levels: &levels, defined: around.defined })
+                let columns = self.check_names_in(query, Around { levels: &levels, ..around })?;
+                around.seen.keep(query, columns);
+                Ok(())
             }
             // Words of a form that is not read look like columns.
             ExprNode::Other { parts, words: true, .. } => {
@@ -683,254 +530,6 @@ impl Run {
             node => node.children().into_iter().try_for_each(|child| self.check_expr(child, level, around)),
         }
     }
-
-    /// `colNameToVar` and `scanNSItemForColumn`.
-    fn meaning(&self, qualifier: Option<&Ident>, name: &Ident, levels: &[&Level]) -> Step<Meaning> {
-        if super::create_table::is_system_column(name) {
-            return Ok(Meaning::Open);
-        }
-        let Some(qualifier) = qualifier else { return meaning_of_bare(name, levels) };
-        let Some((up, place)) = find_source(qualifier, levels)? else { return Ok(Meaning::Open) };
-        let source = &levels[up].sources[place];
-        match &source.columns {
-            Some(columns) if columns.contains(name) => Ok(Meaning::Column(up, place)),
-            // A schema before the name, which is not kept, may tell it from another one.
-            Some(_) if is_called_twice(qualifier, levels) => Ok(Meaning::Open),
-            // A function of the row is called like a column.
-            Some(_) if !self.may_be_function(name) => {
-                refuse("42703", format!("column {qualifier}.{name} does not exist"))
-            }
-            _ => Ok(Meaning::Open),
-        }
-    }
-
-    fn may_be_function(&self, name: &Ident) -> bool {
-        let function = QualifiedName::as_written(None, name.clone());
-        self.find_function(&function).is_some()
-            || self.function_volatility(&function, 1) != Known::Unknown
-            || crate::cast::is_builtin_type(name.as_str(), self.version)
-            || self.find_type(&function).is_some()
-    }
-
-    // Grouping
-
-    /// Whether an aggregate of this level stands in the expression: one over its columns, or over none at all.
-    fn has_own_aggregate(&self, node: &ExprNode, level: &Level, around: Around<'_>) -> bool {
-        match node {
-            ExprNode::Call { function, args, .. }
-                if crate::typing::is_aggregate(function) && self.find_function(function).is_none() =>
-            {
-                let (mut own, mut outer) = (false, false);
-                for arg in args {
-                    arg.walk(&mut |node| {
-                        if let ExprNode::Column { qualifier, name } = node {
-                            match self.meaning(qualifier.as_ref(), name, &chain(level, around)) {
-                                Ok(Meaning::Column(0, _)) => own = true,
-                                _ => outer = true,
-                            }
-                        }
-                    });
-                }
-                own || !outer
-            }
-            // With DISTINCT, ORDER BY or FILTER it is one, with OVER it is none.
-            ExprNode::Other { text, parts, .. } => {
-                let call = parts.first().filter(|part| matches!(part, ExprNode::Call { args, .. } if !args.is_empty()));
-                call.is_some_and(|call| {
-                    !text.to_ascii_lowercase().contains("over") && self.has_own_aggregate(call, level, around)
-                })
-            }
-            ExprNode::Subquery { .. } => false,
-            node => node.children().into_iter().any(|child| self.has_own_aggregate(child, level, around)),
-        }
-    }
-
-    /// `parseCheckAggregates`: a column of this level stands in GROUP BY, in an aggregate, or beside the key of its table.
-    fn check_grouping(&self, select: &Select, level: &Level, around: Around<'_>) -> Step {
-        let outputs = || {
-            select.output.iter().filter_map(|output| match output {
-                SelectOutput::Column(column) => Some(column),
-                SelectOutput::Star(_) => None,
-            })
-        };
-        let aggregated = select.groups
-            || select.having.is_some()
-            || outputs().any(|column| self.has_own_aggregate(&column.expr.node, level, around))
-            || select.order.iter().any(|item| self.has_own_aggregate(&item.node, level, around));
-        if !aggregated {
-            return Ok(());
-        }
-        let mut grouping = Grouping::default();
-        for item in &select.group {
-            self.group_by(&item.node, select, level, around, &mut grouping);
-        }
-        for (place, source) in level.sources.iter().enumerate() {
-            if source.relation.as_ref().is_some_and(|table| self.is_keyed(table, place, &grouping)) {
-                grouping.whole.insert(place);
-            }
-        }
-        for output in &select.output {
-            match output {
-                SelectOutput::Column(column) => {
-                    self.check_grouped(&column.expr.node, level, around, &grouping, true)?;
-                }
-                SelectOutput::Star(qualifier) => {
-                    for (place, source) in level.sources.iter().enumerate() {
-                        if qualifier.is_some() && source.alias != *qualifier {
-                            continue;
-                        }
-                        let side_by_side = select.merged.is_empty() && !select.natural;
-                        let (Some(columns), true) = (&source.columns, side_by_side) else { return Ok(()) };
-                        columns.iter().try_for_each(|column| grouping.check(level, place, column, true))?;
-                    }
-                }
-            }
-        }
-        let is_output = |node: &ExprNode| {
-            matches!(node, ExprNode::Column { qualifier: None, name }
-                if outputs().any(|column| column.name.as_ref() == Some(name)))
-        };
-        for item in select.order.iter().filter(|item| !is_output(&item.node)) {
-            self.check_grouped(&item.node, level, around, &grouping, true)?;
-        }
-        match &select.having {
-            Some(having) => self.check_grouped(&having.node, level, around, &grouping, true),
-            None => Ok(()),
-        }
-    }
-
-    /// One item of GROUP BY: a column, the number or the name of an output column, or an expression.
-    fn group_by(&self, node: &ExprNode, select: &Select, level: &Level, around: Around<'_>, grouping: &mut Grouping) {
-        let meaning = |qualifier: &Option<Ident>, name: &Ident| {
-            self.meaning(qualifier.as_ref(), name, &chain(level, around)).unwrap_or(Meaning::Open)
-        };
-        let output = match node {
-            ExprNode::Number(number) => {
-                let place = number.parse::<usize>().ok().and_then(|number| number.checked_sub(1));
-                // Behind a star nobody counts.
-                let counted = select.output.iter().all(|output| matches!(output, SelectOutput::Column(_)));
-                grouping.open |= !counted;
-                place.filter(|_| counted).and_then(|place| select.output.get(place))
-            }
-            ExprNode::Column { qualifier: None, name } if meaning(&None, name) == Meaning::Open => select
-                .output
-                .iter()
-                .find(|output| matches!(output, SelectOutput::Column(column) if column.name.as_ref() == Some(name))),
-            _ => None,
-        };
-        let node = match output {
-            Some(SelectOutput::Column(column)) => &*column.expr.node,
-            _ => node,
-        };
-        match node {
-            ExprNode::Row(list) => {
-                for item in list {
-                    self.group_by(item, select, level, around, grouping);
-                }
-            }
-            ExprNode::Call { function, args, .. } if is_grouping(function) => {
-                for item in args {
-                    self.group_by(item, select, level, around, grouping);
-                }
-            }
-            // GROUPING SETS.
-            ExprNode::Other { .. } => grouping.open = true,
-            ExprNode::Column { qualifier, name } => match meaning(qualifier, name) {
-                Meaning::Column(0, place) => {
-                    grouping.columns.insert((place, name.clone()));
-                }
-                _ => grouping.open = true,
-            },
-            node => {
-                grouping.expressions.push(node.clone());
-                // The server may find in other words what stands here.
-                let mut mentioned = Vec::new();
-                node.walk(&mut |node| {
-                    if let ExprNode::Column { name, .. } = node {
-                        mentioned.push(name.clone());
-                    }
-                    if let ExprNode::Subquery { query } = node {
-                        mentioned.extend(query.columns.iter().cloned());
-                    }
-                });
-                grouping.mentioned.extend(mentioned);
-            }
-        }
-    }
-
-    /// `check_functional_grouping`: the columns of its primary key are grouped.
-    fn is_keyed(&self, table: &QualifiedName, place: usize, grouping: &Grouping) -> bool {
-        let table = self.table(table);
-        let Some(key) = table.primary_key().filter(|key| !key.attributes.deferrable) else { return false };
-        let ConstraintKind::PrimaryKey { columns, .. } = &key.kind else { return false };
-        columns.iter().all(|column| grouping.columns.contains(&(place, column.clone())))
-    }
-
-    /// `alone`: the expression is no part of another one, which GROUP BY may name in other words.
-    fn check_grouped(
-        &self,
-        node: &ExprNode,
-        level: &Level,
-        around: Around<'_>,
-        grouping: &Grouping,
-        alone: bool,
-    ) -> Step {
-        if grouping.expressions.contains(node) {
-            return Ok(());
-        }
-        match node {
-            ExprNode::Column { qualifier, name } => {
-                match self.meaning(qualifier.as_ref(), name, &chain(level, around))? {
-                    Meaning::Column(0, place) => grouping.check(level, place, name, alone),
-                    _ => Ok(()),
-                }
-            }
-            // What is not known may be an aggregate.
-            ExprNode::Call { function, args, .. }
-                if self.find_function(function).is_none()
-                    && (crate::typing::is_aggregate(function)
-                        || self.function_volatility(function, args.len()) == Known::Unknown) =>
-            {
-                Ok(())
-            }
-            ExprNode::Other { .. } | ExprNode::Subquery { .. } => Ok(()),
-            node => {
-                let children = node.children();
-                children.into_iter().try_for_each(|child| self.check_grouped(child, level, around, grouping, false))
-            }
-        }
-    }
-}
-
-/// What GROUP BY names.
-#[derive(Debug, Default)]
-struct Grouping {
-    /// Columns by the places of their sources.
-    columns: BTreeSet<(usize, Ident)>,
-    expressions: Vec<ExprNode>,
-    /// What the expressions name.
-    mentioned: BTreeSet<Ident>,
-    /// Sources all of whose columns are as good as grouped.
-    whole: BTreeSet<usize>,
-    /// There is something in it that is not known.
-    open: bool,
-}
-
-impl Grouping {
-    fn check(&self, level: &Level, place: usize, column: &Ident, alone: bool) -> Step {
-        let grouped = self.columns.contains(&(place, column.clone())) || self.whole.contains(&place);
-        // A merged column is a column of each side.
-        if grouped || level.may_merge(column) || self.open || (!alone && self.mentioned.contains(column)) {
-            return Ok(());
-        }
-        let Some(alias) = level.sources.get(place).and_then(|source| source.alias.as_ref()) else { return Ok(()) };
-        refuse(
-            "42803",
-            format!(
-                "column \"{alias}.{column}\" must appear in the GROUP BY clause or be used in an aggregate function"
-            ),
-        )
-    }
 }
 
 /// `transformFromClauseItem`: both sides of a join have the columns of USING. Of several joins it is not told which has them.
@@ -938,7 +537,7 @@ fn check_using(select: &Select, level: &Level) -> Step {
     let [left, right] = level.sources.as_slice() else { return Ok(()) };
     for column in &select.merged {
         for (source, side) in [(left, "left"), (right, "right")] {
-            if source.columns.as_ref().is_some_and(|columns| !columns.contains(column)) {
+            if source.columns.as_ref().is_some_and(|columns| !columns.iter().any(|known| known.may_be(column))) {
                 let message = format!("column \"{column}\" specified in USING clause does not exist in {side} table");
                 return refuse("42703", message);
             }
@@ -975,90 +574,9 @@ fn check_distinct_on(select: &Select) -> Step {
     Ok(())
 }
 
-/// This level and those around it, the nearest first.
-fn chain<'a>(level: &'a Level, around: Around<'a>) -> Vec<&'a Level> {
-    std::iter::once(level).chain(around.levels.iter().rev().copied()).collect()
-}
-
-/// The source that is called so, by its level and place; `None` where it may be one whose name is not known.
-fn find_source(qualifier: &Ident, levels: &[&Level]) -> Step<Option<(usize, usize)>> {
-    for (up, level) in levels.iter().enumerate() {
-        let sources = level.sources.iter().enumerate();
-        let mut called = sources.filter(|(_, source)| !source.hidden && source.alias.as_ref() == Some(qualifier));
-        match (called.next(), called.next()) {
-            (Some(_), Some(_)) => return refuse("42P09", format!("table reference \"{qualifier}\" is ambiguous")),
-            (Some((place, _)), None) => return Ok(Some((up, place))),
-            (None, _) => {}
-        }
-    }
-    let there = |source: &Visible| {
-        source.alias.as_ref() == Some(qualifier)
-            || source.relation.as_ref().is_some_and(|relation| relation.name == *qualifier)
-    };
-    let what =
-        if levels.iter().any(|level| level.sources.iter().any(there)) { "invalid reference to" } else { "missing" };
-    refuse("42P01", format!("{what} FROM-clause entry for table \"{qualifier}\""))
-}
-
-fn is_called_twice(qualifier: &Ident, levels: &[&Level]) -> bool {
-    let sources = levels.iter().flat_map(|level| &level.sources);
-    sources.filter(|source| source.alias.as_ref() == Some(qualifier)).nth(1).is_some()
-}
-
-/// Names of their own for the first columns.
-fn rename_first(columns: &mut [Ident], names: &[Ident]) {
-    for (column, name) in columns.iter_mut().zip(names) {
-        column.clone_from(name);
-    }
-}
-
-/// What an item of GROUP BY names: the items of ROLLUP, CUBE and of a list in parentheses, or the item itself.
-fn grouped_by(node: &ExprNode) -> Vec<&ExprNode> {
-    match node {
-        ExprNode::Row(list) => list.iter().flat_map(grouped_by).collect(),
-        ExprNode::Call { function, args, .. } if is_grouping(function) => args.iter().flat_map(grouped_by).collect(),
-        node => vec![node],
-    }
-}
-
-fn is_grouping(function: &QualifiedName) -> bool {
-    matches!(function.name.as_str(), "rollup" | "cube")
-}
-
-/// `checkNameSpaceConflicts`.
-fn check_alias(level: &Level, new: &Visible) -> Step {
-    let Some(alias) = &new.alias else { return Ok(()) };
-    let conflicts = |known: &&Visible| {
-        known.alias.as_ref() == Some(alias)
-            && (known.aliased || new.aliased || known.relation.is_none() || known.relation == new.relation)
-    };
-    if level.sources.iter().any(|known| conflicts(&known)) {
-        return refuse("42712", format!("table name \"{alias}\" specified more than once"));
-    }
-    Ok(())
-}
-
-/// `colNameToVar`: the nearest level that has such a column, where only one source may.
-fn meaning_of_bare(name: &Ident, levels: &[&Level]) -> Step<Meaning> {
-    for (up, level) in levels.iter().enumerate() {
-        let mut found = Vec::new();
-        for (place, source) in level.sources.iter().enumerate().filter(|(_, source)| !source.hidden && !source.by_name)
-        {
-            let Some(columns) = &source.columns else { return Ok(Meaning::Open) };
-            // A source may have several columns of a name, which none can name then.
-            found.extend(columns.iter().filter(|column| *column == name).map(|_| place));
-        }
-        match found.as_slice() {
-            [] => {}
-            [place] => return Ok(Meaning::Column(up, *place)),
-            _ if level.may_merge(name) => return Ok(Meaning::Open),
-            _ => return refuse("42702", format!("column reference \"{name}\" is ambiguous")),
-        }
-    }
-    // The name of a source is its whole row.
-    let is_source = |source: &Visible| source.alias.as_ref() == Some(name);
-    if levels.iter().any(|level| level.sources.iter().any(is_source)) {
-        return Ok(Meaning::Open);
-    }
-    refuse("42703", format!("column \"{name}\" does not exist"))
+/// With the names that WITH gives the first of them.
+fn renamed(columns: Option<Vec<Output>>, table: &CommonTable) -> Option<Vec<Output>> {
+    let mut columns = output::settled(columns)?;
+    rename_first(&mut columns, &table.columns);
+    Some(columns)
 }

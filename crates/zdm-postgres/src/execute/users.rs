@@ -34,7 +34,7 @@ impl Meant<'_> {
             found |= match (self, node) {
                 (Self::Function(is_meant), ExprNode::Call { function, .. }) => is_meant(function),
                 (Self::Type(is_meant), ExprNode::Cast { data_type, .. }) => is_meant(&data_type.name),
-                (_, ExprNode::Subquery { query }) => self.is_in_query(query),
+                (_, ExprNode::Subquery { query, .. }) => self.is_in_query(query),
                 _ => false,
             };
         });

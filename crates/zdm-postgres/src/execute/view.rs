@@ -4,11 +4,13 @@ use std::sync::Arc;
 
 use super::{Run, Step, refuse};
 use crate::catalog::{ConstraintKind, Relation, View};
+use crate::data_type::DataType;
 use crate::effects::UncertainEffect;
 use crate::expr::ExprNode;
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName, Written};
 use crate::statement::{CreateView, IndexKey, Persistence, Query};
+use crate::typing::{self, Value};
 
 impl Run {
     pub(super) fn create_view(&mut self, create: &CreateView) -> Step {
@@ -99,12 +101,14 @@ impl Run {
         query.rename_relations(&|name| *name = self.find(name).unwrap_or_else(|| name.clone()));
         let keyed = create.query.relations.iter().filter_map(|name| self.find(name));
         let keyed = keyed.filter(|name| self.groups_by_key(&create.query, name)).collect();
+        let types = self.own_types(&create.query, columns.len());
         let view = View {
             name: name.clone(),
             materialized: create.materialized,
             query,
             keyed,
             columns,
+            types,
             dependencies,
             indexes: Vec::new(),
             populated: create.with_data || !create.materialized,
@@ -115,6 +119,18 @@ impl Run {
         };
         self.catalog_mut().put(name, Relation::View(Arc::new(view)));
         Ok(())
+    }
+
+    /// The types of so many columns, where they are the server's own.
+    fn own_types(&self, query: &Query, columns: usize) -> Vec<Option<DataType>> {
+        let own = |data_type: &DataType| matches!(typing::value_of(self.catalog(), data_type), Value::Known(_));
+        let own = |data_type: DataType| {
+            (own(&data_type) && self.catalog().user_type(&data_type.name).is_none()).then_some(data_type)
+        };
+        match self.columns_of_query(query) {
+            Some(found) if found.len() == columns => found.into_iter().map(|(_, known)| known.and_then(own)).collect(),
+            _ => Vec::new(),
+        }
     }
 
     /// `isQueryUsingTempRelation`.

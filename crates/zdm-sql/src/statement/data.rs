@@ -1,6 +1,6 @@
 //! Queries and data: SELECT, INSERT, UPDATE, DELETE, MERGE, TRUNCATE, COPY.
 
-use zdm_postgres::expr::ExprNode;
+use zdm_postgres::expr::{ExprNode, SubqueryKind};
 use zdm_postgres::statement::{
     ConflictTarget, CreateTableAs, Dml, Given, MergeAction, MergeClause, MergeInsert, MergeWhen, Overriding, Query,
     Select, SelectSource,
@@ -294,6 +294,7 @@ pub(super) fn update(cursor: &mut Cursor<'_>, start: usize) -> Read<Statement> {
     let body = cursor.at;
     let set = set_list(cursor)?;
     update.columns = set.columns;
+    update.uneven = set.uneven;
     if set.whole {
         update.values.clone_from(&set.values);
     }
@@ -349,14 +350,37 @@ pub(crate) struct SetList {
     pub(crate) values: Vec<SqlExpr>,
     /// Each value is one of a column, and none of a row or of a part of a column.
     whole: bool,
+    /// There are not as many values as columns that are set at once.
+    uneven: bool,
+}
+
+impl SetList {
+    /// `(a, b) = (1, 2)`, `(a, b) = (SELECT …)`.
+    fn set_at_once(&mut self, columns: usize, value: SqlExpr) {
+        match &*value.node {
+            ExprNode::Row(parts) if parts.len() == columns => {
+                self.values.extend(parts.iter().map(|part| SqlExpr::new(value.text.clone(), part.clone())));
+            }
+            ExprNode::Row(_) => self.uneven = true,
+            ExprNode::Subquery { kind: SubqueryKind::Scalar, query } => {
+                let kind = SubqueryKind::Assigned { columns };
+                let node = ExprNode::Subquery { kind, query: query.clone() };
+                self.values.push(SqlExpr::new(value.text.clone(), node));
+            }
+            _ => self.values.push(value),
+        }
+    }
 }
 
 pub(crate) fn set_list(cursor: &mut Cursor<'_>) -> Read<SetList> {
-    let mut list = SetList { columns: Vec::new(), values: Vec::new(), whole: true };
+    let mut list = SetList { columns: Vec::new(), values: Vec::new(), whole: true, uneven: false };
     loop {
         let target = cursor.at;
+        let mut several = None;
         if cursor.is_kind(Kind::LParen) {
-            list.columns.extend(cursor.parenthesized(target_column)?);
+            let columns = cursor.parenthesized(target_column)?;
+            several = Some(columns.len());
+            list.columns.extend(columns);
         } else {
             list.columns.push(target_column(cursor)?);
         }
@@ -373,7 +397,11 @@ pub(crate) fn set_list(cursor: &mut Cursor<'_>) -> Read<SetList> {
         if end == value {
             return cursor.unexpected("a value");
         }
-        list.values.push(cursor.expr_until(end)?);
+        let value = cursor.expr_until(end)?;
+        match several {
+            Some(columns) => list.set_at_once(columns, value),
+            None => list.values.push(value),
+        }
         if !cursor.accept_kind(Kind::Comma) {
             return Ok(list);
         }

@@ -81,6 +81,7 @@ pub(super) fn create_view(cursor: &mut Cursor<'_>) -> Read<Statement> {
         let itself = QualifiedName::new(name.name.clone());
         query.relations.retain(|relation| *relation != itself);
         query.selects.clear();
+        query.set_operation = None;
     }
     cursor.at = cursor.tokens.len();
     Ok(Statement::CreateView(CreateView {
@@ -603,7 +604,7 @@ fn policy_tail(cursor: &mut Cursor<'_>) -> Read<PolicyTail> {
             return Ok(tail);
         };
         expr.node.walk(&mut |node| {
-            if let zdm_postgres::expr::ExprNode::Subquery { query } = node {
+            if let zdm_postgres::expr::ExprNode::Subquery { query, .. } = node {
                 tail.relations.extend(query.relations.iter().cloned());
             }
         });

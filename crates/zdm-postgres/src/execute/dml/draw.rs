@@ -51,7 +51,7 @@ impl Run {
         for select in &query.selects {
             let rows = select.sources.iter().all(|source| match &source.kind {
                 SourceKind::Relation(name) => self.find(name).is_some_and(|name| !self.is_empty(&name)),
-                SourceKind::Query { .. } | SourceKind::Unknown => false,
+                SourceKind::Query { .. } | SourceKind::Function { .. } | SourceKind::Unknown => false,
             });
             let inserted = matches!(select.changes, Some("VALUES"))
                 || (matches!(select.changes, Some("RETURNING")) && select.predicate.is_none());
@@ -66,7 +66,7 @@ impl Run {
             for (expr, sure) in outputs.chain(others.map(|expr| (expr, false))) {
                 drawn.extend(sequences_in(&expr.node).into_iter().map(|sequence| (sequence, sure)));
                 expr.node.walk(&mut |node| {
-                    if let ExprNode::Subquery { query } = node {
+                    if let ExprNode::Subquery { query, .. } = node {
                         self.draws_of(query, false, depth + 1, drawn);
                     }
                 });
@@ -80,7 +80,7 @@ impl Run {
                             self.draws_of(&view.query, false, depth + 1, drawn);
                         }
                     }
-                    SourceKind::Unknown => {}
+                    SourceKind::Function { .. } | SourceKind::Unknown => {}
                 }
             }
         }
