@@ -1161,7 +1161,7 @@ fn quoted(text: &str) -> String {
 }
 
 /// A constant of a type in the type's own output form; as it was written where that is not known.
-fn canonical(value: &str, data_type: &str) -> Option<String> {
+pub(crate) fn canonical(value: &str, data_type: &str) -> Option<String> {
     match data_type {
         "uuid" => {
             let digits: String = value.chars().filter(|character| !matches!(character, '-' | '{' | '}')).collect();

@@ -36,6 +36,7 @@ mod mutability;
 
 mod typing;
 
+mod constant;
 mod proof;
 
 pub mod session;

@@ -3,7 +3,10 @@
 //! The server proves more than this in theory (`predicate_implied_by`), but constraints that people write for the
 //! purpose have these forms.
 
+use std::cmp::Ordering;
+
 use crate::catalog::{ConstraintKind, Table};
+use crate::constant::Kind;
 use crate::expr::ExprNode;
 use crate::name::Ident;
 
@@ -64,7 +67,7 @@ fn proves_not_null(fact: &ExprNode, column: &Ident) -> bool {
     }
 }
 
-/// A literal in a bound or a comparison, comparable with others of its kind.
+/// A literal in a bound or a comparison, as it is written.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Literal {
     Number(f64),
@@ -85,152 +88,157 @@ impl Literal {
         }
     }
 
-    pub(crate) fn compare(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        match (self, other) {
-            (Self::Number(left), Self::Number(right)) => left.partial_cmp(right),
-            // ISO dates and times of one length sort as their text does.
-            (Self::Text(left), Self::Text(right)) if left == right => Some(std::cmp::Ordering::Equal),
-            (Self::Text(left), Self::Text(right)) if left.len() == right.len() => Some(left.cmp(right)),
-            // Whatever the type, both are read as the same value.
-            (Self::Number(number), Self::Text(text)) | (Self::Text(text), Self::Number(number))
-                if number.to_string() == *text =>
-            {
-                Some(std::cmp::Ordering::Equal)
+    /// As it is written for a value of whatever type.
+    pub(crate) fn text(&self) -> String {
+        match self {
+            Self::Number(number) => number.to_string(),
+            Self::Text(text) => text.clone(),
+        }
+    }
+}
+
+/// A column by whose values a table is divided, and how these are ordered.
+#[derive(Clone, Debug)]
+pub(crate) struct KeyColumn<'a> {
+    pub(crate) column: &'a Ident,
+    pub(crate) kind: Kind,
+}
+
+impl KeyColumn<'_> {
+    /// How the constant that the column is compared with stands to a value of the bound.
+    fn order(&self, node: &ExprNode, value: &Literal) -> Option<Ordering> {
+        self.kind.compared(node)?.order(&self.kind.assigned(value)?)
+    }
+
+    fn is_one_of(&self, node: &ExprNode, values: &[Literal]) -> bool {
+        values.iter().any(|value| self.order(node, value) == Some(Ordering::Equal))
+    }
+
+    /// `column operator constant`, turned so that the column stands on the left.
+    fn comparison<'n>(&self, node: &'n ExprNode) -> Option<(&'n str, &'n ExprNode)> {
+        let ExprNode::Infix { operator, left, right } = node else { return None };
+        if is_column(left, self.column) {
+            return Some((operator, right));
+        }
+        let turned = match operator.as_str() {
+            "<" => ">",
+            "<=" => ">=",
+            ">" => "<",
+            ">=" => "<=",
+            "=" | "<>" | "!=" => operator.as_str(),
+            _ => return None,
+        };
+        is_column(right, self.column).then_some((turned, &**left))
+    }
+
+    /// Whether the facts say `column >= bound`.
+    pub(crate) fn at_least(&self, facts: &[&ExprNode], bound: &Literal) -> bool {
+        facts.iter().any(|fact| {
+            if let ExprNode::Between { expr, low, negated: false, .. } = fact {
+                return is_column(expr, self.column) && self.order(low, bound).is_some_and(Ordering::is_ge);
             }
-            _ => None,
-        }
-    }
-}
-
-/// `column operator literal`, turned so that the column stands on the left.
-fn comparison(node: &ExprNode) -> Option<(&Ident, &str, Literal)> {
-    let ExprNode::Infix { operator, left, right } = node else { return None };
-    if let ExprNode::Column { name, .. } = &**left {
-        return Some((name, operator.as_str(), Literal::of(right)?));
-    }
-    let ExprNode::Column { name, .. } = &**right else { return None };
-    let turned = match operator.as_str() {
-        "<" => ">",
-        "<=" => ">=",
-        ">" => "<",
-        ">=" => "<=",
-        "=" | "<>" | "!=" => operator.as_str(),
-        _ => return None,
-    };
-    Some((name, turned, Literal::of(left)?))
-}
-
-/// Whether the facts say `column >= bound`.
-pub(crate) fn at_least(facts: &[&ExprNode], column: &Ident, bound: &Literal) -> bool {
-    facts.iter().any(|fact| {
-        if let ExprNode::Between { expr, low, negated: false, .. } = fact {
-            return is_column(expr, column)
-                && Literal::of(low).and_then(|low| low.compare(bound)).is_some_and(std::cmp::Ordering::is_ge);
-        }
-        comparison(fact).is_some_and(|(name, operator, literal)| {
-            name == column
-                && matches!(operator, ">=" | ">" | "=")
-                && literal.compare(bound).is_some_and(std::cmp::Ordering::is_ge)
+            self.comparison(fact).is_some_and(|(operator, constant)| {
+                matches!(operator, ">=" | ">" | "=") && self.order(constant, bound).is_some_and(Ordering::is_ge)
+            })
         })
-    })
-}
+    }
 
-/// Whether the facts say `column < bound`.
-pub(crate) fn below(facts: &[&ExprNode], column: &Ident, bound: &Literal) -> bool {
-    facts.iter().any(|fact| {
-        if let ExprNode::Between { expr, high, negated: false, .. } = fact {
-            return is_column(expr, column)
-                && Literal::of(high).and_then(|high| high.compare(bound)).is_some_and(std::cmp::Ordering::is_lt);
-        }
-        comparison(fact).is_some_and(|(name, operator, literal)| {
-            name == column
-                && match operator {
-                    "<" => literal.compare(bound).is_some_and(std::cmp::Ordering::is_le),
-                    "<=" | "=" => literal.compare(bound).is_some_and(std::cmp::Ordering::is_lt),
-                    _ => false,
-                }
+    /// Whether the facts say `column < bound`.
+    pub(crate) fn below(&self, facts: &[&ExprNode], bound: &Literal) -> bool {
+        facts.iter().any(|fact| {
+            if let ExprNode::Between { expr, high, negated: false, .. } = fact {
+                return is_column(expr, self.column) && self.order(high, bound).is_some_and(Ordering::is_lt);
+            }
+            self.comparison(fact).is_some_and(|(operator, constant)| match operator {
+                "<" => self.order(constant, bound).is_some_and(Ordering::is_le),
+                "<=" | "=" => self.order(constant, bound).is_some_and(Ordering::is_lt),
+                _ => false,
+            })
         })
-    })
-}
+    }
 
-/// Whether the facts say that the column is one of the values.
-pub(crate) fn one_of(facts: &[&ExprNode], column: &Ident, values: &[Literal]) -> bool {
-    facts.iter().any(|fact| match fact {
-        ExprNode::InList { expr, list, negated: false } => {
-            is_column(expr, column)
-                && list.iter().all(|item| Literal::of(item).is_some_and(|item| values.contains(&item)))
-        }
-        _ => comparison(fact)
-            .is_some_and(|(name, operator, literal)| name == column && operator == "=" && values.contains(&literal)),
-    })
-}
-
-/// Whether the facts, together, keep a value out of the column.
-pub(crate) fn excludes(facts: &[&ExprNode], column: &Ident, value: &Literal) -> bool {
-    facts.iter().any(|fact| excludes_value(fact, column, value))
-}
-
-fn excludes_value(fact: &ExprNode, column: &Ident, value: &Literal) -> bool {
-    match fact {
-        // NULL is none of the values.
-        ExprNode::IsNull { expr, negated: false } => is_column(expr, column),
-        ExprNode::InList { expr, list, negated } => {
-            let literals: Option<Vec<Literal>> = list.iter().map(Literal::of).collect();
-            is_column(expr, column)
-                && literals.is_some_and(|literals| {
-                    if *negated {
-                        literals.contains(value)
-                    } else {
-                        literals.iter().all(|literal| literal.compare(value).is_some_and(std::cmp::Ordering::is_ne))
-                    }
-                })
-        }
-        ExprNode::Not(inner) => match &**inner {
+    /// Whether the facts say that the column is one of the values.
+    pub(crate) fn one_of(&self, facts: &[&ExprNode], values: &[Literal]) -> bool {
+        facts.iter().any(|fact| match fact {
             ExprNode::InList { expr, list, negated: false } => {
-                is_column(expr, column) && list.iter().any(|item| Literal::of(item).as_ref() == Some(value))
+                is_column(expr, self.column) && list.iter().all(|item| self.is_one_of(item, values))
             }
-            inner => comparison(inner)
-                .is_some_and(|(name, operator, literal)| name == column && operator == "=" && literal == *value),
-        },
-        ExprNode::Or(branches) => branches.iter().all(|branch| {
-            let mut terms = Vec::new();
-            conjuncts(branch, &mut terms);
-            excludes(&terms, column, value)
-        }),
-        _ => comparison(fact).is_some_and(|(name, operator, literal)| {
-            name == column
-                && match operator {
-                    "<>" | "!=" => literal == *value,
-                    // Only numbers: how texts are sorted is a matter of the collation.
-                    "=" => literal.compare(value).is_some_and(std::cmp::Ordering::is_ne),
-                    "<" => is_number(value) && literal.compare(value).is_some_and(std::cmp::Ordering::is_le),
-                    "<=" => is_number(value) && literal.compare(value).is_some_and(std::cmp::Ordering::is_lt),
-                    ">" => is_number(value) && literal.compare(value).is_some_and(std::cmp::Ordering::is_ge),
-                    ">=" => is_number(value) && literal.compare(value).is_some_and(std::cmp::Ordering::is_gt),
-                    _ => false,
-                }
-        }),
+            _ => self
+                .comparison(fact)
+                .is_some_and(|(operator, constant)| operator == "=" && self.is_one_of(constant, values)),
+        })
     }
-}
 
-const fn is_number(literal: &Literal) -> bool {
-    matches!(literal, Literal::Number(_))
-}
+    /// Whether the facts, together, keep a value out of the column.
+    pub(crate) fn excludes(&self, facts: &[&ExprNode], value: &Literal) -> bool {
+        facts.iter().any(|fact| self.excludes_value(fact, value))
+    }
 
-/// Whether one of the facts keeps the column out of `from..to`; an edge that is not given has no limit.
-pub(crate) fn outside(facts: &[&ExprNode], column: &Ident, from: Option<&Literal>, to: Option<&Literal>) -> bool {
-    facts.iter().any(|fact| match fact {
-        ExprNode::IsNull { expr, negated: false } => is_column(expr, column),
-        ExprNode::Or(branches) => branches.iter().all(|branch| {
-            let mut terms = Vec::new();
-            conjuncts(branch, &mut terms);
-            outside(&terms, column, from, to)
-        }),
-        fact => {
-            to.is_some_and(|to| at_least(std::slice::from_ref(fact), column, to))
-                || from.is_some_and(|from| below(std::slice::from_ref(fact), column, from))
+    fn excludes_value(&self, fact: &ExprNode, value: &Literal) -> bool {
+        let is = |node: &ExprNode| self.order(node, value) == Some(Ordering::Equal);
+        match fact {
+            // NULL is none of the values.
+            ExprNode::IsNull { expr, negated: false } => is_column(expr, self.column),
+            ExprNode::InList { expr, list, negated } => {
+                is_column(expr, self.column)
+                    && if *negated { list.iter().any(is) } else { list.iter().all(|item| self.differs(item, value)) }
+            }
+            ExprNode::Not(inner) => match &**inner {
+                ExprNode::InList { expr, list, negated: false } => is_column(expr, self.column) && list.iter().any(is),
+                inner => self.comparison(inner).is_some_and(|(operator, constant)| operator == "=" && is(constant)),
+            },
+            ExprNode::Or(branches) => branches.iter().all(|branch| {
+                let mut terms = Vec::new();
+                conjuncts(branch, &mut terms);
+                self.excludes(&terms, value)
+            }),
+            _ => self.comparison(fact).is_some_and(|(operator, constant)| match operator {
+                "<>" | "!=" => is(constant),
+                "=" => self.differs(constant, value),
+                "<" => self.order(constant, value).is_some_and(Ordering::is_le),
+                "<=" => self.order(constant, value).is_some_and(Ordering::is_lt),
+                ">" => self.order(constant, value).is_some_and(Ordering::is_ge),
+                ">=" => self.order(constant, value).is_some_and(Ordering::is_gt),
+                _ => false,
+            }),
         }
-    })
+    }
+
+    /// Whether the constant is surely another value.
+    fn differs(&self, node: &ExprNode, value: &Literal) -> bool {
+        let (Some(constant), Some(value)) = (self.kind.compared(node), self.kind.assigned(value)) else { return false };
+        constant.differs(&value)
+    }
+
+    /// Whether one of the facts keeps the column out of `from..to`; an edge that is not given has no limit.
+    pub(crate) fn outside(&self, facts: &[&ExprNode], from: Option<&Literal>, to: Option<&Literal>) -> bool {
+        facts.iter().any(|fact| match fact {
+            ExprNode::IsNull { expr, negated: false } => is_column(expr, self.column),
+            ExprNode::Or(branches) => branches.iter().all(|branch| {
+                let mut terms = Vec::new();
+                conjuncts(branch, &mut terms);
+                self.outside(&terms, from, to)
+            }),
+            fact => {
+                to.is_some_and(|to| self.at_least(std::slice::from_ref(fact), to))
+                    || from.is_some_and(|from| self.below(std::slice::from_ref(fact), from))
+            }
+        })
+    }
+
+    /// Whether `from <= column < to` implies every term.
+    pub(crate) fn implied_between(&self, terms: &[&ExprNode], from: &Literal, to: &Literal) -> bool {
+        let is = |node: &ExprNode, value: &Literal| self.order(node, value) == Some(Ordering::Equal);
+        !terms.is_empty()
+            && terms.iter().all(|term| match term {
+                ExprNode::IsNull { expr, negated: true } => is_column(expr, self.column),
+                _ => self.comparison(term).is_some_and(|(operator, constant)| match operator {
+                    ">=" => is(constant, from),
+                    "<" => is(constant, to),
+                    _ => false,
+                }),
+            })
+    }
 }
 
 /// Whether rows of which every fact holds pass the CHECK too: a weaker one, `IN` with more values, another bound, one more
@@ -262,8 +270,8 @@ fn fact_implies(fact: &ExprNode, check: &ExprNode) -> bool {
         (_, ExprNode::Infix { operator, left, right }) => {
             let ExprNode::Infix { operator: known, left: other, right: bound } = fact else { return false };
             let (Some(bound), Some(wanted)) = (Literal::of(bound), Literal::of(right)) else { return false };
-            let (Literal::Number(_), Literal::Number(_)) = (&bound, &wanted) else { return false };
-            let Some(order) = bound.compare(&wanted).filter(|_| other == left) else { return false };
+            let (Literal::Number(bound), Literal::Number(wanted)) = (&bound, &wanted) else { return false };
+            let Some(order) = bound.partial_cmp(wanted).filter(|_| other == left) else { return false };
             match (known.as_str(), operator.as_str()) {
                 (">=" | "=", ">=") | (">", ">" | ">=") => order.is_ge(),
                 (">=" | "=", ">") => order.is_gt(),

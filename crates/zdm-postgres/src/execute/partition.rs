@@ -10,13 +10,14 @@ use super::{Run, Step, not_for_relation, refuse};
 use crate::catalog::{
     Column, Constraint, ConstraintKind, ForeignKey, Index, PartKey, Relation, Table, Trigger, UserTypeKind,
 };
+use crate::constant::{Constant, Kind};
 use crate::data_type::{DataType, quoted_if_needed};
 use crate::effects::{UncertainEffect, Waits};
 use crate::expr::ExprNode;
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
 use crate::naming;
-use crate::proof::{self, Literal};
+use crate::proof::{self, KeyColumn, Literal};
 use crate::statement::{ConstraintAttributes, PartitionBound, PartitionBy, Persistence};
 
 /// A bound as far as literals make it up.
@@ -185,8 +186,9 @@ impl Run {
         check_form(partition_by, text)?;
         check_items(text, partition_by.columns.len() + partition_by.expressions.len())?;
         let own = read_bound(text);
+        let kinds = self.kinds_of_key(&parent_table);
         self.check_bound_values(&own, &parent_table)?;
-        check_extent(&own, name)?;
+        check_extent(&own, &kinds, name)?;
         if let Bound::Hash(modulus, _) = own {
             let fits = |other: u32| {
                 let (small, large) = (modulus.min(other), modulus.max(other));
@@ -202,7 +204,7 @@ impl Run {
         }
         for (sibling, bound) in siblings() {
             if let PartitionBound::Values(other) = &bound
-                && overlap(&own, &read_bound(other))
+                && overlap(&own, &read_bound(other), &kinds)
             {
                 return refuse(
                     "42P17",
@@ -213,33 +215,74 @@ impl Run {
         Ok(())
     }
 
-    /// The values of a bound are of the types of the key's columns.
-    fn check_bound_values(&self, bound: &Bound, parent: &crate::catalog::Table) -> Step {
-        let Some(partition_by) = &parent.partition_by else { return Ok(()) };
-        if !partition_by.expressions.is_empty() {
-            return Ok(());
-        }
-        let values: Vec<(usize, &Literal)> = match bound {
-            Bound::List(values, _) => values.iter().map(|value| (0, value)).collect(),
-            Bound::Range(from, to) => [from, to]
-                .into_iter()
-                .flat_map(|edge| edge.iter().enumerate())
-                .filter_map(|(place, edge)| Some((place, edge.value()?)))
-                .collect(),
-            Bound::Hash(..) | Bound::Unknown => Vec::new(),
+    /// What the values of a bound are, column by column; those of an expression are not known.
+    fn kinds_of_key(&self, table: &crate::catalog::Table) -> Vec<Kind> {
+        let Some(partition_by) = table.partition_by.as_ref().filter(|by| by.expressions.is_empty()) else {
+            return Vec::new();
         };
-        for (place, value) in values {
+        let kind = |column: &Ident| match table.column(column.as_str()) {
+            Some(known) => Kind::of(self.catalog(), &known.data_type),
+            None => Kind::Other,
+        };
+        partition_by.columns.iter().map(kind).collect()
+    }
+
+    /// The key that is one column.
+    fn key_column<'a>(&self, table: &crate::catalog::Table, partition_by: &'a PartitionBy) -> Option<KeyColumn<'a>> {
+        let ([column], true) = (partition_by.columns.as_slice(), partition_by.expressions.is_empty()) else {
+            return None;
+        };
+        Some(KeyColumn { column, kind: self.kinds_of_key(table).into_iter().next()? })
+    }
+
+    /// The values of a bound are of the types of the key's columns (`transformPartitionBoundValue`).
+    fn check_bound_values(&self, bound: &Bound, parent: &crate::catalog::Table) -> Step {
+        let Some(partition_by) = parent.partition_by.as_ref().filter(|by| by.expressions.is_empty()) else {
+            return match bound {
+                Bound::Range(from, to) => [from, to].into_iter().try_for_each(|edge| check_infinite(edge)),
+                _ => Ok(()),
+            };
+        };
+        let check = |place: usize, value: &Literal| {
             let column = partition_by.columns.get(place).and_then(|column| parent.column(column.as_str()));
-            if let (Literal::Text(text), Some(column)) = (value, column) {
-                let base = crate::cast::base_type(self.catalog(), &column.data_type);
-                let value = crate::expr::SqlExpr::new(text.clone(), ExprNode::Text(text.clone()));
-                super::create_table::check_literal(&value, &base)?;
-                if let Some((sqlstate, message)) = crate::literal::misfit(&value.node, &base) {
-                    return refuse(sqlstate, message);
-                }
-            }
+            column.map_or(Ok(()), |column| self.check_bound_value(value, column))
+        };
+        match bound {
+            Bound::List(values, _) => values.iter().try_for_each(|value| check(0, value)),
+            Bound::Range(from, to) => [from, to].into_iter().try_for_each(|edge| {
+                let mut values = edge.iter().enumerate().filter_map(|(place, edge)| Some((place, edge.value()?)));
+                values.try_for_each(|(place, value)| check(place, value))?;
+                check_infinite(edge)
+            }),
+            Bound::Hash(..) | Bound::Unknown => Ok(()),
         }
-        Ok(())
+    }
+
+    fn check_bound_value(&self, value: &Literal, column: &Column) -> Step {
+        let base = crate::cast::base_type(self.catalog(), &column.data_type);
+        let node = match value {
+            Literal::Text(text) => {
+                let node = ExprNode::Text(text.clone());
+                super::create_table::check_literal(&crate::expr::SqlExpr::new(text.clone(), node.clone()), &base)?;
+                self.check_enum_literal(&node, &base)?;
+                node
+            }
+            Literal::Number(number) => {
+                let fits = |name: &str| crate::cast::is_assignable(self.catalog(), &DataType::named(name), &base);
+                if !fits("int4") && !fits("int8") && !fits("numeric") {
+                    let shown = self.shown(&base);
+                    return refuse(
+                        "42804",
+                        format!("specified value cannot be cast to type {shown} for column \"{}\"", column.name),
+                    );
+                }
+                ExprNode::Number(format!("{:.0}", number.round()))
+            }
+        };
+        match crate::literal::misfit(&node, &base) {
+            Some((sqlstate, message)) => refuse(sqlstate, message),
+            None => Ok(()),
+        }
     }
 
     /// 42P16 where a partitioned table is divided by the column, which then can neither change its type nor go.
@@ -707,7 +750,7 @@ impl Run {
                 text: format!(
                     "({} {operator} {})",
                     self.shown_key(column, data_type),
-                    crate::deparse::constant_of(&text_of(literal), &self.visible(data_type))
+                    crate::deparse::constant_of(&literal.text(), &self.visible(data_type))
                 ),
                 parts: vec![key()],
                 words: false,
@@ -778,7 +821,7 @@ impl Run {
         };
         let data_type = self.table(parent).column(column.as_str()).map(|column| column.data_type.clone());
         let element = data_type.unwrap_or_else(|| DataType::named("text"));
-        let shown = |literal: &Literal| match crate::deparse::output_of(&text_of(literal), &element) {
+        let shown = |literal: &Literal| match crate::deparse::output_of(&literal.text(), &element) {
             text if plain(&text) => text,
             text => format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"")),
         };
@@ -1015,7 +1058,8 @@ impl Run {
                 && not_null_constraint(&known, column).is_none_or(|constraint| constraint.valid)
                 || proof::not_null(&known, column)
         };
-        fits(&facts, &not_null, partition_by, &read_bound(text))
+        let Some(key) = self.key_column(&self.table(parent), partition_by) else { return false };
+        fits(&facts, &not_null, &key, &read_bound(text))
     }
 
     /// The bound of a default partition: the rows belong to none of the others.
@@ -1039,31 +1083,31 @@ impl Run {
         let known = self.table(default);
         let bound = read_bound(text);
         let facts = proof::facts(&known);
+        let Some(key) = self.key_column(&self.table(parent), partition_by) else { return false };
         let negated = facts.iter().any(|fact| {
             let ExprNode::Not(inner) = fact else { return false };
             let mut terms = Vec::new();
             proof::conjuncts(inner, &mut terms);
             // NOT (a AND b) excludes the bound where the bound implies a and b.
-            implied_by_bound(&terms, partition_by, &bound)
+            matches!(&bound, Bound::Range(from, to)
+                if matches!((from.as_slice(), to.as_slice()), ([Edge::Value(from)], [Edge::Value(to)])
+                    if key.implied_between(&terms, from, to)))
         });
         if negated {
             return true;
         }
-        let ([column], true) = (partition_by.columns.as_slice(), partition_by.expressions.is_empty()) else {
-            return false;
-        };
         match &bound {
             Bound::List(values, with_null) => {
                 let not_null = || {
-                    known.column(column.as_str()).is_some_and(|column| column.not_null)
-                        || proof::not_null(&known, column)
+                    known.column(key.column.as_str()).is_some_and(|column| column.not_null)
+                        || proof::not_null(&known, key.column)
                 };
                 !values.is_empty()
-                    && values.iter().all(|value| proof::excludes(&facts, column, value))
+                    && values.iter().all(|value| key.excludes(&facts, value))
                     && (!with_null || not_null())
             }
             Bound::Range(from, to) => match (from.as_slice(), to.as_slice()) {
-                ([from], [to]) => proof::outside(&facts, column, from.value(), to.value()),
+                ([from], [to]) => key.outside(&facts, from.value(), to.value()),
                 _ => false,
             },
             Bound::Hash(..) | Bound::Unknown => false,
@@ -1088,10 +1132,13 @@ fn check_form(partition_by: &PartitionBy, text: &str) -> Step {
 }
 
 /// How an edge stands to another one, column by column (`partition_rbound_cmp`); `None` where literals do not tell.
-fn range_order(from: &[Edge], to: &[Edge]) -> Option<std::cmp::Ordering> {
-    for (from, to) in from.iter().zip(to) {
+fn range_order(from: &[Edge], to: &[Edge], kinds: &[Kind]) -> Option<std::cmp::Ordering> {
+    for (place, (from, to)) in from.iter().zip(to).enumerate() {
         let order = match (from, to) {
-            (Edge::Value(from), Edge::Value(to)) => from.compare(to)?,
+            (Edge::Value(from), Edge::Value(to)) => {
+                let kind = kinds.get(place)?;
+                kind.assigned(from)?.order(&kind.assigned(to)?)?
+            }
             _ => from.rank().cmp(&to.rank()),
         };
         if order.is_ne() {
@@ -1150,22 +1197,23 @@ fn is_column_reference(item: &str) -> bool {
         && !RESERVED.contains(&lower.as_str())
 }
 
+/// `validateInfiniteBounds`
+fn check_infinite(edge: &[Edge]) -> Step {
+    let endless = edge.iter().position(|edge| edge.value().is_none());
+    match endless.and_then(|place| edge.get(place..)?.split_first()) {
+        Some((first, rest)) if rest.iter().any(|other| other.rank() != first.rank()) => {
+            let word = if *first == Edge::Least { "MINVALUE" } else { "MAXVALUE" };
+            refuse("42804", format!("every bound following {word} must also be {word}"))
+        }
+        _ => Ok(()),
+    }
+}
+
 /// What a bound says by itself: it has room for a row.
-fn check_extent(bound: &Bound, name: &QualifiedName) -> Step {
+fn check_extent(bound: &Bound, kinds: &[Kind], name: &QualifiedName) -> Step {
     match bound {
-        Bound::Range(from, to) => {
-            for edge in [from, to] {
-                let endless = edge.iter().position(|edge| edge.value().is_none());
-                if let Some((first, rest)) = endless.and_then(|place| edge.get(place..)?.split_first())
-                    && rest.iter().any(|other| other.rank() != first.rank())
-                {
-                    let word = if *first == Edge::Least { "MINVALUE" } else { "MAXVALUE" };
-                    return refuse("42804", format!("every bound following {word} must also be {word}"));
-                }
-            }
-            if range_order(from, to).is_some_and(std::cmp::Ordering::is_ge) {
-                return refuse("42P17", format!("empty range bound specified for partition \"{}\"", name.name));
-            }
+        Bound::Range(from, to) if range_order(from, to, kinds).is_some_and(std::cmp::Ordering::is_ge) => {
+            return refuse("42P17", format!("empty range bound specified for partition \"{}\"", name.name));
         }
         Bound::Hash(0, _) => {
             return refuse("42P16", "modulus for hash partition must be an integer value greater than zero");
@@ -1179,11 +1227,10 @@ fn check_extent(bound: &Bound, name: &QualifiedName) -> Step {
 }
 
 /// Whether two bounds of one strategy share a value, as far as literals tell.
-fn overlap(left: &Bound, right: &Bound) -> bool {
-    let same = |one: &Literal, other: &Literal| one.compare(other) == Some(std::cmp::Ordering::Equal);
+fn overlap(left: &Bound, right: &Bound, kinds: &[Kind]) -> bool {
     match (left, right) {
         (Bound::Range(from, to), Bound::Range(other_from, other_to)) => {
-            let below = |from, to| range_order(from, to).is_some_and(std::cmp::Ordering::is_lt);
+            let below = |from, to| range_order(from, to, kinds).is_some_and(std::cmp::Ordering::is_lt);
             below(from, other_to) && below(other_from, to)
         }
         (Bound::Hash(modulus, remainder), Bound::Hash(other, other_remainder)) => {
@@ -1191,49 +1238,28 @@ fn overlap(left: &Bound, right: &Bound) -> bool {
             shared != 0 && remainder % shared == other_remainder % shared
         }
         (Bound::List(values, with_null), Bound::List(others, other_null)) => {
-            (*with_null && *other_null) || values.iter().any(|value| others.iter().any(|other| same(value, other)))
+            let kind = kinds.first().unwrap_or(&Kind::Other);
+            let constants =
+                |values: &[Literal]| values.iter().filter_map(|value| kind.assigned(value)).collect::<Vec<_>>();
+            let others = constants(others);
+            let same = |one: &Constant| others.iter().any(|other| one.order(other) == Some(std::cmp::Ordering::Equal));
+            (*with_null && *other_null) || constants(values).iter().any(same)
         }
         _ => false,
     }
 }
 
-fn fits(facts: &[&ExprNode], not_null: &dyn Fn(&Ident) -> bool, partition_by: &PartitionBy, bound: &Bound) -> bool {
-    let [column] = partition_by.columns.as_slice() else { return false };
-    if !partition_by.expressions.is_empty() {
-        return false;
-    }
+fn fits(facts: &[&ExprNode], not_null: &dyn Fn(&Ident) -> bool, key: &KeyColumn<'_>, bound: &Bound) -> bool {
     match bound {
         Bound::Range(from, to) => {
             let ([from], [to]) = (from.as_slice(), to.as_slice()) else { return false };
-            not_null(column)
-                && from.value().is_none_or(|from| proof::at_least(facts, column, from))
-                && to.value().is_none_or(|to| proof::below(facts, column, to))
+            not_null(key.column)
+                && from.value().is_none_or(|from| key.at_least(facts, from))
+                && to.value().is_none_or(|to| key.below(facts, to))
         }
-        Bound::List(values, with_null) => (*with_null || not_null(column)) && proof::one_of(facts, column, values),
+        Bound::List(values, with_null) => (*with_null || not_null(key.column)) && key.one_of(facts, values),
         Bound::Hash(..) | Bound::Unknown => false,
     }
-}
-
-fn implied_by_bound(terms: &[&ExprNode], partition_by: &PartitionBy, bound: &Bound) -> bool {
-    let [column] = partition_by.columns.as_slice() else { return false };
-    let Bound::Range(from, to) = bound else { return false };
-    let ([Edge::Value(from)], [Edge::Value(to)]) = (from.as_slice(), to.as_slice()) else { return false };
-    !terms.is_empty()
-        && terms.iter().all(|term| match term {
-            ExprNode::IsNull { expr, negated: true } => {
-                matches!(&**expr, ExprNode::Column { name, .. } if name == column)
-            }
-            ExprNode::Infix { operator, left, right } => {
-                let (ExprNode::Column { name, .. }, Some(value)) = (&**left, Literal::of(right)) else { return false };
-                name == column
-                    && match operator.as_str() {
-                        ">=" => value == *from,
-                        "<" => value == *to,
-                        _ => false,
-                    }
-            }
-            _ => false,
-        })
 }
 
 /// The values in the parentheses behind a word, each as written.
@@ -1267,17 +1293,15 @@ fn range_items(text: &str) -> Option<(Vec<String>, Vec<String>)> {
     Some((items_after(text, "FROM")?, items_after(text, "TO ").or_else(|| items_after(text, "TO("))?))
 }
 
-fn text_of(literal: &Literal) -> String {
-    match literal {
-        Literal::Number(number) => number.to_string(),
-        Literal::Text(text) => text.clone(),
-    }
-}
-
 /// `FOR VALUES FROM (…) TO (…)` or `FOR VALUES IN (…)`, as far as it consists of literals.
 fn read_bound(text: &str) -> Bound {
     let literal = |item: &String| -> Option<Literal> {
-        let item = item.split("::").next().unwrap_or(item).trim();
+        let (item, cast) = item.split_once("::").unwrap_or((item, ""));
+        // What stands behind a cast makes another value of it.
+        let item = item.trim();
+        if cast.contains(|character: char| !(character.is_ascii_alphanumeric() || "_ .()[]\"".contains(character))) {
+            return None;
+        }
         if let Some(inner) = item.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\'')) {
             let plain = inner.replace("''", "");
             return (!plain.contains('\'')).then(|| Literal::Text(inner.replace("''", "'")));
