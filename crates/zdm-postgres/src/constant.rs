@@ -229,7 +229,7 @@ fn moment(text: &str, days: bool, zoned: bool) -> Option<Constant> {
 }
 
 /// Days since 1970 of `2024-02-29` or `20240229`.
-fn day_number(date: &str) -> Option<i64> {
+pub(crate) fn day_number(date: &str) -> Option<i64> {
     let digits = |text: &str| text.bytes().all(|digit| digit.is_ascii_digit()).then(|| text.parse::<i64>().ok())?;
     let fields: Vec<&str> = date.split('-').collect();
     let (year, month, day) = match fields.as_slice() {

@@ -49,9 +49,9 @@ pub enum ExprNode {
     },
     /// `NOT expr`.
     Not(Box<ExprNode>),
-    /// A chain of AND, flattened.
+    /// A chain of AND, flattened on its left (`makeAndExpr`).
     And(Vec<ExprNode>),
-    /// A chain of OR, flattened.
+    /// A chain of OR, flattened on its left.
     Or(Vec<ExprNode>),
     /// A prefix operator: `-x`, `@ x`.
     Prefix {
@@ -94,18 +94,20 @@ pub enum ExprNode {
         right: Box<ExprNode>,
         all: bool,
     },
-    /// `expr [NOT] BETWEEN low AND high`.
+    /// `expr [NOT] BETWEEN [SYMMETRIC] low AND high`.
     Between {
         expr: Box<ExprNode>,
         low: Box<ExprNode>,
         high: Box<ExprNode>,
+        symmetric: bool,
         negated: bool,
     },
-    /// `expr [NOT] LIKE | ILIKE | SIMILAR TO pattern`, the operator in upper case.
+    /// `expr [NOT] LIKE | ILIKE | SIMILAR TO pattern [ESCAPE escape]`, the operator in upper case.
     Like {
         operator: String,
         expr: Box<ExprNode>,
         pattern: Box<ExprNode>,
+        escape: Option<Box<ExprNode>>,
         negated: bool,
     },
     /// `CASE [operand] WHEN … THEN … [ELSE …] END`.
@@ -203,7 +205,9 @@ impl ExprNode {
             | Self::IsDistinctFrom { left, right, .. } => vec![left, right],
             Self::InList { expr, list, .. } => std::iter::once(&**expr).chain(list).collect(),
             Self::Between { expr, low, high, .. } => vec![expr, low, high],
-            Self::Like { expr, pattern, .. } => vec![expr, pattern],
+            Self::Like { expr, pattern, escape, .. } => {
+                [expr, pattern].into_iter().chain(escape).map(|part| &**part).collect()
+            }
             Self::Case { operand, branches, otherwise } => operand
                 .iter()
                 .map(|operand| &**operand)
@@ -240,7 +244,9 @@ impl ExprNode {
             | Self::IsDistinctFrom { left, right, .. } => vec![left, right],
             Self::InList { expr, list, .. } => std::iter::once(&mut **expr).chain(list).collect(),
             Self::Between { expr, low, high, .. } => vec![expr, low, high],
-            Self::Like { expr, pattern, .. } => vec![expr, pattern],
+            Self::Like { expr, pattern, escape, .. } => {
+                [expr, pattern].into_iter().chain(escape).map(|part| &mut **part).collect()
+            }
             Self::Case { operand, branches, otherwise } => operand
                 .iter_mut()
                 .map(|operand| &mut **operand)

@@ -134,7 +134,7 @@ impl KeyColumn<'_> {
     /// Whether the facts say `column >= bound`.
     pub(crate) fn at_least(&self, facts: &[&ExprNode], bound: &Literal) -> bool {
         facts.iter().any(|fact| {
-            if let ExprNode::Between { expr, low, negated: false, .. } = fact {
+            if let ExprNode::Between { expr, low, symmetric: false, negated: false, .. } = fact {
                 return is_column(expr, self.column) && self.order(low, bound).is_some_and(Ordering::is_ge);
             }
             self.comparison(fact).is_some_and(|(operator, constant)| {
@@ -146,7 +146,7 @@ impl KeyColumn<'_> {
     /// Whether the facts say `column < bound`.
     pub(crate) fn below(&self, facts: &[&ExprNode], bound: &Literal) -> bool {
         facts.iter().any(|fact| {
-            if let ExprNode::Between { expr, high, negated: false, .. } = fact {
+            if let ExprNode::Between { expr, high, symmetric: false, negated: false, .. } = fact {
                 return is_column(expr, self.column) && self.order(high, bound).is_some_and(Ordering::is_lt);
             }
             self.comparison(fact).is_some_and(|(operator, constant)| match operator {

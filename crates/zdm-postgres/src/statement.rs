@@ -193,8 +193,12 @@ pub enum Statement {
         revoke: bool,
         kind: ObjectKind,
         names: Vec<QualifiedName>,
-        /// The privileges in upper case, with the columns that they are for; `ALL` is none.
+        /// Of `ALL … IN SCHEMA`.
+        schemas: Vec<Ident>,
+        /// The privileges in upper case, with the columns that they are for; `ALL` without columns is none.
         privileges: Vec<(String, Vec<Ident>)>,
+        /// `TO PUBLIC WITH GRANT OPTION`.
+        passed_on_by_all: bool,
     },
     // Data
     Select(Query),

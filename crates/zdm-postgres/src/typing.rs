@@ -365,6 +365,58 @@ pub(crate) fn chosen_operator(catalog: &Catalog, operator: &str, values: &[Value
     Some(Chosen { arguments, result })
 }
 
+/// The function that the server chooses.
+pub(crate) struct ChosenFunction {
+    /// The types in which it takes its arguments; `None` where it takes any and leaves them as they are.
+    pub(crate) arguments: Vec<Option<DataType>>,
+    pub(crate) result: Option<DataType>,
+}
+
+/// The function of PostgreSQL's own for these arguments, where all that decides it is known.
+pub(crate) fn chosen_function(catalog: &Catalog, function: &str, values: &[Value]) -> Option<ChosenFunction> {
+    if values.is_empty() || values.contains(&Value::Open) {
+        return None;
+    }
+    let (columns, place) = (Columns::Unknown, Place::Check);
+    let scope = Scope { catalog, columns, version: catalog.version, place, names: &OwnNames };
+    let Selected::One(candidate) = scope.select(functions().get(function)?, values) else { return None };
+    let element = element_of(&candidate.arguments, values).ok()?;
+    let alike = alike_of(&candidate.arguments, values);
+    let argument = |place: usize| {
+        let last = candidate.arguments.len().checked_sub(1)?;
+        let wanted = candidate.arguments.get(place.min(last))?;
+        Some(match wanted.name.name.as_str() {
+            "any" => None,
+            // Arrays of arguments are printed as such.
+            _ if candidate.variadic && place >= last => return None,
+            "anyarray" => Some(element.clone()?.array()),
+            "anyelement" | "anynonarray" => Some(element.clone()?),
+            "anycompatiblearray" => Some(alike.clone()?.array()),
+            "anycompatible" | "anycompatiblenonarray" => Some(alike.clone()?),
+            name if name.starts_with("any") => return None,
+            _ => Some(wanted.clone()),
+        })
+    };
+    let arguments = (0..values.len()).map(argument).collect::<Option<Vec<_>>>()?;
+    let result = match (candidate.result.name.name.as_str(), Scope::result(candidate, values)) {
+        ("anycompatiblearray", _) => alike.map(DataType::array),
+        (_, Value::Known(data_type)) => Some(data_type),
+        _ => None,
+    };
+    Some(ChosenFunction { arguments, result })
+}
+
+/// What arguments of the `anycompatible` family are, where they are of one type already.
+fn alike_of(wanted: &[DataType], values: &[Value]) -> Option<DataType> {
+    let mut found = wanted.iter().zip(values).filter_map(|(wanted, value)| match (wanted.name.name.as_str(), value) {
+        ("anycompatiblearray", Value::Known(known)) => Some(DataType { array_dimensions: 0, ..known.clone() }),
+        ("anycompatible" | "anycompatiblenonarray", Value::Known(known)) => Some(known.clone()),
+        _ => None,
+    });
+    let first = found.next()?;
+    found.all(|other| other == first).then_some(first)
+}
+
 /// What is known of a value of the type.
 pub(crate) fn value_of(catalog: &Catalog, data_type: &DataType) -> Value {
     value_in(catalog, data_type, catalog.version)
@@ -544,14 +596,14 @@ impl Scope<'_> {
                     _ => known("bool"),
                 }
             }
-            ExprNode::Between { expr, low, high, negated } => {
+            ExprNode::Between { expr, low, high, negated, .. } => {
                 let (first, second) = if *negated { ("<", ">") } else { (">=", "<=") };
                 let (value, low_value, high_value) = (self.read(expr)?, self.read(low)?, self.read(high)?);
                 self.operator(first, &[(expr, value.clone()), (low, low_value)])?;
                 self.operator(second, &[(expr, value), (high, high_value)])?;
                 known("bool")
             }
-            ExprNode::Like { operator, expr, pattern, negated } => {
+            ExprNode::Like { operator, expr, pattern, negated, .. } => {
                 if let Some(symbol) = like_operator(operator, *negated) {
                     return self.pair(symbol, expr, pattern);
                 }
@@ -655,7 +707,7 @@ impl Scope<'_> {
                     _ => Ok(Value::Open),
                 }
             }
-            ExprNode::Other { text, parts, .. } => {
+            ExprNode::Other { text, parts, words } => {
                 if is_json_test(text) && !self.version.at_least(16) {
                     return Err(("42601", "syntax error at or near \"JSON\"".to_owned()));
                 }
@@ -688,7 +740,11 @@ impl Scope<'_> {
                         }
                         continue;
                     }
-                    self.read(part)?;
+                    match self.read(part) {
+                        // The arguments of what was not read are not known.
+                        Err(("42883", _)) if *words => {}
+                        read => drop(read?),
+                    }
                 }
                 Ok(Value::Open)
             }

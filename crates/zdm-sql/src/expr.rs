@@ -361,12 +361,7 @@ impl Reader<'_> {
                 let depth = left.depth.max(low.depth).max(high.depth) + 1;
                 let (expr, _) = Self::take(left);
                 let (low, high) = (Box::new(low.node), Box::new(high.node));
-                let node = if symmetric {
-                    self.other_from(start, vec![*expr, *low, *high])
-                } else {
-                    ExprNode::Between { expr, low, high, negated }
-                };
-                Parsed { node, depth }
+                Parsed { node: ExprNode::Between { expr, low, high, symmetric, negated }, depth }
             }
             "LIKE" | "ILIKE" | "SIMILAR" => {
                 let operator = if keyword == "SIMILAR" {
@@ -383,11 +378,8 @@ impl Reader<'_> {
                 let escape = if self.cursor.accept("ESCAPE") { Some(self.expr(MATCH + 1, grammar)?) } else { None };
                 let depth = left.depth.max(pattern.depth).max(escape.as_ref().map_or(0, |escape| escape.depth)) + 1;
                 let (expr, _) = Self::take(left);
-                let node = match escape {
-                    Some(escape) => self.other_from(start, vec![*expr, pattern.node, escape.node]),
-                    None => ExprNode::Like { operator, expr, pattern: Box::new(pattern.node), negated },
-                };
-                Parsed { node, depth }
+                let (pattern, escape) = (Box::new(pattern.node), escape.map(|escape| Box::new(escape.node)));
+                Parsed { node: ExprNode::Like { operator, expr, pattern, escape, negated }, depth }
             }
             "OVERLAPS" => self.operator(start, left, "OVERLAPS".to_owned(), MATCH, grammar)?,
             "AT" => {
@@ -1168,10 +1160,7 @@ fn and(left: ExprNode, right: ExprNode) -> ExprNode {
         ExprNode::And(list) => list,
         left => vec![left],
     };
-    match right {
-        ExprNode::And(more) => list.extend(more),
-        right => list.push(right),
-    }
+    list.push(right);
     ExprNode::And(list)
 }
 
@@ -1180,10 +1169,7 @@ fn or(left: ExprNode, right: ExprNode) -> ExprNode {
         ExprNode::Or(list) => list,
         left => vec![left],
     };
-    match right {
-        ExprNode::Or(more) => list.extend(more),
-        right => list.push(right),
-    }
+    list.push(right);
     ExprNode::Or(list)
 }
 

@@ -317,7 +317,7 @@ fn objects() {
         r#"
         Grant{kind:Table, names:[t, s.u], privileges:[("SELECT", ["a"]), ("UPDATE", [])]}
         Grant{kind:Schema, names:[s], privileges:[("USAGE", [])]}
-        Grant{revoke:true, kind:Table}
+        Grant{revoke:true, kind:Table, schemas:["s"]}
         Grant{kind:Role}
         Grant{kind:Function, names:[f], privileges:[("EXECUTE", [])]}
         "#,
@@ -529,7 +529,7 @@ fn expressions() {
         ),
         (
             "a AND (b AND c) AND (d OR e OR f)",
-            r#"And([Column{name:"a"}, Column{name:"b"}, Column{name:"c"}, Or([Column{name:"d"}, Column{name:"e"}, Column{name:"f"}])])"#,
+            r#"And([Column{name:"a"}, And([Column{name:"b"}, Column{name:"c"}]), Or([Column{name:"d"}, Column{name:"e"}, Column{name:"f"}])])"#,
         ),
         (
             "NOT a = b OR c",
@@ -551,12 +551,12 @@ fn expressions() {
         ),
         (
             "a NOT BETWEEN SYMMETRIC 1 AND 2",
-            r#"Other{text:"a NOT BETWEEN SYMMETRIC 1 AND 2", parts:[Column{name:"a"}, Number("1"), Number("2")]}"#,
+            r#"Between{expr:Column{name:"a"}, low:Number("1"), high:Number("2"), symmetric:true, negated:true}"#,
         ),
         ("a NOT ILIKE 'x%'", r#"Like{operator:"ILIKE", expr:Column{name:"a"}, pattern:Text("x%"), negated:true}"#),
         (
             "a LIKE b ESCAPE 'x'",
-            r#"Other{text:"a LIKE b ESCAPE 'x'", parts:[Column{name:"a"}, Column{name:"b"}, Text("x")]}"#,
+            r#"Like{operator:"LIKE", expr:Column{name:"a"}, pattern:Column{name:"b"}, escape:Text("x")}"#,
         ),
         ("a SIMILAR TO b", r#"Like{operator:"SIMILAR TO", expr:Column{name:"a"}, pattern:Column{name:"b"}}"#),
         ("a = ANY (b)", r#"Quantified{operator:"=", left:Column{name:"a"}, right:Column{name:"b"}}"#),

@@ -215,7 +215,12 @@ impl Bench {
 
     /// Runs the statement in a transaction of the session, which is rolled back.
     pub fn step(&self, session: &Client, case: &Case<'_>) -> Answer {
-        let answer = self.in_transaction(session, false, case, &relations(session));
+        // A role may have lost the right to look.
+        let Some(before) = try_relations(session) else {
+            let _ = session.try_sql("ROLLBACK");
+            return Answer::SetupFails("the session cannot see what there is".to_owned());
+        };
+        let answer = self.in_transaction(session, false, case, &before);
         let _ = session.try_sql("ROLLBACK");
         answer
     }
@@ -298,7 +303,9 @@ impl Bench {
         }
         let notices = session.take_notices();
         session.sql("SET LOCAL client_min_messages = error");
-        let after = relations(session);
+        let Some(after) = try_relations(session) else {
+            return Answer::SetupFails("the session cannot see what there is afterwards".to_owned());
+        };
         let name_of = |oid: &str| before.get(oid).or_else(|| middle.get(oid)).or_else(|| after.get(oid));
         // Nobody waits for a transaction that holds no other modes than these: neither for its relations nor, as rows are
         // changed and locked under other ones, for its rows.
@@ -709,15 +716,22 @@ fn sequences(session: &Client, relations: &BTreeMap<String, Relation>) -> String
 
 /// By object id: what there is in the schema of the cases, as the session sees it.
 fn relations(session: &Client) -> BTreeMap<String, Relation> {
-    let rows = session.sql(
-        "SELECT c.oid::text, c.relname, c.relkind::text, coalesce(pg_relation_filenode(c.oid), 0)::text, \
+    try_relations(session).expect("the session sees what there is")
+}
+
+fn try_relations(session: &Client) -> Option<BTreeMap<String, Relation>> {
+    let rows = session
+        .try_sql(
+            "SELECT c.oid::text, c.relname, c.relkind::text, coalesce(pg_relation_filenode(c.oid), 0)::text, \
                 n.nspname, CASE WHEN c.relkind IN ('r', 'm') THEN pg_relation_size(c.oid) ELSE 0 END::text, \
                 (c.relkind = 'r' AND NOT c.relhassubclass)::text, (NOT c.relispopulated)::text \
          FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace \
          WHERE c.relkind <> 'c' AND n.nspname <> 'information_schema' \
           AND (n.nspname NOT LIKE 'pg\\_%' OR (n.nspname LIKE 'pg_temp%' AND c.relpersistence = 't'))",
-    );
-    rows.into_iter()
+        )
+        .ok()?;
+    let relations = rows
+        .into_iter()
         .filter_map(|row| {
             let mut values = row.into_iter().flatten();
             let (oid, name, kind) = (values.next()?, values.next()?, values.next()?);
@@ -731,7 +745,8 @@ fn relations(session: &Client) -> BTreeMap<String, Relation> {
             let middle_page = alone.then_some(size / PAGE / 2);
             Some((oid, Relation { name, kind, file, empty: size == 0, without_data, middle_page }))
         })
-        .collect()
+        .collect();
+    Some(relations)
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use super::{Printed, Printer, Typed, cast_below_collations, common_of, literal_of, plain};
 use crate::data_type::DataType;
 use crate::expr::ExprNode;
-use crate::typing::{self, Chosen, Value};
+use crate::typing::{self, Chosen, ChosenFunction, Value};
 
 /// What `expr IN (…)` or `expr = ANY (ARRAY[…])` compares: the type of the array's elements, and those that the operator takes.
 pub(super) struct Compared {
@@ -16,6 +16,12 @@ impl Printer<'_> {
     /// `None` where the types of the operands, or the operators for them, are not all PostgreSQL's own.
     pub(super) fn chosen(&self, operator: &str, left: &Typed, right: &Typed) -> Option<Chosen> {
         typing::chosen_operator(self.catalog, operator, &[self.value(left), self.value(right)])
+    }
+
+    /// `None` where the types of the arguments, or the functions of the name, are not all PostgreSQL's own.
+    pub(super) fn chosen_function(&self, function: &str, args: &[&Typed]) -> Option<ChosenFunction> {
+        let values: Vec<Value> = args.iter().map(|typed| self.value(typed)).collect();
+        typing::chosen_function(self.catalog, function, &values)
     }
 
     fn value(&self, typed: &Typed) -> Value {

@@ -57,17 +57,20 @@ impl Printer<'_> {
                 let (left, right) = self.settle_pair("=", left, right);
                 ExprNode::IsDistinctFrom { left: Box::new(left), right: Box::new(right), negated: *negated }
             }
-            ExprNode::Like { operator, expr, pattern, negated } => {
+            ExprNode::Like { operator, expr, pattern, escape: None, negated } => {
                 let symbol = like_operator(operator, *negated).unwrap_or("=");
                 let (expr, pattern) = self.settle_pair(symbol, expr, pattern);
                 ExprNode::Like {
                     operator: operator.clone(),
                     expr: Box::new(expr),
                     pattern: Box::new(pattern),
+                    escape: None,
                     negated: *negated,
                 }
             }
-            ExprNode::Between { expr, low, high, negated } if self.print(expr).text.len() <= LONGEST_REPEATED => {
+            ExprNode::Between { expr, low, high, symmetric: false, negated }
+                if self.print(expr).text.len() <= LONGEST_REPEATED =>
+            {
                 let compare = |operator: &str, other: &ExprNode| {
                     let (left, right) = self.settle_pair(operator, expr, other);
                     ExprNode::Infix { operator: operator.to_owned(), left: Box::new(left), right: Box::new(right) }

@@ -623,52 +623,109 @@ impl Run {
         &mut self,
         kind: ObjectKind,
         names: &[QualifiedName],
+        schemas: &[Ident],
         privileges: &[(String, Vec<Ident>)],
     ) -> Step {
         self.may_fail_always("42704", "a role does not exist");
-        if kind == ObjectKind::Schema && !self.catalog().is_incomplete() {
-            let missing = names
-                .iter()
-                .find(|name| !self.catalog().has_schema(name.name.as_str()) && !super::is_system_schema(&name.name));
+        let of_schemas = names.iter().map(|name| &name.name).filter(|_| kind == ObjectKind::Schema);
+        if !self.catalog().is_incomplete() {
+            let missing = of_schemas
+                .chain(schemas)
+                .find(|name| !self.catalog().has_schema(name.as_str()) && !super::is_system_schema(name));
             if let Some(missing) = missing {
-                return refuse("3F000", format!("schema \"{}\" does not exist", missing.name));
+                return refuse("3F000", format!("schema \"{missing}\" does not exist"));
             }
-        }
-        if !matches!(kind, ObjectKind::Table | ObjectKind::Sequence) {
-            return Ok(());
         }
         let mut relations = Vec::new();
-        for name in names {
-            let name = self.open(name)?;
-            if self.version.at_least(18) {
-                self.lock(&name, LockMode::AccessShare);
+        if matches!(kind, ObjectKind::Table | ObjectKind::Sequence) {
+            for name in names {
+                let name = self.open(name)?;
+                if self.version.at_least(18) {
+                    self.lock(&name, LockMode::AccessShare);
+                }
+                relations.push(name);
             }
-            relations.push(name);
         }
-        self.check_privileges(kind, &relations, privileges)
+        self.check_privileges(kind, privileges)?;
+        self.check_granted_relations(kind, &relations, privileges)
     }
 
-    /// `ExecuteGrantStmt` and `ExecGrant_Relation`.
-    fn check_privileges(
+    /// `merge_acl_with_grant`, which is reached where there is an object.
+    pub(super) fn refuse_option_of_all(&self, kind: ObjectKind, names: &[QualifiedName], schemas: &[Ident]) -> Step {
+        let of_schema = |name: &QualifiedName| name.schema.as_ref().is_some_and(|schema| schemas.contains(schema));
+        let known = match kind {
+            ObjectKind::Table => self.catalog().tables().any(|table| of_schema(&table.name)),
+            _ => false,
+        };
+        if known || (schemas.is_empty() && !names.is_empty()) {
+            return refuse("0LP01", "grant options can only be granted to roles");
+        }
+        Ok(())
+    }
+
+    /// `ExecuteGrantStmt` and `string_to_privilege`.
+    fn check_privileges(&self, kind: ObjectKind, privileges: &[(String, Vec<Ident>)]) -> Step {
+        const WORDS: [&str; 15] = [
+            "SELECT",
+            "INSERT",
+            "UPDATE",
+            "DELETE",
+            "TRUNCATE",
+            "REFERENCES",
+            "TRIGGER",
+            "EXECUTE",
+            "USAGE",
+            "CREATE",
+            "TEMPORARY",
+            "TEMP",
+            "CONNECT",
+            "RULE",
+            "ALL",
+        ];
+        let (valid, what): (&[&str], _) = match kind {
+            ObjectKind::Table => (&["USAGE"], "relation"),
+            ObjectKind::Sequence => (&["USAGE", "SELECT", "UPDATE"], "sequence"),
+            ObjectKind::Schema => (&["CREATE", "USAGE"], "schema"),
+            ObjectKind::Database => (&["CREATE", "TEMPORARY", "TEMP", "CONNECT"], "database"),
+            ObjectKind::Function => (&["EXECUTE"], "function"),
+            ObjectKind::Procedure => (&["EXECUTE"], "procedure"),
+            ObjectKind::Type => (&["USAGE"], "type"),
+            ObjectKind::Domain => (&["USAGE"], "domain"),
+            ObjectKind::Language => (&["USAGE"], "language"),
+            ObjectKind::Tablespace => (&["CREATE"], "tablespace"),
+            _ => return Ok(()),
+        };
+        for (word, columns) in privileges {
+            let since_15 = matches!(word.as_str(), "SET" | "ALTER SYSTEM") && self.version.at_least(15);
+            let since_17 = word == "MAINTAIN" && self.version.at_least(17);
+            if !columns.is_empty() && kind != ObjectKind::Table {
+                return refuse("0LP01", "column privileges are only valid for relations");
+            }
+            if !WORDS.contains(&word.as_str()) && !since_15 && !since_17 {
+                return refuse("42601", format!("unrecognized privilege type \"{}\"", word.to_ascii_lowercase()));
+            }
+            let fits = valid.contains(&word.as_str())
+                || (kind == ObjectKind::Table && self.is_of_tables(word))
+                || (word == "ALL" && !columns.is_empty());
+            if !fits && word != "RULE" {
+                return refuse("0LP01", format!("invalid privilege type {word} for {what}"));
+            }
+        }
+        Ok(())
+    }
+
+    fn is_of_tables(&self, word: &str) -> bool {
+        const OF_TABLES: [&str; 7] = ["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"];
+        OF_TABLES.contains(&word) || (word == "MAINTAIN" && self.version.at_least(17))
+    }
+
+    /// `ExecGrant_Relation`
+    fn check_granted_relations(
         &self,
         kind: ObjectKind,
         relations: &[QualifiedName],
         privileges: &[(String, Vec<Ident>)],
     ) -> Step {
-        const OF_TABLES: [&str; 7] = ["SELECT", "INSERT", "UPDATE", "DELETE", "TRUNCATE", "REFERENCES", "TRIGGER"];
-        const OF_SEQUENCES: [&str; 3] = ["USAGE", "SELECT", "UPDATE"];
-        let of_tables = |word: &str| OF_TABLES.contains(&word) || (word == "MAINTAIN" && self.version.at_least(17));
-        let of_sequences = |word: &str| OF_SEQUENCES.contains(&word);
-        for (word, _) in privileges {
-            let (known, what) = if kind == ObjectKind::Sequence {
-                (of_sequences(word), "sequence")
-            } else {
-                (of_tables(word) || of_sequences(word), "relation")
-            };
-            if !known {
-                return refuse("0LP01", format!("invalid privilege type {word} for {what}"));
-            }
-        }
         for name in relations {
             let sequence = self.catalog().sequence(name).is_some();
             if kind == ObjectKind::Sequence && !sequence && !self.is_assumed(name) {
@@ -678,7 +735,7 @@ impl Run {
                 continue;
             };
             for (word, columns) in privileges {
-                if columns.is_empty() && !of_tables(word) {
+                if columns.is_empty() && !self.is_of_tables(word) && word != "RULE" {
                     return refuse("0LP01", format!("invalid privilege type {word} for table"));
                 }
                 let missing = columns.iter().find(|column| {
@@ -687,7 +744,8 @@ impl Run {
                 if let Some(column) = missing {
                     return Self::missing_column(name, column);
                 }
-                if !columns.is_empty() && !["SELECT", "INSERT", "UPDATE", "REFERENCES"].contains(&word.as_str()) {
+                let of_columns = ["SELECT", "INSERT", "UPDATE", "REFERENCES", "ALL"].contains(&word.as_str());
+                if !columns.is_empty() && !of_columns {
                     return refuse("0LP01", format!("invalid privilege type {word} for column"));
                 }
             }

@@ -184,7 +184,12 @@ impl Run {
                     self.comment_column(name, column, text)?;
                 }
             }
-            Statement::Grant { kind, names, privileges, .. } => return self.grant(*kind, names, privileges),
+            Statement::Grant { kind, names, schemas, privileges, passed_on_by_all, .. } => {
+                self.grant(*kind, names, schemas, privileges)?;
+                if *passed_on_by_all && !(names.is_empty() && schemas.is_empty()) {
+                    return self.refuse_option_of_all(*kind, names, schemas);
+                }
+            }
             Statement::Copy { table, from, columns, query } => {
                 if let Some(query) = query {
                     return self.execute(query);

@@ -984,18 +984,31 @@ pub(super) fn grant(cursor: &mut Cursor<'_>, revoke: bool) -> Read<Statement> {
             return cursor.unexpected("ON or TO");
         }
         cursor.at = cursor.tokens.len();
-        return Ok(Statement::Grant { revoke, kind: ObjectKind::Role, names: Vec::new(), privileges: Vec::new() });
+        return Ok(Statement::Grant {
+            revoke,
+            kind: ObjectKind::Role,
+            names: Vec::new(),
+            schemas: Vec::new(),
+            privileges: Vec::new(),
+            passed_on_by_all: false,
+        });
     }
     let privileges = privileges(cursor, on);
     cursor.at = on + 1;
-    if cursor.accept_all(&["ALL", "TABLES", "IN", "SCHEMA"]) {
+    if cursor.is("ALL") && cursor.is_nth(2, "IN") && cursor.is_nth(3, "SCHEMA") {
+        let kind = match cursor.accept_any(&["ALL"]).and_then(|_| cursor.accept_any(&["TABLES", "SEQUENCES"])) {
+            Some("TABLES") => ObjectKind::Table,
+            Some(_) => ObjectKind::Sequence,
+            None => {
+                cursor.at += 1;
+                ObjectKind::Routine
+            }
+        };
+        cursor.at += 2;
+        let schemas = cursor.list(Cursor::ident)?;
+        let passed_on_by_all = !revoke && passed_on_by_all(cursor);
         cursor.at = cursor.tokens.len();
-        return Ok(Statement::Grant { revoke, kind: ObjectKind::Table, names: Vec::new(), privileges });
-    }
-    if cursor.is("ALL") && cursor.is_nth(2, "IN") {
-        let kind = if cursor.is_nth(1, "SEQUENCES") { ObjectKind::Sequence } else { ObjectKind::Routine };
-        cursor.at = cursor.tokens.len();
-        return Ok(Statement::Grant { revoke, kind, names: Vec::new(), privileges });
+        return Ok(Statement::Grant { revoke, kind, names: Vec::new(), schemas, privileges, passed_on_by_all });
     }
     let kind = if cursor.is("PARAMETER") {
         cursor.at += 1;
@@ -1019,8 +1032,15 @@ pub(super) fn grant(cursor: &mut Cursor<'_>, revoke: bool) -> Read<Statement> {
     if cursor.is_at_end() {
         return cursor.unexpected("a role");
     }
+    let passed_on_by_all = !revoke && passed_on_by_all(cursor);
     cursor.at = cursor.tokens.len();
-    Ok(Statement::Grant { revoke, kind, names, privileges })
+    Ok(Statement::Grant { revoke, kind, names, schemas: Vec::new(), privileges, passed_on_by_all })
+}
+
+/// Whether PUBLIC is among the grantees, which stand from here on, and WITH GRANT OPTION behind them.
+fn passed_on_by_all(cursor: &Cursor<'_>) -> bool {
+    let with = cursor.find_outside(|cursor, index| cursor.word_at(index, &["WITH"]));
+    cursor.word_at(with + 1, &["GRANT"]) && (cursor.at..with).any(|index| cursor.word_at(index, &["PUBLIC"]))
 }
 
 /// `SELECT (a, b), INSERT` up to ON; the cursor stands anywhere afterwards.

@@ -85,10 +85,11 @@ fn canonical(node: &ExprNode) -> String {
         ExprNode::Quantified { operator, left, right, all } => {
             format!("({operator} {} {} {})", if *all { "all" } else { "any" }, canonical(left), canonical(right))
         }
-        ExprNode::Between { expr, low, high, negated } => {
+        ExprNode::Between { symmetric: true, .. } | ExprNode::Like { escape: Some(_), .. } => "(other)".to_owned(),
+        ExprNode::Between { expr, low, high, negated, .. } => {
             format!("({}between {} {} {})", not(*negated), canonical(expr), canonical(low), canonical(high))
         }
-        ExprNode::Like { operator, expr, pattern, negated } => {
+        ExprNode::Like { operator, expr, pattern, negated, .. } => {
             format!("({}{operator} {} {})", not(*negated), canonical(expr), canonical(pattern))
         }
         ExprNode::Case { operand, branches, otherwise } => {
