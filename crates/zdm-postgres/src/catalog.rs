@@ -1129,6 +1129,9 @@ pub struct View {
     pub defaults: Vec<Ident>,
     /// The relations it reads directly, with the columns it reads of each, as they are named now.
     pub dependencies: Vec<(QualifiedName, Vec<Ident>)>,
+    /// Of a query of one relation: the condition that its rows meet, as long as the columns have the names that they have
+    /// in it.
+    pub condition: Option<SqlExpr>,
     /// The tables whose primary key its GROUP BY rests on: columns that are not grouped follow from it.
     pub keyed: Vec<QualifiedName>,
     /// A materialized view's.

@@ -166,7 +166,8 @@ impl Kind {
             Self::Number(_) => is(&["int2", "int4", "int8", "numeric"]),
             Self::Moment { days: true, .. } => is(&["date"]),
             Self::Moment { zoned: true, .. } => is(&["timestamptz"]),
-            Self::Moment { .. } => is(&["timestamp"]),
+            // A day begins at midnight.
+            Self::Moment { .. } => is(&["timestamp", "date"]),
             Self::Uuid => is(&["uuid"]),
             Self::Text => is(&["text", "varchar"]),
             // A cast to another type would have another order.

@@ -46,6 +46,7 @@ use crate::statement::{AlterTableAction, DropBehavior, ObjectKind, Persistence, 
 use crate::version::PgVersion;
 
 pub(crate) use maintenance::is_on;
+pub(crate) use partition::is_pruned;
 
 pub(crate) type Step<T = ()> = Result<T, Refusal>;
 

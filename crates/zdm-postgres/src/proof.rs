@@ -204,6 +204,14 @@ impl KeyColumn<'_> {
         }
     }
 
+    /// Whether no row with NULL in the column meets them all: a comparison with NULL is not true.
+    pub(crate) fn refuse_null(&self, facts: &[&ExprNode]) -> bool {
+        facts.iter().any(|fact| match fact {
+            ExprNode::InList { expr, .. } | ExprNode::IsNull { expr, negated: true } => is_column(expr, self.column),
+            fact => self.comparison(fact).is_some(),
+        })
+    }
+
     /// Whether the constant is surely another value.
     fn differs(&self, node: &ExprNode, value: &Literal) -> bool {
         let (Some(constant), Some(value)) = (self.kind.compared(node), self.kind.assigned(value)) else { return false };

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use crate::catalog::{Catalog, ConstraintKind, Relation};
+use crate::catalog::{Catalog, ConstraintKind, Relation, View};
 use crate::effects::{Blocks, Effects, Held, MayFail, Outcome, Refusal, TransactionUse};
 use crate::execute::Run;
 use crate::expr::ExprNode;
@@ -682,6 +682,26 @@ fn unquoted(text: &str) -> &str {
     text
 }
 
+/// Whether a plan of the view opens none of the partitions that are `locked`, because its condition excludes them.
+fn leaves_out(catalog: &Catalog, view: &View, table: &QualifiedName, locked: &BTreeSet<QualifiedName>) -> bool {
+    let Some(predicate) = &view.condition else { return false };
+    let mut facts = Vec::new();
+    crate::proof::conjuncts(&predicate.node, &mut facts);
+    let Some(known) = catalog.table(table).filter(|known| known.partition_by.is_some()) else { return false };
+    let mut opened: Vec<QualifiedName> = known.children.clone();
+    while let Some(child) = opened.pop() {
+        let Some(partition) = catalog.table(&child) else { return false };
+        if crate::execute::is_pruned(catalog, &facts, partition) {
+            continue;
+        }
+        if locked.contains(&child) {
+            return false;
+        }
+        opened.extend(partition.children.iter().cloned());
+    }
+    true
+}
+
 /// Whom locks keep waiting. `before` is the catalog as other sessions see it.
 ///
 /// A statement on a table opens more than the table: its indexes, the tables under a view, the partitions of a
@@ -751,6 +771,8 @@ fn blocks(
             None => add(name, Blocks::by_lock(*mode)),
         }
     }
+    let opened: BTreeSet<QualifiedName> =
+        blocked.iter().filter(|(_, blocks)| blocks.select).map(|(name, _)| name.clone()).collect();
     // A statement on a parent opens its children; an INSERT only the partition it goes to.
     let mut pending: Vec<QualifiedName> = blocked.keys().cloned().collect();
     while let Some(child) = pending.pop() {
@@ -801,7 +823,8 @@ fn blocks(
         blocked.iter().filter(|(_, blocks)| blocks.select).map(|(name, _)| name.clone()).collect();
     while let Some(name) = pending.pop() {
         for (view, _) in before.views_on(&name) {
-            if before.view(&view).is_some_and(|view| view.materialized) {
+            let Some(known) = before.view(&view).filter(|view| !view.materialized) else { continue };
+            if !opened.contains(&name) && leaves_out(before, known, &name, &opened) {
                 continue;
             }
             let entry = blocked.entry(view.clone()).or_default();

@@ -1395,7 +1395,9 @@ impl Run {
             if let Some(other) = qualifier.filter(|qualifier| **qualifier != table.name) {
                 return refuse("42P01", format!("missing FROM-clause entry for table \"{other}\""));
             }
-            if known.column(column.as_str()).is_none() && !is_system_column(column) {
+            // The name of the table is its whole row.
+            let missing = known.column(column.as_str()).is_none() && (qualifier.is_some() || *column != table.name);
+            if missing && !is_system_column(column) {
                 let message = match qualifier {
                     Some(qualifier) => format!("column {qualifier}.{column} does not exist"),
                     None => format!("column \"{column}\" does not exist"),

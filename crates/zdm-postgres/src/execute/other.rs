@@ -446,6 +446,7 @@ impl Run {
                 dependencies: Vec::new(),
                 read_only: false,
                 defaults: Vec::new(),
+                condition: None,
                 keyed: Vec::new(),
                 indexes: Vec::new(),
                 populated: true,

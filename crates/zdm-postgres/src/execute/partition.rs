@@ -8,7 +8,7 @@ use super::not_null::{hands_down, not_null_constraint};
 use super::other::same_constraint_name;
 use super::{Run, Step, not_for_relation, refuse};
 use crate::catalog::{
-    Column, Constraint, ConstraintKind, ForeignKey, Index, PartKey, Relation, Table, Trigger, UserTypeKind,
+    Catalog, Column, Constraint, ConstraintKind, ForeignKey, Index, PartKey, Relation, Table, Trigger, UserTypeKind,
 };
 use crate::constant::{Constant, Kind};
 use crate::data_type::{DataType, quoted_if_needed};
@@ -186,7 +186,7 @@ impl Run {
         check_form(partition_by, text)?;
         check_items(text, partition_by.columns.len() + partition_by.expressions.len())?;
         let own = read_bound(text);
-        let kinds = self.kinds_of_key(&parent_table);
+        let kinds = kinds_of_key(self.catalog(), &parent_table);
         self.check_bound_values(&own, &parent_table)?;
         check_extent(&own, &kinds, name)?;
         if let Bound::Hash(modulus, _) = own {
@@ -213,26 +213,6 @@ impl Run {
             }
         }
         Ok(())
-    }
-
-    /// What the values of a bound are, column by column; those of an expression are not known.
-    fn kinds_of_key(&self, table: &crate::catalog::Table) -> Vec<Kind> {
-        let Some(partition_by) = table.partition_by.as_ref().filter(|by| by.expressions.is_empty()) else {
-            return Vec::new();
-        };
-        let kind = |column: &Ident| match table.column(column.as_str()) {
-            Some(known) => Kind::of(self.catalog(), &known.data_type),
-            None => Kind::Other,
-        };
-        partition_by.columns.iter().map(kind).collect()
-    }
-
-    /// The key that is one column.
-    fn key_column<'a>(&self, table: &crate::catalog::Table, partition_by: &'a PartitionBy) -> Option<KeyColumn<'a>> {
-        let ([column], true) = (partition_by.columns.as_slice(), partition_by.expressions.is_empty()) else {
-            return None;
-        };
-        Some(KeyColumn { column, kind: self.kinds_of_key(table).into_iter().next()? })
     }
 
     /// The values of a bound are of the types of the key's columns (`transformPartitionBoundValue`).
@@ -1058,7 +1038,7 @@ impl Run {
                 && not_null_constraint(&known, column).is_none_or(|constraint| constraint.valid)
                 || proof::not_null(&known, column)
         };
-        let Some(key) = self.key_column(&self.table(parent), partition_by) else { return false };
+        let Some(key) = key_column(self.catalog(), &self.table(parent), partition_by) else { return false };
         fits(&facts, &not_null, &key, &read_bound(text))
     }
 
@@ -1083,7 +1063,7 @@ impl Run {
         let known = self.table(default);
         let bound = read_bound(text);
         let facts = proof::facts(&known);
-        let Some(key) = self.key_column(&self.table(parent), partition_by) else { return false };
+        let Some(key) = key_column(self.catalog(), &self.table(parent), partition_by) else { return false };
         let negated = facts.iter().any(|fact| {
             let ExprNode::Not(inner) = fact else { return false };
             let mut terms = Vec::new();
@@ -1112,6 +1092,44 @@ impl Run {
             },
             Bound::Hash(..) | Bound::Unknown => false,
         }
+    }
+}
+
+/// What the values of a bound are, column by column; those of an expression are not known.
+fn kinds_of_key(catalog: &Catalog, table: &Table) -> Vec<Kind> {
+    let Some(partition_by) = table.partition_by.as_ref().filter(|by| by.expressions.is_empty()) else {
+        return Vec::new();
+    };
+    let kind = |column: &Ident| match table.column(column.as_str()) {
+        Some(known) => Kind::of(catalog, &known.data_type),
+        None => Kind::Other,
+    };
+    partition_by.columns.iter().map(kind).collect()
+}
+
+/// The key that is one column.
+fn key_column<'a>(catalog: &Catalog, table: &Table, partition_by: &'a PartitionBy) -> Option<KeyColumn<'a>> {
+    let ([column], true) = (partition_by.columns.as_slice(), partition_by.expressions.is_empty()) else {
+        return None;
+    };
+    Some(KeyColumn { column, kind: kinds_of_key(catalog, table).into_iter().next()? })
+}
+
+/// Whether the facts keep every row of the partition out, so that a plan does not open it (`prune_append_rel_partitions`).
+pub(crate) fn is_pruned(catalog: &Catalog, facts: &[&ExprNode], partition: &Table) -> bool {
+    let Some((parent, PartitionBound::Values(text))) = &partition.partition_of else { return false };
+    let Some(parent) = catalog.table(parent) else { return false };
+    let Some(partition_by) = &parent.partition_by else { return false };
+    let Some(key) = key_column(catalog, parent, partition_by) else { return false };
+    match read_bound(text) {
+        Bound::List(values, with_null) => {
+            values.iter().all(|value| key.excludes(facts, value)) && (!with_null || key.refuse_null(facts))
+        }
+        Bound::Range(from, to) => match (from.as_slice(), to.as_slice()) {
+            ([from], [to]) => key.outside(facts, from.value(), to.value()),
+            _ => false,
+        },
+        Bound::Hash(..) | Bound::Unknown => false,
     }
 }
 

@@ -347,6 +347,7 @@ impl Run {
         }
         for (view, _) in catalog.views_on(name) {
             catalog.edit_view(&view, |view| {
+                view.condition = None;
                 for (relation, columns) in &mut view.dependencies {
                     if relation == name {
                         for column in columns.iter_mut().filter(|column| *column == from) {

@@ -6,10 +6,10 @@ use super::{Run, Step, refuse};
 use crate::catalog::{ConstraintKind, Relation, View};
 use crate::data_type::DataType;
 use crate::effects::UncertainEffect;
-use crate::expr::ExprNode;
+use crate::expr::{ExprNode, SqlExpr};
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName, Written};
-use crate::statement::{CreateView, IndexKey, Persistence, Query};
+use crate::statement::{CreateView, IndexKey, Persistence, Query, SourceKind};
 use crate::typing::{self, Value};
 
 impl Run {
@@ -106,6 +106,7 @@ impl Run {
             name: name.clone(),
             materialized: create.materialized,
             query,
+            condition: condition_of(&create.query),
             keyed,
             columns,
             types,
@@ -244,4 +245,14 @@ fn check_replacement(old: &[Ident], new: &[Ident]) -> Step {
         }
     }
     Ok(())
+}
+
+fn condition_of(query: &Query) -> Option<SqlExpr> {
+    let ([select], [_]) = (query.selects.as_slice(), query.relations.as_slice()) else { return None };
+    match select.sources.as_slice() {
+        [source] if matches!(source.kind, SourceKind::Relation(_)) && source.columns.is_empty() => {
+            select.predicate.clone()
+        }
+        _ => None,
+    }
 }
