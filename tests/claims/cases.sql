@@ -8183,3 +8183,514 @@ ALTER TABLE page ADD COLUMN made interval DEFAULT '1 week', ADD COLUMN gen boole
 CREATE INDEX ON page ((c SIMILAR TO 'a%')) WHERE (a, b) = (1, 2) AND a BETWEEN SYMMETRIC 5 AND 1
 CREATE INDEX ON page (length(m), (h[1]), (j['a'])) WHERE c LIKE 'a!%' ESCAPE '!'
 CREATE UNIQUE INDEX ON page (a) WHERE a IS DISTINCT FROM NULL AND (n AND (b > 1 AND ac > 2))
+
+-- base what is assigned, returned, sorted and aggregated in queries
+CREATE TABLE ship (id int PRIMARY KEY, name text NOT NULL, tonnage numeric(8,1), built date, berth int, flags text[], nums int[], meta jsonb, raw json, kind varchar(10), at timestamptz DEFAULT now());
+CREATE TABLE berth (id int PRIMARY KEY, code text UNIQUE, quay smallint, depth numeric, spot point, free boolean DEFAULT true, label varchar(20));
+CREATE TABLE call (id bigint PRIMARY KEY, ship int REFERENCES ship, berth int REFERENCES berth, cargo text, weight double precision, seen boolean, UNIQUE (ship, berth) DEFERRABLE);
+CREATE UNIQUE INDEX berth_free ON berth (quay) WHERE free;
+CREATE VIEW docked AS SELECT s.id, s.name, b.code FROM ship s JOIN berth b ON b.id = s.berth;
+CREATE VIEW fleet AS SELECT id, name, berth FROM ship;
+CREATE VIEW counted AS SELECT berth, count(*) AS n FROM ship GROUP BY berth;
+-- cases
+MERGE INTO call c USING ship s ON c.ship = s.id WHEN MATCHED THEN UPDATE SET cargo = s.name
+MERGE INTO call c USING ship s ON c.ship = s.id WHEN MATCHED THEN UPDATE SET weight = s.name
+MERGE INTO call c USING ship s ON c.ship = s.id WHEN NOT MATCHED THEN INSERT (id, cargo) VALUES (s.id, s.name)
+MERGE INTO call c USING ship s ON c.ship = s.id WHEN NOT MATCHED THEN INSERT (id, cargo) VALUES (s.name, s.id)
+MERGE INTO call c USING ship s ON c.ship = s.id WHEN NOT MATCHED THEN INSERT VALUES (s.id, s.id, s.berth, s.name)
+MERGE INTO call c USING ship s ON c.ship = s.id WHEN NOT MATCHED THEN INSERT VALUES (s.name, s.id)
+MERGE INTO call c USING ship s ON c.ship = s.id WHEN NOT MATCHED THEN INSERT (id, cargo) VALUES (s.id)
+MERGE INTO call c USING ship s ON c.ship = s.id WHEN NOT MATCHED THEN INSERT (id) VALUES (s.id, s.name)
+MERGE INTO call c USING ship s ON c.ship = s.id WHEN NOT MATCHED THEN INSERT (id, id) VALUES (s.id, s.id)
+MERGE INTO call c USING ship s ON c.ship = s.id WHEN MATCHED THEN UPDATE SET cargo = s.name, cargo = 'x'
+MERGE INTO call c USING ship s ON c.ship = s.name WHEN MATCHED THEN DELETE
+MERGE INTO call c USING ship s ON c.ship = s.id WHEN MATCHED AND count(*) > 1 THEN DELETE
+MERGE INTO call c USING ship s ON c.ship = s.id WHEN MATCHED AND EXISTS (SELECT 1 FROM berth WHERE id = c.berth) THEN DELETE
+MERGE INTO call c USING (SELECT id, name FROM ship) s ON c.ship = s.id WHEN MATCHED THEN UPDATE SET seen = s.id
+MERGE INTO call c USING (SELECT id, name FROM ship) s ON c.ship = s.id WHEN MATCHED THEN UPDATE SET (ship, cargo) = (SELECT s.id, s.name)
+MERGE INTO call c USING (VALUES (1, 'x'), (2, 'y')) s (id, name) ON c.ship = s.id WHEN NOT MATCHED THEN INSERT (id, cargo) VALUES (s.id, name)
+MERGE INTO call c USING (VALUES (1, 'x'), (2, 'y')) s (id, name) ON c.ship = s.id WHEN NOT MATCHED THEN INSERT (id, cargo) VALUES (s.name, s.id)
+MERGE INTO call c USING (VALUES (1, 'x')) s (id, cargo) ON c.id = s.id WHEN NOT MATCHED THEN INSERT (id, cargo) VALUES (id, cargo)
+MERGE INTO call c USING (VALUES (1, 'x')) s (id, cargo) ON c.id = s.id WHEN MATCHED THEN UPDATE SET cargo = s.cargo || c.cargo
+MERGE INTO call c USING (VALUES (1, 'x')) s (id, cargo) ON c.id = s.id WHEN MATCHED THEN UPDATE SET cargo = cargo
+MERGE INTO call c USING ship s ON c.ship = s.id WHEN NOT MATCHED THEN INSERT (id) VALUES (c.id)
+CREATE FUNCTION f() RETURNS TABLE (a int) LANGUAGE sql AS $$ SELECT id FROM ship $$
+CREATE FUNCTION f() RETURNS TABLE (a int) LANGUAGE sql AS $$ SELECT name FROM ship $$
+CREATE FUNCTION f() RETURNS TABLE (a int, b text) LANGUAGE sql AS $$ SELECT id, name FROM ship $$
+CREATE FUNCTION f() RETURNS TABLE (a int, b text) LANGUAGE sql AS $$ SELECT name, id FROM ship $$
+CREATE FUNCTION f() RETURNS TABLE (a int, b text) LANGUAGE sql AS $$ SELECT id FROM ship $$
+CREATE FUNCTION f() RETURNS TABLE (a int, b text) LANGUAGE sql AS $$ SELECT id, name, berth FROM ship $$
+CREATE FUNCTION f(OUT a int, OUT b text) LANGUAGE sql AS $$ SELECT id, 'x' FROM ship $$
+CREATE FUNCTION f(OUT a int, OUT b text) LANGUAGE sql AS $$ SELECT 'x', id FROM ship $$
+CREATE FUNCTION f() RETURNS SETOF int LANGUAGE sql AS $$ SELECT id FROM ship $$
+CREATE FUNCTION f() RETURNS SETOF int LANGUAGE sql AS $$ SELECT name FROM ship $$
+CREATE FUNCTION f() RETURNS SETOF ship LANGUAGE sql AS $$ SELECT * FROM ship $$
+CREATE FUNCTION f() RETURNS ship LANGUAGE sql AS $$ SELECT s FROM ship s $$
+CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ UPDATE ship SET berth = 1 RETURNING id $$
+CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ UPDATE ship SET berth = 1 RETURNING name $$
+CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ UPDATE ship SET berth = 1 $$
+CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ INSERT INTO ship (id, name) VALUES (1, 'x') RETURNING id $$
+CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ INSERT INTO ship (id, name) VALUES (1, 'x') RETURNING id, name $$
+CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ DELETE FROM ship RETURNING berth $$
+CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ DELETE FROM ship RETURNING built $$
+CREATE FUNCTION f() RETURNS void LANGUAGE sql AS $$ DELETE FROM ship $$
+CREATE FUNCTION f() RETURNS void LANGUAGE sql AS $$ SELECT id, name FROM ship $$
+CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ SELECT id FROM ship; DELETE FROM ship $$
+CREATE FUNCTION f() RETURNS bigint LANGUAGE sql AS $$ SELECT count(*) FROM ship $$
+CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ SELECT count(*) FROM ship $$
+CREATE FUNCTION f() RETURNS boolean LANGUAGE sql AS $$ SELECT EXISTS (SELECT 1 FROM ship) $$
+CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ SELECT EXISTS (SELECT 1 FROM ship) $$
+CREATE FUNCTION f() RETURNS text LANGUAGE sql AS $$ SELECT name FROM ship UNION SELECT 'x' $$
+CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ SELECT name FROM ship UNION SELECT 'x' $$
+CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ VALUES (1) $$
+CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ VALUES ('x'::text) $$
+CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ WITH w AS (SELECT name FROM ship) SELECT name FROM w $$
+CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$ $$
+CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT NULL'
+CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1, 2'
+SELECT array_append(nums, 1) FROM ship
+SELECT array_append(nums, 'x'::text) FROM ship
+SELECT array_append(nums, 2.5) FROM ship
+SELECT array_append(flags, 1) FROM ship
+SELECT array_append(flags, kind) FROM ship
+SELECT array_append(flags, 'x') FROM ship
+SELECT array_prepend(1, nums) FROM ship
+SELECT array_prepend('x'::text, nums) FROM ship
+SELECT array_cat(nums, flags) FROM ship
+SELECT array_cat(nums, ARRAY[1, 2]) FROM ship
+SELECT array_position(nums, 1) FROM ship
+SELECT array_position(nums, 'x'::text) FROM ship
+SELECT array_position(flags, 'x') FROM ship
+SELECT array_remove(nums, name) FROM ship
+SELECT array_replace(nums, 1, 2) FROM ship
+SELECT array_replace(nums, 1, name) FROM ship
+SELECT nums || 1 FROM ship
+SELECT nums || name FROM ship
+SELECT nums || flags FROM ship
+SELECT flags || 'x'::text FROM ship
+SELECT flags || kind FROM ship
+SELECT 1 || nums FROM ship
+SELECT greatest(id, tonnage) FROM ship
+SELECT greatest(id, name) FROM ship
+SELECT least(built, at) FROM ship
+SELECT least(built, name) FROM ship
+SELECT coalesce(raw, raw) FROM ship
+SELECT nullif(raw, raw) FROM ship
+SELECT nullif(id, name) FROM ship
+SELECT count(DISTINCT raw) FROM ship
+SELECT count(DISTINCT meta) FROM ship
+SELECT array_agg(DISTINCT raw) FROM ship
+SELECT array_agg(DISTINCT name) FROM ship
+SELECT array_agg(name ORDER BY raw) FROM ship
+SELECT array_agg(name ORDER BY built) FROM ship
+SELECT string_agg(name, ',' ORDER BY name) FROM ship
+SELECT string_agg(DISTINCT name, ',' ORDER BY name) FROM ship
+SELECT string_agg(DISTINCT name, ',' ORDER BY id) FROM ship
+SELECT string_agg(id, ',') FROM ship
+SELECT string_agg(DISTINCT id, ',') FROM ship
+SELECT max(raw) FROM ship
+SELECT max(spot) FROM berth
+SELECT min(free) FROM berth
+SELECT bool_or(free) FROM berth
+SELECT bool_and(id) FROM berth
+SELECT sum(free) FROM berth
+SELECT avg(name) FROM ship
+SELECT raw FROM ship ORDER BY raw
+SELECT raw FROM ship GROUP BY raw
+SELECT DISTINCT raw FROM ship
+SELECT DISTINCT * FROM ship
+SELECT DISTINCT meta FROM ship ORDER BY meta
+SELECT DISTINCT ON (raw) id FROM ship
+SELECT id, raw::text FROM ship ORDER BY raw::text
+SELECT spot FROM berth ORDER BY spot
+SELECT raw FROM ship UNION SELECT raw FROM ship
+SELECT raw FROM ship UNION ALL SELECT raw FROM ship
+SELECT id FROM ship ORDER BY 2
+SELECT id, name FROM ship ORDER BY 2, 1
+SELECT id FROM ship ORDER BY 0
+SELECT id FROM ship ORDER BY 'x'
+SELECT id FROM ship ORDER BY 'x'::text
+SELECT id FROM ship ORDER BY NULL
+SELECT id FROM ship GROUP BY 1.5
+SELECT id AS x FROM ship GROUP BY x
+SELECT id + 1 AS x FROM ship GROUP BY x HAVING x > 1
+SELECT name, count(*) AS c FROM ship GROUP BY name HAVING c > 1
+SELECT name AS id FROM ship ORDER BY id
+SELECT id AS a, name AS a FROM ship ORDER BY a
+SELECT id AS a, id AS a FROM ship ORDER BY a
+SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY tonnage) FROM ship
+SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY name) FROM ship
+SELECT mode() WITHIN GROUP (ORDER BY name) FROM ship
+SELECT percentile_cont(0.5) FROM ship
+SELECT count(*) WITHIN GROUP (ORDER BY name) FROM ship
+-- base the clauses of queries
+CREATE TABLE ship (id int PRIMARY KEY, name text NOT NULL, tonnage numeric(8,1), built date, berth int, flags text[], nums int[], meta jsonb, raw json, kind varchar(10), at timestamptz DEFAULT now());
+CREATE TABLE berth (id int PRIMARY KEY, code text UNIQUE, quay smallint, depth numeric, spot point, free boolean DEFAULT true, label varchar(20));
+CREATE TABLE call (id bigint PRIMARY KEY, ship int REFERENCES ship, berth int REFERENCES berth, cargo text, weight double precision, seen boolean, UNIQUE (ship, berth) DEFERRABLE);
+CREATE UNIQUE INDEX berth_free ON berth (quay) WHERE free;
+CREATE UNIQUE INDEX berth_lower ON berth (lower(label));
+CREATE VIEW docked AS SELECT s.id, s.name, b.code FROM ship s JOIN berth b ON b.id = s.berth;
+CREATE VIEW fleet AS SELECT id, name, berth FROM ship;
+CREATE VIEW counted AS SELECT berth, count(*) AS n FROM ship GROUP BY berth;
+-- cases
+SELECT (SELECT max(b.id) FROM berth b WHERE b.id = s.berth) FROM ship s GROUP BY s.name
+SELECT s.berth, (SELECT max(b.id) FROM berth b WHERE b.id = s.berth) FROM ship s GROUP BY s.berth
+SELECT count(*), (SELECT b.code FROM berth b WHERE b.id = s.berth) FROM ship s
+SELECT s.id, (SELECT b.code FROM berth b WHERE b.id = s.berth), count(*) FROM ship s GROUP BY s.id
+SELECT s.name FROM ship s GROUP BY s.name HAVING EXISTS (SELECT 1 FROM berth b WHERE b.id = s.berth)
+SELECT s.name FROM ship s GROUP BY s.name HAVING EXISTS (SELECT 1 FROM berth b WHERE b.code = s.name)
+SELECT s.name FROM ship s WHERE EXISTS (SELECT 1 FROM berth b WHERE b.id = s.berth) GROUP BY s.name
+SELECT s.name, (SELECT max(s.berth)) FROM ship s GROUP BY s.name
+SELECT s.name, (SELECT max(s.berth + b.id) FROM berth b) FROM ship s GROUP BY s.name
+SELECT sum((SELECT b.id FROM berth b WHERE b.id = s.berth)) FROM ship s
+SELECT s.berth IN (SELECT id FROM berth WHERE code = s.name) FROM ship s GROUP BY s.berth
+SELECT name FROM ship GROUP BY ROLLUP (name, berth)
+SELECT name, kind FROM ship GROUP BY ROLLUP (name, berth)
+SELECT name, GROUPING(name) FROM ship GROUP BY ROLLUP (name, berth)
+SELECT name, GROUPING(kind) FROM ship GROUP BY ROLLUP (name, berth)
+SELECT GROUPING(name) FROM ship
+SELECT name, berth FROM ship GROUP BY GROUPING SETS ((name), (berth), ())
+SELECT id, name FROM ship GROUP BY ROLLUP (id)
+SELECT id, name FROM ship GROUP BY id
+SELECT name, count(*) FROM ship GROUP BY CUBE (name, (berth, kind))
+SELECT name, sum(id) FILTER (WHERE berth > 1) FROM ship GROUP BY name
+SELECT name, sum(id) FILTER (WHERE name) FROM ship GROUP BY name
+SELECT name, sum(id) FILTER (WHERE count(*) > 1) FROM ship GROUP BY name
+SELECT sum(max(id)) FROM ship
+SELECT sum(id + max(berth)) FROM ship
+SELECT sum(count(*)) OVER () FROM ship
+SELECT sum(id) OVER (PARTITION BY name) FROM ship
+SELECT sum(id) OVER w FROM ship WINDOW w AS (ORDER BY name)
+SELECT sum(id) OVER w FROM ship
+SELECT sum(id) OVER w FROM ship WINDOW w AS (ORDER BY name), w AS (ORDER BY id)
+SELECT sum(id) OVER (PARTITION BY missing) FROM ship
+SELECT sum(id) OVER (ORDER BY missing) FROM ship
+SELECT name, sum(id) OVER (ORDER BY berth) FROM ship GROUP BY name
+SELECT name, sum(count(*)) OVER (ORDER BY name) FROM ship GROUP BY name
+SELECT row_number() OVER (ORDER BY id) FROM ship WHERE row_number() OVER () > 1
+SELECT id FROM ship WHERE row_number() OVER (ORDER BY id) > 1
+SELECT id FROM ship GROUP BY id, row_number() OVER ()
+SELECT id FROM ship GROUP BY id HAVING row_number() OVER () > 1
+SELECT id FROM ship ORDER BY row_number() OVER (ORDER BY name)
+SELECT id FROM ship s JOIN berth b ON row_number() OVER () = b.id
+SELECT sum(row_number() OVER ()) FROM ship
+SELECT row_number() OVER (ORDER BY row_number() OVER ()) FROM ship
+SELECT sum(DISTINCT id) OVER () FROM ship
+SELECT lower(name) OVER () FROM ship
+SELECT row_number() FROM ship
+SELECT rank() OVER () FROM ship
+SELECT ntile('x'::text) OVER () FROM ship
+SELECT lag(id, 1, 0) OVER (ORDER BY id) FROM ship
+SELECT lag(id, 1, 'x'::text) OVER (ORDER BY id) FROM ship
+SELECT sum(id) OVER (ORDER BY raw) FROM ship
+SELECT sum(id) OVER (ROWS BETWEEN 1 PRECEDING AND CURRENT ROW) FROM ship
+SELECT sum(id) OVER (ORDER BY id RANGE BETWEEN 1 PRECEDING AND CURRENT ROW) FROM ship
+SELECT id FROM ship WHERE count(*) > 1
+SELECT id FROM ship s JOIN berth b ON count(*) = b.id
+SELECT id FROM ship GROUP BY count(*)
+SELECT * FROM generate_series(1, count(*)) g
+SELECT * FROM ship s, generate_series(1, s.berth) g
+SELECT * FROM ship s, generate_series(1, count(s.id)) g
+SELECT * FROM ship s, generate_series(1, s.name) g
+SELECT id FROM ship LIMIT count(*)
+SELECT id FROM ship LIMIT id
+SELECT id FROM ship LIMIT '5'
+SELECT id FROM ship LIMIT 'x'::text
+SELECT id FROM ship LIMIT true
+SELECT id FROM ship LIMIT NULL
+SELECT id FROM ship LIMIT ALL OFFSET 2
+SELECT id FROM ship LIMIT 2.5
+SELECT id FROM ship OFFSET berth
+SELECT id FROM ship OFFSET (SELECT max(id) FROM berth)
+SELECT id FROM ship LIMIT (SELECT max(code) FROM berth)
+SELECT id FROM ship LIMIT (SELECT max(id) FROM berth b WHERE b.id = ship.berth)
+SELECT id FROM ship LIMIT missing
+SELECT id FROM ship FETCH FIRST 2 ROWS ONLY
+SELECT id FROM ship FETCH FIRST 2 ROWS WITH TIES
+SELECT id FROM ship ORDER BY id FETCH FIRST 2 ROWS WITH TIES
+SELECT id FROM ship ORDER BY id FETCH FIRST ROW ONLY
+SELECT id FROM ship ORDER BY id FETCH FIRST (1 + 1) ROWS ONLY
+SELECT id FROM ship ORDER BY id FETCH FIRST berth ROWS ONLY
+SELECT id FROM ship ORDER BY id FETCH FIRST 1 ROW WITH TIES FOR UPDATE SKIP LOCKED
+SELECT * FROM ship s, (SELECT s.id) x
+SELECT * FROM ship s, LATERAL (SELECT s.id) x
+SELECT * FROM ship s JOIN (SELECT s.id) x ON true
+SELECT * FROM ship s LEFT JOIN LATERAL (SELECT s.id) x ON true
+SELECT * FROM ship s, berth b JOIN call c ON c.ship = s.id
+SELECT * FROM ship s, berth b JOIN LATERAL (SELECT s.id AS i) c ON true
+SELECT * FROM ship s JOIN berth b ON b.id = c.berth JOIN call c ON c.ship = s.id
+SELECT s.id FROM ship
+SELECT ship.id FROM ship s
+SELECT * FROM ship s WHERE s.id = (SELECT max(x.id) FROM berth x WHERE x.id = y.id)
+SELECT id FROM ship FOR UPDATE
+SELECT name, count(*) FROM ship GROUP BY name FOR UPDATE
+SELECT DISTINCT name FROM ship FOR UPDATE
+SELECT count(*) FROM ship FOR UPDATE
+SELECT sum(id) OVER () FROM ship FOR UPDATE
+SELECT generate_series(1, 2) FROM ship FOR UPDATE
+SELECT id FROM ship UNION SELECT id FROM berth FOR UPDATE
+SELECT * FROM ship s LEFT JOIN berth b ON b.id = s.berth FOR UPDATE
+SELECT * FROM ship s LEFT JOIN berth b ON b.id = s.berth FOR UPDATE OF s
+SELECT * FROM ship s LEFT JOIN berth b ON b.id = s.berth FOR UPDATE OF b
+SELECT * FROM ship s RIGHT JOIN berth b ON b.id = s.berth FOR UPDATE OF s
+SELECT * FROM ship s FULL JOIN berth b ON b.id = s.berth FOR UPDATE OF s
+SELECT * FROM ship s JOIN berth b ON b.id = s.berth FOR UPDATE OF b NOWAIT
+SELECT * FROM ship s JOIN berth b ON b.id = s.berth FOR UPDATE OF c
+SELECT * FROM ship s FOR UPDATE OF ship
+SELECT * FROM docked FOR UPDATE
+SELECT * FROM fleet FOR SHARE
+SELECT * FROM ship s JOIN fleet f ON f.id = s.id FOR UPDATE OF f
+SELECT * FROM (SELECT id FROM ship) x FOR UPDATE
+SELECT * FROM (SELECT id FROM ship FOR UPDATE) x
+SELECT * FROM generate_series(1, 2) g FOR UPDATE
+SELECT * FROM generate_series(1, 2) g FOR UPDATE OF g
+SELECT * FROM (VALUES (1)) v FOR UPDATE
+SELECT * FROM (VALUES (1)) v FOR UPDATE OF v
+WITH w AS (SELECT id FROM ship) SELECT * FROM w FOR UPDATE
+WITH w AS (SELECT id FROM ship) SELECT * FROM w FOR UPDATE OF w
+WITH w AS (SELECT id FROM ship FOR UPDATE) SELECT * FROM w
+SELECT id FROM ship WHERE id IN (SELECT berth FROM call FOR UPDATE)
+UPDATE ship SET (name, berth) = ('x', 1)
+UPDATE ship SET (name, berth) = ROW ('x', 1)
+UPDATE ship SET (name, berth) = ('x', 1, 2)
+UPDATE ship SET (name) = ROW ('x')
+UPDATE ship SET (name, berth) = (SELECT code, id FROM berth LIMIT 1)
+UPDATE ship SET (name, berth) = (SELECT code FROM berth LIMIT 1)
+UPDATE ship SET (name, berth) = (SELECT id, code FROM berth LIMIT 1)
+UPDATE ship SET (name, berth) = (DEFAULT, DEFAULT)
+UPDATE ship SET name = 'a', name = 'b'
+UPDATE ship SET flags[1] = 'a', flags[2] = 'b'
+UPDATE ship SET flags[1] = 5
+UPDATE ship SET nums[1] = 5
+UPDATE ship SET nums[1:2] = ARRAY[1, 2]
+UPDATE ship SET ship.name = 'a'
+UPDATE ship s SET name = b.code FROM berth b WHERE b.id = s.berth
+UPDATE ship s SET berth = b.code FROM berth b WHERE b.id = s.berth
+UPDATE ship s SET name = b.code FROM berth b WHERE b.id = s.name
+UPDATE ship s SET name = b.code FROM berth b JOIN call c ON c.ship = s.id WHERE b.id = s.berth
+UPDATE ship s SET name = x.code FROM (SELECT code FROM berth WHERE id = s.berth) x
+UPDATE ship SET berth = (SELECT code FROM berth LIMIT 1)
+UPDATE ship SET berth = count(*)
+UPDATE ship SET berth = row_number() OVER ()
+UPDATE ship SET berth = generate_series(1, 2)
+DELETE FROM ship USING berth b WHERE b.id = ship.name
+DELETE FROM ship USING berth b WHERE b.id = ship.berth
+DELETE FROM ship WHERE count(*) > 1
+DELETE FROM ship WHERE id IN (SELECT code FROM berth)
+DELETE FROM ship s USING ship t WHERE s.id = t.berth
+DELETE FROM ship USING ship WHERE true
+INSERT INTO ship (id, name) VALUES (1, 'a', 2)
+INSERT INTO ship (id, name) VALUES (1)
+INSERT INTO ship (id, id) VALUES (1, 2)
+INSERT INTO ship (id, missing) VALUES (1, 2)
+INSERT INTO ship (id, name, nums[1]) VALUES (1, 'a', 5)
+INSERT INTO ship (id, name, nums[1], nums[2]) VALUES (1, 'a', 5, 6)
+INSERT INTO ship SELECT id, code FROM berth
+INSERT INTO ship SELECT code, id FROM berth
+INSERT INTO ship (id, name) SELECT id FROM berth
+INSERT INTO ship (id, name) SELECT id, code, free FROM berth
+INSERT INTO ship (id, name) SELECT id, code FROM berth UNION SELECT 1, 'x'
+INSERT INTO ship (id, name) SELECT code, id FROM berth UNION ALL SELECT 'x', 1
+INSERT INTO ship (id, name) VALUES (1, 'a'), (2, 3), (4, true)
+INSERT INTO ship (id, name) VALUES (1, 'a'), ('b', 3)
+INSERT INTO ship (id, name) VALUES (now(), 'a')
+INSERT INTO ship (id, name) VALUES (DEFAULT, 'a')
+INSERT INTO ship (id, name) VALUES (1 + DEFAULT, 'a')
+INSERT INTO ship (id, name) VALUES (count(*), 'a')
+INSERT INTO ship (id, name) VALUES (id, 'a')
+INSERT INTO ship (id, name) VALUES ((SELECT max(id) FROM ship), 'a')
+INSERT INTO ship (id, name) VALUES ((SELECT max(name) FROM ship), 'a')
+INSERT INTO ship (id, name) VALUES (1, 'a') ON CONFLICT (id) DO UPDATE SET name = excluded.name
+INSERT INTO ship (id, name) VALUES (1, 'a') ON CONFLICT (id) DO UPDATE SET berth = excluded.name
+INSERT INTO ship (id, name) VALUES (1, 'a') ON CONFLICT (name) DO NOTHING
+INSERT INTO ship (id, name) VALUES (1, 'a') ON CONFLICT (id) DO UPDATE SET name = excluded.name WHERE ship.name
+INSERT INTO berth (id, quay) VALUES (1, 2) ON CONFLICT (quay) DO NOTHING
+INSERT INTO berth (id, quay) VALUES (1, 2) ON CONFLICT (quay) WHERE free DO NOTHING
+INSERT INTO berth (id, quay) VALUES (1, 2) ON CONFLICT (quay) WHERE free AND id > 1 DO NOTHING
+INSERT INTO berth (id, label) VALUES (1, 'a') ON CONFLICT (lower(label)) DO NOTHING
+INSERT INTO berth (id, label) VALUES (1, 'a') ON CONFLICT (upper(label)) DO NOTHING
+INSERT INTO berth (id, label) VALUES (1, 'a') ON CONFLICT (label) DO NOTHING
+INSERT INTO call (id, ship, berth) VALUES (1, NULL, NULL) ON CONFLICT (ship, berth) DO NOTHING
+INSERT INTO call (id, ship, berth) VALUES (1, NULL, NULL) ON CONFLICT DO NOTHING
+INSERT INTO ship (id, name) VALUES (1, 'a') ON CONFLICT (id) DO UPDATE SET name = missing
+INSERT INTO ship (id, name) VALUES (1, 'a') RETURNING excluded.id
+INSERT INTO ship (id, name) VALUES (1, 'a') RETURNING id + name
+INSERT INTO ship (id, name) VALUES (1, 'a') RETURNING count(*)
+SELECT id FROM ship UNION SELECT name FROM ship
+SELECT id FROM ship UNION SELECT quay FROM berth
+SELECT id FROM ship UNION ALL SELECT depth FROM berth
+SELECT id, name FROM ship UNION SELECT id FROM berth
+SELECT id FROM ship INTERSECT SELECT 'x'
+SELECT id FROM ship EXCEPT SELECT '5'
+SELECT NULL UNION SELECT NULL UNION SELECT 1
+SELECT NULL UNION SELECT 1 UNION SELECT 2.5
+SELECT 'a' UNION SELECT 1
+SELECT id FROM ship UNION (SELECT code FROM berth INTERSECT SELECT name FROM ship)
+(SELECT id FROM ship) UNION ALL (SELECT id FROM berth ORDER BY code LIMIT 1)
+SELECT id FROM ship UNION SELECT id FROM berth ORDER BY id
+SELECT id FROM ship UNION SELECT id FROM berth ORDER BY name
+SELECT id FROM ship UNION SELECT id FROM berth ORDER BY id + 1
+SELECT id FROM ship UNION SELECT id FROM berth ORDER BY 2
+SELECT id FROM ship UNION SELECT id FROM berth LIMIT 'x'::text
+SELECT * FROM ship UNION SELECT * FROM berth
+SELECT meta FROM ship UNION SELECT raw FROM ship
+SELECT meta FROM ship UNION SELECT meta FROM ship
+SELECT name FROM ship UNION SELECT kind FROM ship
+CREATE VIEW x AS WITH RECURSIVE w AS (SELECT 1 AS n UNION ALL SELECT n + 1 FROM w WHERE n < 5) SELECT * FROM w
+CREATE VIEW x AS WITH RECURSIVE w AS (SELECT 1 AS n UNION ALL SELECT n + 1.5 FROM w WHERE n < 5) SELECT * FROM w
+CREATE VIEW x AS WITH RECURSIVE w AS (SELECT 1 AS n UNION ALL SELECT n || 'x' FROM w) SELECT * FROM w
+CREATE VIEW x AS WITH RECURSIVE w (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM w WHERE n < 5) SELECT sum(n) FROM w
+CREATE VIEW x AS WITH RECURSIVE w (n) AS (VALUES (1) UNION ALL SELECT n + 1 FROM w WHERE n < 'x'::text) SELECT sum(n) FROM w
+CREATE VIEW x AS WITH RECURSIVE w AS (SELECT id, berth, name FROM ship UNION SELECT s.id, s.berth, s.name FROM ship s JOIN w ON w.id = s.berth) SELECT * FROM w WHERE name = 1
+CREATE VIEW x AS WITH RECURSIVE w AS (SELECT n + 1 FROM w UNION ALL SELECT 1 AS n) SELECT * FROM w
+CREATE VIEW x AS WITH RECURSIVE w AS (SELECT 1 AS n INTERSECT SELECT n + 1 FROM w) SELECT * FROM w
+CREATE VIEW x AS WITH RECURSIVE w AS (SELECT n FROM w) SELECT * FROM w
+CREATE VIEW x AS WITH RECURSIVE w AS (SELECT 1 AS n UNION ALL SELECT max(n) FROM w) SELECT * FROM w
+CREATE VIEW x AS WITH RECURSIVE w AS (SELECT 1 AS n UNION ALL SELECT n FROM w ORDER BY 1) SELECT * FROM w
+CREATE VIEW x AS WITH RECURSIVE w AS (SELECT 1 AS n UNION ALL SELECT n FROM w LIMIT 5) SELECT * FROM w
+CREATE VIEW x AS WITH RECURSIVE w AS (SELECT 1 AS n UNION ALL SELECT n FROM w WHERE n IN (SELECT n FROM w)) SELECT * FROM w
+CREATE VIEW x AS WITH RECURSIVE w AS (SELECT 1 AS n UNION ALL SELECT a.n FROM w a, w b) SELECT * FROM w
+CREATE VIEW x AS WITH RECURSIVE w AS (SELECT 1 AS n) SELECT * FROM w
+CREATE VIEW x AS WITH RECURSIVE w AS (SELECT 'a' AS t UNION ALL SELECT t || 'x' FROM w) SELECT * FROM w
+CREATE VIEW x AS WITH RECURSIVE w AS (SELECT name FROM ship UNION ALL SELECT kind FROM ship, w) SELECT * FROM w
+CREATE VIEW x AS WITH RECURSIVE w AS (SELECT kind FROM ship UNION ALL SELECT s.name FROM ship s, w) SELECT * FROM w
+CREATE VIEW x AS WITH RECURSIVE w AS (SELECT kind FROM ship UNION ALL SELECT (w.kind || 'x')::varchar FROM w) SELECT * FROM w
+WITH w AS (SELECT * FROM w) SELECT * FROM w
+WITH w AS (SELECT 1), w AS (SELECT 2) SELECT * FROM w
+WITH w (a, b) AS (SELECT 1) SELECT * FROM w
+WITH w AS (SELECT id, id FROM ship) SELECT id FROM w
+-- base queries of many forms
+CREATE TYPE mood AS ENUM ('calm', 'rough');
+CREATE DOMAIN code AS text CHECK (VALUE <> '');
+CREATE TYPE pair AS (a int, b text);
+CREATE TABLE ship (id int PRIMARY KEY, name text NOT NULL, tonnage numeric(8,1), built date, berth int, flags text[], nums int[], meta jsonb, raw json, kind varchar(10), at timestamptz DEFAULT now(), sea mood, ref code, both_of pair, ip inet, span int4range, key uuid, c char(3), gap interval);
+CREATE TABLE berth (id int PRIMARY KEY, code text UNIQUE, quay smallint, depth numeric, free boolean DEFAULT true, label varchar(20), big bigint, sea mood, key uuid);
+CREATE VIEW docked AS SELECT s.id, s.name, b.code, s.sea, s.ref FROM ship s JOIN berth b ON b.id = s.berth;
+CREATE FUNCTION heavy(numeric) RETURNS boolean LANGUAGE sql AS 'SELECT $1 > 1';
+CREATE FUNCTION pairs() RETURNS SETOF pair LANGUAGE sql AS 'SELECT 1, ''x''::text';
+-- cases
+SELECT * FROM ship WHERE sea IN (SELECT sea FROM berth)
+SELECT * FROM ship WHERE sea = (SELECT sea FROM berth LIMIT 1)
+SELECT * FROM ship WHERE ref IN (SELECT code FROM berth)
+SELECT * FROM ship WHERE id IN (SELECT big FROM berth) OR id = ANY (SELECT quay FROM berth)
+SELECT * FROM ship WHERE kind IN (SELECT c FROM ship)
+SELECT * FROM ship WHERE c = (SELECT label FROM berth LIMIT 1)
+SELECT * FROM ship WHERE (SELECT count(*) FROM berth WHERE berth.id = ship.berth) > 1
+SELECT * FROM ship WHERE key IN (SELECT key FROM berth)
+SELECT * FROM ship WHERE nums && ARRAY(SELECT id FROM berth)
+SELECT * FROM ship WHERE span @> (SELECT max(id) FROM berth)
+SELECT * FROM ship WHERE tonnage > (SELECT avg(depth) FROM berth)
+SELECT * FROM ship WHERE built BETWEEN (SELECT min(at) FROM ship) AND now()
+SELECT * FROM ship WHERE at > (SELECT max(built) FROM ship) + interval '1 day'
+SELECT * FROM ship WHERE (built, at) OVERLAPS (now(), now())
+SELECT * FROM ship WHERE (id, berth) > (SELECT 1, 2)
+SELECT * FROM ship WHERE ROW (id, name) IN (SELECT id, code FROM berth)
+SELECT * FROM ship WHERE (id, sea) IN (SELECT id, sea FROM berth)
+SELECT * FROM ship WHERE meta -> 'a' = (SELECT to_jsonb(code) FROM berth LIMIT 1)
+SELECT * FROM ship WHERE id NOT IN (SELECT id FROM berth WHERE berth.id = ship.berth)
+SELECT (SELECT b FROM berth b LIMIT 1) FROM ship
+SELECT (SELECT row_to_json(b) FROM berth b LIMIT 1) FROM ship
+SELECT (both_of).a + 1, (both_of).b || 'x' FROM ship
+SELECT p.a + 1, p.b || 'x' FROM pairs() p
+SELECT (pairs()).a
+SELECT a + 1 FROM pairs()
+SELECT heavy((SELECT max(depth) FROM berth))
+SELECT x.id FROM (SELECT DISTINCT ON (berth) id, berth FROM ship ORDER BY berth, id DESC) x WHERE x.berth = 1
+SELECT id, count(*) OVER (PARTITION BY berth ORDER BY id ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW) FROM ship
+SELECT id, lag(name) OVER w, first_value(name) OVER w FROM ship WINDOW w AS (PARTITION BY berth ORDER BY id)
+SELECT berth, count(*) FILTER (WHERE name LIKE 'a%') AS a, max(tonnage) - min(tonnage) AS spread FROM ship GROUP BY berth HAVING count(*) > 1 ORDER BY a DESC NULLS LAST
+SELECT berth, count(*) * 100.0 / sum(count(*)) OVER () FROM ship GROUP BY berth
+SELECT berth, rank() OVER (ORDER BY count(*) DESC) FROM ship GROUP BY berth
+SELECT date_trunc('month', at) AS m, count(*) FROM ship GROUP BY m ORDER BY m
+SELECT date_trunc('month', at), count(*) FROM ship GROUP BY 1 ORDER BY 1
+SELECT date_trunc('month', at), count(*) FROM ship GROUP BY date_trunc('month', at)
+SELECT s.id, s.name, count(b.id) FROM ship s LEFT JOIN berth b ON b.id = s.berth GROUP BY s.id
+SELECT s.id, b.code FROM ship s JOIN berth b ON b.id = s.berth GROUP BY s.id, b.id
+SELECT array_agg(name ORDER BY id DESC), string_agg(DISTINCT kind, ',') FROM ship
+SELECT json_agg(raw), jsonb_agg(meta ORDER BY id), json_object_agg(name, raw) FROM ship
+SELECT percentile_cont(ARRAY[0.25, 0.5]) WITHIN GROUP (ORDER BY tonnage), mode() WITHIN GROUP (ORDER BY sea) FROM ship
+SELECT rank(5) WITHIN GROUP (ORDER BY id) FROM ship
+SELECT coalesce(sum(tonnage), 0) + coalesce(max(id), 0) FROM ship
+SELECT coalesce(meta ->> 'a', name, kind, 'x') FROM ship
+SELECT greatest(built, at::date), least(id, 5, berth), greatest(tonnage, 1) FROM ship
+SELECT CASE sea WHEN 'calm' THEN 1 WHEN 'rough' THEN 2 END FROM ship
+SELECT CASE WHEN id > 1 THEN sea ELSE 'calm' END FROM ship
+SELECT array_position(flags, 'x'), array_remove(flags, name), array_replace(nums, 1, NULL) FROM ship
+SELECT array_append(NULL, 1), array_append('{}', 1), ARRAY[1, 2] || NULL, ARRAY[1, 2.5] || 3
+SELECT unnest(flags), unnest(nums) FROM ship
+SELECT generate_series(1, berth) FROM ship ORDER BY 1 LIMIT 5
+SELECT * FROM ship, LATERAL unnest(nums) WITH ORDINALITY AS u (n, i) WHERE n > i
+SELECT * FROM unnest(ARRAY[1, 2], ARRAY['a', 'b']) AS u (n, t) WHERE t = 'a'
+SELECT * FROM ship CROSS JOIN LATERAL jsonb_array_elements(meta) e WHERE e ->> 'a' = 'x'
+SELECT * FROM ship, jsonb_to_record(meta) AS r (a int, b text) WHERE r.a = 1
+SELECT * FROM generate_series(now(), now() + interval '1 day', '1 hour') t WHERE t > now()
+SELECT * FROM regexp_split_to_table('a b', ' ') w WHERE w = 'a'
+SELECT value FROM jsonb_each_text('{"a": 1}')
+SELECT * FROM (VALUES (1, 'a', NULL), (2, 'b', 3)) v (x, y, z) WHERE y = 'a' AND z > 1
+SELECT * FROM (VALUES (1, '2020-01-01'::date), (2, NULL)) v (x, d) WHERE d > now()
+SELECT id FROM ship UNION SELECT quay FROM berth UNION ALL SELECT big FROM berth ORDER BY 1 LIMIT 3
+SELECT name, NULL AS x FROM ship UNION ALL SELECT code, 'y' FROM berth ORDER BY name
+SELECT sea FROM ship UNION SELECT sea FROM berth
+SELECT sea FROM ship UNION SELECT 'calm'
+SELECT name FROM ship UNION SELECT ref FROM ship UNION SELECT kind FROM ship
+SELECT at FROM ship UNION SELECT built FROM ship
+(SELECT id FROM ship ORDER BY id LIMIT 1) UNION ALL (SELECT id FROM berth ORDER BY id LIMIT 1) ORDER BY id
+SELECT raw FROM ship UNION ALL SELECT raw FROM ship
+SELECT DISTINCT name, id FROM ship ORDER BY id, name
+SELECT DISTINCT s.name FROM ship s ORDER BY name
+SELECT id AS a, id AS a FROM ship ORDER BY a
+SELECT id AS a, s.id AS a FROM ship s ORDER BY a
+SELECT name AS id, id AS name FROM ship ORDER BY 2, name
+SELECT id FROM ship ORDER BY -id, (SELECT 1), name || 'x' OFFSET 1 ROW FETCH NEXT ROW ONLY
+SELECT id FROM ship GROUP BY id, () ORDER BY count(*)
+SELECT name, berth, count(*) FROM ship GROUP BY GROUPING SETS ((name, berth), (name), ()) HAVING GROUPING(name) = 0
+SELECT name, berth, GROUPING(name, berth) FROM ship GROUP BY CUBE (name, berth) ORDER BY GROUPING(name)
+WITH a AS (SELECT id, name FROM ship), b AS (SELECT a.id, a.name, c.code FROM a JOIN berth c ON c.id = a.id) SELECT b.id + 1, b.name || b.code FROM b
+WITH moved AS (DELETE FROM ship WHERE id = 5 RETURNING id, name) INSERT INTO berth (id, code) SELECT id, name FROM moved
+WITH put AS (INSERT INTO berth (id, code) VALUES (5, 'x') RETURNING *) SELECT put.id + 1, put.code || 'x' FROM put
+WITH up AS (UPDATE ship SET berth = 2 WHERE id = 1 RETURNING id) SELECT * FROM berth WHERE id IN (SELECT id FROM up)
+CREATE VIEW x AS WITH RECURSIVE t (id, path) AS (SELECT id, ARRAY[id] FROM ship WHERE berth IS NULL UNION ALL SELECT s.id, t.path || s.id FROM ship s JOIN t ON s.berth = t.id) SELECT id, array_length(path, 1) AS depth FROM t
+CREATE VIEW x AS WITH RECURSIVE t AS (SELECT id, name::text AS path, 1 AS level FROM ship UNION SELECT s.id, t.path || '/' || s.name, t.level + 1 FROM ship s, t WHERE s.berth = t.id AND t.level < 5) SELECT * FROM t
+CREATE VIEW x AS WITH RECURSIVE a AS (SELECT id FROM b), b AS (SELECT id FROM ship) SELECT * FROM a
+CREATE VIEW x AS WITH RECURSIVE t AS (SELECT id FROM ship UNION SELECT y.id FROM (SELECT t.id FROM t JOIN ship s ON s.berth = t.id) y) SELECT count(*) FROM t
+UPDATE ship SET (name, berth, built) = (SELECT code, id, now() FROM berth LIMIT 1)
+UPDATE ship SET (name, tonnage) = ('x', DEFAULT), sea = 'calm', meta = jsonb_set(meta, '{a}', '1')
+UPDATE ship s SET name = x.code, tonnage = x.n FROM (SELECT b.code, b.id, count(*) AS n FROM berth b GROUP BY b.id) x WHERE x.id = s.berth
+UPDATE ship SET nums = ARRAY(SELECT id FROM berth), flags = array_append(flags, 'x'), sea = (SELECT sea FROM berth LIMIT 1)
+UPDATE ship SET nums[1] = 5, flags[2] = 'x', both_of.a = 5
+UPDATE ship SET tonnage = v.t FROM (VALUES (1, 2.5), (2, 3)) AS v (id, t) WHERE v.id = ship.id
+UPDATE ship SET at = v.t::timestamptz FROM (VALUES (1, '2020-01-01')) AS v (id, t) WHERE v.id = ship.id
+INSERT INTO ship (id, name, sea, meta, key) SELECT id, code, 'calm', '{}', NULL FROM berth
+INSERT INTO ship (id, name, built) SELECT 1, 'x', '2020-01-01' UNION ALL SELECT 2, 'y', '2020-01-02'
+INSERT INTO ship (id, name, sea) VALUES (1, 'x', (SELECT sea FROM berth LIMIT 1)), (2, 'y', 'rough')
+INSERT INTO ship (id, name, tonnage, kind) VALUES ((SELECT coalesce(max(id), 0) + 1 FROM ship), upper('x'), 1, 'y')
+INSERT INTO ship (id, name, nums[1], nums[2]) SELECT id, code, 1, 2 FROM berth
+INSERT INTO ship (id, name) VALUES (1, 'x') ON CONFLICT (id) DO UPDATE SET (name, berth) = (excluded.name, ship.berth + 1) WHERE ship.name <> excluded.name RETURNING id, name
+MERGE INTO ship s USING (SELECT id, code, count(*) AS n FROM berth GROUP BY id) b ON b.id = s.id WHEN MATCHED AND b.n > 1 THEN UPDATE SET name = b.code, tonnage = b.n WHEN NOT MATCHED THEN INSERT (id, name, sea) VALUES (b.id, b.code, 'calm')
+MERGE INTO ship s USING (VALUES (1, 'x')) v (id, name) ON v.id = s.id WHEN MATCHED THEN UPDATE SET (name, berth) = (v.name, NULL) WHEN NOT MATCHED THEN INSERT VALUES (v.id, v.name)
+DELETE FROM ship USING berth b WHERE b.id = ship.berth AND b.code = ANY (ship.flags)
+DELETE FROM ship WHERE (id, name) IN (SELECT id, code FROM berth GROUP BY id)
+DELETE FROM ship WHERE id IN (SELECT id FROM (SELECT id, row_number() OVER (PARTITION BY name ORDER BY id) AS n FROM ship) t WHERE t.n > 1)
+DELETE FROM ship a USING ship b WHERE a.id < b.id AND a.name = b.name
+CREATE TABLE made AS SELECT id, name, sea, ref, both_of, kind, c, tonnage, built - 1 AS d, at - built AS gap, id::numeric(5,2) AS n, coalesce(kind, 'x') AS k, CASE WHEN id > 1 THEN kind ELSE kind END AS kk, max(tonnage) OVER () AS m, ARRAY(SELECT id FROM berth) AS arr, (SELECT label FROM berth LIMIT 1) AS l, nullif(kind, 'a') AS nn FROM ship WITH NO DATA
+CREATE TABLE made AS SELECT kind FROM ship UNION SELECT label FROM berth WITH NO DATA
+CREATE TABLE made AS SELECT s.*, b.code FROM ship s JOIN berth b ON true WITH NO DATA
+CREATE TABLE made AS SELECT * FROM ship JOIN berth USING (id, key, sea) WITH NO DATA
+CREATE TABLE made AS SELECT count(*), sum(id), avg(id), bool_and(true), string_agg(name, ','), array_agg(id), min(sea), extract(year FROM now()), now()::date FROM ship WITH NO DATA
+CREATE TABLE made AS VALUES (1, 'a', 2.5, true, NULL, now())
+CREATE TABLE made AS SELECT g AS id, 'x' || g AS name, (random() * 10)::int AS r FROM generate_series(1, 5) g
+CREATE TABLE made AS WITH w AS (SELECT id, name FROM ship) SELECT w.*, 1 AS one FROM w WITH NO DATA
+CREATE VIEW x AS SELECT id, name, sea, ref, at FROM docked d JOIN ship USING (id, name, sea, ref) WHERE ref = 'x' AND sea = 'calm'
+CREATE FUNCTION f(n int) RETURNS TABLE (id int, name text) LANGUAGE sql AS 'SELECT id, name FROM ship WHERE berth = n'
+CREATE FUNCTION f(n int) RETURNS TABLE (id int, name text) LANGUAGE sql AS 'SELECT s.id, s.ref FROM ship s WHERE s.berth = f.n'
+CREATE FUNCTION f() RETURNS SETOF pair LANGUAGE sql AS 'SELECT id, name FROM ship'
+CREATE FUNCTION f(OUT a mood, OUT b code) LANGUAGE sql AS 'SELECT sea, ref FROM ship'
+CREATE FUNCTION f() RETURNS mood LANGUAGE sql AS 'SELECT sea FROM ship'
+CREATE FUNCTION f() RETURNS TABLE (a numeric, b varchar) LANGUAGE sql AS 'SELECT count(*), max(name) FROM ship'
+CREATE FUNCTION f() RETURNS TABLE (a numeric, b varchar) LANGUAGE sql AS 'SELECT p FROM pairs() p'
+CREATE FUNCTION f() RETURNS text LANGUAGE sql AS 'INSERT INTO ship (id, name) VALUES (1, ''x'') RETURNING name'
+CREATE FUNCTION f() RETURNS boolean LANGUAGE sql AS 'WITH w AS (DELETE FROM ship RETURNING id) SELECT count(*) > 0 FROM w'
+SELECT * FROM ship s JOIN berth b ON b.id = s.berth WHERE s.id = 1 FOR UPDATE OF s SKIP LOCKED
+SELECT * FROM ship s LEFT JOIN berth b ON b.id = s.berth FOR UPDATE OF s
+SELECT * FROM ship WHERE id = (SELECT id FROM ship ORDER BY id LIMIT 1 FOR UPDATE SKIP LOCKED)
+SELECT id FROM ship ORDER BY id LIMIT 5 FOR NO KEY UPDATE

@@ -151,6 +151,8 @@ pub enum ExprNode {
         parts: Vec<ExprNode>,
         /// The form was not read: the parts are what stands in it, of which a name may be a word of the form.
         words: bool,
+        /// The first part is a call, the others stand with it.
+        form: Option<Box<CallForm>>,
     },
 }
 
@@ -170,6 +172,35 @@ pub enum SubqueryKind {
     Assigned { columns: usize },
     /// One in an expression that was not read whole.
     Unknown,
+}
+
+/// What stands with the call of an aggregate or of a window function. Behind the call come the expressions of its ORDER BY,
+/// the condition of FILTER, and what its window names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CallForm {
+    pub distinct: bool,
+    /// ORDER BY stands in WITHIN GROUP.
+    pub within: bool,
+    /// How many expressions it is ordered by.
+    pub order: usize,
+    pub filter: bool,
+    pub over: bool,
+    /// The window that it names or begins with.
+    pub window: Option<Ident>,
+    /// How many expressions it divides by.
+    pub partition: usize,
+    /// What the window names was not read.
+    pub unread: bool,
+}
+
+impl CallForm {
+    /// Of the parts of such a call: what it is ordered by, the condition, and what its window names.
+    pub fn parts<'n>(&self, parts: &'n [ExprNode]) -> (&'n [ExprNode], Option<&'n ExprNode>, &'n [ExprNode]) {
+        let behind = parts.get(1..).unwrap_or_default();
+        let (order, behind) = behind.split_at(self.order.min(behind.len()));
+        let (filter, window) = behind.split_at(usize::from(self.filter).min(behind.len()));
+        (order, filter.first(), window)
+    }
 }
 
 impl ExprNode {

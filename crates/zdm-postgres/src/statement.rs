@@ -990,6 +990,8 @@ pub struct Query {
     pub set_operation: Option<SetOperation>,
     /// With several `selects`: the order of all.
     pub order: Vec<SqlExpr>,
+    /// With several `selects`: see [`Select::limits`].
+    pub limits: Vec<(&'static str, SqlExpr)>,
 }
 
 /// A set operation between two operands.
@@ -997,6 +999,8 @@ pub struct Query {
 pub struct SetOperation {
     /// UNION, INTERSECT, EXCEPT.
     pub name: &'static str,
+    /// Rows are not told apart.
+    pub all: bool,
     pub left: Box<SetOperand>,
     pub right: Box<SetOperand>,
 }
@@ -1047,11 +1051,27 @@ pub struct Select {
     pub groups: bool,
     pub group: Vec<SqlExpr>,
     pub having: Option<SqlExpr>,
+    /// The names of WINDOW.
+    pub windows: Vec<Ident>,
     pub order: Vec<SqlExpr>,
     /// The expressions of OFFSET and LIMIT, with the words that the server has for them.
     pub limits: Vec<(&'static str, SqlExpr)>,
     /// FETCH … WITH TIES.
     pub ties: bool,
+    /// FOR UPDATE and its kin.
+    pub locking: Vec<Locking>,
+    /// The places of sources whose columns an outer join may leave NULL.
+    pub nullable: Vec<usize>,
+}
+
+/// `FOR UPDATE [OF …]` of a SELECT.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Locking {
+    /// As messages name it: FOR UPDATE, FOR NO KEY UPDATE, FOR SHARE, FOR KEY SHARE.
+    pub strength: &'static str,
+    /// The sources behind OF; none where all are meant.
+    pub of: Vec<Ident>,
+    pub skip_locked: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -1409,7 +1429,7 @@ pub struct CreateFunction {
     pub standard_body: bool,
     /// The types of all arguments and of the columns of RETURNS TABLE, where some of them are output alone; else none.
     pub all_arguments: Vec<Option<DataType>>,
-    /// The types of the arguments that are OUT or INOUT.
+    /// The types of the arguments that are OUT or INOUT, or of the columns of RETURNS TABLE.
     pub results: Vec<Option<DataType>>,
     pub faults: RoutineFaults,
 }

@@ -10,7 +10,7 @@ use std::sync::OnceLock;
 use crate::cast::{base_type, is_implicit};
 use crate::catalog::{Catalog, Function, Table, UserTypeKind};
 use crate::data_type::{DataType, quoted_if_needed};
-use crate::expr::{ExprNode, SubqueryKind, like_operator};
+use crate::expr::{CallForm, ExprNode, SubqueryKind, like_operator};
 use crate::name::{Ident, QualifiedName};
 use crate::statement::{Query, TypeDefinition};
 use crate::version::PgVersion;
@@ -210,6 +210,12 @@ pub(crate) fn is_aggregate(function: &QualifiedName) -> bool {
         && kind_of(function.name.as_str()) == Some(b'a')
 }
 
+/// Whether the server's functions of that name all give several rows.
+pub(crate) fn gives_rows(function: &QualifiedName) -> bool {
+    function.schema.as_ref().is_none_or(|schema| *schema == "pg_catalog")
+        && functions().get(function.name.as_str()).is_some_and(|all| all.iter().all(|one| one.returns_set))
+}
+
 fn functions() -> &'static Candidates {
     static TABLE: OnceLock<Candidates> = OnceLock::new();
     TABLE.get_or_init(|| {
@@ -273,6 +279,9 @@ pub(crate) fn settled_result(function: &str, given: &[Option<&DataType>]) -> Opt
 /// Operators that no extension of the server's adds for PostgreSQL's own types, but for `intarray`.
 const WHOLLY_KNOWN: [&str; 19] =
     ["=", "<>", "<", "<=", ">", ">=", "+", "-", "*", "/", "||", "~~", "!~~", "~~*", "!~~*", "~", "!~", "~*", "!~*"];
+
+/// Aggregates whose last arguments stand in WITHIN GROUP.
+const ORDERED_SETS: [&str; 3] = ["percentile_cont", "percentile_disc", "mode"];
 
 const COMPARISONS: [&str; 6] = ["=", "<>", "<", "<=", ">", ">="];
 
@@ -526,7 +535,7 @@ impl Scope<'_> {
             }
             ExprNode::Subquery { kind, query } if self.may_ask() => self.subquery(kind, query),
             ExprNode::Subquery { .. } => Err(("0A000", format!("cannot use subquery in {}", self.place.name()))),
-            ExprNode::Call { function, args, keyword } => self.call(function, args, *keyword),
+            ExprNode::Call { function, args, keyword } => self.call(function, args, *keyword, None),
             ExprNode::Not(expr) => {
                 self.truth(expr, "NOT")?;
                 known("bool")
@@ -707,7 +716,12 @@ impl Scope<'_> {
                     _ => Ok(Value::Open),
                 }
             }
-            ExprNode::Other { text, parts, words } => {
+            ExprNode::Other { parts, form: Some(form), .. }
+                if self.place == Place::Query && !is_json_constructor(parts) =>
+            {
+                self.call_in_form(parts, form)
+            }
+            ExprNode::Other { text, parts, words, .. } => {
                 if is_json_test(text) && !self.version.at_least(16) {
                     return Err(("42601", "syntax error at or near \"JSON\"".to_owned()));
                 }
@@ -727,13 +741,8 @@ impl Scope<'_> {
                         args.iter().try_for_each(|arg| self.read(arg).map(|_| ()))?;
                         continue;
                     }
-                    // `json_object` is a function too; with `VALUE` or clauses it is the constructor of the standard.
-                    if let ExprNode::Call { function, args, .. } = part
-                        && function.schema.is_none()
-                        && matches!(
-                            function.name.as_str(),
-                            "json_object" | "json_array" | "json_objectagg" | "json_arrayagg"
-                        )
+                    if let ExprNode::Call { args, .. } = part
+                        && is_json_constructor(std::slice::from_ref(part))
                     {
                         for argument in args {
                             self.read(argument)?;
@@ -813,10 +822,13 @@ impl Scope<'_> {
 
     /// A number of rows, which is a bigint.
     pub(crate) fn need_number(&self, node: &ExprNode, word: &str) -> Result<(), Mistake> {
+        let number = DataType::named("int8");
         match self.read(node)? {
-            Value::Known(data_type)
-                if !crate::cast::is_assignable(self.catalog, &data_type, &DataType::named("int8")) =>
-            {
+            Value::Literal => match node {
+                ExprNode::Text(text) => crate::literal::mistake_in(text, &number).map_or(Ok(()), Err),
+                _ => Ok(()),
+            },
+            Value::Known(data_type) if !crate::cast::is_assignable(self.catalog, &data_type, &number) => {
                 let shown = self.shown(node, &Value::Known(data_type));
                 Err(("42804", format!("argument of {word} must be type bigint, not type {shown}")))
             }
@@ -960,7 +972,7 @@ impl Scope<'_> {
         match self.select(all, &values) {
             Selected::One(candidate) => {
                 check_literals(candidate, operands)?;
-                Ok(Self::result(candidate, &values))
+                Ok(self.given(candidate, &values))
             }
             Selected::Open => Ok(Value::Open),
             Selected::Nothing => {
@@ -1003,7 +1015,83 @@ impl Scope<'_> {
         (later && self.catalog.user_type(name).is_none() && !self.catalog.is_incomplete()).then(|| name.name.as_str())
     }
 
-    fn call(&self, function: &QualifiedName, args: &[ExprNode], keyword: bool) -> Result<Value, Mistake> {
+    /// An aggregate or a window function with what stands behind its arguments (`ParseFuncOrColumn`).
+    fn call_in_form(&self, parts: &[ExprNode], form: &CallForm) -> Result<Value, Mistake> {
+        let Some(ExprNode::Call { function, args, keyword }) = parts.first() else { return Ok(Value::Open) };
+        let (order, filter, window) = form.parts(parts);
+        let sorted = order.iter().map(|item| self.read(item)).collect::<Result<Vec<_>, _>>()?;
+        if let Some(filter) = filter {
+            self.truth(filter, "FILTER")?;
+        }
+        let name = function.name.as_str();
+        let own = self.names.function(function).is_some();
+        let value = if form.within {
+            let values = args.iter().map(|arg| self.read(arg)).collect::<Result<Vec<_>, _>>()?;
+            if !own && kind_of(name) == Some(b'a') && !ORDERED_SETS.contains(&name) && !values.is_empty() {
+                return Err((
+                    "42809",
+                    format!("{name} is not an ordered-set aggregate, so it cannot have WITHIN GROUP"),
+                ));
+            }
+            if ORDERED_SETS.contains(&name) {
+                let all: Vec<ExprNode> = args.iter().chain(order).cloned().collect();
+                self.call(function, &all, *keyword, Some(form))?;
+            }
+            Value::Open
+        } else {
+            self.call(function, args, *keyword, Some(form))?
+        };
+        if form.over && form.distinct && !own {
+            return Err(("0A000", "DISTINCT is not implemented for window functions".to_owned()));
+        }
+        for data_type in sorted.iter().filter_map(known_type) {
+            self.need_order(data_type, "an ordering")?;
+        }
+        if form.distinct {
+            let named = |node: &ExprNode| match node {
+                ExprNode::Column { name, .. } => Some(name.clone()),
+                _ => None,
+            };
+            let given: Option<Vec<Ident>> =
+                args.iter().filter(|arg| !matches!(arg, ExprNode::Text(_) | ExprNode::Number(_))).map(named).collect();
+            if let Some(given) = given
+                && order.iter().filter_map(named).any(|name| !given.contains(&name))
+            {
+                let message = "in an aggregate with DISTINCT, ORDER BY expressions must appear in argument list";
+                return Err(("42P10", message.to_owned()));
+            }
+            for arg in args {
+                if let Value::Known(data_type) = self.read(arg)? {
+                    self.need_order(&data_type, "an equality")?;
+                }
+            }
+        }
+        for (place, item) in window.iter().enumerate().filter(|_| !form.unread) {
+            if let Value::Known(data_type) = self.read(item)? {
+                let what = if place < form.partition { "an equality" } else { "an ordering" };
+                self.need_order(&data_type, what)?;
+            }
+        }
+        Ok(value)
+    }
+
+    /// `get_sort_group_operators`.
+    pub(crate) fn need_order(&self, data_type: &DataType, what: &str) -> Result<(), Mistake> {
+        let without = ["json", "xml", "jsonpath", "point", "box", "polygon", "path", "lseg", "line", "circle"];
+        if without.iter().any(|name| data_type.is(name)) && !self.catalog.has_own_operators() {
+            let shown = data_type.in_messages();
+            return Err(("42883", format!("could not identify {what} operator for type {shown}")));
+        }
+        Ok(())
+    }
+
+    fn call(
+        &self,
+        function: &QualifiedName,
+        args: &[ExprNode],
+        keyword: bool,
+        form: Option<&CallForm>,
+    ) -> Result<Value, Mistake> {
         let values = args.iter().map(|arg| self.read(arg)).collect::<Result<Vec<_>, _>>()?;
         let name = function.name.as_str();
         let places = |what: &str| format!("{what} functions are not allowed in {}", self.place.plural());
@@ -1028,7 +1116,12 @@ impl Scope<'_> {
             "nullif" => {
                 let operands: Vec<(&ExprNode, Value)> = args.iter().zip(values.iter().cloned()).collect();
                 self.operator("=", &operands)?;
-                return Ok(values.into_iter().next().unwrap_or(Value::Open));
+                // It has the type in which the operator takes the first.
+                return Ok(match values.into_iter().next() {
+                    Some(Value::Known(data_type)) if data_type.is("varchar") => Value::Known(DataType::named("text")),
+                    Some(Value::Known(data_type)) => Value::Known(data_type),
+                    _ => Value::Open,
+                });
             }
             // `JSON_OBJECT(key: value)` is read without its members.
             "json_object" if args.is_empty() => return Ok(Value::Open),
@@ -1081,13 +1174,18 @@ impl Scope<'_> {
             Some(b'w') => return Err(("42P20", places("window"))),
             _ => {}
         }
+        if self.place == Place::Query
+            && let Selected::One(Candidate { kind, .. }) = selected
+        {
+            check_kind(*kind, name, form)?;
+        }
         let all_sets = all.iter().all(|candidate| candidate.returns_set);
         match selected {
-            Selected::One(candidate) if self.place == Place::Query => Ok(Self::result(candidate, &values)),
+            Selected::One(candidate) if self.place == Place::Query => Ok(self.given(candidate, &values)),
             _ if self.place == Place::Query => Ok(Value::Open),
             Selected::One(candidate) if candidate.returns_set => Err(("0A000", places("set-returning"))),
             _ if all_sets => Err(("0A000", places("set-returning"))),
-            Selected::One(candidate) => Ok(Self::result(candidate, &values)),
+            Selected::One(candidate) => Ok(self.given(candidate, &values)),
             _ => Ok(Value::Open),
         }
     }
@@ -1140,6 +1238,18 @@ impl Scope<'_> {
                 let name = crate::execute::written(written);
                 Err(("42883", format!("function {name}({}) does not exist", shown.join(", "))))
             }
+        }
+    }
+
+    /// The result of a function or operator that was chosen.
+    fn given(&self, candidate: &Candidate, values: &[Value]) -> Value {
+        let compatible = || self.compatible_of(candidate, values).ok().flatten();
+        match candidate.result.name.name.as_str() {
+            "anycompatible" | "anycompatiblenonarray" => compatible().map_or(Value::Open, Value::Known),
+            "anycompatiblearray" => compatible()
+                .filter(|element| !element.is_array())
+                .map_or(Value::Open, |element| Value::Known(element.array())),
+            _ => Self::result(candidate, values),
         }
     }
 
@@ -1229,7 +1339,28 @@ impl Scope<'_> {
                 Value::Known(known) => self.accepts_one(known, wanted),
             }
         });
-        each && (candidate.variadic || element_of(&candidate.arguments, values).is_ok())
+        each && (candidate.variadic
+            || (element_of(&candidate.arguments, values).is_ok() && self.compatible_of(candidate, values).is_ok()))
+    }
+
+    /// What the arguments that only have to be compatible have in common; `None` where nothing says it. Of ranges it is not told.
+    fn compatible_of(&self, candidate: &Candidate, values: &[Value]) -> Result<Option<DataType>, Disagreement> {
+        let mut elements = Vec::new();
+        for (wanted, value) in candidate.arguments.iter().zip(values) {
+            let name = wanted.name.name.as_str();
+            if !name.starts_with("anycompatible") {
+                continue;
+            }
+            match (name, value) {
+                (_, Value::Literal) => {}
+                ("anycompatiblearray", Value::Known(known)) => {
+                    elements.push(DataType { array_dimensions: 0, ..known.clone() });
+                }
+                ("anycompatible" | "anycompatiblenonarray", Value::Known(known)) => elements.push(known.clone()),
+                _ => return Ok(None),
+            }
+        }
+        common_type(self.catalog, &elements).map_err(|_| Disagreement)
     }
 
     fn accepts_one(&self, known: &DataType, wanted: &DataType) -> bool {
@@ -1244,6 +1375,46 @@ impl Scope<'_> {
             "anyrange" | "anycompatiblerange" => range("range") && !range("multirange"),
             _ => is_implicit(self.catalog, known, wanted),
         }
+    }
+}
+
+/// A function of the server's in the form that its kind has.
+fn check_kind(kind: u8, name: &str, form: Option<&CallForm>) -> Result<(), Mistake> {
+    let (over, none) = (form.is_some_and(|form| form.over), CallForm::default());
+    let form = form.unwrap_or(&none);
+    match kind {
+        b'w' if !over && !form.within => Err(("42809", format!("window function {name} requires an OVER clause"))),
+        b'f' => {
+            let written = [
+                (form.distinct, "DISTINCT"),
+                (form.within, "WITHIN GROUP"),
+                (form.order > 0, "ORDER BY"),
+                (form.filter, "FILTER"),
+            ];
+            match written.into_iter().find(|(written, _)| *written) {
+                Some((_, word)) => Err(("42809", format!("{word} specified, but {name} is not an aggregate function"))),
+                None if over => Err((
+                    "42809",
+                    format!("OVER specified, but {name} is not a window function nor an aggregate function"),
+                )),
+                None => Ok(()),
+            }
+        }
+        _ => Ok(()),
+    }
+}
+
+/// `json_object` is a function too; with `VALUE` or clauses it is the constructor of the standard.
+fn is_json_constructor(parts: &[ExprNode]) -> bool {
+    matches!(parts.first(), Some(ExprNode::Call { function, .. })
+        if function.schema.is_none()
+            && matches!(function.name.as_str(), "json_object" | "json_array" | "json_objectagg" | "json_arrayagg"))
+}
+
+const fn known_type(value: &Value) -> Option<&DataType> {
+    match value {
+        Value::Known(data_type) => Some(data_type),
+        Value::Literal | Value::Open => None,
     }
 }
 
@@ -1392,6 +1563,7 @@ mod tests {
             text: "JSON_OBJECT(… VALUE … RETURNING JSONB)".to_owned(),
             parts: vec![call("json_object", args)],
             words: false,
+            form: None,
         };
         check(&constructor(values()), Ok("Open"));
         check(&call("json_object", vec![]), Ok("Open"));

@@ -3,11 +3,11 @@
 //! Source: PostgreSQL manual, "Value Expressions" and "Operator Precedence". What cannot be read is `Other`, with the columns, calls
 //! and relations that it names; inside a call it takes only that call with it.
 
-use zdm_postgres::expr::{ExprNode, SubqueryKind, like_operator};
+use zdm_postgres::expr::{CallForm, ExprNode, SubqueryKind, like_operator};
 use zdm_postgres::statement::Query;
 use zdm_postgres::{DataType, Ident, QualifiedName, SqlExpr};
 
-use crate::cursor::{Cursor, Read, Unread};
+use crate::cursor::{Cursor, Read, Unread, identifier};
 use crate::lexer::{Kind, Token};
 use crate::literal;
 use crate::query;
@@ -114,7 +114,7 @@ fn other(cursor: &Cursor<'_>, from: usize, to: usize) -> ExprNode {
     if !found.relations.is_empty() {
         parts.push(ExprNode::Subquery { kind: SubqueryKind::Unknown, query: Box::new(found) });
     }
-    ExprNode::Other { text: cursor.source_of(from, to).to_owned(), parts, words: true }
+    ExprNode::Other { text: cursor.source_of(from, to).to_owned(), parts, words: true, form: None }
 }
 
 /// A node with its depth.
@@ -295,7 +295,12 @@ impl Reader<'_> {
 
     /// What was read from `start` to here, understood in its parts only.
     fn other_from(&self, start: usize, parts: Vec<ExprNode>) -> ExprNode {
-        ExprNode::Other { text: self.cursor.source_of(start, self.cursor.at).to_owned(), parts, words: false }
+        ExprNode::Other {
+            text: self.cursor.source_of(start, self.cursor.at).to_owned(),
+            parts,
+            words: false,
+            form: None,
+        }
     }
 
     fn infix_word(&mut self, start: usize, left: &mut Parsed, power: u8, grammar: Grammar) -> Read<Option<Parsed>> {
@@ -590,12 +595,17 @@ impl Reader<'_> {
                 self.cursor.at += 1;
                 Ok(Parsed::leaf(match literal::string_value(self.cursor.text, token) {
                     Some(value) => ExprNode::Text(value),
-                    None => ExprNode::Other { text: source.to_owned(), parts: Vec::new(), words: false },
+                    None => ExprNode::Other { text: source.to_owned(), parts: Vec::new(), words: false, form: None },
                 }))
             }
             Kind::BitString | Kind::Parameter | Kind::Placeholder => {
                 self.cursor.at += 1;
-                Ok(Parsed::leaf(ExprNode::Other { text: source.to_owned(), parts: Vec::new(), words: false }))
+                Ok(Parsed::leaf(ExprNode::Other {
+                    text: source.to_owned(),
+                    parts: Vec::new(),
+                    words: false,
+                    form: None,
+                }))
             }
             Kind::LParen => self.parenthesized(),
             Kind::Quoted | Kind::UnicodeQuoted => self.name(),
@@ -814,15 +824,17 @@ impl Reader<'_> {
     fn call(&mut self, start: usize, function: QualifiedName) -> Read<Parsed> {
         self.cursor.expect_kind(Kind::LParen, "(")?;
         let mut plain = true;
+        let mut form = CallForm::default();
         let mut depth = 0;
         let mut args = Vec::new();
         let mut parts = Vec::new();
         if self.cursor.is_operator("*") && self.cursor.is_kind_nth(1, Kind::RParen) {
             self.cursor.at += 1;
-            args.push(ExprNode::Other { text: "*".to_owned(), parts: Vec::new(), words: false });
+            args.push(ExprNode::Other { text: "*".to_owned(), parts: Vec::new(), words: false, form: None });
         } else if !self.cursor.is_kind(Kind::RParen) {
             if self.cursor.accept("DISTINCT") {
                 plain = false;
+                form.distinct = true;
             } else {
                 self.cursor.accept("ALL");
             }
@@ -861,13 +873,16 @@ impl Reader<'_> {
         self.cursor.expect_kind(Kind::RParen, ")")?;
         if self.cursor.accept_all(&["WITHIN", "GROUP"]) {
             plain = false;
+            form.within = true;
             self.cursor.expect_kind(Kind::LParen, "(")?;
             self.cursor.expect_all(&["ORDER", "BY"])?;
             self.order_by(&mut parts, &mut depth)?;
             self.cursor.expect_kind(Kind::RParen, ")")?;
         }
+        form.order = parts.len();
         if self.cursor.is("FILTER") && self.cursor.is_kind_nth(1, Kind::LParen) {
             plain = false;
+            form.filter = true;
             self.cursor.at += 2;
             self.cursor.expect("WHERE")?;
             let filter = self.expr(0, Grammar::A)?;
@@ -880,10 +895,17 @@ impl Reader<'_> {
         }
         if let Some((from, to)) = self.over()? {
             plain = false;
-            if from < to {
-                match self.window(from, to) {
-                    Ok(window) => parts.extend(window),
-                    Err(_) => parts.push(other(&self.cursor, from, to)),
+            form.over = true;
+            if from > to {
+                form.window = identifier(self.cursor.text, self.cursor.tokens[to]);
+            } else if from < to {
+                if let Ok((name, partition, window)) = self.window(from, to) {
+                    form.window = name;
+                    form.partition = partition;
+                    parts.extend(window);
+                } else {
+                    form.unread = true;
+                    parts.push(other(&self.cursor, from, to));
                 }
             }
         }
@@ -891,12 +913,14 @@ impl Reader<'_> {
         if plain {
             return Ok(Parsed { node: call, depth: depth + 1 });
         }
-        // An aggregate with DISTINCT or FILTER, a window function: what it calls is known, what it means is not.
+        // An aggregate with DISTINCT or FILTER, a window function.
         parts.insert(0, call);
-        Ok(Parsed { node: self.other_from(start, parts), depth: depth + 2 })
+        let text = self.cursor.source_of(start, self.cursor.at).to_owned();
+        let node = ExprNode::Other { text, parts, words: false, form: Some(Box::new(form)) };
+        Ok(Parsed { node, depth: depth + 2 })
     }
 
-    /// `OVER name`, `OVER ( … )`: the tokens inside the parentheses.
+    /// `OVER name`, `OVER ( … )`: the tokens inside the parentheses; of a name, the place behind it and its own.
     fn over(&mut self) -> Read<Option<(usize, usize)>> {
         if !(self.cursor.is("OVER") && (self.cursor.is_kind_nth(1, Kind::LParen) || self.cursor.is_ident_nth(1))) {
             return Ok(None);
@@ -906,18 +930,16 @@ impl Reader<'_> {
             return self.cursor.skip_parenthesized().map(Some);
         }
         self.cursor.at += 1;
-        Ok(Some((0, 0)))
+        Ok(Some((self.cursor.at, self.cursor.at - 1)))
     }
 
-    /// `[name] [PARTITION BY …] [ORDER BY …] [frame]`: the expressions of the two lists.
-    fn window(&self, from: usize, to: usize) -> Read<Vec<ExprNode>> {
+    /// `[name] [PARTITION BY …] [ORDER BY …] [frame]`: the name, the length of the first list, and the expressions of both.
+    fn window(&self, from: usize, to: usize) -> Read<(Option<Ident>, usize, Vec<ExprNode>)> {
         let tokens = self.cursor.tokens.get(..to).unwrap_or_default();
         let mut reader =
             Reader { cursor: Cursor { at: from, tokens, ..self.cursor.clone() }, nesting: self.nesting + 1 };
         let clauses = ["PARTITION", "ORDER", "RANGE", "ROWS", "GROUPS"];
-        if !reader.cursor.is_any(&clauses) {
-            reader.cursor.ident()?;
-        }
+        let name = if reader.cursor.is_any(&clauses) { None } else { Some(reader.cursor.ident()?) };
         let (mut parts, mut depth) = (Vec::new(), 0);
         if reader.cursor.accept_all(&["PARTITION", "BY"]) {
             loop {
@@ -929,13 +951,14 @@ impl Reader<'_> {
                 }
             }
         }
+        let partition = parts.len();
         if reader.cursor.accept_all(&["ORDER", "BY"]) {
             reader.order_by(&mut parts, &mut depth)?;
         }
         if depth > DEPTH || !(reader.cursor.is_at_end() || reader.cursor.is_any(&["RANGE", "ROWS", "GROUPS"])) {
             return reader.cursor.unexpected("a window");
         }
-        Ok(parts)
+        Ok((name, partition, parts))
     }
 
     /// `expr`, `name => expr`, `VARIADIC expr`.

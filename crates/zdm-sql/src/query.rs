@@ -1034,7 +1034,11 @@ pub(crate) fn output_column(cursor: &Cursor<'_>, end: usize, nesting: usize) -> 
         if cursor.word_at(last - 1, &["AS"]) {
             name = identifier(cursor.text, cursor.tokens[last]);
             expr_end = last - 1;
-        } else if is_operand_end(cursor, last - 1) && !(cursor.word_at(last, &["END"])) && !is_type_word(cursor, last) {
+        } else if is_operand_end(cursor, last - 1)
+            && !cursor.word_at(last, &["END"])
+            && !is_type_word(cursor, last)
+            && !is_window(cursor, last)
+        {
             name = identifier(cursor.text, cursor.tokens[last]);
             expr_end = last;
         }
@@ -1045,6 +1049,13 @@ pub(crate) fn output_column(cursor: &Cursor<'_>, end: usize, nesting: usize) -> 
     let expr = expr::read_at(cursor.text, &cursor.tokens[start..expr_end], nesting);
     let name = name.or_else(|| column_name(&expr.node));
     Some(OutputColumn { name, expr })
+}
+
+/// `f() OVER name`.
+fn is_window(cursor: &Cursor<'_>, index: usize) -> bool {
+    let over = index.checked_sub(1).filter(|before| cursor.word_at(*before, &["OVER"]));
+    let call = over.and_then(|over| over.checked_sub(1));
+    call.is_some_and(|call| cursor.tokens[call].kind == Kind::RParen)
 }
 
 /// The last word of `double precision`, `character varying`, `… time zone`, `IS … NULL` and the like.

@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use zdm_postgres::expr::ExprNode;
 use zdm_postgres::statement::{
-    CommonTable, OutputColumn, Query, Select, SelectOutput, SelectSource, SetOperand, SetOperation, SourceKind,
+    CommonTable, Locking, OutputColumn, Query, Select, SelectOutput, SelectSource, SetOperand, SetOperation, SourceKind,
 };
 use zdm_postgres::{Ident, QualifiedName, SqlExpr, Statement};
 
@@ -28,10 +28,11 @@ pub(crate) fn read(text: &str, tokens: &[Token], nesting: usize, query: &mut Que
     }
     let mut reader = Reader::new(Cursor::new(text, tokens), nesting, &mut query.modifies);
     let Some(selects) = reader.query().filter(|_| reader.cursor.is_at_end()) else { return };
-    let Reader { with, order, set_operation, .. } = reader;
+    let Reader { with, order, set_operation, limits, .. } = reader;
     with.add_to(query);
     query.selects.extend(selects);
     query.order = order;
+    query.limits = limits;
     query.set_operation = set_operation;
 }
 
@@ -204,13 +205,15 @@ struct Reader<'t, 'm> {
     /// The order of a set operation.
     order: Vec<SqlExpr>,
     set_operation: Option<SetOperation>,
+    /// Of a set operation.
+    limits: Vec<(&'static str, SqlExpr)>,
     /// The changes of rows in its WITH clause, in their order, which were read already.
     modifies: std::slice::IterMut<'m, Statement>,
 }
 
 /// The operands with what stands between them; INTERSECT binds more than the others. `None` where it is one alone, or more
 /// than are told.
-fn set_operation(operands: Vec<SetOperand>, names: Vec<&'static str>) -> Option<SetOperation> {
+fn set_operation(operands: Vec<SetOperand>, names: Vec<(&'static str, bool)>) -> Option<SetOperation> {
     if operands.len() > OPERANDS {
         return None;
     }
@@ -218,7 +221,7 @@ fn set_operation(operands: Vec<SetOperand>, names: Vec<&'static str>) -> Option<
     // What stands left of the last operation that is no INTERSECT, with its name, and the operand behind it.
     let (mut outer, mut current) = (None, operands.next()?);
     for (name, operand) in names.into_iter().zip(operands) {
-        if name == "INTERSECT" {
+        if name.0 == "INTERSECT" {
             current = between(name, current, operand);
         } else {
             let left = joined_to(outer, current);
@@ -232,15 +235,15 @@ fn set_operation(operands: Vec<SetOperand>, names: Vec<&'static str>) -> Option<
     }
 }
 
-fn joined_to(left: Option<(SetOperand, &'static str)>, right: SetOperand) -> SetOperand {
+fn joined_to(left: Option<(SetOperand, (&'static str, bool))>, right: SetOperand) -> SetOperand {
     match left {
         Some((left, name)) => between(name, left, right),
         None => right,
     }
 }
 
-fn between(name: &'static str, left: SetOperand, right: SetOperand) -> SetOperand {
-    SetOperand::Operation(SetOperation { name, left: Box::new(left), right: Box::new(right) })
+fn between((name, all): (&'static str, bool), left: SetOperand, right: SetOperand) -> SetOperand {
+    SetOperand::Operation(SetOperation { name, all, left: Box::new(left), right: Box::new(right) })
 }
 
 /// The operation with its SELECTs so many places further.
@@ -251,7 +254,12 @@ fn moved(operation: SetOperation, by: usize) -> SetOperation {
             SetOperand::Operation(operation) => SetOperand::Operation(moved(operation, by)),
         })
     };
-    SetOperation { name: operation.name, left: side(*operation.left), right: side(*operation.right) }
+    SetOperation {
+        name: operation.name,
+        all: operation.all,
+        left: side(*operation.left),
+        right: side(*operation.right),
+    }
 }
 
 /// What ends a list of FROM or an expression of WHERE and HAVING.
@@ -266,8 +274,8 @@ const JOINS: &[&str] = &["JOIN", "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "NAT
 
 impl<'t, 'm> Reader<'t, 'm> {
     fn new(cursor: Cursor<'t>, nesting: usize, modifies: &'m mut [Statement]) -> Self {
-        let (order, set_operation) = (Vec::new(), None);
-        Self { cursor, nesting, with: With::default(), order, set_operation, modifies: modifies.iter_mut() }
+        let (order, set_operation, limits) = (Vec::new(), None, Vec::new());
+        Self { cursor, nesting, with: With::default(), order, set_operation, limits, modifies: modifies.iter_mut() }
     }
 
     fn between(cursor: &Cursor<'t>, (start, end): (usize, usize), modifies: &'m mut [Statement]) -> Option<Self> {
@@ -283,10 +291,10 @@ impl<'t, 'm> Reader<'t, 'm> {
         let (mut selects, first) = self.operand(0)?;
         let (mut operands, mut operations) = (vec![first], Vec::new());
         while let Some(operation) = self.cursor.accept_any(&["UNION", "INTERSECT", "EXCEPT"]) {
-            self.cursor.accept_any(&["ALL", "DISTINCT"]);
+            let all = self.cursor.accept_any(&["ALL", "DISTINCT"]) == Some("ALL");
             let (more, operand) = self.operand(selects.len())?;
             selects.extend(more);
-            operations.push(operation);
+            operations.push((operation, all));
             operands.push(operand);
         }
         self.set_operation = set_operation(operands, operations);
@@ -299,17 +307,49 @@ impl<'t, 'm> Reader<'t, 'm> {
             }
         }
         let (limits, ties) = self.limits()?;
-        if let [select] = selects.as_mut_slice() {
-            select.limits.extend(limits);
-            select.ties |= ties;
+        match selects.as_mut_slice() {
+            [select] => {
+                select.limits.extend(limits);
+                select.ties |= ties;
+            }
+            _ => self.limits = limits,
         }
         if self.cursor.is("FOR") {
-            if !["UPDATE", "NO", "SHARE", "KEY"].iter().any(|word| self.cursor.is_nth(1, word)) {
-                return None;
+            let locking = self.locking()?;
+            if let [select] = selects.as_mut_slice() {
+                select.locking = locking;
             }
+            // LIMIT may as well stand here.
             self.cursor.at = self.cursor.tokens.len();
         }
         Some(selects)
+    }
+
+    /// `FOR UPDATE [OF …] [NOWAIT | SKIP LOCKED] …`.
+    fn locking(&mut self) -> Option<Vec<Locking>> {
+        const STRENGTHS: [(&[&str], &str); 4] = [
+            (&["UPDATE"], "FOR UPDATE"),
+            (&["NO", "KEY", "UPDATE"], "FOR NO KEY UPDATE"),
+            (&["SHARE"], "FOR SHARE"),
+            (&["KEY", "SHARE"], "FOR KEY SHARE"),
+        ];
+        let mut locking = Vec::new();
+        while self.cursor.accept("FOR") {
+            let (_, strength) = STRENGTHS.iter().find(|(words, _)| self.cursor.accept_all(words))?;
+            let mut of = Vec::new();
+            if self.cursor.accept("OF") {
+                loop {
+                    of.push(self.cursor.ident().ok()?);
+                    if !self.cursor.accept_kind(Kind::Comma) {
+                        break;
+                    }
+                }
+            }
+            self.cursor.accept("NOWAIT");
+            let skip_locked = self.cursor.accept_all(&["SKIP", "LOCKED"]);
+            locking.push(Locking { strength, of, skip_locked });
+        }
+        Some(locking)
     }
 
     /// `LIMIT n`, `OFFSET n ROWS`, `FETCH FIRST n ROWS ONLY | WITH TIES` in any order, and whether ties are among them.
@@ -388,7 +428,8 @@ impl<'t, 'm> Reader<'t, 'm> {
                 None => SetOperand::Select(place),
             };
             // An order inside the parentheses names what is inside.
-            return (query.with.is_empty() && query.order.is_empty()).then_some((query.selects, operand));
+            let bare = query.with.is_empty() && query.order.is_empty() && query.limits.is_empty();
+            return bare.then_some((query.selects, operand));
         }
         let select = if self.cursor.accept("VALUES") {
             self.values()?
@@ -465,7 +506,7 @@ impl<'t, 'm> Reader<'t, 'm> {
         // What windows name is not looked up.
         if self.cursor.accept("WINDOW") {
             loop {
-                self.cursor.ident().ok()?;
+                select.windows.push(self.cursor.ident().ok()?);
                 self.cursor.expect("AS").ok()?;
                 self.cursor.skip_parenthesized().ok()?;
                 if !self.cursor.accept_kind(Kind::Comma) {
@@ -590,7 +631,8 @@ impl<'t, 'm> Reader<'t, 'm> {
         loop {
             let natural = self.cursor.accept("NATURAL");
             let cross = self.cursor.accept("CROSS");
-            if self.cursor.accept_any(&["LEFT", "RIGHT", "FULL"]).is_some() {
+            let outer = self.cursor.accept_any(&["LEFT", "RIGHT", "FULL"]);
+            if outer.is_some() {
                 self.cursor.accept("OUTER");
             } else {
                 self.cursor.accept("INNER");
@@ -598,7 +640,14 @@ impl<'t, 'm> Reader<'t, 'm> {
             if !self.cursor.accept("JOIN") {
                 return (!natural && !cross).then_some(());
             }
+            let right = select.sources.len();
             self.source(select)?;
+            if matches!(outer, Some("RIGHT" | "FULL")) {
+                select.nullable.extend(first..right);
+            }
+            if matches!(outer, Some("LEFT" | "FULL")) {
+                select.nullable.extend(right..select.sources.len());
+            }
             if natural {
                 select.natural = true;
             } else if self.cursor.accept("USING") {

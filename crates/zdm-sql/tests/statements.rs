@@ -348,7 +348,7 @@ fn routines() {
     check(
         "CREATE FUNCTION f() RETURNS TABLE (a int) BEGIN ATOMIC SELECT 1; SELECT 2; END; CREATE PROCEDURE p() LANGUAGE sql AS 'x'; CREATE FUNCTION g(int) RETURNS int RETURN $1 + 1",
         r#"
-        CreateFunction{name:f, defaults:0, returns:record, returns_set:true, volatility:Volatile, body:"BEGIN ATOMIC SELECT 1; SELECT 2; END", statements:[Select(Query{text:"SELECT 1", output:[OutputColumn{expr:"1"}], selects:[Select{output:[Column(OutputColumn{expr:"1"})]}]}), Select(Query{text:"SELECT 2", output:[OutputColumn{expr:"2"}], selects:[Select{output:[Column(OutputColumn{expr:"2"})]}]})], standard_body:true, all_arguments:[int4], faults:RoutineFaults{}}
+        CreateFunction{name:f, defaults:0, returns:int4, returns_set:true, volatility:Volatile, body:"BEGIN ATOMIC SELECT 1; SELECT 2; END", statements:[Select(Query{text:"SELECT 1", output:[OutputColumn{expr:"1"}], selects:[Select{output:[Column(OutputColumn{expr:"1"})]}]}), Select(Query{text:"SELECT 2", output:[OutputColumn{expr:"2"}], selects:[Select{output:[Column(OutputColumn{expr:"2"})]}]})], standard_body:true, all_arguments:[int4], results:[int4], faults:RoutineFaults{}}
         CreateFunction{name:p, procedure:true, defaults:0, language:"sql", volatility:Volatile, body:"x", faults:RoutineFaults{}}
         CreateFunction{name:g, arguments:[int4], argument_names:[None], defaults:0, returns:int4, volatility:Volatile, body:"RETURN $1 + 1", statements:[Select(Query{text:"SELECT $1 + 1", output:[OutputColumn{expr:"$1 + 1"}], selects:[Select{output:[Column(OutputColumn{expr:"$1 + 1"})]}]})], standard_body:true, faults:RoutineFaults{}}
         "#,
@@ -402,7 +402,7 @@ fn data() {
     check(
         "SELECT a.b AS c, count(*), d::int, e + 1 f FROM s.t a LEFT JOIN public.u ON a.x = u.x, generate_series(1, 2) g WHERE EXISTS (SELECT 1 FROM w) FOR UPDATE OF a SKIP LOCKED; TABLE t; VALUES (1), (2)",
         r#"
-        Select(Query{text:"SELECT a.b AS c, count(*), d::int, e + 1 f FROM s.t a LEFT JOIN public.u ON a.x = u.x, generate_series(1, 2) g WHERE EXISTS (SELECT 1 FROM w) FOR UPDATE OF a SKIP LOCKED", relations:[s.t, u, w], columns:["b", "d", "e", "x"], qualified:[("a", "b"), (None, "d"), (None, "e"), ("a", "x"), ("u", "x")], aliases:[("a", s.t), ("u", u), ("w", w)], functions:[count, generate_series], types:[int4], locked:[s.t], output:[OutputColumn{name:"c", expr:"a.b"}, OutputColumn{name:"count", expr:"count(*)"}, OutputColumn{name:"d", expr:"d::int"}, OutputColumn{name:"f", expr:"e + 1"}], selects:[Select{output:[Column(OutputColumn{name:"c", expr:"a.b"}), Column(OutputColumn{name:"count", expr:"count(*)"}), Column(OutputColumn{name:"d", expr:"d::int"}), Column(OutputColumn{name:"f", expr:"e + 1"})], sources:[SelectSource{alias:"a", aliased:true, kind:Relation(s.t)}, SelectSource{alias:"u", kind:Relation(u)}, SelectSource{alias:"g", aliased:true, kind:Function{call:"generate_series(1, 2)"}}], joins:[(0..2, "a.x = u.x")], predicate:"EXISTS (SELECT 1 FROM w)"}]})
+        Select(Query{text:"SELECT a.b AS c, count(*), d::int, e + 1 f FROM s.t a LEFT JOIN public.u ON a.x = u.x, generate_series(1, 2) g WHERE EXISTS (SELECT 1 FROM w) FOR UPDATE OF a SKIP LOCKED", relations:[s.t, u, w], columns:["b", "d", "e", "x"], qualified:[("a", "b"), (None, "d"), (None, "e"), ("a", "x"), ("u", "x")], aliases:[("a", s.t), ("u", u), ("w", w)], functions:[count, generate_series], types:[int4], locked:[s.t], output:[OutputColumn{name:"c", expr:"a.b"}, OutputColumn{name:"count", expr:"count(*)"}, OutputColumn{name:"d", expr:"d::int"}, OutputColumn{name:"f", expr:"e + 1"}], selects:[Select{output:[Column(OutputColumn{name:"c", expr:"a.b"}), Column(OutputColumn{name:"count", expr:"count(*)"}), Column(OutputColumn{name:"d", expr:"d::int"}), Column(OutputColumn{name:"f", expr:"e + 1"})], sources:[SelectSource{alias:"a", aliased:true, kind:Relation(s.t)}, SelectSource{alias:"u", kind:Relation(u)}, SelectSource{alias:"g", aliased:true, kind:Function{call:"generate_series(1, 2)"}}], joins:[(0..2, "a.x = u.x")], predicate:"EXISTS (SELECT 1 FROM w)", locking:[Locking{strength:"FOR UPDATE", of:["a"], skip_locked:true}], nullable:[1]}]})
         Select(Query{text:"TABLE t", relations:[t], aliases:[("t", t)], star:true, selects:[Select{output:[Star(None)], sources:[SelectSource{alias:"t", kind:Relation(t)}]}]})
         Select(Query{text:"VALUES (1), (2)", output:[OutputColumn{name:"column1", expr:"1"}], selects:[Select{output:[Column(OutputColumn{name:"column1", expr:"1"})], rows:[["1"], ["2"]]}]})
         "#,
@@ -411,7 +411,7 @@ fn data() {
         "WITH t AS (SELECT * FROM t) SELECT * FROM t; WITH RECURSIVE r AS (SELECT 1 UNION ALL SELECT n FROM r) SELECT * FROM r; SELECT extract(year FROM d), trim(both FROM e), x IS DISTINCT FROM y FROM t",
         r#"
         Select(Query{text:"WITH t AS (SELECT * FROM t) SELECT * FROM t", relations:[t], aliases:[("t", t)], star:true, selects:[Select{output:[Star(None)], sources:[SelectSource{alias:"t", kind:Relation(t)}]}], with:[CommonTable{name:"t", query:Query{text:"", relations:[t], aliases:[("t", t)], star:true, selects:[Select{output:[Star(None)], sources:[SelectSource{alias:"t", kind:Relation(t)}]}]}}]})
-        Select(Query{text:"WITH RECURSIVE r AS (SELECT 1 UNION ALL SELECT n FROM r) SELECT * FROM r", columns:["n"], qualified:[(None, "n")], star:true, selects:[Select{output:[Star(None)], sources:[SelectSource{alias:"r", kind:Relation(r)}]}], with:[CommonTable{name:"r", query:Query{text:"", relations:[r], columns:["n"], qualified:[(None, "n")], aliases:[("r", r)], selects:[Select{output:[Column(OutputColumn{expr:"1"})]}, Select{output:[Column(OutputColumn{name:"n", expr:"n"})], sources:[SelectSource{alias:"r", kind:Relation(r)}]}], set_operation:SetOperation{name:"UNION", left:Select(0), right:Select(1)}}}], recursive:true})
+        Select(Query{text:"WITH RECURSIVE r AS (SELECT 1 UNION ALL SELECT n FROM r) SELECT * FROM r", columns:["n"], qualified:[(None, "n")], star:true, selects:[Select{output:[Star(None)], sources:[SelectSource{alias:"r", kind:Relation(r)}]}], with:[CommonTable{name:"r", query:Query{text:"", relations:[r], columns:["n"], qualified:[(None, "n")], aliases:[("r", r)], selects:[Select{output:[Column(OutputColumn{expr:"1"})]}, Select{output:[Column(OutputColumn{name:"n", expr:"n"})], sources:[SelectSource{alias:"r", kind:Relation(r)}]}], set_operation:SetOperation{name:"UNION", all:true, left:Select(0), right:Select(1)}}}], recursive:true})
         Select(Query{text:"SELECT extract(year FROM d), trim(both FROM e), x IS DISTINCT FROM y FROM t", relations:[t], columns:["d", "e", "x", "y"], qualified:[(None, "d"), (None, "e"), (None, "x"), (None, "y")], aliases:[("t", t)], functions:[extract, btrim], output:[OutputColumn{name:"extract", expr:"extract(year FROM d)"}, OutputColumn{name:"btrim", expr:"trim(both FROM e)"}, OutputColumn{expr:"x IS DISTINCT FROM y"}], selects:[Select{output:[Column(OutputColumn{name:"extract", expr:"extract(year FROM d)"}), Column(OutputColumn{name:"btrim", expr:"trim(both FROM e)"}), Column(OutputColumn{expr:"x IS DISTINCT FROM y"})], sources:[SelectSource{alias:"t", kind:Relation(t)}]}]})
         "#,
     );
@@ -647,7 +647,7 @@ fn expressions() {
         ("count(*)", r#"Call{function:count, args:[Other{text:"*"}]}"#),
         (
             "count(DISTINCT a) FILTER (WHERE b > 0)",
-            r#"Other{text:"count(DISTINCT a) FILTER (WHERE b > 0)", parts:[Call{function:count, args:[Column{name:"a"}]}, Infix{operator:">", left:Column{name:"b"}, right:Number("0")}]}"#,
+            r#"Other{text:"count(DISTINCT a) FILTER (WHERE b > 0)", parts:[Call{function:count, args:[Column{name:"a"}]}, Infix{operator:">", left:Column{name:"b"}, right:Number("0")}], form:CallForm{distinct:true, order:0, filter:true, partition:0}}"#,
         ),
         (
             "f(a => 1, VARIADIC b)",
@@ -655,11 +655,11 @@ fn expressions() {
         ),
         (
             "sum(a) OVER (PARTITION BY b ORDER BY c)",
-            r#"Other{text:"sum(a) OVER (PARTITION BY b ORDER BY c)", parts:[Call{function:sum, args:[Column{name:"a"}]}, Column{name:"b"}, Column{name:"c"}]}"#,
+            r#"Other{text:"sum(a) OVER (PARTITION BY b ORDER BY c)", parts:[Call{function:sum, args:[Column{name:"a"}]}, Column{name:"b"}, Column{name:"c"}], form:CallForm{order:0, over:true, partition:1}}"#,
         ),
         (
             "string_agg(a, ',' ORDER BY b)",
-            r#"Other{text:"string_agg(a, ',' ORDER BY b)", parts:[Call{function:string_agg, args:[Column{name:"a"}, Text(",")]}, Column{name:"b"}]}"#,
+            r#"Other{text:"string_agg(a, ',' ORDER BY b)", parts:[Call{function:string_agg, args:[Column{name:"a"}, Text(",")]}, Column{name:"b"}], form:CallForm{order:1, partition:0}}"#,
         ),
         (
             "xmlelement(name foo, a)",

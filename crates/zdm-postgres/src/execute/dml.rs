@@ -1,6 +1,7 @@
 //! Queries and changes of rows: what the planner and the executor open, and which rows are read.
 
 mod access;
+mod assigned;
 mod computed;
 mod conflict;
 mod draw;
@@ -121,38 +122,6 @@ impl Run {
         }
     }
 
-    /// What a query or SET gives for a column is of a type that is assigned to it.
-    fn check_assigned_types(&self, name: &QualifiedName, dml: &Dml) -> Step {
-        let table = self.table(name);
-        // A part of a column has a type of its own; a composite column is passed over for it.
-        let in_parts = |column: &Ident| dml.query.words.contains(&format!(" {column} ["));
-        let parts = dml.query.words.contains("\"\" [") || dml.columns.iter().any(in_parts);
-        if table.assumed || table.uncertain || parts {
-            return Ok(());
-        }
-        let Some(types) = self.types_of_values(&dml.query) else { return Ok(()) };
-        let counted =
-            dml.columns.len() == types.len() || (dml.columns.is_empty() && types.len() <= table.columns.len());
-        for (place, given) in types.iter().enumerate().filter(|_| counted) {
-            let column = match dml.columns.get(place) {
-                Some(column) => table.column(column.as_str()),
-                None => table.columns.get(place),
-            };
-            let (Some(column), Some(given)) = (column, given) else { continue };
-            if self.catalog().attributes(&crate::cast::base_type(self.catalog(), &column.data_type)).is_some() {
-                continue;
-            }
-            if !crate::cast::is_assignable(self.catalog(), given, &column.data_type) {
-                let (wanted, given) = (self.shown(&column.data_type), self.shown(given));
-                return refuse(
-                    "42804",
-                    format!("column \"{}\" is of type {wanted} but expression is of type {given}", column.name),
-                );
-            }
-        }
-        Ok(())
-    }
-
     /// A row written to a partition by its own name is checked against the bound, which the parent's key gives.
     pub(super) fn read_bound_of(&mut self, name: &QualifiedName) {
         let mut current = name.clone();
@@ -188,7 +157,7 @@ impl Run {
         self.check_view_columns(&target, &dml.columns, "update")?;
         if self.find(&dml.table).as_ref() == Some(&name) {
             check_assignments(dml)?;
-            self.check_assigned_types(&name, dml)?;
+            self.check_assigned_types(&name, dml, "")?;
             self.check_updated_columns(&name, dml)?;
         }
         self.draw_set_defaults(&name, dml);

@@ -727,6 +727,7 @@ impl Run {
         let infix = |operator: &str, literal: &Literal| match bound_type {
             // With its length, or beside another type, the constant is none that could be written.
             Some(data_type) => ExprNode::Other {
+                form: None,
                 text: format!(
                     "({} {operator} {})",
                     self.shown_key(column, data_type),
@@ -812,7 +813,7 @@ impl Run {
             crate::quote_literal(&format!("{{{list}}}")),
             self.visible(&element).array()
         );
-        ExprNode::Other { text, parts: vec![key], words: false }
+        ExprNode::Other { text, parts: vec![key], words: false, form: None }
     }
 
     /// Rows elsewhere that reference the partition forbid its leaving, so they are looked for.

@@ -188,6 +188,12 @@ impl Run {
                 self.lock(&table, LockMode::RowExclusive);
                 dependencies.push((table, columns.clone()));
             }
+            for modified in &query.modifies {
+                if let Statement::Insert(dml) | Statement::Update(dml) | Statement::Delete(dml) = modified {
+                    let table = self.open(&dml.table)?;
+                    self.lock(&table, LockMode::RowExclusive);
+                }
+            }
             self.parse_query(query)?;
             self.check_names_of_body(query, create)?;
             for relation in &query.relations {
@@ -196,38 +202,56 @@ impl Run {
                 dependencies.push((relation, columns));
             }
         }
-        let result = match create.results.as_slice() {
-            [only] => only.as_ref(),
-            [] => create.returns.as_ref(),
-            _ => None,
-        };
-        if let (Some(returns), Some(last)) = (result, statements.last()) {
-            self.check_result(returns, last)?;
+        if !create.procedure {
+            self.check_result(create, statements)?;
         }
         Ok(if create.standard_body { dependencies } else { Vec::new() })
     }
 
-    /// `check_sql_fn_retval`: what the last statement gives is one value of the type, where it is one of the server's own.
-    fn check_result(&self, returns: &DataType, last: &Statement) -> Step {
-        let resolved = self.resolve_type(returns)?;
-        let Value::Known(wanted) = typing::value_of(self.catalog(), &resolved) else { return Ok(()) };
-        let Statement::Select(query) = last else { return Ok(()) };
-        let (Some(types), false) = (self.types_of_values(query), super::domain::is_pseudo_type(&wanted)) else {
-            return Ok(());
+    /// `check_sql_fn_retval`: what the last statement gives is what the function is declared to return, one value of the type
+    /// or a row, each of whose columns is assigned to its own.
+    fn check_result(&self, create: &CreateFunction, statements: &[Statement]) -> Step {
+        let several: Option<Vec<DataType>> = create.results.iter().cloned().collect();
+        let (returns, wanted) = match (several.as_deref(), &create.returns) {
+            (Some([only]), _) | (Some([]), Some(only)) => (only.clone(), vec![only.clone()]),
+            (Some(several), _) if several.len() > 1 => (DataType::named("record"), several.to_vec()),
+            _ => return Ok(()),
         };
-        let fits = match types.as_slice() {
-            [Some(given)] => crate::cast::is_assignable(self.catalog(), given, &wanted),
-            // A literal is text by then.
-            [None] if is_literal(query) => {
-                crate::cast::is_assignable(self.catalog(), &DataType::named("text"), &wanted)
-            }
-            [None] => true,
-            _ => false,
-        };
-        if fits {
+        let resolved = self.resolve_type(&returns)?;
+        if wanted.len() == 1
+            && (super::domain::is_pseudo_type(&resolved)
+                || !matches!(typing::value_of(self.catalog(), &resolved), Value::Known(_)))
+        {
             return Ok(());
         }
-        refuse("42P13", format!("return type mismatch in function declared to return {}", self.shown(&resolved)))
+        let mismatch = || {
+            let shown = self.shown(&resolved);
+            refuse("42P13", format!("return type mismatch in function declared to return {shown}"))
+        };
+        let query = match statements.last() {
+            None => return mismatch(),
+            Some(Statement::Select(query)) => query,
+            Some(Statement::Insert(dml) | Statement::Update(dml) | Statement::Delete(dml)) => {
+                if !dml.query.says(&["returning"]) {
+                    return mismatch();
+                }
+                if dml.query.selects.iter().all(|select| select.returning.is_empty()) {
+                    return Ok(());
+                }
+                &dml.query
+            }
+            Some(_) => return Ok(()),
+        };
+        let Some(given) = self.columns_of_query(query) else { return Ok(()) };
+        // One column may be a whole row.
+        if wanted.len() > 1 && given.len() == 1 && given.iter().all(|(_, data_type)| data_type.is_none()) {
+            return Ok(());
+        }
+        let fits = |(wanted, (_, given)): (&DataType, &(Option<Ident>, Option<DataType>))| {
+            let (Ok(wanted), Some(given)) = (self.resolve_type(wanted), given) else { return true };
+            super::domain::is_pseudo_type(&wanted) || crate::cast::is_assignable(self.catalog(), given, &wanted)
+        };
+        if given.len() == wanted.len() && wanted.iter().zip(&given).all(fits) { Ok(()) } else { mismatch() }
     }
 
     /// The columns of the relation that a query names.
@@ -741,10 +765,6 @@ impl Run {
             None => refuse("42883", format!("could not find a {word} named \"{}\"", written(name))),
         }
     }
-}
-
-fn is_literal(query: &Query) -> bool {
-    matches!(query.output.as_slice(), [only] if matches!(&*only.expr.node, ExprNode::Text(_)))
 }
 
 const fn is_of_kind(function: &Function, kind: ObjectKind) -> bool {

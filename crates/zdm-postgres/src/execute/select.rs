@@ -3,22 +3,21 @@
 //! The order is the server's (`transformSelectStmt`, `parse_relation.c`, `parse_agg.c`). Where a relation's columns are not
 //! known, nothing is refused that could be among them.
 
+mod common_table;
 mod grouping;
 mod output;
 mod visible;
 
-use self::grouping::grouped_by;
+use self::grouping::{check_windows, grouped_by, refuse_windows};
 use self::output::InQuery;
-use self::visible::{
-    Around, Defined, Level, Meaning, Output, Seen, Visible, chain, check_alias, find_source, rename_first,
-};
+use self::visible::{Around, Level, Meaning, Outer, Output, Seen, Visible, chain, check_alias, find_source};
 use super::{Run, Step, refuse};
+use crate::data_type::DataType;
 use crate::expr::{ExprNode, SqlExpr};
 use crate::name::{Ident, QualifiedName};
-use crate::statement::{
-    CommonTable, CreateFunction, Query, Select, SelectOutput, SetOperand, SetOperation, SourceKind,
-};
-use crate::typing::{Columns, Mistake, Place, Scope};
+use crate::statement::{CreateFunction, Locking, Query, Select, SelectOutput, SourceKind};
+use crate::typing::{self, Columns, Mistake, Place, Scope};
+use crate::version::PgVersion;
 
 impl Run {
     /// Refuses names that mean nothing, or more than one thing, and columns that are neither grouped nor aggregated.
@@ -44,7 +43,7 @@ impl Run {
         let mut rest = query.selects.as_slice();
         if let Some(operation) = &query.set_operation {
             columns = self.check_operation(operation, query, around)?;
-            Self::check_common_order(query, columns.as_deref())?;
+            self.check_common_order(query, columns.as_deref())?;
             // What INSERT does with the rows is none of the operands.
             let operands = rest.iter().take_while(|select| select.changes.is_none()).count();
             rest = &rest[operands..];
@@ -59,7 +58,7 @@ impl Run {
     }
 
     /// What a set operation is sorted by is named among its columns.
-    fn check_common_order(query: &Query, columns: Option<&[Output]>) -> Step {
+    fn check_common_order(&self, query: &Query, columns: Option<&[Output]>) -> Step {
         let Some(columns) = columns else { return Ok(()) };
         for item in &query.order {
             match &*item.node {
@@ -69,64 +68,18 @@ impl Run {
                         return refuse("42703", format!("column \"{name}\" does not exist"));
                     }
                 }
-                ExprNode::Number(number) if number.parse::<usize>().is_ok_and(|place| place > columns.len()) => {
-                    return refuse("42P10", format!("ORDER BY position {number} is not in select list"));
-                }
-                _ => {}
+                ExprNode::Column { .. } | ExprNode::Other { words: true, .. } => {}
+                node => match place_of(node, "ORDER BY", self.version)? {
+                    Some(place) => need_place(place, columns.len(), "ORDER BY")?,
+                    None => return refuse("0A000", "invalid UNION/INTERSECT/EXCEPT ORDER BY clause"),
+                },
             }
+        }
+        let (level, seen) = (Level::default(), Seen::default());
+        for (word, limit) in &query.limits {
+            self.typed(&limit.node, &level, Around::nothing(&seen), |scope| scope.need_number(&limit.node, word))?;
         }
         Ok(())
-    }
-
-    /// What WITH defines, beside what is defined around it. Each item sees those before it; with RECURSIVE all of them, and
-    /// itself.
-    fn check_with(&self, query: &Query, around: Around<'_>) -> Step<Vec<Defined>> {
-        let mut defined = around.starting(query);
-        for table in &query.with {
-            let within = Around { defined: &defined, ..around };
-            let recursive = table.query.set_operation.as_ref().filter(|_| query.recursive);
-            let columns = match recursive {
-                Some(operation) if operation.name == "UNION" && table.query.with.is_empty() => {
-                    self.check_recursive(table, operation, within)?
-                }
-                _ => self.check_names_in(&table.query, within)?,
-            };
-            let columns = renamed(columns, table);
-            defined.push(Defined { name: table.name.clone(), columns, silent: table.silent });
-        }
-        Ok(defined)
-    }
-
-    /// The first side says of which types the columns are that the other one sees (`analyzeCTE`).
-    fn check_recursive(
-        &self,
-        table: &CommonTable,
-        operation: &SetOperation,
-        around: Around<'_>,
-    ) -> Step<Option<Vec<Output>>> {
-        let refers = table.query.relations.iter().any(|name| name.schema.is_none() && name.name == table.name);
-        let SetOperand::Select(first) = &*operation.left else { return self.check_names_in(&table.query, around) };
-        let Some(first) = table.query.selects.get(*first).filter(|_| refers) else {
-            return self.check_names_in(&table.query, around);
-        };
-        let columns = output::settled(self.check_select(first, around)?);
-        let own = Defined { name: table.name.clone(), columns: renamed(columns.clone(), table), silent: false };
-        let defined: Vec<Defined> = around.defined.iter().cloned().chain([own]).collect();
-        let all = self.check_names_in(&table.query, Around { defined: &defined, ..around })?;
-        let (Some(columns), Some(all)) = (columns, all) else { return Ok(None) };
-        for (place, (first, all)) in columns.iter().zip(&all).enumerate() {
-            if let (Some(first), Some(all)) = (first.value.known(), all.value.known())
-                && first.name != all.name
-            {
-                let (name, place) = (&table.name, place + 1);
-                let (first, all) = (self.visible(first), self.visible(all));
-                let message = format!(
-                    "recursive query \"{name}\" column {place} has type {first} in non-recursive term but type {all} overall"
-                );
-                return refuse("42804", message);
-            }
-        }
-        Ok(Some(columns))
     }
 
     /// The columns that it gives, or that its RETURNING does.
@@ -136,6 +89,9 @@ impl Run {
         }
         if select.ties && select.order.is_empty() {
             return refuse("42601", "WITH TIES cannot be specified without ORDER BY clause");
+        }
+        if select.ties && select.locking.iter().any(|locking| locking.skip_locked) {
+            return refuse("42601", "SKIP LOCKED and WITH TIES options cannot be used together");
         }
         let mut level = Level { merged: select.merged.clone(), natural: select.natural, ..Level::default() };
         let mut joins = select.joins.iter().peekable();
@@ -185,6 +141,7 @@ impl Run {
         self.check_predicate(select, &level, around)?;
         if let Some(having) = &select.having {
             self.check_condition(&having.node, "HAVING", &level, around)?;
+            refuse_windows(&having.node, "HAVING")?;
         }
         for item in &select.order {
             self.check_sorted_or_grouped(("ORDER BY", &item.node), select, &level, around)?;
@@ -202,6 +159,8 @@ impl Run {
         check_distinct_on(select)?;
         self.check_sortable(select, &level, around)?;
         self.check_limits(select, &level, around)?;
+        check_windows(select)?;
+        self.check_locking(select, around)?;
         self.check_grouping(select, &level, around)?;
         Ok(columns)
     }
@@ -229,12 +188,53 @@ impl Run {
                     let meaning = self.meaning(qualifier.as_ref(), name, &chain(level, around));
                     own |= matches!(meaning, Ok(Meaning::Column(0, _)));
                 }
+                if let ExprNode::Subquery { query, .. } = node {
+                    own |= !around.seen.outer(query).is_empty();
+                }
             });
             if own {
                 return refuse("42P10", format!("argument of {word} must not contain variables"));
             }
         }
         Ok(())
+    }
+
+    /// `transformLockingClause`: what FOR UPDATE names are relations or queries of FROM.
+    fn check_locking(&self, select: &Select, around: Around<'_>) -> Step {
+        for Locking { strength, of, .. } in &select.locking {
+            let gives_rows = |output: &SelectOutput| match output {
+                SelectOutput::Column(column) => self.gives_rows(&column.expr.node),
+                SelectOutput::Star(_) => false,
+            };
+            if select.output.iter().any(gives_rows) {
+                let what = "is not allowed with set-returning functions in the target list";
+                return refuse("0A000", format!("{strength} {what}"));
+            }
+            for name in of {
+                let Some(source) = select.sources.iter().find(|source| source.alias.as_ref() == Some(name)) else {
+                    let message = format!("relation \"{name}\" in {strength} clause not found in FROM clause");
+                    return refuse("42P01", message);
+                };
+                let what = match &source.kind {
+                    SourceKind::Relation(relation) if around.defined(relation).is_some() => "a WITH query",
+                    SourceKind::Function { .. } => "a function",
+                    SourceKind::Relation(_) | SourceKind::Query { .. } | SourceKind::Unknown => continue,
+                };
+                return refuse("0A000", format!("{strength} cannot be applied to {what}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// A function of the server's that gives rows stands in the expression, outside of its queries.
+    fn gives_rows(&self, node: &ExprNode) -> bool {
+        let mut found = false;
+        node.walk(&mut |node| {
+            if let ExprNode::Call { function, .. } = node {
+                found |= typing::gives_rows(function) && self.find_function(function).is_none();
+            }
+        });
+        found
     }
 
     /// `findTargetlistEntrySQL92`: an item of ORDER BY or GROUP BY may be the name of an output column.
@@ -258,17 +258,45 @@ impl Run {
             select.output.iter().any(named) || (stars && in_star())
         };
         match node {
-            ExprNode::Column { qualifier: None, name } if is_output(name) => Ok(()),
-            ExprNode::Number(number) => {
-                let counted = select.output.iter().all(|output| matches!(output, SelectOutput::Column(_)));
-                let place = number.parse::<usize>().ok().filter(|place| counted && *place > select.output.len());
-                match place {
-                    Some(place) => refuse("42P10", format!("{clause} position {place} is not in select list")),
-                    None => Ok(()),
-                }
+            ExprNode::Column { qualifier: None, name } if is_output(name) => {
+                self.check_named_once((clause, name), select, level, around)
             }
-            node => self.check_value(node, level, around),
+            node => match place_of(node, clause, self.version)? {
+                Some(place) => match self.columns_of_list(&select.output, level, around) {
+                    Some(columns) => need_place(place, columns.len(), clause),
+                    None => Ok(()),
+                },
+                None => self.check_value(node, level, around),
+            },
         }
+    }
+
+    /// Output columns of one name are one expression, as far as they are plain columns.
+    fn check_named_once(
+        &self,
+        (clause, name): (&str, &Ident),
+        select: &Select,
+        level: &Level,
+        around: Around<'_>,
+    ) -> Step {
+        if clause == "GROUP BY" {
+            return Ok(());
+        }
+        let mut meanings = select.output.iter().filter_map(|output| match output {
+            SelectOutput::Column(column) if column.name.as_ref() == Some(name) => match &*column.expr.node {
+                ExprNode::Column { qualifier, name } => {
+                    let meaning = self.meaning(qualifier.as_ref(), name, &chain(level, around));
+                    meaning.ok().filter(|meaning| *meaning != Meaning::Open).map(|meaning| (meaning, name))
+                }
+                _ => None,
+            },
+            _ => None,
+        });
+        let first = meanings.next();
+        if meanings.any(|other| Some(other) != first) {
+            return refuse("42702", format!("{clause} \"{name}\" is ambiguous"));
+        }
+        Ok(())
     }
 
     /// `get_sort_group_operators`: what is sorted, grouped or told apart has the operators for it.
@@ -288,17 +316,11 @@ impl Run {
                 None => (qualifier, name),
             };
             let data_type = self.type_of_column(qualifier.as_ref(), name, &levels)?;
-            let data_type = crate::cast::base_type(self.catalog(), &data_type);
-            ["json", "xml", "jsonpath", "point", "box", "polygon", "path", "lseg", "line", "circle"]
-                .iter()
-                .any(|name| data_type.is(name))
-                .then_some(data_type)
+            Some(data_type)
         };
         let refused = |node: &ExprNode, what: &str| match without(node) {
-            Some(data_type) if !self.catalog().has_own_operators() => {
-                refuse("42883", format!("could not identify {what} operator for type {}", data_type.in_messages()))
-            }
-            _ => Ok(()),
+            Some(data_type) => self.need_operator(&data_type, what),
+            None => Ok(()),
         };
         for item in &select.order {
             refused(&item.node, "an ordering")?;
@@ -306,12 +328,24 @@ impl Run {
         for item in &select.group {
             refused(&item.node, "an equality")?;
         }
-        for output in select.output.iter().filter(|_| select.distinct) {
-            if let SelectOutput::Column(column) = output {
-                refused(&column.expr.node, "an equality")?;
+        for item in &select.distinct_on {
+            refused(&item.node, "an equality")?;
+        }
+        if select.distinct {
+            let columns = self.columns_of_list(&select.output, level, around).unwrap_or_default();
+            for data_type in columns.iter().filter_map(|column| column.value.known()) {
+                self.need_operator(data_type, "an equality")?;
             }
         }
         Ok(())
+    }
+
+    fn need_operator(&self, data_type: &DataType, what: &str) -> Step {
+        let data_type = crate::cast::base_type(self.catalog(), data_type);
+        match self.scope_of(Columns::Unknown, Place::Query).need_order(&data_type, what) {
+            Ok(()) => Ok(()),
+            Err((sqlstate, message)) => refuse(sqlstate, message),
+        }
     }
 
     /// `transformDistinctClause`: what DISTINCT leaves out cannot be sorted by.
@@ -418,6 +452,12 @@ impl Run {
         if self.has_own_aggregate(node, level, around) {
             return refuse("42803", format!("aggregate functions are not allowed in {place}"));
         }
+        refuse_windows(node, place)?;
+        // Each has its own expansion elsewhere.
+        let places = ["WHERE", "JOIN conditions", "UPDATE", "RETURNING", "LIMIT", "OFFSET"];
+        if places.contains(&place) && self.gives_rows(node) {
+            return refuse("0A000", format!("set-returning functions are not allowed in {place}"));
+        }
         Ok(())
     }
 
@@ -483,12 +523,14 @@ impl Run {
     /// The names of an expression, and its operators and functions for values of these types.
     fn check_value(&self, node: &ExprNode, level: &Level, around: Around<'_>) -> Step {
         self.check_expr(node, level, around)?;
-        self.typed(node, level, around, |scope| scope.read(node).map(|_| ()))
+        self.typed(node, level, around, |scope| scope.read(node).map(|_| ()))?;
+        self.check_nesting(node, level, around)
     }
 
     fn check_condition(&self, node: &ExprNode, word: &str, level: &Level, around: Around<'_>) -> Step {
         self.check_expr(node, level, around)?;
-        self.typed(node, level, around, |scope| scope.truth(node, word))
+        self.typed(node, level, around, |scope| scope.truth(node, word))?;
+        self.check_nesting(node, level, around)
     }
 
     fn typed(
@@ -514,12 +556,27 @@ impl Run {
     fn check_expr(&self, node: &ExprNode, level: &Level, around: Around<'_>) -> Step {
         match node {
             ExprNode::Column { qualifier, name } => {
-                self.meaning(qualifier.as_ref(), name, &chain(level, around)).map(|_| ())
+                let levels = chain(level, around);
+                if let Meaning::Column(up @ 1.., place) = self.meaning(qualifier.as_ref(), name, &levels)? {
+                    around.seen.refer(Outer { level: levels.len() - 1 - up, place, name: name.clone() });
+                }
+                Ok(())
             }
             ExprNode::Subquery { query, .. } => {
                 let levels: Vec<&Level> = around.levels.iter().copied().chain([level]).collect();
+                let before = around.seen.references();
                 let columns = self.check_names_in(query, Around { levels: &levels, ..around })?;
                 around.seen.keep(query, columns);
+                around.seen.keep_references(query, before, around.levels.len());
+                Ok(())
+            }
+            ExprNode::Call { function, args, .. } if self.is_aggregate(function) => {
+                let before = around.seen.references();
+                args.iter().try_for_each(|arg| self.check_expr(arg, level, around))?;
+                // An aggregate over columns around it alone belongs there.
+                if !self.has_own_aggregate(node, level, around) {
+                    around.seen.forget_references(before);
+                }
                 Ok(())
             }
             // Words of a form that is not read look like columns.
@@ -574,9 +631,28 @@ fn check_distinct_on(select: &Select) -> Step {
     Ok(())
 }
 
-/// With the names that WITH gives the first of them.
-fn renamed(columns: Option<Vec<Output>>, table: &CommonTable) -> Option<Vec<Output>> {
-    let mut columns = output::settled(columns)?;
-    rename_first(&mut columns, &table.columns);
-    Some(columns)
+/// The number of an output column that an item of ORDER BY or GROUP BY is; other constants are refused.
+fn place_of(node: &ExprNode, clause: &str, version: PgVersion) -> Step<Option<i32>> {
+    let number = |text: &str| match text.parse::<i32>() {
+        Ok(place) => Ok(Some(place)),
+        Err(_) => refuse("42601", format!("non-integer constant in {clause}")),
+    };
+    match node {
+        ExprNode::Number(text) => number(text),
+        ExprNode::Prefix { operator, expr } if operator == "-" => match &**expr {
+            ExprNode::Number(text) => number(&format!("-{text}")),
+            _ => Ok(None),
+        },
+        ExprNode::Null | ExprNode::Text(_) => number(""),
+        // It was a cast of a text before.
+        ExprNode::Bool(_) if version.at_least(15) => number(""),
+        _ => Ok(None),
+    }
+}
+
+fn need_place(place: i32, columns: usize, clause: &str) -> Step {
+    if usize::try_from(place).is_ok_and(|place| (1..=columns).contains(&place)) {
+        return Ok(());
+    }
+    refuse("42P10", format!("{clause} position {place} is not in select list"))
 }

@@ -361,7 +361,10 @@ impl SetList {
             ExprNode::Row(parts) if parts.len() == columns => {
                 self.values.extend(parts.iter().map(|part| SqlExpr::new(value.text.clone(), part.clone())));
             }
-            ExprNode::Row(_) => self.uneven = true,
+            // What `ROW(t.*)` stands for is not counted.
+            ExprNode::Row(parts) if parts.iter().all(|part| !matches!(part, ExprNode::Other { .. })) => {
+                self.uneven = true;
+            }
             ExprNode::Subquery { kind: SubqueryKind::Scalar, query } => {
                 let kind = SubqueryKind::Assigned { columns };
                 let node = ExprNode::Subquery { kind, query: query.clone() };
@@ -423,7 +426,10 @@ fn predicate(cursor: &mut Cursor<'_>) -> Read<Option<SqlExpr>> {
     if cursor.are(&["CURRENT", "OF"]) {
         // The one row at which the cursor stands.
         let text = cursor.source_of(cursor.at, cursor.tokens.len()).to_owned();
-        return Ok(Some(SqlExpr::new(text.clone(), ExprNode::Other { text, parts: Vec::new(), words: false })));
+        return Ok(Some(SqlExpr::new(
+            text.clone(),
+            ExprNode::Other { text, parts: Vec::new(), words: false, form: None },
+        )));
     }
     let end = cursor.find_outside(|cursor, index| cursor.word_at(index, &["RETURNING"]));
     cursor.expr_until(end).map(Some)

@@ -44,14 +44,20 @@ pub(super) fn create_function(cursor: &mut Cursor<'_>) -> Read<Statement> {
         returns = true;
         function.returns_set = cursor.is_any(&["SETOF", "TABLE"]);
         if cursor.accept("TABLE") {
-            all.extend(parameters(cursor)?.into_iter().map(|column| Parameter { mode: Mode::Table, ..column }));
-            function.returns = Some(DataType::named("record"));
+            let columns = parameters(cursor)?;
+            // One column is returned as itself.
+            function.returns = match columns.as_slice() {
+                [only] => only.data_type.clone(),
+                _ => Some(DataType::named("record")),
+            };
+            all.extend(columns.into_iter().map(|column| Parameter { mode: Mode::Table, ..column }));
         } else {
             function.returns = routine_type(cursor)?;
         }
     }
-    let results = all.iter().filter(|parameter| matches!(parameter.mode, Mode::Out | Mode::InOut));
+    let results = all.iter().filter(|parameter| matches!(parameter.mode, Mode::Out | Mode::InOut | Mode::Table));
     function.results = results.map(|parameter| parameter.data_type.clone()).collect();
+    let written = all.iter().any(|parameter| matches!(parameter.mode, Mode::Out | Mode::InOut));
     let table = all.iter().any(|parameter| parameter.mode == Mode::Table);
     if all.iter().any(Parameter::is_output_alone) {
         function.all_arguments = all.iter().map(|parameter| parameter.data_type.clone()).collect();
@@ -70,8 +76,8 @@ pub(super) fn create_function(cursor: &mut Cursor<'_>) -> Read<Statement> {
         }
         options.note(&Cursor::new(cursor.text, &cursor.tokens[start..cursor.at]), procedure);
     }
-    returns |= !function.results.is_empty();
-    if table && !function.results.is_empty() {
+    returns |= written;
+    if table && written {
         function.faults.options = Some(Box::new(fault::table_and_results()));
     } else {
         function.faults.options = options.fault(&function).map(Box::new);

@@ -156,7 +156,7 @@ impl Run {
             if !parts {
                 self.check_all_columns(&table, dml)?;
             }
-            return self.check_assigned_types(name, dml);
+            return self.check_assigned_types(name, dml, "INSERT");
         }
         let columns = if dml.columns.is_empty() { table.columns.len() } else { dml.columns.len() };
         if dml.given.len() > columns {
@@ -189,7 +189,7 @@ impl Run {
                 );
             }
         }
-        Ok(())
+        self.check_assigned_types(name, dml, "INSERT")
     }
 
     /// `INSERT … SELECT * FROM` one relation: as many columns as the list or the table has, each of a type that is assigned.

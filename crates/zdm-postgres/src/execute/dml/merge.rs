@@ -46,6 +46,9 @@ impl Run {
         written().try_for_each(|columns| self.check_view_columns(&target, columns, "merge into"))?;
         self.draw_for_merge(&name, dml);
         self.check_merged_columns(&name, dml)?;
+        if name == target {
+            self.check_merged_types(&name, dml)?;
+        }
         let does = |wanted: fn(&MergeAction) -> bool| dml.merge.iter().any(|clause| wanted(&clause.action));
         let inserts = does(|action| matches!(action, MergeAction::Insert(_)));
         let updates = does(|action| matches!(action, MergeAction::Update(_)));

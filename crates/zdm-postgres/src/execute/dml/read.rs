@@ -8,7 +8,7 @@ use crate::execute::{Run, Step, refuse};
 use crate::expr::ExprNode;
 use crate::lock::LockMode;
 use crate::name::QualifiedName;
-use crate::statement::Query;
+use crate::statement::{Query, SourceKind};
 
 impl Run {
     pub(in crate::execute) fn select(&mut self, query: &Query) -> Step {
@@ -34,6 +34,7 @@ impl Run {
 
     /// Of a query whose columns were found when it was read, however they are called now.
     pub(in crate::execute) fn run_read_query(&mut self, query: &Query) -> Step {
+        check_nullable_rows(query)?;
         let locked: BTreeSet<QualifiedName> = query.locked.iter().filter_map(|name| self.find(name)).collect();
         let whole = reads_everything(query);
         self.check_new_enum_values(&query.text, &|enum_type| {
@@ -235,4 +236,25 @@ pub(super) fn reads_everything(query: &Query) -> bool {
     // What is joined with one relation alone is a function's rows or a list.
     let joined = query.relations.len() == 1 && query.says(&["join"]);
     !query.relations.is_empty() && !joined && !narrowed
+}
+
+/// `make_outerjoininfo`: rows that may be missing are not locked. With a condition the planner may see that they are not.
+fn check_nullable_rows(query: &Query) -> Step {
+    let [select] = query.selects.as_slice() else { return Ok(()) };
+    if select.sources.len() != 2 || select.predicate.is_some() {
+        return Ok(());
+    }
+    for locking in &select.locking {
+        let locked = |place: &usize| {
+            select.sources.get(*place).is_some_and(|source| {
+                matches!(&source.kind, SourceKind::Relation(name) if query.with.iter().all(|table| table.name != name.name))
+                    && (locking.of.is_empty() || source.alias.as_ref().is_some_and(|alias| locking.of.contains(alias)))
+            })
+        };
+        if select.nullable.iter().any(locked) {
+            let strength = locking.strength;
+            return refuse("0A000", format!("{strength} cannot be applied to the nullable side of an outer join"));
+        }
+    }
+    Ok(())
 }

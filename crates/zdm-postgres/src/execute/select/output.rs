@@ -43,12 +43,41 @@ impl Run {
         let around = Around::nothing(&seen);
         let defined = self.check_with(query, around).ok()?;
         let around = Around { defined: &defined, ..around };
-        let columns = match (&query.set_operation, selects.next(), selects.next()) {
-            (Some(operation), ..) => self.check_operation(operation, query, around).ok()??,
-            (None, Some(select), None) => self.check_select(select, around).ok()??,
-            _ => return None,
-        };
-        Some(columns.into_iter().map(|column| column.value.known().cloned()).collect())
+        match (&query.set_operation, selects.next(), selects.next()) {
+            (Some(operation), ..) => {
+                let columns = self.check_operation(operation, query, around).ok()??;
+                Some(columns.into_iter().map(|column| column.value.known().cloned()).collect())
+            }
+            (None, Some(select), None) => self.types_of_change(select, around),
+            _ => None,
+        }
+    }
+
+    /// The same of each part of a change of rows that is called so.
+    pub(in crate::execute) fn types_of_changes(
+        &self,
+        query: &Query,
+        called: &str,
+    ) -> Vec<Option<Vec<Option<DataType>>>> {
+        let seen = Seen::default();
+        let around = Around::nothing(&seen);
+        let Ok(defined) = self.check_with(query, around) else { return Vec::new() };
+        let around = Around { defined: &defined, ..around };
+        let selects = query.selects.iter().filter(|select| select.changes == Some(called));
+        selects.map(|select| self.types_of_change(select, around)).collect()
+    }
+
+    /// One type for each column: a query may give several at once.
+    fn types_of_change(&self, select: &Select, around: Around<'_>) -> Option<Vec<Option<DataType>>> {
+        let columns = self.check_select(&Select { returning: Vec::new(), ..select.clone() }, around).ok()??;
+        let mut types = Vec::new();
+        for column in columns {
+            match column.value {
+                Typed::Row(columns) => types.extend(columns),
+                value => types.push(value.known().cloned()),
+            }
+        }
+        Some(types)
     }
 
     /// What an item of FROM gives, where it is no query.
@@ -151,6 +180,13 @@ impl Run {
                 known(self.type_of_column(qualifier.as_ref(), name, &chain(level, around)))
             }
             ExprNode::Cast { data_type, .. } => known(self.resolve_type(data_type).ok()),
+            ExprNode::Subquery { kind: SubqueryKind::Assigned { columns }, query } => {
+                let given = around.seen.columns(query).filter(|given| given.len() == *columns);
+                let open = || std::iter::repeat_n(None, *columns).collect();
+                Typed::Row(given.map_or_else(open, |given| {
+                    given.into_iter().map(|column| column.value.settled().known().cloned()).collect()
+                }))
+            }
             ExprNode::Subquery { kind: SubqueryKind::Scalar, query } => match around.seen.columns(query).as_deref() {
                 Some([only]) => only.value.clone().settled(),
                 _ => Typed::Open,
@@ -181,7 +217,7 @@ impl Run {
             match self.typed_as(value, level, around) {
                 Typed::Known(data_type) => found.push(data_type),
                 Typed::Literal(_) => literal = true,
-                Typed::Open => return Typed::Open,
+                Typed::Row(_) | Typed::Open => return Typed::Open,
             }
         }
         let Some(first) = found.first() else { return self.typed_plainly(whole, level, around) };
@@ -228,7 +264,11 @@ impl Run {
             return refuse("42601", format!("each {name} query must have the same number of columns"));
         }
         let columns = left.into_iter().zip(right).map(|(left, right)| {
-            Ok(Output { name: left.name, value: self.common_value(name, &[left.value, right.value])? })
+            let value = self.common_value(name, &[left.value, right.value])?;
+            if let Some(data_type) = value.known().filter(|_| !operation.all) {
+                self.need_operator(data_type, "an equality")?;
+            }
+            Ok(Output { name: left.name, value })
         });
         columns.collect::<Step<Vec<_>>>().map(Some)
     }
@@ -240,7 +280,7 @@ impl Run {
             match value {
                 Typed::Known(data_type) => types.push(data_type),
                 Typed::Literal(_) => {}
-                Typed::Open => return Ok(Typed::Open),
+                Typed::Row(_) | Typed::Open => return Ok(Typed::Open),
             }
         }
         let Some(first) = types.first() else { return Ok(Typed::Known(DataType::named("text"))) };

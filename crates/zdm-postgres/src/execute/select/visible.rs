@@ -64,7 +64,7 @@ impl Visible {
         let column = self.columns.as_ref()?.iter().find(|column| column.is(name))?;
         match &column.value {
             Typed::Known(data_type) => Some(data_type.clone()),
-            Typed::Literal(_) | Typed::Open => None,
+            Typed::Literal(_) | Typed::Row(_) | Typed::Open => None,
         }
     }
 }
@@ -98,6 +98,8 @@ pub(super) enum Typed {
     Known(DataType),
     /// NULL, or a string with its text, whose type is still open for the server as well.
     Literal(Option<String>),
+    /// What a query gives that several columns are set to.
+    Row(Vec<Option<DataType>>),
     Open,
 }
 
@@ -113,7 +115,7 @@ impl Typed {
     pub(super) fn known(&self) -> Option<&DataType> {
         match self {
             Self::Known(data_type) => Some(data_type),
-            Self::Literal(_) | Self::Open => None,
+            Self::Literal(_) | Self::Row(_) | Self::Open => None,
         }
     }
 }
@@ -126,20 +128,63 @@ pub(super) struct Defined {
     pub(super) columns: Option<Vec<Output>>,
     /// A change of rows that returns nothing.
     pub(super) silent: bool,
+    /// It is the one that is being read.
+    pub(super) itself: bool,
 }
 
-/// The columns of the queries that were looked at, by where they lie in memory; an expression is typed behind its queries.
+/// A column of a level around a query: the place of the level, counted from the outermost, and of the source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Outer {
+    pub(super) level: usize,
+    pub(super) place: usize,
+    pub(super) name: Ident,
+}
+
+/// What is known of the queries that were looked at, by where they lie in memory: an expression is typed behind its queries.
 #[derive(Debug, Default)]
-pub(super) struct Seen(RefCell<BTreeMap<usize, Option<Vec<Output>>>>);
+pub(super) struct Seen {
+    columns: RefCell<BTreeMap<usize, Option<Vec<Output>>>>,
+    /// The columns around it that a query names, of the level that it stands in.
+    outer: RefCell<BTreeMap<usize, Vec<Outer>>>,
+    references: RefCell<Vec<Outer>>,
+}
 
 impl Seen {
     pub(super) fn keep(&self, query: &Query, columns: Option<Vec<Output>>) {
-        self.0.borrow_mut().insert(std::ptr::from_ref(query).addr(), columns);
+        self.columns.borrow_mut().insert(address(query), columns);
     }
 
     pub(super) fn columns(&self, query: &Query) -> Option<Vec<Output>> {
-        self.0.borrow().get(&std::ptr::from_ref(query).addr()).cloned().flatten()
+        self.columns.borrow().get(&address(query)).cloned().flatten()
     }
+
+    pub(super) fn refer(&self, outer: Outer) {
+        self.references.borrow_mut().push(outer);
+    }
+
+    /// How many there are so far.
+    pub(super) fn references(&self) -> usize {
+        self.references.borrow().len()
+    }
+
+    pub(super) fn forget_references(&self, from: usize) {
+        self.references.borrow_mut().truncate(from);
+    }
+
+    /// Those since then that name columns of that level are the query's.
+    pub(super) fn keep_references(&self, query: &Query, from: usize, level: usize) {
+        let references = self.references.borrow();
+        let own = references.iter().skip(from).filter(|outer| outer.level == level).cloned().collect();
+        self.outer.borrow_mut().insert(address(query), own);
+    }
+
+    pub(super) fn outer(&self, query: &Query) -> Vec<Outer> {
+        self.outer.borrow().get(&address(query)).cloned().unwrap_or_default()
+    }
+}
+
+fn address(query: &Query) -> usize {
+    std::ptr::from_ref(query).addr()
 }
 
 /// What surrounds a query: the levels around it, the nearest last, and what WITH defines there.
@@ -158,7 +203,7 @@ impl<'a> Around<'a> {
     /// What the items of WITH can name before the first of them is read.
     pub(super) fn starting(&self, query: &Query) -> Vec<Defined> {
         let own = query.with.iter().filter(|_| query.recursive);
-        let own = own.map(|table| Defined { name: table.name.clone(), columns: None, silent: false });
+        let own = own.map(|table| Defined { name: table.name.clone(), columns: None, silent: false, itself: false });
         self.defined.iter().cloned().chain(own).collect()
     }
 
