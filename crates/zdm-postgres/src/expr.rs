@@ -189,6 +189,8 @@ pub struct CallForm {
     pub window: Option<Ident>,
     /// How many expressions it divides by.
     pub partition: usize,
+    /// RANGE, ROWS or GROUPS, and whether a number of rows or a distance stands behind it.
+    pub frame: Option<(&'static str, bool)>,
     /// What the window names was not read.
     pub unread: bool,
 }

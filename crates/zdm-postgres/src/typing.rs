@@ -1066,6 +1066,19 @@ impl Scope<'_> {
                 }
             }
         }
+        // What a window begins with may have an order.
+        if form.over && !form.unread && form.window.is_none() {
+            match (form.frame, window.len() - form.partition.min(window.len())) {
+                (Some(("RANGE", true)), sorted) if sorted != 1 => {
+                    let message = "RANGE with offset PRECEDING/FOLLOWING requires exactly one ORDER BY column";
+                    return Err(("42P20", message.to_owned()));
+                }
+                (Some(("GROUPS", _)), 0) => {
+                    return Err(("42P20", "GROUPS mode requires an ORDER BY clause".to_owned()));
+                }
+                _ => {}
+            }
+        }
         for (place, item) in window.iter().enumerate().filter(|_| !form.unread) {
             if let Value::Known(data_type) = self.read(item)? {
                 let what = if place < form.partition { "an equality" } else { "an ordering" };
@@ -1178,6 +1191,10 @@ impl Scope<'_> {
             && let Selected::One(Candidate { kind, .. }) = selected
         {
             check_kind(*kind, name, form)?;
+            if *kind == b'a' && args.is_empty() && !form.is_some_and(|form| form.within) {
+                let message = format!("{name}(*) must be used to call a parameterless aggregate function");
+                return Err(("42809", message));
+            }
         }
         let all_sets = all.iter().all(|candidate| candidate.returns_set);
         match selected {

@@ -902,6 +902,7 @@ impl Reader<'_> {
                 if let Ok((name, partition, window)) = self.window(from, to) {
                     form.window = name;
                     form.partition = partition;
+                    form.frame = self.frame(from, to);
                     parts.extend(window);
                 } else {
                     form.unread = true;
@@ -959,6 +960,18 @@ impl Reader<'_> {
             return reader.cursor.unexpected("a window");
         }
         Ok((name, partition, parts))
+    }
+
+    /// The frame of a window whose tokens these are.
+    fn frame(&self, from: usize, to: usize) -> Option<(&'static str, bool)> {
+        let tokens = self.cursor.tokens.get(..to)?;
+        let mut cursor = Cursor { at: from, tokens, ..self.cursor.clone() };
+        cursor.at = cursor.find_outside(|cursor, index| cursor.word_at(index, &["RANGE", "ROWS", "GROUPS"]));
+        let mode = cursor.accept_any(&["RANGE", "ROWS", "GROUPS"])?;
+        let offset = (cursor.at..to).any(|index| {
+            cursor.word_at(index, &["PRECEDING", "FOLLOWING"]) && !cursor.word_at(index - 1, &["UNBOUNDED"])
+        });
+        Some((mode, offset))
     }
 
     /// `expr`, `name => expr`, `VARIADIC expr`.

@@ -210,6 +210,14 @@ impl Run {
                 let what = "is not allowed with set-returning functions in the target list";
                 return refuse("0A000", format!("{strength} {what}"));
             }
+            for source in &select.sources {
+                let named = of.is_empty() || source.alias.as_ref().is_some_and(|alias| of.contains(alias));
+                if let SourceKind::Query { query, .. } = &source.kind
+                    && let Some(what) = self.unlockable(query).filter(|_| named)
+                {
+                    return refuse("0A000", format!("{strength} is not allowed with {what}"));
+                }
+            }
             for name in of {
                 let Some(source) = select.sources.iter().find(|source| source.alias.as_ref() == Some(name)) else {
                     let message = format!("relation \"{name}\" in {strength} clause not found in FROM clause");
@@ -224,6 +232,39 @@ impl Run {
             }
         }
         Ok(())
+    }
+
+    /// `CheckSelectLocking`: why the rows of a query are no rows of its tables.
+    fn unlockable(&self, query: &Query) -> Option<&'static str> {
+        if query.set_operation.is_some() {
+            return Some("UNION/INTERSECT/EXCEPT");
+        }
+        let select = query.selects.first()?;
+        let found = |wanted: &dyn Fn(&ExprNode) -> bool| {
+            let mut found = false;
+            for output in &select.output {
+                if let SelectOutput::Column(column) = output {
+                    column.expr.node.walk(&mut |node| found |= wanted(node));
+                }
+            }
+            found
+        };
+        let over = |node: &ExprNode| matches!(node, ExprNode::Other { form: Some(form), .. } if form.over);
+        let aggregate =
+            |node: &ExprNode| matches!(node, ExprNode::Call { function, .. } if self.is_aggregate(function));
+        if select.distinct || !select.distinct_on.is_empty() {
+            Some("DISTINCT clause")
+        } else if select.groups {
+            Some("GROUP BY clause")
+        } else if select.having.is_some() {
+            Some("HAVING clause")
+        } else if found(&over) {
+            Some("window functions").filter(|_| !found(&aggregate))
+        } else if found(&aggregate) {
+            Some("aggregate functions")
+        } else {
+            None
+        }
     }
 
     /// A function of the server's that gives rows stands in the expression, outside of its queries.

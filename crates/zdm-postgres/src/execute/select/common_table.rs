@@ -97,6 +97,9 @@ fn check_form(table: &CommonTable) -> Step<Option<&SetOperation>> {
         if uses.in_expression {
             return reference("within a subquery");
         }
+        if uses.nullable {
+            return reference("within an outer join");
+        }
     }
     if !query.order.is_empty() {
         return wrong("0A000", "ORDER BY in a recursive query is not implemented");
@@ -128,6 +131,8 @@ struct Uses {
     direct: usize,
     in_query: bool,
     in_expression: bool,
+    /// On the side of an outer join that may be missing.
+    nullable: bool,
 }
 
 impl Uses {
@@ -138,9 +143,12 @@ impl Uses {
 
 fn uses(select: &Select, name: &Ident) -> Uses {
     let mut uses = Uses::default();
-    for source in &select.sources {
+    for (place, source) in select.sources.iter().enumerate() {
         match &source.kind {
-            SourceKind::Relation(relation) if is_named(relation, name) => uses.direct += 1,
+            SourceKind::Relation(relation) if is_named(relation, name) => {
+                uses.direct += 1;
+                uses.nullable |= select.nullable.contains(&place);
+            }
             SourceKind::Query { query, .. } => uses.in_query |= refers(query, name),
             _ => {}
         }
