@@ -118,6 +118,27 @@ enum Pass {
 }
 
 impl Run {
+    /// What a table of another server's does not have (`ATSimplePermissions`).
+    fn refuse_on_foreign(&self, action: &AlterTableAction, name: &QualifiedName) -> Step {
+        let (shown, others) = match action {
+            AlterTableAction::SetLogged => ("SET LOGGED", "table"),
+            AlterTableAction::SetUnlogged => ("SET UNLOGGED", "table"),
+            AlterTableAction::ReplicaIdentity(_) => ("REPLICA IDENTITY", "table or materialized view"),
+            AlterTableAction::ClusterOn { .. } => ("CLUSTER ON", "table or materialized view"),
+            AlterTableAction::RowSecurity { mode } => match mode.to_ascii_uppercase().as_str() {
+                "ENABLE" => ("ENABLE ROW SECURITY", "table"),
+                "DISABLE" => ("DISABLE ROW SECURITY", "table"),
+                "FORCE" => ("FORCE ROW SECURITY", "table"),
+                _ => ("NO FORCE ROW SECURITY", "table"),
+            },
+            _ => return Ok(()),
+        };
+        if self.version.at_least(15) {
+            return refuse("42809", not_for_relation(shown, name));
+        }
+        refuse("42809", format!("\"{}\" is not a {others}", name.name))
+    }
+
     pub(super) fn alter_table(&mut self, alter: &AlterTable) -> Step {
         self.check_grammar(&alter.actions)?;
         if alter.keyword == ObjectKind::Index
@@ -140,6 +161,10 @@ impl Run {
             Some(Relation::Table(_)) | None => {}
             Some(_) => return self.alter_other_relation(alter, &name),
         }
+        let target = self.table(&name);
+        if alter.keyword == ObjectKind::ForeignTable && !target.foreign && !target.assumed && !target.uncertain {
+            return refuse("42809", format!("\"{}\" is not a foreign table", name.name));
+        }
         let mode = lock_level(alter);
         self.lock(&name, mode);
         if let [AlterTableAction::AttachPartition { partition, bound }] = alter.actions.as_slice() {
@@ -149,6 +174,9 @@ impl Run {
             return self.detach_partition(&name, partition, *concurrently, *finalize);
         }
         self.check_not_in_use(&name, "ALTER TABLE")?;
+        if target.foreign {
+            alter.actions.iter().try_for_each(|action| self.refuse_on_foreign(action, &name))?;
+        }
         if !self.version.at_least(13) {
             self.before = Some(self.catalog().clone());
         }
@@ -573,6 +601,11 @@ impl Run {
             AlterTableAction::SetStatistics { column, .. }
             | AlterTableAction::SetColumnOptions { column, .. }
             | AlterTableAction::SetStorage { column, .. } => {
+                let number = column.as_str().bytes().all(|byte| byte.is_ascii_digit());
+                let of_index = matches!(action, AlterTableAction::SetStatistics { .. }) && number;
+                if of_index && self.table(name).column(column.as_str()).is_none() {
+                    return refuse("0A000", "cannot refer to non-index column by number");
+                }
                 let tables = if matches!(action, AlterTableAction::SetColumnOptions { .. }) {
                     vec![name.clone()]
                 } else {
@@ -681,7 +714,11 @@ impl Run {
             }
             AlterTableAction::SetWithoutOids | AlterTableAction::DependsOnExtension { .. } => Ok(()),
             AlterTableAction::SetAccessMethod { method } => {
+                const OF_INDEXES: [&str; 6] = ["btree", "hash", "gist", "gin", "brin", "spgist"];
                 self.since(15, "ACCESS")?;
+                if let Some(method) = method.as_ref().filter(|method| OF_INDEXES.contains(&method.as_str())) {
+                    return refuse("55000", format!("access method \"{method}\" is not of type TABLE"));
+                }
                 if self.table(name).partition_by.is_some() {
                     // Since 17 it is what new partitions get.
                     if self.version.at_least(17) {

@@ -11,7 +11,7 @@ use super::create_table::check_fault;
 use super::not_null::not_null_constraint;
 use super::{Run, Step, refuse};
 use crate::cast::{Change, Context, TimeZone};
-use crate::catalog::{Column, Constraint, ConstraintKind, ForeignKey, Index};
+use crate::catalog::{Column, Constraint, ConstraintKind, ForeignKey, Index, PublishedPart};
 use crate::data_type::{DataType, quoted_if_needed};
 use crate::deparse::settled;
 use crate::expr::{ExprNode, SqlExpr};
@@ -361,7 +361,8 @@ impl Run {
             return refuse("0A000", "cannot alter type of a column used by a function or procedure");
         }
         let filtered = self.catalog().publications.values().any(|publication| {
-            publication.parts.iter().any(|part| part.table == *name && part.filter.contains(column))
+            let named = |part: &PublishedPart| part.filter.contains(column) || part.columns.contains(column);
+            publication.parts.iter().any(|part| part.table == *name && named(part))
         });
         if filtered {
             return refuse("0A000", "cannot alter type of a column used by a publication WHERE clause");

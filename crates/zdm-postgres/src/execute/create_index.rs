@@ -332,7 +332,7 @@ impl Run {
         naming::relation_name(self.catalog(), name, Some(&addition), "idx", false)
     }
 
-    fn need_columns(table: &Table, columns: &[Ident]) -> Step {
+    pub(super) fn need_columns(table: &Table, columns: &[Ident]) -> Step {
         if table.assumed {
             return Ok(());
         }

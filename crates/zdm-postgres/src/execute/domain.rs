@@ -1,6 +1,6 @@
 //! Domains: their constraints, and the rows that are read for them.
 
-use super::{Run, Step, refuse, written};
+use super::{Run, Step, refuse};
 use crate::catalog::{Column, Domain, DomainCheck, Table, UserTypeKind};
 use crate::data_type::DataType;
 use crate::effects::UncertainEffect;
@@ -88,7 +88,8 @@ impl Run {
         }
         let kind = self.catalog().user_type(&name).map(|known| known.kind.clone());
         let Some(UserTypeKind::Domain(mut domain)) = kind else {
-            return refuse("42809", format!("{} is not a domain", written(&name)));
+            let shown = self.shown(&DataType { name, ..DataType::named("") });
+            return refuse("42809", format!("{shown} is not a domain"));
         };
         let missing = |constraint: &Ident| {
             refuse("42704", format!("constraint \"{constraint}\" of domain \"{as_written}\" does not exist"))

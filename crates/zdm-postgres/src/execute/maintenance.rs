@@ -602,7 +602,8 @@ impl Run {
             };
         };
         let known = self.catalog().table(&name).filter(|table| !table.assumed && !table.uncertain);
-        if known.is_some_and(|known| known.column(column.as_str()).is_none()) {
+        let system = super::create_table::is_system_column(column);
+        if !system && known.is_some_and(|known| known.column(column.as_str()).is_none()) {
             return Self::missing_column(&name, column);
         }
         let comment = match text {

@@ -248,7 +248,11 @@ impl Run {
                 self.catalog_mut().mark_named_uncertain("call");
             }
             Statement::CreateOther { kind: ObjectKind::Role, name } => {
-                self.may_fail_always("42710", format!("role {} already exists", name.name));
+                let role = &name.name;
+                if matches!(role.as_str(), "public" | "none") || role.as_str().starts_with("pg_") {
+                    return refuse("42939", format!("role name \"{role}\" is reserved"));
+                }
+                self.may_fail_always("42710", format!("role {role} already exists"));
             }
             Statement::DropOwned { .. } => {
                 self.may_fail_always("42704", "the role does not exist");

@@ -510,12 +510,7 @@ impl Run {
             let [function] = self.catalog().functions(&name) else {
                 // What calls which of the overloads, the name alone does not say.
                 let Some(arguments) = arguments else {
-                    let word = match drop.kind {
-                        ObjectKind::Procedure => "procedure",
-                        ObjectKind::Routine => "routine",
-                        _ => "function",
-                    };
-                    return refuse("42725", format!("{word} name \"{}\" is not unique", written(written_name)));
+                    return not_unique(drop.kind, written_name);
                 };
                 match self.overload(&name, arguments) {
                     Some(found) => overloaded.push((name, found)),
@@ -752,6 +747,12 @@ impl Run {
         refuse("42883", format!("could not find a {word} named \"{}\"", written(name)))
     }
 
+    /// 42725 where a name without arguments stands for several.
+    pub(super) fn need_only_one(&self, kind: ObjectKind, written: &QualifiedName, name: &QualifiedName) -> Step {
+        let of_kind = self.catalog().functions(name).iter().filter(|function| is_of_kind(function, kind));
+        if of_kind.count() > 1 { not_unique(kind, written) } else { Ok(()) }
+    }
+
     /// 42883, unless the function may be the server's own or unknown here.
     pub(super) fn need_function(&self, kind: ObjectKind, name: &QualifiedName, arguments: Option<&[DataType]>) -> Step {
         let known = volatility::call(name, 0, self.catalog(), self.version, &|name| self.find_function(name));
@@ -765,6 +766,15 @@ impl Run {
             None => refuse("42883", format!("could not find a {word} named \"{}\"", written(name))),
         }
     }
+}
+
+fn not_unique(kind: ObjectKind, name: &QualifiedName) -> Step {
+    let word = match kind {
+        ObjectKind::Procedure => "procedure",
+        ObjectKind::Routine => "routine",
+        _ => "function",
+    };
+    refuse("42725", format!("{word} name \"{}\" is not unique", written(name)))
 }
 
 const fn is_of_kind(function: &Function, kind: ObjectKind) -> bool {

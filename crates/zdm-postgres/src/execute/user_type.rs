@@ -37,7 +37,10 @@ impl Run {
             for (_, data_type) in attributes.iter_mut() {
                 *data_type = self.resolve_type(data_type)?;
             }
-            for (attribute, data_type) in attributes.iter() {
+            for (place, (attribute, data_type)) in attributes.iter().enumerate() {
+                if attributes.iter().take(place).any(|(before, _)| before == attribute) {
+                    return refuse("42701", format!("column \"{attribute}\" specified more than once"));
+                }
                 super::domain::refuse_pseudo_type(attribute, data_type)?;
             }
         }
@@ -116,10 +119,13 @@ impl Run {
             return refuse("42P01", format!("relation \"{}\" does not exist", written(name)));
         }
         let Some(name) = self.known_type(name)? else { return Ok(()) };
-        let Some(UserTypeKind::Defined(definition)) = self.catalog().user_type(&name).map(|known| known.kind.clone())
-        else {
-            return Ok(());
-        };
+        let kind = self.catalog().user_type(&name).map(|known| known.kind.clone());
+        let of_enum = matches!(action, AlterTypeAction::AddValue { .. } | AlterTypeAction::RenameValue { .. });
+        if of_enum && !matches!(&kind, Some(UserTypeKind::Defined(TypeDefinition::Enum(_))) | None) {
+            let shown = self.shown(&DataType { name, ..DataType::named("") });
+            return refuse("42809", format!("{shown} is not an enum"));
+        }
+        let Some(UserTypeKind::Defined(definition)) = kind else { return Ok(()) };
         let base =
             !matches!(definition, TypeDefinition::Enum(_) | TypeDefinition::Composite(_) | TypeDefinition::Range);
         if *action == AlterTypeAction::SetProperties && !base {
@@ -175,9 +181,6 @@ impl Run {
                 Ok(())
             }
             (_, TypeDefinition::Composite(attributes)) => self.alter_attribute(&name, action, attributes),
-            (AlterTypeAction::AddValue { .. } | AlterTypeAction::RenameValue { .. }, _) => {
-                refuse("42809", format!("{} is not an enum", written(&name)))
-            }
             _ => Ok(()),
         }
     }
@@ -298,6 +301,7 @@ impl Run {
     /// Where it is already, nothing is looked at.
     pub(super) fn move_type(&mut self, name: &QualifiedName, schema: &Ident) -> Step {
         let to = QualifiedName::with_schema(schema.clone(), name.name.clone());
+        self.need_schema_of(&to)?;
         if to == *name { Ok(()) } else { self.rename_type(name, &to) }
     }
 
@@ -700,6 +704,8 @@ impl Run {
                 if let Some(arguments) = arguments {
                     self.need_overload(kind, name, &from, arguments)?;
                     self.need_kind(kind, name, &from, arguments)?;
+                } else {
+                    self.need_only_one(kind, name, &from)?;
                 }
                 let to = match (rename_to, set_schema) {
                     (Some(to), _) => from.sibling(to.truncated()),
