@@ -8769,3 +8769,92 @@ ALTER TABLE ft NO FORCE ROW LEVEL SECURITY
 ALTER TABLE ft ADD COLUMN z int, SET UNLOGGED
 ALTER TABLE ft ALTER COLUMN a SET NOT NULL, ADD CHECK (a > 0)
 ALTER FOREIGN TABLE ft ALTER COLUMN a TYPE bigint, ALTER COLUMN b SET STATISTICS 5
+
+-- base expressions that are the same in other words
+CREATE TABLE shop (id int PRIMARY KEY, a int, b int, c text, d date, g interval, t time, h int[], j jsonb, n boolean, k numeric(8,2));
+CREATE FUNCTION tf() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NEW; END $$;
+INSERT INTO shop SELECT i, i, i, 'x', '2020-01-01', '1 day', '10:00', '{1}', '{}', true, 1 FROM generate_series(1, 1500) i;
+CREATE TABLE other_shop (LIKE shop);
+CREATE TABLE par (a int, b int, c text, d date, CONSTRAINT pc CHECK ((a, b) > (1, 2)), CONSTRAINT pl CHECK (c SIMILAR TO 'x%'), CONSTRAINT pb CHECK (a BETWEEN SYMMETRIC 1 AND 9999)) PARTITION BY RANGE (d);
+CREATE TABLE part (a int, b int, c text, d date);
+INSERT INTO part SELECT 5, 5, 'x', '2020-05-05' FROM generate_series(1, 1500) i;
+-- cases
+ALTER TABLE part ADD CONSTRAINT pc CHECK ((a, b) > (1, 2)), ADD CONSTRAINT pl CHECK (c SIMILAR TO 'x%'), ADD CONSTRAINT pb CHECK (a BETWEEN SYMMETRIC 1 AND 9999) ==> ALTER TABLE par ATTACH PARTITION part FOR VALUES FROM ('2020-01-01') TO ('2021-01-01')
+ALTER TABLE part ADD CONSTRAINT pc CHECK (ROW(a, b) > ROW(1, 2)), ADD CONSTRAINT pl CHECK (c ~ similar_to_escape('x%')), ADD CONSTRAINT pb CHECK (a BETWEEN SYMMETRIC 1 AND 9999) ==> ALTER TABLE par ATTACH PARTITION part FOR VALUES FROM ('2020-01-01') TO ('2021-01-01')
+ALTER TABLE part ADD CONSTRAINT pc CHECK ((b, a) > (1, 2)), ADD CONSTRAINT pl CHECK (c SIMILAR TO 'x%'), ADD CONSTRAINT pb CHECK (a BETWEEN SYMMETRIC 1 AND 9999) ==> ALTER TABLE par ATTACH PARTITION part FOR VALUES FROM ('2020-01-01') TO ('2021-01-01')
+ALTER TABLE part ADD CONSTRAINT pc CHECK ((a, b) > (1, 2)), ADD CONSTRAINT pl CHECK (c SIMILAR TO 'x%'), ADD CONSTRAINT pb CHECK (a BETWEEN 1 AND 9999) ==> ALTER TABLE par ATTACH PARTITION part FOR VALUES FROM ('2020-01-01') TO ('2021-01-01')
+ALTER TABLE shop ADD CHECK ((a, b) > (0, 0)) ==> ALTER TABLE shop ALTER COLUMN a TYPE bigint
+ALTER TABLE shop ADD CHECK (c SIMILAR TO 'x%' ESCAPE '#') ==> ALTER TABLE shop ALTER COLUMN c TYPE varchar(10)
+ALTER TABLE shop ADD CHECK (c LIKE 'x%' ESCAPE '#') ==> ALTER TABLE shop ALTER COLUMN c TYPE varchar(10)
+ALTER TABLE shop ADD CHECK (a BETWEEN SYMMETRIC 1 AND 5000) ==> ALTER TABLE shop ALTER COLUMN a TYPE bigint
+ALTER TABLE shop ADD CHECK (a BETWEEN SYMMETRIC 1 AND 5000) ==> ALTER TABLE shop ALTER COLUMN a TYPE numeric
+ALTER TABLE shop ADD CHECK (a BETWEEN SYMMETRIC 1 AND 5000) ==> ALTER TABLE shop ALTER COLUMN a TYPE text
+ALTER TABLE shop ADD CHECK (g >= '1 hour') ==> ALTER TABLE shop ALTER COLUMN g TYPE interval(3)
+ALTER TABLE shop ADD CHECK (h[1] > 0) ==> ALTER TABLE shop ALTER COLUMN h TYPE bigint[]
+ALTER TABLE shop ADD CHECK (h = '{1}') ==> ALTER TABLE shop ALTER COLUMN h TYPE bigint[]
+ALTER TABLE shop ADD CHECK (n AND (a > 0 AND b > 0)) ==> ALTER TABLE shop ALTER COLUMN b TYPE bigint
+CREATE INDEX ON shop (abs(a)) ==> ALTER TABLE shop ALTER COLUMN a TYPE bigint
+CREATE INDEX ON shop (date_trunc('month', d::timestamp)) ==> ALTER TABLE shop ALTER COLUMN d TYPE timestamp
+CREATE INDEX ON shop (lower(c)) WHERE c LIKE 'x%' ESCAPE '#' ==> ALTER TABLE shop ALTER COLUMN c TYPE varchar(5)
+CREATE INDEX ON shop (length(c)) ==> ALTER TABLE shop ALTER COLUMN c TYPE varchar(5)
+CREATE INDEX ON shop (length(c)) ==> ALTER TABLE shop ALTER COLUMN c TYPE char(5)
+CREATE INDEX ON shop (round(k)) ==> ALTER TABLE shop ALTER COLUMN k TYPE numeric(10,2)
+CREATE INDEX ON shop (to_timestamp(a)) ==> ALTER TABLE shop ALTER COLUMN a TYPE bigint
+CREATE INDEX ON shop (concat_ws('-', c, c)) 
+CREATE INDEX ON shop (format('%s', c))
+CREATE INDEX ON shop (array_append(h, 1))
+CREATE INDEX ON shop (jsonb_extract_path_text(j, 'a', 'b'))
+CREATE INDEX ON shop (jsonb_extract_path(j, 'a'))
+CREATE INDEX ON shop (make_date(a, 1, 1))
+CREATE INDEX ON shop (greatest(a, 5))
+CREATE INDEX ON shop (mod(a, 5), div(k, 2), sign(k))
+CREATE INDEX ON shop (substring(c, 1, 3), left(c, 2), regexp_replace(c, 'a', 'b'))
+CREATE INDEX ON shop (to_char(d, 'YYYY'))
+CREATE INDEX ON shop (extract(year FROM d))
+CREATE INDEX ON shop (date_part('year', d))
+CREATE INDEX ON shop (age(d))
+CREATE INDEX ON shop (age(d::timestamp, '2020-01-01'))
+CREATE INDEX ON shop (hashtext(c), md5(c), sha256(c::bytea))
+CREATE INDEX ON shop (int4range(a, b))
+CREATE INDEX ON shop (daterange(d, d + 5, '[]'))
+CREATE INDEX ON shop (coalesce(a, b, 0), nullif(c, ''))
+CREATE INDEX ON shop (array_length(h, 1), cardinality(h), array_to_string(h, ','))
+CREATE INDEX ON shop ((h[1:2]))
+CREATE INDEX ON shop (starts_with(c, 'a'), string_to_array(c, ','))
+CREATE INDEX ON shop (upper(int4range(a, b)), lower(int4range(a, b)))
+CREATE INDEX ON shop (point(a, b))
+CREATE INDEX ON shop USING gist (point(a, b))
+CREATE INDEX ON shop USING gist (box(point(a, b), point(b, a)))
+CREATE INDEX ON shop USING gin (to_tsvector('simple', c || ' ' || c))
+CREATE INDEX ON shop USING gin (string_to_array(c, ' '), (j -> 'x'))
+CREATE INDEX ON shop USING gin (jsonb_path_query_array(j, '$[*]'))
+ALTER TABLE shop ADD CHECK (num_nonnulls(a, b, c) = 1), ADD CHECK (jsonb_array_length(j) > 0), ADD CHECK (isfinite(d))
+ALTER TABLE shop ADD CHECK (jsonb_build_object('a', a, 'b', NULL) <> '{}')
+ALTER TABLE shop ADD CHECK (concat(a, 'x', NULL) <> '')
+ALTER TABLE shop ADD CHECK (regexp_match(c, 'x') IS NOT NULL)
+ALTER TABLE shop ADD CHECK (c ~ '^[a-z]+$' AND char_length(c) BETWEEN 1 AND 10)
+ALTER TABLE shop ADD CHECK (make_interval(0, 0, 0, 1) > g)
+ALTER TABLE shop ADD CHECK (make_interval(days => 1) > g)
+ALTER TABLE shop ADD CHECK (justify_hours(g) > '1 hour')
+ALTER TABLE shop ADD CHECK (array_position(h, 1) > 0)
+ALTER TABLE shop ADD CHECK (1 = ANY (array_remove(h, NULL)))
+ALTER TABLE shop ADD CHECK (to_date(c, 'YYYY') > '2020-01-01')
+ALTER TABLE shop ADD CHECK (log(k) > 1 AND log(2, k) > 1 AND sqrt(a) > 1)
+ALTER TABLE shop ADD CHECK (round(k, 1) > 1 AND round(a / 2.0) > 1 AND trunc(k) > 0)
+ALTER TABLE shop ADD CHECK (gcd(a, b) = 1 AND lcm(a, 2) > 1)
+ALTER TABLE shop ADD CHECK (width_bucket(k, 0, 10, 5) = 1)
+ALTER TABLE shop ADD CHECK (bit_length(c) > 1 AND get_byte(c::bytea, 0) > 1)
+ALTER TABLE shop ADD COLUMN x int GENERATED ALWAYS AS (char_length(c)) STORED, ADD COLUMN y text GENERATED ALWAYS AS (lpad(c, 5, '0')) STORED
+ALTER TABLE shop ADD COLUMN x tsvector GENERATED ALWAYS AS (setweight(to_tsvector('english', coalesce(c, '')), 'A')) STORED
+ALTER TABLE shop ADD COLUMN x date GENERATED ALWAYS AS (make_date(a, 1, 1)) STORED
+ALTER TABLE shop ADD COLUMN x int DEFAULT (random() * 10)::int, ADD COLUMN y timestamptz DEFAULT now() + interval '1 hour', ADD COLUMN z time DEFAULT '9:00'
+ALTER TABLE shop ADD COLUMN x jsonb DEFAULT jsonb_build_object('a', 1), ADD COLUMN y text[] DEFAULT ARRAY['a', 'b'], ADD COLUMN z int[] DEFAULT ARRAY[]::int[]
+CREATE TRIGGER w AFTER UPDATE ON shop FOR EACH ROW WHEN ((OLD.a, OLD.b) IS DISTINCT FROM (NEW.a, NEW.b)) EXECUTE FUNCTION tf()
+CREATE TRIGGER w AFTER UPDATE ON shop FOR EACH ROW WHEN (OLD.* IS DISTINCT FROM NEW.*) EXECUTE FUNCTION tf()
+CREATE POLICY p ON shop USING ((a, b) IN ((1, 2), (3, 4)) AND c LIKE 'x!%' ESCAPE '!')
+CREATE INDEX ON par (lower(c)) WHERE a > 3; CREATE INDEX pi ON part (lower(c::text)) WHERE a > '3' ==> ALTER TABLE part ADD CONSTRAINT pc CHECK ((a, b) > (1, 2)), ADD CONSTRAINT pl CHECK (c SIMILAR TO 'x%'), ADD CONSTRAINT pb CHECK (a BETWEEN SYMMETRIC 1 AND 9999)
+CREATE INDEX ON par (lower(c)) WHERE a > 3; CREATE INDEX pi ON part (lower(c::text)) WHERE a > '3'; ALTER TABLE part ADD CONSTRAINT pc CHECK ((a, b) > (1, 2)), ADD CONSTRAINT pl CHECK (c SIMILAR TO 'x%'), ADD CONSTRAINT pb CHECK (a BETWEEN SYMMETRIC 1 AND 9999) ==> ALTER TABLE par ATTACH PARTITION part FOR VALUES FROM ('2020-01-01') TO ('2021-01-01')
+CREATE INDEX ON par (lower(c)) WHERE a > 3; CREATE INDEX pi ON part (lower(c)) WHERE a > 4; ALTER TABLE part ADD CONSTRAINT pc CHECK ((a, b) > (1, 2)), ADD CONSTRAINT pl CHECK (c SIMILAR TO 'x%'), ADD CONSTRAINT pb CHECK (a BETWEEN SYMMETRIC 1 AND 9999) ==> ALTER TABLE par ATTACH PARTITION part FOR VALUES FROM ('2020-01-01') TO ('2021-01-01')
+CREATE TABLE kin (CONSTRAINT sc CHECK (a > '5')) INHERITS (shop); ALTER TABLE kin ADD CONSTRAINT c5 CHECK (a > '5') ==> ALTER TABLE shop ADD CONSTRAINT c5 CHECK (a > 5)
+CREATE TABLE kin (CONSTRAINT sc CHECK (a > '5')) INHERITS (shop); ALTER TABLE kin ADD CONSTRAINT c5 CHECK (a > '6') ==> ALTER TABLE shop ADD CONSTRAINT c5 CHECK (a > 5)
+ALTER TABLE shop ADD CONSTRAINT c5 CHECK (a > 5); ALTER TABLE other_shop ADD CONSTRAINT c5 CHECK (a > '5') ==> ALTER TABLE other_shop INHERIT shop

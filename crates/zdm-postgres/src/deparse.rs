@@ -30,6 +30,12 @@ pub fn default(catalog: &Catalog, table: &Table, column: &Column) -> Option<Stri
     column.default.as_ref().map(|default| printer.top(default, Some(&base)))
 }
 
+/// Whether two expressions are the same once the server has read them, each on the columns of its own table.
+pub(crate) fn is_same(catalog: &Catalog, one: (&Table, &SqlExpr), other: (&Table, &SqlExpr)) -> bool {
+    let printed = |(table, expr): (&Table, &SqlExpr)| Printer { catalog, table }.condition(expr);
+    one.1.node == other.1.node || printed(one) == printed(other)
+}
+
 /// `pg_get_constraintdef(oid)`.
 pub fn constraint(catalog: &Catalog, table: &Table, constraint: &Constraint) -> String {
     let printer = Printer { catalog, table };
@@ -964,7 +970,7 @@ impl Printer<'_> {
             && self.catalog.functions.keys().all(|known| known.name != function.name)
             && let Some(chosen) = self.chosen_function(&lower, &types)
         {
-            let items: Vec<String> = args
+            let mut items: Vec<String> = args
                 .into_iter()
                 .zip(chosen.arguments)
                 .map(|((typed, arg), wanted)| match wanted {
@@ -973,6 +979,10 @@ impl Printer<'_> {
                     None => typed.text,
                 })
                 .collect();
+            if let Some(from) = chosen.gathered_from {
+                let gathered = items.split_off(from.min(items.len()));
+                items.push(format!("VARIADIC ARRAY[{}]", gathered.join(", ")));
+            }
             return Typed::new(format!("{}({})", relation(function), items.join(", ")), chosen.result);
         }
         let wanted: Vec<Option<DataType>> =

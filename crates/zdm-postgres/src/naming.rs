@@ -155,6 +155,8 @@ pub(crate) fn figure_name(node: &ExprNode, version: PgVersion) -> Option<(String
             _ => Some((data_type.name.name.as_str().to_owned(), 1)),
         },
         ExprNode::Collate { expr, .. } | ExprNode::Subscript { expr, .. } => figure_name(expr, version),
+        // A slice.
+        ExprNode::Other { text, parts, words: false } if text.ends_with(']') => figure_name(parts.first()?, version),
         ExprNode::Infix { operator, .. } if operator == "OVERLAPS" => Some(("overlaps".to_owned(), 2)),
         ExprNode::AtTimeZone { .. } => Some(("timezone".to_owned(), 2)),
         ExprNode::Case { otherwise, .. } => {

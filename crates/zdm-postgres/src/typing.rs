@@ -378,6 +378,8 @@ pub(crate) fn chosen_operator(catalog: &Catalog, operator: &str, values: &[Value
 pub(crate) struct ChosenFunction {
     /// The types in which it takes its arguments; `None` where it takes any and leaves them as they are.
     pub(crate) arguments: Vec<Option<DataType>>,
+    /// From here on the arguments are one array.
+    pub(crate) gathered_from: Option<usize>,
     pub(crate) result: Option<DataType>,
 }
 
@@ -396,8 +398,9 @@ pub(crate) fn chosen_function(catalog: &Catalog, function: &str, values: &[Value
         let wanted = candidate.arguments.get(place.min(last))?;
         Some(match wanted.name.name.as_str() {
             "any" => None,
-            // Arrays of arguments are printed as such.
-            _ if candidate.variadic && place >= last => return None,
+            // Of any type they would have to be of one.
+            name if candidate.variadic && place >= last && name.starts_with("any") => return None,
+            _ if candidate.variadic && place >= last => Some(DataType { array_dimensions: 0, ..wanted.clone() }),
             "anyarray" => Some(element.clone()?.array()),
             "anyelement" | "anynonarray" => Some(element.clone()?),
             "anycompatiblearray" => Some(alike.clone()?.array()),
@@ -412,7 +415,16 @@ pub(crate) fn chosen_function(catalog: &Catalog, function: &str, values: &[Value
         (_, Value::Known(data_type)) => Some(data_type),
         _ => None,
     };
-    Some(ChosenFunction { arguments, result })
+    let last = candidate.arguments.len().saturating_sub(1);
+    let gathers = candidate.variadic && candidate.arguments.last().is_some_and(|wanted| !wanted.is("any"));
+    let gathered_from = (gathers && values.len() > last).then_some(last);
+    // The array itself may be given, which the values do not tell from its elements.
+    if gathered_from.is_some()
+        && values.iter().skip(last).any(|value| matches!(value, Value::Known(known) if known.is_array()))
+    {
+        return None;
+    }
+    Some(ChosenFunction { arguments, gathered_from, result })
 }
 
 /// What arguments of the `anycompatible` family are, where they are of one type already.

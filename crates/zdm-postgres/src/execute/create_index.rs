@@ -3,9 +3,10 @@
 use super::access_method::check_index_options;
 use super::create_table::is_system_column;
 use super::{Run, Step, refuse};
-use crate::catalog::{Index, Relation, Table};
+use crate::catalog::{Catalog, Index, Relation, Table};
+use crate::deparse;
 use crate::effects::{UncertainEffect, Waits};
-use crate::expr::ExprNode;
+use crate::expr::{ExprNode, SqlExpr};
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName, Written};
 use crate::naming;
@@ -308,7 +309,7 @@ impl Run {
         let found = child_table.indexes.iter().find(|known| {
             known.parent.is_none()
                 && (known.valid || !only_valid)
-                && matches(known, wanted)
+                && matches(self.catalog(), (&child_table, known), (&parent_table, wanted))
                 && (known.constraint || !wanted.constraint)
                 && (!alike || !wanted.constraint || known.primary == wanted.primary)
         });
@@ -416,30 +417,30 @@ fn access_method(written: Ident) -> Ident {
 
 /// `CompareIndexInfo`: in which direction a column is sorted makes no difference. What excludes by operators is like
 /// nothing else.
-pub(super) fn matches(known: &Index, wanted: &Index) -> bool {
+pub(super) fn matches(catalog: &Catalog, (table, known): (&Table, &Index), (other, wanted): (&Table, &Index)) -> bool {
+    let same = |left: &SqlExpr, right: &SqlExpr| deparse::is_same(catalog, (table, left), (other, right));
     let excludes = |index: &Index| index.constraint && (!index.unique || index.method == "gist");
     !excludes(known)
         && !excludes(wanted)
         && known.unique == wanted.unique
         && known.method == wanted.method
         && known.elements.len() == wanted.elements.len()
-        && known.elements.iter().zip(&wanted.elements).all(|(left, right)| same_element(left, right))
+        && known.elements.iter().zip(&wanted.elements).all(|(left, right)| same_element(left, right, &same))
         && known.include == wanted.include
         && known.nulls_not_distinct == wanted.nulls_not_distinct
-        && same_predicate(known, wanted)
+        && match (&known.predicate, &wanted.predicate) {
+            (Some(left), Some(right)) => same(left, right),
+            (left, right) => left.is_none() && right.is_none(),
+        }
 }
 
-fn same_element(left: &IndexElement, right: &IndexElement) -> bool {
+fn same_element(left: &IndexElement, right: &IndexElement, same: &dyn Fn(&SqlExpr, &SqlExpr) -> bool) -> bool {
     let key = match (&left.key, &right.key) {
         (IndexKey::Column(left), IndexKey::Column(right)) => left == right,
-        (IndexKey::Expr(left), IndexKey::Expr(right)) => left.node == right.node,
+        (IndexKey::Expr(left), IndexKey::Expr(right)) => same(left, right),
         _ => false,
     };
     key && left.collation == right.collation && left.opclass == right.opclass && left.options == right.options
-}
-
-fn same_predicate(left: &Index, right: &Index) -> bool {
-    left.predicate.as_ref().map(|expr| &expr.node) == right.predicate.as_ref().map(|expr| &expr.node)
 }
 
 /// The columns that an expression names for certain. The table's own name is its whole row where no column has it.

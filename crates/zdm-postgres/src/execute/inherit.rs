@@ -6,6 +6,8 @@ use super::not_null::{hands_down, is_handed_down, not_null_constraint};
 use super::{Run, Step, refuse};
 use crate::catalog::{Column, Constraint, ConstraintKind, Generated, Table};
 use crate::data_type::DataType;
+use crate::deparse;
+use crate::expr::SqlExpr;
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
 use crate::statement::{ColumnConstraintKind, CreateTable};
@@ -185,7 +187,7 @@ impl Run {
             };
             let alone = match (&own.kind, &constraint.kind) {
                 (ConstraintKind::Check { expr: own_expr, no_inherit }, ConstraintKind::Check { expr, .. }) => {
-                    if own_expr.node != expr.node {
+                    if !deparse::is_same(self.catalog(), (&table, own_expr), (&parent_table, expr)) {
                         return refuse(
                             "42804",
                             format!(
@@ -280,8 +282,10 @@ impl Run {
             )
         };
         let (enforced, known_enforced) = (check.attributes.enforced, existing.attributes.enforced);
+        let table = self.table(child);
+        let same = |expr: &SqlExpr| deparse::is_same(self.catalog(), (&table, expr), (&table, &check.expr));
         match &existing.kind {
-            ConstraintKind::Check { expr, no_inherit } if expr.node == check.expr.node => {
+            ConstraintKind::Check { expr, no_inherit } if same(expr) => {
                 if *no_inherit {
                     return conflict("non-inherited");
                 }

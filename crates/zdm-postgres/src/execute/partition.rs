@@ -991,7 +991,9 @@ impl Run {
             if another || known.parent.is_some() || !of_parent {
                 return refuse("55000", message);
             }
-            if !super::create_index::matches(known, wanted) || (wanted.constraint && !known.constraint) {
+            if !super::create_index::matches(self.catalog(), (&child_table, known), (&parent_table, wanted))
+                || (wanted.constraint && !known.constraint)
+            {
                 return refuse("42P17", message);
             }
         }
