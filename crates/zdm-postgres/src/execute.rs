@@ -21,6 +21,7 @@ mod not_null;
 mod other;
 mod parameter;
 mod partition;
+mod partition_bound;
 mod partition_key;
 mod publication;
 mod rename;
