@@ -8858,3 +8858,902 @@ CREATE INDEX ON par (lower(c)) WHERE a > 3; CREATE INDEX pi ON part (lower(c)) W
 CREATE TABLE kin (CONSTRAINT sc CHECK (a > '5')) INHERITS (shop); ALTER TABLE kin ADD CONSTRAINT c5 CHECK (a > '5') ==> ALTER TABLE shop ADD CONSTRAINT c5 CHECK (a > 5)
 CREATE TABLE kin (CONSTRAINT sc CHECK (a > '5')) INHERITS (shop); ALTER TABLE kin ADD CONSTRAINT c5 CHECK (a > '6') ==> ALTER TABLE shop ADD CONSTRAINT c5 CHECK (a > 5)
 ALTER TABLE shop ADD CONSTRAINT c5 CHECK (a > 5); ALTER TABLE other_shop ADD CONSTRAINT c5 CHECK (a > '5') ==> ALTER TABLE other_shop INHERIT shop
+
+-- base indexes of partitions that were given names of their own
+CREATE TABLE p (id bigint NOT NULL, at timestamp NOT NULL, a int, b int) PARTITION BY RANGE (at);
+CREATE TABLE p1 (id bigint NOT NULL, at timestamp NOT NULL, a int, b int);
+CREATE TABLE p2 (id bigint NOT NULL, at timestamp NOT NULL, a int, b int) PARTITION BY RANGE (at);
+CREATE TABLE p2a (id bigint NOT NULL, at timestamp NOT NULL, a int, b int);
+ALTER TABLE p1 ADD CONSTRAINT p1_mine PRIMARY KEY (id, at);
+CREATE INDEX p1_a_mine ON p1 (a);
+CREATE INDEX p1_a_second ON p1 (a);
+CREATE INDEX p1_own ON p1 (a, b);
+ALTER TABLE p1 ADD CONSTRAINT p1_u UNIQUE (a, at);
+CREATE INDEX p2a_a_mine ON p2a (a);
+ALTER TABLE p2 ATTACH PARTITION p2a FOR VALUES FROM ('2024-02-01') TO ('2024-02-15');
+ALTER TABLE p ATTACH PARTITION p1 FOR VALUES FROM ('2024-01-01') TO ('2024-02-01');
+ALTER TABLE p ATTACH PARTITION p2 FOR VALUES FROM ('2024-02-01') TO ('2024-03-01');
+CREATE INDEX p_a ON p (a);
+CREATE INDEX p_a_two ON p (a) WHERE b > 0;
+ALTER TABLE p ADD CONSTRAINT p_mine PRIMARY KEY (id, at);
+ALTER TABLE p ADD CONSTRAINT p_u UNIQUE (a, at);
+INSERT INTO p SELECT g, '2024-01-01'::timestamp + (g % 44) * interval '1 day', g, g FROM generate_series(1, 4000) g;
+-- cases
+ALTER TABLE p ALTER COLUMN a TYPE bigint
+ALTER TABLE p ALTER COLUMN b TYPE bigint
+ALTER TABLE p ALTER COLUMN id TYPE numeric
+ALTER TABLE p ALTER COLUMN id TYPE numeric, ALTER COLUMN a TYPE bigint
+ALTER TABLE p ALTER COLUMN b TYPE int
+ALTER INDEX p2_a_idx RENAME TO other ==> ALTER TABLE p ALTER COLUMN a TYPE bigint
+ALTER INDEX p2a_a_mine RENAME TO p2a_a_idx; CREATE TABLE p1_a_idx (x int) ==> ALTER TABLE p ALTER COLUMN a TYPE bigint
+ALTER TABLE p ALTER COLUMN a TYPE bigint ==> ALTER TABLE p ALTER COLUMN a TYPE text
+ALTER TABLE p RENAME COLUMN a TO c ==> ALTER TABLE p ALTER COLUMN c TYPE bigint
+DROP INDEX p_a_two; ALTER TABLE p RENAME COLUMN b TO d; CREATE INDEX p_d ON p (d) ==> ALTER TABLE p ALTER COLUMN d TYPE text
+CREATE INDEX p_e ON p ((a + b)) ==> ALTER TABLE p ALTER COLUMN b TYPE bigint
+CREATE INDEX p1_e ON p1 ((a + b)); CREATE INDEX p_e ON p ((a + b)) ==> ALTER TABLE p ALTER COLUMN b TYPE bigint
+ALTER TABLE p ADD COLUMN IF NOT EXISTS a int
+ALTER TABLE p2 ADD COLUMN IF NOT EXISTS a int
+ALTER TABLE p ADD COLUMN IF NOT EXISTS a int DEFAULT 0 NOT NULL UNIQUE
+ALTER TABLE ONLY p ADD COLUMN IF NOT EXISTS a int
+ALTER TABLE ONLY p DROP CONSTRAINT p_mine
+ALTER TABLE ONLY p DROP CONSTRAINT p_u
+CREATE TABLE k (id int PRIMARY KEY); INSERT INTO k SELECT generate_series(1, 4000); ALTER TABLE p ADD CONSTRAINT f FOREIGN KEY (a) REFERENCES k (id) ==> ALTER TABLE ONLY p DROP CONSTRAINT f
+CREATE TABLE k (id int PRIMARY KEY); INSERT INTO k SELECT generate_series(1, 4000); ALTER TABLE p1 ADD CONSTRAINT own FOREIGN KEY (a) REFERENCES k (id); ALTER TABLE p ADD CONSTRAINT f FOREIGN KEY (a) REFERENCES k (id) ==> ALTER TABLE p ALTER COLUMN a TYPE bigint
+CREATE TABLE par (id int, a int); CREATE TABLE chi (c int) INHERITS (par) ==> ALTER TABLE par ADD COLUMN IF NOT EXISTS a int
+CREATE TABLE par (id int, a int); CREATE TABLE chi (c int) INHERITS (par) ==> ALTER TABLE par ADD COLUMN IF NOT EXISTS a int, ADD COLUMN IF NOT EXISTS b int
+CREATE TABLE par (id int, a int); CREATE TABLE chi (c int) INHERITS (par) ==> ALTER TABLE par ADD COLUMN IF NOT EXISTS c int
+CREATE TABLE k (id int PRIMARY KEY); ALTER TABLE p1 ADD CONSTRAINT f CHECK (b > 0) ==> ALTER TABLE p ADD CONSTRAINT f FOREIGN KEY (a) REFERENCES k (id) NOT VALID
+CREATE TABLE k (id int PRIMARY KEY); ALTER TABLE p1 ADD CONSTRAINT f CHECK (b > 0); TRUNCATE p ==> ALTER TABLE p ADD CONSTRAINT f FOREIGN KEY (a) REFERENCES k (id)
+-- base views over some of the partitions
+CREATE TABLE ev (id int NOT NULL, at timestamp NOT NULL, kind text, amount numeric) PARTITION BY RANGE (at);
+CREATE TABLE ev_1 PARTITION OF ev FOR VALUES FROM ('2024-01-01') TO ('2024-02-01');
+CREATE TABLE ev_2 PARTITION OF ev FOR VALUES FROM ('2024-02-01') TO ('2024-03-01') PARTITION BY LIST (kind);
+CREATE TABLE ev_2a PARTITION OF ev_2 FOR VALUES IN ('a', 'b');
+CREATE TABLE ev_2c PARTITION OF ev_2 FOR VALUES IN ('c', NULL);
+CREATE TABLE ev_d PARTITION OF ev DEFAULT;
+CREATE INDEX ev_1_amount ON ev_1 (amount);
+CREATE VIEW late AS SELECT id, kind FROM ev WHERE at >= '2024-02-01';
+CREATE VIEW early AS SELECT id FROM ev e WHERE e.at < timestamp '2024-02-01' AND e.kind = 'c';
+CREATE VIEW recent AS SELECT id FROM ev WHERE at >= localtimestamp;
+CREATE VIEW kinds AS SELECT id FROM ev WHERE kind = 'a';
+CREATE VIEW joined AS SELECT ev.id FROM ev JOIN ev_1 USING (id) WHERE ev.at >= '2024-02-01';
+CREATE VIEW day AS SELECT id FROM ev WHERE at >= date '2024-02-01';
+CREATE VIEW whole AS SELECT id FROM ev;
+INSERT INTO ev SELECT g, '2024-01-01'::timestamp + (g % 59) * interval '1 day', chr(97 + g % 3), g FROM generate_series(1, 3000) g;
+INSERT INTO ev SELECT g, '2025-01-01', 'd', g FROM generate_series(1, 1200) g;
+-- cases
+LOCK TABLE ev_1
+LOCK TABLE ev_2
+LOCK TABLE ONLY ev_2
+LOCK TABLE ev_2a
+LOCK TABLE ev_2c
+LOCK TABLE ev_d
+LOCK TABLE ONLY ev
+LOCK TABLE ev
+LOCK TABLE ev_1, ev_2c
+ALTER TABLE ev_1 ALTER COLUMN amount SET NOT NULL
+ALTER TABLE ev_2a ADD CONSTRAINT c CHECK (amount > 0) NOT VALID
+DROP INDEX ev_1_amount
+CREATE INDEX x ON ev_1 (id)
+ALTER TABLE ev ADD COLUMN z int
+ALTER TABLE ev DETACH PARTITION ev_1
+TRUNCATE ev_2a
+-- base columns behind names
+CREATE SCHEMA x;
+CREATE TABLE flight (no int NOT NULL, at timestamp NOT NULL);
+CREATE TABLE x.leg (no int NOT NULL, at timestamp NOT NULL);
+CREATE TABLE seat (flight int, no int);
+-- cases
+ALTER TABLE flight ADD CONSTRAINT c CHECK (flight.nope > 0)
+ALTER TABLE flight ADD CONSTRAINT c CHECK (flight.no > 0)
+ALTER TABLE flight ADD CONSTRAINT c CHECK (other.no > 0)
+ALTER TABLE flight ADD CONSTRAINT c CHECK (seat.no > 0)
+ALTER TABLE x.leg ADD CONSTRAINT c CHECK (leg.no > 0)
+ALTER TABLE x.leg ADD CONSTRAINT c CHECK (x.leg.no > 0)
+ALTER TABLE x.leg ADD CONSTRAINT c CHECK (x.leg.nope > 0)
+ALTER TABLE seat ADD CONSTRAINT c CHECK (flight.no > 0)
+ALTER TABLE flight ALTER COLUMN no TYPE bigint USING flight.no * 2
+ALTER TABLE flight ALTER COLUMN no TYPE bigint USING seat.no
+ALTER TABLE x.leg ALTER COLUMN no TYPE bigint USING x.leg.no + 1
+ALTER TABLE flight ADD COLUMN n2 int GENERATED ALWAYS AS (flight.no * 2) STORED
+ALTER TABLE flight ADD COLUMN n2 int GENERATED ALWAYS AS (other.no * 2) STORED
+CREATE INDEX i ON flight ((flight.no + 1))
+CREATE INDEX i ON flight ((seat.no + 1))
+CREATE INDEX i ON flight (no) WHERE flight.at > '2020-01-01'
+CREATE INDEX i ON flight (no) WHERE f.at > '2020-01-01'
+CREATE POLICY p ON flight USING (flight.no > 0)
+CREATE POLICY p ON flight USING (nope.no > 0)
+CREATE TABLE t2 (a int, CHECK (t2.a > 0))
+CREATE TABLE t2 (a int, CHECK (t3.a > 0))
+CREATE TABLE t2 (a int CHECK (t2.b > 0), b int)
+CREATE TABLE t2 (a int, b int GENERATED ALWAYS AS (t2.a + 1) STORED)
+ALTER TABLE flight ADD COLUMN z int, ALTER COLUMN no TYPE bigint USING z
+ALTER TABLE flight DROP COLUMN at, ALTER COLUMN no TYPE bigint USING extract(epoch FROM at)::bigint
+ALTER TABLE flight ALTER COLUMN no TYPE bigint USING (SELECT no)
+ALTER TABLE flight ALTER COLUMN no TYPE text USING no || nope::text
+-- base what is refused, by other names
+CREATE SCHEMA wh;
+CREATE DOMAIN wh.qty AS int CONSTRAINT qty_pos CHECK (VALUE > 0) NOT NULL;
+CREATE DOMAIN "Share" AS numeric CHECK (VALUE < 1);
+CREATE TABLE flight (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, no int NOT NULL, at timestamp NOT NULL, title varchar(20));
+CREATE VIEW v AS SELECT id, no FROM flight;
+CREATE FUNCTION now_minus(i interval) RETURNS timestamp LANGUAGE sql STABLE AS $$ SELECT localtimestamp - i $$;
+CREATE FUNCTION hash_of(t text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT md5(t) $$;
+CREATE COLLATION bytewise FROM "C";
+CREATE SCHEMA hist;
+CREATE COLLATION hist.bytewise FROM "C";
+-- cases
+ALTER DOMAIN wh.qty DROP CONSTRAINT none
+ALTER DOMAIN wh.qty VALIDATE CONSTRAINT none
+ALTER DOMAIN "Share" DROP CONSTRAINT none
+ALTER DOMAIN public."Share" DROP CONSTRAINT none
+SET LOCAL search_path = wh, public ==> ALTER DOMAIN qty DROP CONSTRAINT none
+ALTER DOMAIN wh.qty DROP CONSTRAINT IF EXISTS none
+ALTER DOMAIN wh.qty RENAME CONSTRAINT none TO other
+ALTER TABLE flight ALTER COLUMN id DROP IDENTITY, ALTER COLUMN id TYPE text
+ALTER TABLE flight ALTER COLUMN id TYPE text
+ALTER TABLE flight ALTER COLUMN id TYPE wh.qty
+ALTER TABLE flight ALTER COLUMN id TYPE text USING id::text
+ALTER TABLE flight ALTER COLUMN id TYPE text USING nope
+DROP VIEW v ==> ALTER TABLE flight ALTER COLUMN id DROP IDENTITY, ALTER COLUMN id TYPE text
+DROP VIEW v ==> ALTER TABLE flight ALTER COLUMN id TYPE smallint
+DROP VIEW v ==> ALTER TABLE flight ALTER COLUMN no ADD GENERATED ALWAYS AS IDENTITY, ALTER COLUMN no TYPE text
+GRANT EXECUTE ON FUNCTION hash_of(text) TO pg_monitor
+GRANT EXECUTE ON FUNCTION hash_of TO pg_monitor
+GRANT EXECUTE ON ROUTINE hash_of(text) TO pg_monitor
+GRANT USAGE ON TYPE wh.none TO pg_monitor
+GRANT USAGE ON DOMAIN wh.qty TO pg_monitor
+GRANT USAGE ON SCHEMA none TO pg_monitor
+GRANT USAGE ON LANGUAGE none TO pg_monitor
+GRANT USAGE ON SEQUENCE none TO pg_monitor
+GRANT SELECT ON SEQUENCE flight TO pg_monitor
+GRANT USAGE ON SEQUENCE flight_id_seq TO pg_monitor
+GRANT SELECT ON none TO pg_monitor
+GRANT SELECT (none) ON flight TO pg_monitor
+GRANT USAGE ON flight TO pg_monitor
+GRANT EXECUTE ON flight TO pg_monitor
+GRANT CREATE ON SCHEMA wh TO pg_monitor
+CREATE ROLE pg_telemetry
+CREATE USER pg_x
+CREATE GROUP public
+CREATE ROLE none
+CREATE ROLE "none"
+DROP ROLE pg_monitor
+CREATE ROLE x1_role ==> CREATE ROLE x1_role
+CLUSTER v USING flight_pkey
+CLUSTER v
+CLUSTER flight USING nope
+CLUSTER flight USING v
+CREATE COLLATION IF NOT EXISTS hist.bytewise FROM "POSIX"
+CREATE COLLATION wh.fine FROM "C" ==> ALTER TABLE flight ALTER COLUMN title TYPE text COLLATE wh.fine
+ALTER TABLE flight ALTER COLUMN title TYPE varchar(40) COLLATE "nope"
+ALTER TABLE flight ADD COLUMN x text COLLATE "nope"
+CREATE INDEX ON flight (title COLLATE "nope")
+DROP COLLATION IF EXISTS none
+ALTER COLLATION bytewise RENAME TO other
+CREATE INDEX flight_recent ON flight (id) WHERE at > now_minus(interval '7 days')
+CREATE INDEX flight_recent ON flight (now_minus(interval '7 days'))
+CREATE INDEX flight_h ON flight (hash_of(title))
+CREATE TABLE med (a int, valid daterange, UNIQUE (a, valid WITHOUT OVERLAPS))
+ALTER TABLE flight ALTER COLUMN at TYPE text USING nope
+ALTER TABLE flight ALTER COLUMN at TYPE text USING nope(at)
+ALTER TABLE flight ALTER COLUMN at TYPE text USING at + nope
+ALTER TABLE flight ALTER COLUMN at DROP NOT NULL, ALTER COLUMN at TYPE text USING flight.nope
+-- base events of tenants
+CREATE SCHEMA evt;
+CREATE SCHEMA bill;
+CREATE SCHEMA cold;
+CREATE TYPE evt.severity AS ENUM ('debug', 'info', 'warn', 'error');
+CREATE FUNCTION evt.stamp_ingest() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.ingested_at := localtimestamp; RETURN NEW; END $$;
+CREATE FUNCTION evt.noop() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RETURN NULL; END $$;
+CREATE FUNCTION evt.day_of(ts timestamp) RETURNS date LANGUAGE sql IMMUTABLE AS $$ SELECT ts::date $$;
+CREATE TABLE tenants (tenant_id int PRIMARY KEY, slug text NOT NULL UNIQUE, region text NOT NULL DEFAULT 'eu', plan text NOT NULL DEFAULT 'free', seats int, created_at timestamptz NOT NULL DEFAULT now());
+CREATE TABLE accounts (account_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, tenant_id int NOT NULL REFERENCES tenants (tenant_id), email text NOT NULL, role text NOT NULL DEFAULT 'member', UNIQUE (tenant_id, account_id));
+CREATE TABLE evt.events (event_id bigint NOT NULL, tenant_id int NOT NULL, occurred_at timestamp NOT NULL, name text NOT NULL, actor_id bigint, props jsonb, amount numeric(12,2), ingested_at timestamp, CONSTRAINT events_pkey PRIMARY KEY (event_id, occurred_at)) PARTITION BY RANGE (occurred_at);
+CREATE TABLE evt.events_2024_01 PARTITION OF evt.events FOR VALUES FROM ('2024-01-01') TO ('2024-02-01');
+CREATE TABLE evt.events_2024_02 PARTITION OF evt.events FOR VALUES FROM ('2024-02-01') TO ('2024-03-01');
+CREATE TABLE evt.events_2024_03 PARTITION OF evt.events FOR VALUES FROM ('2024-03-01') TO ('2024-04-01');
+CREATE TABLE evt.events_2024_04 PARTITION OF evt.events FOR VALUES FROM ('2024-04-01') TO ('2024-05-01');
+CREATE INDEX events_tenant_idx ON evt.events (tenant_id, occurred_at);
+CREATE INDEX events_actor_idx ON ONLY evt.events (actor_id);
+CREATE INDEX events_2024_01_actor_idx ON evt.events_2024_01 (actor_id);
+ALTER INDEX evt.events_actor_idx ATTACH PARTITION evt.events_2024_01_actor_idx;
+ALTER TABLE evt.events ADD CONSTRAINT events_tenant_fk FOREIGN KEY (tenant_id) REFERENCES tenants (tenant_id);
+CREATE TRIGGER events_stamp BEFORE INSERT ON evt.events FOR EACH ROW EXECUTE FUNCTION evt.stamp_ingest();
+CREATE TABLE evt.event_notes (note_id serial PRIMARY KEY, event_id bigint NOT NULL, occurred_at timestamp NOT NULL, note text, CONSTRAINT event_notes_event_fk FOREIGN KEY (event_id, occurred_at) REFERENCES evt.events (event_id, occurred_at));
+CREATE TABLE evt.audit (tenant_id int NOT NULL, id bigint NOT NULL, at timestamp NOT NULL, action text NOT NULL, sev evt.severity NOT NULL DEFAULT 'info', detail text, CONSTRAINT audit_pkey PRIMARY KEY (tenant_id, id, at)) PARTITION BY LIST (tenant_id);
+CREATE TABLE evt.audit_t1 PARTITION OF evt.audit FOR VALUES IN (1);
+CREATE TABLE evt.audit_t2_3 PARTITION OF evt.audit FOR VALUES IN (2, 3);
+CREATE TABLE evt.audit_t10 PARTITION OF evt.audit FOR VALUES IN (10) PARTITION BY RANGE (at);
+CREATE TABLE evt.audit_t10_h1 PARTITION OF evt.audit_t10 FOR VALUES FROM ('2024-01-01') TO ('2024-07-01');
+CREATE TABLE evt.audit_t10_rest PARTITION OF evt.audit_t10 DEFAULT;
+CREATE TABLE evt.audit_other PARTITION OF evt.audit DEFAULT;
+CREATE INDEX audit_action_idx ON evt.audit (action) WHERE sev IN ('warn', 'error');
+CREATE TABLE evt.sessions (session_id uuid NOT NULL PRIMARY KEY, tenant_id int NOT NULL, account_id bigint, started_at timestamp NOT NULL, ended_at timestamp, ip inet) PARTITION BY HASH (session_id);
+CREATE TABLE evt.sessions_p0 PARTITION OF evt.sessions FOR VALUES WITH (MODULUS 4, REMAINDER 0);
+CREATE TABLE evt.sessions_p1 PARTITION OF evt.sessions FOR VALUES WITH (MODULUS 4, REMAINDER 1);
+CREATE TABLE evt.sessions_p2 PARTITION OF evt.sessions FOR VALUES WITH (MODULUS 4, REMAINDER 2);
+CREATE TABLE evt.sessions_p3 PARTITION OF evt.sessions FOR VALUES WITH (MODULUS 4, REMAINDER 3) WITH (fillfactor = 80);
+CREATE INDEX sessions_started_idx ON evt.sessions (started_at);
+CREATE TABLE bill.usage (tenant_id int, day date, metric varchar(30) NOT NULL DEFAULT 'api', qty bigint, CONSTRAINT usage_qty_ck CHECK (qty >= 0)) PARTITION BY RANGE (day);
+CREATE TABLE bill.usage_q1 PARTITION OF bill.usage FOR VALUES FROM ('2024-01-01') TO ('2024-04-01');
+CREATE TABLE bill.usage_q2 PARTITION OF bill.usage FOR VALUES FROM ('2024-04-01') TO ('2024-07-01');
+CREATE TABLE bill.usage_rest PARTITION OF bill.usage DEFAULT;
+CREATE UNIQUE INDEX usage_key ON bill.usage (tenant_id, day, metric);
+CREATE TABLE bill.invoices (invoice_id bigint NOT NULL, tenant_id int NOT NULL, period date NOT NULL, total numeric(12,2) NOT NULL DEFAULT 0, paid boolean, PRIMARY KEY (invoice_id, tenant_id)) PARTITION BY HASH (tenant_id);
+CREATE TABLE bill.invoices_0 PARTITION OF bill.invoices FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE bill.invoices_1 PARTITION OF bill.invoices FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+CREATE TABLE bill.invoice_lines (invoice_id bigint NOT NULL, tenant_id int NOT NULL, line_no smallint NOT NULL, amount numeric(10,2) NOT NULL, memo text, PRIMARY KEY (invoice_id, tenant_id, line_no), CONSTRAINT invoice_lines_invoice_fk FOREIGN KEY (invoice_id, tenant_id) REFERENCES bill.invoices (invoice_id, tenant_id) ON DELETE CASCADE);
+CREATE TABLE evt.metrics (host text COLLATE "C" NOT NULL, region text NOT NULL, ts timestamp NOT NULL, val double precision) PARTITION BY LIST (region);
+CREATE TABLE evt.metrics_eu PARTITION OF evt.metrics FOR VALUES IN ('eu', 'uk') PARTITION BY HASH (host);
+CREATE TABLE evt.metrics_eu_0 PARTITION OF evt.metrics_eu FOR VALUES WITH (MODULUS 2, REMAINDER 0);
+CREATE TABLE evt.metrics_eu_1 PARTITION OF evt.metrics_eu FOR VALUES WITH (MODULUS 2, REMAINDER 1);
+CREATE TABLE evt.metrics_us PARTITION OF evt.metrics FOR VALUES IN ('us', NULL);
+CREATE TABLE evt.events_2024_05 (LIKE evt.events INCLUDING DEFAULTS);
+CREATE TABLE evt.events_stray (LIKE evt.events INCLUDING DEFAULTS);
+CREATE TABLE evt.events_narrow (event_id bigint NOT NULL, tenant_id int NOT NULL, occurred_at timestamp NOT NULL, name text NOT NULL);
+CREATE TABLE evt.events_wide (LIKE evt.events INCLUDING DEFAULTS, shard smallint);
+CREATE TABLE evt.events_typed (event_id bigint NOT NULL, tenant_id int NOT NULL, occurred_at timestamp NOT NULL, name varchar(80) NOT NULL, actor_id bigint, props jsonb, amount numeric(12,2), ingested_at timestamp);
+CREATE TABLE evt.events_shuffled (occurred_at timestamp NOT NULL, ingested_at timestamp, name text NOT NULL, amount numeric(12,2), props jsonb, actor_id bigint, tenant_id int NOT NULL, event_id bigint NOT NULL);
+CREATE TABLE evt.audit_t7 (LIKE evt.audit INCLUDING DEFAULTS, CONSTRAINT only_t7 CHECK (tenant_id = 7));
+CREATE TABLE cold.events_2022 (LIKE evt.events INCLUDING ALL);
+INSERT INTO tenants (tenant_id, slug, region, plan) SELECT g, 'tenant-' || g, (ARRAY['eu', 'us', 'ap'])[1 + g % 3], CASE WHEN g % 5 = 0 THEN 'pro' ELSE 'free' END FROM generate_series(0, 1199) g;
+INSERT INTO accounts (tenant_id, email) SELECT g % 1200, 'a' || g || '@t.test' FROM generate_series(1, 2400) g;
+INSERT INTO evt.events (event_id, tenant_id, occurred_at, name, actor_id, props, amount) SELECT g, g % 50, '2024-01-01'::timestamp + (g % 120) * interval '1 day', 'ev.' || (g % 20), CASE WHEN g % 3 > 0 THEN g % 700 END, jsonb_build_object('k', g % 10), g % 1000 FROM generate_series(1, 6000) g;
+INSERT INTO evt.event_notes (event_id, occurred_at, note) SELECT g, '2024-01-01'::timestamp + (g % 120) * interval '1 day', 'note ' || g FROM generate_series(1, 1100) g;
+INSERT INTO evt.audit (tenant_id, id, at, action, sev, detail) SELECT g % 12, g, '2024-05-01'::timestamp + g * interval '1 hour', 'act' || (g % 15), (ARRAY['debug', 'info', 'warn', 'error'])[1 + g % 4]::evt.severity, CASE WHEN g % 2 = 0 THEN 'detail' END FROM generate_series(1, 4800) g WHERE g % 12 <> 7;
+INSERT INTO evt.sessions (session_id, tenant_id, account_id, started_at, ip) SELECT md5('s' || g)::uuid, g % 50, 1 + g % 2400, '2024-03-01'::timestamp + g * interval '5 minutes', '10.0.0.1' FROM generate_series(1, 5000) g;
+INSERT INTO bill.usage (tenant_id, day, metric, qty) SELECT g % 1200, '2024-01-01'::date + g % 200, 'm' || (g / 1200), g FROM generate_series(1, 5000) g;
+INSERT INTO bill.invoices (invoice_id, tenant_id, period, total) SELECT g, g % 40, '2024-01-01'::date + 30 * (g % 6), g FROM generate_series(1, 2600) g;
+INSERT INTO bill.invoice_lines (invoice_id, tenant_id, line_no, amount) SELECT g, g % 40, 1, 9.5 FROM generate_series(1, 2600) g;
+INSERT INTO evt.metrics SELECT 'host' || (g % 300), (ARRAY['eu', 'uk', 'us', NULL])[1 + g % 4 - (CASE WHEN g % 4 = 3 THEN 1 ELSE 0 END)], '2024-03-01'::timestamp + g * interval '1 minute', g FROM generate_series(1, 4400) g;
+INSERT INTO evt.events_2024_05 (event_id, tenant_id, occurred_at, name) SELECT 20000 + g, g % 50, '2024-05-01'::timestamp + (g % 31) * interval '1 day', 'may' FROM generate_series(1, 1500) g;
+INSERT INTO evt.events_stray (event_id, tenant_id, occurred_at, name) SELECT 30000 + g, g % 50, '2024-06-01'::timestamp + (g % 45) * interval '1 day', 'stray' FROM generate_series(1, 1500) g;
+INSERT INTO evt.events_shuffled (event_id, tenant_id, occurred_at, name) SELECT 40000 + g, g % 50, '2024-08-01'::timestamp + (g % 31) * interval '1 day', 'aug' FROM generate_series(1, 1200) g;
+INSERT INTO evt.audit_t7 (tenant_id, id, at, action) SELECT 7, 90000 + g, '2024-05-01'::timestamp + g * interval '1 hour', 'import' FROM generate_series(1, 1300) g;
+INSERT INTO cold.events_2022 (event_id, tenant_id, occurred_at, name) SELECT 50000 + g, g % 50, '2022-01-01'::timestamp + (g % 365) * interval '1 day', 'old' FROM generate_series(1, 1600) g;
+CREATE VIEW evt.v_recent AS SELECT event_id, tenant_id, name, occurred_at FROM evt.events WHERE occurred_at >= '2024-03-01';
+CREATE MATERIALIZED VIEW bill.mv_usage AS SELECT tenant_id, metric, sum(qty) AS qty FROM bill.usage GROUP BY tenant_id, metric;
+-- cases
+CREATE TABLE evt.events_2024_06 PARTITION OF evt.events FOR VALUES FROM ('2024-06-01') TO ('2024-07-01')
+CREATE TABLE evt.events_2024_06 PARTITION OF evt.events FOR VALUES FROM ('2024-06-01') TO ('2024-07-01') WITH (fillfactor = 70, autovacuum_enabled = off)
+CREATE TABLE evt.events_2024_06 PARTITION OF evt.events (CONSTRAINT amount_pos CHECK (amount >= 0), actor_id DEFAULT 0) FOR VALUES FROM ('2024-06-01') TO ('2024-07-01')
+CREATE TABLE evt.events_2024_06 PARTITION OF evt.events FOR VALUES FROM ('2024-06-01') TO ('2024-07-01') PARTITION BY LIST (tenant_id)
+CREATE TABLE evt.events_2024_06 PARTITION OF evt.events FOR VALUES FROM ('2024-06-01') TO ('2024-07-01') PARTITION BY HASH (event_id); CREATE TABLE evt.events_2024_06_h0 PARTITION OF evt.events_2024_06 FOR VALUES WITH (MODULUS 2, REMAINDER 0) ==> CREATE TABLE evt.events_2024_06_h1 PARTITION OF evt.events_2024_06 FOR VALUES WITH (MODULUS 2, REMAINDER 1)
+CREATE TABLE evt.events_2024_06 PARTITION OF evt.events FOR VALUES FROM ('2024-06-01') TO ('2024-07-01') PARTITION BY HASH (event_id) ==> INSERT INTO evt.events (event_id, tenant_id, occurred_at, name) VALUES (70001, 1, '2024-06-10', 'x')
+CREATE TABLE evt.events_default PARTITION OF evt.events DEFAULT
+CREATE TABLE evt.events_default PARTITION OF evt.events DEFAULT ==> INSERT INTO evt.events (event_id, tenant_id, occurred_at, name) VALUES (70001, 1, '2025-06-10', 'future')
+CREATE TABLE evt.events_default PARTITION OF evt.events DEFAULT; INSERT INTO evt.events (event_id, tenant_id, occurred_at, name) VALUES (70001, 1, '2024-06-10', 'x') ==> CREATE TABLE evt.events_2024_06 PARTITION OF evt.events FOR VALUES FROM ('2024-06-01') TO ('2024-07-01')
+CREATE TABLE evt.events_old PARTITION OF evt.events FOR VALUES FROM (MINVALUE) TO ('2024-01-01')
+CREATE TABLE evt.events_future PARTITION OF evt.events FOR VALUES FROM ('2024-05-01') TO (MAXVALUE)
+CREATE TABLE evt.events_dup PARTITION OF evt.events FOR VALUES FROM ('2024-04-15') TO ('2024-05-15')
+CREATE TABLE evt.events_empty PARTITION OF evt.events FOR VALUES FROM ('2024-07-01') TO ('2024-06-01')
+CREATE TABLE evt.events_in PARTITION OF evt.events FOR VALUES IN ('2024-06-01')
+CREATE TABLE evt.events_badlit PARTITION OF evt.events FOR VALUES FROM ('junk') TO ('2024-07-01')
+CREATE TABLE evt.events_two PARTITION OF evt.events FOR VALUES FROM ('2024-06-01', 1) TO ('2024-07-01', 2)
+CREATE TABLE evt.audit_t5 PARTITION OF evt.audit FOR VALUES IN (5)
+CREATE TABLE evt.audit_t20 PARTITION OF evt.audit FOR VALUES IN (20, 21)
+CREATE TABLE evt.audit_t3 PARTITION OF evt.audit FOR VALUES IN (3, 4)
+CREATE TABLE evt.audit_def2 PARTITION OF evt.audit DEFAULT
+CREATE TABLE evt.audit_tx PARTITION OF evt.audit FOR VALUES IN ('abc')
+CREATE TABLE evt.audit_t10_h2 PARTITION OF evt.audit_t10 FOR VALUES FROM ('2024-07-01') TO ('2025-01-01')
+CREATE TABLE evt.sessions_p4 PARTITION OF evt.sessions FOR VALUES WITH (MODULUS 4, REMAINDER 0)
+CREATE TABLE evt.sessions_p4 PARTITION OF evt.sessions FOR VALUES WITH (MODULUS 8, REMAINDER 8)
+CREATE TABLE evt.sessions_def PARTITION OF evt.sessions DEFAULT
+ALTER TABLE evt.sessions DETACH PARTITION evt.sessions_p0 ==> CREATE TABLE evt.sessions_p0a PARTITION OF evt.sessions FOR VALUES WITH (MODULUS 8, REMAINDER 0)
+ALTER TABLE evt.sessions DETACH PARTITION evt.sessions_p0 ==> CREATE TABLE evt.sessions_p0a PARTITION OF evt.sessions FOR VALUES WITH (MODULUS 6, REMAINDER 0)
+ALTER TABLE evt.sessions DETACH PARTITION evt.sessions_p0; CREATE TABLE evt.sessions_p0a PARTITION OF evt.sessions FOR VALUES WITH (MODULUS 8, REMAINDER 0); CREATE TABLE evt.sessions_p0b PARTITION OF evt.sessions FOR VALUES WITH (MODULUS 8, REMAINDER 4) ==> INSERT INTO evt.sessions SELECT * FROM evt.sessions_p0
+ALTER TABLE evt.sessions DETACH PARTITION evt.sessions_p1 ==> ALTER TABLE evt.sessions ATTACH PARTITION evt.sessions_p1 FOR VALUES WITH (MODULUS 4, REMAINDER 1)
+ALTER TABLE evt.sessions DETACH PARTITION evt.sessions_p1; ALTER TABLE evt.sessions DETACH PARTITION evt.sessions_p2 ==> ALTER TABLE evt.sessions ATTACH PARTITION evt.sessions_p1 FOR VALUES WITH (MODULUS 4, REMAINDER 2)
+CREATE TABLE evt.metrics_ap PARTITION OF evt.metrics FOR VALUES IN ('ap') PARTITION BY RANGE (ts)
+CREATE TABLE evt.metrics_null PARTITION OF evt.metrics FOR VALUES IN (NULL)
+CREATE TABLE evt.metrics_rest PARTITION OF evt.metrics DEFAULT
+CREATE TABLE bill.usage_q3 PARTITION OF bill.usage FOR VALUES FROM ('2024-07-01') TO ('2024-10-01')
+ALTER TABLE bill.usage DETACH PARTITION bill.usage_rest; CREATE TABLE bill.usage_q3 PARTITION OF bill.usage FOR VALUES FROM ('2024-07-01') TO ('2024-10-01'); INSERT INTO bill.usage SELECT * FROM bill.usage_rest WHERE day >= '2024-07-01'; DELETE FROM bill.usage_rest WHERE day >= '2024-07-01' ==> ALTER TABLE bill.usage ATTACH PARTITION bill.usage_rest DEFAULT
+ALTER TABLE bill.usage DETACH PARTITION bill.usage_rest; CREATE TABLE bill.usage_q3 PARTITION OF bill.usage FOR VALUES FROM ('2024-07-01') TO ('2024-10-01') ==> ALTER TABLE bill.usage ATTACH PARTITION bill.usage_rest DEFAULT
+ALTER TABLE evt.events ATTACH PARTITION evt.events_2024_05 FOR VALUES FROM ('2024-05-01') TO ('2024-06-01')
+ALTER TABLE evt.events_2024_05 ADD CONSTRAINT may_only CHECK (occurred_at >= '2024-05-01' AND occurred_at < '2024-06-01') ==> ALTER TABLE evt.events ATTACH PARTITION evt.events_2024_05 FOR VALUES FROM ('2024-05-01') TO ('2024-06-01')
+ALTER TABLE evt.events_2024_05 ADD CONSTRAINT may_only CHECK (occurred_at >= '2024-05-01' AND occurred_at < '2024-06-01') NOT VALID ==> ALTER TABLE evt.events ATTACH PARTITION evt.events_2024_05 FOR VALUES FROM ('2024-05-01') TO ('2024-06-01')
+ALTER TABLE evt.events_2024_05 ADD CONSTRAINT may_only CHECK (occurred_at >= '2024-05-01' AND occurred_at < '2024-06-01') NOT VALID; ALTER TABLE evt.events_2024_05 VALIDATE CONSTRAINT may_only ==> ALTER TABLE evt.events ATTACH PARTITION evt.events_2024_05 FOR VALUES FROM ('2024-05-01') TO ('2024-06-01')
+ALTER TABLE evt.events_2024_05 ADD PRIMARY KEY (event_id, occurred_at); ALTER TABLE evt.events_2024_05 ADD CONSTRAINT events_2024_05_tenant_fk FOREIGN KEY (tenant_id) REFERENCES tenants (tenant_id) ==> ALTER TABLE evt.events ATTACH PARTITION evt.events_2024_05 FOR VALUES FROM ('2024-05-01') TO ('2024-06-01')
+ALTER TABLE evt.events_2024_05 ADD CONSTRAINT events_2024_05_pkey PRIMARY KEY (event_id, occurred_at); CREATE INDEX ev05_tenant ON evt.events_2024_05 (tenant_id, occurred_at); CREATE INDEX ev05_actor ON evt.events_2024_05 (actor_id) ==> ALTER TABLE evt.events ATTACH PARTITION evt.events_2024_05 FOR VALUES FROM ('2024-05-01') TO ('2024-06-01')
+CREATE UNIQUE INDEX ev05_pk ON evt.events_2024_05 (event_id, occurred_at) ==> ALTER TABLE evt.events ATTACH PARTITION evt.events_2024_05 FOR VALUES FROM ('2024-05-01') TO ('2024-06-01')
+ALTER TABLE evt.events_2024_05 ADD CONSTRAINT bad_pk PRIMARY KEY (event_id) ==> ALTER TABLE evt.events ATTACH PARTITION evt.events_2024_05 FOR VALUES FROM ('2024-05-01') TO ('2024-06-01')
+ALTER TABLE evt.events_2024_05 ALTER COLUMN name DROP NOT NULL ==> ALTER TABLE evt.events ATTACH PARTITION evt.events_2024_05 FOR VALUES FROM ('2024-05-01') TO ('2024-06-01')
+ALTER TABLE evt.events_2024_05 DROP COLUMN ingested_at; ALTER TABLE evt.events_2024_05 ADD COLUMN ingested_at timestamp ==> ALTER TABLE evt.events ATTACH PARTITION evt.events_2024_05 FOR VALUES FROM ('2024-05-01') TO ('2024-06-01')
+ALTER TABLE evt.events ATTACH PARTITION evt.events_stray FOR VALUES FROM ('2024-06-01') TO ('2024-07-01')
+ALTER TABLE evt.events ATTACH PARTITION evt.events_stray FOR VALUES FROM ('2024-06-01') TO ('2024-08-01')
+DELETE FROM evt.events_stray WHERE occurred_at >= '2024-07-01' ==> ALTER TABLE evt.events ATTACH PARTITION evt.events_stray FOR VALUES FROM ('2024-06-01') TO ('2024-07-01')
+UPDATE evt.events_stray SET tenant_id = 5000 WHERE event_id = 30001 ==> ALTER TABLE evt.events ATTACH PARTITION evt.events_stray FOR VALUES FROM ('2024-06-01') TO ('2024-08-01')
+UPDATE evt.events_stray SET event_id = 30001, occurred_at = '2024-06-05' WHERE event_id IN (30001, 30002) ==> ALTER TABLE evt.events ATTACH PARTITION evt.events_stray FOR VALUES FROM ('2024-06-01') TO ('2024-08-01')
+ALTER TABLE evt.events ATTACH PARTITION evt.events_stray DEFAULT
+ALTER TABLE evt.events ATTACH PARTITION evt.events_narrow FOR VALUES FROM ('2024-09-01') TO ('2024-10-01')
+ALTER TABLE evt.events ATTACH PARTITION evt.events_wide FOR VALUES FROM ('2024-09-01') TO ('2024-10-01')
+ALTER TABLE evt.events_wide DROP COLUMN shard ==> ALTER TABLE evt.events ATTACH PARTITION evt.events_wide FOR VALUES FROM ('2024-09-01') TO ('2024-10-01')
+ALTER TABLE evt.events ATTACH PARTITION evt.events_typed FOR VALUES FROM ('2024-09-01') TO ('2024-10-01')
+ALTER TABLE evt.events_typed ALTER COLUMN name TYPE text ==> ALTER TABLE evt.events ATTACH PARTITION evt.events_typed FOR VALUES FROM ('2024-09-01') TO ('2024-10-01')
+ALTER TABLE evt.events ATTACH PARTITION evt.events_shuffled FOR VALUES FROM ('2024-08-01') TO ('2024-09-01')
+ALTER TABLE evt.events ATTACH PARTITION evt.events_shuffled FOR VALUES FROM ('2024-04-01') TO ('2024-09-01')
+ALTER TABLE evt.events ATTACH PARTITION cold.events_2022 FOR VALUES FROM ('2022-01-01') TO ('2023-01-01')
+ALTER TABLE cold.events_2022 SET SCHEMA evt ==> ALTER TABLE evt.events ATTACH PARTITION evt.events_2022 FOR VALUES FROM ('2022-01-01') TO ('2023-01-01')
+ALTER TABLE evt.events ATTACH PARTITION evt.events_2024_02 FOR VALUES FROM ('2025-02-01') TO ('2025-03-01')
+ALTER TABLE tenants ATTACH PARTITION evt.events_narrow FOR VALUES FROM (1) TO (2)
+ALTER TABLE evt.audit ATTACH PARTITION evt.audit_t7 FOR VALUES IN (7)
+ALTER TABLE evt.audit ATTACH PARTITION evt.audit_t7 FOR VALUES IN (2)
+ALTER TABLE evt.audit ATTACH PARTITION evt.audit_t7 FOR VALUES IN (8)
+INSERT INTO evt.audit (tenant_id, id, at, action) VALUES (7, 1, '2024-06-01', 'late') ==> ALTER TABLE evt.audit ATTACH PARTITION evt.audit_t7 FOR VALUES IN (7)
+ALTER TABLE evt.audit_other ADD CONSTRAINT other_not_7 CHECK (tenant_id <> 7) ==> ALTER TABLE evt.audit ATTACH PARTITION evt.audit_t7 FOR VALUES IN (7)
+DROP TABLE evt.audit_other ==> ALTER TABLE evt.audit ATTACH PARTITION evt.audit_t7 FOR VALUES IN (7)
+ALTER TABLE evt.events DETACH PARTITION evt.events_2024_04
+ALTER TABLE evt.events DETACH PARTITION evt.events_2024_01
+ALTER TABLE evt.event_notes DROP CONSTRAINT event_notes_event_fk ==> ALTER TABLE evt.events DETACH PARTITION evt.events_2024_01
+ALTER TABLE evt.event_notes DROP CONSTRAINT event_notes_event_fk; ALTER TABLE evt.events DETACH PARTITION evt.events_2024_01 ==> ALTER TABLE evt.events_2024_01 SET SCHEMA cold
+ALTER TABLE evt.event_notes DROP CONSTRAINT event_notes_event_fk; ALTER TABLE evt.events DETACH PARTITION evt.events_2024_01 ==> DROP TABLE evt.events_2024_01
+ALTER TABLE evt.events DETACH PARTITION evt.events_2024_05
+ALTER TABLE evt.events DETACH PARTITION evt.audit_t1
+ALTER TABLE evt.audit DETACH PARTITION evt.audit_t1
+ALTER TABLE evt.audit DETACH PARTITION evt.audit_t10
+ALTER TABLE evt.audit DETACH PARTITION evt.audit_t10_h1
+ALTER TABLE evt.audit_t10 DETACH PARTITION evt.audit_t10_h1
+ALTER TABLE evt.audit DETACH PARTITION evt.audit_other; ALTER TABLE evt.audit_other RENAME TO audit_legacy ==> CREATE TABLE evt.audit_other PARTITION OF evt.audit DEFAULT
+ALTER TABLE evt.audit DETACH PARTITION evt.audit_t1 CONCURRENTLY
+ALTER TABLE evt.sessions DETACH PARTITION evt.sessions_p2 CONCURRENTLY
+ALTER TABLE evt.events DETACH PARTITION evt.events_2024_03 FINALIZE
+ALTER TABLE evt.sessions DETACH PARTITION evt.sessions_p3
+ALTER TABLE bill.invoices DETACH PARTITION bill.invoices_0
+ALTER TABLE bill.usage DETACH PARTITION bill.usage_q1 ==> ALTER TABLE bill.usage_q1 ADD COLUMN archived boolean DEFAULT true
+ALTER TABLE bill.usage DETACH PARTITION bill.usage_q1; ALTER TABLE bill.usage ADD COLUMN unit varchar(8) ==> ALTER TABLE bill.usage ATTACH PARTITION bill.usage_q1 FOR VALUES FROM ('2024-01-01') TO ('2024-04-01')
+ALTER TABLE bill.usage DETACH PARTITION bill.usage_q1; ALTER TABLE bill.usage_q1 DROP CONSTRAINT usage_qty_ck ==> ALTER TABLE bill.usage ATTACH PARTITION bill.usage_q1 FOR VALUES FROM ('2024-01-01') TO ('2024-04-01')
+DROP TABLE evt.events_2024_04
+DROP TABLE evt.events_2024_01
+DROP TABLE evt.events
+DROP TABLE evt.events CASCADE
+DROP TABLE evt.audit
+DROP TABLE evt.audit_t10
+DROP TABLE bill.usage_rest
+DROP TABLE bill.usage CASCADE
+DROP TABLE bill.invoices
+DROP TABLE evt.sessions_p0, evt.sessions_p1
+DROP SCHEMA evt
+TRUNCATE evt.events_2024_04
+TRUNCATE evt.events
+TRUNCATE evt.events CASCADE
+TRUNCATE evt.events, evt.event_notes
+TRUNCATE evt.audit_t10
+TRUNCATE ONLY evt.audit
+TRUNCATE ONLY evt.audit_t1
+TRUNCATE bill.usage
+TRUNCATE bill.invoices_0
+ALTER TABLE evt.events ADD COLUMN source text NOT NULL DEFAULT 'web'
+ALTER TABLE evt.events ADD COLUMN trace uuid DEFAULT gen_random_uuid()
+ALTER TABLE evt.events ADD COLUMN seq bigserial
+ALTER TABLE evt.events ADD COLUMN seq bigint GENERATED BY DEFAULT AS IDENTITY
+ALTER TABLE evt.events ADD COLUMN day date GENERATED ALWAYS AS (occurred_at::date) STORED
+ALTER TABLE ONLY evt.events ADD COLUMN source text
+ALTER TABLE evt.events_2024_02 ADD COLUMN source text
+ALTER TABLE evt.events ADD COLUMN acct bigint REFERENCES accounts (account_id)
+ALTER TABLE evt.events ADD COLUMN IF NOT EXISTS amount numeric
+ALTER TABLE evt.events DROP COLUMN props
+ALTER TABLE evt.events DROP COLUMN name
+ALTER TABLE evt.events DROP COLUMN occurred_at
+ALTER TABLE evt.events DROP COLUMN tenant_id CASCADE
+ALTER TABLE evt.events DROP COLUMN event_id
+ALTER TABLE ONLY evt.events DROP COLUMN amount
+ALTER TABLE evt.events_2024_02 DROP COLUMN amount
+ALTER TABLE evt.events RENAME COLUMN amount TO value
+ALTER TABLE evt.events_2024_02 RENAME COLUMN amount TO value
+ALTER TABLE evt.events RENAME COLUMN occurred_at TO happened_at
+ALTER TABLE evt.events ALTER COLUMN amount TYPE numeric(14,2)
+ALTER TABLE evt.events ALTER COLUMN amount TYPE bigint
+ALTER TABLE evt.events ALTER COLUMN actor_id TYPE text
+ALTER TABLE evt.events ALTER COLUMN name TYPE varchar(200)
+ALTER TABLE evt.events ALTER COLUMN occurred_at TYPE timestamptz
+ALTER TABLE evt.events_2024_02 ALTER COLUMN amount TYPE bigint
+ALTER TABLE ONLY evt.events ALTER COLUMN amount TYPE bigint
+ALTER TABLE evt.events ALTER COLUMN tenant_id TYPE bigint
+ALTER TABLE evt.audit ALTER COLUMN tenant_id TYPE bigint
+ALTER TABLE evt.audit_t10 ALTER COLUMN at TYPE timestamptz
+ALTER TABLE evt.audit ALTER COLUMN at TYPE date
+ALTER TABLE bill.usage ALTER COLUMN metric TYPE varchar(60)
+ALTER TABLE bill.usage ALTER COLUMN qty TYPE numeric
+ALTER TABLE evt.sessions ALTER COLUMN ip TYPE text
+ALTER TABLE evt.sessions ALTER COLUMN session_id TYPE text
+ALTER TABLE evt.events ALTER COLUMN actor_id SET NOT NULL
+ALTER TABLE evt.events ALTER COLUMN amount SET NOT NULL
+ALTER TABLE evt.events ALTER COLUMN name DROP NOT NULL
+ALTER TABLE evt.events_2024_02 ALTER COLUMN name DROP NOT NULL
+ALTER TABLE ONLY evt.events ALTER COLUMN amount SET NOT NULL
+ALTER TABLE evt.events_2024_02 ALTER COLUMN amount SET NOT NULL
+ALTER TABLE ONLY evt.events ALTER COLUMN name DROP NOT NULL
+ALTER TABLE evt.events ALTER COLUMN amount SET DEFAULT 0
+ALTER TABLE ONLY evt.events ALTER COLUMN amount SET DEFAULT 0
+ALTER TABLE evt.events_2024_04 ALTER COLUMN amount SET DEFAULT 1
+ALTER TABLE evt.events ALTER COLUMN props SET STORAGE EXTERNAL
+ALTER TABLE evt.events ALTER COLUMN name SET STATISTICS 500
+ALTER TABLE evt.events ADD CONSTRAINT amount_ck CHECK (amount >= 0)
+ALTER TABLE evt.events ADD CONSTRAINT amount_ck CHECK (amount < 500)
+ALTER TABLE evt.events ADD CONSTRAINT amount_ck CHECK (amount >= 0) NOT VALID
+ALTER TABLE evt.events ADD CONSTRAINT amount_ck CHECK (amount >= 0) NOT VALID ==> ALTER TABLE evt.events VALIDATE CONSTRAINT amount_ck
+ALTER TABLE evt.events ADD CONSTRAINT amount_ck CHECK (amount >= 0) NO INHERIT
+ALTER TABLE ONLY evt.events ADD CONSTRAINT amount_ck CHECK (amount >= 0)
+ALTER TABLE evt.events_2024_03 ADD CONSTRAINT amount_ck CHECK (amount >= 0) ==> ALTER TABLE evt.events ADD CONSTRAINT amount_ck CHECK (amount >= 0)
+ALTER TABLE evt.events_2024_03 ADD CONSTRAINT amount_ck CHECK (amount > -1) ==> ALTER TABLE evt.events ADD CONSTRAINT amount_ck CHECK (amount >= 0)
+ALTER TABLE bill.usage DROP CONSTRAINT usage_qty_ck
+ALTER TABLE bill.usage_q1 DROP CONSTRAINT usage_qty_ck
+ALTER TABLE ONLY bill.usage DROP CONSTRAINT usage_qty_ck
+ALTER TABLE bill.usage RENAME CONSTRAINT usage_qty_ck TO usage_qty_nonneg
+ALTER TABLE evt.events ADD CONSTRAINT events_id_uq UNIQUE (event_id)
+ALTER TABLE evt.events ADD CONSTRAINT events_id_uq UNIQUE (tenant_id, event_id, occurred_at)
+ALTER TABLE evt.events DROP CONSTRAINT events_pkey
+ALTER TABLE evt.events DROP CONSTRAINT events_pkey CASCADE
+ALTER TABLE evt.events_2024_02 DROP CONSTRAINT events_2024_02_pkey
+ALTER TABLE evt.events_2024_02 ADD CONSTRAINT ev02_event_uq UNIQUE (event_id)
+ALTER TABLE ONLY evt.sessions DROP CONSTRAINT sessions_pkey
+ALTER TABLE evt.sessions DROP CONSTRAINT sessions_pkey ==> ALTER TABLE evt.sessions ADD PRIMARY KEY (tenant_id, session_id)
+ALTER TABLE evt.sessions ADD CONSTRAINT sessions_tenant_uq UNIQUE (tenant_id, started_at)
+ALTER TABLE bill.usage ADD PRIMARY KEY (tenant_id, day, metric)
+DELETE FROM bill.usage WHERE day IS NULL OR tenant_id IS NULL ==> ALTER TABLE bill.usage ADD CONSTRAINT usage_pk PRIMARY KEY (tenant_id, day, metric)
+ALTER TABLE bill.usage ADD CONSTRAINT usage_uq UNIQUE USING INDEX usage_key
+ALTER TABLE bill.usage_q1 ADD CONSTRAINT usage_q1_excl EXCLUDE USING btree (tenant_id WITH =, day WITH =, metric WITH =)
+ALTER TABLE evt.events ADD CONSTRAINT events_excl EXCLUDE USING btree (event_id WITH =)
+ALTER TABLE evt.sessions ADD CONSTRAINT sessions_account_fk FOREIGN KEY (account_id) REFERENCES accounts (account_id)
+ALTER TABLE evt.sessions ADD CONSTRAINT sessions_account_fk FOREIGN KEY (account_id) REFERENCES accounts (account_id) NOT VALID
+ALTER TABLE evt.sessions_p0 ADD CONSTRAINT sessions_p0_account_fk FOREIGN KEY (account_id) REFERENCES accounts (account_id) NOT VALID ==> ALTER TABLE evt.sessions_p0 VALIDATE CONSTRAINT sessions_p0_account_fk
+ALTER TABLE evt.sessions_p0 ADD CONSTRAINT sessions_p0_account_fk FOREIGN KEY (account_id) REFERENCES accounts (account_id) ==> ALTER TABLE evt.sessions ADD CONSTRAINT sessions_account_fk FOREIGN KEY (account_id) REFERENCES accounts (account_id)
+ALTER TABLE ONLY evt.sessions ADD CONSTRAINT sessions_account_fk FOREIGN KEY (account_id) REFERENCES accounts (account_id)
+ALTER TABLE evt.sessions ADD CONSTRAINT sessions_tenant_account_fk FOREIGN KEY (tenant_id, account_id) REFERENCES accounts (tenant_id, account_id)
+ALTER TABLE evt.events DROP CONSTRAINT events_tenant_fk
+ALTER TABLE evt.events_2024_02 DROP CONSTRAINT events_tenant_fk
+ALTER TABLE bill.invoice_lines ADD CONSTRAINT lines_tenant_fk FOREIGN KEY (tenant_id) REFERENCES tenants
+ALTER TABLE bill.invoice_lines DROP CONSTRAINT invoice_lines_invoice_fk ==> ALTER TABLE bill.invoice_lines ADD CONSTRAINT invoice_lines_invoice_fk FOREIGN KEY (invoice_id, tenant_id) REFERENCES bill.invoices (invoice_id, tenant_id) NOT VALID
+ALTER TABLE bill.invoice_lines ADD CONSTRAINT lines_part_fk FOREIGN KEY (invoice_id, tenant_id) REFERENCES bill.invoices_0 (invoice_id, tenant_id)
+ALTER TABLE bill.invoice_lines ADD CONSTRAINT lines_inv_fk FOREIGN KEY (invoice_id) REFERENCES bill.invoices (invoice_id)
+ALTER TABLE bill.invoices ADD CONSTRAINT invoices_tenant_fk FOREIGN KEY (tenant_id) REFERENCES tenants (tenant_id) ON DELETE CASCADE ==> DELETE FROM tenants WHERE tenant_id = 39
+ALTER TABLE accounts ADD CONSTRAINT accounts_session_fk FOREIGN KEY (email) REFERENCES evt.sessions (session_id)
+CREATE TABLE evt.session_tags (session_id uuid REFERENCES evt.sessions (session_id) ON DELETE CASCADE, tag text, PRIMARY KEY (session_id, tag))
+CREATE TABLE evt.session_pages (session_id uuid NOT NULL REFERENCES evt.sessions, page text, at timestamp NOT NULL) PARTITION BY RANGE (at)
+CREATE TABLE evt.clicks (id bigint PRIMARY KEY, at timestamp NOT NULL) PARTITION BY RANGE (at)
+CREATE TABLE evt.clicks (id bigint, at timestamp NOT NULL, PRIMARY KEY (id, at)) PARTITION BY RANGE (at)
+CREATE TABLE evt.clicks (id bigint, at timestamp NOT NULL) PARTITION BY RANGE (date_trunc('day', at))
+CREATE TABLE evt.clicks (id bigint, at timestamp NOT NULL, PRIMARY KEY (id, at)) PARTITION BY RANGE (evt.day_of(at))
+CREATE TABLE evt.clicks (id bigint, at timestamptz NOT NULL) PARTITION BY RANGE ((at::date))
+CREATE TABLE evt.clicks (id bigint, a int, b int) PARTITION BY LIST (a, b)
+CREATE TABLE evt.clicks (id bigint, a int, b int) PARTITION BY HASH (a, b)
+CREATE TABLE evt.clicks (id bigint, at timestamp) PARTITION BY RANGE (clicked_at)
+CREATE UNLOGGED TABLE evt.scratch PARTITION OF evt.events FOR VALUES FROM ('2024-12-01') TO ('2025-01-01')
+CREATE TEMP TABLE scratch PARTITION OF evt.events FOR VALUES FROM ('2024-12-01') TO ('2025-01-01')
+CREATE TABLE evt.events_copy (LIKE evt.events INCLUDING ALL)
+CREATE TABLE evt.events_copy (LIKE evt.events INCLUDING ALL) PARTITION BY RANGE (occurred_at) ==> ALTER TABLE evt.events_copy ATTACH PARTITION evt.events_2024_05 FOR VALUES FROM ('2024-05-01') TO ('2024-06-01')
+CREATE TABLE evt.child () INHERITS (evt.events)
+ALTER TABLE evt.events_narrow INHERIT evt.events
+ALTER TABLE evt.events_2024_02 NO INHERIT evt.events
+CREATE INDEX events_name_idx ON evt.events (name)
+CREATE INDEX events_props_gin ON evt.events USING gin (props jsonb_path_ops)
+CREATE INDEX events_day_idx ON evt.events (evt.day_of(occurred_at), tenant_id)
+CREATE INDEX CONCURRENTLY events_name_idx ON evt.events (name)
+CREATE INDEX CONCURRENTLY events_2024_02_actor_idx ON evt.events_2024_02 (actor_id)
+CREATE INDEX CONCURRENTLY events_name_idx ON ONLY evt.events (name)
+CREATE INDEX events_name_idx ON ONLY evt.events (name)
+CREATE INDEX events_2024_02_actor_idx ON evt.events_2024_02 (actor_id) ==> ALTER INDEX evt.events_actor_idx ATTACH PARTITION evt.events_2024_02_actor_idx
+CREATE INDEX ev02_a ON evt.events_2024_02 (actor_id); CREATE INDEX ev03_a ON evt.events_2024_03 (actor_id); CREATE INDEX ev04_a ON evt.events_2024_04 (actor_id); ALTER INDEX evt.events_actor_idx ATTACH PARTITION evt.ev02_a; ALTER INDEX evt.events_actor_idx ATTACH PARTITION evt.ev03_a ==> ALTER INDEX evt.events_actor_idx ATTACH PARTITION evt.ev04_a
+CREATE INDEX ev02_a ON evt.events_2024_02 (actor_id DESC) ==> ALTER INDEX evt.events_actor_idx ATTACH PARTITION evt.ev02_a
+CREATE INDEX ev02_a ON evt.events_2024_02 (actor_id) WHERE actor_id IS NOT NULL ==> ALTER INDEX evt.events_actor_idx ATTACH PARTITION evt.ev02_a
+CREATE INDEX ev01_a2 ON evt.events_2024_01 (actor_id) ==> ALTER INDEX evt.events_actor_idx ATTACH PARTITION evt.ev01_a2
+CREATE INDEX t_a ON tenants (seats) ==> ALTER INDEX evt.events_actor_idx ATTACH PARTITION t_a
+ALTER INDEX evt.events_actor_idx ATTACH PARTITION evt.events_2024_01_actor_idx
+CREATE INDEX events_actor_idx2 ON evt.events (actor_id)
+CREATE UNIQUE INDEX events_uq ON evt.events (tenant_id, event_id)
+CREATE UNIQUE INDEX events_uq ON evt.events (tenant_id, event_id, occurred_at)
+CREATE UNIQUE INDEX audit_day_uq ON evt.audit (tenant_id, id, (at::date))
+CREATE UNIQUE INDEX ev02_uq ON evt.events_2024_02 (tenant_id, name)
+DROP INDEX evt.events_tenant_idx
+DROP INDEX evt.events_2024_01_tenant_id_occurred_at_idx
+DROP INDEX CONCURRENTLY evt.events_tenant_idx
+DROP INDEX evt.events_2024_01_actor_idx
+DROP INDEX evt.events_actor_idx
+DROP INDEX evt.events_pkey
+DROP INDEX bill.usage_key ==> INSERT INTO bill.usage (tenant_id, day, metric, qty) VALUES (1, '2024-01-02', 'm0', 5)
+ALTER INDEX evt.events_tenant_idx RENAME TO events_tenant_time_idx
+ALTER INDEX evt.audit_action_idx SET (fillfactor = 80)
+ALTER INDEX evt.audit_t1_action_idx SET (fillfactor = 80)
+REINDEX INDEX evt.events_tenant_idx
+REINDEX TABLE CONCURRENTLY evt.events_2024_02
+CLUSTER evt.events_2024_03 USING events_2024_03_tenant_id_occurred_at_idx
+CLUSTER evt.events USING events_tenant_idx
+ALTER TABLE evt.events CLUSTER ON events_tenant_idx
+ALTER TABLE evt.events SET (fillfactor = 90)
+ALTER TABLE evt.events_2024_04 SET (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.02)
+ALTER TABLE evt.events SET UNLOGGED
+ALTER TABLE evt.events_2024_03 SET UNLOGGED
+ALTER TABLE evt.events SET SCHEMA cold
+ALTER TABLE evt.events RENAME TO events_v1; ALTER TABLE evt.events_v1 DETACH PARTITION evt.events_2024_04 ==> CREATE TABLE evt.events (LIKE evt.events_v1 INCLUDING DEFAULTS) PARTITION BY LIST (tenant_id)
+CREATE TRIGGER events_after AFTER INSERT OR UPDATE ON evt.events FOR EACH ROW EXECUTE FUNCTION evt.noop()
+CREATE TRIGGER events_stmt AFTER INSERT ON evt.events REFERENCING NEW TABLE AS fresh FOR EACH STATEMENT EXECUTE FUNCTION evt.noop()
+CREATE TRIGGER events_tr AFTER INSERT ON evt.events REFERENCING NEW TABLE AS fresh FOR EACH ROW EXECUTE FUNCTION evt.noop()
+CREATE TRIGGER ev02_tr AFTER INSERT ON evt.events_2024_02 REFERENCING NEW TABLE AS fresh FOR EACH ROW EXECUTE FUNCTION evt.noop()
+CREATE CONSTRAINT TRIGGER events_ct AFTER INSERT ON evt.events FOR EACH ROW EXECUTE FUNCTION evt.noop()
+DROP TRIGGER events_stamp ON evt.events
+DROP TRIGGER events_stamp ON evt.events_2024_02
+ALTER TABLE evt.events DISABLE TRIGGER events_stamp
+ALTER TABLE evt.events_2024_04 DISABLE TRIGGER events_stamp
+ALTER TRIGGER events_stamp ON evt.events RENAME TO events_ingest_stamp
+ALTER TRIGGER events_stamp ON evt.events_2024_03 RENAME TO events_ingest_stamp
+CREATE RULE no_del AS ON DELETE TO evt.events DO INSTEAD NOTHING
+INSERT INTO evt.events (event_id, tenant_id, occurred_at, name) VALUES (80001, 3, '2024-02-14 10:00', 'signup')
+INSERT INTO evt.events (event_id, tenant_id, occurred_at, name) VALUES (80001, 3, '2024-09-14 10:00', 'signup')
+INSERT INTO evt.events (event_id, tenant_id, occurred_at, name) VALUES (80001, 99999, '2024-02-14', 'signup')
+INSERT INTO evt.events_2024_02 (event_id, tenant_id, occurred_at, name) VALUES (80001, 3, '2024-03-14', 'signup')
+INSERT INTO evt.audit (tenant_id, id, at, action) SELECT 10, 70000 + g, '2024-06-29'::timestamp + g * interval '1 hour', 'bulk' FROM generate_series(1, 100) g
+INSERT INTO evt.metrics (host, region, ts, val) VALUES ('h', 'ap', '2024-03-01', 1)
+INSERT INTO bill.usage (tenant_id, day, metric, qty) VALUES (1, '2024-01-02', 'm0', 5) ON CONFLICT (tenant_id, day, metric) DO UPDATE SET qty = EXCLUDED.qty + 1
+INSERT INTO bill.usage (tenant_id, day, metric, qty) VALUES (1, '2024-01-02', 'm0', 5) ON CONFLICT (tenant_id, metric) DO NOTHING
+INSERT INTO bill.usage (tenant_id, day, qty) VALUES (1, NULL, -5)
+UPDATE evt.events SET occurred_at = occurred_at + interval '1 month' WHERE event_id = 1500
+UPDATE evt.events SET occurred_at = occurred_at + interval '1 month' WHERE event_id = 5
+UPDATE evt.events SET occurred_at = '2024-12-24' WHERE event_id = 3000
+UPDATE evt.events SET props = props || '{"v": 2}' WHERE occurred_at >= '2024-02-01' AND occurred_at < '2024-03-01'
+UPDATE evt.events_2024_03 SET occurred_at = '2024-04-02' WHERE event_id = 2000
+UPDATE evt.audit SET tenant_id = 2 WHERE tenant_id = 1 AND id < 200
+UPDATE bill.invoices SET tenant_id = 41 WHERE invoice_id = 7
+DELETE FROM evt.events WHERE occurred_at < '2024-02-01' AND event_id > 1100
+DELETE FROM evt.events WHERE event_id = 10
+DELETE FROM bill.invoices WHERE tenant_id = 3
+DELETE FROM evt.audit_t10 WHERE at < '2024-06-01' RETURNING id
+SELECT count(*) FROM evt.events WHERE occurred_at >= '2024-03-10' AND occurred_at < '2024-03-20' AND tenant_id = 4
+SELECT * FROM evt.audit WHERE tenant_id IN (1, 10) AND at >= '2024-08-01'
+SELECT session_id FROM evt.sessions WHERE session_id = 'c4ca4238-a0b9-2382-0dcc-509a6f75849b' FOR UPDATE
+WITH moved AS (DELETE FROM evt.audit_other WHERE tenant_id = 5 RETURNING *) INSERT INTO evt.audit_t1 SELECT * FROM moved
+VACUUM evt.events_2024_02
+ANALYZE evt.audit
+LOCK TABLE evt.audit IN SHARE UPDATE EXCLUSIVE MODE
+ALTER TABLE evt.events REPLICA IDENTITY FULL
+CREATE PUBLICATION evt_pub FOR TABLE evt.events, evt.audit_t1 WITH (publish_via_partition_root = true)
+COMMENT ON TABLE evt.events_2024_01 IS 'closed month'
+ALTER TABLE evt.events ENABLE ROW LEVEL SECURITY; CREATE POLICY tenant_only ON evt.events USING (tenant_id = current_setting('app.tenant')::int) ==> ALTER TABLE evt.events_2024_02 ENABLE ROW LEVEL SECURITY
+CREATE STATISTICS evt.events_stx (dependencies) ON tenant_id, name FROM evt.events ==> ANALYZE evt.events
+ALTER TYPE evt.severity ADD VALUE 'fatal'
+ALTER TYPE evt.severity RENAME VALUE 'warn' TO 'warning'
+-- base a warehouse and its views
+CREATE SCHEMA wh;
+CREATE SCHEMA rpt;
+CREATE SCHEMA util;
+CREATE TYPE wh.order_status AS ENUM ('new', 'paid', 'packed', 'shipped', 'returned');
+CREATE TYPE wh.dimensions AS (length_cm numeric(6,1), width_cm numeric(6,1), height_cm numeric(6,1));
+CREATE TYPE wh.address AS (line1 text, city varchar(60), zip varchar(10), country char(2));
+CREATE DOMAIN wh.sku AS varchar(20) CONSTRAINT sku_format CHECK (VALUE ~ '^[A-Z]{2}-[0-9]+$');
+CREATE DOMAIN wh.qty AS integer DEFAULT 0 CONSTRAINT qty_nonneg CHECK (VALUE >= 0);
+CREATE DOMAIN wh.price AS numeric(12,2);
+CREATE DOMAIN wh.retail_price AS wh.price CONSTRAINT retail_max CHECK (VALUE < 1000000);
+CREATE FUNCTION util.fn_net(gross numeric, vat numeric) RETURNS numeric LANGUAGE sql IMMUTABLE AS $$ SELECT round(gross / (1 + vat / 100), 2) $$;
+CREATE FUNCTION util.fn_vol(d wh.dimensions) RETURNS numeric LANGUAGE sql IMMUTABLE AS $$ SELECT (d).length_cm * (d).width_cm * (d).height_cm $$;
+CREATE FUNCTION util.fn_rank(s wh.order_status) RETURNS int LANGUAGE sql IMMUTABLE AS $$ SELECT CASE s WHEN 'new' THEN 1 WHEN 'paid' THEN 2 ELSE 3 END $$;
+CREATE FUNCTION util.fn_touch() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.changed_at := localtimestamp; RETURN NEW; END $$;
+CREATE FUNCTION util.fn_norm(t text) RETURNS text LANGUAGE plpgsql IMMUTABLE AS $$ BEGIN RETURN lower(trim(t)); END $$;
+CREATE SEQUENCE wh.doc_no_seq START WITH 1000;
+CREATE TABLE wh.suppliers (supplier_id int PRIMARY KEY, name varchar(80) NOT NULL, country char(2) NOT NULL DEFAULT 'DE', rating numeric(3,1));
+CREATE TABLE wh.customers (customer_id bigserial PRIMARY KEY, email text NOT NULL, full_name varchar(100), tier char(1) NOT NULL DEFAULT 'C' CONSTRAINT customers_tier_ck CHECK (tier IN ('A', 'B', 'C')), addr wh.address, birth date, credit wh.price, phone text, created_at timestamp NOT NULL DEFAULT localtimestamp, CONSTRAINT customers_email_uq UNIQUE (email));
+CREATE TABLE wh.products (product_id int PRIMARY KEY, sku wh.sku NOT NULL CONSTRAINT products_sku_uq UNIQUE, title varchar(120) NOT NULL, dims wh.dimensions, list_price wh.retail_price NOT NULL, vat numeric(5,2) NOT NULL DEFAULT 19, net_price numeric GENERATED ALWAYS AS (util.fn_net(list_price, vat)) STORED, title_lc text GENERATED ALWAYS AS (lower(title)) STORED, tags text[], active boolean NOT NULL DEFAULT true, supplier_id int CONSTRAINT products_supplier_fk REFERENCES wh.suppliers (supplier_id), changed_at timestamp);
+CREATE TABLE wh.warehouses (warehouse_id smallint PRIMARY KEY, code varchar(8) NOT NULL UNIQUE, addr wh.address);
+CREATE TABLE wh.stock (product_id int NOT NULL REFERENCES wh.products (product_id), warehouse_id smallint NOT NULL REFERENCES wh.warehouses (warehouse_id), on_hand wh.qty NOT NULL, reserved wh.qty NOT NULL, available int GENERATED ALWAYS AS (on_hand - reserved) STORED, PRIMARY KEY (product_id, warehouse_id), CONSTRAINT stock_reserved_ck CHECK (reserved <= on_hand));
+CREATE TABLE wh.orders (order_id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, doc_no bigint NOT NULL DEFAULT nextval('wh.doc_no_seq'), customer_id bigint NOT NULL CONSTRAINT orders_customer_fk REFERENCES wh.customers (customer_id), status wh.order_status NOT NULL DEFAULT 'new', placed_at timestamp NOT NULL, ship_to wh.address, note text, total numeric(12,2), history wh.order_status[], CONSTRAINT orders_total_ck CHECK (total >= 0));
+CREATE TABLE wh.order_items (order_id bigint NOT NULL CONSTRAINT items_order_fk REFERENCES wh.orders (order_id) ON DELETE CASCADE, line smallint NOT NULL, product_id int NOT NULL CONSTRAINT items_product_fk REFERENCES wh.products (product_id), qty wh.qty NOT NULL, unit_price wh.price NOT NULL, PRIMARY KEY (order_id, line));
+CREATE TABLE wh.price_log (product_id int, old_price numeric(12,2), new_price numeric(12,2), logged_at timestamp DEFAULT localtimestamp);
+CREATE TABLE wh.returns (return_id serial PRIMARY KEY, order_id bigint REFERENCES wh.orders (order_id), reason varchar(40), parcel wh.dimensions, state text);
+CREATE INDEX orders_open_ix ON wh.orders (placed_at) WHERE status = 'new';
+CREATE INDEX orders_rank_ix ON wh.orders (util.fn_rank(status));
+CREATE INDEX products_vol_ix ON wh.products (util.fn_vol(dims));
+CREATE INDEX customers_norm_ix ON wh.customers (util.fn_norm(full_name::text));
+CREATE INDEX customers_city_ix ON wh.customers (((addr).city));
+CREATE STATISTICS wh.orders_stx (dependencies, ndistinct) ON customer_id, status FROM wh.orders;
+INSERT INTO wh.suppliers (supplier_id, name, rating) SELECT g, 'Supplier ' || g, 1 + g % 5 FROM generate_series(1, 1100) g;
+INSERT INTO wh.customers (email, full_name, tier, addr, birth, credit, phone) SELECT 'c' || g || '@shop.test', 'Customer ' || g, (ARRAY['A', 'B', 'C'])[1 + g % 3], ROW('Street ' || g, 'City' || (g % 60), '1' || g, 'DE')::wh.address, '1970-01-01'::date + g, g % 500, CASE WHEN g % 2 = 0 THEN '0' || g END FROM generate_series(1, 1800) g;
+INSERT INTO wh.products (product_id, sku, title, dims, list_price, tags, active, supplier_id) SELECT g, 'AB-' || g, 'Product ' || g, ROW(10 + g % 50, 20, 5.5)::wh.dimensions, 10 + g, ARRAY['t' || (g % 9)], g % 10 > 0, CASE WHEN g % 7 > 0 THEN 1 + g % 1100 END FROM generate_series(1, 2000) g;
+INSERT INTO wh.warehouses (warehouse_id, code, addr) SELECT g, 'W' || g, ROW('Dock', 'Hamburg', '20095', 'DE')::wh.address FROM generate_series(1, 1010) g;
+INSERT INTO wh.stock (product_id, warehouse_id, on_hand, reserved) SELECT 1 + g % 2000, 1 + g / 2000, 50 + g % 100, g % 40 FROM generate_series(0, 3999) g;
+INSERT INTO wh.orders (customer_id, status, placed_at, ship_to, note, total, history) SELECT 1 + g % 1800, (ARRAY['new', 'paid', 'packed', 'shipped', 'returned'])[1 + g % 5]::wh.order_status, '2024-01-01'::timestamp + g * interval '1 hour', ROW('Lane ' || g, 'Berlin', '10115', 'DE')::wh.address, CASE WHEN g % 4 = 0 THEN 'gift' END, g % 900, ARRAY['new', 'paid']::wh.order_status[] FROM generate_series(1, 3000) g;
+INSERT INTO wh.order_items (order_id, line, product_id, qty, unit_price) SELECT 1 + g % 3000, 1 + g / 3000, 1 + g % 1900, 1 + g % 3, 9.99 FROM generate_series(0, 5999) g;
+INSERT INTO wh.price_log (product_id, old_price, new_price) SELECT 1 + g % 2000, 10, 11 FROM generate_series(1, 1500) g;
+INSERT INTO wh.returns (order_id, reason, parcel, state) SELECT g, (ARRAY['damaged', 'late', 'wrong'])[1 + g % 3], ROW(10, 10, 10)::wh.dimensions, (ARRAY['open', 'closed'])[1 + g % 2] FROM generate_series(1, 1200) g;
+CREATE FUNCTION util.fn_order_total(oid bigint) RETURNS numeric LANGUAGE sql STABLE RETURN (SELECT sum(i.qty * i.unit_price) FROM wh.order_items i WHERE i.order_id = oid);
+CREATE FUNCTION util.fn_customer_orders(cid bigint) RETURNS SETOF wh.orders LANGUAGE sql STABLE AS $$ SELECT * FROM wh.orders WHERE customer_id = cid $$;
+CREATE FUNCTION util.fn_supplier_count(c char) RETURNS bigint LANGUAGE plpgsql STABLE AS $$ DECLARE n bigint; BEGIN SELECT count(*) INTO n FROM wh.suppliers WHERE country = c; RETURN n; END $$;
+CREATE PROCEDURE util.pr_close_returns(p_reason text) LANGUAGE plpgsql AS $$ BEGIN UPDATE wh.returns SET state = 'closed' WHERE reason = p_reason; END $$;
+CREATE VIEW rpt.v_orders AS SELECT o.order_id, o.status, o.placed_at, o.total, c.customer_id, c.full_name, c.tier FROM wh.orders o JOIN wh.customers c ON c.customer_id = o.customer_id;
+CREATE VIEW rpt.v_open_orders AS SELECT * FROM rpt.v_orders WHERE status IN ('new', 'paid');
+CREATE VIEW rpt.v_order_days AS SELECT placed_at::date AS day, count(*) AS n, sum(total) AS total FROM rpt.v_orders GROUP BY 1;
+CREATE VIEW rpt.v_products AS SELECT product_id, sku, title, list_price, vat, active FROM wh.products WHERE active WITH CASCADED CHECK OPTION;
+CREATE VIEW rpt.v_catalog WITH (security_barrier = true) AS SELECT product_id, sku, title, list_price FROM rpt.v_products;
+CREATE VIEW rpt.v_supplier_count AS SELECT util.fn_supplier_count('DE') AS n;
+CREATE MATERIALIZED VIEW rpt.mv_sales AS SELECT i.product_id, p.title, sum(i.qty) AS units, sum(i.qty * i.unit_price) AS revenue FROM wh.order_items i JOIN wh.products p ON p.product_id = i.product_id GROUP BY i.product_id, p.title;
+CREATE UNIQUE INDEX mv_sales_pk ON rpt.mv_sales (product_id);
+CREATE MATERIALIZED VIEW rpt.mv_top AS SELECT product_id, revenue FROM rpt.mv_sales WHERE units > 3;
+CREATE MATERIALIZED VIEW rpt.mv_stock AS SELECT warehouse_id, sum(available) AS available FROM wh.stock GROUP BY warehouse_id WITH NO DATA;
+CREATE RULE v_open_orders_upd AS ON UPDATE TO rpt.v_open_orders DO INSTEAD UPDATE wh.orders SET status = NEW.status WHERE order_id = OLD.order_id;
+CREATE RULE products_price_log AS ON UPDATE TO wh.products WHERE NEW.list_price <> OLD.list_price DO ALSO INSERT INTO wh.price_log (product_id, old_price, new_price) VALUES (OLD.product_id, OLD.list_price, NEW.list_price);
+CREATE RULE returns_keep AS ON DELETE TO wh.returns DO INSTEAD NOTHING;
+CREATE TRIGGER products_touch BEFORE UPDATE ON wh.products FOR EACH ROW EXECUTE FUNCTION util.fn_touch();
+ALTER TABLE wh.customers ENABLE ROW LEVEL SECURITY;
+CREATE POLICY customers_visible ON wh.customers FOR SELECT USING (tier <> 'X');
+CREATE POLICY orders_own ON wh.orders USING (customer_id IN (SELECT customer_id FROM wh.customers WHERE tier = 'A'));
+CREATE PUBLICATION stock_pub FOR TABLE wh.stock, wh.products;
+GRANT SELECT ON rpt.v_catalog, rpt.mv_sales TO PUBLIC;
+-- cases
+ALTER TABLE wh.orders ALTER COLUMN total TYPE numeric(14,2)
+ALTER TABLE wh.orders ALTER COLUMN note TYPE varchar(500)
+ALTER TABLE wh.orders ALTER COLUMN doc_no TYPE text
+ALTER TABLE wh.orders ALTER COLUMN doc_no DROP DEFAULT ==> ALTER TABLE wh.orders ALTER COLUMN doc_no TYPE text
+ALTER TABLE wh.orders ALTER COLUMN order_id TYPE int
+ALTER TABLE wh.orders ALTER COLUMN customer_id TYPE int
+ALTER TABLE wh.orders ALTER COLUMN placed_at TYPE timestamptz
+DROP VIEW rpt.v_orders CASCADE ==> ALTER TABLE wh.orders ALTER COLUMN placed_at TYPE timestamptz
+DROP VIEW rpt.v_order_days; DROP VIEW rpt.v_open_orders; DROP VIEW rpt.v_orders; ALTER TABLE wh.orders ALTER COLUMN total TYPE numeric(14,2); CREATE VIEW rpt.v_orders AS SELECT o.order_id, o.status, o.placed_at, o.total, c.customer_id, c.full_name, c.tier FROM wh.orders o JOIN wh.customers c ON c.customer_id = o.customer_id ==> CREATE VIEW rpt.v_order_days AS SELECT placed_at::date AS day, count(*) AS n, sum(total) AS total FROM rpt.v_orders GROUP BY 1
+ALTER TABLE wh.orders ALTER COLUMN status TYPE text
+ALTER TABLE wh.orders ALTER COLUMN status DROP DEFAULT; DROP VIEW rpt.v_orders CASCADE; DROP INDEX wh.orders_open_ix, wh.orders_rank_ix ==> ALTER TABLE wh.orders ALTER COLUMN status TYPE text USING status::text
+ALTER TABLE wh.orders ALTER COLUMN history TYPE text[] USING history::text[]
+ALTER TABLE wh.orders ALTER COLUMN history TYPE text
+ALTER TABLE wh.orders ALTER COLUMN ship_to TYPE jsonb USING to_jsonb(ship_to)
+ALTER TABLE wh.orders DROP COLUMN note
+ALTER TABLE wh.orders DROP COLUMN total
+ALTER TABLE wh.orders DROP COLUMN total CASCADE
+ALTER TABLE wh.orders DROP COLUMN total CASCADE ==> SELECT * FROM rpt.v_open_orders
+ALTER TABLE wh.orders DROP COLUMN customer_id
+ALTER TABLE wh.orders DROP COLUMN customer_id CASCADE
+ALTER TABLE wh.orders DROP COLUMN status
+ALTER TABLE wh.orders DROP COLUMN doc_no ==> DROP SEQUENCE wh.doc_no_seq
+ALTER TABLE wh.orders RENAME COLUMN total TO grand_total
+ALTER TABLE wh.orders RENAME COLUMN total TO grand_total ==> SELECT day, total FROM rpt.v_order_days ORDER BY day LIMIT 3
+ALTER TABLE wh.orders RENAME TO sales_orders ==> SELECT util.fn_order_total(17)
+ALTER TABLE wh.order_items RENAME TO order_lines ==> SELECT util.fn_order_total(17)
+ALTER TABLE wh.order_items RENAME COLUMN qty TO quantity
+ALTER TABLE wh.suppliers RENAME TO vendors ==> SELECT * FROM rpt.v_supplier_count
+ALTER TABLE wh.suppliers RENAME COLUMN country TO land ==> SELECT n FROM rpt.v_supplier_count
+ALTER TABLE wh.suppliers DROP COLUMN country
+ALTER TABLE wh.suppliers DROP COLUMN country ==> SELECT util.fn_supplier_count('DE')
+ALTER TABLE wh.order_items DROP COLUMN unit_price
+DROP FUNCTION util.fn_order_total(bigint) ==> ALTER TABLE wh.order_items DROP COLUMN unit_price
+DROP FUNCTION util.fn_order_total; DROP MATERIALIZED VIEW rpt.mv_sales CASCADE ==> ALTER TABLE wh.order_items DROP COLUMN unit_price
+ALTER TABLE wh.order_items ALTER COLUMN line TYPE int
+DROP MATERIALIZED VIEW rpt.mv_top; DROP MATERIALIZED VIEW rpt.mv_sales; DROP FUNCTION util.fn_order_total ==> ALTER TABLE wh.order_items ALTER COLUMN qty TYPE int
+DROP TABLE wh.order_items
+DROP TABLE wh.order_items CASCADE
+DROP TABLE wh.orders
+DROP TABLE wh.suppliers
+DROP TABLE wh.suppliers CASCADE
+DROP TABLE wh.price_log
+DROP TABLE wh.price_log ==> UPDATE wh.products SET list_price = list_price + 1 WHERE product_id = 4
+DROP RULE products_price_log ON wh.products; DROP TABLE wh.price_log ==> UPDATE wh.products SET list_price = list_price + 1 WHERE product_id = 4
+DROP TABLE wh.price_log CASCADE
+DROP TABLE wh.returns
+DROP TABLE wh.warehouses CASCADE
+DROP SCHEMA rpt
+DROP SCHEMA rpt CASCADE
+DROP SCHEMA util CASCADE
+ALTER SCHEMA wh RENAME TO warehouse ==> SELECT util.fn_supplier_count('DE')
+ALTER SCHEMA wh RENAME TO warehouse ==> SELECT count(*) FROM rpt.v_open_orders
+ALTER TABLE wh.customers SET SCHEMA util ==> SELECT full_name FROM rpt.v_open_orders LIMIT 1
+ALTER TABLE wh.products ALTER COLUMN title TYPE varchar(200)
+ALTER TABLE wh.products ALTER COLUMN list_price TYPE numeric(12,2)
+ALTER TABLE wh.products ALTER COLUMN vat TYPE numeric(6,3)
+ALTER TABLE wh.products ALTER COLUMN tags TYPE varchar(20)[]
+ALTER TABLE wh.products ALTER COLUMN tags TYPE jsonb USING to_jsonb(tags)
+ALTER TABLE wh.products ALTER COLUMN title_lc TYPE varchar(120)
+ALTER TABLE wh.products ALTER COLUMN net_price DROP EXPRESSION
+ALTER TABLE wh.products ALTER COLUMN net_price SET DEFAULT 0
+ALTER TABLE wh.products ALTER COLUMN net_price DROP EXPRESSION; ALTER TABLE wh.products ALTER COLUMN net_price SET DEFAULT 0 ==> DROP FUNCTION util.fn_net(numeric, numeric)
+ALTER TABLE wh.products ALTER COLUMN supplier_id TYPE bigint
+ALTER TABLE wh.products ALTER COLUMN supplier_id SET NOT NULL
+ALTER TABLE wh.products ALTER COLUMN dims TYPE wh.address
+ALTER TABLE wh.products ALTER COLUMN sku TYPE text
+DROP VIEW rpt.v_catalog, rpt.v_products ==> ALTER TABLE wh.products ALTER COLUMN sku TYPE varchar(20)
+DROP VIEW rpt.v_catalog, rpt.v_products ==> ALTER TABLE wh.products ALTER COLUMN sku TYPE text
+DROP VIEW rpt.v_catalog, rpt.v_products ==> ALTER TABLE wh.products ALTER COLUMN vat TYPE numeric(6,3)
+DROP VIEW rpt.v_catalog, rpt.v_products; DROP RULE products_price_log ON wh.products; ALTER TABLE wh.products DROP COLUMN net_price; ALTER TABLE wh.products ALTER COLUMN list_price TYPE numeric(14,4) ==> ALTER TABLE wh.products ADD COLUMN net_price numeric GENERATED ALWAYS AS (util.fn_net(list_price, vat)) STORED
+ALTER TABLE wh.products DROP COLUMN vat
+ALTER TABLE wh.products DROP COLUMN vat CASCADE
+ALTER TABLE wh.products DROP COLUMN list_price CASCADE
+ALTER TABLE wh.products DROP COLUMN changed_at ==> UPDATE wh.products SET active = false WHERE product_id = 1
+ALTER TABLE wh.products DROP COLUMN dims
+ALTER TABLE wh.products DROP COLUMN tags, DROP COLUMN net_price
+ALTER TABLE wh.products DROP COLUMN title CASCADE
+ALTER TABLE wh.products ADD COLUMN volume numeric GENERATED ALWAYS AS (util.fn_vol(dims)) STORED
+ALTER TABLE wh.products ADD COLUMN margin numeric GENERATED ALWAYS AS (net_price - 1) STORED
+ALTER TABLE wh.products ADD COLUMN title_norm text GENERATED ALWAYS AS (util.fn_norm(title)) STORED
+ALTER TABLE wh.products ADD COLUMN title_norm text GENERATED ALWAYS AS (util.fn_norm(title)) STORED ==> CREATE OR REPLACE FUNCTION util.fn_norm(t text) RETURNS text LANGUAGE sql IMMUTABLE AS $$ SELECT upper(trim(t)) $$
+ALTER TABLE wh.products ADD COLUMN label text GENERATED ALWAYS AS (format('%s (%s)', title, sku)) STORED
+ALTER TABLE wh.products ADD COLUMN cost wh.price, ADD COLUMN min_stock wh.qty NOT NULL
+ALTER TABLE wh.products ADD COLUMN alt_sku wh.sku DEFAULT 'invalid'
+ALTER TABLE wh.products ADD COLUMN alt_sku wh.sku DEFAULT 'ZZ-1'
+ALTER TABLE wh.products ADD COLUMN shipping wh.dimensions DEFAULT ROW(1, 2, 3)::wh.dimensions
+ALTER TABLE wh.products ADD CONSTRAINT products_vol_ck CHECK (util.fn_vol(dims) > 0)
+ALTER TABLE wh.products ADD CONSTRAINT products_len_ck CHECK ((dims).length_cm BETWEEN 1 AND 40)
+ALTER TABLE wh.products ADD CONSTRAINT products_vol_ck CHECK (util.fn_vol(dims) > 0) NOT VALID ==> DROP FUNCTION util.fn_vol(wh.dimensions)
+ALTER TABLE wh.customers DROP COLUMN tier
+ALTER TABLE wh.customers DROP COLUMN tier CASCADE
+ALTER TABLE wh.customers ALTER COLUMN tier TYPE varchar(2)
+ALTER TABLE wh.customers ALTER COLUMN full_name TYPE text
+ALTER TABLE wh.customers ALTER COLUMN addr TYPE text
+ALTER TABLE wh.customers ALTER COLUMN phone TYPE varchar(20)
+ALTER TABLE wh.customers ALTER COLUMN credit TYPE numeric(12,2)
+ALTER TABLE wh.customers ALTER COLUMN credit TYPE int
+ALTER TABLE wh.customers ALTER COLUMN birth TYPE timestamp
+ALTER TABLE wh.customers ALTER COLUMN phone SET NOT NULL
+DROP POLICY customers_visible ON wh.customers; DROP POLICY orders_own ON wh.orders; DROP VIEW rpt.v_orders CASCADE ==> ALTER TABLE wh.customers ALTER COLUMN tier TYPE varchar(2)
+ALTER TABLE wh.customers DROP COLUMN full_name CASCADE
+ALTER TABLE wh.customers DROP COLUMN addr
+ALTER TABLE wh.customers RENAME COLUMN tier TO segment ==> ALTER POLICY customers_visible ON wh.customers USING (segment IN ('A', 'B'))
+ALTER TABLE wh.customers DROP CONSTRAINT customers_email_uq
+ALTER TABLE wh.customers DROP CONSTRAINT customers_pkey
+ALTER TABLE wh.customers DROP CONSTRAINT customers_pkey CASCADE
+ALTER TABLE wh.stock ALTER COLUMN on_hand TYPE int
+DROP MATERIALIZED VIEW rpt.mv_stock; ALTER TABLE wh.stock DROP COLUMN available ==> ALTER TABLE wh.stock ALTER COLUMN on_hand TYPE bigint
+ALTER TABLE wh.stock DROP COLUMN available
+ALTER TABLE wh.stock DROP COLUMN reserved
+ALTER TABLE wh.stock DROP CONSTRAINT stock_pkey
+ALTER TABLE wh.stock DROP CONSTRAINT stock_pkey ==> UPDATE wh.stock SET on_hand = on_hand + 1 WHERE product_id = 3
+ALTER TABLE wh.stock ADD COLUMN turnover numeric GENERATED ALWAYS AS (on_hand::numeric / nullif(reserved, 0)) STORED
+ALTER TABLE wh.stock ADD CONSTRAINT stock_avail_ck CHECK (available >= 0)
+ALTER TABLE wh.stock ADD CONSTRAINT stock_avail_ck CHECK (available > 20)
+ALTER TABLE wh.returns ALTER COLUMN state TYPE wh.order_status USING 'returned'::wh.order_status
+ALTER TABLE wh.returns ALTER COLUMN state TYPE wh.order_status USING state::wh.order_status
+ALTER TABLE wh.returns ALTER COLUMN reason TYPE varchar(5)
+ALTER TABLE wh.returns ALTER COLUMN reason TYPE varchar(80), ALTER COLUMN state SET DEFAULT 'open'
+ALTER TABLE wh.returns ALTER COLUMN return_id TYPE bigint
+CREATE TYPE wh.return_reason AS ENUM ('damaged', 'late', 'wrong') ==> ALTER TABLE wh.returns ALTER COLUMN reason TYPE wh.return_reason USING reason::wh.return_reason
+CREATE TYPE wh.return_reason AS ENUM ('damaged', 'late') ==> ALTER TABLE wh.returns ALTER COLUMN reason TYPE wh.return_reason USING reason::wh.return_reason
+CREATE TYPE wh.return_reason AS ENUM ('damaged', 'late', 'wrong') ==> ALTER TABLE wh.returns ALTER COLUMN reason TYPE wh.return_reason
+ALTER TYPE wh.order_status ADD VALUE 'lost'
+ALTER TYPE wh.order_status ADD VALUE IF NOT EXISTS 'paid'
+ALTER TYPE wh.order_status ADD VALUE 'picking' BEFORE 'packed'
+ALTER TYPE wh.order_status ADD VALUE 'picking' AFTER 'picked'
+ALTER TYPE wh.order_status ADD VALUE 'new'
+ALTER TYPE wh.order_status RENAME VALUE 'packed' TO 'ready'
+ALTER TYPE wh.order_status RENAME VALUE 'packed' TO 'paid'
+ALTER TYPE wh.order_status RENAME VALUE 'lost' TO 'gone'
+ALTER TYPE wh.order_status ADD VALUE 'lost' ==> UPDATE wh.orders SET status = 'lost' WHERE order_id = 5
+ALTER TYPE wh.order_status RENAME VALUE 'new' TO 'open' ==> INSERT INTO wh.orders (customer_id, placed_at) VALUES (1, '2024-06-01')
+ALTER TYPE wh.order_status RENAME TO order_state
+ALTER TYPE wh.order_status SET SCHEMA util
+DROP TYPE wh.order_status
+DROP TYPE wh.order_status CASCADE
+ALTER TYPE wh.order_status RENAME TO order_status_old; CREATE TYPE wh.order_status AS ENUM ('new', 'paid', 'packed', 'shipped', 'returned', 'lost'); DROP VIEW rpt.v_orders CASCADE; DROP INDEX wh.orders_open_ix; DROP INDEX wh.orders_rank_ix; ALTER TABLE wh.orders ALTER COLUMN status DROP DEFAULT ==> ALTER TABLE wh.orders ALTER COLUMN status TYPE wh.order_status USING status::text::wh.order_status, ALTER COLUMN status SET DEFAULT 'new'
+ALTER TYPE wh.order_status RENAME TO order_status_old; CREATE TYPE wh.order_status AS ENUM ('new', 'paid'); DROP VIEW rpt.v_orders CASCADE; DROP INDEX wh.orders_open_ix; DROP INDEX wh.orders_rank_ix; ALTER TABLE wh.orders ALTER COLUMN status DROP DEFAULT ==> ALTER TABLE wh.orders ALTER COLUMN status TYPE wh.order_status USING status::text::wh.order_status
+ALTER TYPE wh.order_status RENAME TO order_status_old; CREATE TYPE wh.order_status AS ENUM ('new', 'paid', 'packed', 'shipped', 'returned'); ALTER TABLE wh.orders ALTER COLUMN history TYPE wh.order_status[] USING history::text[]::wh.order_status[] ==> DROP TYPE wh.order_status_old
+ALTER TYPE wh.dimensions ADD ATTRIBUTE length_cm int
+ALTER TYPE wh.dimensions ALTER ATTRIBUTE length_cm TYPE numeric(8,2)
+ALTER TYPE wh.address ALTER ATTRIBUTE zip TYPE varchar(12) CASCADE
+DROP TYPE wh.dimensions
+DROP TYPE wh.dimensions CASCADE
+CREATE TYPE wh.parcel AS (box wh.dimensions, weight numeric) ==> ALTER TYPE wh.parcel ALTER ATTRIBUTE weight TYPE numeric(8,3), ADD ATTRIBUTE fragile boolean
+CREATE TYPE wh.parcel AS (box wh.dimensions, weight numeric); DROP TYPE wh.parcel ==> CREATE TABLE wh.parcels (id int PRIMARY KEY, body wh.parcel)
+ALTER DOMAIN wh.qty ADD CONSTRAINT qty_max CHECK (VALUE <= 1000000)
+ALTER DOMAIN wh.qty ADD CONSTRAINT qty_max CHECK (VALUE <= 100)
+ALTER DOMAIN wh.qty ADD CONSTRAINT qty_max CHECK (VALUE <= 100) NOT VALID
+ALTER DOMAIN wh.qty DROP CONSTRAINT qty_nonneg
+ALTER DOMAIN wh.qty DROP CONSTRAINT qty_min
+ALTER DOMAIN wh.qty SET DEFAULT 1
+ALTER DOMAIN wh.qty SET NOT NULL
+ALTER DOMAIN wh.price SET NOT NULL
+ALTER DOMAIN wh.price ADD CONSTRAINT price_pos CHECK (VALUE > 0)
+ALTER DOMAIN wh.retail_price ADD CONSTRAINT retail_min CHECK (VALUE > 10)
+ALTER DOMAIN wh.retail_price RENAME CONSTRAINT retail_max TO retail_limit
+ALTER DOMAIN wh.retail_price VALIDATE CONSTRAINT retail_maximum
+ALTER DOMAIN wh.sku RENAME TO article_no
+ALTER DOMAIN wh.sku DROP CONSTRAINT sku_format; ALTER DOMAIN wh.sku ADD CONSTRAINT sku_format CHECK (VALUE ~ '^[A-Z]{2,3}-[0-9]+$') NOT VALID ==> ALTER DOMAIN wh.sku VALIDATE CONSTRAINT sku_format
+DROP DOMAIN wh.price
+DROP DOMAIN wh.retail_price
+DROP DOMAIN wh.sku CASCADE
+CREATE DOMAIN wh.ean AS char(13) CHECK (length(VALUE) = 13); ALTER TABLE wh.products ADD COLUMN ean wh.ean ==> UPDATE wh.products SET ean = '123' WHERE product_id = 1
+CREATE OR REPLACE FUNCTION util.fn_net(gross numeric, vat numeric) RETURNS numeric LANGUAGE sql IMMUTABLE AS $$ SELECT round(gross * 100 / (100 + vat), 2) $$
+CREATE OR REPLACE FUNCTION util.fn_net(gross numeric, tax numeric) RETURNS numeric LANGUAGE sql IMMUTABLE AS $$ SELECT round(gross / (1 + tax / 100), 2) $$
+CREATE OR REPLACE FUNCTION util.fn_net(gross numeric, vat numeric) RETURNS double precision LANGUAGE sql IMMUTABLE AS $$ SELECT 1.0::float8 $$
+CREATE OR REPLACE FUNCTION util.fn_net(gross numeric, vat numeric, digits int DEFAULT 2) RETURNS numeric LANGUAGE sql IMMUTABLE AS $$ SELECT round(gross / (1 + vat / 100), digits) $$
+DROP FUNCTION util.fn_net(numeric, numeric)
+DROP FUNCTION util.fn_net(numeric, numeric) CASCADE
+DROP FUNCTION util.fn_norm(text)
+DROP FUNCTION util.fn_touch()
+DROP FUNCTION util.fn_touch() CASCADE
+DROP FUNCTION util.fn_supplier_count(char)
+DROP FUNCTION util.fn_customer_orders(bigint)
+DROP FUNCTION util.fn_customer_orders(int)
+DROP FUNCTION IF EXISTS util.fn_missing(int)
+DROP PROCEDURE util.pr_close_returns
+DROP FUNCTION util.pr_close_returns(text)
+ALTER FUNCTION util.fn_norm(text) VOLATILE
+ALTER FUNCTION util.fn_norm(text) RENAME TO fn_normalize
+ALTER FUNCTION util.fn_rank(wh.order_status) STABLE ==> REINDEX INDEX wh.orders_rank_ix
+ALTER FUNCTION util.fn_net(numeric, numeric) SET SCHEMA wh
+ALTER FUNCTION util.fn_order_total(bigint) SECURITY DEFINER PARALLEL SAFE COST 50
+CALL util.pr_close_returns('late')
+CALL util.pr_close_returns(5, 6)
+CREATE FUNCTION util.fn_bad() RETURNS int LANGUAGE sql AS $$ SELECT missing_col FROM wh.orders $$
+CREATE FUNCTION util.fn_bad() RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN (SELECT missing_col FROM wh.orders); END $$
+CREATE OR REPLACE VIEW rpt.v_orders AS SELECT o.order_id, o.status, o.placed_at, o.total, c.customer_id, c.full_name, c.tier, o.note FROM wh.orders o JOIN wh.customers c USING (customer_id)
+CREATE OR REPLACE VIEW rpt.v_orders AS SELECT o.order_id, o.status, o.placed_at, o.total FROM wh.orders o
+CREATE OR REPLACE VIEW rpt.v_orders AS SELECT o.order_id, o.status::text AS status, o.placed_at, o.total, c.customer_id, c.full_name, c.tier FROM wh.orders o JOIN wh.customers c USING (customer_id)
+CREATE OR REPLACE VIEW rpt.v_orders AS SELECT o.order_id AS id, o.status, o.placed_at, o.total, c.customer_id, c.full_name, c.tier FROM wh.orders o JOIN wh.customers c USING (customer_id)
+CREATE OR REPLACE VIEW rpt.v_order_days AS SELECT placed_at::date AS day, count(*) AS n, sum(total) AS total, avg(total) AS avg_total FROM rpt.v_orders GROUP BY 1
+ALTER VIEW rpt.v_orders RENAME COLUMN full_name TO customer_name
+ALTER VIEW rpt.v_orders RENAME TO v_orders_all
+ALTER VIEW rpt.v_products ALTER COLUMN active SET DEFAULT true
+ALTER VIEW rpt.v_products RESET (check_option)
+ALTER VIEW rpt.v_catalog SET (security_barrier = false)
+ALTER VIEW rpt.v_catalog SET (security_invoker = true)
+ALTER TABLE rpt.v_catalog ADD COLUMN x int
+DROP VIEW rpt.v_products
+DROP VIEW rpt.v_products CASCADE
+DROP VIEW rpt.v_open_orders
+DROP VIEW rpt.mv_sales
+DROP MATERIALIZED VIEW rpt.mv_sales
+DROP MATERIALIZED VIEW rpt.mv_sales CASCADE
+DROP TABLE rpt.v_catalog
+REFRESH MATERIALIZED VIEW rpt.mv_sales
+REFRESH MATERIALIZED VIEW CONCURRENTLY rpt.mv_sales
+REFRESH MATERIALIZED VIEW CONCURRENTLY rpt.mv_top
+REFRESH MATERIALIZED VIEW CONCURRENTLY rpt.mv_stock
+SELECT count(*) FROM rpt.mv_stock
+CREATE UNIQUE INDEX mv_top_pk ON rpt.mv_top (product_id) ==> REFRESH MATERIALIZED VIEW CONCURRENTLY rpt.mv_top
+REFRESH MATERIALIZED VIEW rpt.mv_sales WITH NO DATA ==> REFRESH MATERIALIZED VIEW rpt.mv_top
+CREATE INDEX mv_sales_rev ON rpt.mv_sales (revenue DESC) INCLUDE (title)
+ALTER MATERIALIZED VIEW rpt.mv_sales RENAME COLUMN units TO sold
+ALTER MATERIALIZED VIEW rpt.mv_sales SET SCHEMA wh
+ALTER MATERIALIZED VIEW rpt.mv_sales ADD COLUMN x int
+ALTER MATERIALIZED VIEW rpt.mv_sales CLUSTER ON mv_sales_pk ==> CLUSTER rpt.mv_sales
+INSERT INTO rpt.mv_sales (product_id, units) VALUES (1, 1)
+CREATE MATERIALIZED VIEW rpt.mv_month AS SELECT date_trunc('month', placed_at) AS month, tier, sum(total) AS total FROM rpt.v_orders GROUP BY 1, 2 WITH NO DATA
+CREATE MATERIALIZED VIEW IF NOT EXISTS rpt.mv_sales AS SELECT 1 AS x
+CREATE VIEW rpt.v_mix AS SELECT s.product_id, s.revenue, t.available FROM rpt.mv_sales s JOIN wh.stock t USING (product_id) ==> DROP MATERIALIZED VIEW rpt.mv_sales
+CREATE VIEW rpt.v_type AS SELECT 'new'::wh.order_status AS st ==> DROP TYPE wh.order_status
+UPDATE rpt.v_open_orders SET status = 'shipped' WHERE order_id < 50
+UPDATE rpt.v_orders SET total = 0 WHERE order_id = 1
+DELETE FROM rpt.v_open_orders WHERE order_id = 1
+UPDATE rpt.v_products SET title = title || '!' WHERE product_id BETWEEN 1 AND 20
+UPDATE rpt.v_products SET active = false WHERE product_id = 11
+UPDATE rpt.v_catalog SET list_price = 5000000 WHERE product_id = 11
+INSERT INTO rpt.v_products (product_id, sku, title, list_price) VALUES (5001, 'AB-5001', 'New', 5)
+INSERT INTO rpt.v_products (product_id, sku, title, list_price, active) VALUES (5001, 'AB-5001', 'New', 5, false)
+INSERT INTO wh.products (product_id, sku, title, list_price) VALUES (5002, 'ab1', 'Bad', 1)
+INSERT INTO wh.products (product_id, sku, title, list_price, net_price) VALUES (5002, 'AB-9001', 'Gen', 1, 1)
+UPDATE wh.products SET list_price = list_price * 1.05 WHERE supplier_id = 7
+UPDATE wh.stock SET reserved = on_hand + 1 WHERE product_id = 9
+UPDATE wh.stock SET available = 3 WHERE product_id = 9
+UPDATE wh.products SET dims.height_cm = 7 WHERE product_id < 10
+DELETE FROM wh.returns WHERE state = 'closed'
+DROP RULE returns_keep ON wh.returns ==> DELETE FROM wh.returns WHERE state = 'closed'
+DROP RULE v_open_orders_upd ON rpt.v_open_orders ==> UPDATE rpt.v_open_orders SET status = 'shipped' WHERE order_id < 50
+ALTER RULE products_price_log ON wh.products RENAME TO log_price_changes
+CREATE OR REPLACE RULE products_price_log AS ON UPDATE TO wh.products WHERE NEW.list_price <> OLD.list_price DO ALSO NOTHING
+CREATE RULE log_ins AS ON INSERT TO wh.price_log DO ALSO NOTIFY price_changed
+ALTER TABLE wh.products DISABLE RULE products_price_log ==> UPDATE wh.products SET list_price = 1 WHERE product_id = 2
+CREATE POLICY orders_admin ON wh.orders AS RESTRICTIVE FOR DELETE USING (false)
+CREATE POLICY orders_own ON wh.orders USING (true)
+CREATE POLICY items_all ON wh.order_items FOR INSERT USING (true)
+ALTER POLICY orders_own ON wh.orders USING (util.fn_rank(status) < 3) ==> DROP FUNCTION util.fn_rank(wh.order_status)
+DROP POLICY orders_own ON wh.orders ==> ALTER TABLE wh.orders DROP COLUMN IF EXISTS customer_id
+DROP POLICY IF EXISTS orders_owner ON wh.orders
+ALTER TABLE wh.customers FORCE ROW LEVEL SECURITY
+CREATE STATISTICS wh.products_stx (mcv) ON vat, active FROM wh.products
+CREATE STATISTICS wh.products_stx ON (lower(title)), supplier_id FROM wh.products ==> ANALYZE wh.products
+CREATE STATISTICS wh.orders_stx ON status, total FROM wh.orders
+CREATE STATISTICS wh.one_stx ON status FROM wh.orders
+ALTER STATISTICS wh.orders_stx SET STATISTICS 300
+ALTER STATISTICS wh.orders_stx RENAME TO orders_dep_stx
+DROP STATISTICS wh.orders_stx
+ALTER PUBLICATION stock_pub ADD TABLE wh.orders
+ALTER PUBLICATION stock_pub ADD TABLE wh.stock
+ALTER PUBLICATION stock_pub DROP TABLE wh.orders
+ALTER PUBLICATION stock_pub SET (publish = 'insert')
+ALTER PUBLICATION stock_pub ADD TABLE wh.price_log ==> UPDATE wh.price_log SET new_price = 12 WHERE product_id = 5
+ALTER TABLE wh.price_log REPLICA IDENTITY FULL; ALTER PUBLICATION stock_pub ADD TABLE wh.price_log ==> DELETE FROM wh.price_log WHERE product_id = 5
+CREATE PUBLICATION price_pub FOR TABLE wh.products (product_id, list_price)
+CREATE PUBLICATION open_pub FOR TABLE wh.orders WHERE (total > 100)
+CREATE PUBLICATION view_pub FOR TABLE rpt.v_catalog
+CREATE PUBLICATION col_pub FOR TABLE wh.products (product_id, vat) ==> ALTER TABLE wh.products DROP COLUMN vat
+DROP PUBLICATION stock_pub
+DROP TABLE wh.stock
+DROP TABLE wh.stock CASCADE
+CREATE INDEX orders_doc_ix ON wh.orders (doc_no) WHERE util.fn_rank(status) = 1
+CREATE UNIQUE INDEX products_title_uq ON wh.products (title_lc)
+CREATE INDEX orders_status_txt_ix ON wh.orders ((status::text))
+CREATE UNIQUE INDEX customers_phone_uq ON wh.customers (util.fn_norm(phone)) WHERE phone IS NOT NULL
+DROP INDEX wh.orders_rank_ix ==> DROP FUNCTION util.fn_rank(wh.order_status)
+DROP SEQUENCE wh.doc_no_seq CASCADE ==> INSERT INTO wh.orders (customer_id, placed_at) VALUES (1, '2024-06-01')

@@ -156,7 +156,9 @@ pub(crate) fn figure_name(node: &ExprNode, version: PgVersion) -> Option<(String
         },
         ExprNode::Collate { expr, .. } | ExprNode::Subscript { expr, .. } => figure_name(expr, version),
         // A slice.
-        ExprNode::Other { text, parts, words: false, .. } if text.ends_with(']') => figure_name(parts.first()?, version),
+        ExprNode::Other { text, parts, words: false, .. } if text.ends_with(']') => {
+            figure_name(parts.first()?, version)
+        }
         ExprNode::Infix { operator, .. } if operator == "OVERLAPS" => Some(("overlaps".to_owned(), 2)),
         ExprNode::AtTimeZone { .. } => Some(("timezone".to_owned(), 2)),
         ExprNode::Case { otherwise, .. } => {

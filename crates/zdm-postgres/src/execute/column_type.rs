@@ -162,7 +162,7 @@ impl Run {
     /// A conversion that no cast can make.
     fn check_using(&self, table: &crate::catalog::Table, column: &Column, using: Option<&SqlExpr>) -> Step {
         let Some(using) = using else { return Ok(()) };
-        self.check_columns_of(&table.name, using)?;
+        Self::check_columns_of(table, using)?;
         self.check_functions_in(&using.node, Some(table), crate::typing::Place::Transform)?;
         if let ExprNode::Cast { expr, data_type } = &*using.node
             && matches!(&**expr, ExprNode::Column { name, .. } if *name == column.name)

@@ -118,7 +118,6 @@ impl Run {
         Ok(())
     }
 
-    /// `transformIndexStmt`: expressions and the predicate are read before anything else is looked at.
     /// What is in a foreign table is not in an index.
     pub(super) fn refuse_foreign_partitions(&self, name: &QualifiedName) -> Step {
         if self.partitions(name).iter().any(|partition| self.table(partition).foreign) {
@@ -127,16 +126,17 @@ impl Run {
         Ok(())
     }
 
+    /// `transformIndexStmt`: expressions and the predicate are read before anything else is looked at.
     fn check_index_expressions(&mut self, create: &CreateIndex, table: Option<&Table>) -> Step {
         let Some(table) = table else { return Ok(()) };
         for element in &create.elements {
             if let IndexKey::Expr(expr) = &element.key {
-                Self::need_columns(table, &columns_of_row(table, &expr.node))?;
+                Self::check_columns_of(table, expr)?;
                 self.check_expression(&expr.node, Some(table), Place::IndexExpression)?;
             }
         }
         if let Some(predicate) = &create.predicate {
-            Self::need_columns(table, &columns_of_row(table, &predicate.node))?;
+            Self::check_columns_of(table, predicate)?;
             self.check_expression(&predicate.node, Some(table), Place::IndexPredicate)?;
             self.check_new_enum_expr(&predicate.node, Some(table), None)?;
         }
@@ -389,8 +389,7 @@ fn check_kinds_of_columns(index: &Index, table: &Table) -> Step {
         }
         IndexKey::Expr(expr) => Some(expr),
     });
-    let read: Vec<Ident> =
-        expressions.chain(&index.predicate).flat_map(|expr| columns_of_row(table, &expr.node)).collect();
+    let read: Vec<Ident> = expressions.chain(&index.predicate).flat_map(|expr| expr.node.certain_columns()).collect();
     named.extend(read);
     check_system_columns(table, &named)?;
     let computed = |column: &Ident| {
@@ -441,11 +440,4 @@ fn same_element(left: &IndexElement, right: &IndexElement, same: &dyn Fn(&SqlExp
         _ => false,
     };
     key && left.collation == right.collation && left.opclass == right.opclass && left.options == right.options
-}
-
-/// The columns that an expression names for certain. The table's own name is its whole row where no column has it.
-fn columns_of_row(table: &Table, node: &crate::expr::ExprNode) -> Vec<Ident> {
-    let mut columns = node.certain_columns();
-    columns.retain(|column| *column != table.name.name || table.column(column.as_str()).is_some());
-    columns
 }

@@ -735,7 +735,9 @@ impl Run {
                     if own_row && expr.node.certain_columns().contains(&table.name) {
                         return refuse("42P17", "cannot use whole-row variable in column generation expression");
                     }
-                    self.check_columns_of(table, expr)?;
+                    if let Some(known) = self.catalog().table(table) {
+                        Self::check_columns_of(known, expr)?;
+                    }
                     if !stored && self.calls_user_function(&expr.node) {
                         return refuse("0A000", "generation expression uses user-defined function");
                     }
@@ -903,15 +905,9 @@ impl Run {
     /// Adds a CHECK to one table and answers its name. Whether it scans is the caller's affair.
     pub(super) fn add_check(&mut self, name: &QualifiedName, check: &Check) -> Step<Ident> {
         let table = self.table(name);
-        let (mut columns, certain) = (check.expr.node.columns(), check.expr.node.certain_columns());
-        // The table's own name is its whole row.
-        let is_column = |column: &Ident| table.column(column.as_str()).is_some();
-        columns.retain(|column| is_column(column) || (certain.contains(column) && *column != name.name));
-        for column in &columns {
-            if table.column(column.as_str()).is_none() && !table.is_vague() && !is_system_column(column) {
-                return refuse("42703", format!("column \"{column}\" does not exist"));
-            }
-        }
+        let mut columns = check.expr.node.columns();
+        columns.retain(|column| table.column(column.as_str()).is_some());
+        Self::check_columns_of(&table, &check.expr)?;
         self.check_expression(&check.expr.node, Some(&table), Place::Check)?;
         let constraint_name = if let Some(given) = &check.name {
             let given = given.truncated();
@@ -1386,17 +1382,18 @@ impl Run {
         calls
     }
 
-    /// A column of an existing table that an expression for a new one names.
-    pub(super) fn check_columns_of(&self, table: &QualifiedName, expr: &SqlExpr) -> Step {
-        let Some(known) = self.catalog().table(table).filter(|known| !known.assumed && !known.uncertain) else {
+    /// Whether an expression over the rows of a table names columns that it has.
+    pub(super) fn check_columns_of(table: &Table, expr: &SqlExpr) -> Step {
+        if table.is_vague() {
             return Ok(());
-        };
+        }
+        let name = &table.name.name;
         for (qualifier, column) in expr.node.certain_references() {
-            if let Some(other) = qualifier.filter(|qualifier| **qualifier != table.name) {
+            if let Some(other) = qualifier.filter(|qualifier| *qualifier != name) {
                 return refuse("42P01", format!("missing FROM-clause entry for table \"{other}\""));
             }
             // The name of the table is its whole row.
-            let missing = known.column(column.as_str()).is_none() && (qualifier.is_some() || *column != table.name);
+            let missing = table.column(column.as_str()).is_none() && (qualifier.is_some() || column != name);
             if missing && !is_system_column(column) {
                 let message = match qualifier {
                     Some(qualifier) => format!("column {qualifier}.{column} does not exist"),
