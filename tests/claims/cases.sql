@@ -9757,3 +9757,28 @@ CREATE INDEX orders_status_txt_ix ON wh.orders ((status::text))
 CREATE UNIQUE INDEX customers_phone_uq ON wh.customers (util.fn_norm(phone)) WHERE phone IS NOT NULL
 DROP INDEX wh.orders_rank_ix ==> DROP FUNCTION util.fn_rank(wh.order_status)
 DROP SEQUENCE wh.doc_no_seq CASCADE ==> INSERT INTO wh.orders (customer_id, placed_at) VALUES (1, '2024-06-01')
+-- base constants with lengths
+CREATE TABLE t (id int);
+-- cases
+ALTER TABLE t ADD COLUMN f varchar(5)[] DEFAULT '{}' NOT NULL
+ALTER TABLE t ADD COLUMN f varchar(5)[] DEFAULT '{}'::varchar(5)[] NOT NULL
+ALTER TABLE t ADD COLUMN f varchar(5)[] DEFAULT '{}'::varchar[] NOT NULL
+ALTER TABLE t ADD COLUMN f varchar(5)[] DEFAULT ARRAY['a']::varchar(5)[] NOT NULL
+ALTER TABLE t ADD COLUMN f varchar(5)[] DEFAULT ARRAY[]::varchar(5)[] NOT NULL
+ALTER TABLE t ADD COLUMN f varchar(5)[] DEFAULT '{a,b}'
+ALTER TABLE t ADD COLUMN f numeric(5,2)[] DEFAULT '{}'::numeric(5,2)[]
+ALTER TABLE t ADD COLUMN f numeric(5,2)[] DEFAULT '{1.234}'::numeric(5,2)[]
+ALTER TABLE t ADD COLUMN f varchar(5) DEFAULT 'abc'::varchar(5)
+ALTER TABLE t ADD COLUMN f char(5) DEFAULT 'abc'::char(5)
+ALTER TABLE t ADD COLUMN f varchar(5)[]; ALTER TABLE t ALTER COLUMN f SET DEFAULT '{}'::varchar(5)[]
+ALTER TABLE t ADD COLUMN f timestamp(3) DEFAULT '2020-01-01'::timestamp(3)
+ALTER TABLE t ADD COLUMN f timestamptz(0)[] DEFAULT '{}'::timestamptz(0)[]
+ALTER TABLE t ADD COLUMN f time(0) DEFAULT '10:00'::time(0)
+ALTER TABLE t ADD COLUMN f bit(3)[] DEFAULT '{101}'::bit(3)[]
+ALTER TABLE t ADD COLUMN f char(3)[] DEFAULT '{a}'::char(3)[]
+ALTER TABLE t ADD COLUMN f varchar(3)[] DEFAULT '{a}'::varchar(5)[]
+ALTER TABLE t ADD COLUMN f varchar(3)[] DEFAULT '{a}'::text[]
+ALTER TABLE t ADD COLUMN f varchar(3)[] DEFAULT ARRAY[]::text[]
+ALTER TABLE t ADD COLUMN f varchar(3)[][] DEFAULT '{{a},{b}}'::varchar(3)[][]
+ALTER TABLE t ADD COLUMN f int[] DEFAULT '{}'::int[]
+ALTER TABLE t ADD COLUMN f interval(0)[] DEFAULT '{}'::interval(0)[]

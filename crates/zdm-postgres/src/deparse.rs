@@ -772,7 +772,9 @@ impl Printer<'_> {
     fn cast(&self, expr: &ExprNode, data_type: &DataType) -> Typed {
         if let (ExprNode::Array(items), true) = (expr, data_type.is_array()) {
             if items.is_empty() {
-                return Typed::new(format!("ARRAY[]::{}", plain(data_type)), Some(data_type.clone()));
+                let empty = format!("ARRAY[]::{}", plain(data_type));
+                let text = if data_type.modifiers.is_empty() { empty } else { format!("({empty})::{data_type}") };
+                return Typed::new(text, Some(data_type.clone()));
             }
             let element = DataType { array_dimensions: 0, ..data_type.clone() };
             let item = |(typed, item): Printed<'_>| match &typed.literal {
@@ -1268,9 +1270,18 @@ fn cast_literal(value: &str, data_type: &DataType) -> String {
             let number = literal_of(value, &plain(data_type));
             return format!("{}::{data_type}", number.strip_suffix("::numeric").unwrap_or(&number));
         }
+        "timestamp" | "timestamptz" | "time" | "timetz" if own => return with_modifiers(value, data_type),
+        _ if data_type.is_array() && !data_type.modifiers.is_empty() => return with_modifiers(value, data_type),
         _ => {}
     }
     literal_of(value, data_type)
+}
+
+/// A constant that is cut to a length or a precision.
+fn with_modifiers(value: &str, data_type: &DataType) -> String {
+    let constant = literal_of(value, data_type);
+    let bare = constant.strip_suffix(&format!("::{}", plain(data_type)));
+    bare.map(|bare| format!("{bare}::{data_type}")).unwrap_or(constant)
 }
 
 /// A number as `numeric` prints it: bare where it has a point, for otherwise it would be read as an integer.
