@@ -9782,3 +9782,42 @@ ALTER TABLE t ADD COLUMN f varchar(3)[] DEFAULT ARRAY[]::text[]
 ALTER TABLE t ADD COLUMN f varchar(3)[][] DEFAULT '{{a},{b}}'::varchar(3)[][]
 ALTER TABLE t ADD COLUMN f int[] DEFAULT '{}'::int[]
 ALTER TABLE t ADD COLUMN f interval(0)[] DEFAULT '{}'::interval(0)[]
+-- base what changes of rows may not be
+CREATE TABLE acc (id int PRIMARY KEY, bal numeric, twice numeric GENERATED ALWAYS AS (bal * 2) STORED, note text);
+CREATE TABLE log (id int GENERATED ALWAYS AS IDENTITY PRIMARY KEY, acc int, at timestamp DEFAULT now());
+CREATE TABLE ruled (id int PRIMARY KEY, x int);
+CREATE RULE r AS ON UPDATE TO ruled DO ALSO NOTHING;
+CREATE MATERIALIZED VIEW mv AS SELECT id, bal FROM acc;
+CREATE VIEW v AS SELECT id, bal FROM acc;
+INSERT INTO acc SELECT g, g FROM generate_series(1, 2000) g;
+INSERT INTO log (acc) SELECT g FROM generate_series(1, 2000) g;
+-- cases
+UPDATE acc SET note = 'x' WHERE bal > 3 LIMIT 500
+UPDATE acc SET note = 'x' ORDER BY id
+DELETE FROM acc WHERE bal > 3 LIMIT 500
+DELETE FROM acc ORDER BY id LIMIT 5
+DELETE FROM acc WHERE id IN (SELECT id FROM acc ORDER BY id LIMIT 5)
+UPDATE acc SET note = 'x' FROM (SELECT id FROM acc ORDER BY bal LIMIT 5) s WHERE s.id = acc.id RETURNING acc.id AS limit
+DELETE FROM acc WHERE id = 1 RETURNING note AS order
+WITH gone AS (DELETE FROM acc WHERE id < 9 RETURNING id) SELECT id FROM gone ORDER BY id LIMIT 3
+WITH gone AS (SELECT id FROM acc LIMIT 3) DELETE FROM acc USING gone WHERE gone.id = acc.id
+MERGE INTO acc a USING log l ON l.acc = a.id WHEN MATCHED THEN UPDATE SET twice = 1
+MERGE INTO acc a USING log l ON l.acc = a.id WHEN MATCHED THEN UPDATE SET twice = DEFAULT
+MERGE INTO acc a USING log l ON l.acc = a.id WHEN MATCHED THEN UPDATE SET bal = 1
+MERGE INTO log l USING acc a ON l.acc = a.id WHEN MATCHED THEN UPDATE SET id = 5
+COPY acc (id, twice) FROM '/dev/null'
+COPY acc (id, twice) TO '/dev/null'
+COPY acc (id, nope) TO '/dev/null'
+COPY acc (id, nope) FROM '/dev/null'
+COPY acc (id, bal) FROM '/dev/null'
+COPY acc (id, bal) TO '/dev/null'
+COPY acc TO '/dev/null'
+INSERT INTO ruled VALUES (1, 2) ON CONFLICT (id) DO NOTHING
+INSERT INTO ruled VALUES (1, 2) ON CONFLICT DO NOTHING
+INSERT INTO ruled VALUES (1, 2)
+DROP RULE r ON ruled ==> INSERT INTO ruled VALUES (1, 2) ON CONFLICT (id) DO NOTHING
+SELECT id FROM mv FOR UPDATE
+SELECT id FROM mv m WHERE m.id = 3 FOR SHARE
+SELECT id FROM v FOR UPDATE
+SELECT v.id FROM v, mv WHERE v.id = mv.id FOR UPDATE OF v
+SELECT v.id FROM v, mv WHERE v.id = mv.id FOR UPDATE

@@ -454,15 +454,19 @@ impl Run {
         if !from && self.table(&name).partition_by.is_some() {
             return refuse("42809", format!("cannot copy from partitioned table \"{}\"", name.name));
         }
+        for column in columns.iter().filter(|_| self.catalog().table(&name).is_some()) {
+            match self.table(&name).column(column.as_str()) {
+                None if self.table(&name).is_vague() => {}
+                None => return Self::missing_column(&name, column),
+                Some(known) if known.generated.is_some() => {
+                    return refuse("42P10", format!("column \"{column}\" is a generated column"));
+                }
+                Some(_) => {}
+            }
+        }
         if from {
             self.lock(&name, LockMode::RowExclusive);
             let table = self.table(&name);
-            if let Some(column) =
-                columns.iter().find(|column| table.column(column.as_str()).is_none() && !table.assumed)
-                && self.catalog().table(&name).is_some()
-            {
-                return Self::missing_column(&name, column);
-            }
             self.draw_defaults(&name, columns);
             let valued = (!columns.is_empty()).then(|| self.with_defaults(&table, columns, columns.to_vec()));
             self.if_a_row("there are rows to copy", |run| run.rows_inserted(&name, valued.as_deref(), true));

@@ -9,7 +9,7 @@ use zdm_postgres::{Ident, QualifiedName, SqlExpr, Statement};
 
 use super::alter_table::{behavior, only};
 use super::table::persistence;
-use crate::cursor::{Cursor, Read};
+use crate::cursor::{Cursor, Read, Unread};
 use crate::lexer::Kind;
 use crate::query;
 use crate::select::{self, Change};
@@ -56,6 +56,27 @@ fn check_balance(cursor: &Cursor<'_>) -> Read<()> {
             Some(Kind::RParen | Kind::RBracket) => return ahead.unexpected("the end of the statement"),
             _ => ahead.at += 1,
         }
+    }
+    Ok(())
+}
+
+/// UPDATE and DELETE have no such clauses; the words are reserved, and names only behind AS or a dot.
+fn check_clauses(cursor: &Cursor<'_>) -> Read<()> {
+    let mut ahead = cursor.clone();
+    while !ahead.is_at_end() {
+        if matches!(ahead.peek().map(|token| token.kind), Some(Kind::LParen | Kind::LBracket)) {
+            ahead.at = ahead.after_closing(ahead.at)?;
+            continue;
+        }
+        let named = ahead.at.checked_sub(1).and_then(|before| ahead.tokens.get(before)).is_some_and(|before| {
+            let before = ahead.source(*before);
+            before == "." || before.eq_ignore_ascii_case("as")
+        });
+        if ahead.is_any(&["LIMIT", "ORDER", "GROUP", "HAVING", "OFFSET"]) && !named {
+            let word = ahead.peek().map_or("", |token| ahead.source(token));
+            return Err(Unread::refused(format!("syntax error at or near \"{word}\"")));
+        }
+        ahead.at += 1;
     }
     Ok(())
 }
@@ -284,6 +305,7 @@ fn is_query_in_parentheses(cursor: &Cursor<'_>) -> bool {
 /// `UPDATE [ONLY] table [*] [[AS] alias] SET … [FROM …] [WHERE …] [RETURNING …]`.
 pub(super) fn update(cursor: &mut Cursor<'_>, start: usize) -> Read<Statement> {
     check_balance(cursor)?;
+    check_clauses(cursor)?;
     let head = cursor.at;
     cursor.expect("UPDATE")?;
     let only = only(cursor);
@@ -317,6 +339,7 @@ pub(super) fn update(cursor: &mut Cursor<'_>, start: usize) -> Read<Statement> {
 /// `DELETE FROM [ONLY] table [*] [[AS] alias] [USING …] [WHERE …] [RETURNING …]`.
 pub(super) fn delete(cursor: &mut Cursor<'_>, start: usize) -> Read<Statement> {
     check_balance(cursor)?;
+    check_clauses(cursor)?;
     let head = cursor.at;
     cursor.expect_all(&["DELETE", "FROM"])?;
     let only = only(cursor);

@@ -117,6 +117,10 @@ impl Run {
         let table = self.table(name);
         let written =
             |name: &Ident| dml.columns.contains(name) && !written_as(dml, name, &|node| *node == ExprNode::Default);
+        self.refuse_update_of_computed(&table, &written)
+    }
+
+    fn refuse_update_of_computed(&self, table: &Table, written: &dyn Fn(&Ident) -> bool) -> Step {
         for column in table.columns.iter().filter(|column| written(&column.name)) {
             let always = column.identity.as_ref().is_some_and(|identity| identity.always);
             if always || column.generated.is_some() {
@@ -134,8 +138,16 @@ impl Run {
             return Ok(());
         }
         for clause in &dml.merge {
-            let MergeAction::Insert(insert) = &clause.action else { continue };
-            self.check_given(&table, insert.overriding, &|column| gives(&table, insert, column))?;
+            match &clause.action {
+                MergeAction::Insert(insert) => {
+                    self.check_given(&table, insert.overriding, &|column| gives(&table, insert, column))?;
+                }
+                // Which of the columns a DEFAULT is for is not read.
+                MergeAction::Update(columns) if !dml.query.says(&["default"]) => {
+                    self.refuse_update_of_computed(&table, &|name| columns.contains(name))?;
+                }
+                MergeAction::Update(_) | MergeAction::Delete | MergeAction::Nothing => {}
+            }
         }
         Ok(())
     }

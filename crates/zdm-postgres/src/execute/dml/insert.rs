@@ -25,6 +25,12 @@ impl Run {
             self.need_updatable(&written_to, Change::Insert)?;
             self.check_view_columns(&written_to, &self.columns_inserted(&written_to, dml), "insert into")?;
         }
+        let rules = self.table(&name).rules.clone();
+        let replaces = |event: &str| rules.iter().any(|rule| rule.enabled && rule.event == event);
+        if dml.conflict.is_some() && (replaces("INSERT") || replaces("UPDATE")) {
+            let message = "INSERT with ON CONFLICT clause cannot be used with table that has INSERT or UPDATE rules";
+            return refuse("0A000", message);
+        }
         if self.replaced_by_rule(&name, dml, "INSERT")? {
             return Ok(());
         }

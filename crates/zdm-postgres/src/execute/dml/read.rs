@@ -36,6 +36,11 @@ impl Run {
     pub(in crate::execute) fn run_read_query(&mut self, query: &Query) -> Step {
         check_nullable_rows(query)?;
         let locked: BTreeSet<QualifiedName> = query.locked.iter().filter_map(|name| self.find(name)).collect();
+        for name in &locked {
+            if self.catalog().view(name).is_some_and(|view| view.materialized) {
+                return refuse("42809", format!("cannot lock rows in materialized view \"{}\"", name.name));
+            }
+        }
         let whole = reads_everything(query);
         self.check_new_enum_values(&query.text, &|enum_type| {
             query.output.iter().any(|output| {
