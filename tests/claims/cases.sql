@@ -9821,3 +9821,48 @@ SELECT id FROM mv m WHERE m.id = 3 FOR SHARE
 SELECT id FROM v FOR UPDATE
 SELECT v.id FROM v, mv WHERE v.id = mv.id FOR UPDATE OF v
 SELECT v.id FROM v, mv WHERE v.id = mv.id FOR UPDATE
+-- base functions of windows and literals beside values
+CREATE TABLE p (id int PRIMARY KEY, handle text, guild int, score numeric, at timestamp, state boolean);
+INSERT INTO p SELECT g, 'h' || g, g, g FROM generate_series(1, 1500) g;
+CREATE TABLE imported (handle text, n int);
+INSERT INTO imported SELECT 'h' || g, g FROM generate_series(1, 1500) g;
+CREATE TABLE kept (id bigserial PRIMARY KEY, handle text);
+-- cases
+CREATE VIEW v AS SELECT handle, rank() FROM p
+SELECT handle, row_number() FROM p
+SELECT lag(score) FROM p
+SELECT rank() OVER (ORDER BY score) FROM p
+SELECT rank(3) WITHIN GROUP (ORDER BY id) FROM p
+SELECT first_value(score) OVER w FROM p WINDOW w AS (ORDER BY id)
+SELECT count(*) FILTER (WHERE state) FROM p
+CREATE VIEW v AS SELECT coalesce(guild, 'none') AS guild FROM p
+SELECT coalesce(guild, 'none') FROM p
+SELECT coalesce('none', guild) FROM p
+SELECT coalesce(guild, '5') FROM p
+SELECT coalesce(at, 'never') FROM p
+SELECT coalesce(handle, 'none') FROM p
+SELECT coalesce(guild::text, 'none') FROM p
+SELECT CASE WHEN state THEN guild ELSE 'x' END FROM p
+SELECT CASE state WHEN 'maybe' THEN 1 END FROM p
+SELECT greatest(guild, 'x') FROM p
+SELECT nullif(guild, 'x') FROM p
+SELECT guild IN (1, 'x') FROM p
+SELECT ARRAY[guild, 'x'] FROM p
+SELECT guild = 'x' FROM p
+SELECT guild BETWEEN 1 AND 'x' FROM p
+SELECT id FROM p WHERE state = 'maybe'
+SELECT id FROM p UNION SELECT 'x'
+UPDATE p SET guild = coalesce(guild, 'none')
+ALTER TABLE p ADD CHECK (coalesce(guild, 'none') > 0)
+insert into kept (handle) select i.handle from imported i where not exists (select 1 from p where p.handle = i.handle)
+insert into kept (handle) select handle from imported where n < 0
+insert into kept (handle) select handle from imported where n > 0
+insert into kept (handle) select handle from imported
+insert into kept (handle) select handle from imported limit 0
+insert into kept (handle) select i.handle from imported i join p on p.handle = 'x' || i.handle
+insert into kept (handle) select handle from imported group by handle having count(*) > 5
+insert into kept (handle) select max(handle) from imported
+insert into kept (handle) select 'x' where false
+insert into kept (handle) select 'x' where true
+insert into kept (handle) with a as (select handle from imported where n < 0) select handle from a
+insert into kept (handle) values ('a'), ('b')

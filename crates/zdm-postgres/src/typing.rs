@@ -633,34 +633,40 @@ impl Scope<'_> {
                 known("bool")
             }
             ExprNode::Case { operand, branches, otherwise } => {
-                if let Some(operand) = operand {
-                    self.read(operand)?;
-                }
+                let compared = operand.as_ref().map(|operand| Ok((operand, self.read(operand)?))).transpose()?;
                 let mut results = Vec::new();
                 for (when, then) in branches {
-                    if operand.is_some() {
-                        self.read(when)?;
-                    } else {
-                        self.truth(when, "CASE/WHEN")?;
+                    match &compared {
+                        Some((operand, value)) => {
+                            let operands = [(&***operand, value.clone()), (when, self.read(when)?)];
+                            self.operator("=", &operands)?;
+                        }
+                        None => self.truth(when, "CASE/WHEN")?,
                     }
                     results.push(self.read(then)?);
                 }
                 // What ELSE gives comes first.
-                let mut otherwise = otherwise.as_ref().map(|node| self.read(node)).transpose()?;
-                let parts: Vec<(&str, Value)> = otherwise
-                    .take()
+                let last = otherwise.as_ref().map(|node| self.read(node)).transpose()?;
+                let parts: Vec<(&str, Value)> = last
                     .map(|value| ("CASE/ELSE", value))
                     .into_iter()
                     .chain(results.into_iter().map(|value| ("CASE/WHEN", value)))
                     .collect();
-                self.common("CASE", &parts)
+                let common = self.common("CASE", &parts)?;
+                become_common(
+                    otherwise.iter().map(|node| &**node).chain(branches.iter().map(|(_, then)| then)),
+                    &common,
+                )?;
+                Ok(common)
             }
             ExprNode::Array(list) if list.is_empty() => {
                 Err(("42P18", "cannot determine type of empty array".to_owned()))
             }
             ExprNode::Array(list) => {
                 let values = list.iter().map(|item| Ok(("ARRAY", self.read(item)?))).collect::<Result<Vec<_>, _>>()?;
-                Ok(match self.common("ARRAY", &values)? {
+                let common = self.common("ARRAY", &values)?;
+                become_common(list, &common)?;
+                Ok(match common {
                     Value::Known(data_type) if !data_type.is_array() => Value::Known(data_type.array()),
                     Value::Known(data_type) => Value::Known(data_type),
                     _ => Value::Open,
@@ -1136,7 +1142,8 @@ impl Scope<'_> {
             "coalesce" | "greatest" | "least" => {
                 let word = name.to_ascii_uppercase();
                 let values: Vec<(&str, Value)> = values.into_iter().map(|value| (word.as_str(), value)).collect();
-                return self.common(&word, &values);
+                let common = self.common(&word, &values)?;
+                return become_common(args, &common).map(|()| common);
             }
             "nullif" => {
                 let operands: Vec<(&ExprNode, Value)> = args.iter().zip(values.iter().cloned()).collect();
@@ -1198,6 +1205,14 @@ impl Scope<'_> {
             Some(b'a') => return Err(("42803", places("aggregate"))),
             Some(b'w') => return Err(("42P20", places("window"))),
             _ => {}
+        }
+        // With arguments the same names are aggregates, too.
+        if self.place == Place::Query
+            && form.is_none()
+            && args.is_empty()
+            && matches!(name, "rank" | "dense_rank" | "percent_rank" | "cume_dist")
+        {
+            return Err(("42809", format!("window function {name} requires an OVER clause")));
         }
         if self.place == Place::Query
             && let Selected::One(Candidate { kind, .. }) = selected
@@ -1482,6 +1497,16 @@ fn check_literals(candidate: &Candidate, operands: &[(&ExprNode, Value)]) -> Res
         }
     }
     Ok(())
+}
+
+/// The same of a literal among values that become one type.
+fn become_common<'n>(nodes: impl IntoIterator<Item = &'n ExprNode>, common: &Value) -> Result<(), Mistake> {
+    let Value::Known(data_type) = common else { return Ok(()) };
+    let mistake = |node: &ExprNode| match node {
+        ExprNode::Text(text) => crate::literal::mistake_in(text, data_type),
+        _ => None,
+    };
+    nodes.into_iter().find_map(mistake).map_or(Ok(()), Err)
 }
 
 fn is_number(value: &Value) -> bool {

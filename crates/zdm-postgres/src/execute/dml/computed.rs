@@ -8,7 +8,7 @@ use crate::execute::{Run, Step, refuse};
 use crate::expr::ExprNode;
 use crate::lock::LockMode;
 use crate::name::{Ident, QualifiedName};
-use crate::statement::{Dml, MergeAction, MergeInsert, Overriding};
+use crate::statement::{Dml, MergeAction, MergeInsert, Overriding, Query};
 
 impl Run {
     /// No value can be given for a column that is computed. `name` is the table under `written_to`.
@@ -39,6 +39,7 @@ impl Run {
         };
         // Without a list of columns the first ones are given, as many as there are values.
         let counted = !dml.columns.is_empty() || (targets.is_some() && dml.values_rows.is_some());
+        let rows = dml.values_rows.is_some() || gives_rows(&dml.query);
         for column in table.columns.iter().filter(|column| !given(column)) {
             let default = self.effective_default(column);
             if let Some(default) = &default {
@@ -52,14 +53,13 @@ impl Run {
                 (None, None) => Vec::new(),
             };
             for sequence in sequences {
-                if counted {
+                let lock = UncertainEffect::Lock(LockMode::RowExclusive);
+                if !counted {
+                    self.maybe(&sequence, lock, format!("no value is given for {}", column.name));
+                } else if rows {
                     self.lock(&sequence, LockMode::RowExclusive);
                 } else {
-                    self.maybe(
-                        &sequence,
-                        UncertainEffect::Lock(LockMode::RowExclusive),
-                        format!("no value is given for {}", column.name),
-                    );
+                    self.maybe(&sequence, lock, "the query gives rows");
                 }
             }
         }
@@ -205,4 +205,10 @@ fn gives(table: &Table, insert: &MergeInsert, column: &Column) -> bool {
         insert.columns.iter().position(|known| *known == column.name)
     };
     place.and_then(|place| insert.given.get(place)).is_some_and(|given| given.value)
+}
+
+/// Whether the query gives a row whatever its tables hold, as far as it was read.
+fn gives_rows(query: &Query) -> bool {
+    let [select] = query.selects.as_slice() else { return query.selects.is_empty() && query.relations.is_empty() };
+    select.predicate.is_none() && select.sources.is_empty()
 }
