@@ -22,9 +22,29 @@ pub const OLDER: &[Known] = &[
         "the reader does not know the version, before 14 of which the grammar had no plain call of overlay",
     ),
     (
-        "INSERT INTO jug OVERRIDING USER VALUE SELECT id, 'x' FROM slope",
+        "UPDATE t SET u = gen_random_uuid(), tx = md5(tx)",
         Respect::Errors,
-        "how many columns a query gives to INSERT is not known where one is a literal",
+        "before 13 an extension had the function, which may be there",
+    ),
+    (
+        "CREATE STATISTICS s ON (SELECT 1), a FROM t",
+        Respect::Errors,
+        "the reader does not know the version, before 14 of which the grammar took any expression there",
+    ),
+    (
+        "CREATE TABLE x PARTITION OF pt FOR VALUES FROM ('d' COLLATE \"C\") TO ('e')",
+        Respect::Errors,
+        "that the collation of a bound had to be the key's before 14 is not told",
+    ),
+    (
+        "CREATE TABLE x PARTITION OF p2 FOR VALUES FROM (MINVALUE, 0) TO (2, MAXVALUE)",
+        Respect::Errors,
+        "before 14 what stands behind MINVALUE was looked at before its type",
+    ),
+    (
+        "ALTER TABLE flight ALTER COLUMN no ADD GENERATED ALWAYS AS IDENTITY, ALTER COLUMN no TYPE text",
+        Respect::Errors,
+        "12 looks at the type of an identity column before any other change of the statement",
     ),
 ];
 

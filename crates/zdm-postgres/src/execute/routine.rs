@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use super::users::{Meant, User};
 use super::{Run, Step, refuse, written};
+use crate::cast::{self, Change, Context, TimeZone};
 use crate::catalog::{Catalog, Function};
 use crate::data_type::{DataType, quoted_if_needed};
 use crate::effects::{Refusal, UncertainEffect};
@@ -249,7 +250,14 @@ impl Run {
         }
         let fits = |(wanted, (_, given)): (&DataType, &(Option<Ident>, Option<DataType>))| {
             let (Ok(wanted), Some(given)) = (self.resolve_type(wanted), given) else { return true };
-            super::domain::is_pseudo_type(&wanted) || crate::cast::is_assignable(self.catalog(), given, &wanted)
+            if self.version.at_least(13) || given.name == wanted.name {
+                return super::domain::is_pseudo_type(&wanted)
+                    || cast::is_assignable(self.catalog(), given, &wanted);
+            }
+            // Before, no cast was added.
+            let any_length = DataType { modifiers: Vec::new(), ..wanted.clone() };
+            let change = cast::change(self.catalog(), given, &any_length, Context::Implicit, TimeZone::Unknown);
+            super::domain::is_pseudo_type(&wanted) || change == Change::Free
         };
         if given.len() == wanted.len() && wanted.iter().zip(&given).all(fits) { Ok(()) } else { mismatch() }
     }
@@ -496,6 +504,18 @@ impl Run {
             if let Some(arguments) = arguments {
                 self.warn_of_two_procedures(&name, arguments);
                 self.need_kind(drop.kind, written_name, &name, arguments)?;
+            }
+            if arguments.is_none() && !self.version.at_least(14) {
+                // The name was looked for among all kinds.
+                match self.catalog().functions(&name) {
+                    [one] if !is_of_kind(one, drop.kind) => {
+                        let word = if drop.kind == ObjectKind::Procedure { "procedure" } else { "function" };
+                        let shown = self.spaced_signature(written_name, &[]);
+                        return refuse("42809", format!("{shown} is not a {word}"));
+                    }
+                    [_] => {}
+                    _ => return not_unique(drop.kind, written_name),
+                }
             }
             let of_kind: Vec<&Function> =
                 self.catalog().functions(&name).iter().filter(|function| is_of_kind(function, drop.kind)).collect();

@@ -87,6 +87,9 @@ impl Run {
         if !select.rows.is_empty() {
             return self.check_values(select, around);
         }
+        if select.ties && !self.version.at_least(13) {
+            return refuse("42601", "syntax error at or near \"WITH\"");
+        }
         if select.ties && select.order.is_empty() {
             return refuse("42601", "WITH TIES cannot be specified without ORDER BY clause");
         }
