@@ -18,29 +18,88 @@ pub(crate) fn canonical(text: &str) -> Option<String> {
     reader.rest.is_empty().then_some(printed)
 }
 
-/// Whether it is no JSON for certain: a string without its end, or brackets that do not match.
+/// Whether it is no JSON for certain. Escapes of Unicode have refusals of their own, which may come first.
 pub(crate) fn is_broken(text: &str) -> bool {
-    let mut open = Vec::new();
-    let mut characters = text.chars();
-    while let Some(character) = characters.next() {
-        match character {
-            '"' => loop {
-                match characters.next() {
-                    Some('"') => break,
-                    Some('\\') => {
-                        characters.next();
-                    }
-                    Some(_) => {}
-                    None => return true,
-                }
+    !text.contains("\\u") && !is_json(text)
+}
+
+/// What may stand next.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Next {
+    Value,
+    /// Behind `[`.
+    ValueOrEnd,
+    Key,
+    /// Behind `{`.
+    KeyOrEnd,
+    Colon,
+    /// Behind a value.
+    CommaOrEnd,
+}
+
+/// Whether the text is one value of RFC 8259; escapes are not looked at.
+fn is_json(text: &str) -> bool {
+    let (mut open, mut next, mut rest) = (Vec::new(), Next::Value, text);
+    let space = [' ', '\t', '\n', '\r'];
+    loop {
+        rest = rest.trim_start_matches(space);
+        let Some(first) = rest.chars().next() else { return open.is_empty() && next == Next::CommaOrEnd };
+        let value = matches!(next, Next::Value | Next::ValueOrEnd);
+        let mut length = 1;
+        next = match first {
+            '{' | '[' if value => {
+                open.push(first);
+                if first == '{' { Next::KeyOrEnd } else { Next::ValueOrEnd }
+            }
+            '}' if matches!(next, Next::KeyOrEnd | Next::CommaOrEnd) && open.pop() == Some('{') => Next::CommaOrEnd,
+            ']' if matches!(next, Next::ValueOrEnd | Next::CommaOrEnd) && open.pop() == Some('[') => Next::CommaOrEnd,
+            ',' if next == Next::CommaOrEnd => match open.last() {
+                Some('{') => Next::Key,
+                Some(_) => Next::Value,
+                None => return false,
             },
-            '{' => open.push('}'),
-            '[' => open.push(']'),
-            '}' | ']' if open.pop() != Some(character) => return true,
+            ':' if next == Next::Colon => Next::Value,
+            '"' if value || matches!(next, Next::Key | Next::KeyOrEnd) => {
+                let Some(string) = string_length(rest) else { return false };
+                length = string;
+                if value { Next::CommaOrEnd } else { Next::Colon }
+            }
+            _ if value => {
+                length = rest.find(|c: char| space.contains(&c) || "{}[],:\"".contains(c)).unwrap_or(rest.len());
+                let word = rest.get(..length).unwrap_or("");
+                if !matches!(word, "true" | "false" | "null") && !is_number(word) {
+                    return false;
+                }
+                Next::CommaOrEnd
+            }
+            _ => return false,
+        };
+        rest = rest.get(length..).unwrap_or("");
+    }
+}
+
+/// The bytes of the string that the text begins with, quotes included.
+fn string_length(text: &str) -> Option<usize> {
+    let mut characters = text.char_indices().skip(1);
+    loop {
+        match characters.next()? {
+            (at, '"') => return Some(at + 1),
+            (_, '\\') => drop(characters.next()?),
+            (_, control) if control < ' ' => return None,
             _ => {}
         }
     }
-    !open.is_empty()
+}
+
+fn is_number(word: &str) -> bool {
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let (mantissa, exponent) = word.split_once(['e', 'E']).map_or((word, None), |(left, right)| (left, Some(right)));
+    let (whole, fraction) = mantissa.split_once('.').map_or((mantissa, None), |(left, right)| (left, Some(right)));
+    let whole = whole.strip_prefix('-').unwrap_or(whole);
+    digits(whole)
+        && (whole == "0" || !whole.starts_with('0'))
+        && fraction.is_none_or(digits)
+        && exponent.is_none_or(|exponent| digits(exponent.strip_prefix(['+', '-']).unwrap_or(exponent)))
 }
 
 struct Reader<'t> {

@@ -24,6 +24,24 @@ use crate::proof::{self, KeyColumn, Literal};
 use crate::statement::{ConstraintAttributes, PartitionBound, PartitionBy, Persistence};
 
 impl Run {
+    /// What has no rows of its own, or rows that a query gives, is no child of a table.
+    pub(super) fn need_table_to_attach(&self, name: &QualifiedName, action: &str) -> Step {
+        let since_15 = self.version.at_least(15);
+        match self.catalog().relation(name) {
+            Some(Relation::Index { .. }) if self.version.at_least(16) => {
+                refuse("42809", format!("cannot open relation \"{}\"", name.name))
+            }
+            Some(Relation::Index { .. }) => refuse("42809", format!("\"{}\" is an index", name.name)),
+            Some(Relation::View(_) | Relation::Sequence(_)) if since_15 => {
+                refuse("42809", not_for_relation(action, name))
+            }
+            Some(Relation::View(_) | Relation::Sequence(_)) => {
+                refuse("42809", format!("\"{}\" is not a table or foreign table", name.name))
+            }
+            _ => Ok(()),
+        }
+    }
+
     pub(super) fn attach_partition(
         &mut self,
         name: &QualifiedName,
@@ -42,6 +60,7 @@ impl Run {
             check_form(partition_by, text)?;
         }
         let child = self.open(partition)?;
+        self.need_table_to_attach(&child, "ATTACH PARTITION")?;
         self.lock(&child, LockMode::AccessExclusive);
         for below in self.catalog().descendants(&child) {
             self.lock(&below, LockMode::AccessExclusive);
@@ -824,6 +843,7 @@ impl Run {
     pub(super) fn inherit(&mut self, name: &QualifiedName, parent: &QualifiedName, queue: &mut Queue) -> Step {
         let table = self.table(name);
         let parent = self.open(parent)?;
+        self.need_table_to_attach(&parent, "INHERIT")?;
         self.lock(&parent, LockMode::ShareUpdateExclusive);
         self.check_parent(&parent).map_err(|refusal| {
             // CREATE TABLE names the partition.

@@ -251,8 +251,7 @@ impl Run {
         let fits = |(wanted, (_, given)): (&DataType, &(Option<Ident>, Option<DataType>))| {
             let (Ok(wanted), Some(given)) = (self.resolve_type(wanted), given) else { return true };
             if self.version.at_least(13) || given.name == wanted.name {
-                return super::domain::is_pseudo_type(&wanted)
-                    || cast::is_assignable(self.catalog(), given, &wanted);
+                return super::domain::is_pseudo_type(&wanted) || cast::is_assignable(self.catalog(), given, &wanted);
             }
             // Before, no cast was added.
             let any_length = DataType { modifiers: Vec::new(), ..wanted.clone() };
