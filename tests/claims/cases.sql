@@ -8919,6 +8919,7 @@ CREATE VIEW kinds AS SELECT id FROM ev WHERE kind = 'a';
 CREATE VIEW joined AS SELECT ev.id FROM ev JOIN ev_1 USING (id) WHERE ev.at >= '2024-02-01';
 CREATE VIEW day AS SELECT id FROM ev WHERE at >= date '2024-02-01';
 CREATE VIEW whole AS SELECT id FROM ev;
+CREATE VIEW asked AS SELECT id FROM ev WHERE at >= '2024-02-01' AND id IN (SELECT id FROM ev WHERE amount > 5);
 INSERT INTO ev SELECT g, '2024-01-01'::timestamp + (g % 59) * interval '1 day', chr(97 + g % 3), g FROM generate_series(1, 3000) g;
 INSERT INTO ev SELECT g, '2025-01-01', 'd', g FROM generate_series(1, 1200) g;
 -- cases
@@ -9794,6 +9795,7 @@ INSERT INTO log (acc) SELECT g FROM generate_series(1, 2000) g;
 -- cases
 UPDATE acc SET note = 'x' WHERE bal > 3 LIMIT 500
 UPDATE acc SET note = 'x' ORDER BY id
+UPDATE acc SET bal = percentile_cont(0.5) WITHIN GROUP (ORDER BY id)
 DELETE FROM acc WHERE bal > 3 LIMIT 500
 DELETE FROM acc ORDER BY id LIMIT 5
 DELETE FROM acc WHERE id IN (SELECT id FROM acc ORDER BY id LIMIT 5)

@@ -54,18 +54,18 @@ pub(crate) fn trace(text: &str, version: PgVersion) -> Vec<Traced> {
 ///
 /// A migration alone says nothing of the tables that exist already, and `pg_dump` leaves `search_path` empty.
 fn missing(refusal: &Refusal, session: &Session) -> Option<String> {
-    if refusal.sqlstate != "42P01" {
-        return None;
-    }
-    let (_, rest) = refusal.message.split_once('"')?;
-    let (name, _) = rest.split_once('"')?;
+    // The same SQLSTATE stands for a name that the FROM of a query lacks.
+    let name = refusal.message.strip_suffix("\" does not exist").filter(|_| refusal.sqlstate == "42P01")?;
+    let (_, name) = name.split_once(" \"")?;
     let mut relations = session.catalog().relations();
     let elsewhere = relations.find(|(relation, _)| *relation.name.as_str() == *name);
     // The catalog names no schema for what is in the default one.
     let schema = elsewhere.map(|(relation, _)| relation.schema.as_ref().map_or("public", |schema| schema.as_str()));
     Some(match schema {
-        Some(schema) => format!("{schema}.{name} exists: name its schema, or put SET search_path TO {schema} in front"),
-        None => format!("nothing before makes {name}: put its schema in front (pg_dump --schema-only)"),
+        Some(schema) => {
+            format!("`{schema}.{name}` exists: name its schema, or put `SET search_path TO {schema}` in front")
+        }
+        None => format!("nothing before makes `{name}`: put its definition in front (pg_dump --schema-only)"),
     })
 }
 

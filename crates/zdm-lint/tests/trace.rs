@@ -86,15 +86,21 @@ fn one_mistake_keeps_the_rest() {
 fn a_migration_alone_is_told_what_it_lacks() {
     let text = b"ALTER TABLE shop ADD COLUMN x int;\nALTER TABLE shop ADD COLUMN y int;\n";
     let (out, _) = trace(text, &[]);
-    let help = "help: nothing before makes shop: put its schema in front (pg_dump --schema-only)";
+    let help = "help: nothing before makes `shop`: put its definition in front (pg_dump --schema-only)";
     assert_eq!(out.matches(help).count(), 1, "{out}");
     let after_a_dump =
         [b"CREATE TABLE public.shop (id int);\nSELECT pg_catalog.set_config('search_path', '', false);\n", &text[..]];
     check(
         &after_a_dump.concat(),
         &[],
-        &["help: public.shop exists: name its schema, or put SET search_path TO public in front"],
+        &["help: `public.shop` exists: name its schema, or put `SET search_path TO public` in front"],
         &["nothing before"],
+    );
+    check(
+        b"CREATE TABLE shop (id int);\nALTER TABLE shop ADD CHECK (store.id > 0);\n",
+        &[],
+        &["refused: missing FROM-clause entry for table \"store\" (42P01)"],
+        &["help:"],
     );
 }
 

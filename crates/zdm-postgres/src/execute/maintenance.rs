@@ -454,14 +454,16 @@ impl Run {
         if !from && self.table(&name).partition_by.is_some() {
             return refuse("42809", format!("cannot copy from partitioned table \"{}\"", name.name));
         }
-        for column in columns.iter().filter(|_| self.catalog().table(&name).is_some()) {
-            match self.table(&name).column(column.as_str()) {
-                None if self.table(&name).is_vague() => {}
-                None => return Self::missing_column(&name, column),
-                Some(known) if known.generated.is_some() => {
-                    return refuse("42P10", format!("column \"{column}\" is a generated column"));
+        if let Some(known) = self.catalog().table(&name) {
+            for column in columns {
+                match known.column(column.as_str()) {
+                    None if known.is_vague() => {}
+                    None => return Self::missing_column(&name, column),
+                    Some(known) if known.generated.is_some() => {
+                        return refuse("42P10", format!("column \"{column}\" is a generated column"));
+                    }
+                    Some(_) => {}
                 }
-                Some(_) => {}
             }
         }
         if from {

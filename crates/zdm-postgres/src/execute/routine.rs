@@ -508,7 +508,7 @@ impl Run {
                 // The name was looked for among all kinds.
                 match self.catalog().functions(&name) {
                     [one] if !is_of_kind(one, drop.kind) => {
-                        let word = if drop.kind == ObjectKind::Procedure { "procedure" } else { "function" };
+                        let word = word_of(drop.kind);
                         let shown = self.spaced_signature(written_name, &[]);
                         return refuse("42809", format!("{shown} is not a {word}"));
                     }
@@ -712,7 +712,7 @@ impl Run {
     }
 
     fn missing_routine(&self, kind: ObjectKind, name: &QualifiedName, arguments: &[DataType]) -> Step {
-        let word = if kind == ObjectKind::Procedure { "procedure" } else { "function" };
+        let word = word_of(kind);
         refuse("42883", format!("{word} {} does not exist", self.spaced_signature(name, arguments)))
     }
 
@@ -753,7 +753,7 @@ impl Run {
         if meant.is_none_or(|function| is_of_kind(function, kind)) {
             return Ok(());
         }
-        let word = if kind == ObjectKind::Procedure { "procedure" } else { "function" };
+        let word = word_of(kind);
         refuse("42809", format!("{} is not a {word}", self.spaced_signature(written_name, arguments)))
     }
 
@@ -762,7 +762,7 @@ impl Run {
         if self.catalog().is_incomplete() || !self.extensions_are_known() || known != Known::Unknown {
             return Ok(());
         }
-        let word = if kind == ObjectKind::Procedure { "procedure" } else { "function" };
+        let word = word_of(kind);
         refuse("42883", format!("could not find a {word} named \"{}\"", written(name)))
     }
 
@@ -779,7 +779,7 @@ impl Run {
             return Ok(());
         }
         self.need_schema_of(name)?;
-        let word = if kind == ObjectKind::Procedure { "procedure" } else { "function" };
+        let word = word_of(kind);
         match arguments {
             Some(arguments) => self.missing_routine(kind, name, arguments),
             None => refuse("42883", format!("could not find a {word} named \"{}\"", written(name))),
@@ -787,12 +787,13 @@ impl Run {
     }
 }
 
+/// What a routine is called in refusals; of any kind it is a function.
+fn word_of(kind: ObjectKind) -> &'static str {
+    if kind == ObjectKind::Procedure { "procedure" } else { "function" }
+}
+
 fn not_unique(kind: ObjectKind, name: &QualifiedName) -> Step {
-    let word = match kind {
-        ObjectKind::Procedure => "procedure",
-        ObjectKind::Routine => "routine",
-        _ => "function",
-    };
+    let word = if kind == ObjectKind::Routine { "routine" } else { word_of(kind) };
     refuse("42725", format!("{word} name \"{}\" is not unique", written(name)))
 }
 

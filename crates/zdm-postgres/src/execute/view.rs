@@ -247,8 +247,14 @@ fn check_replacement(old: &[Ident], new: &[Ident]) -> Step {
     Ok(())
 }
 
+/// A query inside would read the relation by itself, whatever the condition says.
 fn condition_of(query: &Query) -> Option<SqlExpr> {
-    let ([select], [_]) = (query.selects.as_slice(), query.relations.as_slice()) else { return None };
+    let ([select], [_], []) = (query.selects.as_slice(), query.relations.as_slice(), query.with.as_slice()) else {
+        return None;
+    };
+    if query.words.split(' ').filter(|word| matches!(*word, "select" | "table" | "values")).count() != 1 {
+        return None;
+    }
     match select.sources.as_slice() {
         [source] if matches!(source.kind, SourceKind::Relation(_)) && source.columns.is_empty() => {
             select.predicate.clone()

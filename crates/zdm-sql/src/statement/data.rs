@@ -60,7 +60,8 @@ fn check_balance(cursor: &Cursor<'_>) -> Read<()> {
     Ok(())
 }
 
-/// UPDATE and DELETE have no such clauses; the words are reserved, and names only behind AS or a dot.
+/// UPDATE and DELETE have no such clauses; the words are reserved, and names only behind AS or a dot. `WITHIN GROUP` is a
+/// part of a call.
 fn check_clauses(cursor: &Cursor<'_>) -> Read<()> {
     let mut ahead = cursor.clone();
     while !ahead.is_at_end() {
@@ -70,7 +71,7 @@ fn check_clauses(cursor: &Cursor<'_>) -> Read<()> {
         }
         let named = ahead.at.checked_sub(1).and_then(|before| ahead.tokens.get(before)).is_some_and(|before| {
             let before = ahead.source(*before);
-            before == "." || before.eq_ignore_ascii_case("as")
+            before == "." || ["as", "within"].iter().any(|word| before.eq_ignore_ascii_case(word))
         });
         if ahead.is_any(&["LIMIT", "ORDER", "GROUP", "HAVING", "OFFSET"]) && !named {
             let word = ahead.peek().map_or("", |token| ahead.source(token));

@@ -2,7 +2,7 @@
 
 use super::Change;
 use super::read::reads_everything;
-use crate::catalog::Table;
+use crate::catalog::{Rule, Table};
 use crate::effects::UncertainEffect;
 use crate::execute::{Run, Step, refuse};
 use crate::expr::ExprNode;
@@ -25,9 +25,8 @@ impl Run {
             self.need_updatable(&written_to, Change::Insert)?;
             self.check_view_columns(&written_to, &self.columns_inserted(&written_to, dml), "insert into")?;
         }
-        let rules = self.table(&name).rules.clone();
-        let replaces = |event: &str| rules.iter().any(|rule| rule.enabled && rule.event == event);
-        if dml.conflict.is_some() && (replaces("INSERT") || replaces("UPDATE")) {
+        let replaces = |rule: &Rule| rule.enabled && matches!(rule.event.as_str(), "INSERT" | "UPDATE");
+        if dml.conflict.is_some() && self.table(&name).rules.iter().any(replaces) {
             let message = "INSERT with ON CONFLICT clause cannot be used with table that has INSERT or UPDATE rules";
             return refuse("0A000", message);
         }
